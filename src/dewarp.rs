@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the DW100 needs to know about a frame, as plain integers: no kernel type, no register access.
+//!
+//! The same files build under cargo (crate `dw100-dewarp`) and as a module of the kernel driver. So
+//! they name each other by `super::`, use nothing but `core`, and never panic on a value from
+//! outside.
+
+// A crate root and a module look for their children in different directories: the path settles it.
+#[path = "dewarp/buffer.rs"]
+pub mod buffer;
+#[path = "dewarp/claim.rs"]
+pub mod claim;
+#[cfg(test)]
+#[path = "dewarp/claim_orders.rs"]
+mod claim_orders;
+#[path = "dewarp/crop.rs"]
+pub mod crop;
+#[path = "dewarp/format.rs"]
+pub mod format;
+#[path = "dewarp/frame.rs"]
+pub mod frame;
+#[path = "dewarp/image.rs"]
+pub mod image;
+#[path = "dewarp/map.rs"]
+pub mod map;
+#[path = "dewarp/size.rs"]
+pub mod size;
+#[path = "dewarp/status.rs"]
+pub mod status;

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An image at its place in memory, and addresses as the engine takes them.
+
+use super::image::Image;
+
+/// An image and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Its shape.
+    pub image: Image,
+    /// DMA address of each memory plane. The second is not looked at if the format has one only.
+    pub addresses: [u64; 2],
+}
+
+impl Buffer {
+    /// Whether the engine can reach all of it, be it the source or the destination.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Address`], with the planes named as the destination's.
+    pub fn check(&self) -> Result<(), Refused> {
+        base(Plane::DestinationLuma, self.luma(), self.image.luma_bytes())?;
+        base(
+            Plane::DestinationChroma,
+            self.chroma(),
+            self.image.chroma_bytes(),
+        )?;
+        Ok(())
+    }
+
+    /// Where luma starts, or all samples in the packed layout.
+    pub const fn luma(&self) -> u64 {
+        let [luma, _] = self.addresses;
+        luma
+    }
+
+    /// Where chroma starts: in its own memory plane, or right behind luma.
+    ///
+    /// The C driver aligns it to 16 bytes behind the luma of a destination; a plane is a multiple of
+    /// that anyway.
+    pub fn chroma(&self) -> u64 {
+        match (self.image.format().memory_planes, self.addresses) {
+            (2, [_, chroma]) => chroma,
+            (_, [luma, _]) => luma.saturating_add(u64::from(self.image.luma_bytes())),
+        }
+    }
+}
+
+/// The register value for the start of something that long: the upper 30 of 34 bits.
+///
+/// `None` if it does not start at a multiple of 16 bytes, or does not end below 2^34.
+pub fn base(address: u64, bytes: u32) -> Option<u32> {
+    const LIMIT: u64 = 1 << 34;
+
+    let end = address.checked_add(u64::from(bytes))?;
+    // CAST: Masked to 30 bits. Only what has no bytes can start at the limit.
+    (address & 0xf == 0 && end <= LIMIT).then_some((address >> 4 & 0x3fff_ffff) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{
+        find_any,
+        fourcc, //
+    };
+    use super::super::size::Size;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn chroma(code: &[u8; 4], addresses: [u64; 2]) -> u64 {
+        let image = Image::new(find_any(fourcc(code)).unwrap(), Size::DEFAULT);
+        Buffer { image, addresses }.chroma()
+    }
+
+    proptest! {
+        #[test]
+        fn any_address_is_expressed_exactly_or_not_at_all(
+            address: u64, shift in 0u32..64, bytes: u32,
+        ) {
+            let address = address >> shift;
+            let usable =
+                address % 16 == 0 && u128::from(address) + u128::from(bytes) <= 1 << 34;
+            match base(address, bytes) {
+                Some(register) => {
+                    prop_assert!(usable);
+                    prop_assert_eq!(u64::from(register) << 4, address & ((1 << 34) - 1));
+                    prop_assert!(bytes == 0 || address < 1 << 34);
+                }
+                None => prop_assert!(!usable),
+            }
+        }
+    }
+
+    #[test]
+    fn what_ends_at_2_to_the_34_can_be_reached_and_nothing_behind() {
+        assert_eq!(base((1 << 34) - 16, 16), Some(0x3fff_ffff));
+        assert_eq!(base((1 << 34) - 16, 17), None);
+        assert_eq!(base(1 << 34, 0), Some(0));
+        assert_eq!(base(u64::MAX & !15, 16), None);
+        assert_eq!(base(8, 8), None);
+    }
+
+    #[test]
+    fn chroma_has_an_address_of_its_own_only_in_two_planes() {
+        assert_eq!(chroma(b"NM16", [0x1000, 0x9000]), 0x9000);
+        assert_eq!(chroma(b"NV16", [0x1000, 0x9000]), 0x1000 + 640 * 480);
+        assert_eq!(chroma(b"NV12", [u64::MAX - 1, 0]), u64::MAX);
+    }
+}

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One frame, and the register values that make the engine dewarp it.
+//!
+//! Register and field names are those of the engine's documentation. Values are what is known to
+//! work on silicon from the C driver; where they differ on purpose, its fault is named.
+
+use super::{
+    buffer::{
+        Buffer, //
+        base,
+    },
+    crop::Crop,
+    map::Grid,
+    size::Size, //
+};
+
+/// BOUNDARY_PIXEL: black (Y 0, U 128, V 128) where the map points outside the source.
+pub const BOUNDARY_PIXEL: u32 = 128 << 8 | 128;
+
+/// A vertex map and where it lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Map {
+    /// Its shape.
+    pub grid: Grid,
+    /// DMA address.
+    pub address: u64,
+}
+
+/// How the engine finds the source pixels to fetch for a block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefetch {
+    /// Walks the block's edge: four times as fast, but not safe for each scale. Untested on silicon.
+    Traversal,
+    /// Calculates the block's bounds: right for any map.
+    #[default]
+    Calculation,
+    /// Chooses by a threshold of 32. Untested on silicon.
+    Auto,
+}
+
+impl Prefetch {
+    /// The fields of DEWARP_CTRL. The threshold only counts in [`Prefetch::Auto`].
+    const fn ctrl(self) -> u32 {
+        let mode = match self {
+            Self::Traversal => 0,
+            Self::Calculation => 1,
+            Self::Auto => 2,
+        };
+        32 << 18 | mode << 16
+    }
+}
+
+/// Something that the engine reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plane {
+    /// Luma of the source, or all its samples in the packed layout.
+    SourceLuma,
+    /// Chroma of the source.
+    SourceChroma,
+    /// Luma of the destination, or all its samples in the packed layout.
+    DestinationLuma,
+    /// Chroma of the destination.
+    DestinationChroma,
+    /// The vertex map.
+    Map,
+}
+
+/// Why a frame cannot be programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The plane does not start at a multiple of 16 bytes, or does not end below 2^34.
+    Address(Plane, u64),
+    /// The map is not for the destination's size.
+    Grid(Grid),
+    /// The crop is not for the source's size.
+    Crop(Size),
+}
+
+/// All that the engine has to know about a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// The image to dewarp.
+    pub source: Buffer,
+    /// Where to leave the result.
+    pub destination: Buffer,
+    /// The part of the source that is shown.
+    pub crop: Crop,
+    /// Where in the source to look.
+    pub map: Map,
+    /// How to fetch it.
+    pub prefetch: Prefetch,
+}
+
+/// The values of the engine's registers for a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// DEWARP_CTRL, 0x04: enabled, but without START.
+    pub ctrl: u32,
+    /// MAP_LUT_ADDR, 0x08.
+    pub lut_address: u32,
+    /// MAP_LUT_SIZE, 0x0c: columns and rows of vertices.
+    pub lut_size: u32,
+    /// SRC_IMG_Y_BASE, 0x10.
+    pub source_y: u32,
+    /// SRC_IMG_UV_BASE, 0x14.
+    pub source_uv: u32,
+    /// SRC_IMG_SIZE, 0x18: pixels.
+    pub source_size: u32,
+    /// SRC_IMG_STRIDE, 0x1c: bytes.
+    pub source_stride: u32,
+    /// DST_IMG_Y_BASE, 0x38.
+    pub destination_y: u32,
+    /// DST_IMG_UV_BASE, 0x3c.
+    pub destination_uv: u32,
+    /// DST_IMG_SIZE, 0x40: pixels.
+    pub destination_size: u32,
+    /// DST_IMG_STRIDE, 0x44: bytes.
+    pub destination_stride: u32,
+    /// SWAP_CONTROL, 0x58.
+    pub swap: u32,
+    /// SCALE_FACTOR, 0x64.
+    pub scale: u32,
+    /// ROI_START, 0x68.
+    pub roi: u32,
+    /// DST_IMG_Y_SIZE1, 0x80: 16-byte units.
+    pub destination_y_size: u32,
+    /// DST_IMG_UV_SIZE1, 0x84: 16-byte units.
+    pub destination_uv_size: u32,
+}
+
+impl Frame {
+    /// The register values for this frame.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if the engine cannot express the frame, or its parts do not belong together.
+    pub fn program(&self) -> Result<Program, Refused> {
+        let source = &self.source.image;
+        let destination = &self.destination.image;
+
+        if self.map.grid != Grid::of(destination.size()) {
+            return Err(Refused::Grid(self.map.grid));
+        }
+        if self.crop.source() != source.size() {
+            return Err(Refused::Crop(self.crop.source()));
+        }
+
+        // CAST: A map has less than 2^18 bytes.
+        let map_bytes = self.map.grid.bytes() as u32;
+        let (destination_uv, destination_uv_bytes) = self.destination_chroma();
+
+        Ok(Program {
+            ctrl: 1
+                | source.format().layout.code() << 4
+                | destination.format().layout.code() << 6
+                | self.prefetch.ctrl(),
+            lut_address: start(Plane::Map, self.map.address, map_bytes)?,
+            lut_size: pair(self.map.grid.columns(), self.map.grid.rows()),
+            source_y: start(Plane::SourceLuma, self.source.luma(), source.luma_bytes())?,
+            source_uv: start(
+                Plane::SourceChroma,
+                self.source.chroma(),
+                source.chroma_bytes(),
+            )?,
+            source_size: pair(source.size().width(), source.size().height()),
+            source_stride: source.bytes_per_line(),
+            destination_y: start(
+                Plane::DestinationLuma,
+                self.destination.luma(),
+                destination.luma_bytes(),
+            )?,
+            destination_uv: start(
+                Plane::DestinationChroma,
+                destination_uv,
+                destination_uv_bytes,
+            )?,
+            destination_size: pair(destination.size().width(), destination.size().height()),
+            destination_stride: destination.bytes_per_line(),
+            swap: self.swap(),
+            scale: self.crop.scale_register(),
+            roi: self.crop.roi_register(destination.size()),
+            // Fault 18: the C driver gives the bytes of both planes here if they share a buffer.
+            destination_y_size: destination.luma_bytes() >> 4,
+            destination_uv_size: destination_uv_bytes >> 4,
+        })
+    }
+
+    /// Address and bytes of what the engine may write as chroma.
+    ///
+    /// Fault 18: the packed layout has no chroma plane, and the C driver names one behind the end of
+    /// the buffer. Whether a size of 0 is safe on silicon is not known, so this names the buffer
+    /// itself.
+    fn destination_chroma(&self) -> (u64, u32) {
+        let image = &self.destination.image;
+        if image.format().layout.is_packed() {
+            (self.destination.luma(), image.luma_bytes())
+        } else {
+            (self.destination.chroma(), image.chroma_bytes())
+        }
+    }
+
+    /// SWAP_CONTROL: which planes have neighbouring bytes exchanged, on the way in and out.
+    fn swap(&self) -> u32 {
+        const SOURCE_Y: u32 = 1 << 0;
+        const DESTINATION_Y: u32 = 1 << 8;
+        const DESTINATION_UV: u32 = 1 << 12;
+
+        let source = self.source.image.format();
+        let destination = self.destination.image.format();
+
+        // Only the packed layout can be put right on the way in.
+        let (swap_in, still_swapped) = if source.swap_uv && source.layout.is_packed() {
+            (SOURCE_Y, false)
+        } else {
+            (0, source.swap_uv)
+        };
+        let swap_out = if destination.swap_uv == still_swapped {
+            0
+        } else if destination.layout.is_packed() {
+            DESTINATION_Y
+        } else {
+            DESTINATION_UV
+        };
+        swap_in | swap_out
+    }
+}
+
+/// Two fields of a register: columns below, rows above.
+const fn pair(columns: u32, rows: u32) -> u32 {
+    rows << 16 | columns
+}
+
+/// The register value for the start of a plane.
+fn start(plane: Plane, address: u64, bytes: u32) -> Result<u32, Refused> {
+    base(address, bytes).ok_or(Refused::Address(plane, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{
+        FORMATS,
+        find_any,
+        fourcc, //
+    };
+    use super::super::image::Image;
+    use super::super::size::Size;
+    use super::*;
+    use proptest::prelude::*;
+
+    const SOURCE: [u64; 2] = [0x1_0000_0000, 0x1_4000_0000];
+    const DESTINATION: [u64; 2] = [0x5000_0000, 0x6000_0000];
+
+    fn frame(source: Image, destination: Image) -> Frame {
+        Frame {
+            source: Buffer {
+                image: source,
+                addresses: SOURCE,
+            },
+            destination: Buffer {
+                image: destination,
+                addresses: DESTINATION,
+            },
+            crop: Crop::full(source.size()),
+            map: Map {
+                grid: Grid::of(destination.size()),
+                address: 0x3_fff0_0000,
+            },
+            prefetch: Prefetch::default(),
+        }
+    }
+
+    fn image(code: &[u8; 4], width: u32, height: u32) -> Image {
+        Image::new(
+            find_any(fourcc(code)).unwrap(),
+            Size::constrained(width, height),
+        )
+    }
+
+    /// The program of the C driver without a crop, by its arithmetic: `dw100_hw_set_source()`,
+    /// `dw100_hw_set_destination()`, `dw100_hw_set_mapping()` and `dw100_hw_init_ctrl()`.
+    fn c_program(source: &Image, destination: &Image, map: u64) -> Program {
+        let base = |address: u64| (address >> 4) as u32 & 0x3fff_ffff;
+        let size = |w: u32, h: u32| (w & 0x1fff) | (h & 0x1fff) << 16;
+        let (ifmt, ofmt) = (source.format(), destination.format());
+        let (icode, ocode) = (ifmt.layout.code(), ofmt.layout.code());
+        let (w, h) = (destination.size().width(), destination.size().height());
+
+        let mut source_uv = SOURCE[1];
+        if source.planes().count() == 1 {
+            source_uv = SOURCE[0] + u64::from(source.bytes_per_line() * source.size().height());
+        }
+        let sizeimage: Vec<_> = destination.planes().map(|p| p.size_image).collect();
+        let (size_y, size_uv, destination_uv) = if let [y, uv] = sizeimage[..] {
+            (y, uv, DESTINATION[1])
+        } else {
+            let luma = (destination.bytes_per_line() * h + 15) & !15;
+            let size_uv = if ocode == 2 {
+                sizeimage[0] / 2
+            } else {
+                sizeimage[0]
+            };
+            (sizeimage[0], size_uv, DESTINATION[0] + u64::from(luma))
+        };
+
+        let mut swap = 0;
+        if ifmt.swap_uv && icode == 1 {
+            swap |= 1;
+        }
+        if ofmt.swap_uv ^ (ifmt.swap_uv && icode != 1) {
+            swap |= if ocode == 1 { 1 << 8 } else { (1 << 4) << 8 };
+        }
+
+        Program {
+            ctrl: 1 | 32 << 18 | 1 << 16 | icode << 4 | ocode << 6,
+            lut_address: base(map),
+            lut_size: (w.div_ceil(16) + 1) | (h.div_ceil(16) + 1) << 16,
+            source_y: base(SOURCE[0]),
+            source_uv: base(source_uv),
+            source_size: size(source.size().width(), source.size().height()),
+            source_stride: source.bytes_per_line(),
+            destination_y: base(DESTINATION[0]),
+            destination_uv: base(destination_uv),
+            destination_size: size(w, h),
+            destination_stride: destination.bytes_per_line(),
+            swap,
+            scale: 128,
+            roi: 0,
+            destination_y_size: size_y >> 4,
+            destination_uv_size: size_uv >> 4,
+        }
+    }
+
+    fn any_image() -> impl Strategy<Value = Image> {
+        (0..FORMATS.len(), 176u32..=4096, 144u32..=3072)
+            .prop_map(|(i, w, h)| Image::new(&FORMATS[i], Size::constrained(w, h)))
+    }
+
+    proptest! {
+        /// Also for sources of formats that are refused as such: the rule for swaps has no gap.
+        #[test]
+        fn a_program_is_that_of_the_c_driver_but_for_fault_18(
+            source in any_image(), destination in any_image(),
+        ) {
+            let ours = frame(source, destination).program().unwrap();
+            let theirs = c_program(&source, &destination, 0x3_fff0_0000);
+
+            let single_plane = destination.format().memory_planes == 1;
+            let packed = destination.format().layout.is_packed();
+            let excepted = Program {
+                destination_uv: if packed { ours.destination_uv } else { theirs.destination_uv },
+                destination_y_size: if single_plane { ours.destination_y_size } else { theirs.destination_y_size },
+                destination_uv_size: if single_plane { ours.destination_uv_size } else { theirs.destination_uv_size },
+                ..theirs
+            };
+            prop_assert_eq!(ours, excepted);
+            if single_plane && !packed {
+                prop_assert!(ours.destination_y_size < theirs.destination_y_size);
+            }
+        }
+
+        /// Fault 18, and what the C driver gets wrong about it.
+        #[test]
+        fn nothing_outside_the_destination_can_be_written(
+            source in any_image(), destination in any_image(), stride in 0u32..20000,
+        ) {
+            let destination = destination.with_bytes_per_line(stride);
+            let program = frame(source, destination).program().unwrap();
+            let planes: Vec<_> = destination
+                .planes()
+                .zip(DESTINATION)
+                .map(|(plane, start)| start..start + u64::from(plane.size_image))
+                .collect();
+            for (base, units) in [
+                (program.destination_y, program.destination_y_size),
+                (program.destination_uv, program.destination_uv_size),
+            ] {
+                let start = u64::from(base) << 4;
+                let end = start + (u64::from(units) << 4);
+                prop_assert!(units > 0);
+                prop_assert!(planes.iter().any(|p| p.start <= start && end <= p.end));
+            }
+            let [y, uv] = [program.destination_y_size, program.destination_uv_size].map(u64::from);
+            let all: u64 = planes.iter().map(|p| p.end - p.start).sum();
+            let packed = destination.format().layout.is_packed();
+            prop_assert_eq!(if packed { y } else { y + uv } << 4, all);
+        }
+    }
+
+    #[test]
+    fn a_640x480_nv12_frame_has_the_program_worked_out_by_hand() {
+        let frame = frame(image(b"NV12", 640, 480), image(b"NV12", 640, 480));
+        let expected = Program {
+            ctrl: 0x0081_00a1,
+            lut_address: 0x3fff_0000,
+            lut_size: 0x001f_0029,
+            source_y: 0x1000_0000,
+            // 640 * 480 = 0x4b000 bytes behind.
+            source_uv: 0x1000_4b00,
+            source_size: 0x01e0_0280,
+            source_stride: 640,
+            destination_y: 0x0500_0000,
+            destination_uv: 0x0500_4b00,
+            destination_size: 0x01e0_0280,
+            destination_stride: 640,
+            swap: 0,
+            scale: 0x80,
+            roi: 0,
+            // Fault 18: the C driver has 0x7080 and 0x3840.
+            destination_y_size: 0x4b00,
+            destination_uv_size: 0x2580,
+        };
+        assert_eq!(frame.program(), Ok(expected));
+        assert_eq!(BOUNDARY_PIXEL, 0x0000_8080);
+    }
+
+    #[test]
+    fn bytes_are_swapped_once_between_any_two_formats() {
+        let swap = |from, to| {
+            frame(image(from, 640, 480), image(to, 640, 480))
+                .program()
+                .unwrap()
+                .swap
+        };
+        assert_eq!(swap(b"YUYV", b"YUYV"), 0);
+        assert_eq!(swap(b"UYVY", b"YUYV"), 0x0001);
+        assert_eq!(swap(b"YUYV", b"UYVY"), 0x0100);
+        assert_eq!(swap(b"UYVY", b"UYVY"), 0x0101);
+        assert_eq!(swap(b"NV12", b"NV21"), 0x1000);
+        assert_eq!(swap(b"UYVY", b"NM61"), 0x1001);
+        assert_eq!(swap(b"UYVY", b"NV16"), 0x0001);
+    }
+
+    #[test]
+    fn parts_that_do_not_belong_together_are_refused() {
+        let whole = frame(image(b"NV12", 640, 480), image(b"NV12", 1280, 720));
+        let other = Size::constrained(648, 480);
+
+        let mut wrong = whole;
+        wrong.map.grid = Grid::of(Size::DEFAULT);
+        assert_eq!(wrong.program(), Err(Refused::Grid(Grid::of(Size::DEFAULT))));
+        wrong = whole;
+        wrong.crop = Crop::full(other);
+        assert_eq!(wrong.program(), Err(Refused::Crop(other)));
+        wrong = whole;
+        wrong.map.address = 8;
+        assert_eq!(wrong.program(), Err(Refused::Address(Plane::Map, 8)));
+        wrong.map.address = (1 << 34) - 16;
+        assert!(wrong.program().is_err());
+    }
+
+    #[test]
+    fn an_address_that_is_not_aligned_is_refused_by_its_plane() {
+        let whole = frame(image(b"NM12", 640, 480), image(b"NM12", 640, 480));
+        let refused = |change: fn(&mut Frame)| {
+            let mut wrong = whole;
+            change(&mut wrong);
+            wrong.program().unwrap_err()
+        };
+        assert_eq!(
+            [
+                refused(|f| f.source.addresses[0] = 1),
+                refused(|f| f.source.addresses[1] = 2),
+                refused(|f| f.destination.addresses[0] = 4),
+                refused(|f| f.destination.addresses[1] = 1 << 34),
+            ],
+            [
+                Refused::Address(Plane::SourceLuma, 1),
+                Refused::Address(Plane::SourceChroma, 2),
+                Refused::Address(Plane::DestinationLuma, 4),
+                Refused::Address(Plane::DestinationChroma, 1 << 34),
+            ]
+        );
+    }
+
+    #[test]
+    fn prefetch_sets_its_field_and_nothing_else() {
+        let mut frame = frame(image(b"NV12", 640, 480), image(b"NV12", 640, 480));
+        let mut ctrl = |prefetch| {
+            frame.prefetch = prefetch;
+            frame.program().unwrap().ctrl
+        };
+        assert_eq!(ctrl(Prefetch::Traversal), 0x0080_00a1);
+        assert_eq!(ctrl(Prefetch::Calculation), 0x0081_00a1);
+        assert_eq!(ctrl(Prefetch::Auto), 0x0082_00a1);
+    }
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An image in memory: lines, planes and bytes, but not yet an address.
+
+use super::{
+    format::{
+        Format,
+        Layout, //
+    },
+    size::Size, //
+};
+
+/// What V4L2 is told about one memory plane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlaneLayout {
+    /// Distance between the starts of two lines.
+    pub bytes_per_line: u32,
+    /// Bytes a buffer needs for this plane.
+    pub size_image: u32,
+}
+
+/// The shape of an image in memory.
+///
+/// # Invariants
+///
+/// `bytes_per_line` holds a line, is a multiple of [`Size::STEP`], and is at most
+/// [`Image::MAX_BYTES_PER_LINE`]. So each plane is a multiple of 64 bytes, and all planes together
+/// are less than 2^29 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image {
+    format: &'static Format,
+    size: Size,
+    bytes_per_line: u32,
+}
+
+impl Image {
+    /// The longest line the 16-bit stride registers can express.
+    pub const MAX_BYTES_PER_LINE: u32 = 0xfff8;
+
+    /// An image whose lines follow each other without a gap.
+    pub fn new(format: &'static Format, size: Size) -> Self {
+        // INVARIANT: This is 2 * 4096 bytes at most, and a multiple of the step as the width is.
+        Self {
+            format,
+            size,
+            bytes_per_line: Self::line(format, size),
+        }
+    }
+
+    /// The same image with lines so far apart, or as nearly as the engine can.
+    pub fn with_bytes_per_line(self, wanted: u32) -> Self {
+        // INVARIANT: Both limits are multiples of the step, so rounding up stays between them.
+        Self {
+            bytes_per_line: wanted
+                .clamp(Self::line(self.format, self.size), Self::MAX_BYTES_PER_LINE)
+                .next_multiple_of(Size::STEP),
+            ..self
+        }
+    }
+
+    /// Bytes that hold a line of luma, or of both in the packed layout.
+    fn line(format: &Format, size: Size) -> u32 {
+        match format.layout {
+            Layout::Yuv422Packed => 2 * size.width(),
+            Layout::Yuv422SemiPlanar | Layout::Yuv420SemiPlanar => size.width(),
+        }
+    }
+
+    /// Pixel format.
+    pub const fn format(&self) -> &'static Format {
+        self.format
+    }
+
+    /// Size in pixels.
+    pub const fn size(&self) -> Size {
+        self.size
+    }
+
+    /// Distance between the starts of two lines, in each plane.
+    pub const fn bytes_per_line(&self) -> u32 {
+        self.bytes_per_line
+    }
+
+    /// Bytes of the luma plane, or of all samples in the packed layout.
+    pub const fn luma_bytes(&self) -> u32 {
+        self.bytes_per_line * self.size.height()
+    }
+
+    /// Bytes of the chroma plane: none in the packed layout.
+    pub const fn chroma_bytes(&self) -> u32 {
+        match self.format.layout {
+            Layout::Yuv422SemiPlanar => self.luma_bytes(),
+            Layout::Yuv422Packed => 0,
+            Layout::Yuv420SemiPlanar => self.luma_bytes() / 2,
+        }
+    }
+
+    /// One memory plane, from 0.
+    ///
+    /// Gives what [`v4l2_fill_pixfmt_mp()`] gives when the lines have no gap.
+    ///
+    /// [`v4l2_fill_pixfmt_mp()`]: srctree/include/media/v4l2-common.h
+    pub fn plane(&self, index: usize) -> Option<PlaneLayout> {
+        let size_image = match (self.format.memory_planes, index) {
+            (1, 0) => self.luma_bytes() + self.chroma_bytes(),
+            (2, 0) => self.luma_bytes(),
+            (2, 1) => self.chroma_bytes(),
+            _ => return None,
+        };
+        Some(PlaneLayout {
+            bytes_per_line: self.bytes_per_line,
+            size_image,
+        })
+    }
+
+    /// The memory planes: one or two.
+    pub fn planes(&self) -> impl Iterator<Item = PlaneLayout> + '_ {
+        (0..2).map_while(|index| self.plane(index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{
+        self,
+        FORMATS,
+        fourcc, //
+    };
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Line and bytes of each memory plane, by the C code of `v4l2_fill_pixfmt_mp()` and the rows
+    /// of `v4l2_format_info()` for our formats.
+    fn c_planes(format: &Format, size: Size) -> Vec<(u32, u32)> {
+        // Bytes a pixel of each component plane, vertical divisor of the second; hdiv is 2.
+        let (bpp, vdiv): (&[u32], u32) = match &format.fourcc.to_le_bytes() {
+            b"YUYV" | b"UYVY" => (&[2], 1),
+            b"NV16" | b"NV61" | b"NM16" | b"NM61" => (&[1, 2], 1),
+            b"NV12" | b"NV21" | b"NM12" | b"NM21" => (&[1, 2], 2),
+            other => panic!("{other:?}"),
+        };
+        let component: Vec<_> = bpp
+            .iter()
+            .enumerate()
+            .map(|(plane, bpp)| {
+                let (hdiv, vdiv) = if plane == 0 { (1, 1) } else { (2, vdiv) };
+                let line = size.width() * bpp / hdiv;
+                (line, line * size.height().div_ceil(vdiv))
+            })
+            .collect();
+        if &format.fourcc.to_le_bytes()[..2] == b"NM" {
+            component
+        } else {
+            vec![(component[0].0, component.iter().map(|c| c.1).sum())]
+        }
+    }
+
+    fn ours(image: &Image) -> Vec<(u32, u32)> {
+        image
+            .planes()
+            .map(|p| (p.bytes_per_line, p.size_image))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn planes_are_those_of_the_v4l2_core(index in 0..FORMATS.len(), width: u16, height: u16) {
+            let size = Size::constrained(width.into(), height.into());
+            let format = &FORMATS[index];
+            prop_assert_eq!(ours(&Image::new(format, size)), c_planes(format, size));
+        }
+
+        #[test]
+        fn any_wanted_stride_holds_a_line_is_aligned_and_fits_the_register(
+            index in 0..FORMATS.len(), width: u16, height: u16, wanted: u32,
+        ) {
+            let size = Size::constrained(width.into(), height.into());
+            let tight = Image::new(&FORMATS[index], size);
+            let image = tight.with_bytes_per_line(wanted);
+            let line = image.bytes_per_line();
+
+            prop_assert!(line >= tight.bytes_per_line());
+            prop_assert!(line % 8 == 0 && line <= 0xffff);
+            if wanted >= tight.bytes_per_line() && wanted <= 0xfff8 {
+                prop_assert!((wanted..wanted + 8).contains(&line));
+            }
+            // Each plane grows with its lines.
+            for (wide, narrow) in ours(&image).iter().zip(ours(&tight)) {
+                prop_assert_eq!(
+                    u64::from(wide.1) * u64::from(tight.bytes_per_line()),
+                    u64::from(narrow.1) * u64::from(line)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn well_known_images_have_their_well_known_sizes() {
+        let full_hd = Size::constrained(1920, 1080);
+        let image = |code| Image::new(format::find_any(fourcc(code)).unwrap(), full_hd);
+        assert_eq!(ours(&image(b"NV12")), [(1920, 3_110_400)]);
+        assert_eq!(
+            ours(&image(b"NM12")),
+            [(1920, 2_073_600), (1920, 1_036_800)]
+        );
+        assert_eq!(ours(&image(b"NV16")), [(1920, 4_147_200)]);
+        assert_eq!(ours(&image(b"YUYV")), [(3840, 4_147_200)]);
+    }
+
+    #[test]
+    fn the_largest_image_stays_below_2_to_the_29_bytes() {
+        let image = Image::new(format::DEFAULT, Size::MAX).with_bytes_per_line(u32::MAX);
+        assert_eq!(ours(&image), [(0xfff8, 2 * 0xfff8 * 3072)]);
+        assert!(2 * 0xfff8 * 3072 < 1u32 << 29);
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The vertex map: for the corners of each 16x16 block of the destination, where in the source to
+//! look.
+
+use super::size::Size;
+
+/// Side of a block of the destination, in pixels.
+pub const BLOCK: u32 = 16;
+
+/// A pixel in UQ12.4.
+const ONE: u32 = 16;
+
+/// The corners of all blocks of a destination.
+///
+/// When a side is no multiple of [`BLOCK`] the last block is what remains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    columns: u32,
+    rows: u32,
+}
+
+impl Grid {
+    /// The grid over a destination of that size: 257 x 193 vertices at most.
+    pub const fn of(destination: Size) -> Self {
+        Self {
+            columns: destination.width().div_ceil(BLOCK) + 1,
+            rows: destination.height().div_ceil(BLOCK) + 1,
+        }
+    }
+
+    /// Vertices in a row.
+    pub const fn columns(self) -> u32 {
+        self.columns
+    }
+
+    /// Rows of vertices.
+    pub const fn rows(self) -> u32 {
+        self.rows
+    }
+
+    /// All vertices: the words of the map.
+    pub const fn vertices(self) -> usize {
+        // CAST: 49,601 at most.
+        (self.columns * self.rows) as usize
+    }
+
+    /// Bytes of the map.
+    pub const fn bytes(self) -> usize {
+        self.vertices() * size_of::<u32>()
+    }
+}
+
+/// A vertex as the engine reads it: Y in the upper half, X in the lower.
+///
+/// Takes UQ12.4; what exceeds it saturates, so 4096.0 becomes 4095.9375 and not 0 as in the C
+/// driver (its fault 12).
+pub fn vertex(x: u32, y: u32) -> u32 {
+    const MAX: u32 = 0xffff;
+    y.min(MAX) << 16 | x.min(MAX)
+}
+
+/// The map that shows the whole source in the whole destination, undistorted.
+///
+/// A vertex at destination X has source X * source width / destination width, rounded to the
+/// nearest 1/16 pixel, halves up; the same for Y. The C driver truncates the distance between two
+/// vertices instead and takes the last block for a whole one: its fault 13, and up to 1/16 pixel
+/// more a block when it scales. Both agree where block and ratio go without remainder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    source: Size,
+    destination: Size,
+    grid: Grid,
+}
+
+impl Identity {
+    /// The identity map from one image to another.
+    pub const fn new(source: Size, destination: Size) -> Self {
+        Self {
+            source,
+            destination,
+            grid: Grid::of(destination),
+        }
+    }
+
+    /// Where the vertices lie.
+    pub const fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    /// The vertex at one place of the map, row by row.
+    ///
+    /// Past the end the last row goes on.
+    pub fn vertex(&self, index: usize) -> u32 {
+        let index = u32::try_from(index).unwrap_or(u32::MAX);
+        vertex(
+            coordinate(
+                index % self.grid.columns,
+                self.source.width(),
+                self.destination.width(),
+            ),
+            coordinate(
+                index / self.grid.columns,
+                self.source.height(),
+                self.destination.height(),
+            ),
+        )
+    }
+
+    /// Writes the vertices of a map, but for those before index `from`.
+    pub fn fill(&self, map: &mut [u32], from: usize) {
+        for (index, word) in map.iter_mut().enumerate().skip(from) {
+            *word = self.vertex(index);
+        }
+    }
+}
+
+/// The source coordinate in UQ12.4 of a corner, given along one side.
+fn coordinate(corner: u32, source: u32, destination: u32) -> u32 {
+    let position = corner.saturating_mul(BLOCK).min(destination);
+    // 2^28 at most: see the invariants of `Size`.
+    (position * source * ONE + destination / 2) / destination
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_size() -> impl Strategy<Value = Size> {
+        (176u32..=4096, 144u32..=3072).prop_map(|(w, h)| Size::constrained(w, h))
+    }
+
+    fn whole(source: Size, destination: Size) -> Vec<u32> {
+        let identity = Identity::new(source, destination);
+        let mut map = vec![0; identity.grid().vertices()];
+        identity.fill(&mut map, 0);
+        map
+    }
+
+    /// The map of the C driver, by its arithmetic: `dw100_ctrl_dewarping_map_init()`.
+    fn c_map(source: Size, destination: Size) -> Vec<u32> {
+        let convert = |a: u32| ((a & 0xfff) << 4) as u16;
+        let (mw, mh) = (
+            destination.width().div_ceil(16) + 1,
+            destination.height().div_ceil(16) + 1,
+        );
+        let (qsw, qsh) = (convert(source.width()), convert(source.height()));
+        let (qdx, qdy) = (u32::from(qsw) / (mw - 1), u32::from(qsh) / (mh - 1));
+        (0..mw * mh)
+            .map(|idx| {
+                let qy = (idx / mw * qdy).min(qsh.into());
+                let qx = (idx % mw * qdx).min(qsw.into());
+                qy << 16 | qx
+            })
+            .collect()
+    }
+
+    /// The largest distance in 1/16 pixel between ours and the C driver's, X and Y.
+    fn distance(source: Size, destination: Size) -> (u32, u32) {
+        whole(source, destination)
+            .iter()
+            .zip(c_map(source, destination))
+            .fold((0, 0), |(x, y), (ours, theirs)| {
+                (
+                    x.max((ours & 0xffff).abs_diff(theirs & 0xffff)),
+                    y.max((ours >> 16).abs_diff(theirs >> 16)),
+                )
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn sides_of_whole_blocks_give_the_map_of_the_c_driver(w in 11u32..256, h in 9u32..=192) {
+            let size = Size::constrained(16 * w, 16 * h);
+            prop_assert_eq!(whole(size, size), c_map(size, size));
+        }
+
+        #[test]
+        fn every_vertex_is_the_nearest_there_is(source in any_size(), destination in any_size()) {
+            let columns = destination.width().div_ceil(16) + 1;
+            for (index, word) in (0u32..).zip(whole(source, destination)) {
+                let sides = [
+                    (word & 0xffff, index % columns, source.width(), destination.width()),
+                    (word >> 16, index / columns, source.height(), destination.height()),
+                ];
+                for (q, corner, from, to) in sides {
+                    let position = i64::from((16 * corner).min(to));
+                    let (q, from, to) = (i64::from(q), i64::from(from), i64::from(to));
+                    // q / 16 against position * from / to: at most 1/32 apart, and the only one.
+                    let error = q * to - 16 * position * from;
+                    let saturated = q == 0xffff && error < 0;
+                    prop_assert!(saturated || (-to < 2 * error && 2 * error <= to));
+                }
+            }
+        }
+
+        #[test]
+        fn the_last_vertex_is_the_end_of_the_source(source in any_size(), destination in any_size()) {
+            let last = *whole(source, destination).last().unwrap();
+            prop_assert_eq!(last & 0xffff, (16 * source.width()).min(0xffff));
+            prop_assert_eq!(last >> 16, 16 * source.height());
+        }
+
+        #[test]
+        fn filling_leaves_what_stands_before_the_start(from in 0usize..2000) {
+            let identity = Identity::new(Size::DEFAULT, Size::DEFAULT);
+            let mut map = vec![0xdead_beef; identity.grid().vertices()];
+            identity.fill(&mut map, from);
+            let kept = from.min(map.len());
+            prop_assert!(map[..kept].iter().all(|word| *word == 0xdead_beef));
+            prop_assert_eq!(&map[kept..], &whole(Size::DEFAULT, Size::DEFAULT)[kept..]);
+        }
+    }
+
+    #[test]
+    fn the_grid_has_one_vertex_a_corner() {
+        let grid = |w, h| {
+            let grid = Grid::of(Size::constrained(w, h));
+            (grid.columns(), grid.rows(), grid.vertices(), grid.bytes())
+        };
+        assert_eq!(grid(640, 480), (41, 31, 1271, 5084));
+        assert_eq!(grid(1920, 1080), (121, 69, 8349, 33396));
+        assert_eq!(grid(4096, 3072), (257, 193, 49601, 198_404));
+        assert_eq!(grid(648, 488), (42, 32, 1344, 5376));
+    }
+
+    #[test]
+    fn a_640x480_map_has_the_values_worked_out_by_hand() {
+        let map = whole(Size::DEFAULT, Size::DEFAULT);
+        assert_eq!(map[0], 0);
+        assert_eq!(map[1], 0x0000_0100);
+        assert_eq!(map[40], 0x0000_2800);
+        assert_eq!(map[41], 0x0100_0000);
+        assert_eq!(map[1270], 0x1e00_2800);
+    }
+
+    #[test]
+    fn a_width_of_4096_saturates_where_the_c_driver_writes_zero() {
+        let map = whole(Size::MAX, Size::MAX);
+        assert_eq!(map[255], 0xff00);
+        assert_eq!(map[256], 0xffff);
+        // Fault 12.
+        assert!(
+            c_map(Size::MAX, Size::MAX)
+                .iter()
+                .all(|word| word & 0xffff == 0)
+        );
+    }
+
+    #[test]
+    fn a_remainder_block_moves_the_c_drivers_map_by_pixels() {
+        // Fault 13: 8.4 pixels at 1080 lines, 15.1 at 1944, 10 at a width of 648.
+        let off = |w, h| {
+            let size = Size::constrained(w, h);
+            distance(size, size)
+        };
+        assert_eq!(off(1920, 1080), (0, 134));
+        assert_eq!(off(2592, 1944), (0, 242));
+        assert_eq!(off(648, 480).0 / 16, 10);
+    }
+
+    #[test]
+    fn scaling_up_makes_the_c_driver_fall_short_of_the_end() {
+        // 85 instead of 85 1/3 sixteenths a block, 120 blocks: 2.5 pixels short.
+        let (x, _) = distance(Size::DEFAULT, Size::constrained(1920, 1440));
+        assert_eq!(x, 40);
+    }
+
+    #[test]
+    fn an_index_past_the_end_does_not_panic() {
+        let identity = Identity::new(Size::MAX, Size::MAX);
+        assert_eq!(identity.vertex(usize::MAX) >> 16, 16 * 3072);
+    }
+}

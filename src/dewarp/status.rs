@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! INTERRUPT_STATUS: what the engine says about a frame, and what to answer.
+
+use core::fmt;
+
+/// How a frame ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It did not: the interrupt is not ours.
+    None,
+    /// The destination is complete.
+    Done,
+    /// The engine gave up.
+    Failed,
+}
+
+/// A value read from INTERRUPT_STATUS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u32);
+
+impl Status {
+    const FRAME_DONE: u32 = 1 << 0;
+    const ERR_TIME_OUT: u32 = 1 << 1;
+    const ERR_FRAME_DONE: u32 = 1 << 7;
+    const PENDING: u32 = 0xff;
+
+    /// What to write to let all events raise the interrupt.
+    pub const ENABLE_ALL: u32 = Self::PENDING << 8;
+
+    /// What to write to let no event raise it.
+    pub const MASK_ALL: u32 = 0;
+
+    /// The events that wait to be acknowledged: bits 7:0.
+    pub const fn pending(self) -> u32 {
+        self.0 & Self::PENDING
+    }
+
+    /// Whether the destination is complete.
+    pub const fn is_frame_done(self) -> bool {
+        self.0 & Self::FRAME_DONE != 0
+    }
+
+    /// Whether the engine is at work.
+    pub const fn is_busy(self) -> bool {
+        self.0 & 1 << 16 != 0
+    }
+
+    /// The errors worth a message.
+    ///
+    /// With a frame that is done, its own error bit means nothing and is left out.
+    pub const fn errors(self) -> Errors {
+        let meaningless = if self.is_frame_done() {
+            Self::ERR_FRAME_DONE
+        } else {
+            0
+        };
+        Errors(self.pending() & !Self::FRAME_DONE & !meaningless)
+    }
+
+    /// How the frame ended. Done wins over an error that stands beside it.
+    pub const fn verdict(self) -> Verdict {
+        if self.is_frame_done() {
+            Verdict::Done
+        } else if self.pending() != 0 {
+            Verdict::Failed
+        } else {
+            Verdict::None
+        }
+    }
+
+    /// What to write to acknowledge these events and let none raise the interrupt.
+    ///
+    /// Always acknowledges the bus time-out: its counter runs until the bus is gated, so it may have
+    /// come after the read.
+    pub const fn acknowledge(self) -> u32 {
+        Self::MASK_ALL | (self.pending() | Self::ERR_TIME_OUT) << 24
+    }
+}
+
+/// A set of error events, with the bits of INTERRUPT_STATUS. Prints as their names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Errors(u32);
+
+impl Errors {
+    const NAMES: [&'static str; 7] = [
+        "bus time-out",
+        "AXI response",
+        "X",
+        "macroblock fetch",
+        "frame 2",
+        "frame 3",
+        "frame done",
+    ];
+
+    /// No error.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The bits as in INTERRUPT_STATUS.
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The names of the errors, lowest bit first.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        (1..)
+            .zip(Self::NAMES)
+            .filter(move |(bit, _)| self.0 & 1 << bit != 0)
+            .map(|(_, name)| name)
+    }
+}
+
+impl fmt::Debug for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for name in self.names() {
+            write!(f, "{separator}{name}")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Failed, and the errors that are printed, by the C code of `dw100_irq_handler()`.
+    fn c_verdict(status: u32) -> (bool, u32) {
+        let pending = status & 0xff;
+        let frame_done = pending & 1;
+        let mut errors = (pending >> 1) & 0x7f;
+        if frame_done != 0 {
+            errors &= !((0x80 >> 1) & 0x7f);
+        }
+        (frame_done == 0, errors)
+    }
+
+    #[test]
+    fn verdict_and_errors_are_those_of_the_c_driver_for_each_status() {
+        for pending in 1..=0xff {
+            // Enables, busy and reserved bits say nothing about it.
+            for rest in [0, 0xff00, 0x1_ff00, 0xfffe_0000] {
+                let status = Status(rest | pending);
+                let (failed, errors) = c_verdict(status.0);
+                assert_eq!(status.verdict() == Verdict::Failed, failed, "{pending:#x}");
+                assert_eq!(status.verdict() == Verdict::Done, !failed, "{pending:#x}");
+                assert_eq!(status.errors().bits() >> 1, errors, "{pending:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_interrupt_without_an_event_is_nobodys() {
+        // Fault 10: the C driver ends the running job as failed.
+        for rest in [0, 0xff00, 0x1_ff00] {
+            assert_eq!(Status(rest).verdict(), Verdict::None);
+            assert!(Status(rest).errors().is_empty());
+        }
+        assert!(Status(1 << 16).is_busy() && !Status(0xff).is_busy());
+    }
+
+    #[test]
+    fn acknowledging_clears_what_was_seen_and_the_time_out_and_enables_nothing() {
+        assert_eq!(Status(0).acknowledge(), 0x0200_0000);
+        assert_eq!(Status(0x0001_ff01).acknowledge(), 0x0300_0000);
+        assert_eq!(Status(0xff).acknowledge(), 0xff00_0000);
+        assert_eq!(Status::ENABLE_ALL, 0xff00);
+        assert_eq!(Status::MASK_ALL, 0);
+    }
+
+    #[test]
+    fn errors_print_as_their_names() {
+        let text = |status| format!("{:?}", Status(status).errors());
+        assert_eq!(text(0x02), "bus time-out");
+        assert_eq!(text(0x14), "AXI response, macroblock fetch");
+        assert_eq!(text(0x80), "frame done");
+        assert_eq!(text(0x81), "");
+        assert_eq!(text(0x69), "X, frame 2, frame 3");
+    }
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The platform driver: which devices it takes, and how it is bound to one.
+//! Unbinding undoes what probe registered with the device, last thing first.
+
+use crate::{
+    context::Context,
+    device::Device,
+    media::m2m,
+    platform::dma, //
+};
+use kernel::{
+    device::Core,
+    module::this_module,
+    of,
+    platform,
+    prelude::*, //
+};
+
+/// The driver.
+pub(crate) struct Driver;
+
+kernel::of_device_table!(
+    OF_TABLE,
+    <Driver as platform::Driver>::IdInfo,
+    [(of::DeviceId::new(c"nxp,imx8mp-dw100"), ())]
+);
+
+/// Bits of an address that the engine can express.
+const ADDRESS_BITS: u32 = 34;
+
+impl platform::Driver for Driver {
+    type IdInfo = ();
+    type Data<'bound> = Self;
+    const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
+
+    fn probe<'bound>(
+        platform: &'bound platform::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self, Error> + 'bound {
+        dma::set_address_bits::<ADDRESS_BITS>(platform)?;
+        let device = Device::new(platform)?;
+        let number =
+            m2m::register::<Context>(platform.as_ref(), this_module::<crate::DriverModule>(), device)?;
+        dev_info!(platform, "registered as /dev/video{}\n", number);
+        Ok(Self)
+    }
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The DW100's register block: reset, start, gate and acknowledge.
+//!
+//! Names and fields are those of `dw100_regs.h` in the upstream C driver and of
+//! NXP's header for the same IP. What a frame puts into the registers is computed
+//! by [`crate::dewarp::frame`]; this only knows where it goes, and in which order.
+
+use crate::dewarp::{
+    frame::{
+        self,
+        Program, //
+    },
+    status::Status, //
+};
+use kernel::{
+    device,
+    io::{
+        mem::{
+            DevresExclusiveIoMem,
+            ExclusiveIoMem, //
+        },
+        register,
+        Io,
+        IoBase, //
+    },
+    platform,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+
+register! {
+    /// What the engine does.
+    DEWARP_CTRL(u32) @ 0x04 {
+        /// Answer to START.
+        0:0 enable;
+        /// Start a frame on the edge from 0 to 1.
+        1:1 start;
+        /// Reset while 1.
+        2:2 soft_reset;
+        /// Layout of the source.
+        5:4 input_format;
+        /// Layout of the destination.
+        7:6 output_format;
+        /// 0 traversal, 1 calculation, 2 auto.
+        17:16 prefetch_mode;
+        /// When auto changes its mind.
+        24:18 prefetch_threshold;
+    }
+
+    /// Address of the vertex map, 16 bytes.
+    MAP_LUT_ADDR(u32) @ 0x08 {}
+    /// Columns and rows of the vertex map.
+    MAP_LUT_SIZE(u32) @ 0x0c {}
+    /// Address of the source's luma, 16 bytes.
+    SRC_IMG_Y_BASE(u32) @ 0x10 {}
+    /// Address of the source's chroma, 16 bytes.
+    SRC_IMG_UV_BASE(u32) @ 0x14 {}
+    /// Width and height of the source, pixels.
+    SRC_IMG_SIZE(u32) @ 0x18 {}
+    /// Distance of two lines of the source, bytes.
+    SRC_IMG_STRIDE(u32) @ 0x1c {}
+    /// Address of the destination's luma, 16 bytes.
+    DST_IMG_Y_BASE(u32) @ 0x38 {}
+    /// Address of the destination's chroma, 16 bytes.
+    DST_IMG_UV_BASE(u32) @ 0x3c {}
+    /// Width and height of the destination, pixels.
+    DST_IMG_SIZE(u32) @ 0x40 {}
+    /// Distance of two lines of the destination, bytes.
+    DST_IMG_STRIDE(u32) @ 0x44 {}
+    /// Which bytes of source and destination change places.
+    SWAP_CONTROL(u32) @ 0x58 {}
+    /// The share of the source that is shown, UQ1.7.
+    SCALE_FACTOR(u32) @ 0x64 {}
+    /// Where that share starts, pixels.
+    ROI_START(u32) @ 0x68 {}
+    /// What is shown where the map points outside the source: Y, U and V.
+    BOUNDARY_PIXEL(u32) @ 0x6c {}
+
+    /// Events, their enables and their acknowledgement: see [`Status`].
+    INTERRUPT_STATUS(u32) @ 0x70 {}
+
+    /// The bus.
+    BUS_CTRL(u32) @ 0x74 {
+        /// Reads that may be under way.
+        7:0 outstanding_reads;
+        /// Count to BUS_TIME_OUT_CYCLE and not to the default.
+        26:26 time_out_override;
+        /// Let the engine onto the bus. Its time-out counts while this is 1, also
+        /// when the frame is done.
+        31:31 axi_master_enable;
+    }
+
+    /// Most bytes of luma that may be written, 16 bytes.
+    DST_IMG_Y_SIZE1(u32) @ 0x80 {}
+    /// Most bytes of chroma that may be written, 16 bytes.
+    DST_IMG_UV_SIZE1(u32) @ 0x84 {}
+}
+
+/// Bytes of the register block that are used.
+const SIZE: usize = 0x90;
+
+/// The engine, as long as its device is bound.
+pub(crate) struct Engine {
+    io: DevresExclusiveIoMem<SIZE>,
+    /// BUS_CTRL with the bus off, as the reset left it.
+    bus_off: Atomic<u32>,
+}
+
+impl Engine {
+    /// Maps the register block, the first memory resource of `device`.
+    ///
+    /// `ENODEV` if it has none, `EINVAL` if that is too small.
+    pub(crate) fn new(device: &platform::Device<device::Bound>) -> Result<Self> {
+        let request = device.io_request_by_index(0).ok_or(ENODEV)?;
+        Ok(Self {
+            io: request.iomap_exclusive_sized::<SIZE>()?.into_devres()?,
+            bus_off: Atomic::new(0),
+        })
+    }
+
+    /// The platform device, for messages.
+    pub(crate) fn device(&self) -> &device::Device {
+        self.io.device()
+    }
+
+    /// Resets the engine after it was powered up, and leaves it idle, masked and off
+    /// the bus.
+    ///
+    /// `ENODEV` if the device is unbound. The device must be powered.
+    pub(crate) fn reset(&self) -> Result {
+        let io = self.io.try_access().ok_or(ENODEV)?;
+        let ctrl = io.read(DEWARP_CTRL).with_const_enable::<1>();
+        io.write_reg(ctrl.with_const_soft_reset::<1>());
+        io.write_reg(ctrl.with_const_soft_reset::<0>());
+        let bus = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
+        io.write_reg(bus);
+        self.bus_off.store(bus.into_raw(), Relaxed);
+        io.write_reg(INTERRUPT_STATUS::from_raw(
+            Status(u32::from(u8::MAX)).acknowledge(),
+        ));
+        io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
+        Ok(())
+    }
+
+    /// Has the engine dewarp a frame. The device must be powered and the engine idle.
+    ///
+    /// `ENODEV` if the device is unbound.
+    pub(crate) fn start(&self, program: &Program) -> Result {
+        let io = self.io.try_access().ok_or(ENODEV)?;
+        Self::program(&io, program);
+
+        let relaxed = (&*io).as_view().relaxed();
+        relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ENABLE_ALL));
+        // The other fields are taken over with the edge; no write of their own is needed.
+        let ctrl = DEWARP_CTRL::from_raw(program.ctrl);
+        relaxed.write_reg(ctrl.with_const_start::<1>());
+        relaxed.write_reg(ctrl);
+        // Nothing is fetched before the bus is on, and so this one write is ordered
+        // after what the CPU wrote to the map and the buffers.
+        let bus = BUS_CTRL::from_raw(self.bus_off.load(Relaxed));
+        io.write_reg(bus.with_const_axi_master_enable::<1>());
+        Ok(())
+    }
+
+    fn program(io: &ExclusiveIoMem<'_, SIZE>, program: &Program) {
+        let io = io.as_view().relaxed();
+        io.write_reg(MAP_LUT_ADDR::from_raw(program.lut_address));
+        io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));
+        io.write_reg(SRC_IMG_Y_BASE::from_raw(program.source_y));
+        io.write_reg(SRC_IMG_UV_BASE::from_raw(program.source_uv));
+        io.write_reg(SRC_IMG_SIZE::from_raw(program.source_size));
+        io.write_reg(SRC_IMG_STRIDE::from_raw(program.source_stride));
+        io.write_reg(DST_IMG_Y_BASE::from_raw(program.destination_y));
+        io.write_reg(DST_IMG_UV_BASE::from_raw(program.destination_uv));
+        io.write_reg(DST_IMG_SIZE::from_raw(program.destination_size));
+        io.write_reg(DST_IMG_STRIDE::from_raw(program.destination_stride));
+        io.write_reg(SWAP_CONTROL::from_raw(program.swap));
+        io.write_reg(SCALE_FACTOR::from_raw(program.scale));
+        io.write_reg(ROI_START::from_raw(program.roi));
+        io.write_reg(DST_IMG_Y_SIZE1::from_raw(program.destination_y_size));
+        io.write_reg(DST_IMG_UV_SIZE1::from_raw(program.destination_uv_size));
+    }
+
+    /// Reads the events, and if there are any takes the engine off the bus, masks its
+    /// interrupt and acknowledges them. For the hard half: no lock, no wait.
+    ///
+    /// [`None`] if there are none, or the device is unbound.
+    pub(crate) fn quiesce(&self) -> Option<Status> {
+        let io = self.io.try_access()?;
+        // Ordered before what is read of the frame afterwards.
+        let status = Status(io.read(INTERRUPT_STATUS).into_raw());
+        if status.pending() == 0 {
+            return None;
+        }
+        let io = (&*io).as_view().relaxed();
+        io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
+        io.write_reg(INTERRUPT_STATUS::from_raw(status.acknowledge()));
+        Some(status)
+    }
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What src/media/ binds of V4L2, videobuf2, mem2mem, controls and the media
+ * controller: the input of the module's own bindgen run.
+ */
+/* bindgen: --allowlist-function '(v4l2|vb2|media|video|helper)_.*' */
+/* bindgen: --allowlist-function '__(video|media)_.*' */
+/* bindgen: --allowlist-type 'v4l2_.*' */
+/* bindgen: --allowlist-type 'vb2_.*' */
+/* bindgen: --allowlist-type 'media_.*' */
+/* bindgen: --allowlist-type 'video_device' */
+/* bindgen: --allowlist-var '(V4L2|VB2|MEDIA|VFL|VIDEO)_.*' */
+/* bindgen: --allowlist-var 'vb2_dma_contig_memops' */
+
+#include <linux/videodev2.h>
+#include <media/media-device.h>
+#include <media/media-request.h>
+#include <media/v4l2-ctrls.h>
+#include <media/v4l2-dev.h>
+#include <media/v4l2-device.h>
+#include <media/v4l2-event.h>
+#include <media/v4l2-fh.h>
+#include <media/v4l2-ioctl.h>
+#include <media/v4l2-mem2mem.h>
+#include <media/videobuf2-dma-contig.h>
+#include <media/videobuf2-v4l2.h>
+
+#include "helpers.h"

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One videobuf2 buffer, lent to the driver while it is prepared or processed.
+
+use super::{
+    bindings,
+    format::PixelFormat, //
+};
+use kernel::prelude::*;
+
+/// How a buffer goes back to userspace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The frame is good.
+    Done,
+    /// The frame is not: `V4L2_BUF_FLAG_ERROR`.
+    Error,
+}
+
+impl State {
+    pub(super) fn into_raw(self) -> bindings::vb2_buffer_state {
+        match self {
+            Self::Done => bindings::vb2_buffer_state_VB2_BUF_STATE_DONE,
+            Self::Error => bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR,
+        }
+    }
+}
+
+/// A [`struct vb2_v4l2_buffer`] that vb2 has lent out.
+///
+/// # Invariants
+///
+/// The wrapped buffer is valid, its memory is attached, and nobody but the
+/// holder of the reference changes it.
+///
+/// [`struct vb2_v4l2_buffer`]: srctree/include/media/videobuf2-v4l2.h
+#[repr(transparent)]
+pub(crate) struct Buffer(kernel::types::Opaque<bindings::vb2_v4l2_buffer>);
+
+impl Buffer {
+    /// Lends a buffer.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be valid for `'a`, its memory must be attached, and nobody
+    /// else may change it for `'a`.
+    pub(super) unsafe fn from_raw<'a>(raw: *mut bindings::vb2_v4l2_buffer) -> &'a Self {
+        // INVARIANT: The caller's promise.
+        // SAFETY: `Buffer` is a transparent wrapper of the C type.
+        unsafe { &*raw.cast::<Self>() }
+    }
+
+    fn vb2(&self) -> *mut bindings::vb2_buffer {
+        // SAFETY: By the type invariant the buffer is valid; this only computes
+        // the address of a field.
+        unsafe { &raw mut (*self.0.get()).vb2_buf }
+    }
+
+    /// Number of memory planes.
+    pub(crate) fn num_planes(&self) -> u32 {
+        // SAFETY: By the type invariant the buffer is valid.
+        unsafe { (*self.vb2()).num_planes }
+    }
+
+    /// Bus address of memory plane `plane`.
+    ///
+    /// `EINVAL` if the buffer has no such plane.
+    pub(crate) fn dma_address(&self, plane: u32) -> Result<u64> {
+        if plane >= self.num_planes() {
+            return Err(EINVAL);
+        }
+        // SAFETY: The buffer is valid and has this plane, whose memory is
+        // attached by the type invariant.
+        Ok(unsafe { bindings::helper_vb2_dma_contig_plane_dma_addr(self.vb2(), plane) })
+    }
+
+    /// Checks that each plane of `format` fits, starting at the plane's first
+    /// byte, and declares it filled.
+    ///
+    /// `EINVAL` if a plane is missing, too small, or has a data offset.
+    pub(super) fn fill(&self, format: &PixelFormat) -> Result {
+        for (index, plane) in (0..).zip(format.planes()) {
+            // CAST: `c_ulong` is at least 32 bits wide.
+            let size = plane.size_image as kernel::ffi::c_ulong;
+            if index >= self.num_planes()
+                // SAFETY: The buffer is valid and has this plane.
+                || unsafe { bindings::helper_vb2_plane_size(self.vb2(), index) } < size
+                // SAFETY: As above.
+                || unsafe { bindings::helper_vb2_plane_data_offset(self.vb2(), index) } != 0
+            {
+                return Err(EINVAL);
+            }
+            // SAFETY: As above, and the plane holds `size` bytes.
+            unsafe { bindings::helper_vb2_set_plane_payload(self.vb2(), index, size) };
+        }
+        Ok(())
+    }
+
+    /// Sets the frame number that userspace will read.
+    pub(crate) fn set_sequence(&self, sequence: u32) {
+        // SAFETY: By the type invariant the buffer is valid and ours to change.
+        unsafe { (*self.0.get()).sequence = sequence };
+    }
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The control handler of one open file, with the one control that the driver
+//! describes: a two-dimensional array of `u32` whose dimensions the driver may
+//! change.
+
+use super::{
+    bindings,
+    file::File,
+    m2m::Operations, //
+};
+use core::{
+    marker::PhantomPinned,
+    ptr,
+    slice, //
+};
+use kernel::{
+    container_of,
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// What a driver says of its array control.
+pub(crate) struct Array {
+    /// Control identifier (`V4L2_CID_…`).
+    pub(crate) id: u32,
+    /// Name shown to users.
+    pub(crate) name: &'static CStr,
+    /// Columns and rows until [`Handler::set_dimensions`] says otherwise.
+    pub(crate) dimensions: (u32, u32),
+}
+
+/// A [`struct v4l2_ctrl_handler`] and its array control.
+///
+/// Its mutex is taken by V4L2 for every access to a control, also around
+/// [`Operations::array_default`] and [`Operations::set_array`]; the methods
+/// here take it, too. It is taken after the open file's own lock, and before
+/// any lock that the driver takes in those callbacks.
+///
+/// # Invariants
+///
+/// `raw` is initialised, and `array` is a control of it.
+///
+/// [`struct v4l2_ctrl_handler`]: srctree/include/media/v4l2-ctrls.h
+#[pin_data(PinnedDrop)]
+pub(crate) struct Handler {
+    #[pin]
+    raw: Opaque<bindings::v4l2_ctrl_handler>,
+    array: *mut bindings::v4l2_ctrl,
+    #[pin]
+    _pin: PhantomPinned,
+}
+
+impl Handler {
+    /// Creates the handler inside a [`File`] whose context is initialised
+    /// already: V4L2 asks it for the array's default at once.
+    ///
+    /// # Safety
+    ///
+    /// The place must be the `controls` field of a `File<T>` whose `context` is
+    /// initialised and remains so until the handler is dropped.
+    pub(super) unsafe fn new<T: Operations>() -> impl PinInit<Self, Error> {
+        let init = |slot: *mut Self| {
+            // SAFETY: `slot` is valid for writes; only addresses of its fields are computed.
+            let raw = Opaque::cast_into(unsafe { &raw const (*slot).raw });
+            // SAFETY: `raw` is valid for writes.
+            let result = to_result(unsafe {
+                raw.write_bytes(0, 1);
+                bindings::helper_v4l2_ctrl_handler_init(raw, 1)
+            });
+            let config = bindings::v4l2_ctrl_config {
+                ops: &Callbacks::<T>::OPS,
+                type_ops: &Callbacks::<T>::TYPE_OPS,
+                id: T::ARRAY.id,
+                name: T::ARRAY.name.as_char_ptr(),
+                type_: bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_U32,
+                max: i64::from(u32::MAX),
+                step: 1,
+                dims: [T::ARRAY.dimensions.0, T::ARRAY.dimensions.1, 0, 0],
+                ..Default::default()
+            };
+            let array = result.and_then(|()| {
+                // SAFETY: The handler is initialised, and V4L2 copies `config`, whose
+                // pointers are static. By the caller's promise the callbacks, which run
+                // in this very call, find an initialised context.
+                let array =
+                    unsafe { bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut()) };
+                // SAFETY: The handler is initialised.
+                to_result(unsafe { (*raw).error }).map(|()| array)
+            });
+            match array {
+                Ok(array) => {
+                    // INVARIANT: Both are as required.
+                    // SAFETY: `slot` is valid for writes.
+                    unsafe { (&raw mut (*slot).array).write(array) };
+                    Ok(())
+                }
+                Err(error) => {
+                    // SAFETY: `raw` was initialised, if not successfully: freeing is
+                    // what V4L2 asks for in both cases.
+                    unsafe { bindings::v4l2_ctrl_handler_free(raw) };
+                    Err(error)
+                }
+            }
+        };
+        // SAFETY: `init` initialises every field that is not zero-sized when it
+        // returns `Ok`, and leaves nothing behind when it does not.
+        unsafe { pin_init::pin_init_from_closure(init) }
+    }
+
+    /// The C handler.
+    pub(super) fn as_raw(&self) -> *mut bindings::v4l2_ctrl_handler {
+        self.raw.get()
+    }
+
+    /// Gives the array `columns` and `rows`, and its elements their defaults,
+    /// also when the dimensions are as before.
+    ///
+    /// `EINVAL` for a zero dimension, `ENOMEM` if there is no memory.
+    pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
+        let mut dimensions = [columns, rows, 0, 0];
+        // SAFETY: By the type invariant the control is valid; four dimensions are
+        // what the function reads.
+        to_result(unsafe {
+            bindings::helper_v4l2_ctrl_modify_dimensions(self.array, dimensions.as_mut_ptr())
+        })
+    }
+
+    /// Lends the array's current elements, row by row.
+    pub(crate) fn with_array<R>(&self, f: impl FnOnce(&[u32]) -> R) -> R {
+        // SAFETY: By the type invariant the handler is initialised.
+        let lock = unsafe { (*self.raw.get()).lock };
+        // SAFETY: `lock` is the handler's mutex.
+        unsafe { bindings::helper_mutex_lock(lock) };
+        // SAFETY: By the type invariant the control is valid, and while its handler
+        // is locked neither its memory nor its length changes.
+        let elements = unsafe {
+            slice::from_raw_parts(
+                (*self.array).p_cur.p_u32.cast_const(),
+                // CAST: `usize` is at least 32 bits wide.
+                (*self.array).elems as usize,
+            )
+        };
+        let result = f(elements);
+        // SAFETY: Locked above.
+        unsafe { bindings::helper_mutex_unlock(lock) };
+        result
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Handler {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariant the handler is initialised; nobody else
+        // knows it any more.
+        unsafe { bindings::v4l2_ctrl_handler_free(self.raw.get()) };
+    }
+}
+
+/// The C callbacks of the array control of `T`.
+struct Callbacks<T: Operations>(core::marker::PhantomData<T>);
+
+impl<T: Operations> Callbacks<T> {
+    const OPS: bindings::v4l2_ctrl_ops = bindings::v4l2_ctrl_ops {
+        g_volatile_ctrl: None,
+        try_ctrl: None,
+        s_ctrl: Some(Self::s_ctrl),
+    };
+
+    const TYPE_OPS: bindings::v4l2_ctrl_type_ops = bindings::v4l2_ctrl_type_ops {
+        equal: Some(bindings::v4l2_ctrl_type_op_equal),
+        init: Some(Self::init),
+        minimum: None,
+        maximum: None,
+        log: Some(bindings::v4l2_ctrl_type_op_log),
+        validate: Some(bindings::v4l2_ctrl_type_op_validate),
+    };
+
+    /// The context of the open file that `ctrl` belongs to.
+    ///
+    /// # Safety
+    ///
+    /// `ctrl` must be a control of the handler of a `File<T>` whose context is
+    /// initialised and outlives `'a`.
+    unsafe fn context<'a>(ctrl: *const bindings::v4l2_ctrl) -> &'a T {
+        // SAFETY: `ctrl` is a valid control by the caller's promise.
+        let raw = Opaque::cast_from(unsafe { (*ctrl).handler });
+        // SAFETY: The C handler is a field of `Handler`, which is one of `File<T>`.
+        let file: *const File<T> = unsafe {
+            let handler: *const Handler = container_of!(raw, Handler, raw);
+            container_of!(handler, File<T>, controls)
+        };
+        // SAFETY: The context is initialised by the caller's promise.
+        unsafe { &(*file).context }
+    }
+
+    unsafe extern "C" fn s_ctrl(ctrl: *mut bindings::v4l2_ctrl) -> kernel::ffi::c_int {
+        // SAFETY: V4L2 calls this with a control that `Handler::new` made, while the
+        // handler exists.
+        let context = unsafe { Self::context(ctrl) };
+        // SAFETY: `ctrl` is valid, its handler is locked, and its new value has
+        // `elems` elements.
+        let elements = unsafe {
+            // CAST: `usize` is at least 32 bits wide.
+            slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
+        };
+        match context.set_array(elements) {
+            Ok(()) => 0,
+            Err(error) => error.to_errno(),
+        }
+    }
+
+    unsafe extern "C" fn init(
+        ctrl: *const bindings::v4l2_ctrl,
+        from: u32,
+        to: bindings::v4l2_ctrl_ptr,
+    ) {
+        // SAFETY: As in `s_ctrl`; `Handler::new` calls this with its context
+        // initialised.
+        let context = unsafe { Self::context(ctrl) };
+        // SAFETY: `ctrl` is valid and its handler is locked or not yet known to
+        // anybody; `to` has `elems` elements.
+        let elements = unsafe {
+            // CAST: `usize` is at least 32 bits wide.
+            slice::from_raw_parts_mut(to.p_u32, (*ctrl).elems as usize)
+        };
+        // CAST: As above.
+        let from = from as usize;
+        if let Some(elements) = elements.get_mut(from..) {
+            context.array_default(from, elements);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One open file of a mem2mem video device, and the file operations that make
+//! and end it. It is counted: a job that is being finished holds a reference,
+//! so that closing the file waits for nobody.
+
+use super::{
+    bindings,
+    control,
+    m2m::{
+        Device,
+        Operations, //
+    },
+    queue::Queues, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
+use kernel::{
+    container_of,
+    error::from_result,
+    ffi::c_int,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
+    types::Opaque, //
+};
+
+/// The mutex that serialises what userspace does to one open file: every ioctl
+/// but those that touch only controls, and through vb2 every queue operation.
+/// It has to be a C mutex, because vb2 locks and unlocks it, too.
+#[pin_data(PinnedDrop)]
+pub(super) struct Lock {
+    #[pin]
+    raw: Opaque<bindings::mutex>,
+}
+
+impl Lock {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: The place is valid for writes and stays where it is.
+            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init(lock) }),
+        })
+    }
+
+    /// The C mutex.
+    pub(super) fn as_raw(&self) -> *mut bindings::mutex {
+        self.raw.get()
+    }
+
+    /// Takes the lock until the guard is dropped.
+    pub(super) fn lock(&self) -> LockGuard<'_> {
+        // SAFETY: The mutex is initialised.
+        unsafe { bindings::helper_mutex_lock(self.as_raw()) };
+        LockGuard(self)
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Lock {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: The mutex is initialised and nobody uses it any more.
+        unsafe { bindings::helper_mutex_destroy(self.as_raw()) };
+    }
+}
+
+// SAFETY: A mutex may be used from any thread.
+unsafe impl Send for Lock {}
+// SAFETY: As above.
+unsafe impl Sync for Lock {}
+
+/// Holds a [`Lock`].
+pub(super) struct LockGuard<'a>(&'a Lock);
+
+impl Drop for LockGuard<'_> {
+    fn drop(&mut self) {
+        // SAFETY: Taken in `Lock::lock`.
+        unsafe { bindings::helper_mutex_unlock(self.0.as_raw()) };
+    }
+}
+
+/// The V4L2 core's part of an open file, [`struct v4l2_fh`].
+///
+/// [`struct v4l2_fh`]: srctree/include/media/v4l2-fh.h
+#[pin_data(PinnedDrop)]
+struct Handle {
+    #[pin]
+    raw: Opaque<bindings::v4l2_fh>,
+}
+
+#[pinned_drop]
+impl PinnedDrop for Handle {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: `File::new` initialised the handle; its video device lives in the
+        // device that the file refers to.
+        unsafe { bindings::v4l2_fh_exit(self.raw.get()) };
+    }
+}
+
+/// An open file. Its fields are dropped in this order: queues before controls,
+/// because a buffer may hold a request that holds controls; the driver's context
+/// after all that calls it; the device last.
+#[pin_data]
+pub(super) struct File<T: Operations> {
+    pub(super) queues: Queues,
+    #[pin]
+    handle: Handle,
+    #[pin]
+    pub(super) controls: control::Handler,
+    /// The driver's part.
+    #[pin]
+    pub(super) context: T,
+    #[pin]
+    pub(super) lock: Lock,
+    pub(super) device: ARef<Device<T>>,
+}
+
+// SAFETY: Everything in it may be used from any thread.
+unsafe impl<T: Operations> Send for File<T> {}
+// SAFETY: As above; what changes is behind the lock or a C lock.
+unsafe impl<T: Operations> Sync for File<T> {}
+
+impl<T: Operations> File<T> {
+    fn new(device: ARef<Device<T>>) -> impl PinInit<Self, Error> {
+        let data = device.data().clone();
+        try_pin_init!(&this in Self {
+            device,
+            lock <- Lock::new(),
+            context <- T::open(data),
+            // SAFETY: The context is initialised, and dropped after the controls.
+            controls <- unsafe { control::Handler::new::<T>() },
+            handle <- pin_init!(Handle { raw <- Opaque::ffi_init(|handle: *mut bindings::v4l2_fh| {
+                // SAFETY: `handle` is valid for writes, the video device is valid while
+                // the file refers to its device, and the controls are initialised and
+                // outlive the handle.
+                unsafe {
+                    handle.write_bytes(0, 1);
+                    bindings::v4l2_fh_init(handle, (*this.as_ptr()).device.video());
+                    (*handle).ctrl_handler = (*this.as_ptr()).controls.as_raw();
+                }
+            }) }),
+            queues: {
+                // SAFETY: All other fields are initialised, and dropped after the queues.
+                let queues = unsafe { Queues::new::<T>(this.as_ptr())? };
+                // SAFETY: The handle is initialised.
+                unsafe { (*(*this.as_ptr()).handle.raw.get()).m2m_ctx = queues.as_raw() };
+                queues
+            },
+        })
+    }
+
+    /// The mem2mem context, from the file handle: there also while the queues are
+    /// being released.
+    pub(super) fn m2m_ctx(&self) -> *mut bindings::v4l2_m2m_ctx {
+        // SAFETY: The handle is initialised.
+        unsafe { (*self.handle.raw.get()).m2m_ctx }
+    }
+
+    /// Ends both streams, as closing the file and unbinding the device do.
+    pub(super) fn stop(&self) {
+        let _guard = self.lock.lock();
+        // SAFETY: The lock is held.
+        unsafe { self.queues.stop() };
+    }
+
+    /// The open file behind `file`.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be an open file of a `Device<T>` that is not being closed for
+    /// the time of `'a`.
+    pub(super) unsafe fn from_raw<'a>(file: *mut bindings::file) -> &'a Self {
+        // SAFETY: The caller's promise.
+        unsafe { &*Self::pointer(file) }
+    }
+
+    /// # Safety
+    ///
+    /// `file` must be an open file of a `Device<T>`.
+    unsafe fn pointer(file: *mut bindings::file) -> *const Self {
+        // SAFETY: `open` stored the file handle.
+        let handle = Opaque::cast_from(unsafe { bindings::helper_file_to_v4l2_fh(file) });
+        // SAFETY: The C handle is the field of `Handle`, which is one of `File<T>`.
+        unsafe {
+            let handle: *const Handle = container_of!(handle, Handle, raw);
+            container_of!(handle, Self, handle)
+        }
+    }
+
+    /// Another reference to the file that mem2mem knows by `context`.
+    ///
+    /// # Safety
+    ///
+    /// `context` must be what `Queues::new` gave mem2mem, and the file not yet
+    /// released.
+    pub(super) unsafe fn reference(context: *mut core::ffi::c_void) -> Arc<Self> {
+        // SAFETY: The file lives in an `Arc`, of which `open` gave away one reference
+        // that is still there.
+        let borrowed = ManuallyDrop::new(unsafe { Arc::from_raw(context.cast::<Self>()) });
+        Arc::clone(&borrowed)
+    }
+}
+
+/// What a device keeps of its open files. Each is there from `open` to `release`.
+pub(super) struct Entry<T: Operations>(NonNull<File<T>>);
+
+impl<T: Operations> Entry<T> {
+    /// The open file.
+    ///
+    /// # Safety
+    ///
+    /// The entry must be in its device's list, and the list locked.
+    pub(super) unsafe fn file(&self) -> &File<T> {
+        // SAFETY: `release` takes the entry off the list before it drops the file.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+// SAFETY: The pointer is only used as `File<T>` allows from any thread.
+unsafe impl<T: Operations> Send for Entry<T> {}
+
+/// The C file operations of `T`.
+pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
+
+impl<T: Operations> Callbacks<T> {
+    pub(super) const OPS: bindings::v4l2_file_operations = bindings::v4l2_file_operations {
+        owner: core::ptr::null_mut(),
+        read: None,
+        write: None,
+        poll: Some(bindings::v4l2_m2m_fop_poll),
+        unlocked_ioctl: Some(bindings::video_ioctl2),
+        get_unmapped_area: None,
+        mmap: Some(bindings::v4l2_m2m_fop_mmap),
+        open: Some(Self::open),
+        release: Some(Self::release),
+    };
+
+    unsafe extern "C" fn open(file: *mut bindings::file) -> c_int {
+        from_result(|| {
+            // SAFETY: V4L2 calls this for a file of a video device that it holds a
+            // reference to.
+            let device = unsafe {
+                Device::<T>::from_video(bindings::helper_file_to_video_device(file))
+            };
+            let this = Arc::pin_init(File::new(device.into()), GFP_KERNEL)?;
+            device
+                .files()
+                .lock()
+                .push(Entry(NonNull::from(&*this)), GFP_KERNEL)?;
+            // SAFETY: Both are valid; `release` undoes it.
+            unsafe { bindings::v4l2_fh_add(this.handle.raw.get(), file) };
+            // `release` gets this reference back.
+            let _ = Arc::into_raw(this);
+            Ok(0)
+        })
+    }
+
+    unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
+        // SAFETY: V4L2 calls this once for a file that `open` made, and holds a
+        // reference to its device until this returns.
+        let this = unsafe { Arc::from_raw(File::<T>::pointer(file)) };
+        let entry = NonNull::from(&*this);
+        this.device.files().lock().retain(|other| other.0 != entry);
+        // SAFETY: Undoes `open`'s.
+        unsafe { bindings::v4l2_fh_del(this.handle.raw.get(), file) };
+        this.stop();
+        0
+    }
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pixel formats, frame sizes and rectangles as V4L2 passes them: plain values
+//! that are copied out of and into the C structures, which are packed.
+
+use super::bindings;
+
+/// The two queues of a mem2mem device, seen from userspace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// `V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE`: frames to the device.
+    Output,
+    /// `V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE`: frames from the device.
+    Capture,
+}
+
+impl Direction {
+    /// The direction of a buffer type; [`None`] for a type that no multi-planar
+    /// video queue has.
+    pub(super) fn of(buffer_type: u32) -> Option<Self> {
+        match buffer_type {
+            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE => Some(Self::Output),
+            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE => Some(Self::Capture),
+            _ => None,
+        }
+    }
+
+    /// The buffer type of this direction.
+    pub(super) const fn buffer_type(self) -> u32 {
+        match self {
+            Self::Output => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
+            Self::Capture => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
+        }
+    }
+}
+
+/// One memory plane of a [`PixelFormat`].
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Plane {
+    /// Bytes from the start of one line to the start of the next.
+    pub(crate) bytes_per_line: u32,
+    /// Bytes that a buffer needs for this plane.
+    pub(crate) size_image: u32,
+}
+
+/// How the numbers of a frame are to be understood. A device that converts no
+/// colours hands it from its OUTPUT to its CAPTURE queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Colorimetry {
+    colorspace: u32,
+    ycbcr_enc: u8,
+    quantization: u8,
+    xfer_func: u8,
+}
+
+impl Colorimetry {
+    /// Everything left to V4L2's defaults.
+    const UNSPECIFIED: Self = Self {
+        colorspace: 0,
+        ycbcr_enc: 0,
+        quantization: 0,
+        xfer_func: 0,
+    };
+
+    /// ITU-R BT.709 with what follows from it.
+    pub(crate) fn rec709() -> Self {
+        Self {
+            colorspace: bindings::v4l2_colorspace_V4L2_COLORSPACE_REC709,
+            ..Self::UNSPECIFIED
+        }
+        .resolved()
+    }
+
+    /// The same with no field left at "default": each that is gets the value
+    /// that V4L2 defines for the colour space, and no colour space means
+    /// BT.709.
+    pub(crate) fn resolved(self) -> Self {
+        let mut format = bindings::v4l2_pix_format_mplane::default();
+        self.store(&mut format);
+        // SAFETY: `format` is a valid structure that lives on this stack.
+        unsafe { bindings::helper_v4l2_resolve_colorimetry(&mut format) };
+        Self::load(&format)
+    }
+
+    fn load(raw: &bindings::v4l2_pix_format_mplane) -> Self {
+        Self {
+            colorspace: raw.colorspace,
+            // SAFETY: Both members of the union are the same byte.
+            ycbcr_enc: unsafe { raw.__bindgen_anon_1.ycbcr_enc },
+            quantization: raw.quantization,
+            xfer_func: raw.xfer_func,
+        }
+    }
+
+    fn store(self, raw: &mut bindings::v4l2_pix_format_mplane) {
+        raw.colorspace = self.colorspace;
+        raw.__bindgen_anon_1.ycbcr_enc = self.ycbcr_enc;
+        raw.quantization = self.quantization;
+        raw.xfer_func = self.xfer_func;
+    }
+}
+
+/// Most memory planes of a [`PixelFormat`]; V4L2 allows eight, no format that
+/// is neither compressed nor tiled uses more than three.
+pub(crate) const MAX_PLANES: usize = 3;
+
+/// A format of one queue: [`struct v4l2_pix_format_mplane`].
+///
+/// [`struct v4l2_pix_format_mplane`]: srctree/include/uapi/linux/videodev2.h
+#[derive(Clone, Copy)]
+pub(crate) struct PixelFormat {
+    /// FourCC.
+    pub(crate) fourcc: u32,
+    /// Pixels.
+    pub(crate) width: u32,
+    /// Pixels (lines).
+    pub(crate) height: u32,
+    /// See [`Colorimetry`].
+    pub(crate) colorimetry: Colorimetry,
+    planes: [Plane; MAX_PLANES],
+    num_planes: usize,
+}
+
+impl PixelFormat {
+    /// A progressive format with at most [`MAX_PLANES`] memory planes; further
+    /// ones are cut off.
+    pub(crate) fn new(
+        fourcc: u32,
+        width: u32,
+        height: u32,
+        colorimetry: Colorimetry,
+        planes: &[Plane],
+    ) -> Self {
+        let mut this = Self {
+            fourcc,
+            width,
+            height,
+            colorimetry,
+            planes: [Plane::default(); MAX_PLANES],
+            num_planes: 0,
+        };
+        for (to, from) in this.planes.iter_mut().zip(planes) {
+            *to = *from;
+            this.num_planes += 1;
+        }
+        this
+    }
+
+    /// The memory planes.
+    pub(crate) fn planes(&self) -> &[Plane] {
+        self.planes.get(..self.num_planes).unwrap_or(&[])
+    }
+
+    /// Copies the values out of the C structure.
+    pub(super) fn from_raw(raw: &bindings::v4l2_pix_format_mplane) -> Self {
+        let mut planes = [Plane::default(); MAX_PLANES];
+        let num_planes = usize::from(raw.num_planes).min(MAX_PLANES);
+        let plane_fmt = raw.plane_fmt;
+        for (to, from) in planes.iter_mut().zip(plane_fmt).take(num_planes) {
+            *to = Plane {
+                bytes_per_line: from.bytesperline,
+                size_image: from.sizeimage,
+            };
+        }
+        Self {
+            fourcc: raw.pixelformat,
+            width: raw.width,
+            height: raw.height,
+            colorimetry: Colorimetry::load(raw),
+            planes,
+            num_planes,
+        }
+    }
+
+    /// The C structure, with every field that is not this format's zeroed.
+    pub(super) fn to_raw(self) -> bindings::v4l2_pix_format_mplane {
+        let mut plane_fmt = [bindings::v4l2_plane_pix_format::default(); 8];
+        for (to, from) in plane_fmt.iter_mut().zip(self.planes()) {
+            to.bytesperline = from.bytes_per_line;
+            to.sizeimage = from.size_image;
+        }
+        let mut raw = bindings::v4l2_pix_format_mplane {
+            width: self.width,
+            height: self.height,
+            pixelformat: self.fourcc,
+            field: bindings::v4l2_field_V4L2_FIELD_NONE,
+            plane_fmt,
+            // CAST: At most `MAX_PLANES`.
+            num_planes: self.num_planes as u8,
+            ..Default::default()
+        };
+        self.colorimetry.store(&mut raw);
+        raw
+    }
+}
+
+/// The frame sizes of a format: every multiple of the step between the bounds,
+/// in pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct FrameSizes {
+    /// Smallest width and height.
+    pub(crate) min: (u32, u32),
+    /// Largest width and height.
+    pub(crate) max: (u32, u32),
+    /// Step of width and height.
+    pub(crate) step: (u32, u32),
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Out-of-line copies of the media core's static inlines and macros. */
+
+#include "helpers.h"
+
+void helper_mutex_init(struct mutex *lock)
+{
+	mutex_init(lock);
+}
+
+void helper_mutex_lock(struct mutex *lock)
+{
+	mutex_lock(lock);
+}
+
+void helper_mutex_unlock(struct mutex *lock)
+{
+	mutex_unlock(lock);
+}
+
+void helper_mutex_destroy(struct mutex *lock)
+{
+	mutex_destroy(lock);
+}
+
+struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file)
+{
+	return file_to_v4l2_fh(file);
+}
+
+struct video_device *helper_file_to_video_device(struct file *file)
+{
+	return video_devdata(file);
+}
+
+int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
+				  unsigned int nr_of_controls_hint)
+{
+	return v4l2_ctrl_handler_init(hdl, nr_of_controls_hint);
+}
+
+int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
+{
+	return v4l2_ctrl_modify_dimensions(ctrl, dims);
+}
+
+void helper_v4l2_device_get(struct v4l2_device *v4l2_dev)
+{
+	v4l2_device_get(v4l2_dev);
+}
+
+struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx)
+{
+	return v4l2_m2m_next_src_buf(ctx);
+}
+
+struct vb2_v4l2_buffer *helper_v4l2_m2m_next_dst_buf(struct v4l2_m2m_ctx *ctx)
+{
+	return v4l2_m2m_next_dst_buf(ctx);
+}
+
+struct vb2_v4l2_buffer *helper_v4l2_m2m_src_buf_remove(struct v4l2_m2m_ctx *ctx)
+{
+	return v4l2_m2m_src_buf_remove(ctx);
+}
+
+struct vb2_v4l2_buffer *helper_v4l2_m2m_dst_buf_remove(struct v4l2_m2m_ctx *ctx)
+{
+	return v4l2_m2m_dst_buf_remove(ctx);
+}
+
+void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix)
+{
+	if (pix->colorspace == V4L2_COLORSPACE_DEFAULT)
+		pix->colorspace = V4L2_COLORSPACE_REC709;
+	if (pix->xfer_func == V4L2_XFER_FUNC_DEFAULT)
+		pix->xfer_func = V4L2_MAP_XFER_FUNC_DEFAULT(pix->colorspace);
+	if (pix->ycbcr_enc == V4L2_YCBCR_ENC_DEFAULT)
+		pix->ycbcr_enc = V4L2_MAP_YCBCR_ENC_DEFAULT(pix->colorspace);
+	if (pix->quantization == V4L2_QUANTIZATION_DEFAULT)
+		pix->quantization =
+			V4L2_MAP_QUANTIZATION_DEFAULT(false, pix->colorspace,
+						      pix->ycbcr_enc);
+}
+
+bool helper_vb2_is_busy(struct vb2_queue *q)
+{
+	return vb2_is_busy(q);
+}
+
+dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
+						unsigned int plane_no)
+{
+	return vb2_dma_contig_plane_dma_addr(vb, plane_no);
+}
+
+unsigned long helper_vb2_plane_size(struct vb2_buffer *vb,
+				    unsigned int plane_no)
+{
+	return vb2_plane_size(vb, plane_no);
+}
+
+unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
+					  unsigned int plane_no)
+{
+	return vb->planes[plane_no].data_offset;
+}
+
+void helper_vb2_set_plane_payload(struct vb2_buffer *vb, unsigned int plane_no,
+				  unsigned long size)
+{
+	vb2_set_plane_payload(vb, plane_no, size);
+}

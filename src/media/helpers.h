@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Functions for what bindgen cannot bind: static inlines and macros of the
+ * media core's headers. Each is named helper_ and the C name.
+ */
+#ifndef MEDIA_HELPERS_H
+#define MEDIA_HELPERS_H
+
+#include <linux/mutex.h>
+#include <media/v4l2-ctrls.h>
+#include <media/v4l2-device.h>
+#include <media/v4l2-fh.h>
+#include <media/v4l2-mem2mem.h>
+#include <media/videobuf2-dma-contig.h>
+#include <media/videobuf2-v4l2.h>
+
+void helper_mutex_init(struct mutex *lock);
+void helper_mutex_lock(struct mutex *lock);
+void helper_mutex_unlock(struct mutex *lock);
+void helper_mutex_destroy(struct mutex *lock);
+struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
+struct video_device *helper_file_to_video_device(struct file *file);
+int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
+				  unsigned int nr_of_controls_hint);
+int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims);
+void helper_v4l2_device_get(struct v4l2_device *v4l2_dev);
+struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx);
+struct vb2_v4l2_buffer *helper_v4l2_m2m_next_dst_buf(struct v4l2_m2m_ctx *ctx);
+struct vb2_v4l2_buffer *helper_v4l2_m2m_src_buf_remove(struct v4l2_m2m_ctx *ctx);
+struct vb2_v4l2_buffer *helper_v4l2_m2m_dst_buf_remove(struct v4l2_m2m_ctx *ctx);
+void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix);
+bool helper_vb2_is_busy(struct vb2_queue *q);
+dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
+						unsigned int plane_no);
+unsigned long helper_vb2_plane_size(struct vb2_buffer *vb,
+				    unsigned int plane_no);
+unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
+					  unsigned int plane_no);
+void helper_vb2_set_plane_payload(struct vb2_buffer *vb, unsigned int plane_no,
+				  unsigned long size);
+
+#endif /* MEDIA_HELPERS_H */

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The ioctls of a mem2mem video device. Those about buffers and streams are
+//! mem2mem's own, which the V4L2 core calls with the open file's lock held; the
+//! rest take it here, so that all ioctls on one open file are serialised.
+
+use super::{
+    bindings,
+    file::File,
+    format::{
+        Direction,
+        PixelFormat, //
+    },
+    m2m::Operations, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::from_result,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*, //
+};
+
+/// The C callbacks of `T`.
+pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
+
+impl<T: Operations> Callbacks<T> {
+    pub(super) const OPS: bindings::v4l2_ioctl_ops = {
+        // SAFETY: All members are optional function pointers, for which zero is none.
+        let mut ops: bindings::v4l2_ioctl_ops = unsafe { core::mem::zeroed() };
+        ops.vidioc_querycap = Some(Self::querycap);
+        ops.vidioc_enum_fmt_vid_cap = Some(Self::enum_fmt);
+        ops.vidioc_enum_fmt_vid_out = Some(Self::enum_fmt);
+        ops.vidioc_enum_framesizes = Some(Self::enum_framesizes);
+        ops.vidioc_g_fmt_vid_cap_mplane = Some(Self::g_fmt);
+        ops.vidioc_g_fmt_vid_out_mplane = Some(Self::g_fmt);
+        ops.vidioc_try_fmt_vid_cap_mplane = Some(Self::try_fmt);
+        ops.vidioc_try_fmt_vid_out_mplane = Some(Self::try_fmt);
+        ops.vidioc_s_fmt_vid_cap_mplane = Some(Self::s_fmt);
+        ops.vidioc_s_fmt_vid_out_mplane = Some(Self::s_fmt);
+        ops.vidioc_reqbufs = Some(bindings::v4l2_m2m_ioctl_reqbufs);
+        ops.vidioc_create_bufs = Some(bindings::v4l2_m2m_ioctl_create_bufs);
+        ops.vidioc_prepare_buf = Some(bindings::v4l2_m2m_ioctl_prepare_buf);
+        ops.vidioc_querybuf = Some(bindings::v4l2_m2m_ioctl_querybuf);
+        ops.vidioc_qbuf = Some(bindings::v4l2_m2m_ioctl_qbuf);
+        ops.vidioc_dqbuf = Some(bindings::v4l2_m2m_ioctl_dqbuf);
+        ops.vidioc_expbuf = Some(bindings::v4l2_m2m_ioctl_expbuf);
+        ops.vidioc_streamon = Some(bindings::v4l2_m2m_ioctl_streamon);
+        ops.vidioc_streamoff = Some(bindings::v4l2_m2m_ioctl_streamoff);
+        ops.vidioc_subscribe_event = Some(bindings::v4l2_ctrl_subscribe_event);
+        ops.vidioc_unsubscribe_event = Some(bindings::v4l2_event_unsubscribe);
+        ops
+    };
+
+    /// Runs `f` on the open file and the ioctl's argument, with the file locked.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be an open file of a `Device<T>` that an ioctl is under way on, and
+    /// `argument` that ioctl's.
+    unsafe fn with<A>(
+        file: *mut bindings::file,
+        argument: *mut A,
+        f: impl FnOnce(&File<T>, &mut A) -> Result,
+    ) -> c_int {
+        // SAFETY: The file is not closed while an ioctl is under way on it.
+        let file = unsafe { File::<T>::from_raw(file) };
+        let _guard = file.lock.lock();
+        // SAFETY: The V4L2 core copied the argument from userspace, for this call alone.
+        let argument = unsafe { &mut *argument };
+        from_result(|| f(file, argument).map(|()| 0))
+    }
+
+    unsafe extern "C" fn querycap(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        capability: *mut bindings::v4l2_capability,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_QUERYCAP`.
+        unsafe {
+            Self::with(file, capability, |_, capability| {
+                copy_string(&mut capability.driver, T::NAME);
+                copy_string(&mut capability.card, T::CARD);
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn enum_fmt(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        description: *mut bindings::v4l2_fmtdesc,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_ENUM_FMT`.
+        unsafe {
+            Self::with(file, description, |_, description| {
+                let direction = Direction::of(description.type_).ok_or(EINVAL)?;
+                description.pixelformat =
+                    T::nth_format(direction, description.index).ok_or(EINVAL)?;
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn enum_framesizes(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        sizes: *mut bindings::v4l2_frmsizeenum,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_ENUM_FRAMESIZES`.
+        unsafe {
+            Self::with(file, sizes, |_, sizes| {
+                if sizes.index != 0 {
+                    return Err(EINVAL);
+                }
+                let range = T::frame_sizes(sizes.pixel_format).ok_or(EINVAL)?;
+                sizes.type_ = bindings::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
+                sizes.__bindgen_anon_1.stepwise = bindings::v4l2_frmsize_stepwise {
+                    min_width: range.min.0,
+                    max_width: range.max.0,
+                    step_width: range.step.0,
+                    min_height: range.min.1,
+                    max_height: range.max.1,
+                    step_height: range.step.1,
+                };
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn g_fmt(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        format: *mut bindings::v4l2_format,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_G_FMT`.
+        unsafe {
+            Self::with(file, format, |file, format| {
+                let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+                format.fmt.pix_mp = file.context.format(direction).to_raw();
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn try_fmt(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        format: *mut bindings::v4l2_format,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_TRY_FMT`.
+        unsafe {
+            Self::with(file, format, |file, format| {
+                let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+                // The type says that this is the member of the union.
+                let wanted = PixelFormat::from_raw(&format.fmt.pix_mp);
+                format.fmt.pix_mp = file.context.try_format(direction, &wanted).to_raw();
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn s_fmt(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        format: *mut bindings::v4l2_format,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_S_FMT`.
+        unsafe {
+            Self::with(file, format, |file, format| {
+                let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+                if file.queues.is_busy(direction) {
+                    return Err(EBUSY);
+                }
+                // The type says that this is the member of the union.
+                let wanted = PixelFormat::from_raw(&format.fmt.pix_mp);
+                let set = file.context.set_format(direction, &wanted, &file.controls)?;
+                format.fmt.pix_mp = set.to_raw();
+                Ok(())
+            })
+        }
+    }
+}
+
+/// Copies a name into an argument's array, cut off if too long. The V4L2 core
+/// zeroed the array, and the last byte stays zero.
+fn copy_string(to: &mut [u8], from: &CStr) {
+    let room = to.len().saturating_sub(1);
+    for (to, from) in to.iter_mut().take(room).zip(from.to_bytes()) {
+        *to = *from;
+    }
+}

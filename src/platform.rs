@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the kernel crate lacks and is not media: interrupts, runtime PM and
+//! clocks that undo themselves, and the guard for code that may outlive the
+//! binding. Nothing here knows of any one device.
+
+pub(crate) mod binding;
+pub(crate) mod clock;
+pub(crate) mod dma;
+pub(crate) mod irq;
+pub(crate) mod pm;
+
+mod bindings {
+    //! The C side, as the module's own bindgen run generates it.
+
+    #![allow(
+        clippy::all,
+        clippy::undocumented_unsafe_blocks,
+        dead_code,
+        improper_ctypes,
+        missing_docs,
+        non_camel_case_types,
+        non_snake_case,
+        non_upper_case_globals,
+        unnecessary_transmutes,
+        unreachable_pub,
+        unsafe_op_in_unsafe_fn
+    )]
+
+    type __kernel_size_t = usize;
+    type __kernel_ssize_t = isize;
+    type __kernel_ptrdiff_t = isize;
+
+    include!(concat!(env!("DW100_OBJ"), "/platform/bindings_generated.rs"));
+}

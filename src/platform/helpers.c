@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Out-of-line copies of runtime PM's static inlines. */
+
+#include "helpers.h"
+
+int helper_pm_runtime_resume_and_get(struct device *dev)
+{
+	return pm_runtime_resume_and_get(dev);
+}
+
+int helper_pm_runtime_put_sync(struct device *dev)
+{
+	return pm_runtime_put_sync(dev);
+}
