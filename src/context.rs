@@ -223,7 +223,8 @@ impl Context {
     fn program(&self, job: &Job) -> Result<Program> {
         let mut state = self.state.lock();
         job.source().set_sequence(state.output.next_sequence());
-        job.destination().set_sequence(state.capture.next_sequence());
+        job.destination()
+            .set_sequence(state.capture.next_sequence());
         job.copy_metadata();
 
         let frame = Frame {

@@ -40,8 +40,11 @@ impl platform::Driver for Driver {
     ) -> impl PinInit<Self, Error> + 'bound {
         dma::set_address_bits::<ADDRESS_BITS>(platform)?;
         let device = Device::new(platform)?;
-        let number =
-            m2m::register::<Context>(platform.as_ref(), this_module::<crate::DriverModule>(), device)?;
+        let number = m2m::register::<Context>(
+            platform.as_ref(),
+            this_module::<crate::DriverModule>(),
+            device,
+        )?;
         dev_info!(platform, "registered as /dev/video{}\n", number);
         Ok(Self)
     }

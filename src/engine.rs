@@ -17,8 +17,8 @@ use kernel::{
     device,
     io::{
         mem::{
-            DevresExclusiveIoMem,
-            ExclusiveIoMem, //
+            DevresIoMem,
+            IoMem, //
         },
         register,
         Io,
@@ -105,7 +105,7 @@ const SIZE: usize = 0x90;
 
 /// The engine, as long as its device is bound.
 pub(crate) struct Engine {
-    io: DevresExclusiveIoMem<SIZE>,
+    io: DevresIoMem<SIZE>,
     /// BUS_CTRL with the bus off, as the reset left it.
     bus_off: Atomic<u32>,
 }
@@ -117,7 +117,7 @@ impl Engine {
     pub(crate) fn new(device: &platform::Device<device::Bound>) -> Result<Self> {
         let request = device.io_request_by_index(0).ok_or(ENODEV)?;
         Ok(Self {
-            io: request.iomap_exclusive_sized::<SIZE>()?.into_devres()?,
+            io: request.iomap_sized::<SIZE>()?.into_devres()?,
             bus_off: Atomic::new(0),
         })
     }
@@ -166,7 +166,7 @@ impl Engine {
         Ok(())
     }
 
-    fn program(io: &ExclusiveIoMem<'_, SIZE>, program: &Program) {
+    fn program(io: &IoMem<'_, SIZE>, program: &Program) {
         let io = io.as_view().relaxed();
         io.write_reg(MAP_LUT_ADDR::from_raw(program.lut_address));
         io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));

@@ -31,5 +31,8 @@ mod bindings {
     type __kernel_ssize_t = isize;
     type __kernel_ptrdiff_t = isize;
 
-    include!(concat!(env!("DW100_OBJ"), "/platform/bindings_generated.rs"));
+    include!(concat!(
+        env!("DW100_OBJ"),
+        "/platform/bindings_generated.rs"
+    ));
 }

@@ -14,18 +14,14 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// Whether the engine can reach all of it, be it the source or the destination.
+    /// Whether the engine can reach all of it.
     ///
     /// # Errors
     ///
-    /// [`Refused::Address`], with the planes named as the destination's.
-    pub fn check(&self) -> Result<(), Refused> {
-        base(Plane::DestinationLuma, self.luma(), self.image.luma_bytes())?;
-        base(
-            Plane::DestinationChroma,
-            self.chroma(),
-            self.image.chroma_bytes(),
-        )?;
+    /// [`Unreachable`] with the plane that it cannot.
+    pub fn check(&self) -> Result<(), Unreachable> {
+        base(self.luma(), self.image.luma_bytes())?;
+        base(self.chroma(), self.image.chroma_bytes())?;
         Ok(())
     }
 
@@ -47,15 +43,27 @@ impl Buffer {
     }
 }
 
+/// An address that the engine cannot use: it takes multiples of 16 bytes, up to an end of 2^34.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreachable(pub u64);
+
 /// The register value for the start of something that long: the upper 30 of 34 bits.
 ///
-/// `None` if it does not start at a multiple of 16 bytes, or does not end below 2^34.
-pub fn base(address: u64, bytes: u32) -> Option<u32> {
+/// # Errors
+///
+/// [`Unreachable`] if it starts or ends where the engine cannot.
+pub fn base(address: u64, bytes: u32) -> Result<u32, Unreachable> {
     const LIMIT: u64 = 1 << 34;
 
-    let end = address.checked_add(u64::from(bytes))?;
-    // CAST: Masked to 30 bits. Only what has no bytes can start at the limit.
-    (address & 0xf == 0 && end <= LIMIT).then_some((address >> 4 & 0x3fff_ffff) as u32)
+    let ends_below = address
+        .checked_add(u64::from(bytes))
+        .is_some_and(|end| end <= LIMIT);
+    if address & 0xf == 0 && ends_below {
+        // CAST: Masked to 30 bits. Only what has no bytes can start at the limit.
+        Ok((address >> 4 & 0x3fff_ffff) as u32)
+    } else {
+        Err(Unreachable(address))
+    }
 }
 
 #[cfg(test)]
@@ -82,23 +90,26 @@ mod tests {
             let usable =
                 address % 16 == 0 && u128::from(address) + u128::from(bytes) <= 1 << 34;
             match base(address, bytes) {
-                Some(register) => {
+                Ok(register) => {
                     prop_assert!(usable);
                     prop_assert_eq!(u64::from(register) << 4, address & ((1 << 34) - 1));
                     prop_assert!(bytes == 0 || address < 1 << 34);
                 }
-                None => prop_assert!(!usable),
+                Err(unreachable) => {
+                    prop_assert!(!usable);
+                    prop_assert_eq!(unreachable, Unreachable(address));
+                }
             }
         }
     }
 
     #[test]
     fn what_ends_at_2_to_the_34_can_be_reached_and_nothing_behind() {
-        assert_eq!(base((1 << 34) - 16, 16), Some(0x3fff_ffff));
-        assert_eq!(base((1 << 34) - 16, 17), None);
-        assert_eq!(base(1 << 34, 0), Some(0));
-        assert_eq!(base(u64::MAX & !15, 16), None);
-        assert_eq!(base(8, 8), None);
+        assert_eq!(base((1 << 34) - 16, 16), Ok(0x3fff_ffff));
+        assert_eq!(base((1 << 34) - 16, 17), Err(Unreachable((1 << 34) - 16)));
+        assert_eq!(base(1 << 34, 0), Ok(0));
+        assert_eq!(base(u64::MAX & !15, 16), Err(Unreachable(u64::MAX & !15)));
+        assert_eq!(base(8, 8), Err(Unreachable(8)));
     }
 
     #[test]
@@ -106,5 +117,21 @@ mod tests {
         assert_eq!(chroma(b"NM16", [0x1000, 0x9000]), 0x9000);
         assert_eq!(chroma(b"NV16", [0x1000, 0x9000]), 0x1000 + 640 * 480);
         assert_eq!(chroma(b"NV12", [u64::MAX - 1, 0]), u64::MAX);
+    }
+
+    #[test]
+    fn a_buffer_is_checked_in_both_planes() {
+        let check = |code, addresses| {
+            let image = Image::new(find_any(fourcc(code)).unwrap(), Size::DEFAULT);
+            Buffer { image, addresses }.check()
+        };
+        assert_eq!(check(b"NM12", [0x1000, 0x9000]), Ok(()));
+        assert_eq!(check(b"NM12", [0x1008, 0x9000]), Err(Unreachable(0x1008)));
+        assert_eq!(check(b"NM12", [0x1000, 0x9008]), Err(Unreachable(0x9008)));
+        assert_eq!(check(b"NV12", [0x1000, 0x9008]), Ok(()));
+        // Chroma, not luma, ends behind the limit.
+        let late = (1 << 34) - 640 * 480;
+        assert_eq!(check(b"NV12", [late, 0]), Err(Unreachable(1 << 34)));
+        assert_eq!(check(b"YUYV", [late - 640 * 480, 0]), Ok(()));
     }
 }

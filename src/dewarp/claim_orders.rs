@@ -5,8 +5,6 @@
 
 use super::{
     claim::{
-        Generation,
-        Outcome,
         Slot,
         Word, //
     },
@@ -15,23 +13,36 @@ use super::{
 
 use loom::{
     sync::{
-        Arc, //
         atomic::{
             AtomicU64,
             AtomicUsize,
             Ordering, //
-        },
+        }, //
+        Arc,
     },
-    thread, //
+    thread::{
+        self,
+        JoinHandle, //
+    }, //
 };
-
-use std::sync::atomic::AtomicUsize as Counter;
 
 const DONE: Status = Status(1);
 
-impl Word for AtomicU64 {
+/// The word of a slot, of which every party sees the latest value: for the orders.
+///
+/// `loom` (0.7) tries two accesses in both orders only if the earlier one was the very last, and
+/// one of them writes. A load can so hide another. Loads that write back what they find hide none.
+struct Latest(AtomicU64);
+
+impl Latest {
+    fn slot() -> Arc<Slot<Self>> {
+        Arc::new(Slot::with(Self(AtomicU64::new(0))))
+    }
+}
+
+impl Word for Latest {
     fn load(&self, order: Ordering) -> u64 {
-        self.load(order)
+        self.0.fetch_or(0, order)
     }
 
     fn compare_exchange(
@@ -41,152 +52,216 @@ impl Word for AtomicU64 {
         success: Ordering,
         failure: Ordering,
     ) -> Result<u64, u64> {
-        self.compare_exchange(current, new, success, failure)
+        self.0.compare_exchange(current, new, success, failure)
     }
 }
 
-/// A slot, and what its parties hand on by it. All else is relaxed: the slot alone must order it.
-struct World {
-    slot: Slot<AtomicU64>,
-    /// Set before the start, read by the interrupt, taken by who ends the job.
-    buffers: AtomicUsize,
-    /// Set by the interrupt, read by who ends the job.
-    timestamp: AtomicUsize,
-    ends: AtomicUsize,
+/// The word of a slot, of which a party may see an old value: for what else it sees then.
+///
+/// Here a write to something else, which orders nothing, makes up for what loads hide.
+struct AnyOf {
+    word: AtomicU64,
+    turns: AtomicUsize,
 }
 
-impl World {
-    const BUFFERS: usize = 7;
-    const TIMESTAMP: usize = 9;
-
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            slot: Slot::with(AtomicU64::new(0)),
-            buffers: AtomicUsize::new(0),
-            timestamp: AtomicUsize::new(0),
-            ends: AtomicUsize::new(0),
+impl AnyOf {
+    fn slot() -> Slot<Self> {
+        Slot::with(Self {
+            word: AtomicU64::new(0),
+            turns: AtomicUsize::new(0),
         })
     }
+}
 
-    /// Starts a job; the one before it must have been ended.
-    fn start(&self) -> Generation {
-        let job = self.try_start();
-        job.expect("the job before has not ended")
+impl Word for AnyOf {
+    fn load(&self, order: Ordering) -> u64 {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.word.load(order)
     }
 
-    fn try_start(&self) -> Option<Generation> {
-        self.buffers.store(Self::BUFFERS, Ordering::Relaxed);
-        self.slot.start()
-    }
-
-    /// The hard half.
-    fn interrupt(&self) -> bool {
-        let Some(job) = self.slot.running() else {
-            return false;
-        };
-        self.timestamp.store(Self::TIMESTAMP, Ordering::Relaxed);
-        self.slot.latch(job, DONE)
-    }
-
-    /// What the one who claimed a job does.
-    fn end(&self, outcome: Outcome) {
-        self.ends.fetch_add(1, Ordering::Relaxed);
-        assert_eq!(self.buffers.load(Ordering::Relaxed), Self::BUFFERS);
-        if outcome.status.is_some() {
-            assert_eq!(self.timestamp.load(Ordering::Relaxed), Self::TIMESTAMP);
-        }
-        self.buffers.store(0, Ordering::Relaxed);
-    }
-
-    fn end_if_any(&self, outcome: Option<Outcome>) {
-        if let Some(outcome) = outcome {
-            self.end(outcome);
-        }
-    }
-
-    fn ends(&self) -> usize {
-        self.ends.load(Ordering::Relaxed)
+    fn compare_exchange(
+        &self,
+        current: u64,
+        new: u64,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<u64, u64> {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        self.word.compare_exchange(current, new, success, failure)
     }
 }
 
 /// Runs `body` in all orders, and prints how many there are.
-fn explore(name: &str, body: impl Fn(&Arc<World>) + Sync + Send + 'static) {
-    let orders = std::sync::Arc::new(Counter::new(0));
-    let count = orders.clone();
+fn explore(name: &str, body: impl Fn() + Sync + Send + 'static) {
+    use std::sync::atomic::AtomicUsize;
+
+    let orders = std::sync::Arc::new(AtomicUsize::new(0));
+    let counter = orders.clone();
     loom::model(move || {
-        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        body(&World::new());
+        counter.fetch_add(1, Ordering::Relaxed);
+        body();
     });
-    println!(
-        "{name}: {} orders",
-        orders.load(std::sync::atomic::Ordering::Relaxed)
-    );
+    println!("{name}: {} orders", orders.load(Ordering::Relaxed));
 }
 
-fn spawn<T: 'static>(
-    world: &Arc<World>,
-    party: impl FnOnce(&World) -> T + 'static,
-) -> thread::JoinHandle<T> {
-    let world = world.clone();
-    thread::spawn(move || party(&world))
+fn spawn<S: 'static, T: 'static>(
+    shared: &Arc<S>,
+    party: impl FnOnce(&S) -> T + 'static,
+) -> JoinHandle<T> {
+    let shared = shared.clone();
+    thread::spawn(move || party(&shared))
 }
 
 #[test]
-fn interrupt_watchdog_and_unbind_end_a_job_exactly_once() {
-    explore("one job, three that end it", |world| {
-        let job = world.start();
-        let interrupt = spawn(world, |world| {
-            let latched = world.interrupt();
-            let outcome = world.slot.claim_latched();
+fn interrupt_thread_watchdog_and_unbind_end_a_job_exactly_once() {
+    explore("one job, three that end it", || {
+        let slot = Latest::slot();
+        let job = slot.start().unwrap();
+
+        let interrupt = spawn(&slot, |slot| {
+            let latched = slot.running().is_some_and(|job| slot.latch(job, DONE));
+            let outcome = slot.claim_latched();
+            // The thread ends nothing that was not latched.
             assert!(latched || outcome.is_none());
-            world.end_if_any(outcome);
+            (latched, outcome)
         });
-        let watchdog = spawn(world, move |world| {
-            world.end_if_any(world.slot.claim_if(job));
-        });
-        world.end_if_any(world.slot.claim_any());
+        let watchdog = spawn(&slot, move |slot| slot.claim_if(job));
+        let unbind = slot.claim_any();
 
-        interrupt.join().unwrap();
-        watchdog.join().unwrap();
-        assert_eq!(world.ends(), 1);
-        assert_eq!(world.slot.running(), None);
-        assert_eq!(world.slot.claim_any(), None);
+        let (latched, thread) = interrupt.join().unwrap();
+        let outcomes = [thread, watchdog.join().unwrap(), unbind];
+        let ends: Vec<_> = outcomes.iter().flatten().collect();
+        assert_eq!(ends.len(), 1, "{outcomes:?}");
+        assert_eq!(ends[0].generation, job);
+        // What was latched is not lost, whoever ends the job.
+        assert_eq!(ends[0].status, latched.then_some(DONE));
+        assert_eq!(slot.claim_any(), None);
     });
 }
 
 #[test]
-fn a_late_interrupt_and_a_late_watchdog_leave_the_next_job_alone() {
-    explore("two jobs, the first one's late parties", |world| {
-        let first = world.slot.start().unwrap();
-        // The status of the first job, read in time, latched whenever.
-        let interrupt = spawn(world, move |world| world.slot.latch(first, DONE));
-        let watchdog = spawn(world, move |world| world.slot.claim_if(first).is_some());
-        let thread = world.slot.claim_if(first).is_some();
+fn late_parties_of_one_job_leave_the_next_one_alone() {
+    explore("two jobs, late parties of the first", || {
+        let slot = Latest::slot();
+        let first = slot.start().unwrap();
 
+        // Its status was read in time, and is latched whenever.
+        let interrupt = spawn(&slot, move |slot| {
+            slot.latch(first, DONE);
+        });
+        let watchdog = spawn(&slot, move |slot| slot.claim_if(first).is_some());
+        let abort = slot.claim_if(first).is_some();
         // Whoever was first: that job has ended, so the next one can start.
-        let second = world.slot.start().unwrap();
-        interrupt.join().unwrap();
-        let watchdog = watchdog.join().unwrap();
+        let second = slot.start().unwrap();
 
-        assert!(thread != watchdog);
-        assert_eq!(world.slot.running(), Some(second));
-        let outcome = world.slot.claim_any().unwrap();
+        interrupt.join().unwrap();
+        assert!(watchdog.join().unwrap() != abort);
+        assert_eq!(slot.running(), Some(second));
+        let outcome = slot.claim_any().unwrap();
         assert_eq!((outcome.generation, outcome.status), (second, None));
     });
 }
 
 #[test]
-fn the_next_start_sees_all_that_the_end_before_it_did() {
-    explore("one who ends, one who starts", |world| {
-        let job = world.start();
-        let watchdog = spawn(world, move |world| {
-            world.timestamp.store(World::TIMESTAMP, Ordering::Relaxed);
-            world.slot.claim_if(job).unwrap();
-        });
-        if world.slot.start().is_some() {
-            let seen = world.timestamp.load(Ordering::Relaxed);
-            assert_eq!(seen, World::TIMESTAMP);
+fn a_thread_late_for_one_job_ends_the_next_only_by_its_own_interrupt() {
+    explore("two jobs, a late thread of the first", || {
+        let slot = Latest::slot();
+        let first = slot.start().unwrap();
+        assert!(slot.latch(first, DONE));
+
+        let late = spawn(&slot, |slot| slot.claim_latched());
+        let watchdog = slot.claim_if(first);
+        let Some(second) = slot.start() else {
+            panic!("the first job has ended, by the thread or the watchdog");
+        };
+        let latched = slot.latch(second, Status(2));
+        let late = late.join().unwrap();
+
+        assert!(latched);
+        match watchdog {
+            Some(outcome) => assert_eq!((outcome.generation, outcome.status), (first, Some(DONE))),
+            None => assert_eq!(late.unwrap().generation, first),
         }
-        watchdog.join().unwrap();
+        if watchdog.is_some() {
+            // The late thread found nothing, or the second job when that was done.
+            assert!(late.is_none_or(|outcome| outcome.status == Some(Status(2))));
+        }
+    });
+}
+
+/// A slot, and words that it alone has to order.
+struct World {
+    slot: Slot<AnyOf>,
+    job: AtomicUsize,
+    interrupt: AtomicUsize,
+}
+
+impl World {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            slot: AnyOf::slot(),
+            job: AtomicUsize::new(0),
+            interrupt: AtomicUsize::new(0),
+        })
+    }
+}
+
+#[test]
+fn who_sees_a_job_sees_what_was_before_its_start() {
+    explore("start, then interrupt", || {
+        let world = World::new();
+        let interrupt = spawn(&world, |world| {
+            if world.slot.running().is_some() {
+                assert_eq!(world.job.load(Ordering::Relaxed), 7);
+            }
+        });
+        world.job.store(7, Ordering::Relaxed);
+        world.slot.start().unwrap();
+        interrupt.join().unwrap();
+    });
+    explore("start, then a claim", || {
+        let world = World::new();
+        let unbind = spawn(&world, |world| {
+            if world.slot.claim_any().is_some() {
+                assert_eq!(world.job.load(Ordering::Relaxed), 7);
+            }
+        });
+        world.job.store(7, Ordering::Relaxed);
+        world.slot.start().unwrap();
+        unbind.join().unwrap();
+    });
+}
+
+#[test]
+fn who_claims_a_latched_job_sees_what_was_before_the_latch() {
+    explore("latch, then a claim", || {
+        let world = World::new();
+        world.job.store(7, Ordering::Relaxed);
+        let job = world.slot.start().unwrap();
+        let thread = spawn(&world, |world| {
+            if world.slot.claim_latched().is_some() {
+                assert_eq!(world.interrupt.load(Ordering::Relaxed), 9);
+                assert_eq!(world.job.load(Ordering::Relaxed), 7);
+            }
+        });
+        world.interrupt.store(9, Ordering::Relaxed);
+        assert!(world.slot.latch(job, DONE));
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn who_starts_a_job_sees_what_was_before_the_end_of_the_last() {
+    explore("claim, then a start", || {
+        let world = World::new();
+        let job = world.slot.start().unwrap();
+        let next = spawn(&world, |world| {
+            if world.slot.start().is_some() {
+                assert_eq!(world.job.load(Ordering::Relaxed), 7);
+            }
+        });
+        world.job.store(7, Ordering::Relaxed);
+        world.slot.claim_if(job).unwrap();
+        next.join().unwrap();
     });
 }

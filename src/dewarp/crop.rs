@@ -40,7 +40,8 @@ const FLAG_EXACT: u32 = FLAG_GE | FLAG_LE;
 ///
 /// # Invariants
 ///
-/// `scale` lies in [`Crop::MIN_SCALE`]..=[`Crop::MAX_SCALE`]; the rectangle lies in the source.
+/// `scale` lies in [`Crop::MIN_SCALE`]..=[`Crop::MAX_SCALE`]; the rectangle lies in the source, and is
+/// no smaller than [`Size::MIN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     source: Size,
@@ -76,15 +77,11 @@ impl Crop {
     /// [`Unfit::Range`] if both [`FLAG_GE`] and [`FLAG_LE`] stand and no scale gives just that
     /// size, [`Unfit::Flags`] on unknown flags if the rectangle has not the shape of the source.
     pub fn adjusted(wanted: Rect, source: Size, flags: u32) -> Result<Self, Unfit> {
-        let (left, width) = clamped(wanted.left, wanted.width, Size::MIN.width(), source.width());
-        let (top, height) = clamped(
-            wanted.top,
-            wanted.height,
-            Size::MIN.height(),
-            source.height(),
-        );
+        let least = Self::least(source);
+        let (left, width) = clamped(wanted.left, wanted.width, least, source.width());
+        let (top, height) = clamped(wanted.top, wanted.height, least, source.height());
 
-        let mut scales = Self::MIN_SCALE..=Self::MAX_SCALE;
+        let mut scales = least..=Self::MAX_SCALE;
         let at = |scale| {
             (
                 scaled(source.width(), scale),
@@ -92,12 +89,12 @@ impl Crop {
             )
         };
         let scale = match flags {
-            0 => Some(nearest(width, height, source)),
+            0 => Some(nearest(width, height, source).max(least)),
             FLAG_GE => scales.find(|&s| at(s).0 >= width && at(s).1 >= height),
             FLAG_LE => scales.rfind(|&s| at(s).0 <= width && at(s).1 <= height),
             FLAG_EXACT => scales.find(|&s| at(s) == (width, height)),
             _ if (width << 16) / source.width() == (height << 16) / source.height() => {
-                Some(nearest(width, height, source))
+                Some(nearest(width, height, source).max(least))
             }
             _ => return Err(Unfit::Flags),
         }
@@ -111,6 +108,16 @@ impl Crop {
             left: recentred(left, width, new_width, source.width()),
             top: recentred(top, height, new_height, source.height()),
         })
+    }
+
+    /// The least scale that leaves no less than the smallest image.
+    fn least(source: Size) -> u32 {
+        (Self::MIN_SCALE..Self::MAX_SCALE)
+            .find(|&scale| {
+                scaled(source.width(), scale) >= Size::MIN.width()
+                    && scaled(source.height(), scale) >= Size::MIN.height()
+            })
+            .unwrap_or(Self::MAX_SCALE)
     }
 
     /// The source this is a crop of.
@@ -146,9 +153,9 @@ impl Crop {
     }
 }
 
-/// Puts a span into `0..side`, no shorter than `min` and than the least scale makes it.
-fn clamped(start: i32, length: u32, min: u32, side: u32) -> (u32, u32) {
-    let min = scaled(side, Crop::MIN_SCALE).max(min);
+/// Puts a span into `0..side`, no shorter than the least scale makes it.
+fn clamped(start: i32, length: u32, least: u32, side: u32) -> (u32, u32) {
+    let min = scaled(side, least);
     let start = u32::try_from(start).unwrap_or(0).min(side - min);
     (start, length.max(min).min(side - start))
 }
@@ -163,14 +170,18 @@ fn nearest(width: u32, height: u32, source: Size) -> u32 {
     let area = source.width() * source.height();
     // Less than 2^31: no side is longer than the source's.
     let sum = 64 * (width * source.height() + height * source.width());
-    ((sum + area / 2) / area).clamp(Crop::MIN_SCALE, Crop::MAX_SCALE)
+    ((sum + area / 2) / area).min(Crop::MAX_SCALE)
 }
 
 /// The start of a span of another length about the same centre, inside `0..side`.
 const fn recentred(start: u32, length: u32, new_length: u32, side: u32) -> u32 {
     let start = (2 * start + length).saturating_sub(new_length) / 2;
     let last = side - new_length;
-    if start < last { start } else { last }
+    if start < last {
+        start
+    } else {
+        last
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +252,7 @@ mod tests {
             let got = crop.rect();
             prop_assert!((32..=128).contains(&crop.scale_register()));
             prop_assert!(got.left >= 0 && got.left as u32 + got.width <= source.width());
+            prop_assert!(got.width >= 176 && got.height >= 144);
             prop_assert!(got.top >= 0 && got.top as u32 + got.height <= source.height());
         }
 
@@ -268,10 +280,8 @@ mod tests {
             source in any_size(), width in 0u32..4200, height in 0u32..3200,
         ) {
             let least = adjusted(rect(0, 0, 0, 0), source, FLAG_LE);
-            let (width, height) = (
-                width.max(least.width).max(176).min(source.width()),
-                height.max(least.height).max(144).min(source.height()),
-            );
+            let width = width.max(least.width).min(source.width());
+            let height = height.max(least.height).min(source.height());
             let wanted = rect(0, 0, width, height);
 
             let larger = adjusted(wanted, source, FLAG_GE);
@@ -288,18 +298,15 @@ mod tests {
 
         #[test]
         fn a_crop_that_both_drivers_can_express_is_the_same_in_both(
-            source in any_size(), eighths in 2u32..=8, left in 0i32..4096, top in 0i32..3072,
+            source in any_size(), eighths in 2u32..=8, right in 0.0..1.0, down in 0.0..1.0,
         ) {
             // Eighths of a side are whole pixels, and whole 1/128 and 1/65536.
-            let wanted = rect(
-                left,
-                top,
-                source.width() / 8 * eighths,
-                source.height() / 8 * eighths,
-            );
-            prop_assume!(wanted.width >= 176 && wanted.height >= 144);
-            prop_assume!(left as u32 + wanted.width <= source.width());
-            prop_assume!(top as u32 + wanted.height <= source.height());
+            let width = source.width() / 8 * eighths;
+            let height = source.height() / 8 * eighths;
+            prop_assume!(width >= 176 && height >= 144);
+            let left = f64::from(source.width() - width) * right;
+            let top = f64::from(source.height() - height) * down;
+            let wanted = rect(left as i32, top as i32, width, height);
 
             let crop = Crop::adjusted(wanted, source, 0).unwrap();
             prop_assert_eq!(crop.rect(), wanted);
@@ -342,10 +349,10 @@ mod tests {
 
     #[test]
     fn a_probe_of_1x1_is_clamped_and_not_refused() {
-        // The largest of 176 / 640, 144 / 480 and a quarter, by the mean of the sides: 37 / 128.
+        // 39 / 128 is the least that gives 176 columns and 144 lines.
         assert_eq!(
             adjusted(rect(0, 0, 1, 1), Size::DEFAULT, 0),
-            rect(0, 2, 185, 139)
+            rect(0, 0, 195, 146)
         );
         // Fault 16: the C driver would go down to 6 / 128 here, and SCALE_FACTOR stops at 32.
         assert_eq!(

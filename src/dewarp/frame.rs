@@ -6,14 +6,13 @@
 //! work on silicon from the C driver; where they differ on purpose, its fault is named.
 
 use super::{
-    buffer::{
-        Buffer, //
-        base,
-    },
+    buffer::base,
     crop::Crop,
     map::Grid,
     size::Size, //
 };
+
+pub use super::buffer::Buffer;
 
 /// BOUNDARY_PIXEL: black (Y 0, U 128, V 128) where the map points outside the source.
 pub const BOUNDARY_PIXEL: u32 = 128 << 8 | 128;
@@ -233,15 +232,15 @@ const fn pair(columns: u32, rows: u32) -> u32 {
 
 /// The register value for the start of a plane.
 fn start(plane: Plane, address: u64, bytes: u32) -> Result<u32, Refused> {
-    base(address, bytes).ok_or(Refused::Address(plane, address))
+    base(address, bytes).map_err(|_| Refused::Address(plane, address))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::format::{
-        FORMATS,
         find_any,
         fourcc, //
+        FORMATS,
     };
     use super::super::image::Image;
     use super::super::size::Size;

@@ -123,8 +123,8 @@ impl Image {
 mod tests {
     use super::super::format::{
         self,
-        FORMATS,
         fourcc, //
+        FORMATS,
     };
     use super::*;
     use proptest::prelude::*;

@@ -241,11 +241,9 @@ mod tests {
         assert_eq!(map[255], 0xff00);
         assert_eq!(map[256], 0xffff);
         // Fault 12.
-        assert!(
-            c_map(Size::MAX, Size::MAX)
-                .iter()
-                .all(|word| word & 0xffff == 0)
-        );
+        assert!(c_map(Size::MAX, Size::MAX)
+            .iter()
+            .all(|word| word & 0xffff == 0));
     }
 
     #[test]

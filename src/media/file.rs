@@ -243,9 +243,8 @@ impl<T: Operations> Callbacks<T> {
         from_result(|| {
             // SAFETY: V4L2 calls this for a file of a video device that it holds a
             // reference to.
-            let device = unsafe {
-                Device::<T>::from_video(bindings::helper_file_to_video_device(file))
-            };
+            let device =
+                unsafe { Device::<T>::from_video(bindings::helper_file_to_video_device(file)) };
             let this = Arc::pin_init(File::new(device.into()), GFP_KERNEL)?;
             device
                 .files()

@@ -176,7 +176,9 @@ impl<T: Operations> Callbacks<T> {
                 }
                 // The type says that this is the member of the union.
                 let wanted = PixelFormat::from_raw(&format.fmt.pix_mp);
-                let set = file.context.set_format(direction, &wanted, &file.controls)?;
+                let set = file
+                    .context
+                    .set_format(direction, &wanted, &file.controls)?;
                 format.fmt.pix_mp = set.to_raw();
                 Ok(())
             })

@@ -242,7 +242,9 @@ impl<T: Operations> Device<T> {
 
     fn parent_raw(&self) -> *mut bindings::device {
         // `device::Device` is a transparent wrapper of the C structure.
-        ptr::from_ref::<device::Device>(&self.parent).cast_mut().cast()
+        ptr::from_ref::<device::Device>(&self.parent)
+            .cast_mut()
+            .cast()
     }
 
     /// The C video device.
@@ -342,10 +344,11 @@ impl<T: Operations> Registration<T> {
                 // CAST: A small constant.
                 bindings::MEDIA_ENT_F_PROC_VIDEO_SCALER as kernel::ffi::c_int,
             ))?;
-            to_result(bindings::__media_device_register(this.0.media.get(), owner))
-                .inspect_err(|_| {
+            to_result(bindings::__media_device_register(this.0.media.get(), owner)).inspect_err(
+                |_| {
                     bindings::v4l2_m2m_unregister_media_controller(this.0.m2m_dev());
-                })?;
+                },
+            )?;
         }
         Ok(this)
     }

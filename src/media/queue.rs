@@ -239,7 +239,9 @@ impl<T: Operations> Callbacks<T> {
     unsafe extern "C" fn buf_out_validate(vb: *mut bindings::vb2_buffer) -> c_int {
         // SAFETY: vb2 passes a buffer of a queue of ours, which is the first field of
         // a `vb2_v4l2_buffer`.
-        unsafe { (*vb.cast::<bindings::vb2_v4l2_buffer>()).field = bindings::v4l2_field_V4L2_FIELD_NONE };
+        unsafe {
+            (*vb.cast::<bindings::vb2_v4l2_buffer>()).field = bindings::v4l2_field_V4L2_FIELD_NONE
+        };
         0
     }
 
@@ -273,10 +275,7 @@ impl<T: Operations> Callbacks<T> {
         }
     }
 
-    unsafe extern "C" fn start_streaming(
-        queue: *mut bindings::vb2_queue,
-        _count: c_uint,
-    ) -> c_int {
+    unsafe extern "C" fn start_streaming(queue: *mut bindings::vb2_queue, _count: c_uint) -> c_int {
         kernel::error::from_result(|| {
             // SAFETY: vb2 passes a queue of ours.
             let (file, context, direction) = unsafe { Self::parts(queue)? };
@@ -285,7 +284,11 @@ impl<T: Operations> Callbacks<T> {
             context.start(direction, controls).inspect_err(|_| {
                 // SAFETY: As above.
                 unsafe {
-                    Self::return_all(file, direction, bindings::vb2_buffer_state_VB2_BUF_STATE_QUEUED);
+                    Self::return_all(
+                        file,
+                        direction,
+                        bindings::vb2_buffer_state_VB2_BUF_STATE_QUEUED,
+                    );
                 }
             })?;
             Ok(0)
@@ -297,7 +300,11 @@ impl<T: Operations> Callbacks<T> {
         if let Ok((file, context, direction)) = unsafe { Self::parts(queue) } {
             // SAFETY: As above.
             unsafe {
-                Self::return_all(file, direction, bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR);
+                Self::return_all(
+                    file,
+                    direction,
+                    bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR,
+                );
             }
             context.stop(direction);
         }
@@ -350,10 +357,7 @@ pub(super) unsafe fn apply_request<T: Operations>(
 ) -> Result {
     // SAFETY: Both are valid by the caller's promise; no request is fine.
     let result = to_result(unsafe {
-        bindings::v4l2_ctrl_request_setup(
-            (*buffer).vb2_buf.req_obj.req,
-            (*file).controls.as_raw(),
-        )
+        bindings::v4l2_ctrl_request_setup((*buffer).vb2_buf.req_obj.req, (*file).controls.as_raw())
     });
     // The engine changes no control, so their part of the request is over.
     // SAFETY: As above.

@@ -16,8 +16,8 @@ use kernel::{
     sync::{
         aref::ARef,
         atomic::{
-            Atomic,
             Acquire,
+            Atomic,
             Release, //
         },
         srcu::{
@@ -66,7 +66,8 @@ impl Binding {
         }
         // SAFETY: By the type invariant the device is bound, and `End` waits for this
         // reader. `Device<Bound>` has the layout of `Device`.
-        let device = unsafe { &*core::ptr::from_ref::<Device>(&self.device).cast::<Device<Bound>>() };
+        let device =
+            unsafe { &*core::ptr::from_ref::<Device>(&self.device).cast::<Device<Bound>>() };
         Some(Guard {
             device,
             _reader: reader,
