@@ -9,6 +9,9 @@
 // A crate root and a module look for their children in different directories: the path settles it.
 #[path = "dewarp/buffer.rs"]
 pub mod buffer;
+#[cfg(test)]
+#[path = "dewarp/c_driver.rs"]
+mod c_driver;
 #[path = "dewarp/claim.rs"]
 pub mod claim;
 #[cfg(test)]

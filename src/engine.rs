@@ -122,11 +122,6 @@ impl Engine {
         })
     }
 
-    /// The platform device, for messages.
-    pub(crate) fn device(&self) -> &device::Device {
-        self.io.device()
-    }
-
     /// Resets the engine after it was powered up, and leaves it idle, masked and off
     /// the bus.
     ///
@@ -188,9 +183,9 @@ impl Engine {
     /// Reads the events, and if there are any takes the engine off the bus, masks its
     /// interrupt and acknowledges them. For the hard half: no lock, no wait.
     ///
-    /// [`None`] if there are none, or the device is unbound.
-    pub(crate) fn quiesce(&self) -> Option<Status> {
-        let io = self.io.try_access()?;
+    /// [`None`] if there are none, or `device` is not the engine's.
+    pub(crate) fn quiesce(&self, device: &device::Device<device::Bound>) -> Option<Status> {
+        let io = self.io.access(device).ok()?;
         // Ordered before what is read of the frame afterwards.
         let status = Status(io.read(INTERRUPT_STATUS).into_raw());
         if status.pending() == 0 {

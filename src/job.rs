@@ -17,12 +17,16 @@ use crate::{
     media::{
         buffer::State,
         m2m::Job, //
-    }, //
+    },
+    platform::irq, //
 };
 use kernel::{
+    device::{
+        Bound,
+        Device, //
+    },
     irq::{
         IrqReturn,
-        ThreadedHandler,
         ThreadedIrqReturn, //
     },
     new_spinlock,
@@ -82,39 +86,26 @@ impl Runner {
     fn take(&self) -> Option<Job> {
         self.job.lock().take()
     }
-
-    fn report(&self, status: Status) {
-        let errors = status.errors();
-        if !errors.is_empty() {
-            dev_err!(
-                self.engine.device(),
-                "engine reports {:?} (INTERRUPT_STATUS {:#04x})\n",
-                errors,
-                status.pending()
-            );
-        }
-    }
 }
 
 /// The interrupt of a runner's engine.
 pub(crate) struct Interrupt(pub(crate) Arc<Runner>);
 
-impl ThreadedHandler for Interrupt {
-    /// The hard half, in hard interrupt context: registers and one atomic word.
-    fn handle(&self) -> ThreadedIrqReturn {
+impl irq::Handler for Interrupt {
+    /// Registers and one atomic word.
+    fn hard(&self, device: &Device<Bound>) -> ThreadedIrqReturn {
         // With no frame running, the engine may be without power, and its interrupt
         // is masked.
         let Some(generation) = self.0.claim.running() else {
             return ThreadedIrqReturn::None;
         };
-        match self.0.engine.quiesce() {
+        match self.0.engine.quiesce(device) {
             Some(status) if self.0.claim.latch(generation, status) => ThreadedIrqReturn::WakeThread,
             _ => ThreadedIrqReturn::None,
         }
     }
 
-    /// The threaded half, which may sleep.
-    fn handle_threaded(&self) -> IrqReturn {
+    fn threaded(&self, device: &Device<Bound>) -> IrqReturn {
         let Some(outcome) = self.0.claim.claim_latched() else {
             return IrqReturn::None;
         };
@@ -126,7 +117,15 @@ impl ThreadedHandler for Interrupt {
             });
         }
         // The next frame does not wait for the message.
-        self.0.report(status);
+        let errors = status.errors();
+        if !errors.is_empty() {
+            dev_err!(
+                device,
+                "engine reports {:?} (INTERRUPT_STATUS {:#04x})\n",
+                errors,
+                status.pending()
+            );
+        }
         IrqReturn::Handled
     }
 }

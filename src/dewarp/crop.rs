@@ -186,6 +186,7 @@ const fn recentred(start: u32, length: u32, new_length: u32, side: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::c_driver;
     use super::*;
     use proptest::prelude::*;
 
@@ -211,33 +212,6 @@ mod tests {
 
     fn adjusted(wanted: Rect, source: Size, flags: u32) -> Rect {
         Crop::adjusted(wanted, source, flags).unwrap().rect()
-    }
-
-    /// The rectangle by the C code of `dw100_s_selection()` with flags 0.
-    fn c_selection(wanted: Rect, source: Size) -> Rect {
-        let (wframe, hframe) = (source.width(), source.height());
-        let top = wanted.top.clamp(0, (hframe - 144) as i32) as u32;
-        let left = wanted.left.clamp(0, (wframe - 176) as i32) as u32;
-        let height = wanted.height.clamp(144, hframe - top);
-        let width = wanted.width.clamp(176, wframe - left);
-        let qscale = ((width << 16) / wframe + (height << 16) / hframe) / 2;
-        let w = ((u64::from(wframe) << 16) * u64::from(qscale) >> 32) as u32;
-        let h = ((u64::from(hframe) << 16) * u64::from(qscale) >> 32) as u32;
-        // Unsigned in C, too: a rectangle that grows goes astray.
-        let x = left.wrapping_add(width.wrapping_sub(w) / 2) as i32;
-        let y = top.wrapping_add(height.wrapping_sub(h) / 2) as i32;
-        let x = (wframe - w).min(x.max(0) as u32);
-        let y = (hframe - h).min(y.max(0) as u32);
-        rect(x as i32, y as i32, w, h)
-    }
-
-    /// SCALE_FACTOR and ROI_START by the C code of `dw100_hw_set_src_crop()`.
-    fn c_registers(crop: Rect, source: Size, destination: Size) -> (u32, u32) {
-        let scale = (crop.width << 7) / source.width();
-        let qscale = (destination.width() << 7) / source.width();
-        let x = ((crop.left as u32) << 7).wrapping_mul(qscale) >> 14;
-        let y = ((crop.top as u32) << 7).wrapping_mul(qscale) >> 14;
-        (scale & 0xff, (y & 0x1fff) << 16 | (x & 0x1fff))
     }
 
     proptest! {
@@ -310,10 +284,10 @@ mod tests {
 
             let crop = Crop::adjusted(wanted, source, 0).unwrap();
             prop_assert_eq!(crop.rect(), wanted);
-            prop_assert_eq!(crop.rect(), c_selection(wanted, source));
+            prop_assert_eq!(crop.rect(), c_driver::selection(wanted, source));
             prop_assert_eq!(
                 (crop.scale_register(), crop.roi_register(source)),
-                c_registers(wanted, source, source)
+                c_driver::crop_registers(wanted, source, source)
             );
         }
 
@@ -359,7 +333,7 @@ mod tests {
             adjusted(rect(0, 0, 1, 1), Size::MAX, 0),
             rect(0, 0, 1024, 768)
         );
-        assert_eq!(c_selection(rect(0, 0, 1, 1), Size::MAX).width, 184);
+        assert_eq!(c_driver::selection(rect(0, 0, 1, 1), Size::MAX).width, 184);
     }
 
     #[test]
@@ -371,7 +345,7 @@ mod tests {
         assert_eq!(crop.roi_register(destination), 180 << 16 | 320);
         // Fault 16: Y by the ratio of the widths.
         assert_eq!(
-            c_registers(crop.rect(), Size::DEFAULT, destination),
+            c_driver::crop_registers(crop.rect(), Size::DEFAULT, destination),
             (64, 240 << 16 | 320)
         );
     }
@@ -382,7 +356,10 @@ mod tests {
         let wanted = rect(100, 0, 320, 480);
         assert_eq!(adjusted(wanted, Size::DEFAULT, 0), rect(20, 60, 480, 360));
         // In the C driver the difference wraps: the rectangle jumps to the left edge.
-        assert_eq!(c_selection(wanted, Size::DEFAULT), rect(0, 60, 480, 360));
+        assert_eq!(
+            c_driver::selection(wanted, Size::DEFAULT),
+            rect(0, 60, 480, 360)
+        );
     }
 
     #[test]

@@ -124,6 +124,7 @@ fn coordinate(corner: u32, source: u32, destination: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::c_driver;
     use super::*;
     use proptest::prelude::*;
 
@@ -138,29 +139,11 @@ mod tests {
         map
     }
 
-    /// The map of the C driver, by its arithmetic: `dw100_ctrl_dewarping_map_init()`.
-    fn c_map(source: Size, destination: Size) -> Vec<u32> {
-        let convert = |a: u32| ((a & 0xfff) << 4) as u16;
-        let (mw, mh) = (
-            destination.width().div_ceil(16) + 1,
-            destination.height().div_ceil(16) + 1,
-        );
-        let (qsw, qsh) = (convert(source.width()), convert(source.height()));
-        let (qdx, qdy) = (u32::from(qsw) / (mw - 1), u32::from(qsh) / (mh - 1));
-        (0..mw * mh)
-            .map(|idx| {
-                let qy = (idx / mw * qdy).min(qsh.into());
-                let qx = (idx % mw * qdx).min(qsw.into());
-                qy << 16 | qx
-            })
-            .collect()
-    }
-
     /// The largest distance in 1/16 pixel between ours and the C driver's, X and Y.
     fn distance(source: Size, destination: Size) -> (u32, u32) {
         whole(source, destination)
             .iter()
-            .zip(c_map(source, destination))
+            .zip(c_driver::map(source, destination))
             .fold((0, 0), |(x, y), (ours, theirs)| {
                 (
                     x.max((ours & 0xffff).abs_diff(theirs & 0xffff)),
@@ -173,7 +156,7 @@ mod tests {
         #[test]
         fn sides_of_whole_blocks_give_the_map_of_the_c_driver(w in 11u32..256, h in 9u32..=192) {
             let size = Size::constrained(16 * w, 16 * h);
-            prop_assert_eq!(whole(size, size), c_map(size, size));
+            prop_assert_eq!(whole(size, size), c_driver::map(size, size));
         }
 
         #[test]
@@ -241,7 +224,7 @@ mod tests {
         assert_eq!(map[255], 0xff00);
         assert_eq!(map[256], 0xffff);
         // Fault 12.
-        assert!(c_map(Size::MAX, Size::MAX)
+        assert!(c_driver::map(Size::MAX, Size::MAX)
             .iter()
             .all(|word| word & 0xffff == 0));
     }

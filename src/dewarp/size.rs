@@ -62,27 +62,16 @@ impl Size {
 
 #[cfg(test)]
 mod tests {
+    use super::super::c_driver;
     use super::*;
     use proptest::prelude::*;
-
-    /// One side by the C code of `clamp_roundup()` and `round_up()`.
-    fn c_side(x: u32, min: u32, max: u32) -> u32 {
-        let clamped = if x <= min {
-            min
-        } else if x >= max {
-            max
-        } else {
-            x
-        };
-        (clamped.wrapping_sub(1) | 7).wrapping_add(1)
-    }
 
     proptest! {
         #[test]
         fn any_size_is_constrained_as_the_v4l2_core_does(width: u32, height: u32) {
             let size = Size::constrained(width, height);
-            prop_assert_eq!(size.width(), c_side(width, 176, 4096));
-            prop_assert_eq!(size.height(), c_side(height, 144, 3072));
+            prop_assert_eq!(size.width(), c_driver::side(width, 176, 4096));
+            prop_assert_eq!(size.height(), c_driver::side(height, 144, 3072));
         }
 
         #[test]

@@ -125,18 +125,8 @@ impl fmt::Debug for Errors {
 
 #[cfg(test)]
 mod tests {
+    use super::super::c_driver;
     use super::*;
-
-    /// Failed, and the errors that are printed, by the C code of `dw100_irq_handler()`.
-    fn c_verdict(status: u32) -> (bool, u32) {
-        let pending = status & 0xff;
-        let frame_done = pending & 1;
-        let mut errors = (pending >> 1) & 0x7f;
-        if frame_done != 0 {
-            errors &= !((0x80 >> 1) & 0x7f);
-        }
-        (frame_done == 0, errors)
-    }
 
     #[test]
     fn verdict_and_errors_are_those_of_the_c_driver_for_each_status() {
@@ -144,7 +134,7 @@ mod tests {
             // Enables, busy and reserved bits say nothing about it.
             for rest in [0, 0xff00, 0x1_ff00, 0xfffe_0000] {
                 let status = Status(rest | pending);
-                let (failed, errors) = c_verdict(status.0);
+                let (failed, errors) = c_driver::verdict(status.0);
                 assert_eq!(status.verdict() == Verdict::Failed, failed, "{pending:#x}");
                 assert_eq!(status.verdict() == Verdict::Done, !failed, "{pending:#x}");
                 assert_eq!(status.errors().bits() >> 1, errors, "{pending:#x}");
