@@ -6,12 +6,8 @@ use crate::driver::Driver;
 
 mod context;
 mod device;
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "a library for the host, too, that tests more than the driver uses"
-)]
-mod dewarp;
+// Public, for it is a library on the host as well, and tested there.
+pub mod dewarp;
 mod driver;
 mod engine;
 mod job;

@@ -68,15 +68,15 @@ impl Runner {
 
     /// Starts a frame. A frame that cannot be started comes back as failed.
     pub(crate) fn start(&self, job: Job, program: &Program) {
-        // mem2mem starts a job only when the last one has ended: a refusal would be
-        // a bug, and ends this job.
-        let Some(generation) = self.claim.start() else {
-            return;
-        };
-        // The interrupt can come as soon as the engine is started, so the job has to be
-        // there before.
-        *self.job.lock() = Some(job);
-        if self.engine.start(program).is_err() && self.claim.claim_if(generation).is_some() {
+        // Whoever ends the frame has to find it, so it is there before anybody may. mem2mem
+        // starts a job only when the last one has ended: a job found here is a bug, and
+        // dropping it ends it.
+        let left_over = self.job.lock().replace(job);
+        drop(left_over);
+        let started = self.claim.start().is_some_and(|generation| {
+            self.engine.start(program).is_ok() || self.claim.claim_if(generation).is_none()
+        });
+        if !started {
             drop(self.take());
         }
     }
