@@ -12,6 +12,7 @@ pub(crate) mod format;
 mod ioctl;
 mod job;
 pub(crate) mod m2m;
+mod node;
 mod queue;
 
 /// First control identifier reserved for the DW100's user controls, and the

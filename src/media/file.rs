@@ -11,6 +11,10 @@ use super::{
         Device,
         Operations, //
     },
+    node::{
+        self,
+        Node, //
+    },
     queue::Queues, //
 };
 use core::{
@@ -95,15 +99,14 @@ struct Handle {
 #[pinned_drop]
 impl PinnedDrop for Handle {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `File::new` initialised the handle; its video device lives in the
-        // device that the file refers to.
+        // SAFETY: `File::new` initialised the handle; the file refers to its video device.
         unsafe { bindings::v4l2_fh_exit(self.raw.get()) };
     }
 }
 
 /// An open file. Its fields are dropped in this order: queues before controls,
 /// because a buffer may hold a request that holds controls; the driver's context
-/// after all that calls it; the device last.
+/// after all that calls it; what they refer to last.
 #[pin_data]
 pub(super) struct File<T: Operations> {
     pub(super) queues: Queues,
@@ -116,7 +119,9 @@ pub(super) struct File<T: Operations> {
     pub(super) context: T,
     #[pin]
     pub(super) lock: Lock,
-    pub(super) device: ARef<Device<T>>,
+    pub(super) device: Arc<Device<T>>,
+    /// The job that is being finished when the file is closed may be the last to refer to it.
+    _video: ARef<kernel::device::Device>,
 }
 
 // SAFETY: Everything in it may be used from any thread.
@@ -125,21 +130,28 @@ unsafe impl<T: Operations> Send for File<T> {}
 unsafe impl<T: Operations> Sync for File<T> {}
 
 impl<T: Operations> File<T> {
-    fn new(device: ARef<Device<T>>) -> impl PinInit<Self, Error> {
+    /// # Safety
+    ///
+    /// `video` must be registered, or referred to, until this returns.
+    unsafe fn new(
+        video: *mut bindings::video_device,
+        device: Arc<Device<T>>,
+    ) -> impl PinInit<Self, Error> {
         let data = device.data().clone();
         try_pin_init!(&this in Self {
+            // SAFETY: The caller's promise.
+            _video: unsafe { node::reference(video) },
             device,
             lock <- Lock::new(),
             context <- T::open(data),
             // SAFETY: The context is initialised, and dropped after the controls.
             controls <- unsafe { control::Handler::new::<T>() },
             handle <- pin_init!(Handle { raw <- Opaque::ffi_init(|handle: *mut bindings::v4l2_fh| {
-                // SAFETY: `handle` is valid for writes, the video device is valid while
-                // the file refers to its device, and the controls are initialised and
-                // outlive the handle.
+                // SAFETY: `handle` is valid for writes, the video device is valid while the
+                // file refers to it, and the controls are initialised and outlive the handle.
                 unsafe {
                     handle.write_bytes(0, 1);
-                    bindings::v4l2_fh_init(handle, (*this.as_ptr()).device.video());
+                    bindings::v4l2_fh_init(handle, video);
                     (*handle).ctrl_handler = (*this.as_ptr()).controls.as_raw();
                 }
             }) }),
@@ -241,11 +253,14 @@ impl<T: Operations> Callbacks<T> {
 
     unsafe extern "C" fn open(file: *mut bindings::file) -> c_int {
         from_result(|| {
-            // SAFETY: V4L2 calls this for a file of a video device that it holds a
-            // reference to.
-            let device =
-                unsafe { Device::<T>::from_video(bindings::helper_file_to_video_device(file)) };
-            let this = Arc::pin_init(File::new(device.into()), GFP_KERNEL)?;
+            // SAFETY: V4L2 calls this for a file of a video device of a `Node<T>`, which it
+            // holds a reference to.
+            let (video, device) = unsafe {
+                let video = bindings::helper_file_to_video_device(file);
+                (video, Node::<T>::device(video).ok_or(ENODEV)?)
+            };
+            // SAFETY: As above.
+            let this = Arc::pin_init(unsafe { File::new(video, device.clone()) }, GFP_KERNEL)?;
             device
                 .files()
                 .lock()
@@ -260,7 +275,7 @@ impl<T: Operations> Callbacks<T> {
 
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
         // SAFETY: V4L2 calls this once for a file that `open` made, and holds a
-        // reference to its device until this returns.
+        // reference to its video device until this returns.
         let this = unsafe { Arc::from_raw(File::<T>::pointer(file)) };
         let entry = NonNull::from(&*this);
         this.device.files().lock().retain(|other| other.0 != entry);

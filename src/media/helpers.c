@@ -44,11 +44,6 @@ int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 	return v4l2_ctrl_modify_dimensions(ctrl, dims);
 }
 
-void helper_v4l2_device_get(struct v4l2_device *v4l2_dev)
-{
-	v4l2_device_get(v4l2_dev);
-}
-
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx)
 {
 	return v4l2_m2m_next_src_buf(ctx);

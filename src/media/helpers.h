@@ -23,7 +23,6 @@ struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 				  unsigned int nr_of_controls_hint);
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims);
-void helper_v4l2_device_get(struct v4l2_device *v4l2_dev);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_dst_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_src_buf_remove(struct v4l2_m2m_ctx *ctx);

@@ -19,7 +19,6 @@ use core::{
     },
 };
 use kernel::{
-    device,
     error::to_result,
     ffi::{
         c_int,
@@ -173,9 +172,7 @@ impl<T: Operations> Callbacks<T> {
                 (*queue).mem_ops = &raw const bindings::vb2_dma_contig_memops;
                 (*queue).timestamp_flags = bindings::V4L2_BUF_FLAG_TIMESTAMP_COPY;
                 (*queue).lock = (*file).lock.as_raw();
-                (*queue).dev = ptr::from_ref::<device::Device>((*file).device.parent())
-                    .cast_mut()
-                    .cast();
+                (*queue).dev = (*file).device.parent_raw();
                 (*queue).set_supports_requests(c_uint::from(direction == Direction::Output));
                 bindings::vb2_queue_init(queue)
             };

@@ -65,9 +65,8 @@ impl Binding {
             return None;
         }
         // SAFETY: By the type invariant the device is bound, and `End` waits for this
-        // reader. `Device<Bound>` has the layout of `Device`.
-        let device =
-            unsafe { &*core::ptr::from_ref::<Device>(&self.device).cast::<Device<Bound>>() };
+        // reader.
+        let device = unsafe { self.device.as_bound() };
         Some(Guard {
             device,
             _reader: reader,

@@ -45,8 +45,8 @@ struct Served<T> {
 impl<T> Served<T> {
     fn device(&self) -> &Device<Bound> {
         // SAFETY: This is called by the registered interrupt only, so by the type
-        // invariant the device is bound. `Device<Bound>` has the layout of `Device`.
-        unsafe { &*core::ptr::from_ref::<Device>(&self.device).cast::<Device<Bound>>() }
+        // invariant the device is bound.
+        unsafe { self.device.as_bound() }
     }
 }
 

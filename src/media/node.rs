@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device nodes of a mem2mem device: `/dev/videoN` and `/dev/mediaN`.
+//!
+//! Their C structures share one allocation, which the V4L2 core frees by itself when
+//! the last reference to the video device is gone. That may be long after the driver
+//! was unbound and its module unloaded, so nothing of the driver is called for it.
+
+use super::{
+    bindings,
+    file,
+    ioctl,
+    m2m::{
+        Device,
+        Operations, //
+    }, //
+};
+use core::{
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::{
+    container_of,
+    device,
+    error::to_result,
+    ffi::{
+        c_char,
+        c_int, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc,
+        Mutex, //
+    },
+    types::Opaque, //
+};
+
+/// The C structures of a device's nodes, and the way from them to the device.
+///
+/// # Invariants
+///
+/// - `video` is the first field, and the node lives in memory of its own from the slab
+///   allocator: `video_device_release()` frees it, without dropping anything.
+/// - `device` is therefore emptied before.
+#[pin_data]
+#[repr(C)]
+pub(super) struct Node<T: Operations> {
+    #[pin]
+    video: Opaque<bindings::video_device>,
+    #[pin]
+    v4l2: Opaque<bindings::v4l2_device>,
+    #[pin]
+    media: Opaque<bindings::media_device>,
+    /// [`None`] once the nodes are unregistered.
+    #[pin]
+    device: Mutex<Option<Arc<Device<T>>>>,
+}
+
+impl<T: Operations> Node<T> {
+    /// Initialises the nodes of `device`, which nobody can reach yet.
+    fn new(device: &Arc<Device<T>>) -> Result<Pin<KBox<Self>>> {
+        const { assert!(offset_of!(Self, video) == 0) };
+
+        let this = KBox::pin_init(
+            try_pin_init!(Self {
+                video: Opaque::zeroed(),
+                v4l2: Opaque::zeroed(),
+                media: Opaque::zeroed(),
+                device <- new_mutex!(Some(device.clone()), "Node::device"),
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        this.init_media(device.parent_raw());
+        this.init_video(device.parent_raw());
+        this.init_v4l2(device.parent())?;
+        Ok(this)
+    }
+
+    fn init_media(&self, parent: *mut bindings::device) {
+        let media = self.media.get();
+        // SAFETY: The structure is zeroed, as `media_device_init` wants it, and nobody
+        // else knows it. The parent is referred to by the device, and used only while
+        // the media device is registered.
+        unsafe {
+            (*media).dev = parent;
+            copy_name(&mut (*media).model, T::NAME);
+            bindings::media_device_init(media);
+            (*media).ops = &Self::MEDIA_OPS;
+        }
+    }
+
+    fn init_video(&self, parent: *mut bindings::device) {
+        let video = self.video.get();
+        // SAFETY: The structure is zeroed, and nobody else knows it. What it points at is
+        // static, or lives as long as it does, or is its parent in the device model.
+        unsafe {
+            copy_name(&mut (*video).name, T::NAME);
+            (*video).vfl_dir = bindings::vfl_devnode_direction_VFL_DIR_M2M;
+            (*video).fops = &file::Callbacks::<T>::OPS;
+            (*video).ioctl_ops = &ioctl::Callbacks::<T>::OPS;
+            (*video).device_caps =
+                bindings::V4L2_CAP_VIDEO_M2M_MPLANE | bindings::V4L2_CAP_STREAMING;
+            (*video).release = Some(bindings::video_device_release);
+            (*video).v4l2_dev = self.v4l2.get();
+            (*video).dev_parent = parent;
+            (*video).minor = -1;
+        }
+    }
+
+    /// With no parent device given, the V4L2 core leaves the parent's driver data alone.
+    /// It would put its own pointer there, where the driver core looks for the Rust
+    /// driver's.
+    fn init_v4l2(&self, parent: &device::Device) -> Result {
+        let v4l2 = self.v4l2.get();
+        // SAFETY: The structure is zeroed, and nobody else knows it. The name is set, as is
+        // required when no parent is given; the media device is initialised and lives as
+        // long.
+        unsafe {
+            copy_name(&mut (*v4l2).name, parent.name());
+            (*v4l2).mdev = self.media.get();
+            to_result(bindings::v4l2_device_register(ptr::null_mut(), v4l2))
+        }
+    }
+
+    /// The device behind a video device; [`None`] if it is unregistered.
+    ///
+    /// # Safety
+    ///
+    /// `video` must be that of a `Node<T>`, and referred to.
+    pub(super) unsafe fn device(video: *mut bindings::video_device) -> Option<Arc<Device<T>>> {
+        // SAFETY: The caller's promise.
+        let this = unsafe { &*container_of!(Opaque::cast_from(video), Self, video) };
+        this.device.lock().clone()
+    }
+
+    const MEDIA_OPS: bindings::media_device_ops = bindings::media_device_ops {
+        link_notify: None,
+        req_alloc: None,
+        req_free: None,
+        req_validate: Some(bindings::vb2_request_validate),
+        req_queue: Some(bindings::v4l2_m2m_request_queue),
+    };
+}
+
+/// A reference to a video device.
+///
+/// # Safety
+///
+/// `video` must be registered, or referred to.
+pub(super) unsafe fn reference(video: *mut bindings::video_device) -> ARef<device::Device> {
+    // SAFETY: By the caller's promise its count is not zero. Both crates see the same C
+    // structure. The V4L2 core may release it from any thread.
+    unsafe { device::Device::get_device((&raw mut (*video).dev).cast()) }
+}
+
+/// Copies a name into a C array, cut off if too long, always terminated.
+fn copy_name(to: &mut [c_char], from: &CStr) {
+    let Some((last, room)) = to.split_last_mut() else {
+        return;
+    };
+    *last = 0;
+    for (to, from) in room.iter_mut().zip(from.to_bytes()) {
+        *to = *from;
+    }
+}
+
+/// Keeps the nodes of a device registered. Dropping it takes them away from userspace and
+/// ends what runs; it waits for the engine, never for userspace.
+///
+/// # Invariants
+///
+/// `node` was registered, and `reference` keeps it.
+pub(super) struct Registration<T: Operations> {
+    node: NonNull<Node<T>>,
+    device: Arc<Device<T>>,
+    _reference: ARef<device::Device>,
+    _node: PhantomData<Node<T>>,
+}
+
+// SAFETY: What it holds may be used and released from any thread.
+unsafe impl<T: Operations> Send for Registration<T> {}
+
+impl<T: Operations> Registration<T> {
+    /// Registers the nodes of `device`.
+    pub(super) fn new(device: Arc<Device<T>>, module: &'static ThisModule) -> Result<Self> {
+        let owner = module.as_ptr().cast::<bindings::module>();
+        let node = Node::new(&device)?;
+        let video = node.video.get();
+        let media = node.media.get();
+
+        // SAFETY: The node is initialised.
+        to_result(unsafe {
+            bindings::__video_register_device(
+                video,
+                bindings::vfl_devnode_type_VFL_TYPE_VIDEO,
+                -1,
+                1,
+                owner,
+            )
+        })?;
+        // From now on the V4L2 core frees the node.
+        // SAFETY: The node is not moved.
+        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
+        // INVARIANT: Registered just now.
+        let this = Self {
+            // SAFETY: The pointer comes from a box and is not null.
+            node: unsafe { NonNull::new_unchecked(node) },
+            device,
+            // SAFETY: The video device is registered.
+            _reference: unsafe { reference(video) },
+            _node: PhantomData,
+        };
+        // SAFETY: The video device is registered, the media device initialised. When
+        // registering it fails, it has no node, by which `drop` knows.
+        unsafe {
+            to_result(bindings::v4l2_m2m_register_media_controller(
+                this.device.m2m_dev(),
+                video,
+                // CAST: A small constant.
+                bindings::MEDIA_ENT_F_PROC_VIDEO_SCALER as c_int,
+            ))?;
+            to_result(bindings::__media_device_register(media, owner)).inspect_err(|_| {
+                bindings::v4l2_m2m_unregister_media_controller(this.device.m2m_dev());
+            })?;
+        }
+        Ok(this)
+    }
+
+    /// The N of `/dev/videoN`.
+    pub(super) fn number(&self) -> u16 {
+        // SAFETY: By the type invariant the node is valid.
+        unsafe { (*self.node.as_ref().video.get()).num }
+    }
+}
+
+impl<T: Operations> Drop for Registration<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the node is valid, until `self` is gone.
+        let node = unsafe { self.node.as_ref() };
+        let media = node.media.get();
+        // SAFETY: Each was registered by `new`, except that the media device has no node
+        // when `new` itself failed.
+        unsafe {
+            bindings::video_unregister_device(node.video.get());
+            if !(*media).devnode.is_null() {
+                bindings::media_device_unregister(media);
+                bindings::v4l2_m2m_unregister_media_controller(self.device.m2m_dev());
+            }
+            bindings::v4l2_device_unregister(node.v4l2.get());
+        }
+        // Whoever is about to open the device finds it gone.
+        drop(node.device.lock().take());
+
+        // Who queues requests is held back, as by everybody who stops a stream.
+        // SAFETY: The media device is initialised.
+        let requests = unsafe { &raw mut (*media).req_queue_mutex };
+        // SAFETY: The mutex is initialised.
+        unsafe { bindings::helper_mutex_lock(requests) };
+        self.device.stop_all();
+        // SAFETY: Locked above.
+        unsafe { bindings::helper_mutex_unlock(requests) };
+        // All of `media_device_cleanup()` but the mutexes, which closing a file still takes.
+        // SAFETY: The media device is initialised, and nobody walks its graph any more.
+        unsafe { bindings::media_graph_walk_cleanup(&raw mut (*media).pm_count_walk) };
+    }
+}
