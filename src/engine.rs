@@ -191,7 +191,7 @@ impl Engine {
         if status.pending() == 0 {
             return None;
         }
-        let io = (&*io).as_view().relaxed();
+        let io = io.as_view().relaxed();
         io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
         io.write_reg(INTERRUPT_STATUS::from_raw(status.acknowledge()));
         Some(status)

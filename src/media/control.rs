@@ -161,6 +161,10 @@ impl PinnedDrop for Handler {
 /// The C callbacks of the array control of `T`.
 struct Callbacks<T: Operations>(core::marker::PhantomData<T>);
 
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "only C calls them, as its headers say it does"
+)]
 impl<T: Operations> Callbacks<T> {
     const OPS: bindings::v4l2_ctrl_ops = bindings::v4l2_ctrl_ops {
         g_volatile_ctrl: None,

@@ -238,6 +238,10 @@ unsafe impl<T: Operations> Send for Entry<T> {}
 /// The C file operations of `T`.
 pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
 
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "only C calls them, as its headers say it does"
+)]
 impl<T: Operations> Callbacks<T> {
     pub(super) const OPS: bindings::v4l2_file_operations = bindings::v4l2_file_operations {
         owner: core::ptr::null_mut(),

@@ -102,7 +102,7 @@ impl Colorimetry {
 
 /// Most memory planes of a [`PixelFormat`]; V4L2 allows eight, no format that
 /// is neither compressed nor tiled uses more than three.
-pub(crate) const MAX_PLANES: usize = 3;
+const MAX_PLANES: u8 = 3;
 
 /// A format of one queue: [`struct v4l2_pix_format_mplane`].
 ///
@@ -117,8 +117,8 @@ pub(crate) struct PixelFormat {
     pub(crate) height: u32,
     /// See [`Colorimetry`].
     pub(crate) colorimetry: Colorimetry,
-    planes: [Plane; MAX_PLANES],
-    num_planes: usize,
+    planes: [Plane; MAX_PLANES as usize],
+    num_planes: u8,
 }
 
 impl PixelFormat {
@@ -136,7 +136,7 @@ impl PixelFormat {
             width,
             height,
             colorimetry,
-            planes: [Plane::default(); MAX_PLANES],
+            planes: [Plane::default(); MAX_PLANES as usize],
             num_planes: 0,
         };
         for (to, from) in this.planes.iter_mut().zip(planes) {
@@ -148,15 +148,21 @@ impl PixelFormat {
 
     /// The memory planes.
     pub(crate) fn planes(&self) -> &[Plane] {
-        self.planes.get(..self.num_planes).unwrap_or(&[])
+        self.planes
+            .get(..usize::from(self.num_planes))
+            .unwrap_or(&[])
     }
 
     /// Copies the values out of the C structure.
     pub(super) fn from_raw(raw: &bindings::v4l2_pix_format_mplane) -> Self {
-        let mut planes = [Plane::default(); MAX_PLANES];
-        let num_planes = usize::from(raw.num_planes).min(MAX_PLANES);
+        let mut planes = [Plane::default(); MAX_PLANES as usize];
+        let num_planes = raw.num_planes.min(MAX_PLANES);
         let plane_fmt = raw.plane_fmt;
-        for (to, from) in planes.iter_mut().zip(plane_fmt).take(num_planes) {
+        for (to, from) in planes
+            .iter_mut()
+            .zip(plane_fmt)
+            .take(usize::from(num_planes))
+        {
             *to = Plane {
                 bytes_per_line: from.bytesperline,
                 size_image: from.sizeimage,
@@ -185,8 +191,7 @@ impl PixelFormat {
             pixelformat: self.fourcc,
             field: bindings::v4l2_field_V4L2_FIELD_NONE,
             plane_fmt,
-            // CAST: At most `MAX_PLANES`.
-            num_planes: self.num_planes as u8,
+            num_planes: self.num_planes,
             ..Default::default()
         };
         self.colorimetry.store(&mut raw);

@@ -26,6 +26,10 @@ use kernel::{
 /// The C callbacks of `T`.
 pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
 
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "only C calls them, as its headers say it does"
+)]
 impl<T: Operations> Callbacks<T> {
     pub(super) const OPS: bindings::v4l2_ioctl_ops = {
         // SAFETY: All members are optional function pointers, for which zero is none.

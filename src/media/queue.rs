@@ -135,6 +135,10 @@ unsafe fn complete_request<T: Operations>(
 /// The C callbacks of the queues of `T`.
 struct Callbacks<T: Operations>(PhantomData<T>);
 
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "only C calls them, as its headers say it does"
+)]
 impl<T: Operations> Callbacks<T> {
     const OPS: bindings::vb2_ops = bindings::vb2_ops {
         queue_setup: Some(Self::queue_setup),
