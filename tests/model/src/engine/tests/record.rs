@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What of the engine's past and state outlives the moment: trace, reset, snapshot.
+
+use super::*;
+
+#[test]
+fn the_trace_tells_a_frame_from_start_to_next_start() {
+    let mut board = Board::new("");
+    board.start();
+    let started = board.now;
+    board.pass(FRAME_NS + 100);
+    board.write(regs::INTERRUPT_STATUS, 0);
+    board.pass(20);
+    board.close_bus();
+    board.pass(30);
+    board.write(regs::INTERRUPT_STATUS, 0x0100_0000);
+    board.pass(40);
+    assert!(board.engine.take_frames().is_empty());
+    board.program();
+    board.pulse_start();
+    let frames = board.engine.take_frames();
+    let [frame] = frames.as_slice() else {
+        panic!("{frames:?}");
+    };
+    let done = started + FRAME_NS;
+    assert_eq!(frame.frame, 1);
+    assert_eq!(frame.irq_ns, Some(done));
+    assert_eq!(frame.gate_ns, Some(done + 120));
+    assert_eq!(frame.ack_ns, Some(done + 150));
+    assert_eq!(frame.next_start_ns, Some(done + 190));
+    assert_eq!(frame.status, 1);
+    assert_eq!((frame.reads, frame.writes), (1, 15 + 2 + 1 + 3));
+    assert_eq!(frame.regs["0x18"], 32 << 16 | 32);
+    assert_eq!(frame.regs["0x04"] & regs::CTRL_START, regs::CTRL_START);
+    assert_eq!(frame.regs.len(), 36);
+}
+
+#[test]
+fn power_on_reset_ends_the_record_and_forgets_the_job() {
+    let mut board = Board::new("stall=2");
+    board.start();
+    board.engine.reset();
+    assert_eq!(board.engine.take_frames().len(), 1);
+    assert_eq!(board.status(), 0);
+    board.start();
+    board.pass(1_000);
+    assert_eq!(
+        board.engine.deadline(),
+        Some(board.now - 1_000 + 50_000_000),
+        "keys survive"
+    );
+}
+
+#[test]
+fn a_bus_closed_before_the_interrupt_is_no_gate() {
+    let mut board = Board::new("");
+    board.start();
+    board.close_bus();
+    board.open_bus();
+    board.pass(FRAME_NS + 10);
+    board.close_bus();
+    board.engine.close_trace();
+    let frame = board.engine.take_frames().remove(0);
+    assert_eq!(frame.gate_ns, Some(board.now));
+    assert_eq!((frame.irq_ns, frame.ack_ns), (Some(board.now - 10), None));
+}
+
+#[test]
+fn a_snapshot_holds_a_spurious_interrupt() {
+    let mut board = Board::new("spurious-irq=1");
+    board.start();
+    board.pass(FRAME_NS / 2);
+    assert!(board.engine.line());
+    let saved = serde_json::to_vec(&board.engine).unwrap();
+    let copy: Engine = serde_json::from_slice(&saved).unwrap();
+    assert_eq!(copy, board.engine);
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The model's keys: faults to inject, and figures to change. `KEY=VALUE`, several
+//! with `;` between them.
+//!
+//! | key | what happens to the Nth frame from now, or with `every:N` to each Nth |
+//! |---|---|
+//! | `drop-irq=N` | the pixels are written, but neither frame done nor a bus timeout is raised until the bus is closed or the engine reset |
+//! | `stall=N` | the job never completes |
+//! | `error=BITS@N` | BITS (1 to 0xff, as in INTERRUPT_STATUS) are raised instead of frame done; pixels are written only if BITS holds frame done |
+//! | `spurious-irq=N` | half-way through the frame the line rises with no status bit set, whatever the enables; it falls 10 us after INTERRUPT_STATUS is first read, or after 10 ms |
+//! | `dma-fault=N` | the fetch of the source meets an AXI error response |
+//!
+//! `off` in place of N removes a fault. `timeout-cycles=N` overrules the bus timeout
+//! (0: never, `default`: as the registers say); `pixels-per-clock=X` sets the speed.
+//! Keys of one kind replace each other. Of several that meet on a frame, stall comes
+//! before dma-fault, error and drop-irq.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::regs;
+use crate::timing::Timing;
+
+/// Which frames a fault meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum When {
+    /// The frame that brings this to 0.
+    Once(u32),
+    /// Each frame that brings `left` to 0; it begins at `period` again.
+    Every { period: u32, left: u32 },
+}
+
+/// A fault's schedule, none if it is off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Schedule(Option<When>);
+
+impl Schedule {
+    /// Counts one frame; true if it is to be hit.
+    fn hits(&mut self) -> bool {
+        match &mut self.0 {
+            None => false,
+            Some(When::Once(left)) => {
+                *left = left.saturating_sub(1);
+                let hit = *left == 0;
+                if hit {
+                    self.0 = None;
+                }
+                hit
+            }
+            Some(When::Every { period, left }) => {
+                *left = left.saturating_sub(1);
+                let hit = *left == 0;
+                if hit {
+                    *left = *period;
+                }
+                hit
+            }
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let count = |text: &str| text.parse().ok().filter(|&n: &u32| n > 0);
+        if text == "off" {
+            return Some(Self(None));
+        }
+        let when = match text.strip_prefix("every:") {
+            Some(period) => count(period).map(|period| When::Every {
+                period,
+                left: period,
+            })?,
+            None => When::Once(count(text)?),
+        };
+        Some(Self(Some(when)))
+    }
+}
+
+/// How a job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// The pixels are written and frame done is raised.
+    Done,
+    /// The pixels are written and nothing is raised.
+    Silent,
+    /// These status bits are raised.
+    Error(u8),
+    /// The bus answers with an error.
+    DmaFault,
+    /// Not at all.
+    Never,
+}
+
+impl Ending {
+    /// Whether the pixels of a job with this ending reach memory.
+    pub fn writes_pixels(self) -> bool {
+        match self {
+            Self::Done | Self::Silent => true,
+            Self::Error(bits) => bits & regs::STATUS_FRAME_DONE != 0,
+            Self::DmaFault | Self::Never => false,
+        }
+    }
+}
+
+/// What is to happen to a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// How its job ends.
+    pub ending: Ending,
+    /// Whether the line glitches half-way.
+    pub glitch: bool,
+}
+
+/// All that the keys set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    drop_irq: Schedule,
+    stall: Schedule,
+    spurious_irq: Schedule,
+    dma_fault: Schedule,
+    error: Schedule,
+    error_bits: u8,
+    /// Speed and bus timeout.
+    pub timing: Timing,
+}
+
+impl Settings {
+    /// Counts one frame and says what is to happen to it.
+    pub fn next_frame(&mut self) -> Fate {
+        // Every schedule counts every frame.
+        let (stall, dma) = (self.stall.hits(), self.dma_fault.hits());
+        let (error, silent) = (self.error.hits(), self.drop_irq.hits());
+        Fate {
+            ending: match (stall, dma, error, silent) {
+                (true, ..) => Ending::Never,
+                (_, true, ..) => Ending::DmaFault,
+                (_, _, true, _) => Ending::Error(self.error_bits),
+                (_, _, _, true) => Ending::Silent,
+                _ => Ending::Done,
+            },
+            glitch: self.spurious_irq.hits(),
+        }
+    }
+
+    /// Applies a list of keys, all or none of them.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong, and what would be right.
+    pub fn apply(&mut self, keys: &str) -> Result<(), String> {
+        let mut next = self.clone();
+        for pair in keys.split(';').map(str::trim).filter(|p| !p.is_empty()) {
+            let (key, value) = pair
+                .split_once('=')
+                .ok_or_else(|| format!("{pair:?} is not of the form KEY=VALUE"))?;
+            next.set(key.trim(), value.trim())?;
+        }
+        *self = next;
+        Ok(())
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let wrong = |due: &str| format!("{key}={value}: the value must be {due}");
+        const WHEN: &str = "N or every:N with N from 1, or off";
+        let schedule = |text| Schedule::parse(text).ok_or_else(|| wrong(WHEN));
+        match key {
+            "drop-irq" => self.drop_irq = schedule(value)?,
+            "stall" => self.stall = schedule(value)?,
+            "spurious-irq" => self.spurious_irq = schedule(value)?,
+            "dma-fault" => self.dma_fault = schedule(value)?,
+            "error" if value == "off" => self.error = Schedule(None),
+            "error" => {
+                let due = || {
+                    wrong("BITS@N or BITS@every:N with BITS from 1 to 0xff and N from 1, or off")
+                };
+                let (bits, when) = value.split_once('@').ok_or_else(due)?;
+                let bits = match bits.strip_prefix("0x") {
+                    Some(hex) => u8::from_str_radix(hex, 16),
+                    None => bits.parse(),
+                };
+                self.error_bits = bits.ok().filter(|&bits| bits != 0).ok_or_else(due)?;
+                self.error = Schedule::parse(when).ok_or_else(due)?;
+            }
+            "timeout-cycles" if value == "default" => self.timing.time_out_cycles = None,
+            "timeout-cycles" => {
+                let due = "a number of 500 MHz cycles, 0 for never, or default";
+                self.timing.time_out_cycles = Some(value.parse().map_err(|_| wrong(due))?);
+            }
+            "pixels-per-clock" => {
+                let rate = value.parse().ok().filter(|r| (0.001..=1000.0).contains(r));
+                self.timing.pixels_per_clock =
+                    rate.ok_or_else(|| wrong("a number from 0.001 to 1000"))?;
+            }
+            _ => {
+                return Err(format!(
+                    "unknown key {key:?}: use drop-irq, stall, error, spurious-irq, dma-fault, \
+                     timeout-cycles or pixels-per-clock"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endings(keys: &str, frames: usize) -> Vec<Ending> {
+        let mut settings = Settings::default();
+        settings.apply(keys).unwrap();
+        (0..frames).map(|_| settings.next_frame().ending).collect()
+    }
+
+    #[test]
+    fn a_number_hits_one_frame_and_every_hits_each_nth() {
+        use Ending::*;
+        assert_eq!(endings("stall=2", 4), [Done, Never, Done, Done]);
+        assert_eq!(endings("drop-irq=every:2", 4), [Done, Silent, Done, Silent]);
+        assert_eq!(endings("error=0x84@1", 2), [Error(0x84), Done]);
+        assert_eq!(endings("dma-fault=1; stall=1", 2), [Never, Done]);
+        assert_eq!(endings("stall=every:1;stall=off", 2), [Done, Done]);
+    }
+
+    #[test]
+    fn bad_keys_are_refused_with_what_would_be_right() {
+        for (keys, due) in [
+            ("stahl=1", "unknown key \"stahl\": use drop-irq, stall"),
+            ("stall", "not of the form KEY=VALUE"),
+            ("stall=0", "N or every:N with N from 1"),
+            ("stall=every:", "N or every:N with N from 1"),
+            ("error=0@1", "BITS from 1 to 0xff"),
+            ("error=256@1", "BITS from 1 to 0xff"),
+            ("error=1", "BITS@N"),
+            ("timeout-cycles=-1", "a number of 500 MHz cycles"),
+            ("pixels-per-clock=0", "from 0.001 to 1000"),
+            ("pixels-per-clock=nan", "from 0.001 to 1000"),
+        ] {
+            let error = Settings::default().apply(keys).unwrap_err();
+            assert!(error.contains(due), "{keys}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_bad_key_leaves_everything_as_it_was() {
+        let mut settings = Settings::default();
+        assert!(settings.apply("stall=1;nonsense=2").is_err());
+        assert_eq!(settings, Settings::default());
+    }
+}

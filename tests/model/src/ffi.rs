@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The C ABI that QEMU's shim (tests/qemu/dw100.c) calls; its header documents each
+//! function. The only unsafe code of the crate.
+
+#![expect(unsafe_code, reason = "C ABI")]
+
+use std::ffi::CStr;
+use std::ffi::CString;
+use std::ffi::c_char;
+use std::ffi::c_int;
+use std::ffi::c_void;
+use std::fs::File;
+use std::io::Write;
+use std::ptr;
+
+use crate::engine::Engine;
+use crate::memory::BusError;
+use crate::memory::Memory;
+
+/// Raised with any change to the functions below or to [`Dma`].
+pub const ABI_VERSION: u32 = 1;
+
+/// How the host reaches memory: both return 0, anything else is an AXI error.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Dma {
+    opaque: *mut c_void,
+    read: extern "C" fn(*mut c_void, u64, *mut c_void, usize) -> c_int,
+    write: extern "C" fn(*mut c_void, u64, *const c_void, usize) -> c_int,
+}
+
+impl Memory for Dma {
+    fn read(&mut self, address: u64, buf: &mut [u8]) -> Result<(), BusError> {
+        match (self.read)(self.opaque, address, buf.as_mut_ptr().cast(), buf.len()) {
+            0 => Ok(()),
+            _ => Err(BusError { address }),
+        }
+    }
+
+    fn write(&mut self, address: u64, data: &[u8]) -> Result<(), BusError> {
+        match (self.write)(self.opaque, address, data.as_ptr().cast(), data.len()) {
+            0 => Ok(()),
+            _ => Err(BusError { address }),
+        }
+    }
+}
+
+/// An engine and what ties it to its host.
+pub struct Model {
+    engine: Engine,
+    dma: Dma,
+    trace: Option<File>,
+    message: CString,
+    saved: Vec<u8>,
+}
+
+impl Model {
+    /// Keeps a message for the host; NULL for none.
+    fn report(&mut self, result: Result<(), String>) -> *const c_char {
+        match result {
+            Ok(()) => ptr::null(),
+            Err(text) => {
+                self.message = CString::new(text.replace('\0', " ")).unwrap_or_default();
+                self.message.as_ptr()
+            }
+        }
+    }
+
+    /// Writes the frame records that have ended, each at once and whole.
+    fn flush(&mut self) {
+        for frame in self.engine.take_frames() {
+            let Some(file) = &mut self.trace else {
+                continue;
+            };
+            let written = serde_json::to_string(&frame)
+                .map_err(std::io::Error::from)
+                .and_then(|line| file.write_all((line + "\n").as_bytes()));
+            if let Err(error) = written {
+                eprintln!("imx8mp-dw100: the trace ends here: {error}");
+                self.trace = None;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `model` came from [`dw100_model_new`], was not freed, and no other call uses it now.
+unsafe fn model<'a>(model: *mut Model) -> &'a mut Model {
+    // SAFETY: the caller's promise. DMA callbacks do not come back into the model: the
+    // shim lets them touch plain memory only.
+    unsafe { &mut *model }
+}
+
+/// # Safety
+/// `text` is a C string that outlives the call.
+unsafe fn string(text: *const c_char) -> String {
+    // SAFETY: the caller's promise.
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The version of this ABI.
+#[unsafe(no_mangle)]
+pub extern "C" fn dw100_model_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+/// A new engine, as after power-on.
+///
+/// # Safety
+/// `dma` points to callbacks that stay callable for as long as the model lives.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_new(dma: *const Dma) -> *mut Model {
+    // SAFETY: the caller's promise.
+    let dma = unsafe { *dma };
+    Box::into_raw(Box::new(Model {
+        engine: Engine::default(),
+        dma,
+        trace: None,
+        message: CString::default(),
+        saved: Vec::new(),
+    }))
+}
+
+/// Frees a model; the trace is closed first.
+///
+/// # Safety
+/// As for all functions here, and the model is not used again. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_free(m: *mut Model) {
+    if !m.is_null() {
+        // SAFETY: the caller's promise; the box was made by dw100_model_new().
+        let mut owned = unsafe { Box::from_raw(m) };
+        owned.engine.close_trace();
+        owned.flush();
+    }
+}
+
+/// Applies model keys; NULL, or what was wrong.
+///
+/// # Safety
+/// `m` is a live model that no other call uses, `keys` a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_configure(
+    m: *mut Model,
+    keys: *const c_char,
+) -> *const c_char {
+    // SAFETY: the caller's promise.
+    let (m, keys) = unsafe { (model(m), string(keys)) };
+    let result = m.engine.configure(&keys);
+    m.report(result)
+}
+
+/// Opens the trace file; NULL, or what was wrong.
+///
+/// # Safety
+/// `m` is a live model that no other call uses, `path` a C string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_trace(m: *mut Model, path: *const c_char) -> *const c_char {
+    // SAFETY: the caller's promise.
+    let (m, path) = unsafe { (model(m), string(path)) };
+    let result = File::create(&path).map_err(|error| format!("cannot write {path}: {error}"));
+    let result = result.map(|file| m.trace = Some(file));
+    m.report(result)
+}
+
+/// Ends the last frame's record.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_close_trace(m: *mut Model) {
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    m.engine.close_trace();
+    m.flush();
+}
+
+/// Power-on reset.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_reset(m: *mut Model) {
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    m.engine.reset();
+    m.flush();
+}
+
+/// A register read.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_read(m: *mut Model, now_ns: i64, offset: u64) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { model(m) }.engine.read(now_ns, offset)
+}
+
+/// A register write.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_write(m: *mut Model, now_ns: i64, offset: u64, value: u32) {
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    m.engine.write(now_ns, offset, value);
+    m.flush();
+}
+
+/// Does what is due.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_tick(m: *mut Model, now_ns: i64) {
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    m.engine.tick(now_ns, &mut m.dma);
+}
+
+/// Level of the interrupt line.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_line(m: *mut Model) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { model(m) }.engine.line()
+}
+
+/// When the next tick is due, `INT64_MAX` for never.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_deadline(m: *mut Model) -> i64 {
+    // SAFETY: the caller's promise.
+    unsafe { model(m) }.engine.deadline().unwrap_or(i64::MAX)
+}
+
+/// A read from the mailbox page.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_mailbox_read(m: *mut Model, offset: u64) -> u32 {
+    // SAFETY: the caller's promise.
+    unsafe { model(m) }.engine.mailbox_read(offset)
+}
+
+/// A byte written to the mailbox page; NULL, or what was wrong with the line it ended.
+///
+/// # Safety
+/// `m` is a live model that no other call uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_mailbox_write(
+    m: *mut Model,
+    offset: u64,
+    byte: u8,
+) -> *const c_char {
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    let result = m.engine.mailbox_write(offset, byte);
+    m.report(result)
+}
+
+/// The engine's state as bytes, valid until the next call.
+///
+/// # Safety
+/// `m` is a live model that no other call uses, `len` can be written.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_save(m: *mut Model, len: *mut usize) -> *const u8 {
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    // Cannot fail: no map with keys that are not strings, no writer. An empty state
+    // would be refused by the loading side.
+    m.saved = serde_json::to_vec(&m.engine).unwrap_or_default();
+    // SAFETY: the caller's promise.
+    unsafe { *len = m.saved.len() };
+    m.saved.as_ptr()
+}
+
+/// Takes over a saved state; NULL, or why it was refused.
+///
+/// # Safety
+/// `m` is a live model that no other call uses, `state` points to `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn dw100_model_load(
+    m: *mut Model,
+    state: *const u8,
+    len: usize,
+) -> *const c_char {
+    let state = match len {
+        0 => &[],
+        // SAFETY: the caller's promise.
+        _ => unsafe { std::slice::from_raw_parts(state, len) },
+    };
+    // SAFETY: the caller's promise.
+    let m = unsafe { model(m) };
+    let result = serde_json::from_slice(state)
+        .map(|engine| m.engine = engine)
+        .map_err(|error| format!("the saved state is not of this model: {error}"));
+    m.report(result)
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the registers ask for: surfaces, vertex map, crop, boundary colour.
+
+use crate::regs;
+use crate::regs::Registers;
+
+/// Layouts of YUV pixels, as CTRL encodes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// 0: luma plane, and a plane of UV pairs at half width.
+    Yuv422SemiPlanar,
+    /// 1: one plane of Y U Y V.
+    Yuv422Packed,
+    /// 2: luma plane, and a plane of UV pairs at half width and half height.
+    Yuv420SemiPlanar,
+}
+
+impl Layout {
+    /// The layout that a two-bit field of CTRL names; 3 is reserved.
+    pub fn from_field(field: u32) -> Option<Self> {
+        match field & 3 {
+            0 => Some(Self::Yuv422SemiPlanar),
+            1 => Some(Self::Yuv422Packed),
+            2 => Some(Self::Yuv420SemiPlanar),
+            _ => None,
+        }
+    }
+
+    /// Luma rows for each chroma row.
+    pub fn rows_per_chroma(self) -> u32 {
+        match self {
+            Self::Yuv420SemiPlanar => 2,
+            Self::Yuv422SemiPlanar | Self::Yuv422Packed => 1,
+        }
+    }
+
+    /// Bytes that a row of `width` pixels takes in the luma or packed plane.
+    pub fn luma_row(self, width: u32) -> usize {
+        match self {
+            Self::Yuv422Packed => width.div_ceil(2) as usize * 4,
+            Self::Yuv422SemiPlanar | Self::Yuv420SemiPlanar => width as usize,
+        }
+    }
+
+    /// Bytes that a row of `width` pixels takes in the chroma plane, 0 without one.
+    pub fn chroma_row(self, width: u32) -> usize {
+        match self {
+            Self::Yuv422Packed => 0,
+            Self::Yuv422SemiPlanar | Self::Yuv420SemiPlanar => width.div_ceil(2) as usize * 2,
+        }
+    }
+
+    /// Rows of the chroma plane of a picture of `height` rows, 0 without one.
+    pub fn chroma_rows(self, height: u32) -> u32 {
+        match self {
+            Self::Yuv422Packed => 0,
+            Self::Yuv422SemiPlanar | Self::Yuv420SemiPlanar => {
+                height.div_ceil(self.rows_per_chroma())
+            }
+        }
+    }
+}
+
+/// One plane in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plane {
+    /// Physical address, a multiple of 16.
+    pub base: u64,
+    /// Four swap bits: byte, short, word, long.
+    pub swap: u8,
+    /// Bytes that may be written; not used for a source.
+    pub bound: u64,
+}
+
+/// A picture in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Surface {
+    /// How its pixels lie.
+    pub layout: Layout,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Bytes from row to row, in both planes.
+    pub stride: u32,
+    /// The luma or packed plane.
+    pub luma: Plane,
+    /// The chroma plane, unused when packed.
+    pub chroma: Plane,
+}
+
+/// Where the vertex map lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MapTable {
+    /// Physical address.
+    pub base: u64,
+    /// Vertices in a row.
+    pub columns: u32,
+    /// Rows of vertices.
+    pub rows: u32,
+}
+
+/// A frame's work, decoded from the registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The picture that is read.
+    pub source: Surface,
+    /// The picture that is written.
+    pub destination: Surface,
+    /// The vertex map.
+    pub map: MapTable,
+    /// SCALE_FACTOR as written, UQ1.7.
+    pub scale: u32,
+    /// ROI_START, x and y.
+    pub roi: (u32, u32),
+    /// Y, U, V written where the map points outside the source.
+    pub boundary: [u8; 3],
+}
+
+impl Program {
+    /// Decodes the registers; none if a format field holds the reserved value.
+    pub fn from_registers(regs: &Registers) -> Option<Self> {
+        let ctrl = regs.get(regs::CTRL);
+        let swap = |shift: u32| (regs.get(regs::SWAP_CONTROL) >> shift & 0xf) as u8;
+        let (src_width, src_height) = regs.pair(regs::SRC_IMG_SIZE);
+        let (dst_width, dst_height) = regs.pair(regs::DST_IMG_SIZE);
+        let map_size = regs.get(regs::MAP_LUT_SIZE);
+        let [_, y, u, v] = regs.get(regs::BOUNDARY_PIXEL).to_be_bytes();
+
+        Some(Self {
+            source: Surface {
+                layout: Layout::from_field(ctrl >> 4)?,
+                width: src_width,
+                height: src_height,
+                stride: regs.get(regs::SRC_IMG_STRIDE) & 0xffff,
+                luma: Plane {
+                    base: regs.address(regs::SRC_IMG_Y_BASE),
+                    swap: swap(0),
+                    bound: 0,
+                },
+                chroma: Plane {
+                    base: regs.address(regs::SRC_IMG_UV_BASE),
+                    swap: swap(4),
+                    bound: 0,
+                },
+            },
+            destination: Surface {
+                layout: Layout::from_field(ctrl >> 6)?,
+                width: dst_width,
+                height: dst_height,
+                stride: regs.get(regs::DST_IMG_STRIDE) & 0xffff,
+                luma: Plane {
+                    base: regs.address(regs::DST_IMG_Y_BASE),
+                    swap: swap(8),
+                    bound: regs.address(regs::DST_IMG_Y_SIZE1),
+                },
+                chroma: Plane {
+                    base: regs.address(regs::DST_IMG_UV_BASE),
+                    swap: swap(12),
+                    bound: regs.address(regs::DST_IMG_UV_SIZE1),
+                },
+            },
+            map: MapTable {
+                base: regs.address(regs::MAP_LUT_ADDR),
+                columns: map_size & 0x7ff,
+                rows: map_size >> 16 & 0x7ff,
+            },
+            scale: regs.get(regs::SCALE_FACTOR) & 0xff,
+            roi: regs.pair(regs::ROI_START),
+            boundary: [y, u, v],
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// NV12 to NV12 of one size, its parts far apart, without crop or bounds.
+    pub(crate) fn program(width: u32, height: u32) -> Program {
+        let surface = |luma, chroma| Surface {
+            layout: Layout::Yuv420SemiPlanar,
+            width,
+            height,
+            stride: width,
+            luma: Plane {
+                base: luma,
+                swap: 0,
+                bound: 0x4000,
+            },
+            chroma: Plane {
+                base: chroma,
+                swap: 0,
+                bound: 0x4000,
+            },
+        };
+        Program {
+            source: surface(0x4000, 0x8000),
+            destination: surface(0xc000, 0x10000),
+            map: MapTable {
+                base: 0x1000,
+                columns: width.div_ceil(16) + 1,
+                rows: height.div_ceil(16) + 1,
+            },
+            scale: 128,
+            roi: (0, 0),
+            boundary: [0, 128, 128],
+        }
+    }
+
+    #[test]
+    fn registers_decode_to_what_they_describe() {
+        let mut regs = Registers::default();
+        regs.set(regs::CTRL, 2 << 4 | 1 << 6);
+        regs.set(regs::SRC_IMG_SIZE, 1080 << 16 | 1920);
+        regs.set(regs::SWAP_CONTROL, 0x4321);
+        regs.set(regs::DST_IMG_UV_SIZE1, 0x10);
+        regs.set(regs::MAP_LUT_SIZE, 69 << 16 | 121);
+        regs.set(regs::BOUNDARY_PIXEL, 0x0010_2030);
+        let program = Program::from_registers(&regs).unwrap();
+        assert_eq!(program.source.layout, Layout::Yuv420SemiPlanar);
+        assert_eq!(program.destination.layout, Layout::Yuv422Packed);
+        assert_eq!((program.source.width, program.source.height), (1920, 1080));
+        let swaps = [program.source, program.destination].map(|s| (s.luma.swap, s.chroma.swap));
+        assert_eq!(swaps, [(1, 2), (3, 4)]);
+        assert_eq!(program.destination.chroma.bound, 0x100);
+        assert_eq!((program.map.columns, program.map.rows), (121, 69));
+        assert_eq!(program.boundary, [0x10, 0x20, 0x30]);
+    }
+
+    #[test]
+    fn the_reserved_format_is_no_program() {
+        let mut regs = Registers::default();
+        regs.set(regs::CTRL, 3 << 4);
+        assert_eq!(Program::from_registers(&regs), None);
+        regs.set(regs::CTRL, 3 << 6);
+        assert_eq!(Program::from_registers(&regs), None);
+    }
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How long things take, in nanoseconds of virtual time.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::program::Program;
+use crate::regs;
+use crate::regs::Registers;
+
+/// Nanoseconds of one AXI cycle: 500 MHz.
+pub const CYCLE_NS: u64 = 2;
+
+/// Cycles until the bus times out when BUS_CTRL leaves it to the engine: 50 ms.
+/// Assumed; a driver that closes the bus in its interrupt handler is never near it.
+pub const DEFAULT_TIME_OUT_CYCLES: u64 = 25_000_000;
+
+/// How much slower calculation prefetch is than traversal (the C driver's comment).
+const CALCULATION_FACTOR: f64 = 4.0;
+
+/// The speed of the engine and the patience of its bus.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Pixels a cycle with traversal prefetch. Assumed: 1.
+    pub pixels_per_clock: f64,
+    /// Cycles that overrule the registers, 0 for no timeout at all.
+    pub time_out_cycles: Option<u64>,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            pixels_per_clock: 1.0,
+            time_out_cycles: None,
+        }
+    }
+}
+
+impl Timing {
+    /// How long the frame that `program` describes takes. Assumed: automatic prefetch
+    /// takes the time of calculation; nothing but the destination's pixels counts.
+    pub fn frame_ns(&self, regs: &Registers, program: &Program) -> u64 {
+        let (width, height) = (program.destination.width, program.destination.height);
+        let prefetch = regs.get(regs::CTRL) >> 16 & 3;
+        let factor = match prefetch {
+            regs::PREFETCH_TRAVERSAL => 1.0,
+            _ => CALCULATION_FACTOR,
+        };
+        let cycles = f64::from(width * height) * factor / self.pixels_per_clock;
+        // A float too large for the integer saturates.
+        (cycles.ceil() as u64).max(1).saturating_mul(CYCLE_NS)
+    }
+
+    /// How long the open bus may be without traffic, none for ever.
+    pub fn time_out_ns(&self, regs: &Registers) -> Option<u64> {
+        let from_registers = match regs.get(regs::BUS_CTRL) & regs::BUS_TIME_OUT_OVERRIDE {
+            0 => DEFAULT_TIME_OUT_CYCLES,
+            _ => u64::from(regs.get(regs::BUS_TIME_OUT_CYCLE) & 0x7fff_ffff).max(1),
+        };
+        let cycles = self.time_out_cycles.unwrap_or(from_registers);
+        (cycles != 0).then(|| cycles.saturating_mul(CYCLE_NS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame_ns(prefetch: u32, pixels_per_clock: f64) -> u64 {
+        let timing = Timing {
+            pixels_per_clock,
+            ..Timing::default()
+        };
+        let mut regs = Registers::default();
+        regs.set(regs::CTRL, prefetch << 16);
+        regs.set(regs::DST_IMG_SIZE, 1080 << 16 | 1920);
+        timing.frame_ns(&regs, &Program::from_registers(&regs).unwrap())
+    }
+
+    #[test]
+    fn calculation_is_four_times_slower_than_traversal() {
+        assert_eq!(frame_ns(0, 1.0), 1920 * 1080 * 2);
+        assert_eq!(frame_ns(1, 1.0), 1920 * 1080 * 8);
+        assert_eq!(frame_ns(1, 4.0), 1920 * 1080 * 2);
+    }
+
+    #[test]
+    fn the_register_counts_only_with_the_override() {
+        let mut regs = Registers::default();
+        regs.set(regs::BUS_TIME_OUT_CYCLE, 0x8000_0064);
+        let mut timing = Timing::default();
+        assert_eq!(timing.time_out_ns(&regs), Some(50_000_000));
+        regs.set(regs::BUS_CTRL, regs::BUS_TIME_OUT_OVERRIDE);
+        assert_eq!(timing.time_out_ns(&regs), Some(200));
+        timing.time_out_cycles = Some(7);
+        assert_eq!(timing.time_out_ns(&regs), Some(14));
+        timing.time_out_cycles = Some(0);
+        assert_eq!(timing.time_out_ns(&regs), None);
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cargo xtask demo`: a real picture through the driver on the emulated board, and the files that
+//! show it, in target/demo.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::board::{Board, Driver, End, Options};
+use crate::kernel::Flavour;
+use crate::step::{capture, make_dir};
+use crate::{Env, host};
+
+/// A committed picture and the lens that bent it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Picture {
+    /// A photograph of a chessboard, 640x480, with the camera's calibration
+    Photo,
+    /// A rendered facade, 1920x1080, through a wide lens
+    Scene,
+}
+
+impl Picture {
+    /// Its name in options and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Photo => "photo",
+            Self::Scene => "scene",
+        }
+    }
+
+    /// Its file, its lens's calibration and its size.
+    fn source(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Photo => ("photo.jpg", "left_intrinsics.yml", "640x480"),
+            Self::Scene => ("scene.png", "scene_intrinsics.yml", "1920x1080"),
+        }
+    }
+
+    /// Writes the picture as `input.png` and the map that straightens it as `map.bin`.
+    pub fn stage(self, board: &Board<'_>, env: &Env, dir: &Path) -> Result<()> {
+        let (file, calibration, size) = self.source();
+        let pictures = env.checkout.join("tests/pictures");
+        let dewarp = |words: &[&str], input: &Path, output: &Path| {
+            let mut command = board.client.command(env, &board.sandbox);
+            command.args(words).arg(input).arg("-o").arg(output);
+            capture(&mut command).map(drop)
+        };
+        dewarp(&["convert"], &pictures.join(file), &dir.join("input.png"))?;
+        dewarp(
+            &["map", "lens", "--size", size, "--calibration"],
+            &pictures.join(calibration),
+            &dir.join("map.bin"),
+        )
+    }
+
+}
+
+/// What the board runs on the files staged in `input`.
+pub fn script(input: &str, output: &str) -> String {
+    format!(
+        "dewarp run --map {input}/map.bin {input}/input.png -o {output}/output.png \
+         --save-in {output}/frame-in.nv12 --save-out {output}/frame-out.nv12 \
+         --report {output}/run.json"
+    )
+}
+
+/// Runs the demo; its files are in `target/demo` afterwards.
+pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
+    if driver == Driver::None {
+        bail!("the demo needs a driver: rust or c");
+    }
+    let board = Board::prepare(env, Flavour::Rt, driver)?;
+    let started = Instant::now();
+    let dir = env.checkout.join("target/demo");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+    }
+    make_dir(&dir)?;
+    picture.stage(&board, env, &dir)?;
+
+    let mut options = Options::new(Flavour::Rt, driver);
+    options.input = Some(dir.clone());
+    options.output = Some(dir.clone());
+    let step = env.ui.step("board", &env.cache.logs())?;
+    let outcome = board.run(&options, &script("/in", "/out"), false)?;
+    step.finish();
+    if outcome.end != End::Script(0) {
+        bail!(
+            "the board did not deliver: {}\n{}",
+            outcome.printed.trim(),
+            outcome.end.message().unwrap_or_default()
+        );
+    }
+
+    let mut compare = board.client.command(env, &board.sandbox);
+    compare.arg("compare").args([dir.join("input.png"), dir.join("output.png")]);
+    compare.arg("-o").arg(dir.join("side-by-side.png"));
+    capture(&mut compare)?;
+
+    let report = report(&board, driver, picture, &dir)?;
+    fs::write(dir.join("report.json"), format!("{report:#}\n"))?;
+    fs::remove_file(dir.join("run.json"))?;
+    host::hand_over(&env.checkout.join("target"))?;
+    for file in ["input.png", "output.png", "side-by-side.png", "report.json"] {
+        println!("{}", dir.join(file).display());
+    }
+    env.ui.say(&format!("from boot to picture: {:.1} s", started.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// Who did what to which bytes, at what cost.
+fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Result<Value> {
+    let read = |name: &str| {
+        fs::read(dir.join(name)).with_context(|| format!("the board left no {name}"))
+    };
+    let run: Value = serde_json::from_slice(&read("run.json")?)?;
+    let frames = frames_of(&String::from_utf8(read("trace.jsonl")?)?)?;
+    if frames.is_empty() {
+        bail!("the engine's trace has no frame: the picture did not come from it");
+    }
+    let cost = |frame: &Value| {
+        json!({
+            "reads": frame["reads"],
+            "writes": frame["writes"],
+            "irq_to_gate_ns": span(frame, "irq_ns", "gate_ns"),
+            "status": frame["status"],
+        })
+    };
+    let mut hashes = serde_json::Map::new();
+    for file in ["map.bin", "frame-in.nv12", "frame-out.nv12", "output.png"] {
+        hashes.insert(file.to_owned(), Value::String(sha256(&read(file)?)));
+    }
+    Ok(json!({
+        "picture": picture.name(),
+        "driver": driver.name(),
+        "kernel": board.kernel_release(),
+        "run": run,
+        "sha256": hashes,
+        "engine": frames.iter().map(cost).collect::<Vec<_>>(),
+    }))
+}
+
+/// The frames in the engine's trace.
+pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
+    Ok(trace.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+}
+
+/// Nanoseconds of virtual time between two moments of a frame in the trace.
+pub fn span(frame: &Value, from: &str, to: &str) -> Option<i64> {
+    Some(frame[to].as_i64()? - frame[from].as_i64()?)
+}
+
+/// The hash of some bytes in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

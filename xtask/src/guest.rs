@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The board's root file system: an arm64 Debian tree with the V4L2 tools, made without running
+//! any arm64 program.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::step::make_dir;
+use crate::{Env, host, sandbox};
+
+/// Debian packages of the board. busybox fills in what they lack.
+const PACKAGES: &[&str] = &[
+    "busybox-static",
+    "kmod",
+    "libgcc-s1",
+    "libc6",
+    "procps",
+    "rt-tests",
+    "util-linux",
+    "v4l-utils",
+];
+
+/// Where a boot mounts things.
+const PLACES: [&str; 9] =
+    ["in", "out", "board", "proc", "sys", "dev", "run", "tmp", "usr/lib/modules"];
+
+/// What the packages do not bring: the merged /usr, a shell, the tools of tests/board.
+const LINKS: [(&str, &str); 6] = [
+    ("usr/bin", "bin"),
+    ("usr/sbin", "sbin"),
+    ("usr/lib", "lib"),
+    ("busybox", "usr/bin/sh"),
+    ("/board/model", "usr/bin/model"),
+    ("/board/dewarp", "usr/bin/dewarp"),
+];
+
+/// The board's root file system.
+pub struct Guest {
+    /// Its directory.
+    pub root: PathBuf,
+    _entry: Entry,
+}
+
+impl Guest {
+    /// Makes the tree if it is not there.
+    pub fn prepare(env: &Env) -> Result<Self> {
+        host::install_tools(env)?;
+        let key = Key::new().add(PACKAGES.join(" ")).add(format!("{PLACES:?}{LINKS:?}"));
+        let key = key.finish();
+        let recipe = Recipe { name: "guest", key, partial: Partial::Discard, gigabytes: 0.5 };
+        let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
+            let mut command = host::tied("mmdebstrap");
+            command
+                .args(["--mode=root", "--variant=extract", "--format=directory"])
+                .args(["--architectures=arm64", "--aptopt=APT::Install-Recommends \"false\""])
+                .args(sandbox::apt_options())
+                .arg(format!("--include={}", PACKAGES.join(",")))
+                .arg("trixie")
+                .arg(dir)
+                .args(sandbox::sources(env));
+            step.run(&mut command)?;
+            for place in PLACES {
+                make_dir(&dir.join(place))?;
+            }
+            for (target, link) in LINKS {
+                symlink(target, dir.join(link)).with_context(|| format!("making /{link}"))?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { root: entry.dir.clone(), _entry: entry })
+    }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the machine must offer: root, the few packages that make a sandbox, disk space; and
+//! processes that end when this one does.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::Env;
+use crate::step::capture;
+
+/// Programs that the sandbox is made and entered with, and the Debian package of each.
+const TOOLS: [(&str, &str); 3] = [
+    ("/usr/bin/mmdebstrap", "mmdebstrap"),
+    ("/usr/bin/setpriv", "util-linux"),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+];
+
+/// Variables that must survive `sudo`.
+const KEPT: [&str; 11] = [
+    "HOME",
+    "PATH",
+    "CARGO",
+    "CARGO_HOME",
+    "CARGO_MANIFEST_DIR",
+    "DW100_CACHE",
+    "XDG_CACHE_HOME",
+    "DEBIAN_MIRROR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
+
+/// Makes sure of root: runs the same command again through `sudo` where it is not given.
+///
+/// The crates are fetched first, as the user, so that root leaves no files among the user's.
+pub fn become_root(env: &Env) -> Result<()> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    if !on_path("sudo") {
+        bail!(
+            "this needs root (it mounts and enters a Debian sandbox): run it as root, or install sudo"
+        );
+    }
+    fetch_crates(env)?;
+    let mut command = Command::new("sudo");
+    command.args(["--", "env"]);
+    for name in KEPT {
+        if let Some(value) = std::env::var_os(name) {
+            let mut pair = std::ffi::OsString::from(format!("{name}="));
+            pair.push(value);
+            command.arg(pair);
+        }
+    }
+    command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
+    Err(command.exec()).context("cannot start sudo")
+}
+
+/// Downloads the crates that Cargo.lock names into the user's cargo home; the sandbox builds
+/// from there without network.
+pub fn fetch_crates(env: &Env) -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(&env.checkout).args(["fetch", "--quiet", "--locked"]);
+    capture(&mut command).context("fetching the crates of Cargo.lock: is there a network?")?;
+    Ok(())
+}
+
+/// The user's cargo home.
+pub fn cargo_home() -> Result<PathBuf> {
+    match (std::env::var_os("CARGO_HOME"), std::env::var_os("HOME")) {
+        (Some(dir), _) => Ok(PathBuf::from(dir)),
+        (None, Some(home)) => Ok(Path::new(&home).join(".cargo")),
+        _ => bail!("cargo's home is unknown: set CARGO_HOME"),
+    }
+}
+
+/// Installs the missing host packages.
+pub fn install_tools(env: &Env) -> Result<()> {
+    let missing: Vec<&str> = TOOLS
+        .into_iter()
+        .filter_map(|(file, package)| (!Path::new(file).exists()).then_some(package))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !on_path("apt-get") {
+        bail!("needs Debian or Ubuntu (apt-get), or these installed: {}", missing.join(" "));
+    }
+    let step = env.ui.step("host-packages", &env.cache.logs())?;
+    let mut update = Command::new("apt-get");
+    update.args(["update", "-q"]);
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "-y", "-q", "--no-install-recommends"])
+        .args(&missing)
+        .env("DEBIAN_FRONTEND", "noninteractive");
+    step.run(&mut update)?;
+    step.run(&mut install)?;
+    step.finish();
+    Ok(())
+}
+
+/// Fails where less than `gigabytes` are free for `step`.
+pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
+    let stat = rustix::fs::statvfs(dir)?;
+    let free = (stat.f_bavail * stat.f_frsize) as f64 / 1e9;
+    if free < gigabytes {
+        bail!(
+            "step {step} needs {gigabytes} GB in {}, {free:.1} GB are free: free some space or \
+             set DW100_CACHE to a directory on a larger disk",
+            dir.display()
+        );
+    }
+    Ok(())
+}
+
+/// A command in mount and process namespaces of its own, which end with this process even when
+/// it is killed: nothing stays mounted, nothing goes on building.
+pub fn tied(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"])
+        .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"])
+        .arg(program);
+    command
+}
+
+/// Gives what root made in the checkout to the user behind `sudo`.
+pub fn hand_over(path: &Path) -> Result<()> {
+    let id = |name| std::env::var(name).ok().and_then(|id| id.parse::<u32>().ok());
+    let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) else { return Ok(()) };
+    std::os::unix::fs::lchown(path, Some(user), Some(group))?;
+    if path.is_dir() && !path.is_symlink() {
+        for file in fs::read_dir(path)? {
+            hand_over(&file?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a program of this name can be started.
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
+}
+
+/// How many jobs make and ninja get.
+pub fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Configuration fragments: put together, and compared with what Kconfig made of them.
+
+use std::collections::BTreeMap;
+
+/// The options of fragments, the later ones winning.
+pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
+    fragments.iter().flat_map(|text| text.lines()).filter_map(option).collect()
+}
+
+/// A fragment with these options, for `KCONFIG_ALLCONFIG`.
+pub fn render(options: &BTreeMap<String, String>) -> String {
+    options.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+}
+
+/// The requested options that the finished `.config` does not have, one description each.
+pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> {
+    let have: BTreeMap<_, _> = config.lines().filter_map(option).collect();
+    let value = |name: &String| have.get(name).map_or("n", String::as_str);
+    requested
+        .iter()
+        .filter(|(name, wanted)| value(name) != wanted.as_str())
+        .map(|(name, wanted)| format!("{name}={wanted} (is {})", value(name)))
+        .collect()
+}
+
+/// Reads `CONFIG_X=value`, or `# CONFIG_X is not set` as the value n.
+fn option(line: &str) -> Option<(String, String)> {
+    let unset = line.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" is not set"));
+    let (name, value) = match unset {
+        Some(name) => (name, "n"),
+        None => line.split_once('=')?,
+    };
+    name.starts_with("CONFIG_").then(|| (name.to_owned(), value.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_fragments_win_and_comments_do_not_count() {
+        let merged = merge(&[
+            "# about CONFIG_A=y\nCONFIG_A=m\nCONFIG_B=y\n".to_owned(),
+            "CONFIG_A=y\n# CONFIG_B is not set\n".to_owned(),
+        ]);
+        assert_eq!(render(&merged), "CONFIG_A=y\nCONFIG_B=n\n");
+    }
+
+    #[test]
+    fn unmet_names_what_kconfig_dropped() {
+        let wanted = merge(&["CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=m\n".to_owned()]);
+        let config = "CONFIG_A=y\n# CONFIG_C is not set\nCONFIG_D=y\n";
+        assert_eq!(unmet(&wanted, config), ["CONFIG_B=y (is n)", "CONFIG_D=m (is y)"]);
+        assert!(unmet(&wanted, "CONFIG_A=y\nCONFIG_B=y\nCONFIG_D=m\n").is_empty());
+    }
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cargo xtask`: the one front door to everything that is built and run here. Each command sets
+//! up what it needs by itself.
+
+mod board;
+mod cache;
+mod demo;
+mod guest;
+mod host;
+mod kconfig;
+mod kernel;
+mod mirror;
+mod module;
+mod qemu;
+mod sandbox;
+mod splat;
+mod step;
+mod test;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::board::{Board, Driver};
+use crate::cache::Cache;
+use crate::kernel::{Flavour, Kernel};
+use crate::sandbox::Sandbox;
+use crate::step::Ui;
+
+/// Builds the DW100 driver, the emulated i.MX8MP board and all they need, and runs them.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    /// The Debian mirror, where this machine's apt has none
+    #[arg(long, global = true, value_name = "URL", env = "DEBIAN_MIRROR")]
+    mirror: Option<String>,
+    /// A kernel source tree, in place of Debian's
+    #[arg(long, global = true, value_name = "DIR", env = "DW100_KERNEL_SOURCE")]
+    kernel_source: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Boots the board, runs SCRIPT as root on it and returns its exit status
+    ///
+    /// 3: the kernel's log shows a report; 124: the time was up; 125: the board went off early.
+    Board {
+        #[command(flatten)]
+        options: board::Options,
+        /// A shell command line, or a file with one
+        #[arg(required = true, last = true, value_name = "SCRIPT")]
+        script: Vec<String>,
+    },
+    /// Dewarps a picture on the board; the result is in target/demo
+    Demo {
+        /// The driver
+        #[arg(long, value_enum, default_value = "rust")]
+        driver: Driver,
+        /// The picture
+        #[arg(long, value_enum, default_value = "photo")]
+        picture: demo::Picture,
+    },
+    /// Runs suites: all, or the named ones
+    Test {
+        /// Names of suites
+        suites: Vec<String>,
+        /// Also what is too long for every day
+        #[arg(long)]
+        full: bool,
+        /// List the suites
+        #[arg(long)]
+        list: bool,
+    },
+    /// Boots the board with its console here
+    Shell {
+        #[command(flatten)]
+        options: board::Options,
+        /// Print the command instead
+        #[arg(long)]
+        print: bool,
+    },
+    /// Builds the driver's module against a configured and built kernel tree
+    Module {
+        /// The kernel's object directory
+        build_dir: PathBuf,
+    },
+    /// Puts the driver into a kernel source tree
+    Install {
+        /// The kernel's source tree
+        tree: PathBuf,
+    },
+    /// Builds a kernel of the board
+    Kernel {
+        /// Which one
+        #[arg(value_enum, default_value = "rt")]
+        flavour: Flavour,
+    },
+    /// Builds QEMU with the engine's model
+    Qemu,
+    /// Builds the sandbox, in which all else is built
+    Sandbox,
+    /// Removes what was not used for two weeks from the cache
+    Clean {
+        /// Remove all that is not in use right now
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// What every step needs to know.
+pub struct Env {
+    /// The project's checkout.
+    pub checkout: PathBuf,
+    /// Where finished steps are kept.
+    pub cache: Cache,
+    /// Where progress goes.
+    pub ui: Ui,
+    /// The Debian mirror that the user asked for.
+    pub mirror: Option<String>,
+    /// The kernel source that the user asked for.
+    pub kernel_source: Option<PathBuf>,
+}
+
+impl Env {
+    fn new(mirror: Option<String>, kernel_source: Option<PathBuf>) -> Result<Self> {
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+        let checkout = manifest.parent().unwrap_or(Path::new("/")).canonicalize()?;
+        let named = |dir: PathBuf| {
+            dir.canonicalize().with_context(|| format!("no kernel source in {}", dir.display()))
+        };
+        Ok(Self {
+            checkout,
+            cache: Cache::open()?,
+            ui: Ui::new(),
+            mirror,
+            kernel_source: kernel_source.map(named).transpose()?,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8> {
+    let env = Env::new(cli.mirror, cli.kernel_source)?;
+    match cli.command {
+        Action::Test { list: true, .. } => test::list(),
+        Action::Module { build_dir } => module::build_for(&env, &build_dir)?,
+        Action::Install { tree } => module::install(&env, &tree)?,
+        command => {
+            if let Action::Test { suites, .. } = &command {
+                test::check_names(suites)?;
+            }
+            host::become_root(&env)?;
+            return as_root(&env, command);
+        }
+    }
+    Ok(0)
+}
+
+fn as_root(env: &Env, command: Action) -> Result<u8> {
+    match command {
+        Action::Board { options, script } => {
+            let script = match script.as_slice() {
+                [file] if Path::new(file).is_file() => std::fs::read_to_string(file)?,
+                words => words.join(" "),
+            };
+            let board = Board::prepare(env, options.kernel, options.driver)?;
+            let end = board.run(&options, &script, true)?.end;
+            if let Some(message) = end.message() {
+                eprintln!("{message}");
+            }
+            return Ok(end.status());
+        }
+        Action::Demo { driver, picture } => demo::run(env, driver, picture)?,
+        Action::Test { suites, full, .. } => {
+            return Ok(u8::from(!test::run(env, &suites, full)?));
+        }
+        Action::Shell { options, print } => {
+            Board::prepare(env, options.kernel, options.driver)?.shell(&options, print)?;
+        }
+        Action::Kernel { flavour } => {
+            let kernel = Kernel::prepare(env, &Sandbox::prepare(env)?, flavour)?;
+            println!("{}: {}", kernel.release, kernel.objects.display());
+        }
+        Action::Qemu => {
+            let sandbox = Sandbox::prepare(env)?;
+            let model = tools::Model::prepare(env, &sandbox)?;
+            println!("{}", qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display());
+        }
+        Action::Sandbox => {
+            Sandbox::prepare(env)?;
+        }
+        Action::Clean { all } => {
+            let age = if all { Duration::ZERO } else { cache::KEEP };
+            for name in env.cache.remove_unused(None, age)? {
+                println!("removed {name}");
+            }
+        }
+        Action::Module { .. } | Action::Install { .. } => bail!("needs no root"),
+    }
+    Ok(0)
+}

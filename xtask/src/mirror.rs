@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which Debian mirror to use: the one this machine's apt already uses.
+
+use std::fs;
+use std::path::Path;
+
+/// Suites by which an apt source is recognised as a Debian archive.
+const SUITES: [&str; 9] =
+    ["bullseye", "bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable", "oldstable"];
+
+/// The address of the Debian mirror in the host's apt configuration, if it has one.
+pub fn of_host() -> Option<String> {
+    let apt = Path::new("/etc/apt");
+    let mut files = vec![apt.join("sources.list")];
+    let parts = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
+    let mut parts: Vec<_> = parts.map(|file| file.path()).collect();
+    parts.sort();
+    files.append(&mut parts);
+    files.iter().find_map(|file| {
+        let text = fs::read_to_string(file).ok()?;
+        let found = match file.extension()?.to_str()? {
+            "list" => one_line(&text),
+            "sources" => deb822(&text),
+            _ => None,
+        }?;
+        Some(resolve(&found))
+    })
+}
+
+/// `mirror+file:` names a list of mirrors: its first line is as good as any.
+fn resolve(uri: &str) -> String {
+    let first = |path: &str| {
+        let list = fs::read_to_string(path).ok()?;
+        Some(list.split_whitespace().next()?.to_owned())
+    };
+    let path = uri.strip_prefix("mirror+file:").map(|path| path.trim_start_matches("//"));
+    path.and_then(first).unwrap_or_else(|| uri.to_owned())
+}
+
+/// Finds the mirror in a `sources.list`: `deb [options] URI SUITE COMPONENT...`.
+fn one_line(text: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let rest = line.trim().strip_prefix("deb ")?.trim_start();
+        let rest = match rest.strip_prefix('[') {
+            Some(options) => options.split_once(']')?.1,
+            None => rest,
+        };
+        let mut words = rest.split_whitespace();
+        let (uri, suite) = (words.next()?, words.next()?);
+        (is_debian(suite) && words.any(|word| word == "main")).then(|| trimmed(uri))
+    })
+}
+
+/// Finds the mirror in a deb822 `.sources` file: stanzas of `Field: value` lines.
+fn deb822(text: &str) -> Option<String> {
+    let text = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+    text.split("\n\n").find_map(|stanza| {
+        let field = |name: &str| {
+            stanza.lines().find_map(|line| {
+                let (key, value) = line.split_once(':')?;
+                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+            })
+        };
+        let has = |name, wanted: &dyn Fn(&str) -> bool| {
+            field(name).is_some_and(|value| value.split_whitespace().any(wanted))
+        };
+        let enabled = field("Enabled").is_none_or(|value| value != "no");
+        let debian = enabled
+            && has("Types", &|word| word == "deb")
+            && has("Components", &|word| word == "main")
+            && has("Suites", &is_debian);
+        debian.then(|| field("URIs"))??.split_whitespace().next().map(trimmed)
+    })
+}
+
+/// Whether a suite is a main archive of Debian: its updates and security archives are not.
+fn is_debian(suite: &str) -> bool {
+    SUITES.contains(&suite)
+}
+
+fn trimmed(uri: &str) -> String {
+    uri.trim_end_matches('/').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_skips_options_other_archives_and_comments() {
+        let text = "# deb http://old.example/debian bookworm main\n\
+            deb https://packages.example/apt cloud-sdk-bookworm main\n\
+            deb http://security.example/debian-security bookworm-security main\n\
+            deb-src http://src.example/debian bookworm main\n\
+            deb [signed-by=/a.gpg arch=amd64] http://mirror.example/debian/ bookworm main non-free\n";
+        assert_eq!(one_line(text).as_deref(), Some("http://mirror.example/debian"));
+    }
+
+    #[test]
+    fn deb822_takes_the_first_enabled_debian_stanza() {
+        let text = "Types: deb\nURIs: https://deb.nodes.example\nSuites: nodistro\nComponents: main\n\n\
+            Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: trixie\nComponents: main\n\n\
+            Types: deb deb-src\n# a comment\nURIs: http://mirror.example/debian/ http://b.example\n\
+            Suites: trixie trixie-updates\nComponents: main contrib\n";
+        assert_eq!(deb822(text).as_deref(), Some("http://mirror.example/debian"));
+    }
+
+    #[test]
+    fn ubuntu_sources_have_no_debian_mirror() {
+        assert_eq!(one_line("deb http://archive.example/ubuntu noble main universe\n"), None);
+        let text = "Types: deb\nURIs: http://archive.example/ubuntu\nSuites: noble\nComponents: main\n";
+        assert_eq!(deb822(text), None);
+    }
+}

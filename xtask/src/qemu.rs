@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! QEMU with the engine on its i.MX8MP EVK: Debian's source, the patch and shim of tests/qemu.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::sandbox::Sandbox;
+use crate::step::Step;
+use crate::tools::Model;
+use crate::{Env, host};
+
+/// Only the one board. `dw100` names the device list that the patch adds.
+const CONFIGURE: &[&str] = &[
+    "--target-list=aarch64-softmmu",
+    "--without-default-features",
+    "--without-default-devices",
+    "--with-devices-aarch64=dw100",
+    "--enable-system",
+    "--enable-tcg",
+    "--enable-virtfs",
+    "--enable-attr",
+    "--enable-cap-ng",
+    "--enable-fdt=system",
+    "--enable-trace-backends=log",
+    "--disable-download",
+    "--disable-debug-info",
+    "--disable-docs",
+    "--disable-tools",
+    "--disable-werror",
+    "--disable-install-blobs",
+];
+
+/// The shim's files: their names in tests/qemu, and in QEMU's source.
+const SHIM: [(&str, &str); 2] =
+    [("dw100.c", "hw/misc/imx8mp_dw100.c"), ("dw100.h", "include/hw/misc/imx8mp_dw100.h")];
+
+const BINARY: &str = "qemu-system-aarch64";
+
+/// A built QEMU.
+pub struct Qemu {
+    /// The emulator.
+    pub binary: PathBuf,
+    _entry: Entry,
+}
+
+impl Qemu {
+    /// Builds QEMU if it is not there. A change of the shim alone compiles only the shim.
+    pub fn prepare(env: &Env, sandbox: &Sandbox, model: &Model) -> Result<Self> {
+        let parts = env.checkout.join("tests/qemu");
+        let base = Key::new()
+            .add("trixie")
+            .add(CONFIGURE.join(" "))
+            .tree(&parts.join("qemu.patch"))?
+            .finish();
+        let key = Key::new().add(&base).tree(&parts)?.finish();
+        let recipe = Recipe { name: "qemu", key, partial: Partial::Discard, gigabytes: 1.5 };
+        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+            let scratch = env.cache.scratch(&env.ui, &format!("qemu-{base}"))?;
+            let build = Build { sandbox, step, parts: &parts, dir: &scratch.dir };
+            build.unpack()?;
+            build.copy_shim()?;
+            build.compile(model)?;
+            fs::copy(scratch.dir.join("build").join(BINARY), dir.join(BINARY))?;
+            Ok(())
+        })?;
+        Ok(Self { binary: entry.dir.join(BINARY), _entry: entry })
+    }
+}
+
+/// A build directory, in which each stage may be repeated: `source`, `build`.
+struct Build<'a> {
+    sandbox: &'a Sandbox,
+    step: &'a Step,
+    parts: &'a Path,
+    dir: &'a Path,
+}
+
+impl Build<'_> {
+    fn shell(&self, script: &str) -> Result<()> {
+        self.step.run(self.sandbox.command(self.dir, "sh").args(["-ec", script]))
+    }
+
+    fn unpack(&self) -> Result<()> {
+        if self.dir.join("source").exists() {
+            return Ok(());
+        }
+        fs::copy(self.parts.join("qemu.patch"), self.dir.join("qemu.patch"))?;
+        self.shell(
+            "rm -rf unpack; mkdir unpack; cd unpack
+            apt-get update -q
+            apt-get source -q --only-source qemu/trixie
+            cd qemu-*/; patch -p1 < ../../qemu.patch; cd ..
+            mv qemu-*/ ../source; rm -rf ../unpack",
+        )
+    }
+
+    /// Copies what changed, so that ninja compiles only that.
+    fn copy_shim(&self) -> Result<()> {
+        for (from, to) in SHIM {
+            let (from, to) = (self.parts.join(from), self.dir.join("source").join(to));
+            let content =
+                fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
+            if fs::read(&to).ok().as_ref() != Some(&content) {
+                fs::write(&to, content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn compile(&self, model: &Model) -> Result<()> {
+        // The library is found by a fixed name: its own directory changes with the model.
+        fs::create_dir_all(self.dir.join("lib"))?;
+        fs::copy(model.library(), self.dir.join("lib/libdw100_model.so"))?;
+        if !self.dir.join("configured").exists() {
+            self.shell(&format!(
+                "rm -rf build; mkdir build; cd build
+                ../source/configure {} --extra-ldflags=-L{}/lib
+                touch ../configured",
+                CONFIGURE.join(" "),
+                self.dir.display(),
+            ))?;
+        }
+        self.shell(&format!("exec ninja -j{} -C build {BINARY}", host::jobs()))
+    }
+}

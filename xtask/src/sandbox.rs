@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The sandbox: a Debian trixie tree with every tool that the other steps need, entered in
+//! namespaces of its own. The host lends it the checkout, the cache and cargo's home, at the
+//! paths they have there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::{Env, host, mirror};
+
+/// Debian packages of the sandbox, beside those that every Debian has.
+const PACKAGES: &[&str] = &[
+    // The kernel and the module.
+    "clang-19",
+    "lld-19",
+    "llvm-19",
+    "libclang-19-dev",
+    "bindgen",
+    "rustc",
+    "rust-src",
+    "rustfmt",
+    "rust-clippy",
+    "make",
+    "flex",
+    "bison",
+    "bc",
+    "kmod",
+    "xz-utils",
+    "libelf-dev",
+    "libssl-dev",
+    // Tools for this machine and for the board.
+    "cargo",
+    "gcc",
+    "libc6-dev",
+    "libstd-rust-dev",
+    "libc6-dev:arm64",
+    "libstd-rust-dev:arm64",
+    "libgcc-14-dev:arm64",
+    // QEMU.
+    "dpkg-dev",
+    "patch",
+    "meson",
+    "ninja-build",
+    "pkgconf",
+    "python3",
+    "python3-venv",
+    "python3-pycotap",
+    "python3-distlib",
+    "python3-setuptools",
+    "python3-wheel",
+    "libglib2.0-dev",
+    "libpixman-1-dev",
+    "libattr1-dev",
+    "libcap-ng-dev",
+    "libfdt-dev",
+    "zlib1g-dev",
+    "ca-certificates",
+];
+
+/// The packages whose change makes kernels out of date: a module in Rust can only be built by the
+/// very compiler that built the kernel crate.
+const TOOLCHAIN: &str = "rustc rust-src bindgen clang-19 lld-19";
+
+/// trixie's rustc never moves; backports' does.
+const PREFERENCES: &str =
+    r"Package: src:rustc:any\nPin: release n=trixie-backports\nPin-Priority: 990\n";
+
+/// Where the host's apt has no Debian mirror, `mmdebstrap` takes its default: this adds the other
+/// two suites at that address.
+const MORE_SUITES: &str = r#"list="$1/etc/apt/sources.list"
+site='^deb \(\[[^]]*\] \)\?\([^ ]*\) trixie main.*'
+sed -n "s|$site|deb \1\2 trixie-backports main\ndeb-src \1\2 trixie main|p" "$list" > "$list.d/more.list"
+grep -q backports "$list.d/more.list" || { echo "no Debian mirror is known: pass --mirror URL"; exit 1; }"#;
+
+/// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest.
+const ENTER: &str = r#"set -e
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/tmp"
+touch "$root/etc/resolv.conf"
+[ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+while [ "$1" != -- ]; do
+    [ -e "$root$2" ] || mkdir -p "$root$2"
+    mount --bind "$1" "$root$2"
+    shift 2
+done
+shift
+exec chroot "$root" "$@""#;
+
+/// The mirror and suites for `mmdebstrap`.
+pub fn sources(env: &Env) -> Vec<String> {
+    let mirror = env.mirror.clone().or_else(mirror::of_host);
+    let Some(mirror) = mirror else { return Vec::new() };
+    ["deb MIRROR trixie main", "deb MIRROR trixie-backports main", "deb-src MIRROR trixie main"]
+        .map(|line| line.replace("MIRROR", &mirror))
+        .to_vec()
+}
+
+/// The host's apt settings about connections (proxies, timeouts), for `mmdebstrap`.
+pub fn apt_options() -> Vec<String> {
+    let mut command = Command::new("apt-config");
+    command.args(["dump", "--no-empty", "Acquire::http", "Acquire::https"]);
+    let dump = crate::step::capture(&mut command).unwrap_or_default();
+    dump.lines().map(|line| format!("--aptopt={line}")).collect()
+}
+
+/// The sandbox, ready to be entered.
+pub struct Sandbox {
+    root: PathBuf,
+    lent: Vec<PathBuf>,
+    _entry: Entry,
+}
+
+impl Sandbox {
+    /// Makes the sandbox if it is not there.
+    pub fn prepare(env: &Env) -> Result<Self> {
+        host::install_tools(env)?;
+        let key = Key::new().add(PACKAGES.join(" ")).add(PREFERENCES).add("layout 1").finish();
+        let recipe =
+            Recipe { name: "sandbox", key, partial: Partial::Discard, gigabytes: 12.0 };
+        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+            if std::env::consts::ARCH != "x86_64" {
+                bail!("the sandbox needs an x86-64 machine");
+            }
+            let sources = sources(env);
+            let more = sources.is_empty().then_some(MORE_SUITES);
+            let mut command = host::tied("mmdebstrap");
+            command
+                .args(["--mode=root", "--variant=apt", "--format=directory"])
+                .arg("--architectures=amd64,arm64")
+                .arg("--aptopt=APT::Install-Recommends \"false\"")
+                .args(apt_options())
+                .arg(format!("--include={}", PACKAGES.join(",")))
+                .arg(format!(
+                    "--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""
+                ))
+                .arg(format!(
+                    "--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""
+                ))
+                .args(more.map(|hook| format!("--setup-hook={hook}")))
+                .arg("trixie")
+                .arg(dir)
+                .args(sources);
+            step.run(&mut command)
+        })?;
+        let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned(), host::cargo_home()?];
+        lent.extend(env.kernel_source.clone());
+        Ok(Self { root: entry.dir.clone(), lent, _entry: entry })
+    }
+
+    /// The versions of the compilers inside, for keys.
+    pub fn toolchain(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.root.join("toolchain"))?)
+    }
+
+    /// A command inside, started in `dir`.
+    pub fn command(&self, dir: &Path, program: &str) -> Command {
+        self.command_with(&[], dir, program)
+    }
+
+    /// The same with more of the host lent: pairs of a path and where it appears.
+    pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
+        let mut command = host::tied("sh");
+        command.args(["-c", ENTER, "enter"]).arg(&self.root);
+        for path in &self.lent {
+            command.arg(path).arg(path);
+        }
+        for (path, place) in more {
+            command.arg(path).arg(place);
+        }
+        command.args(["--", "env", "-i", "-C"]).arg(dir);
+        command
+            .arg("PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .args(["HOME=/root", "LC_ALL=C.UTF-8", "LIBCLANG_PATH=/usr/lib/llvm-19/lib"]);
+        for name in ["TERM", "http_proxy", "https_proxy", "no_proxy"] {
+            if let Ok(value) = std::env::var(name) {
+                command.arg(format!("{name}={value}"));
+            }
+        }
+        command.arg(program);
+        command
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Kernel reports that must never appear in the log of a board, whatever its script returned.
+
+/// Words that mark a report.
+const MARKS: &[&str] = &[
+    "[ cut here ]",
+    "BUG:",
+    "kernel BUG at",
+    "WARNING:",
+    "Oops",
+    "Internal error",
+    "Kernel panic",
+    "Unable to handle kernel",
+    "KASAN:",
+    "KCSAN:",
+    "UBSAN:",
+    "possible recursive locking",
+    "possible circular locking",
+    "inconsistent lock state",
+    "Invalid wait context",
+    "trying to register non-static key",
+    "suspicious RCU usage",
+    "scheduling while atomic",
+    "sleeping function called",
+    "detected stall",
+    "self-detected stall",
+    "blocked for more than",
+    "nbalanced",
+    "usage count underflow",
+    "suspected memory leak",
+    "DMA-API:",
+    "refcount_t:",
+    "ODEBUG:",
+    "corruption",
+    "rust_kernel: panicked",
+];
+
+/// What these marks also announce when all is well.
+const HARMLESS: &[&str] = &[
+    "DMA-API: preallocated",
+    "DMA-API: debugging enabled",
+    "ODEBUG: selftest passed",
+    "active objects replaced",
+    "WARNING: Unknown kernel command line",
+];
+
+/// How many lines of a report are shown.
+const SHOWN: usize = 12;
+
+/// The first report in a kernel log: its first lines, none if the log is clean.
+pub fn first(log: &str) -> Vec<&str> {
+    let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
+    match lines.iter().position(|line| is_mark(line)) {
+        Some(start) => lines[start..].iter().take(SHOWN).copied().collect(),
+        None => Vec::new(),
+    }
+}
+
+fn is_mark(line: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    has(MARKS) && !has(HARMLESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line that gives a report away, for each kind that design names.
+    const REPORTS: &[&str] = &[
+        "[    8.124] BUG: KASAN: slab-use-after-free in v4l2_release+0x54/0x1a8 [videodev]",
+        "[   12.001] WARNING: drivers/base/power/runtime.c:1234 at pm_runtime_put+0x8c/0x90, CPU#2: sh/91",
+        "[    3.500] Internal error: Oops: 0000000096000004 [#1]  SMP",
+        "[    3.510] Kernel panic - not syncing: Oops: Fatal exception",
+        "[    3.499] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010",
+        "[   20.000] BUG: KCSAN: data-race in dw100_irq / dw100_run",
+        "[    1.000] UBSAN: array-index-out-of-bounds in drivers/media/x.c:12:3",
+        "[   33.100] WARNING: possible circular locking dependency detected",
+        "[   33.100] [ BUG: Invalid wait context ]",
+        "[   33.200] INFO: trying to register non-static key.",
+        "[    5.678] BUG: scheduling while atomic: swapper/0/0/0x00000002",
+        "[    5.700] BUG: sleeping function called from invalid context at kernel/locking/spinlock_rt.c:48",
+        "[   40.010] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:",
+        "[   40.010] rcu: INFO: rcu_preempt self-detected stall on CPU",
+        "[  242.010] INFO: task v4l2-ctl:96 blocked for more than 120 seconds.",
+        "[   50.000] Unbalanced enable for IRQ 190",
+        "[   50.000] dw100 32e30000.dwe: Runtime PM usage count underflow!",
+        "[   60.000] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+        "[   61.000] DMA-API: dw100 32e30000.dwe: device driver frees DMA memory with different size",
+        "[   62.000] refcount_t: underflow; use-after-free.",
+        "[   63.000] ODEBUG: free active (active state 0) object: 00000000 object type: work_struct",
+        "[   64.000] list_del corruption. prev->next should be ffff0000, but was dead000000000100.",
+        "[   65.000] rust_kernel: panicked at src/job.rs:10:5:",
+        "[   66.000] ------------[ cut here ]------------",
+    ];
+
+    #[test]
+    fn each_kind_of_report_is_found() {
+        for report in REPORTS {
+            let log = format!("[    0.000] Booting Linux\n{report}\n[ 70.0] reboot: Power down\n");
+            assert_eq!(first(&log).first(), Some(report), "missed");
+        }
+    }
+
+    #[test]
+    fn a_clean_boot_is_clean() {
+        let log = "[    0.000000] Booting Linux on physical CPU 0x0000000000 [0x410fd034]\n\
+            [    0.000000] DMA-API: preallocated 65536 debug entries\n\
+            [    0.000000] DMA-API: debugging enabled by kernel config\n\
+            [    0.012345] Unknown kernel command line parameters \"BOARD_DRIVER=c\", will be passed to user space.\n\
+            [    0.113000] SMP: Total of 4 processors activated.\n\
+            [    1.500000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15724)\n\
+            [    1.600000] dw100 32e30000.dwe: dw100 v4l2 m2m registered as /dev/video0\n";
+        assert!(first(log).is_empty());
+    }
+
+    #[test]
+    fn only_the_first_lines_are_shown() {
+        let log = "ok\n".to_owned() + "BUG: x\n" + &"trace\n".repeat(50);
+        assert_eq!(first(&log).len(), SHOWN);
+    }
+}

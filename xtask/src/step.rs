@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Long work in front of the user: a step's name, elapsed time and log file, and the last lines
+//! of that log when it fails.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Without a terminal, a step that goes on says so this often.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// Where progress goes: spinners on a terminal, plain lines otherwise, always on stderr.
+pub struct Ui {
+    bars: Option<MultiProgress>,
+}
+
+impl Ui {
+    /// Looks at stderr.
+    pub fn new() -> Self {
+        let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        Self { bars: terminal.then(MultiProgress::new) }
+    }
+
+    /// Prints a line of its own.
+    pub fn say(&self, line: &str) {
+        match &self.bars {
+            Some(bars) => drop(bars.println(line)),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    /// Starts a step that logs to `logs/NAME.log`.
+    pub fn step(&self, name: &str, logs: &Path) -> Result<Step> {
+        let log = logs.join(format!("{name}.log"));
+        File::create(&log).with_context(|| format!("creating the log {}", log.display()))?;
+        let bar = self.bars.as_ref().map(|bars| {
+            let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let bar = bars.add(ProgressBar::new_spinner().with_style(style));
+            bar.set_prefix(name.to_owned());
+            bar
+        });
+        if bar.is_none() {
+            eprintln!("{name}: started, log {}", log.display());
+        }
+        Ok(Step { name: name.to_owned(), log, bar, started: Instant::now() })
+    }
+}
+
+/// A step under way.
+pub struct Step {
+    name: String,
+    log: PathBuf,
+    bar: Option<ProgressBar>,
+    started: Instant,
+}
+
+impl Step {
+    /// Runs a command with its output in the log. A failure carries the log's last lines.
+    pub fn run(&self, command: &mut Command) -> Result<()> {
+        let mut log = File::options().append(true).open(&self.log)?;
+        writeln!(log, "+ {}", show(command))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut child = command.spawn().with_context(|| start_hint(command))?;
+        let mut beat = Instant::now();
+        let mut pause = Duration::from_millis(2);
+        let status = loop {
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            if let Some(bar) = &self.bar {
+                bar.set_message(tail(&self.log, 1));
+                bar.tick();
+            } else if beat.elapsed() >= HEARTBEAT {
+                beat = Instant::now();
+                let seconds = self.started.elapsed().as_secs();
+                eprintln!("{}: {seconds} s, {}", self.name, tail(&self.log, 1));
+            }
+            sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(100));
+        };
+        if !status.success() {
+            let lines = tail(&self.log, 20);
+            bail!(
+                "step {} failed ({status}){}\nlast lines of {}:\n{lines}",
+                self.name,
+                advice(&lines),
+                self.log.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends the step with its elapsed time.
+    pub fn finish(self) {
+        let line = format!("{}: done in {} s", self.name, self.started.elapsed().as_secs());
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            None => eprintln!("{line}"),
+        }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Runs a command and returns what it prints on stdout.
+pub fn capture(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| start_hint(command))?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("{} failed ({}): {}", show(command), output.status, errors.trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The last lines of a file, as far as its last 8 KB hold them.
+pub fn tail(path: &Path, lines: usize) -> String {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(8192)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// The command as one would type it.
+pub fn show(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let quote = |word: &std::ffi::OsStr| {
+        let word = word.to_string_lossy().into_owned();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_=/.,:+@%".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            word
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    words.map(quote).collect::<Vec<_>>().join(" ")
+}
+
+fn start_hint(command: &Command) -> String {
+    format!("cannot start {}: is it installed?", command.get_program().to_string_lossy())
+}
+
+/// What the user can do about a failure whose log reads like this.
+fn advice(log: &str) -> &'static str {
+    let says = |words: &[&str]| words.iter().any(|word| log.contains(word));
+    if says(&["No space left on device"]) {
+        ": the disk is full; free some space or set DW100_CACHE to a directory on a larger disk"
+    } else if says(&["Unable to locate package linux-source", "No packages found"]) {
+        ": Debian does not carry this kernel series any more; pass --kernel-source DIR"
+    } else if says(&[
+        "Could not resolve",
+        "Temporary failure resolving",
+        "Could not connect",
+        "Failed to fetch",
+        "Network is unreachable",
+        "Could not handshake",
+        "Connection timed out",
+        "Connection failed",
+    ]) {
+        ": the network or the package mirror cannot be reached; check it, or pass --mirror URL"
+    } else if says(&["unshare failed", "unshare: ", "mount: "]) {
+        ": root must be allowed to mount (in a container, start it privileged)"
+    } else {
+        ""
+    }
+}
+
+/// Creates a directory with its parents, with an error that names it.
+pub fn make_dir(dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_names_the_cause_of_common_failures() {
+        let network = "Err:1 http://mirror trixie InRelease\n  Temporary failure resolving 'mirror'";
+        assert!(advice(network).contains("--mirror"));
+        assert!(advice("write: No space left on device").contains("DW100_CACHE"));
+        let missing = "E: Unable to locate package linux-source-7.3";
+        assert!(advice(missing).contains("--kernel-source"));
+        assert_eq!(advice("error[E0425]: cannot find value"), "");
+    }
+
+    #[test]
+    fn shown_commands_are_quoted_for_the_shell() {
+        let mut command = Command::new("make");
+        command.args(["O=/a b", "it's", "-j2", ""]);
+        assert_eq!(show(&command), r"make 'O=/a b' 'it'\''s' -j2 ''");
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `compliance`: v4l2-compliance on the board.
+
+use anyhow::{Context, Result, bail};
+
+use super::{Tests, boot};
+use crate::board::{Board, Driver, Options};
+use crate::kernel::Flavour;
+
+/// The node alone, through the media controller, and streaming in each pair of formats.
+const MODES: [(&str, &str); 3] = [
+    ("the video node", "-d /dev/video0"),
+    ("the media device and its interfaces", "-M /dev/media0"),
+    ("streaming", "-d /dev/video0 -s10"),
+];
+
+/// Runs the suite.
+pub fn run(tests: &mut Tests<'_>) -> Result<()> {
+    let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let options = Options::new(Flavour::Rt, Driver::Rust);
+    let runs = MODES.map(|(name, words)| format!("echo '@ {name}'; v4l2-compliance {words}\n"));
+    let printed = boot(&board, &options, &(runs.concat() + "true"))?;
+    for (name, _) in MODES {
+        tests.record(name, verdict(&printed, name));
+    }
+    Ok(())
+}
+
+/// Reads the part of the output that follows `@ name`.
+fn verdict(printed: &str, name: &str) -> Result<()> {
+    let part = printed
+        .split("@ ")
+        .find_map(|part| part.strip_prefix(name))
+        .context("v4l2-compliance did not run")?;
+    let totals = part.lines().filter_map(totals).collect::<Vec<_>>();
+    if totals.is_empty() {
+        bail!("no total: {}", super::last_lines(part, 5));
+    }
+    if let Some((tests, failed, warnings)) =
+        totals.into_iter().find(|&(tests, failed, warnings)| tests == 0 || failed + warnings > 0)
+    {
+        let bad = |line: &&str| line.contains("fail") || line.contains("warn");
+        let lines: Vec<&str> = part.lines().filter(bad).take(10).collect();
+        bail!("{tests} tests, {failed} failed, {warnings} warnings:\n{}", lines.join("\n"));
+    }
+    Ok(())
+}
+
+/// Tests, failures and warnings of `Total for dw100 device ...: N, Succeeded: N, Failed: N,
+/// Warnings: N`.
+fn totals(line: &str) -> Option<(u32, u32, u32)> {
+    let rest = line.trim().strip_prefix("Total for ")?;
+    let number = |name: &str| {
+        let digits = rest.rsplit_once(name)?.1.trim_start();
+        digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    let (device, _) = rest.split_once(", Succeeded:")?;
+    let tests = device.rsplit_once(": ")?.1.parse().ok()?;
+    Some((tests, number("Failed:")?, number("Warnings:")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_read_from_the_last_line() {
+        let line = "Total for dw100 device /dev/video0: 46, Succeeded: 46, Failed: 0, Warnings: 2";
+        assert_eq!(totals(line), Some((46, 0, 2)));
+        assert_eq!(totals("Grand Total for dw100: 58"), None);
+    }
+
+    #[test]
+    fn failures_warnings_silence_and_nothing_tested_are_all_failures() {
+        let of = |line: &str| verdict(&format!("@ node\n{line}\n@ other\n"), "node");
+        let total = |rest: &str| format!("Total for dw100 device /dev/video0: {rest}");
+        assert!(of(&total("46, Succeeded: 46, Failed: 0, Warnings: 0")).is_ok());
+        assert!(of(&total("46, Succeeded: 45, Failed: 1, Warnings: 0")).is_err());
+        assert!(of(&total("46, Succeeded: 46, Failed: 0, Warnings: 1")).is_err());
+        assert!(of(&total("0, Succeeded: 0, Failed: 0, Warnings: 0")).is_err());
+        assert!(of("Segmentation fault").is_err());
+        assert!(verdict("", "node").is_err());
+    }
+}

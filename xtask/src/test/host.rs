@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `host`: what cargo can test without a board, in the sandbox.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::Tests;
+use crate::sandbox::Sandbox;
+use crate::{host, tools};
+
+/// Runs the suite.
+pub fn run(tests: &mut Tests<'_>) -> Result<()> {
+    let env = tests.env;
+    let sandbox = Sandbox::prepare(env)?;
+    host::fetch_crates(env)?;
+    let scratch = env.cache.scratch(&env.ui, &tools::target_name(env))?;
+    let cargo = |words: &[&str]| -> Result<Command> {
+        let mut command = tools::cargo(env, &sandbox, &scratch.dir)?;
+        command.args(words);
+        Ok(command)
+    };
+
+    tests.record("cargo fmt --check", quietly(&mut cargo(&["fmt", "--all", "--check"])?));
+    let clippy = ["clippy", "-q", "--offline", "--locked", "--workspace", "--all-targets"];
+    let strict = ["--", "-D", "warnings"];
+    tests.record("cargo clippy", quietly(cargo(&clippy)?.args(strict)));
+
+    let step = env.ui.step("host-tests", &env.cache.logs())?;
+    let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
+    step.run(&mut cargo(&build)?)?;
+    step.finish();
+    let all = ["test", "--offline", "--locked", "--workspace", "--no-fail-fast"];
+    let mut command = cargo(&all)?;
+    let output = command.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    let (said, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let results = results(&said);
+    for (name, good) in &results {
+        let result = if *good { Ok(()) } else { Err(anyhow::anyhow!("{}", failure(&said, name))) };
+        tests.record(name, result);
+    }
+    let as_told = results.iter().all(|(_, good)| *good) == output.status.success();
+    if results.is_empty() || !as_told {
+        bail!("cargo test ended with {}:\n{}", output.status, super::last_lines(&errors, 20));
+    }
+    Ok(())
+}
+
+fn quietly(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said += &String::from_utf8_lossy(&output.stderr);
+        bail!("{}\n{}", output.status, super::last_lines(&said, 30));
+    }
+    Ok(())
+}
+
+/// The tests in the output of `cargo test`, and whether they passed. Ignored ones do not count.
+fn results(output: &str) -> Vec<(&str, bool)> {
+    output.lines().filter_map(result).collect()
+}
+
+fn result(line: &str) -> Option<(&str, bool)> {
+    let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    match result {
+        "ok" => Some((name, true)),
+        "FAILED" => Some((name, false)),
+        _ => None,
+    }
+}
+
+/// What a failed test printed.
+fn failure<'a>(output: &'a str, name: &str) -> &'a str {
+    let title = format!("---- {name} stdout ----\n");
+    let text = output.split_once(&title).map_or("", |(_, rest)| rest);
+    text.split("\n\n").next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "\nrunning 3 tests\ntest map::tests::a ... ok\n\
+        test map::tests::b - should panic ... FAILED\ntest slow ... ignored\n\nfailures:\n\n\
+        ---- map::tests::b - should panic stdout ----\nassertion failed: x\n\n\nfailures:\n";
+
+    #[test]
+    fn results_of_libtest_are_read_and_ignored_tests_do_not_count() {
+        let expected = [("map::tests::a", true), ("map::tests::b - should panic", false)];
+        assert_eq!(results(OUTPUT), expected);
+        assert_eq!(failure(OUTPUT, expected[1].0), "assertion failed: x");
+    }
+}

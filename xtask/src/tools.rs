@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The project's own programs, built by the sandbox's cargo for this machine and for the board.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::sandbox::Sandbox;
+use crate::step::Step;
+use crate::{Env, host};
+
+/// The targets of this machine and of the board.
+const HERE: &str = "x86_64-unknown-linux-gnu";
+const BOARD: &str = "aarch64-unknown-linux-gnu";
+
+/// clang links for the board; bindings to C headers are made from the board's headers.
+const CROSS: [&str; 4] = [
+    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=clang",
+    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Clink-arg=--target=aarch64-linux-gnu -Clink-arg=-fuse-ld=lld",
+    "BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu=--target=aarch64-linux-gnu -I/usr/include/aarch64-linux-gnu",
+    "CC_aarch64_unknown_linux_gnu=clang",
+];
+
+const BUILD: [&str; 4] = ["build", "--release", "--locked", "--offline"];
+
+/// What the model's library is made from.
+const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
+
+/// What the client is made from.
+const CLIENT_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tools"];
+
+/// The programs that judge what the board delivers, and what they are made from.
+const JUDGES: [&str; 2] = ["dw100-pictures", "dw100-stream"];
+const JUDGES_SOURCES: [&str; 6] =
+    ["Cargo.toml", "Cargo.lock", "tests/model", "tests/pictures", "tests/stream", "tools"];
+
+/// The engine's model as a library for QEMU.
+pub struct Model {
+    /// The directory of the library.
+    pub dir: PathBuf,
+    _entry: Entry,
+}
+
+impl Model {
+    /// Builds the library if it is not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let entry = built(env, sandbox, "model", &MODEL_SOURCES, |step, scratch, dir| {
+            let mut cargo = cargo(env, sandbox, scratch)?;
+            step.run(cargo.args(BUILD).args(["-p", "dw100-model"]))?;
+            let name = "libdw100_model.so";
+            fs::copy(scratch.join("release").join(name), dir.join(name))?;
+            Ok(())
+        })?;
+        Ok(Self { dir: entry.dir.clone(), _entry: entry })
+    }
+
+    /// The library.
+    pub fn library(&self) -> PathBuf {
+        self.dir.join("libdw100_model.so")
+    }
+}
+
+/// The client `dewarp`, for this machine and for the board.
+pub struct Client {
+    dir: PathBuf,
+    _entry: Entry,
+}
+
+impl Client {
+    /// Builds the client if it is not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let entry = built(env, sandbox, "client", &CLIENT_SOURCES, |step, scratch, dir| {
+            let mut cargo = cargo(env, sandbox, scratch)?;
+            cargo.args(BUILD).args(["-p", "dewarp", "--target", HERE, "--target", BOARD]);
+            step.run(&mut cargo)?;
+            for target in [HERE, BOARD] {
+                fs::copy(scratch.join(target).join("release/dewarp"), dir.join(target))?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { dir: entry.dir.clone(), _entry: entry })
+    }
+
+    /// The client for the board.
+    pub fn for_board(&self) -> PathBuf {
+        self.dir.join(BOARD)
+    }
+
+    /// A command that runs the client on this machine, in the checkout.
+    pub fn command(&self, env: &Env, sandbox: &Sandbox) -> Command {
+        sandbox.command(&env.checkout, &self.dir.join(HERE).to_string_lossy())
+    }
+}
+
+/// The programs that judge what the board delivers.
+pub struct Judges {
+    dir: PathBuf,
+    _entry: Entry,
+}
+
+impl Judges {
+    /// Builds the programs if they are not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let entry = built(env, sandbox, "judges", &JUDGES_SOURCES, |step, scratch, dir| {
+            let packages = JUDGES.into_iter().flat_map(|name| ["-p", name]);
+            step.run(cargo(env, sandbox, scratch)?.args(BUILD).args(packages))?;
+            for name in JUDGES {
+                fs::copy(scratch.join("release").join(name), dir.join(name))?;
+            }
+            Ok(())
+        })?;
+        Ok(Self { dir: entry.dir.clone(), _entry: entry })
+    }
+
+    /// A command that runs one of them, in the checkout.
+    pub fn command(&self, env: &Env, sandbox: &Sandbox, program: &str) -> Command {
+        sandbox.command(&env.checkout, &self.dir.join(program).to_string_lossy())
+    }
+}
+
+/// An entry made by cargo from `sources`. `build` gets the target directory and the entry's.
+fn built(
+    env: &Env,
+    sandbox: &Sandbox,
+    name: &str,
+    sources: &[&str],
+    build: impl FnOnce(&Step, &Path, &Path) -> Result<()>,
+) -> Result<Entry> {
+    let mut key = Key::new().add(sandbox.toolchain()?).add(CROSS.join(" "));
+    for path in sources {
+        key = key.add(path).tree(&env.checkout.join(path))?;
+    }
+    let recipe = Recipe { name, key: key.finish(), partial: Partial::Discard, gigabytes: 1.5 };
+    env.cache.entry(&env.ui, &recipe, |step, dir| {
+        host::fetch_crates(env)?;
+        let scratch = env.cache.scratch(&env.ui, &target_name(env))?;
+        build(step, &scratch.dir, dir)
+    })
+}
+
+/// The sandbox's cargo on the checkout, with a target directory in the cache.
+pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Result<Command> {
+    let mut command = sandbox.command(&env.checkout, "env");
+    command
+        .arg(format!("CARGO_HOME={}", host::cargo_home()?.display()))
+        .arg(format!("CARGO_TARGET_DIR={}", target.display()))
+        .args(CROSS)
+        .arg("cargo");
+    Ok(command)
+}
+
+/// The name of the target directory of this checkout.
+pub fn target_name(env: &Env) -> String {
+    format!("target-{}", Key::new().add(env.checkout.as_os_str().as_encoded_bytes()).finish())
+}
