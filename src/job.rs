@@ -110,11 +110,17 @@ impl irq::Handler for Interrupt {
             return IrqReturn::None;
         };
         let status = outcome.status.unwrap_or(Status(0));
+        let state = match status.verdict() {
+            Verdict::Done => State::Done,
+            Verdict::Failed | Verdict::None => {
+                // What stopped it halfway must not stop the next frame. The job keeps the
+                // device powered. The reset fails only when there is no next frame.
+                let _ = self.0.engine.reset();
+                State::Error
+            }
+        };
         if let Some(job) = self.0.take() {
-            job.finish(match status.verdict() {
-                Verdict::Done => State::Done,
-                Verdict::Failed | Verdict::None => State::Error,
-            });
+            job.finish(state);
         }
         // The next frame does not wait for the message.
         let errors = status.errors();

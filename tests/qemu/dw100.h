@@ -35,7 +35,8 @@ typedef struct DW100ModelDma {
 /*
  * Times are in nanoseconds of the virtual clock. After any call that may
  * change them, the caller brings line and timer up to date from _line() and
- * _deadline(); a deadline may have passed already, for a tick at once. Messages stay valid until the next call on the same model.
+ * _deadline(); a deadline may have passed already, for a tick at once.
+ * Messages stay valid until the next call on the same model.
  */
 uint32_t dw100_model_abi_version(void);
 DW100Model *dw100_model_new(const DW100ModelDma *dma);
