@@ -339,7 +339,10 @@ impl<'a> Board<'a> {
         command.arg("-append").arg(format!(
             "console=ttymxc1 root=root rootfstype=9p \
              rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro init=/board/init \
-             panic=-1 oops=panic BOARD_DRIVER={} {mode} {}",
+             panic=-1 oops=panic {} {} BOARD_DRIVER={} {mode} {}",
+            self.kernel.flavour.arguments(),
+            // Waking a sleeping CPU takes instructions that are not the driver's.
+            if options.icount { "nohlt" } else { "" },
             options.driver.name(),
             options.append.as_deref().unwrap_or_default(),
         ));

@@ -38,6 +38,16 @@ impl Flavour {
         }
     }
 
+    /// What this kernel needs on its command line.
+    pub fn arguments(self) -> &'static str {
+        match self {
+            Self::Rt => "",
+            // The HSIO block registers a clock with its power domain's lock taken, to which lockdep
+            // objects, and then looks at nothing else any more. The engine does not need the block.
+            Self::Debug => "initcall_blacklist=imx8mp_blk_ctrl_driver_init",
+        }
+    }
+
     fn fragments(self) -> &'static [&'static str] {
         match self {
             Self::Rt => &["base", "rt"],
