@@ -30,6 +30,8 @@ enum Command {
     Run(RunArgs),
     /// Put two pictures side by side.
     Compare(CompareArgs),
+    /// Write a picture in another file format.
+    Convert(ConvertArgs),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -123,11 +125,21 @@ struct CompareArgs {
     output: PathBuf,
 }
 
+#[derive(Args)]
+struct ConvertArgs {
+    /// The picture (.png, .jpg).
+    input: PathBuf,
+    /// The same picture (.png, .jpg).
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Map(args) => make_map(&args),
         Command::Run(args) => run(&args),
         Command::Compare(args) => compare(&args),
+        Command::Convert(args) => convert(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -304,6 +316,10 @@ fn compare(args: &CompareArgs) -> Result<()> {
     Picture::load(&args.left)?
         .beside(&Picture::load(&args.right)?)
         .save(&args.output)
+}
+
+fn convert(args: &ConvertArgs) -> Result<()> {
+    Picture::load(&args.input)?.save(&args.output)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {

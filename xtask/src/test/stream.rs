@@ -17,6 +17,9 @@ use crate::tools::Judges;
 /// Instructions from the interrupt line's rise to the AXI master's gate, with `--icount`.
 const GATE_LIMIT_NS: i64 = 600;
 
+/// Frames over which that is measured.
+const GATED_FRAMES: usize = 100;
+
 /// The engine's address, by which its interrupt is named.
 const IRQ: &str = "32e3";
 
@@ -133,19 +136,31 @@ fn interrupt(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
     options.icount = true;
     exchange(&mut options, &work.dir)?;
     fs::write(work.dir.join("in/frames.raw"), vec![0x80; 640 * 480 * 3 / 2])?;
-    boot(board, &options, "dewarp run --size 640x480 --frames 10 /in/frames.raw -o /tmp/out.raw")?;
+    boot(
+        board,
+        &options,
+        &format!("dewarp run --size 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null"),
+    )?;
     let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
-    tests.record("the bus is gated within 600 instructions", gated_in_time(&trace, 10));
+    let name = format!("the bus is gated within {GATE_LIMIT_NS} instructions");
+    tests.record(&name, gated_in_time(&trace, GATED_FRAMES));
     Ok(())
 }
 
+/// An interrupt that comes while the kernel has interrupts off must wait, whoever the driver is:
+/// the median must keep the limit, and all but three in a hundred.
 fn gated_in_time(trace: &str, frames: usize) -> Result<()> {
     let lines = frames_of(trace)?;
     ensure!(lines.len() == frames, "{} frames in the trace, not {frames}", lines.len());
-    for line in &lines {
-        let time = span(line, "irq_ns", "gate_ns").context("a frame's bus was never gated")?;
-        ensure!(time <= GATE_LIMIT_NS, "frame {}: gated after {time}", line["frame"]);
-    }
+    let gated = |line| span(line, "irq_ns", "gate_ns").context("a frame's bus was never gated");
+    let mut times = lines.iter().map(gated).collect::<Result<Vec<i64>>>()?;
+    times.sort_unstable();
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    let late = times.iter().filter(|&&time| time > GATE_LIMIT_NS).count();
+    ensure!(
+        median <= GATE_LIMIT_NS && late * 100 <= frames * 3,
+        "gated after {median} in the median, {worst} at worst; {late} of {frames} were late"
+    );
     Ok(())
 }
 
@@ -190,11 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn each_frame_must_be_gated_in_time() {
-        let line = |gate: &str| format!("{{\"frame\":1,\"irq_ns\":1000,\"gate_ns\":{gate}}}\n");
-        assert!(gated_in_time(&line("1600"), 1).is_ok());
-        assert!(gated_in_time(&(line("1506") + &line("1601")), 2).is_err());
-        assert!(gated_in_time(&line("null"), 1).is_err());
-        assert!(gated_in_time("", 1).is_err());
+    fn the_median_and_nearly_all_frames_must_be_gated_in_time() {
+        let line = |gate: u32| format!("{{\"frame\":1,\"irq_ns\":1000,\"gate_ns\":{gate}}}\n");
+        let trace = |late: usize| line(1600).repeat(100 - late) + &line(1601).repeat(late);
+        assert!(gated_in_time(&trace(0), 100).is_ok());
+        assert!(gated_in_time(&trace(3), 100).is_ok());
+        assert!(gated_in_time(&trace(4), 100).is_err());
+        assert!(gated_in_time(&trace(0), 101).is_err());
+        assert!(gated_in_time("{\"irq_ns\":1000,\"gate_ns\":null}", 1).is_err());
     }
 }
