@@ -311,7 +311,8 @@ impl Operations for Context {
         let image = Self::image(direction, wanted);
 
         let mut state = self.state.lock();
-        let old = mem::replace(&mut state.queue(direction).image, image);
+        let old = (state.queue(direction).image, state.colorimetry, state.crop);
+        state.queue(direction).image = image;
         if direction == Direction::Output {
             state.colorimetry = format.colorimetry;
             state.crop = Crop::full(image.size());
@@ -319,7 +320,7 @@ impl Operations for Context {
         // The grid lies over the destination, and the identity map depends on the source,
         // too. A map that the user set stays as long as its grid does.
         let renew = match direction {
-            Direction::Output => !state.map_is_set && image.size() != old.size(),
+            Direction::Output => !state.map_is_set && image.size() != old.0.size(),
             Direction::Capture => true,
         };
         let grid = state.grid();
@@ -327,11 +328,19 @@ impl Operations for Context {
 
         if renew {
             // Asks for the identity map, so the state has to be unlocked.
-            if let Err(error) = controls.set_dimensions(grid.columns(), grid.rows()) {
-                self.state.lock().queue(direction).image = old;
-                return Err(error);
+            let renewed = controls.set_dimensions(grid.columns(), grid.rows());
+            let mut state = self.state.lock();
+            if renewed.is_err() {
+                state.queue(direction).image = old.0;
+                (state.colorimetry, state.crop) = (old.1, old.2);
             }
-            self.state.lock().map_is_set = false;
+            renewed?;
+            state.map_is_set = false;
+            // The other queue may stream already, with the old map. No job runs: this queue
+            // has no buffers. The new map is loaded when it starts.
+            let stale = state.maps.take();
+            drop(state);
+            drop(stale);
         }
         Ok(format)
     }

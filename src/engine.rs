@@ -137,7 +137,6 @@ impl Engine {
         io.write_reg(INTERRUPT_STATUS::from_raw(
             Status(u32::from(u8::MAX)).acknowledge(),
         ));
-        io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
         Ok(())
     }
 
@@ -149,7 +148,10 @@ impl Engine {
         Self::program(&io, program);
 
         let relaxed = (&*io).as_view().relaxed();
-        relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ENABLE_ALL));
+        // With the enables, forget what the last frame may have left behind.
+        relaxed.write_reg(INTERRUPT_STATUS::from_raw(
+            Status::ENABLE_ALL | Status(u32::from(u8::MAX)).acknowledge(),
+        ));
         // The other fields are taken over with the edge; no write of their own is needed.
         let ctrl = DEWARP_CTRL::from_raw(program.ctrl);
         relaxed.write_reg(ctrl.with_const_start::<1>());
@@ -176,6 +178,7 @@ impl Engine {
         io.write_reg(SWAP_CONTROL::from_raw(program.swap));
         io.write_reg(SCALE_FACTOR::from_raw(program.scale));
         io.write_reg(ROI_START::from_raw(program.roi));
+        io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
         io.write_reg(DST_IMG_Y_SIZE1::from_raw(program.destination_y_size));
         io.write_reg(DST_IMG_UV_SIZE1::from_raw(program.destination_uv_size));
     }

@@ -35,8 +35,8 @@ pub(crate) struct Array {
 ///
 /// Its mutex is taken by V4L2 for every access to a control, also around
 /// [`Operations::array_default`] and [`Operations::set_array`]; the methods
-/// here take it, too. It is taken after the open file's own lock, and before
-/// any lock that the driver takes in those callbacks.
+/// here take it, too. Where the open file's own lock is held, it was taken before;
+/// any lock that the driver takes in those callbacks is taken after.
 ///
 /// # Invariants
 ///
@@ -87,11 +87,16 @@ impl Handler {
                 let array =
                     unsafe { bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut()) };
                 // SAFETY: The handler is initialised.
-                to_result(unsafe { (*raw).error }).map(|()| array)
+                to_result(unsafe { (*raw).error })?;
+                // Not every failure to allocate the array is noted in the handler.
+                if array.is_null() {
+                    return Err(ENOMEM);
+                }
+                Ok(array)
             });
             match array {
                 Ok(array) => {
-                    // INVARIANT: Both are as required.
+                    // INVARIANT: The handler is initialised, and made the control.
                     // SAFETY: `slot` is valid for writes.
                     unsafe { (&raw mut (*slot).array).write(array) };
                     Ok(())
@@ -107,6 +112,17 @@ impl Handler {
         // SAFETY: `init` initialises every field that is not zero-sized when it
         // returns `Ok`, and leaves nothing behind when it does not.
         unsafe { pin_init::pin_init_from_closure(init) }
+    }
+
+    /// Frees the controls, and takes them out of every request that holds them. A second
+    /// call, and dropping the handler, do nothing more.
+    ///
+    /// # Safety
+    ///
+    /// The media device's `req_queue_mutex` must be held, and the file be closed.
+    pub(super) unsafe fn free(&self) {
+        // SAFETY: By the type invariant the handler is initialised.
+        unsafe { bindings::v4l2_ctrl_handler_free(self.raw.get()) };
     }
 
     /// The C handler.

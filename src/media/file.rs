@@ -34,9 +34,11 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The mutex that serialises what userspace does to one open file: every ioctl
-/// but those that touch only controls, and through vb2 every queue operation.
-/// It has to be a C mutex, because vb2 locks and unlocks it, too.
+/// A mutex that the media core locks and unlocks, too.
+///
+/// There is one for each open file, which serialises its queue operations and every other
+/// ioctl that is not only about controls; and one for the video device, which the V4L2 core
+/// takes before, for every ioctl that is not a queue operation.
 #[pin_data(PinnedDrop)]
 pub(super) struct Lock {
     #[pin]
@@ -44,10 +46,19 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    fn new() -> impl PinInit<Self> {
+    /// The lock of a video device.
+    pub(super) fn of_device() -> impl PinInit<Self> {
         pin_init!(Self {
             // SAFETY: The place is valid for writes and stays where it is.
-            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init(lock) }),
+            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init_device(lock) }),
+        })
+    }
+
+    /// The lock of an open file.
+    fn of_file() -> impl PinInit<Self> {
+        pin_init!(Self {
+            // SAFETY: The place is valid for writes and stays where it is.
+            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init_file(lock) }),
         })
     }
 
@@ -100,6 +111,7 @@ struct Handle {
 impl PinnedDrop for Handle {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: `File::new` initialised the handle; the file refers to its video device.
+        // Where the file was closed, this was done then, and does nothing now.
         unsafe { bindings::v4l2_fh_exit(self.raw.get()) };
     }
 }
@@ -142,7 +154,7 @@ impl<T: Operations> File<T> {
             // SAFETY: The caller's promise.
             _video: unsafe { node::reference(video) },
             device,
-            lock <- Lock::new(),
+            lock <- Lock::of_file(),
             context <- T::open(data),
             // SAFETY: The context is initialised, and dropped after the controls.
             controls <- unsafe { control::Handler::new::<T>() },
@@ -286,6 +298,13 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: Undoes `open`'s.
         unsafe { bindings::v4l2_fh_del(this.handle.raw.get(), file) };
         this.stop();
+        // The last reference may be that of a job that is just being finished. What others
+        // could see of the file ends here, where V4L2 holds the mutex that guards requests.
+        // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.
+        unsafe {
+            bindings::v4l2_fh_exit(this.handle.raw.get());
+            this.controls.free();
+        }
         0
     }
 }

@@ -3,7 +3,13 @@
 
 #include "helpers.h"
 
-void helper_mutex_init(struct mutex *lock)
+/* Each mutex_init() makes a class of locks, which lockdep tells apart. */
+void helper_mutex_init_device(struct mutex *lock)
+{
+	mutex_init(lock);
+}
+
+void helper_mutex_init_file(struct mutex *lock)
 {
 	mutex_init(lock);
 }
@@ -39,9 +45,29 @@ int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 	return v4l2_ctrl_handler_init(hdl, nr_of_controls_hint);
 }
 
+/*
+ * A request that holds a value of the control keeps that value's old length,
+ * but a read of it is checked against the new one. What no longer fits is
+ * marked as not there: reading it fails with ENOMEM.
+ */
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 {
-	return v4l2_ctrl_modify_dimensions(ctrl, dims);
+	struct v4l2_ctrl_handler *request;
+	struct v4l2_ctrl_ref *ref;
+	int ret;
+
+	v4l2_ctrl_lock(ctrl);
+	ret = __v4l2_ctrl_modify_dimensions(ctrl, dims);
+	list_for_each_entry(request, &ctrl->handler->requests, requests) {
+		list_for_each_entry(ref, &request->ctrl_refs, node) {
+			if (ref->ctrl == ctrl && ref->p_req_valid &&
+			    ref->p_req_elems != ctrl->elems)
+				ref->p_req_array_enomem = true;
+		}
+	}
+	v4l2_ctrl_unlock(ctrl);
+
+	return ret;
 }
 
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls of a mem2mem video device. Those about buffers and streams are
-//! mem2mem's own, which the V4L2 core calls with the open file's lock held; the
-//! rest take it here, so that all ioctls on one open file are serialised.
+//! The ioctls of a mem2mem video device. Those about buffers and streams are mem2mem's
+//! own, which the V4L2 core calls with the open file's lock held. The rest it calls with
+//! the video device's lock held, and they take the file's here, too.
 
 use super::{
     bindings,

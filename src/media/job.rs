@@ -43,8 +43,6 @@ pub(crate) struct Job {
 // SAFETY: mem2mem lets a job be ended from any thread; its buffers are the job's
 // alone.
 unsafe impl Send for Job {}
-// SAFETY: Shared references only read.
-unsafe impl Sync for Job {}
 
 impl Job {
     /// Takes on the job that mem2mem just started for `T`'s open file `context`.

@@ -122,7 +122,8 @@ impl Scheduler {
 impl Drop for Scheduler {
     fn drop(&mut self) {
         // SAFETY: By the type invariant it is ours. No open file is left that could have a
-        // job.
+        // job. Its work item may still be pending, in which mem2mem finds nothing to do:
+        // mem2mem offers no way to wait for that.
         unsafe { bindings::v4l2_m2m_release(self.0.as_ptr()) };
     }
 }

@@ -57,6 +57,10 @@ pub(super) struct Node<T: Operations> {
     v4l2: Opaque<bindings::v4l2_device>,
     #[pin]
     media: Opaque<bindings::media_device>,
+    /// Taken by the V4L2 core for every ioctl that is not a queue operation. Setting a format
+    /// changes the length of a control, which the core reads before it locks the controls.
+    #[pin]
+    lock: file::Lock,
     /// [`None`] once the nodes are unregistered.
     #[pin]
     device: Mutex<Option<Arc<Device<T>>>>,
@@ -72,6 +76,7 @@ impl<T: Operations> Node<T> {
                 video: Opaque::zeroed(),
                 v4l2: Opaque::zeroed(),
                 media: Opaque::zeroed(),
+                lock <- file::Lock::of_device(),
                 device <- new_mutex!(Some(device.clone()), "Node::device"),
             }? Error),
             GFP_KERNEL,
@@ -85,8 +90,7 @@ impl<T: Operations> Node<T> {
     fn init_media(&self, parent: *mut bindings::device) {
         let media = self.media.get();
         // SAFETY: The structure is zeroed, as `media_device_init` wants it, and nobody
-        // else knows it. The parent is referred to by the device, and used only while
-        // the media device is registered.
+        // else knows it. The device refers to the parent.
         unsafe {
             (*media).dev = parent;
             copy_name(&mut (*media).model, T::NAME);
@@ -109,6 +113,7 @@ impl<T: Operations> Node<T> {
             (*video).release = Some(bindings::video_device_release);
             (*video).v4l2_dev = self.v4l2.get();
             (*video).dev_parent = parent;
+            (*video).lock = self.lock.as_raw();
             (*video).minor = -1;
         }
     }
@@ -143,9 +148,32 @@ impl<T: Operations> Node<T> {
         link_notify: None,
         req_alloc: None,
         req_free: None,
-        req_validate: Some(bindings::vb2_request_validate),
+        req_validate: Some(Self::req_validate),
         req_queue: Some(bindings::v4l2_m2m_request_queue),
     };
+
+    /// Refuses a request that cannot be processed, with `ENODEV` when the device is
+    /// unregistered, and `EINVAL` unless it has exactly one buffer: mem2mem takes the
+    /// controls of a request for those of one frame.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the media core, with its `req_queue_mutex` held.
+    unsafe extern "C" fn req_validate(request: *mut bindings::media_request) -> c_int {
+        kernel::error::from_result(|| {
+            // SAFETY: The request is valid, and its media device that of a `Node<T>`.
+            let node = unsafe { &*container_of!(Opaque::cast_from((*request).mdev), Self, media) };
+            if node.device.lock().is_none() {
+                return Err(ENODEV);
+            }
+            // SAFETY: The request is valid.
+            if unsafe { bindings::vb2_request_buffer_cnt(request) } > 1 {
+                return Err(EINVAL);
+            }
+            // SAFETY: As above.
+            to_result(unsafe { bindings::vb2_request_validate(request) }).map(|()| 0)
+        })
+    }
 }
 
 /// A reference to a video device.
@@ -265,7 +293,8 @@ impl<T: Operations> Drop for Registration<T> {
         self.device.stop_all();
         // SAFETY: Locked above.
         unsafe { bindings::helper_mutex_unlock(requests) };
-        // All of `media_device_cleanup()` but the mutexes, which closing a file still takes.
+        // What of `media_device_cleanup()` frees memory. The mutexes that it also destroys are
+        // still taken by who closes a file.
         // SAFETY: The media device is initialised, and nobody walks its graph any more.
         unsafe { bindings::media_graph_walk_cleanup(&raw mut (*media).pm_count_walk) };
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The two videobuf2 queues of one open file, and the callbacks through which
-//! vb2 asks the driver. All of them run with the open file's lock held.
+//! The two videobuf2 queues of one open file, and the callbacks through which vb2 asks
+//! the driver. They run with the open file's lock held, or when nobody else knows it.
 
 use super::{
     bindings,
@@ -77,9 +77,8 @@ impl Queues {
         }
     }
 
-    /// Ends streaming on both queues: waits for a running job, hands every
-    /// buffer back, wakes who waits for one. Does nothing to a queue that does
-    /// not stream.
+    /// Ends streaming on both queues: waits for a running job, hands every buffer back and
+    /// ends its request, wakes who waits for one.
     ///
     /// # Safety
     ///
