@@ -79,14 +79,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, for this kernel and driver.
+    /// The defaults, for this kernel and driver, with an engine whose bus waits without limit: on a
+    /// busy machine the emulated CPUs stand still for longer than the engine would bear.
     pub fn new(kernel: Flavour, driver: Driver) -> Self {
         Self {
             kernel,
             driver,
             icount: false,
             smp: 4,
-            model: Vec::new(),
+            model: vec!["timeout-cycles=0".to_owned()],
             append: None,
             input: None,
             output: None,
@@ -133,12 +134,12 @@ impl End {
         match self {
             Self::Script(_) => None,
             Self::Splat(lines) => Some(format!("the kernel log shows:\n{}", lines.join("\n"))),
-            Self::Timeout(console) => {
-                Some(format!("the time is up (--timeout gives more); the console:\n{console}"))
-            }
-            Self::Silent(console) => {
-                Some(format!("the board ended before its script did; the console:\n{console}"))
-            }
+            Self::Timeout(console) => Some(format!(
+                "the time is up (--timeout gives more); the console:\n{console}"
+            )),
+            Self::Silent(console) => Some(format!(
+                "the board ended before its script did; the console:\n{console}"
+            )),
         }
     }
 }
@@ -178,7 +179,16 @@ impl<'a> Board<'a> {
         let model = Model::prepare(env, &sandbox)?;
         let qemu = Qemu::prepare(env, &sandbox, &model)?;
         let client = Client::prepare(env, &sandbox)?;
-        Ok(Self { env, sandbox, client, kernel, model, qemu, guest, module })
+        Ok(Self {
+            env,
+            sandbox,
+            client,
+            kernel,
+            model,
+            qemu,
+            guest,
+            module,
+        })
     }
 
     /// Which kernel boots.
@@ -199,10 +209,17 @@ impl<'a> Board<'a> {
         for file in [&printed, &console] {
             File::create(file)?;
         }
-        let serials = ["null".to_owned(), serial_file(&console), serial_file(&printed)];
+        let serials = [
+            "null".to_owned(),
+            serial_file(&console),
+            serial_file(&printed),
+        ];
         let log = File::create(boot.dir.dir.join("qemu"))?;
         let mut command = self.qemu_command(options, &boot, &serials, "");
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
         let mut child = command.spawn().context("cannot start QEMU")?;
 
         let deadline = Instant::now() + Duration::from_secs(options.timeout);
@@ -226,7 +243,10 @@ impl<'a> Board<'a> {
         }
         let end = judge(&boot, ended.is_some())?;
         let said = fs::read(&printed)?;
-        Ok(Outcome { end, printed: String::from_utf8_lossy(&said).into_owned() })
+        Ok(Outcome {
+            end,
+            printed: String::from_utf8_lossy(&said).into_owned(),
+        })
     }
 
     /// Boots with the console on this terminal, or prints the command that would.
@@ -247,7 +267,8 @@ impl<'a> Board<'a> {
     /// Fills the directory that appears as /board, and finds the one for /out.
     fn boot_dir(&self, options: &Options, script: Option<&str>) -> Result<Boot> {
         let existing = |dir: &PathBuf| {
-            dir.canonicalize().with_context(|| format!("no directory {}", dir.display()))
+            dir.canonicalize()
+                .with_context(|| format!("no directory {}", dir.display()))
         };
         let input = options.input.as_ref().map(existing).transpose()?;
         let dir = self.env.cache.run_dir()?;
@@ -278,7 +299,12 @@ impl<'a> Board<'a> {
         for stale in ["exit-status", "dmesg.txt", "trace.jsonl"] {
             let _ = fs::remove_file(output.join(stale));
         }
-        Ok(Boot { dir, files, input, output })
+        Ok(Boot {
+            dir,
+            files,
+            input,
+            output,
+        })
     }
 
     fn qemu_command(
@@ -296,12 +322,24 @@ impl<'a> Board<'a> {
             (&kernel_modules, &modules),
             (&boot.output, &boot.output),
         ];
-        lent.extend(boot.input.as_ref().map(|dir| (dir.as_path(), input.as_path())));
+        lent.extend(
+            boot.input
+                .as_ref()
+                .map(|dir| (dir.as_path(), input.as_path())),
+        );
         let mut command = self.sandbox.command_with(&lent, Path::new("/"), "env");
         command
             .arg(format!("LD_LIBRARY_PATH={}", self.model.dir.display()))
             .arg(&self.qemu.binary)
-            .args(["-M", "imx8mp-evk", "-m", "2G", "-display", "none", "-no-reboot"])
+            .args([
+                "-M",
+                "imx8mp-evk",
+                "-m",
+                "2G",
+                "-display",
+                "none",
+                "-no-reboot",
+            ])
             .args(["-smp", &options.smp.to_string()])
             .arg("-kernel")
             .arg(self.kernel.image())
@@ -318,19 +356,22 @@ impl<'a> Board<'a> {
         }
         // The root is put together from several file systems: inode numbers may clash.
         let (root, output) = (option_value(root), option_value(&boot.output));
-        for (tag, path, more) in
-            [("root", root, ",readonly=on,multidevs=remap"), ("out", output.clone(), "")]
-        {
+        for (tag, path, more) in [
+            ("root", root, ",readonly=on,multidevs=remap"),
+            ("out", output.clone(), ""),
+        ] {
             command
                 .arg("-fsdev")
-                .arg(format!("local,id={tag},path={path},security_model=none{more}"))
+                .arg(format!(
+                    "local,id={tag},path={path},security_model=none{more}"
+                ))
                 .arg("-device")
                 .arg(format!("virtio-9p-device,fsdev={tag},mount_tag={tag}"));
         }
         let mut property = |name: &str, value: &str| {
-            command.arg("-global").arg(format!(
-                "driver=imx8mp-dw100,property={name},value={value}"
-            ));
+            command
+                .arg("-global")
+                .arg(format!("driver=imx8mp-dw100,property={name},value={value}"));
         };
         property("trace-file", &format!("{output}/trace.jsonl"));
         if !options.model.is_empty() {
@@ -373,12 +414,20 @@ fn judge(boot: &Boot, in_time: bool) -> Result<End> {
             return Ok(End::Splat(report.into_iter().map(str::to_owned).collect()));
         }
     }
-    let last = || format!("{}\n{}", tail(&console_file, 15), tail(&boot.dir.dir.join("qemu"), 5));
+    let last = || {
+        format!(
+            "{}\n{}",
+            tail(&console_file, 15),
+            tail(&boot.dir.dir.join("qemu"), 5)
+        )
+    };
     if !in_time {
         return Ok(End::Timeout(last()));
     }
     let status_file = boot.output.join("exit-status");
-    let Ok(status) = fs::read_to_string(&status_file) else { return Ok(End::Silent(last())) };
+    let Ok(status) = fs::read_to_string(&status_file) else {
+        return Ok(End::Silent(last()));
+    };
     fs::remove_file(status_file)?;
     match status.trim().parse() {
         Ok(status) => Ok(End::Script(status)),

@@ -45,7 +45,9 @@ impl Key {
             let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             return Ok(self.add(name).add(content));
         }
-        let Ok(listing) = fs::read_dir(path) else { return Ok(self) };
+        let Ok(listing) = fs::read_dir(path) else {
+            return Ok(self);
+        };
         let mut names: Vec<String> = listing
             .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
             .collect::<Result<_>>()?;
@@ -60,7 +62,12 @@ impl Key {
 
     /// The key as 16 hexadecimal digits.
     pub fn finish(self) -> String {
-        self.0.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        self.0
+            .finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -114,8 +121,12 @@ impl Cache {
             fs::create_dir_all(&dir)
                 .with_context(|| format!("cannot create {}: set DW100_CACHE", dir.display()))
         };
-        ["entries", "locks", "log", "run", "scratch"].into_iter().try_for_each(create)?;
-        Ok(Self { root: root.canonicalize()? })
+        ["entries", "locks", "log", "run", "scratch"]
+            .into_iter()
+            .try_for_each(create)?;
+        Ok(Self {
+            root: root.canonicalize()?,
+        })
     }
 
     /// The cache's directory.
@@ -139,7 +150,11 @@ impl Cache {
         let dir = self.root.join("entries").join(&name);
         let done = self.root.join("entries").join(format!("{name}.done"));
         let lock = self.lock_file(&name)?;
-        let entry = |shared| Entry { dir: dir.clone(), key: recipe.key.clone(), _shared: shared };
+        let entry = |shared| Entry {
+            dir: dir.clone(),
+            key: recipe.key.clone(),
+            _shared: shared,
+        };
 
         if try_lock(&lock, FlockOperation::NonBlockingLockShared)? && done.exists() {
             touch(&done)?;
@@ -168,7 +183,10 @@ impl Cache {
         let lock = self.lock_file(&format!("scratch-{name}"))?;
         lock_exclusive(ui, name, &lock)?;
         fs::create_dir_all(&dir)?;
-        Ok(Scratch { dir, _exclusive: lock })
+        Ok(Scratch {
+            dir,
+            _exclusive: lock,
+        })
     }
 
     /// A fresh directory for one boot of the board, removed when the value is dropped. Those that
@@ -189,10 +207,15 @@ impl Cache {
             if fs::create_dir(&dir).is_err() {
                 continue;
             }
-            let Ok(handle) = File::open(&dir) else { continue };
+            let Ok(handle) = File::open(&dir) else {
+                continue;
+            };
             flock(&handle, FlockOperation::LockShared)?;
             if dir.exists() {
-                return Ok(RunDir { dir, _shared: handle });
+                return Ok(RunDir {
+                    dir,
+                    _shared: handle,
+                });
             }
         }
         unreachable!("the numbers do not end")
@@ -205,7 +228,10 @@ impl Cache {
         let entries = self.root.join("entries");
         for file in fs::read_dir(&entries)? {
             let dir = file?.path();
-            let Some(name) = dir.file_name().map(|name| name.to_string_lossy().into_owned()) else {
+            let Some(name) = dir
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+            else {
                 continue;
             };
             let of_step = |step: &str| {
@@ -216,7 +242,9 @@ impl Cache {
                 continue;
             }
             let done = entries.join(format!("{name}.done"));
-            let used = fs::metadata(&done).or_else(|_| fs::metadata(&dir))?.modified()?;
+            let used = fs::metadata(&done)
+                .or_else(|_| fs::metadata(&dir))?
+                .modified()?;
             if SystemTime::now().duration_since(used).unwrap_or_default() < age {
                 continue;
             }
@@ -234,7 +262,9 @@ impl Cache {
         let path = self.root.join("locks").join(name);
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true);
-        options.open(&path).with_context(|| format!("opening the lock {}", path.display()))
+        options
+            .open(&path)
+            .with_context(|| format!("opening the lock {}", path.display()))
     }
 }
 
@@ -272,7 +302,10 @@ fn lock_exclusive(ui: &Ui, step: &str, mut lock: &File) -> Result<()> {
         let mut holder = String::new();
         lock.rewind()?;
         lock.read_to_string(&mut holder)?;
-        ui.say(&format!("waiting for another run: step {step}, pid {}", holder.trim()));
+        ui.say(&format!(
+            "waiting for another run: step {step}, pid {}",
+            holder.trim()
+        ));
         flock(lock, FlockOperation::LockExclusive)?;
     }
     lock.set_len(0)?;
@@ -282,7 +315,11 @@ fn lock_exclusive(ui: &Ui, step: &str, mut lock: &File) -> Result<()> {
 }
 
 fn touch(path: &Path) -> Result<()> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)?;
     file.set_modified(SystemTime::now())?;
     Ok(())
 }
@@ -292,7 +329,10 @@ fn remove_tree(dir: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let inside = format!(" {}/", dir.display());
     if mounts.contains(&inside) {
-        bail!("something is mounted in {}: unmount it first", dir.display());
+        bail!(
+            "something is mounted in {}: unmount it first",
+            dir.display()
+        );
     }
     fs::remove_dir_all(dir).with_context(|| format!("removing {}", dir.display()))
 }

@@ -59,7 +59,6 @@ impl Picture {
             &dir.join("map.bin"),
         )
     }
-
 }
 
 /// What the board runs on the files staged in `input`.
@@ -100,7 +99,9 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     }
 
     let mut compare = board.client.command(env, &board.sandbox);
-    compare.arg("compare").args([dir.join("input.png"), dir.join("output.png")]);
+    compare
+        .arg("compare")
+        .args([dir.join("input.png"), dir.join("output.png")]);
     compare.arg("-o").arg(dir.join("side-by-side.png"));
     capture(&mut compare)?;
 
@@ -111,15 +112,17 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     for file in ["input.png", "output.png", "side-by-side.png", "report.json"] {
         println!("{}", dir.join(file).display());
     }
-    env.ui.say(&format!("from boot to picture: {:.1} s", started.elapsed().as_secs_f64()));
+    env.ui.say(&format!(
+        "from boot to picture: {:.1} s",
+        started.elapsed().as_secs_f64()
+    ));
     Ok(())
 }
 
 /// Who did what to which bytes, at what cost.
 fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Result<Value> {
-    let read = |name: &str| {
-        fs::read(dir.join(name)).with_context(|| format!("the board left no {name}"))
-    };
+    let read =
+        |name: &str| fs::read(dir.join(name)).with_context(|| format!("the board left no {name}"));
     let run: Value = serde_json::from_slice(&read("run.json")?)?;
     let frames = frames_of(&String::from_utf8(read("trace.jsonl")?)?)?;
     if frames.is_empty() {
@@ -149,7 +152,10 @@ fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Re
 
 /// The frames in the engine's trace.
 pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
-    Ok(trace.lines().map(serde_json::from_str).collect::<Result<_, _>>()?)
+    Ok(trace
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?)
 }
 
 /// Nanoseconds of virtual time between two moments of a frame in the trace.
@@ -159,5 +165,8 @@ pub fn span(frame: &Value, from: &str, to: &str) -> Option<i64> {
 
 /// The hash of some bytes in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -25,15 +25,25 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Where a boot mounts things.
-const PLACES: [&str; 9] =
-    ["in", "out", "board", "proc", "sys", "dev", "run", "tmp", "usr/lib/modules"];
+const PLACES: [&str; 9] = [
+    "in",
+    "out",
+    "board",
+    "proc",
+    "sys",
+    "dev",
+    "run",
+    "tmp",
+    "usr/lib/modules",
+];
 
 /// What the packages do not bring: the merged /usr, a shell, the tools of tests/board.
-const LINKS: [(&str, &str); 6] = [
+const LINKS: [(&str, &str); 7] = [
     ("usr/bin", "bin"),
     ("usr/sbin", "sbin"),
     ("usr/lib", "lib"),
     ("busybox", "usr/bin/sh"),
+    ("/board/driver", "usr/bin/driver"),
     ("/board/model", "usr/bin/model"),
     ("/board/dewarp", "usr/bin/dewarp"),
 ];
@@ -49,14 +59,24 @@ impl Guest {
     /// Makes the tree if it is not there.
     pub fn prepare(env: &Env) -> Result<Self> {
         host::install_tools(env)?;
-        let key = Key::new().add(PACKAGES.join(" ")).add(format!("{PLACES:?}{LINKS:?}"));
+        let key = Key::new()
+            .add(PACKAGES.join(" "))
+            .add(format!("{PLACES:?}{LINKS:?}"));
         let key = key.finish();
-        let recipe = Recipe { name: "guest", key, partial: Partial::Discard, gigabytes: 0.5 };
+        let recipe = Recipe {
+            name: "guest",
+            key,
+            partial: Partial::Discard,
+            gigabytes: 0.5,
+        };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
             let mut command = host::tied("mmdebstrap");
             command
                 .args(["--mode=root", "--variant=extract", "--format=directory"])
-                .args(["--architectures=arm64", "--aptopt=APT::Install-Recommends \"false\""])
+                .args([
+                    "--architectures=arm64",
+                    "--aptopt=APT::Install-Recommends \"false\"",
+                ])
                 .args(sandbox::apt_options())
                 .arg(format!("--include={}", PACKAGES.join(",")))
                 .arg("trixie")
@@ -71,6 +91,9 @@ impl Guest {
             }
             Ok(())
         })?;
-        Ok(Self { root: entry.dir.clone(), _entry: entry })
+        Ok(Self {
+            root: entry.dir.clone(),
+            _entry: entry,
+        })
     }
 }

@@ -18,7 +18,10 @@ use crate::step::capture;
 const TOOLS: [(&str, &str); 3] = [
     ("/usr/bin/mmdebstrap", "mmdebstrap"),
     ("/usr/bin/setpriv", "util-linux"),
-    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+    (
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        "debian-archive-keyring",
+    ),
 ];
 
 /// Variables that must survive `sudo`.
@@ -58,7 +61,9 @@ pub fn become_root(env: &Env) -> Result<()> {
             command.arg(pair);
         }
     }
-    command.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
+    command
+        .arg(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1));
     Err(command.exec()).context("cannot start sudo")
 }
 
@@ -67,7 +72,9 @@ pub fn become_root(env: &Env) -> Result<()> {
 pub fn fetch_crates(env: &Env) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(&env.checkout).args(["fetch", "--quiet", "--locked"]);
+    command
+        .current_dir(&env.checkout)
+        .args(["fetch", "--quiet", "--locked"]);
     capture(&mut command).context("fetching the crates of Cargo.lock: is there a network?")?;
     Ok(())
 }
@@ -91,7 +98,10 @@ pub fn install_tools(env: &Env) -> Result<()> {
         return Ok(());
     }
     if !on_path("apt-get") {
-        bail!("needs Debian or Ubuntu (apt-get), or these installed: {}", missing.join(" "));
+        bail!(
+            "needs Debian or Ubuntu (apt-get), or these installed: {}",
+            missing.join(" ")
+        );
     }
     let step = env.ui.step("host-packages", &env.cache.logs())?;
     let mut update = Command::new("apt-get");
@@ -126,7 +136,14 @@ pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
 pub fn tied(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "unshare", "--mount", "--propagation", "private"])
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+        ])
         .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"])
         .arg(program);
     command
@@ -134,8 +151,14 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
 
 /// Gives what root made in the checkout to the user behind `sudo`.
 pub fn hand_over(path: &Path) -> Result<()> {
-    let id = |name| std::env::var(name).ok().and_then(|id| id.parse::<u32>().ok());
-    let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) else { return Ok(()) };
+    let id = |name| {
+        std::env::var(name)
+            .ok()
+            .and_then(|id| id.parse::<u32>().ok())
+    };
+    let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) else {
+        return Ok(());
+    };
     std::os::unix::fs::lchown(path, Some(user), Some(group))?;
     if path.is_dir() && !path.is_symlink() {
         for file in fs::read_dir(path)? {

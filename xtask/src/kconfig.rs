@@ -6,12 +6,19 @@ use std::collections::BTreeMap;
 
 /// The options of fragments, the later ones winning.
 pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
-    fragments.iter().flat_map(|text| text.lines()).filter_map(option).collect()
+    fragments
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(option)
+        .collect()
 }
 
 /// A fragment with these options, for `KCONFIG_ALLCONFIG`.
 pub fn render(options: &BTreeMap<String, String>) -> String {
-    options.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+    options
+        .iter()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect()
 }
 
 /// The requested options that the finished `.config` does not have, one description each.
@@ -27,12 +34,15 @@ pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> 
 
 /// Reads `CONFIG_X=value`, or `# CONFIG_X is not set` as the value n.
 fn option(line: &str) -> Option<(String, String)> {
-    let unset = line.strip_prefix("# ").and_then(|rest| rest.strip_suffix(" is not set"));
+    let unset = line
+        .strip_prefix("# ")
+        .and_then(|rest| rest.strip_suffix(" is not set"));
     let (name, value) = match unset {
         Some(name) => (name, "n"),
         None => line.split_once('=')?,
     };
-    name.starts_with("CONFIG_").then(|| (name.to_owned(), value.trim().to_owned()))
+    name.starts_with("CONFIG_")
+        .then(|| (name.to_owned(), value.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -52,7 +62,10 @@ mod tests {
     fn unmet_names_what_kconfig_dropped() {
         let wanted = merge(&["CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=m\n".to_owned()]);
         let config = "CONFIG_A=y\n# CONFIG_C is not set\nCONFIG_D=y\n";
-        assert_eq!(unmet(&wanted, config), ["CONFIG_B=y (is n)", "CONFIG_D=m (is y)"]);
+        assert_eq!(
+            unmet(&wanted, config),
+            ["CONFIG_B=y (is n)", "CONFIG_D=m (is y)"]
+        );
         assert!(unmet(&wanted, "CONFIG_A=y\nCONFIG_B=y\nCONFIG_D=m\n").is_empty());
     }
 }

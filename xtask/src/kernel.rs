@@ -87,7 +87,11 @@ impl Kernel {
             let path = env.checkout.join(format!("tests/kernel/{name}.config"));
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
         };
-        let fragments = flavour.fragments().iter().map(read).collect::<Result<Vec<_>>>()?;
+        let fragments = flavour
+            .fragments()
+            .iter()
+            .map(read)
+            .collect::<Result<Vec<_>>>()?;
         let options = kconfig::merge(&fragments);
         let key = Key::new()
             .add(source.as_os_str().as_encoded_bytes())
@@ -96,8 +100,12 @@ impl Kernel {
             .finish();
 
         let name = format!("kernel-{}", flavour.name());
-        let recipe =
-            Recipe { name: &name, key, partial: Partial::Resume, gigabytes: flavour.gigabytes() };
+        let recipe = Recipe {
+            name: &name,
+            key,
+            partial: Partial::Resume,
+            gigabytes: flavour.gigabytes(),
+        };
         let build = |step: &Step, objects: &Path| {
             let make = |more: &[&str]| {
                 let mut command = make(sandbox, &source, objects);
@@ -172,15 +180,23 @@ fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
         return Ok((dir.clone(), None));
     }
     let key = Key::new().add(SOURCE).finish();
-    let recipe =
-        Recipe { name: "kernel-source", key, partial: Partial::Discard, gigabytes: 2.5 };
+    let recipe = Recipe {
+        name: "kernel-source",
+        key,
+        partial: Partial::Discard,
+        gigabytes: 2.5,
+    };
     let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
         let script = format!(
             "apt-get update -q && apt-get download -q {SOURCE} && deb=$(echo {SOURCE}_*.deb) &&
             dpkg-deb --fsys-tarfile $deb | tar -xO ./usr/src/{SOURCE}.tar.xz |
             tar -xJ --strip-components=1 && rm $deb"
         );
-        step.run(sandbox.command(dir, "bash").args(["-o", "pipefail", "-c", &script]))
+        step.run(
+            sandbox
+                .command(dir, "bash")
+                .args(["-o", "pipefail", "-c", &script]),
+        )
     })?;
     Ok((entry.dir.clone(), Some(entry)))
 }

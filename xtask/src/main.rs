@@ -34,7 +34,11 @@ use crate::step::Ui;
 
 /// Builds the DW100 driver, the emulated i.MX8MP board and all they need, and runs them.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
 struct Cli {
     /// The Debian mirror, where this machine's apt has none
     #[arg(long, global = true, value_name = "URL", env = "DEBIAN_MIRROR")]
@@ -134,7 +138,8 @@ impl Env {
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let checkout = manifest.parent().unwrap_or(Path::new("/")).canonicalize()?;
         let named = |dir: PathBuf| {
-            dir.canonicalize().with_context(|| format!("no kernel source in {}", dir.display()))
+            dir.canonicalize()
+                .with_context(|| format!("no kernel source in {}", dir.display()))
         };
         Ok(Self {
             checkout,
@@ -202,7 +207,10 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         Action::Qemu => {
             let sandbox = Sandbox::prepare(env)?;
             let model = tools::Model::prepare(env, &sandbox)?;
-            println!("{}", qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display());
+            println!(
+                "{}",
+                qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display()
+            );
         }
         Action::Sandbox => {
             Sandbox::prepare(env)?;

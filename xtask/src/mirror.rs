@@ -6,14 +6,26 @@ use std::fs;
 use std::path::Path;
 
 /// Suites by which an apt source is recognised as a Debian archive.
-const SUITES: [&str; 9] =
-    ["bullseye", "bookworm", "trixie", "forky", "sid", "stable", "testing", "unstable", "oldstable"];
+const SUITES: [&str; 9] = [
+    "bullseye",
+    "bookworm",
+    "trixie",
+    "forky",
+    "sid",
+    "stable",
+    "testing",
+    "unstable",
+    "oldstable",
+];
 
 /// The address of the Debian mirror in the host's apt configuration, if it has one.
 pub fn of_host() -> Option<String> {
     let apt = Path::new("/etc/apt");
     let mut files = vec![apt.join("sources.list")];
-    let parts = fs::read_dir(apt.join("sources.list.d")).into_iter().flatten().flatten();
+    let parts = fs::read_dir(apt.join("sources.list.d"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut parts: Vec<_> = parts.map(|file| file.path()).collect();
     parts.sort();
     files.append(&mut parts);
@@ -34,7 +46,9 @@ fn resolve(uri: &str) -> String {
         let list = fs::read_to_string(path).ok()?;
         Some(list.split_whitespace().next()?.to_owned())
     };
-    let path = uri.strip_prefix("mirror+file:").map(|path| path.trim_start_matches("//"));
+    let path = uri
+        .strip_prefix("mirror+file:")
+        .map(|path| path.trim_start_matches("//"));
     path.and_then(first).unwrap_or_else(|| uri.to_owned())
 }
 
@@ -54,12 +68,18 @@ fn one_line(text: &str) -> Option<String> {
 
 /// Finds the mirror in a deb822 `.sources` file: stanzas of `Field: value` lines.
 fn deb822(text: &str) -> Option<String> {
-    let text = text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+    let text = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect::<Vec<_>>()
+        .join("\n");
     text.split("\n\n").find_map(|stanza| {
         let field = |name: &str| {
             stanza.lines().find_map(|line| {
                 let (key, value) = line.split_once(':')?;
-                key.trim().eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+                key.trim()
+                    .eq_ignore_ascii_case(name)
+                    .then(|| value.trim().to_owned())
             })
         };
         let has = |name, wanted: &dyn Fn(&str) -> bool| {
@@ -70,7 +90,11 @@ fn deb822(text: &str) -> Option<String> {
             && has("Types", &|word| word == "deb")
             && has("Components", &|word| word == "main")
             && has("Suites", &is_debian);
-        debian.then(|| field("URIs"))??.split_whitespace().next().map(trimmed)
+        debian
+            .then(|| field("URIs"))??
+            .split_whitespace()
+            .next()
+            .map(trimmed)
     })
 }
 
@@ -94,7 +118,10 @@ mod tests {
             deb http://security.example/debian-security bookworm-security main\n\
             deb-src http://src.example/debian bookworm main\n\
             deb [signed-by=/a.gpg arch=amd64] http://mirror.example/debian/ bookworm main non-free\n";
-        assert_eq!(one_line(text).as_deref(), Some("http://mirror.example/debian"));
+        assert_eq!(
+            one_line(text).as_deref(),
+            Some("http://mirror.example/debian")
+        );
     }
 
     #[test]
@@ -103,13 +130,20 @@ mod tests {
             Enabled: no\nTypes: deb\nURIs: http://off.example/debian\nSuites: trixie\nComponents: main\n\n\
             Types: deb deb-src\n# a comment\nURIs: http://mirror.example/debian/ http://b.example\n\
             Suites: trixie trixie-updates\nComponents: main contrib\n";
-        assert_eq!(deb822(text).as_deref(), Some("http://mirror.example/debian"));
+        assert_eq!(
+            deb822(text).as_deref(),
+            Some("http://mirror.example/debian")
+        );
     }
 
     #[test]
     fn ubuntu_sources_have_no_debian_mirror() {
-        assert_eq!(one_line("deb http://archive.example/ubuntu noble main universe\n"), None);
-        let text = "Types: deb\nURIs: http://archive.example/ubuntu\nSuites: noble\nComponents: main\n";
+        assert_eq!(
+            one_line("deb http://archive.example/ubuntu noble main universe\n"),
+            None
+        );
+        let text =
+            "Types: deb\nURIs: http://archive.example/ubuntu\nSuites: noble\nComponents: main\n";
         assert_eq!(deb822(text), None);
     }
 }

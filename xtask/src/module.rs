@@ -30,7 +30,9 @@ pub struct Module {
 impl Module {
     /// Builds the module if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
-        let mut key = Key::new().add(&kernel.key).add(env.checkout.as_os_str().as_encoded_bytes());
+        let mut key = Key::new()
+            .add(&kernel.key)
+            .add(env.checkout.as_os_str().as_encoded_bytes());
         for path in SOURCES {
             key = key.add(path).tree(&env.checkout.join(path))?;
         }
@@ -49,7 +51,10 @@ impl Module {
             fs::copy(output.join(FILE), dir.join(FILE))?;
             Ok(fs::remove_dir_all(output)?)
         })?;
-        Ok(Self { file: entry.dir.join(FILE), _entry: entry })
+        Ok(Self {
+            file: entry.dir.join(FILE),
+            _entry: entry,
+        })
     }
 }
 
@@ -66,11 +71,15 @@ fn external(checkout: &Path, output: &Path) -> [String; 4] {
 /// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree,
 /// with the compiler that built it: this machine's, else the sandbox's.
 pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
-    let tree = tree.canonicalize().with_context(|| format!("no directory {}", tree.display()))?;
+    let tree = tree
+        .canonicalize()
+        .with_context(|| format!("no directory {}", tree.display()))?;
     let config = fs::read_to_string(tree.join("include/config/auto.conf"))
         .with_context(|| format!("{} is not a configured and built kernel", tree.display()))?;
     let option = |name: &str| {
-        config.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
+        config
+            .lines()
+            .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
     };
     for needed in ["CONFIG_RUST", "CONFIG_MODULES", "CONFIG_VIDEO_DEV"] {
         if option(needed).is_none() {
@@ -89,11 +98,16 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
         let sandbox = Sandbox::prepare(env)?;
         let inside = rustc_version(&mut sandbox.command(Path::new("/"), "rustc"));
         if inside != wanted {
-            bail!("{} was built by {wanted}; the sandbox has {inside}", tree.display());
+            bail!(
+                "{} was built by {wanted}; the sandbox has {inside}",
+                tree.display()
+            );
         }
         sandbox.command_with(&[(&tree, &tree)], Path::new("/"), "make")
     };
-    make.arg("-C").arg(&tree).args(external(&env.checkout, &output));
+    make.arg("-C")
+        .arg(&tree)
+        .args(external(&env.checkout, &output));
     if option("CONFIG_CC_IS_CLANG").is_some() {
         make.arg("LLVM=1");
     }
@@ -109,7 +123,10 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
 }
 
 fn rustc_version(rustc: &mut Command) -> String {
-    capture(rustc.arg("--version")).unwrap_or_default().trim().to_owned()
+    capture(rustc.arg("--version"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 /// `cargo xtask install TREE`: copies the driver into a kernel source tree and hooks it up there.
@@ -117,7 +134,10 @@ fn rustc_version(rustc: &mut Command) -> String {
 pub fn install(env: &Env, tree: &Path) -> Result<()> {
     let vendor = tree.join("drivers/media/platform/nxp");
     if !vendor.join("Kconfig").is_file() {
-        bail!("{} is not a kernel source tree with drivers/media/platform/nxp", tree.display());
+        bail!(
+            "{} is not a kernel source tree with drivers/media/platform/nxp",
+            tree.display()
+        );
     }
     let driver = vendor.join("dw100-rust");
     if driver.exists() {
@@ -127,8 +147,16 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
         copy(&env.checkout.join(path), &driver.join(path))?;
     }
     let menu = "source \"drivers/media/platform/nxp/dw100-rust/Kconfig\"";
-    add_line(&vendor.join("Kconfig"), menu, "source \"drivers/media/platform/nxp/dw100/Kconfig\"")?;
-    add_line(&vendor.join("Makefile"), "obj-y += dw100-rust/", "obj-y += dw100/")?;
+    add_line(
+        &vendor.join("Kconfig"),
+        menu,
+        "source \"drivers/media/platform/nxp/dw100/Kconfig\"",
+    )?;
+    add_line(
+        &vendor.join("Makefile"),
+        "obj-y += dw100-rust/",
+        "obj-y += dw100/",
+    )?;
     println!("{}: enable CONFIG_VIDEO_DW100_RUST", driver.display());
     Ok(())
 }

@@ -35,8 +35,10 @@ const CONFIGURE: &[&str] = &[
 ];
 
 /// The shim's files: their names in tests/qemu, and in QEMU's source.
-const SHIM: [(&str, &str); 2] =
-    [("dw100.c", "hw/misc/imx8mp_dw100.c"), ("dw100.h", "include/hw/misc/imx8mp_dw100.h")];
+const SHIM: [(&str, &str); 2] = [
+    ("dw100.c", "hw/misc/imx8mp_dw100.c"),
+    ("dw100.h", "include/hw/misc/imx8mp_dw100.h"),
+];
 
 const BINARY: &str = "qemu-system-aarch64";
 
@@ -57,17 +59,30 @@ impl Qemu {
             .tree(&parts.join("qemu.patch"))?
             .finish();
         let key = Key::new().add(&base).tree(&parts)?.finish();
-        let recipe = Recipe { name: "qemu", key, partial: Partial::Discard, gigabytes: 1.5 };
+        let recipe = Recipe {
+            name: "qemu",
+            key,
+            partial: Partial::Discard,
+            gigabytes: 1.5,
+        };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
             let scratch = env.cache.scratch(&env.ui, &format!("qemu-{base}"))?;
-            let build = Build { sandbox, step, parts: &parts, dir: &scratch.dir };
+            let build = Build {
+                sandbox,
+                step,
+                parts: &parts,
+                dir: &scratch.dir,
+            };
             build.unpack()?;
             build.copy_shim()?;
             build.compile(model)?;
             fs::copy(scratch.dir.join("build").join(BINARY), dir.join(BINARY))?;
             Ok(())
         })?;
-        Ok(Self { binary: entry.dir.join(BINARY), _entry: entry })
+        Ok(Self {
+            binary: entry.dir.join(BINARY),
+            _entry: entry,
+        })
     }
 }
 
@@ -81,7 +96,8 @@ struct Build<'a> {
 
 impl Build<'_> {
     fn shell(&self, script: &str) -> Result<()> {
-        self.step.run(self.sandbox.command(self.dir, "sh").args(["-ec", script]))
+        self.step
+            .run(self.sandbox.command(self.dir, "sh").args(["-ec", script]))
     }
 
     fn unpack(&self) -> Result<()> {
@@ -102,8 +118,7 @@ impl Build<'_> {
     fn copy_shim(&self) -> Result<()> {
         for (from, to) in SHIM {
             let (from, to) = (self.parts.join(from), self.dir.join("source").join(to));
-            let content =
-                fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
+            let content = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
             if fs::read(&to).ok().as_ref() != Some(&content) {
                 fs::write(&to, content)?;
             }

@@ -95,10 +95,16 @@ exec chroot "$root" "$@""#;
 /// The mirror and suites for `mmdebstrap`.
 pub fn sources(env: &Env) -> Vec<String> {
     let mirror = env.mirror.clone().or_else(mirror::of_host);
-    let Some(mirror) = mirror else { return Vec::new() };
-    ["deb MIRROR trixie main", "deb MIRROR trixie-backports main", "deb-src MIRROR trixie main"]
-        .map(|line| line.replace("MIRROR", &mirror))
-        .to_vec()
+    let Some(mirror) = mirror else {
+        return Vec::new();
+    };
+    [
+        "deb MIRROR trixie main",
+        "deb MIRROR trixie-backports main",
+        "deb-src MIRROR trixie main",
+    ]
+    .map(|line| line.replace("MIRROR", &mirror))
+    .to_vec()
 }
 
 /// The host's apt settings about connections (proxies, timeouts), for `mmdebstrap`.
@@ -106,7 +112,9 @@ pub fn apt_options() -> Vec<String> {
     let mut command = Command::new("apt-config");
     command.args(["dump", "--no-empty", "Acquire::http", "Acquire::https"]);
     let dump = crate::step::capture(&mut command).unwrap_or_default();
-    dump.lines().map(|line| format!("--aptopt={line}")).collect()
+    dump.lines()
+        .map(|line| format!("--aptopt={line}"))
+        .collect()
 }
 
 /// The sandbox, ready to be entered.
@@ -120,9 +128,17 @@ impl Sandbox {
     /// Makes the sandbox if it is not there.
     pub fn prepare(env: &Env) -> Result<Self> {
         host::install_tools(env)?;
-        let key = Key::new().add(PACKAGES.join(" ")).add(PREFERENCES).add("layout 1").finish();
-        let recipe =
-            Recipe { name: "sandbox", key, partial: Partial::Discard, gigabytes: 12.0 };
+        let key = Key::new()
+            .add(PACKAGES.join(" "))
+            .add(PREFERENCES)
+            .add("layout 1")
+            .finish();
+        let recipe = Recipe {
+            name: "sandbox",
+            key,
+            partial: Partial::Discard,
+            gigabytes: 12.0,
+        };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
             if std::env::consts::ARCH != "x86_64" {
                 bail!("the sandbox needs an x86-64 machine");
@@ -148,9 +164,17 @@ impl Sandbox {
                 .args(sources);
             step.run(&mut command)
         })?;
-        let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned(), host::cargo_home()?];
+        let mut lent = vec![
+            env.checkout.clone(),
+            env.cache.root().to_owned(),
+            host::cargo_home()?,
+        ];
         lent.extend(env.kernel_source.clone());
-        Ok(Self { root: entry.dir.clone(), lent, _entry: entry })
+        Ok(Self {
+            root: entry.dir.clone(),
+            lent,
+            _entry: entry,
+        })
     }
 
     /// The versions of the compilers inside, for keys.
@@ -176,7 +200,11 @@ impl Sandbox {
         command.args(["--", "env", "-i", "-C"]).arg(dir);
         command
             .arg("PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .args(["HOME=/root", "LC_ALL=C.UTF-8", "LIBCLANG_PATH=/usr/lib/llvm-19/lib"]);
+            .args([
+                "HOME=/root",
+                "LC_ALL=C.UTF-8",
+                "LIBCLANG_PATH=/usr/lib/llvm-19/lib",
+            ]);
         for name in ["TERM", "http_proxy", "https_proxy", "no_proxy"] {
             if let Ok(value) = std::env::var(name) {
                 command.arg(format!("{name}={value}"));

@@ -25,7 +25,9 @@ impl Ui {
     /// Looks at stderr.
     pub fn new() -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        Self { bars: terminal.then(MultiProgress::new) }
+        Self {
+            bars: terminal.then(MultiProgress::new),
+        }
     }
 
     /// Prints a line of its own.
@@ -50,7 +52,12 @@ impl Ui {
         if bar.is_none() {
             eprintln!("{name}: started, log {}", log.display());
         }
-        Ok(Step { name: name.to_owned(), log, bar, started: Instant::now() })
+        Ok(Step {
+            name: name.to_owned(),
+            log,
+            bar,
+            started: Instant::now(),
+        })
     }
 }
 
@@ -67,7 +74,10 @@ impl Step {
     pub fn run(&self, command: &mut Command) -> Result<()> {
         let mut log = File::options().append(true).open(&self.log)?;
         writeln!(log, "+ {}", show(command))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
         let mut child = command.spawn().with_context(|| start_hint(command))?;
         let mut beat = Instant::now();
         let mut pause = Duration::from_millis(2);
@@ -100,7 +110,11 @@ impl Step {
 
     /// Ends the step with its elapsed time.
     pub fn finish(self) {
-        let line = format!("{}: done in {} s", self.name, self.started.elapsed().as_secs());
+        let line = format!(
+            "{}: done in {} s",
+            self.name,
+            self.started.elapsed().as_secs()
+        );
         match &self.bar {
             Some(bar) => bar.println(line),
             None => eprintln!("{line}"),
@@ -118,10 +132,18 @@ impl Drop for Step {
 
 /// Runs a command and returns what it prints on stdout.
 pub fn capture(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| start_hint(command))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| start_hint(command))?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        bail!("{} failed ({}): {}", show(command), output.status, errors.trim());
+        bail!(
+            "{} failed ({}): {}",
+            show(command),
+            output.status,
+            errors.trim()
+        );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -137,7 +159,10 @@ pub fn tail(path: &Path, lines: usize) -> String {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
-    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let all: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
@@ -157,7 +182,10 @@ pub fn show(command: &Command) -> String {
 }
 
 fn start_hint(command: &Command) -> String {
-    format!("cannot start {}: is it installed?", command.get_program().to_string_lossy())
+    format!(
+        "cannot start {}: is it installed?",
+        command.get_program().to_string_lossy()
+    )
 }
 
 /// What the user can do about a failure whose log reads like this.
@@ -196,7 +224,8 @@ mod tests {
 
     #[test]
     fn advice_names_the_cause_of_common_failures() {
-        let network = "Err:1 http://mirror trixie InRelease\n  Temporary failure resolving 'mirror'";
+        let network =
+            "Err:1 http://mirror trixie InRelease\n  Temporary failure resolving 'mirror'";
         assert!(advice(network).contains("--mirror"));
         assert!(advice("write: No space left on device").contains("DW100_CACHE"));
         let missing = "E: Unable to locate package linux-source-7.3";

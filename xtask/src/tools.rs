@@ -35,8 +35,14 @@ const CLIENT_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tools"];
 
 /// The programs that judge what the board delivers, and what they are made from.
 const JUDGES: [&str; 2] = ["dw100-pictures", "dw100-stream"];
-const JUDGES_SOURCES: [&str; 6] =
-    ["Cargo.toml", "Cargo.lock", "tests/model", "tests/pictures", "tests/stream", "tools"];
+const JUDGES_SOURCES: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "tests/model",
+    "tests/pictures",
+    "tests/stream",
+    "tools",
+];
 
 /// The engine's model as a library for QEMU.
 pub struct Model {
@@ -48,14 +54,23 @@ pub struct Model {
 impl Model {
     /// Builds the library if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let entry = built(env, sandbox, "model", &MODEL_SOURCES, |step, scratch, dir| {
-            let mut cargo = cargo(env, sandbox, scratch)?;
-            step.run(cargo.args(BUILD).args(["-p", "dw100-model"]))?;
-            let name = "libdw100_model.so";
-            fs::copy(scratch.join("release").join(name), dir.join(name))?;
-            Ok(())
-        })?;
-        Ok(Self { dir: entry.dir.clone(), _entry: entry })
+        let entry = built(
+            env,
+            sandbox,
+            "model",
+            &MODEL_SOURCES,
+            |step, scratch, dir| {
+                let mut cargo = cargo(env, sandbox, scratch)?;
+                step.run(cargo.args(BUILD).args(["-p", "dw100-model"]))?;
+                let name = "libdw100_model.so";
+                fs::copy(scratch.join("release").join(name), dir.join(name))?;
+                Ok(())
+            },
+        )?;
+        Ok(Self {
+            dir: entry.dir.clone(),
+            _entry: entry,
+        })
     }
 
     /// The library.
@@ -73,16 +88,30 @@ pub struct Client {
 impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let entry = built(env, sandbox, "client", &CLIENT_SOURCES, |step, scratch, dir| {
-            let mut cargo = cargo(env, sandbox, scratch)?;
-            cargo.args(BUILD).args(["-p", "dewarp", "--target", HERE, "--target", BOARD]);
-            step.run(&mut cargo)?;
-            for target in [HERE, BOARD] {
-                fs::copy(scratch.join(target).join("release/dewarp"), dir.join(target))?;
-            }
-            Ok(())
-        })?;
-        Ok(Self { dir: entry.dir.clone(), _entry: entry })
+        let entry = built(
+            env,
+            sandbox,
+            "client",
+            &CLIENT_SOURCES,
+            |step, scratch, dir| {
+                let mut cargo = cargo(env, sandbox, scratch)?;
+                cargo
+                    .args(BUILD)
+                    .args(["-p", "dewarp", "--target", HERE, "--target", BOARD]);
+                step.run(&mut cargo)?;
+                for target in [HERE, BOARD] {
+                    fs::copy(
+                        scratch.join(target).join("release/dewarp"),
+                        dir.join(target),
+                    )?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(Self {
+            dir: entry.dir.clone(),
+            _entry: entry,
+        })
     }
 
     /// The client for the board.
@@ -105,15 +134,24 @@ pub struct Judges {
 impl Judges {
     /// Builds the programs if they are not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let entry = built(env, sandbox, "judges", &JUDGES_SOURCES, |step, scratch, dir| {
-            let packages = JUDGES.into_iter().flat_map(|name| ["-p", name]);
-            step.run(cargo(env, sandbox, scratch)?.args(BUILD).args(packages))?;
-            for name in JUDGES {
-                fs::copy(scratch.join("release").join(name), dir.join(name))?;
-            }
-            Ok(())
-        })?;
-        Ok(Self { dir: entry.dir.clone(), _entry: entry })
+        let entry = built(
+            env,
+            sandbox,
+            "judges",
+            &JUDGES_SOURCES,
+            |step, scratch, dir| {
+                let packages = JUDGES.into_iter().flat_map(|name| ["-p", name]);
+                step.run(cargo(env, sandbox, scratch)?.args(BUILD).args(packages))?;
+                for name in JUDGES {
+                    fs::copy(scratch.join("release").join(name), dir.join(name))?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(Self {
+            dir: entry.dir.clone(),
+            _entry: entry,
+        })
     }
 
     /// A command that runs one of them, in the checkout.
@@ -134,7 +172,12 @@ fn built(
     for path in sources {
         key = key.add(path).tree(&env.checkout.join(path))?;
     }
-    let recipe = Recipe { name, key: key.finish(), partial: Partial::Discard, gigabytes: 1.5 };
+    let recipe = Recipe {
+        name,
+        key: key.finish(),
+        partial: Partial::Discard,
+        gigabytes: 1.5,
+    };
     env.cache.entry(&env.ui, &recipe, |step, dir| {
         host::fetch_crates(env)?;
         let scratch = env.cache.scratch(&env.ui, &target_name(env))?;
@@ -155,5 +198,10 @@ pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Result<Command> {
 
 /// The name of the target directory of this checkout.
 pub fn target_name(env: &Env) -> String {
-    format!("target-{}", Key::new().add(env.checkout.as_os_str().as_encoded_bytes()).finish())
+    format!(
+        "target-{}",
+        Key::new()
+            .add(env.checkout.as_os_str().as_encoded_bytes())
+            .finish()
+    )
 }

@@ -12,8 +12,9 @@ use dw100_model::{Crop, Image, ImageSpec, PixelFormat, dewarp_image, identity_ma
 
 /// What the driver takes, and what it delivers.
 const INPUTS: [&str; 6] = ["nv12", "nv12m", "nv16", "nv16m", "yuyv", "uyvy"];
-const OUTPUTS: [&str; 10] =
-    ["nv12", "nv12m", "nv21", "nv21m", "nv16", "nv16m", "nv61", "nv61m", "yuyv", "uyvy"];
+const OUTPUTS: [&str; 10] = [
+    "nv12", "nv12m", "nv21", "nv21m", "nv16", "nv16m", "nv61", "nv61m", "yuyv", "uyvy",
+];
 
 /// The smallest size, a usual one, and one whose sides are not multiples of the block size.
 const SIZES: [(u32, u32); 3] = [(176, 144), (640, 480), (648, 488)];
@@ -58,12 +59,22 @@ struct Case {
 impl Case {
     /// The file sent. Formats that differ only in how planes are split share it.
     fn input_file(&self) -> String {
-        format!("{}-{}x{}.raw", self.input.trim_end_matches('m'), self.size.0, self.size.1)
+        format!(
+            "{}-{}x{}.raw",
+            self.input.trim_end_matches('m'),
+            self.size.0,
+            self.size.1
+        )
     }
 
     /// The file received.
     fn output_file(&self) -> String {
-        let Self { input, output, map, size: (width, height) } = self;
+        let Self {
+            input,
+            output,
+            map,
+            size: (width, height),
+        } = self;
         format!("{input}-{output}-{}-{width}x{height}.raw", map.name())
     }
 
@@ -76,7 +87,11 @@ impl Case {
 
 fn pairs() -> impl Iterator<Item = (Map, &'static str, &'static str)> {
     let outputs = |map, input| OUTPUTS.into_iter().map(move |output| (map, input, output));
-    let inputs = move |map| INPUTS.into_iter().flat_map(move |input| outputs(map, input));
+    let inputs = move |map| {
+        INPUTS
+            .into_iter()
+            .flat_map(move |input| outputs(map, input))
+    };
     [Map::Identity, Map::Lens].into_iter().flat_map(inputs)
 }
 
@@ -94,7 +109,10 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 
 /// The frame that a file of this name holds.
 fn input_frame(case: &Case, format: PixelFormat) -> Vec<u8> {
-    let seed = case.input_file().bytes().fold(7, |seed: u64, byte| seed * 31 + u64::from(byte));
+    let seed = case
+        .input_file()
+        .bytes()
+        .fold(7, |seed: u64, byte| seed * 31 + u64::from(byte));
     noise(seed, format.frame_size(case.size.0, case.size.1))
 }
 
@@ -102,16 +120,28 @@ fn plan(dir: &Path) -> Result<(), String> {
     let mut script = String::new();
     for (map, input, output) in pairs() {
         for &size in map.sizes() {
-            let case = Case { input, output, map, size };
+            let case = Case {
+                input,
+                output,
+                map,
+                size,
+            };
             let file = dir.join(case.input_file());
             if !file.exists() {
                 let frame = input_frame(&case, format(input)?);
                 fs::write(&file, frame).map_err(|error| said(&file, error))?;
             }
-            let option = if map == Map::Lens { "--map /in/map.bin" } else { "" };
+            let option = if map == Map::Lens {
+                "--map /in/map.bin"
+            } else {
+                ""
+            };
             script += &format!(
                 "dewarp run --size {}x{} --in-format {input} --out-format {output} {option} /in/{} -o /out/{}\n",
-                size.0, size.1, case.input_file(), case.output_file(),
+                size.0,
+                size.1,
+                case.input_file(),
+                case.output_file(),
             );
         }
     }
@@ -125,7 +155,12 @@ fn check(dir: &Path, out: &Path) -> Result<bool, String> {
     let mut good = true;
     for (map, input, output) in pairs() {
         let judged = map.sizes().iter().try_for_each(|&size| {
-            let case = Case { input, output, map, size };
+            let case = Case {
+                input,
+                output,
+                map,
+                size,
+            };
             judge(&case, &lens, out).map_err(|why| format!("{}x{}: {why}", size.0, size.1))
         });
         let name = format!("{} {input} -> {output}", map.name());
@@ -145,9 +180,22 @@ fn judge(case: &Case, lens: &[u32], out: &Path) -> Result<(), String> {
     let source = format(case.input)?;
     let data = input_frame(case, source);
     let identity = identity_map(width, height);
-    let map = if case.map == Map::Lens { lens } else { &identity };
-    let src = Image { format: source, width, height, data: &data };
-    let dst = ImageSpec { format: format(case.output)?, width, height };
+    let map = if case.map == Map::Lens {
+        lens
+    } else {
+        &identity
+    };
+    let src = Image {
+        format: source,
+        width,
+        height,
+        data: &data,
+    };
+    let dst = ImageSpec {
+        format: format(case.output)?,
+        width,
+        height,
+    };
     let golden = dewarp_image(&src, &dst, map, Crop::FULL).map_err(|error| error.to_string())?;
     let file = out.join(case.output_file());
     let got = fs::read(&file).map_err(|_| "no frame came back".to_owned())?;
@@ -163,21 +211,33 @@ fn differ(got: &[u8], wanted: &[u8], width: u32) -> Option<String> {
     if got.len() != wanted.len() {
         return Some(format!("{} bytes, not {}", got.len(), wanted.len()));
     }
-    let differences = || got.iter().zip(wanted).enumerate().filter(|(_, (a, b))| a != b);
+    let differences = || {
+        got.iter()
+            .zip(wanted)
+            .enumerate()
+            .filter(|(_, (a, b))| a != b)
+    };
     let (place, (a, b)) = differences().next()?;
     let (row, column) = (place / width as usize, place % width as usize);
     let count = differences().count();
-    Some(format!("{count} bytes differ, first at row {row} column {column}: {a}, not {b}"))
+    Some(format!(
+        "{count} bytes differ, first at row {row} column {column}: {a}, not {b}"
+    ))
 }
 
 fn format(name: &str) -> Result<PixelFormat, String> {
-    name.parse().map_err(|error: dw100_model::Error| error.to_string())
+    name.parse()
+        .map_err(|error: dw100_model::Error| error.to_string())
 }
 
 fn words(file: &Path) -> Result<Vec<u32>, String> {
     let bytes = fs::read(file).map_err(|error| said(file, error))?;
     let word = |bytes: &[u8]| Some(u32::from_le_bytes(bytes.try_into().ok()?));
-    bytes.chunks(4).map(word).collect::<Option<_>>().ok_or("map.bin is cut short".to_owned())
+    bytes
+        .chunks(4)
+        .map(word)
+        .collect::<Option<_>>()
+        .ok_or("map.bin is cut short".to_owned())
 }
 
 fn said(file: &Path, error: std::io::Error) -> String {
@@ -209,7 +269,12 @@ mod tests {
     fn each_pair_has_one_case_a_size_and_all_files_have_their_own_names() {
         let mut files: Vec<String> = pairs()
             .flat_map(|(map, input, output)| {
-                map.sizes().iter().map(move |&size| Case { input, output, map, size })
+                map.sizes().iter().map(move |&size| Case {
+                    input,
+                    output,
+                    map,
+                    size,
+                })
             })
             .map(|case| case.output_file())
             .collect();
@@ -221,7 +286,12 @@ mod tests {
 
     #[test]
     fn only_the_same_bytes_under_the_identity_return_the_input() {
-        let case = |input, output, map| Case { input, output, map, size: (176, 144) };
+        let case = |input, output, map| Case {
+            input,
+            output,
+            map,
+            size: (176, 144),
+        };
         assert!(case("nv12", "nv12m", Map::Identity).returns_input());
         assert!(!case("nv12", "nv12m", Map::Lens).returns_input());
         assert!(!case("nv12", "nv21", Map::Identity).returns_input());

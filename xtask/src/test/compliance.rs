@@ -9,8 +9,10 @@ use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
 /// The video node with its streaming tests, and the media device.
-const MODES: [(&str, &str); 2] =
-    [("the video node, streaming", "-d /dev/video0 -s10"), ("the media device", "-M /dev/media0")];
+const MODES: [(&str, &str); 2] = [
+    ("the video node, streaming", "-d /dev/video0 -s10"),
+    ("the media device", "-M /dev/media0"),
+];
 
 /// Runs the suite.
 pub fn run(tests: &mut Tests<'_>) -> Result<()> {
@@ -34,12 +36,16 @@ fn verdict(printed: &str, name: &str) -> Result<()> {
     if totals.is_empty() {
         bail!("no total: {}", super::last_lines(part, 5));
     }
-    if let Some((tests, failed, warnings)) =
-        totals.into_iter().find(|&(tests, failed, warnings)| tests == 0 || failed + warnings > 0)
+    if let Some((tests, failed, warnings)) = totals
+        .into_iter()
+        .find(|&(tests, failed, warnings)| tests == 0 || failed + warnings > 0)
     {
         let bad = |line: &&str| line.contains("fail") || line.contains("warn");
         let lines: Vec<&str> = part.lines().filter(bad).take(10).collect();
-        bail!("{tests} tests, {failed} failed, {warnings} warnings:\n{}", lines.join("\n"));
+        bail!(
+            "{tests} tests, {failed} failed, {warnings} warnings:\n{}",
+            lines.join("\n")
+        );
     }
     Ok(())
 }
@@ -50,7 +56,11 @@ fn totals(line: &str) -> Option<(u32, u32, u32)> {
     let rest = line.trim().strip_prefix("Total for ")?;
     let number = |name: &str| {
         let digits = rest.rsplit_once(name)?.1.trim_start();
-        digits.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        digits
+            .split(|c: char| !c.is_ascii_digit())
+            .next()?
+            .parse()
+            .ok()
     };
     let (device, _) = rest.split_once(", Succeeded:")?;
     let tests = device.rsplit_once(": ")?.1.parse().ok()?;

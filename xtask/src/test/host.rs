@@ -22,8 +22,18 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
         Ok(command)
     };
 
-    tests.record("cargo fmt --check", quietly(&mut cargo(&["fmt", "--all", "--check"])?));
-    let clippy = ["clippy", "-q", "--offline", "--locked", "--workspace", "--all-targets"];
+    tests.record(
+        "cargo fmt --check",
+        quietly(&mut cargo(&["fmt", "--all", "--check"])?),
+    );
+    let clippy = [
+        "clippy",
+        "-q",
+        "--offline",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+    ];
     let strict = ["--", "-D", "warnings"];
     tests.record("cargo clippy", quietly(cargo(&clippy)?.args(strict)));
 
@@ -31,25 +41,47 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
     let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
     step.run(&mut cargo(&build)?)?;
     step.finish();
-    let all = ["test", "--offline", "--locked", "--workspace", "--no-fail-fast"];
+    let all = [
+        "test",
+        "--offline",
+        "--locked",
+        "--workspace",
+        "--no-fail-fast",
+    ];
     let mut command = cargo(&all)?;
-    let output = command.stdin(Stdio::null()).output().context("cannot start cargo")?;
-    let (said, errors) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start cargo")?;
+    let (said, errors) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     let results = results(&said);
     for (name, good) in &results {
-        let result = if *good { Ok(()) } else { Err(anyhow::anyhow!("{}", failure(&said, name))) };
+        let result = if *good {
+            Ok(())
+        } else {
+            Err(anyhow::anyhow!("{}", failure(&said, name)))
+        };
         tests.record(name, result);
     }
     let as_told = results.iter().all(|(_, good)| *good) == output.status.success();
     if results.is_empty() || !as_told {
-        bail!("cargo test ended with {}:\n{}", output.status, super::last_lines(&errors, 20));
+        bail!(
+            "cargo test ended with {}:\n{}",
+            output.status,
+            super::last_lines(&errors, 20)
+        );
     }
     Ok(())
 }
 
 fn quietly(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start cargo")?;
     if !output.status.success() {
         let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
         said += &String::from_utf8_lossy(&output.stderr);
@@ -89,7 +121,10 @@ mod tests {
 
     #[test]
     fn results_of_libtest_are_read_and_ignored_tests_do_not_count() {
-        let expected = [("map::tests::a", true), ("map::tests::b - should panic", false)];
+        let expected = [
+            ("map::tests::a", true),
+            ("map::tests::b - should panic", false),
+        ];
         assert_eq!(results(OUTPUT), expected);
         assert_eq!(failure(OUTPUT, expected[1].0), "assertion failed: x");
     }

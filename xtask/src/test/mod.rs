@@ -18,9 +18,21 @@ type Suite = (&'static str, &'static str, fn(&mut Tests<'_>) -> Result<()>);
 
 /// All suites, in the order in which they run.
 const SUITES: &[Suite] = &[
-    ("host", "the crates' own tests, formatting and lints", host::run),
-    ("compliance", "v4l2-compliance on the board", compliance::run),
-    ("stream", "frames through the driver: pixels, pictures, interrupts, endurance", stream::run),
+    (
+        "host",
+        "the crates' own tests, formatting and lints",
+        host::run,
+    ),
+    (
+        "compliance",
+        "v4l2-compliance on the board",
+        compliance::run,
+    ),
+    (
+        "stream",
+        "frames through the driver: pixels, pictures, interrupts, endurance",
+        stream::run,
+    ),
 ];
 
 /// The tests of a run and their results so far.
@@ -72,7 +84,10 @@ pub fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<String
     match &end {
         End::Script(0) => Ok(printed),
         End::Script(status) => {
-            bail!("the script ended with status {status}:\n{}", last_lines(&printed, 8))
+            bail!(
+                "the script ended with status {status}:\n{}",
+                last_lines(&printed, 8)
+            )
         }
         _ => bail!("{}", end.message().unwrap_or_default()),
     }
@@ -110,14 +125,21 @@ pub fn check_names(names: &[String]) -> Result<()> {
 
 /// Runs the named suites, or all. True if no test failed.
 pub fn run(env: &Env, names: &[String], full: bool) -> Result<bool> {
-    let mut tests = Tests { env, full, suite: "", passed: 0, failed: 0 };
+    let mut tests = Tests {
+        env,
+        full,
+        suite: "",
+        passed: 0,
+        failed: 0,
+    };
     for (name, _, suite) in chosen(names)? {
         let started = Instant::now();
         tests.suite = name;
         if let Err(error) = suite(&mut tests) {
             tests.record("runs to its end", Err(error));
         }
-        env.ui.say(&format!("{name}: {} s", started.elapsed().as_secs()));
+        env.ui
+            .say(&format!("{name}: {} s", started.elapsed().as_secs()));
     }
     println!("{} passed, {} failed", tests.passed, tests.failed);
     Ok(tests.failed == 0)
@@ -129,13 +151,24 @@ mod tests {
 
     #[test]
     fn suites_keep_their_order_and_unknown_ones_are_named() {
-        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names = |list: &[&str]| {
+            list.iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
         let found = |list: &[&str]| {
-            chosen(&names(list)).unwrap().iter().map(|suite| suite.0).collect::<Vec<_>>()
+            chosen(&names(list))
+                .unwrap()
+                .iter()
+                .map(|suite| suite.0)
+                .collect::<Vec<_>>()
         };
         assert_eq!(found(&["stream", "host"]), ["host", "stream"]);
         assert_eq!(found(&[]).len(), SUITES.len());
         let error = chosen(&names(&["kuint"])).unwrap_err().to_string();
-        assert!(error.contains("kuint") && error.contains("host compliance stream"), "{error}");
+        assert!(
+            error.contains("kuint") && error.contains("host compliance stream"),
+            "{error}"
+        );
     }
 }

@@ -20,8 +20,8 @@ const GATE_LIMIT_NS: i64 = 600;
 /// Frames over which that is measured.
 const GATED_FRAMES: usize = 100;
 
-/// The engine's address, by which its interrupt is named.
-const IRQ: &str = "32e3";
+/// The engine's line in /proc/interrupts: SPI 100.
+const HWIRQ: [&str; 2] = ["GICv3", "132"];
 
 /// Runs the suite.
 pub fn run(tests: &mut Tests<'_>) -> Result<()> {
@@ -73,7 +73,8 @@ fn pictures(tests: &mut Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result
     let mut options = Options::new(Flavour::Rt, Driver::Rust);
     exchange(&mut options, &work.dir)?;
     let all = [Picture::Photo, Picture::Scene];
-    let mut script = "set -e\nps -eo comm > /out/threads\n".to_owned();
+    let mut script =
+        "set -e\nps -eo comm > /out/threads\ncat /proc/interrupts > /out/interrupts\n".to_owned();
     for driver in [Driver::Rust, Driver::C] {
         for picture in all {
             let name = picture.name();
@@ -105,7 +106,10 @@ fn pictures(tests: &mut Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result
         let result = if straight.status.success() {
             Ok(())
         } else {
-            Err(anyhow::anyhow!("{said} {}", String::from_utf8_lossy(&straight.stderr)))
+            Err(anyhow::anyhow!(
+                "{said} {}",
+                String::from_utf8_lossy(&straight.stderr)
+            ))
         };
         tests.record(&format!("{name}: bent lines come out straight"), result);
         let frame = |driver: &str| fs::read(out.join(format!("{driver}-{name}/frame-out.nv12")));
@@ -114,16 +118,34 @@ fn pictures(tests: &mut Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result
             (Ok(_), Ok(_)) => Err(anyhow::anyhow!("the frames differ")),
             _ => Err(anyhow::anyhow!("a frame is missing")),
         };
-        tests.record(&format!("{name}: the C driver delivers the same bytes"), same);
+        tests.record(
+            &format!("{name}: the C driver delivers the same bytes"),
+            same,
+        );
     }
     let threads = fs::read_to_string(out.join("threads"))?;
-    tests.record("one interrupt thread", one_thread(&threads));
+    let interrupts = fs::read_to_string(out.join("interrupts"))?;
+    tests.record("one interrupt thread", one_thread(&threads, &interrupts));
     Ok(())
 }
 
 /// The engine has one interrupt thread: a second one would mean that the hard half is a thread too.
-fn one_thread(comms: &str) -> Result<()> {
-    let ours = |line: &&str| line.starts_with("irq/") && line.contains(IRQ);
+fn one_thread(comms: &str, interrupts: &str) -> Result<()> {
+    let words = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let ours = |line: &&str| words(line).windows(2).any(|pair| pair == HWIRQ);
+    let line = interrupts
+        .lines()
+        .find(ours)
+        .context("the engine's interrupt is not in use")?;
+    let (number, _) = line
+        .trim()
+        .split_once(':')
+        .context("no number before the interrupt")?;
+    let ours = |name: &&str| name.starts_with(&format!("irq/{number}-"));
     let threads: Vec<&str> = comms.lines().map(str::trim).filter(ours).collect();
     ensure!(threads.len() == 1, "the interrupt threads are: {threads:?}");
     Ok(())
@@ -134,8 +156,12 @@ fn interrupt(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust);
     options.icount = true;
+    options.model.clear();
     exchange(&mut options, &work.dir)?;
-    fs::write(work.dir.join("in/frames.raw"), vec![0x80; 640 * 480 * 3 / 2])?;
+    fs::write(
+        work.dir.join("in/frames.raw"),
+        vec![0x80; 640 * 480 * 3 / 2],
+    )?;
     boot(
         board,
         &options,
@@ -151,7 +177,11 @@ fn interrupt(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
 /// the median must keep the limit, and all but three in a hundred.
 fn gated_in_time(trace: &str, frames: usize) -> Result<()> {
     let lines = frames_of(trace)?;
-    ensure!(lines.len() == frames, "{} frames in the trace, not {frames}", lines.len());
+    ensure!(
+        lines.len() == frames,
+        "{} frames in the trace, not {frames}",
+        lines.len()
+    );
     let gated = |line| span(line, "irq_ns", "gate_ns").context("a frame's bus was never gated");
     let mut times = lines.iter().map(gated).collect::<Result<Vec<i64>>>()?;
     times.sort_unstable();
@@ -188,8 +218,14 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     );
     boot(board, &options, &script)?;
     let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
-    let done = frames_of(&trace)?.iter().filter(|frame| frame["status"] == 1).count();
-    ensure!(done >= frames, "the engine finished {done} frames, not {frames}");
+    let done = frames_of(&trace)?
+        .iter()
+        .filter(|frame| frame["status"] == 1)
+        .count();
+    ensure!(
+        done >= frames,
+        "the engine finished {done} frames, not {frames}"
+    );
     Ok(())
 }
 
@@ -199,9 +235,15 @@ mod tests {
 
     #[test]
     fn upstreams_two_threads_are_one_too_many() {
-        assert!(one_thread("init\nirq/190-32e30000\nkworker/0:0\n").is_ok());
-        assert!(one_thread("irq/190-32e3000\nirq/190-s-32e30\n").is_err());
-        assert!(one_thread("irq/12-30890000\n").is_err());
+        let interrupts = "            CPU0       CPU1\n \
+            17:        132          0  GICv3      59 Level     30890000.serial\n \
+            190:        51        132  GICv3     132 Level     dw100\n";
+        let others = "init\nirq/17-30890000\nkworker/0:0\n".to_owned();
+        let of = |names: &str| one_thread(&(others.clone() + names), interrupts);
+        assert!(of("irq/190-dw100\n").is_ok());
+        assert!(of("irq/190-32e3000\nirq/190-s-32e30\n").is_err());
+        assert!(of("").is_err());
+        assert!(one_thread("irq/190-dw100\n", "").is_err());
     }
 
     #[test]
