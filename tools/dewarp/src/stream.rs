@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::device::{Colours, Device, Queue, Way};
@@ -28,6 +28,9 @@ const LARGE: u64 = 1920 * 1080;
 
 /// How long a frame may take. The largest takes well under a second.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the progress bar is drawn anew.
+const REFRESH: Duration = Duration::from_millis(250);
 
 /// Where the frames come from.
 pub enum Source {
@@ -184,6 +187,7 @@ impl<'a> Stream<'a> {
         mut sink: impl FnMut(u64, &dyn Fn() -> Result<Vec<u8>>) -> Result<()>,
     ) -> Result<Outcome> {
         let progress = progress(self.total);
+        let mut shown = Instant::now();
         let started = Instant::now();
         for index in 0..self.output.len() {
             self.device.enqueue(&self.output, index, 0)?;
@@ -220,7 +224,11 @@ impl<'a> Stream<'a> {
             if number + (self.output.len() as u64) < self.total {
                 self.device.enqueue(&self.output, done.index, 0)?;
             }
-            progress.inc(1);
+            // indicatif lets bursts through; a serial console is slow.
+            if shown.elapsed() >= REFRESH {
+                progress.set_position(number + 1);
+                shown = Instant::now();
+            }
         }
         let elapsed = started.elapsed();
         progress.finish_and_clear();
@@ -241,8 +249,7 @@ fn progress(total: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames, {per_sec}, {eta} left");
-    ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4))
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// The report of a run.

@@ -243,3 +243,14 @@ fn compare_puts_two_pictures_side_by_side() {
         }
     );
 }
+
+#[test]
+fn convert_keeps_the_picture() {
+    let dir = Scratch::new("convert");
+    let (jpeg, png) = (dir.picture("a.jpg", 40, 30), dir.path("a.png"));
+    assert_eq!(dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &png]).0, 0);
+    assert!(Picture::load(&png) == Picture::load(&jpeg));
+    let (code, said) = dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &dir.path("a.tga")]);
+    assert_eq!(code, 2);
+    assert!(said.contains("neither .png nor .jpg"), "{said}");
+}
