@@ -10,66 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
-use sha2::{Digest, Sha256};
 
 use crate::step::{Step, Ui};
 
 /// Entries that nobody used for this long are removed when their step builds a new one.
 pub const KEEP: Duration = Duration::from_secs(14 * 24 * 3600);
-
-/// A hash of everything that decides what a step produces.
-pub struct Key(Sha256);
-
-impl Key {
-    /// An empty key.
-    pub fn new() -> Self {
-        Self(Sha256::new())
-    }
-
-    /// Adds a value. Lengths are hashed too, so that neighbours cannot run together.
-    pub fn add(mut self, value: impl AsRef<[u8]>) -> Self {
-        let value = value.as_ref();
-        self.0.update((value.len() as u64).to_le_bytes());
-        self.0.update(value);
-        self
-    }
-
-    /// Adds the content of a file, or of all files below a directory with their relative names.
-    /// Hidden files and `target` directories do not count; what does not exist counts as empty.
-    pub fn tree(self, path: &Path) -> Result<Self> {
-        self.tree_below(path, "")
-    }
-
-    fn tree_below(mut self, path: &Path, name: &str) -> Result<Self> {
-        if path.is_file() {
-            let content = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-            return Ok(self.add(name).add(content));
-        }
-        let Ok(listing) = fs::read_dir(path) else {
-            return Ok(self);
-        };
-        let mut names: Vec<String> = listing
-            .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
-            .collect::<Result<_>>()?;
-        names.sort();
-        for child in names {
-            if !child.starts_with('.') && child != "target" {
-                self = self.tree_below(&path.join(&child), &format!("{name}/{child}"))?;
-            }
-        }
-        Ok(self)
-    }
-
-    /// The key as 16 hexadecimal digits.
-    pub fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-}
 
 /// What to do with the directory of a build that was cut short.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,14 +61,19 @@ impl Cache {
             (_, _, Some(home)) => PathBuf::from(home).join(".cache/dw100"),
             _ => bail!("no place for the cache: set DW100_CACHE to a directory"),
         };
-        let create = |dir: &str| {
+        Self::at(&root)
+    }
+
+    fn at(root: &Path) -> Result<Self> {
+        for dir in ["entries", "locks", "log", "run", "scratch"] {
             let dir = root.join(dir);
-            fs::create_dir_all(&dir)
-                .with_context(|| format!("cannot create {}: set DW100_CACHE", dir.display()))
-        };
-        ["entries", "locks", "log", "run", "scratch"]
-            .into_iter()
-            .try_for_each(create)?;
+            fs::create_dir_all(&dir).with_context(|| {
+                format!(
+                    "cannot create {} (DW100_CACHE names another place)",
+                    dir.display()
+                )
+            })?;
+        }
         Ok(Self {
             root: root.canonicalize()?,
         })
@@ -224,34 +174,42 @@ impl Cache {
     /// Removes entries unused for `age`, of one step or of all. Those in use stay; returns the
     /// names of the removed ones.
     pub fn remove_unused(&self, step: Option<&str>, age: Duration) -> Result<Vec<String>> {
-        let mut removed = Vec::new();
-        let entries = self.root.join("entries");
-        for file in fs::read_dir(&entries)? {
-            let dir = file?.path();
-            let Some(name) = dir
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-            else {
-                continue;
-            };
-            let of_step = |step: &str| {
+        let of_step = |name: &str| {
+            step.is_none_or(|step| {
                 name.strip_prefix(step)
                     .is_some_and(|rest| rest.len() == 17 && rest.starts_with('-'))
-            };
-            if !dir.is_dir() || step.is_some_and(|step| !of_step(step)) {
-                continue;
-            }
-            let done = entries.join(format!("{name}.done"));
-            let used = fs::metadata(&done)
-                .or_else(|_| fs::metadata(&dir))?
-                .modified()?;
-            if SystemTime::now().duration_since(used).unwrap_or_default() < age {
+            })
+        };
+        let entries = self.root.join("entries");
+        let used = |name: &str| entries.join(format!("{name}.done"));
+        let mut removed = Vec::new();
+        for name in directories(&entries)? {
+            if !of_step(&name) || !older(&used(&name), &entries.join(&name), age)? {
                 continue;
             }
             let lock = self.lock_file(&name)?;
             if try_lock(&lock, FlockOperation::NonBlockingLockExclusive)? {
-                let _ = fs::remove_file(&done);
-                remove_tree(&dir)?;
+                let _ = fs::remove_file(used(&name));
+                remove_tree(&entries.join(&name))?;
+                removed.push(name);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes the directories of incremental builds that were unused for `age`.
+    pub fn remove_scratch(&self, age: Duration) -> Result<Vec<String>> {
+        let all = self.root.join("scratch");
+        let mut removed = Vec::new();
+        for name in directories(&all)? {
+            let lock_name = format!("scratch-{name}");
+            let used = self.root.join("locks").join(&lock_name);
+            if !older(&used, &all.join(&name), age)? {
+                continue;
+            }
+            let lock = self.lock_file(&lock_name)?;
+            if try_lock(&lock, FlockOperation::NonBlockingLockExclusive)? {
+                remove_tree(&all.join(&name))?;
                 removed.push(name);
             }
         }
@@ -286,6 +244,29 @@ impl Drop for RunDir {
     fn drop(&mut self) {
         let _ = remove_tree(&self.dir);
     }
+}
+
+/// The names of the directories in a directory.
+fn directories(dir: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in fs::read_dir(dir)? {
+        let file = file?;
+        if file.file_type()?.is_dir() {
+            names.push(file.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Whether a file, or what stands in for it where it is missing, was touched longer than `age` ago.
+fn older(file: &Path, instead: &Path, age: Duration) -> Result<bool> {
+    let touched = fs::metadata(file)
+        .or_else(|_| fs::metadata(instead))?
+        .modified()?;
+    Ok(SystemTime::now()
+        .duration_since(touched)
+        .unwrap_or_default()
+        >= age)
 }
 
 fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
@@ -341,28 +322,84 @@ fn remove_tree(dir: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn key_depends_on_where_values_end() {
-        let split = |parts: &[&str]| parts.iter().fold(Key::new(), |key, part| key.add(part));
-        assert_eq!(split(&["ab", "c"]).finish(), split(&["ab", "c"]).finish());
-        assert_ne!(split(&["ab", "c"]).finish(), split(&["a", "bc"]).finish());
-        assert_eq!(split(&["ab"]).finish().len(), 16);
+    /// A cache of its own for a test, removed afterwards.
+    struct TestCache(Cache);
+
+    impl TestCache {
+        fn new(name: &str) -> Self {
+            let name = format!("xtask-{name}-{}", std::process::id());
+            Self(Cache::at(&std::env::temp_dir().join(name)).unwrap())
+        }
+
+        fn entry(&self, partial: Partial, build: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+            let recipe = Recipe {
+                name: "step",
+                key: "0123456789abcdef".to_owned(),
+                partial,
+                gigabytes: 0.0,
+            };
+            let built = self.0.entry(&Ui::new(), &recipe, |_, dir| build(dir));
+            built.map(drop)
+        }
+    }
+
+    impl Drop for TestCache {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(self.0.root());
+        }
     }
 
     #[test]
-    fn key_of_a_tree_sees_names_and_contents_but_not_hidden_files() {
-        let dir = std::env::temp_dir().join(format!("xtask-key-{}", std::process::id()));
-        fs::create_dir_all(dir.join("sub")).unwrap();
-        fs::write(dir.join("sub/a"), "1").unwrap();
-        let key = || Key::new().tree(&dir).unwrap().finish();
-        let first = key();
-        fs::write(dir.join(".hidden"), "x").unwrap();
-        assert_eq!(key(), first);
-        fs::write(dir.join("sub/a"), "2").unwrap();
-        let second = key();
-        assert_ne!(second, first);
-        fs::rename(dir.join("sub/a"), dir.join("sub/b")).unwrap();
-        assert_ne!(key(), second);
-        fs::remove_dir_all(&dir).unwrap();
+    fn a_step_that_two_runs_want_is_built_once() {
+        let cache = TestCache::new("twice");
+        let built = std::sync::atomic::AtomicUsize::new(0);
+        let run = || {
+            let build = |_: &Path| {
+                std::thread::sleep(Duration::from_millis(100));
+                built.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(())
+            };
+            cache.entry(Partial::Discard, build).unwrap();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(run);
+            scope.spawn(run);
+        });
+        assert_eq!(built.into_inner(), 1);
+    }
+
+    #[test]
+    fn a_build_cut_short_is_no_entry_and_goes_on_or_starts_again() {
+        for (partial, goes_on) in [(Partial::Resume, true), (Partial::Discard, false)] {
+            let cache = TestCache::new("partial");
+            let cut = cache.entry(partial, |dir| {
+                fs::write(dir.join("half"), "")?;
+                bail!("killed")
+            });
+            assert!(cut.is_err());
+            let again = cache.entry(partial, |dir| {
+                assert_eq!(dir.join("half").exists(), goes_on);
+                Ok(())
+            });
+            assert!(again.is_ok());
+            let third = cache.entry(partial, |_| bail!("built again"));
+            assert!(third.is_ok());
+        }
+    }
+
+    #[test]
+    fn an_entry_in_use_is_not_removed() {
+        let cache = TestCache::new("in-use");
+        let recipe = Recipe {
+            name: "step",
+            key: "0123456789abcdef".to_owned(),
+            partial: Partial::Discard,
+            gigabytes: 0.0,
+        };
+        let entry = cache.0.entry(&Ui::new(), &recipe, |_, _| Ok(())).unwrap();
+        let remove = || cache.0.remove_unused(Some("step"), Duration::ZERO).unwrap();
+        assert!(remove().is_empty() && entry.dir.exists());
+        drop(entry);
+        assert_eq!(remove(), ["step-0123456789abcdef"]);
     }
 }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::cache::{Entry, Partial, Recipe};
+use crate::key::Key;
 use crate::step::make_dir;
 use crate::{Env, host, sandbox};
 

@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::cache::{Entry, Partial, Recipe};
+use crate::key::Key;
 use crate::sandbox::Sandbox;
 use crate::step::Step;
 use crate::{Env, host, kconfig};

@@ -10,6 +10,7 @@ mod guest;
 mod host;
 mod kconfig;
 mod kernel;
+mod key;
 mod mirror;
 mod module;
 mod qemu;
@@ -163,9 +164,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8> {
+    if let Action::Test { list: true, .. } = cli.command {
+        test::list();
+        return Ok(0);
+    }
     let env = Env::new(cli.mirror, cli.kernel_source)?;
     match cli.command {
-        Action::Test { list: true, .. } => test::list(),
         Action::Module { build_dir } => module::build_for(&env, &build_dir)?,
         Action::Install { tree } => module::install(&env, &tree)?,
         command => {
@@ -217,7 +221,9 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Clean { all } => {
             let age = if all { Duration::ZERO } else { cache::KEEP };
-            for name in env.cache.remove_unused(None, age)? {
+            let mut removed = env.cache.remove_unused(None, age)?;
+            removed.extend(env.cache.remove_scratch(age)?);
+            for name in removed {
                 println!("removed {name}");
             }
         }

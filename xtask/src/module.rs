@@ -9,10 +9,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::cache::{Entry, Partial, Recipe};
 use crate::kernel::Kernel;
+use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::capture;
+use crate::step::{capture, make_dir};
 use crate::{Env, host};
 
 const FILE: &str = "dw100_rust.ko";
@@ -90,7 +91,7 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     let wanted = wanted.trim_matches('"');
 
     let output = env.checkout.join("target/module");
-    crate::step::make_dir(&output)?;
+    make_dir(&output)?;
     let mut make = if rustc_version(&mut Command::new("rustc")) == wanted {
         Command::new("make")
     } else {
@@ -143,6 +144,7 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
     if driver.exists() {
         fs::remove_dir_all(&driver)?;
     }
+    make_dir(&driver)?;
     for path in SOURCES {
         copy(&env.checkout.join(path), &driver.join(path))?;
     }

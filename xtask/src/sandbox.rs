@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The sandbox: a Debian trixie tree with every tool that the other steps need, entered in
-//! namespaces of its own. The host lends it the checkout, the cache and cargo's home, at the
-//! paths they have there.
+//! namespaces of its own. The host lends it the checkout and the cache, at the paths they have
+//! there, and cargo's crates.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::cache::{Entry, Partial, Recipe};
+use crate::key::Key;
 use crate::{Env, host, mirror};
 
 /// Debian packages of the sandbox, beside those that every Debian has.
@@ -61,6 +62,9 @@ const PACKAGES: &[&str] = &[
     "ca-certificates",
 ];
 
+/// cargo's home inside.
+const CARGO_HOME: &str = "/root/.cargo";
+
 /// The packages whose change makes kernels out of date: a module in Rust can only be built by the
 /// very compiler that built the kernel crate.
 const TOOLCHAIN: &str = "rustc rust-src bindgen clang-19 lld-19";
@@ -85,7 +89,8 @@ mount -t tmpfs tmpfs "$root/tmp"
 touch "$root/etc/resolv.conf"
 [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
-    [ -e "$root$2" ] || mkdir -p "$root$2"
+    mkdir -p "$root${2%/*}"
+    [ -e "$root$2" ] || if [ -d "$1" ]; then mkdir "$root$2"; else touch "$root$2"; fi
     mount --bind "$1" "$root$2"
     shift 2
 done
@@ -120,7 +125,7 @@ pub fn apt_options() -> Vec<String> {
 /// The sandbox, ready to be entered.
 pub struct Sandbox {
     root: PathBuf,
-    lent: Vec<PathBuf>,
+    lent: Vec<(PathBuf, PathBuf)>,
     _entry: Entry,
 }
 
@@ -164,12 +169,16 @@ impl Sandbox {
                 .args(sources);
             step.run(&mut command)
         })?;
-        let mut lent = vec![
-            env.checkout.clone(),
-            env.cache.root().to_owned(),
-            host::cargo_home()?,
-        ];
+        let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned()];
         lent.extend(env.kernel_source.clone());
+        let mut lent: Vec<_> = lent.into_iter().map(|path| (path.clone(), path)).collect();
+        // Of cargo's home only the crates and where they come from: not the host's programs.
+        for part in ["registry", "config.toml"] {
+            let path = host::cargo_home()?.join(part);
+            if path.exists() {
+                lent.push((path, Path::new(CARGO_HOME).join(part)));
+            }
+        }
         Ok(Self {
             root: entry.dir.clone(),
             lent,
@@ -191,8 +200,8 @@ impl Sandbox {
     pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
         let mut command = host::tied("sh");
         command.args(["-c", ENTER, "enter"]).arg(&self.root);
-        for path in &self.lent {
-            command.arg(path).arg(path);
+        for (path, place) in &self.lent {
+            command.arg(path).arg(place);
         }
         for (path, place) in more {
             command.arg(path).arg(place);

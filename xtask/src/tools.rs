@@ -8,7 +8,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::cache::{Entry, Key, Partial, Recipe};
+use crate::cache::{Entry, Partial, Recipe};
+use crate::key::Key;
 use crate::sandbox::Sandbox;
 use crate::step::Step;
 use crate::{Env, host};
@@ -60,7 +61,7 @@ impl Model {
             "model",
             &MODEL_SOURCES,
             |step, scratch, dir| {
-                let mut cargo = cargo(env, sandbox, scratch)?;
+                let mut cargo = cargo(env, sandbox, scratch);
                 step.run(cargo.args(BUILD).args(["-p", "dw100-model"]))?;
                 let name = "libdw100_model.so";
                 fs::copy(scratch.join("release").join(name), dir.join(name))?;
@@ -94,7 +95,7 @@ impl Client {
             "client",
             &CLIENT_SOURCES,
             |step, scratch, dir| {
-                let mut cargo = cargo(env, sandbox, scratch)?;
+                let mut cargo = cargo(env, sandbox, scratch);
                 cargo
                     .args(BUILD)
                     .args(["-p", "dewarp", "--target", HERE, "--target", BOARD]);
@@ -141,7 +142,7 @@ impl Judges {
             &JUDGES_SOURCES,
             |step, scratch, dir| {
                 let packages = JUDGES.into_iter().flat_map(|name| ["-p", name]);
-                step.run(cargo(env, sandbox, scratch)?.args(BUILD).args(packages))?;
+                step.run(cargo(env, sandbox, scratch).args(BUILD).args(packages))?;
                 for name in JUDGES {
                     fs::copy(scratch.join("release").join(name), dir.join(name))?;
                 }
@@ -186,14 +187,13 @@ fn built(
 }
 
 /// The sandbox's cargo on the checkout, with a target directory in the cache.
-pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Result<Command> {
+pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Command {
     let mut command = sandbox.command(&env.checkout, "env");
     command
-        .arg(format!("CARGO_HOME={}", host::cargo_home()?.display()))
         .arg(format!("CARGO_TARGET_DIR={}", target.display()))
         .args(CROSS)
         .arg("cargo");
-    Ok(command)
+    command
 }
 
 /// The name of the target directory of this checkout.

@@ -16,15 +16,15 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     host::fetch_crates(env)?;
     let scratch = env.cache.scratch(&env.ui, &tools::target_name(env))?;
-    let cargo = |words: &[&str]| -> Result<Command> {
-        let mut command = tools::cargo(env, &sandbox, &scratch.dir)?;
+    let cargo = |words: &[&str]| {
+        let mut command = tools::cargo(env, &sandbox, &scratch.dir);
         command.args(words);
-        Ok(command)
+        command
     };
 
     tests.record(
         "cargo fmt --check",
-        quietly(&mut cargo(&["fmt", "--all", "--check"])?),
+        quietly(&mut cargo(&["fmt", "--all", "--check"])),
     );
     let clippy = [
         "clippy",
@@ -35,11 +35,11 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
         "--all-targets",
     ];
     let strict = ["--", "-D", "warnings"];
-    tests.record("cargo clippy", quietly(cargo(&clippy)?.args(strict)));
+    tests.record("cargo clippy", quietly(cargo(&clippy).args(strict)));
 
     let step = env.ui.step("host-tests", &env.cache.logs())?;
     let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
-    step.run(&mut cargo(&build)?)?;
+    step.run(&mut cargo(&build))?;
     step.finish();
     let all = [
         "test",
@@ -48,7 +48,7 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
         "--workspace",
         "--no-fail-fast",
     ];
-    let mut command = cargo(&all)?;
+    let mut command = cargo(&all);
     let output = command
         .stdin(Stdio::null())
         .output()

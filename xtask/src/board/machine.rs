@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The machine that a boot runs on: the files lent to it, and QEMU's command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Board, Driver, Options};
+
+/// The files of one boot.
+pub(super) struct Boot {
+    /// Where they are.
+    pub(super) dir: PathBuf,
+    /// What appears as /board.
+    files: PathBuf,
+    /// What appears as /in.
+    input: Option<PathBuf>,
+    /// What appears as /out.
+    pub(super) output: PathBuf,
+}
+
+impl Board<'_> {
+    /// Fills `dir` with what a boot needs.
+    pub(super) fn stage(&self, options: &Options, dir: &Path, script: &str) -> Result<Boot> {
+        let existing = |dir: &PathBuf| {
+            dir.canonicalize()
+                .with_context(|| format!("no directory {}", dir.display()))
+        };
+        let input = options.input.as_ref().map(existing).transpose()?;
+        let files = dir.join("board");
+        fs::create_dir(&files)?;
+        for file in fs::read_dir(self.env.checkout.join("tests/board"))? {
+            let file = file?;
+            fs::copy(file.path(), files.join(file.file_name()))?;
+        }
+        fs::copy(self.client.for_board(), files.join("dewarp"))?;
+        if let Some(module) = &self.module {
+            fs::copy(&module.file, files.join("dw100_rust.ko"))?;
+        } else if options.driver == Driver::Rust {
+            bail!("this board was not prepared for the Rust driver");
+        }
+        fs::write(files.join("script"), script)?;
+        let output = match &options.output {
+            Some(output) => {
+                crate::step::make_dir(output)?;
+                output.canonicalize()?
+            }
+            None => {
+                let output = dir.join("out");
+                fs::create_dir(&output)?;
+                output
+            }
+        };
+        for stale in ["exit-status", "dmesg.txt", "trace.jsonl"] {
+            let _ = fs::remove_file(output.join(stale));
+        }
+        Ok(Boot {
+            dir: dir.to_owned(),
+            files,
+            input,
+            output,
+        })
+    }
+
+    /// The command that boots. `mode` is handed to the board's init.
+    pub(super) fn command(
+        &self,
+        options: &Options,
+        boot: &Boot,
+        serials: &[String],
+        mode: &str,
+    ) -> Command {
+        let root = &self.guest.root;
+        let (board, modules) = (root.join("board"), root.join("usr/lib/modules"));
+        let (input, kernel_modules) = (root.join("in"), self.kernel.modules());
+        let mut lent: Vec<(&Path, &Path)> = vec![
+            (&boot.files, &board),
+            (&kernel_modules, &modules),
+            (&boot.output, &boot.output),
+        ];
+        lent.extend(
+            boot.input
+                .as_ref()
+                .map(|dir| (dir.as_path(), input.as_path())),
+        );
+        let mut command = self.sandbox.command_with(&lent, Path::new("/"), "env");
+        command
+            .arg(format!("LD_LIBRARY_PATH={}", self.model.dir.display()))
+            .arg(&self.qemu.binary)
+            .args([
+                "-M",
+                "imx8mp-evk",
+                "-m",
+                "2G",
+                "-display",
+                "none",
+                "-no-reboot",
+            ])
+            .args(["-smp", &options.smp.to_string()])
+            .arg("-kernel")
+            .arg(self.kernel.image())
+            .arg("-dtb")
+            .arg(self.kernel.device_tree());
+        if options.icount {
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
+        for serial in serials {
+            command.args(["-serial", serial]);
+        }
+        if !serials.iter().any(|serial| serial.starts_with("mon:")) {
+            command.args(["-monitor", "none"]);
+        }
+        // The root is put together from several file systems: inode numbers may clash.
+        let (root, output) = (option_value(root), option_value(&boot.output));
+        for (tag, path, more) in [
+            ("root", root, ",readonly=on,multidevs=remap"),
+            ("out", output.clone(), ""),
+        ] {
+            command
+                .arg("-fsdev")
+                .arg(format!(
+                    "local,id={tag},path={path},security_model=none{more}"
+                ))
+                .arg("-device")
+                .arg(format!("virtio-9p-device,fsdev={tag},mount_tag={tag}"));
+        }
+        let mut property = |name: &str, value: &str| {
+            command
+                .arg("-global")
+                .arg(format!("driver=imx8mp-dw100,property={name},value={value}"));
+        };
+        property("trace-file", &format!("{output}/trace.jsonl"));
+        if !options.model.is_empty() {
+            property("model", &options.model.join(";").replace(',', ",,"));
+        }
+        command.arg("-append").arg(format!(
+            "console=ttymxc1 root=root rootfstype=9p \
+             rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro init=/board/init \
+             panic=-1 oops=panic {} {} BOARD_DRIVER={} {mode} {}",
+            self.kernel.flavour.arguments(),
+            // Waking a sleeping CPU takes instructions that are not the driver's.
+            if options.icount { "nohlt" } else { "" },
+            options.driver.name(),
+            options.append.as_deref().unwrap_or_default(),
+        ));
+        command
+    }
+}
+
+/// A serial port that writes to a file.
+pub(super) fn serial_file(path: &Path) -> String {
+    format!("file:{}", option_value(path))
+}
+
+/// A path as the value of a QEMU option, where commas separate.
+fn option_value(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}

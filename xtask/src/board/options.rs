@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be asked of a boot.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::kernel::Flavour;
+
+/// Which driver the board loads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Driver {
+    /// This project's
+    Rust,
+    /// The kernel's own
+    C,
+    /// Neither
+    None,
+}
+
+impl Driver {
+    /// Its name in options and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+            Self::None => "none",
+        }
+    }
+}
+
+/// How a board boots.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// The kernel
+    #[arg(long, value_enum, default_value = "rt")]
+    pub kernel: Flavour,
+    /// The driver to load
+    #[arg(long, value_enum, default_value = "rust")]
+    pub driver: Driver,
+    /// One instruction takes one nanosecond: figures repeat exactly
+    #[arg(long)]
+    pub icount: bool,
+    /// Number of CPUs
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub smp: u8,
+    /// Sets a property of the engine's model (repeatable)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = model_setting)]
+    pub model: Vec<String>,
+    /// More words for the kernel's command line
+    #[arg(long, value_name = "ARGS")]
+    pub append: Option<String>,
+    /// A directory to read at /in
+    #[arg(long = "in", value_name = "DIR")]
+    pub input: Option<PathBuf>,
+    /// Where the files that the script leaves in /out go, with dmesg.txt and trace.jsonl
+    #[arg(long = "out", value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Seconds after which the board is switched off
+    #[arg(long, value_name = "S", default_value_t = 300)]
+    pub timeout: u64,
+}
+
+impl Options {
+    /// The defaults, for this kernel and driver, with an engine whose bus waits without limit: on a
+    /// busy machine the emulated CPUs stand still for longer than the engine would bear.
+    pub fn new(kernel: Flavour, driver: Driver) -> Self {
+        Self {
+            kernel,
+            driver,
+            icount: false,
+            smp: 4,
+            model: vec!["timeout-cycles=0".to_owned()],
+            append: None,
+            input: None,
+            output: None,
+            timeout: 300,
+        }
+    }
+}
+
+fn model_setting(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() && !value.is_empty() && !text.contains(';') => {
+            Ok(text.to_owned())
+        }
+        _ => Err("it takes KEY=VALUE".to_owned()),
+    }
+}
