@@ -280,6 +280,8 @@ fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
 /// Takes the lock for this run alone, telling who holds it while it waits.
 fn lock_exclusive(ui: &Ui, step: &str, mut lock: &File) -> Result<()> {
     if !try_lock(lock, FlockOperation::NonBlockingLockExclusive)? {
+        // Whoever took it a moment ago is about to write who it is.
+        std::thread::sleep(Duration::from_millis(20));
         let mut holder = String::new();
         lock.rewind()?;
         lock.read_to_string(&mut holder)?;

@@ -90,31 +90,42 @@ pub fn cargo_home() -> Result<PathBuf> {
 
 /// Installs the missing host packages.
 pub fn install_tools(env: &Env) -> Result<()> {
-    let missing: Vec<&str> = TOOLS
-        .into_iter()
-        .filter_map(|(file, package)| (!Path::new(file).exists()).then_some(package))
-        .collect();
+    if missing_packages().is_empty() {
+        return Ok(());
+    }
+    let name = "host-packages";
+    let _alone = env.cache.scratch(&env.ui, name)?;
+    let missing = missing_packages();
     if missing.is_empty() {
         return Ok(());
     }
     if !on_path("apt-get") {
-        bail!(
-            "needs Debian or Ubuntu (apt-get), or these installed: {}",
-            missing.join(" ")
-        );
+        bail!("needs Debian or Ubuntu (apt-get), or these installed: {missing:?}");
     }
-    let step = env.ui.step("host-packages", &env.cache.logs())?;
-    let mut update = Command::new("apt-get");
-    update.args(["update", "-q"]);
-    let mut install = Command::new("apt-get");
-    install
-        .args(["install", "-y", "-q", "--no-install-recommends"])
-        .args(&missing)
-        .env("DEBIAN_FRONTEND", "noninteractive");
-    step.run(&mut update)?;
-    step.run(&mut install)?;
+    let step = env.ui.step(name, &env.cache.logs())?;
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command
+            .env("PATH", path_of_root())
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]);
+        command
+    };
+    step.run(apt().arg("update"))?;
+    step.run(
+        apt()
+            .args(["install", "--no-install-recommends"])
+            .args(missing),
+    )?;
     step.finish();
     Ok(())
+}
+
+fn missing_packages() -> Vec<&'static str> {
+    TOOLS
+        .into_iter()
+        .filter_map(|(file, package)| (!Path::new(file).exists()).then_some(package))
+        .collect()
 }
 
 /// Fails where less than `gigabytes` are free for `step`.
@@ -136,6 +147,7 @@ pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
 pub fn tied(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
+        .env("PATH", path_of_root())
         .args([
             "--pdeathsig",
             "KILL",
@@ -166,6 +178,12 @@ pub fn hand_over(path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A user's `PATH` may lack the directories of root's programs.
+fn path_of_root() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin")
 }
 
 /// Whether a program of this name can be started.

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::Step;
+use crate::step::{Step, capture};
 use crate::{Env, host, kconfig};
 
 /// The Debian package with the kernel's source.
@@ -60,7 +60,7 @@ impl Flavour {
     fn gigabytes(self) -> f64 {
         match self {
             Self::Rt => 1.0,
-            Self::Debug => 3.0,
+            Self::Debug => 1.5,
         }
     }
 }
@@ -94,11 +94,14 @@ impl Kernel {
             .map(read)
             .collect::<Result<Vec<_>>>()?;
         let options = kconfig::merge(&fragments);
-        let key = Key::new()
+        let mut key = Key::new()
             .add(source.as_os_str().as_encoded_bytes())
             .add(sandbox.toolchain()?)
-            .add(kconfig::render(&options))
-            .finish();
+            .add(kconfig::render(&options));
+        if env.kernel_source.is_some() {
+            key = key.add(version(&source));
+        }
+        let key = key.finish();
 
         let name = format!("kernel-{}", flavour.name());
         let recipe = Recipe {
@@ -170,6 +173,22 @@ fn make(sandbox: &Sandbox, source: &Path, objects: &Path) -> Command {
         "KBUILD_BUILD_TIMESTAMP=@0",
     ]);
     command
+}
+
+/// What tells a changed source tree from the one that was built: its version and commit.
+fn version(source: &Path) -> String {
+    let makefile = fs::read_to_string(source.join("Makefile")).unwrap_or_default();
+    let numbers = makefile
+        .lines()
+        .take_while(|line| !line.starts_with("NAME"));
+    let mut version = numbers.collect::<Vec<_>>().join("\n");
+    if source.join(".git").exists() {
+        let mut git = Command::new("git");
+        git.args(["-c", "safe.directory=*", "rev-parse", "HEAD"])
+            .current_dir(source);
+        version += &capture(&mut git).unwrap_or_default();
+    }
+    version
 }
 
 /// The kernel's source: the user's, or Debian's unpacked into the cache.

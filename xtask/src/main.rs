@@ -44,7 +44,7 @@ struct Cli {
     /// The Debian mirror, where this machine's apt has none
     #[arg(long, global = true, value_name = "URL", env = "DEBIAN_MIRROR")]
     mirror: Option<String>,
-    /// A kernel source tree, in place of Debian's
+    /// A kernel source tree, in place of Debian's (built again when its version or commit changes)
     #[arg(long, global = true, value_name = "DIR", env = "DW100_KERNEL_SOURCE")]
     kernel_source: Option<PathBuf>,
     #[command(subcommand)]

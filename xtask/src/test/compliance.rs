@@ -8,20 +8,46 @@ use super::{Tests, boot};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
-/// The video node with its streaming tests, and the media device.
-const MODES: [(&str, &str); 2] = [
-    ("the video node, streaming", "-d /dev/video0 -s10"),
-    ("the media device", "-M /dev/media0"),
+/// What is run on each kernel: a name, and a shell command. Buffers of another device come from
+/// vivid, which only the debug kernel has.
+const RUNS: [(Flavour, &[(&str, &str)]); 2] = [
+    (
+        Flavour::Rt,
+        &[
+            (
+                "the video node, streaming",
+                "v4l2-compliance -d /dev/video0 -s10",
+            ),
+            ("the media device", "v4l2-compliance -M /dev/media0"),
+        ],
+    ),
+    (
+        Flavour::Debug,
+        &[(
+            "the video node, with buffers of another device, debug kernel",
+            "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1
+            v4l2-ctl -d /dev/video1 --set-fmt-video=width=1280,height=720,pixelformat=YUYV
+            v4l2-compliance -d /dev/video0 -s3 -e /dev/video1",
+        )],
+    ),
 ];
 
 /// Runs the suite.
 pub fn run(tests: &mut Tests<'_>) -> Result<()> {
-    let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let options = Options::new(Flavour::Rt, Driver::Rust);
-    let runs = MODES.map(|(name, words)| format!("echo '@ {name}'; v4l2-compliance {words}\n"));
-    let printed = boot(&board, &options, &(runs.concat() + "true"))?;
-    for (name, _) in MODES {
-        tests.record(name, verdict(&printed, name));
+    for (kernel, runs) in RUNS {
+        let board = Board::prepare(tests.env, kernel, Driver::Rust)?;
+        let options = Options::new(kernel, Driver::Rust);
+        let script = runs
+            .iter()
+            .map(|(name, command)| format!("echo '@ {name}'\n{command}\n"));
+        let printed = boot(&board, &options, &(script.collect::<String>() + "true"));
+        for (name, _) in runs {
+            let verdict = match &printed {
+                Ok(printed) => verdict(printed, name),
+                Err(error) => Err(anyhow::anyhow!("{error:#}")),
+            };
+            tests.record(name, verdict);
+        }
     }
     Ok(())
 }
