@@ -2,27 +2,30 @@
 
 //! One open file: its formats, its vertex map, and the V4L2 operations on them.
 
+mod convert;
+mod maps;
+mod state;
+
 use crate::{
-    device::{
-        Device,
-        Powered, //
-    },
+    device::Device,
     dewarp::{
-        crop::Crop,
+        crop::{
+            self,
+            Crop, //
+        },
         format::{
             self,
             Format, //
         },
         frame::{
-            self,
             Frame,
-            Prefetch,
             Program, //
         },
         image::Image,
-        map::{
-            Grid,
-            Identity, //
+        map::Grid,
+        prefetch::{
+            Prefetch,
+            PrefetchMode, //
         },
         size::Size, //
     },
@@ -30,24 +33,26 @@ use crate::{
         buffer::Buffer,
         control,
         format::{
-            Colorimetry,
             Direction,
             FrameSizes,
             PixelFormat,
-            Plane, //
+            Rect, //
         },
         m2m::{
+            Controls,
             Job,
             Operations, //
-        },
-        CID_USER_DW100_BASE, //
+        }, //
     }, //
+};
+use convert::{
+    direction_of,
+    pixel_format,
+    place,
+    rect, //
 };
 use core::mem;
 use kernel::{
-    device::Bound,
-    dma::Coherent,
-    io::Io,
     new_mutex,
     prelude::*,
     sync::{
@@ -55,6 +60,21 @@ use kernel::{
         Mutex, //
     }, //
 };
+
+use maps::{
+    Map,
+    Maps, //
+};
+use state::State;
+
+/// `V4L2_CID_USER_DW100_BASE`: sixteen control identifiers are the DW100's.
+const CID_BASE: u32 = control::CID_USER_BASE + 0x1190;
+/// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
+const CID_VERTEX_MAP: u32 = CID_BASE + 1;
+/// A [`PrefetchMode`].
+const CID_PREFETCH_MODE: u32 = CID_BASE + 2;
+/// The threshold of [`PrefetchMode::Auto`].
+const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 3;
 
 /// An open file.
 #[pin_data]
@@ -65,150 +85,11 @@ pub(crate) struct Context {
     state: Mutex<State>,
 }
 
-struct State {
-    output: Queue,
-    capture: Queue,
-    /// The engine converts no colours, so one serves both queues.
-    colorimetry: Colorimetry,
-    crop: Crop,
-    /// There while a queue streams.
-    maps: Option<Maps>,
-    /// The map is the user's, and not the identity.
-    map_is_set: bool,
-}
-
-struct Queue {
-    image: Image,
-    /// Number of the next frame.
-    sequence: u32,
-    /// There while the queue streams.
-    powered: Option<Powered>,
-}
-
-impl Queue {
-    fn new() -> Self {
-        Self {
-            image: Image::new(format::DEFAULT, Size::DEFAULT),
-            sequence: 0,
-            powered: None,
-        }
-    }
-
-    fn next_sequence(&mut self) -> u32 {
-        let next = self.sequence.wrapping_add(1);
-        mem::replace(&mut self.sequence, next)
-    }
-}
-
-impl State {
-    fn new() -> Self {
-        let output = Queue::new();
-        Self {
-            crop: Crop::full(output.image.size()),
-            output,
-            capture: Queue::new(),
-            colorimetry: Colorimetry::rec709(),
-            maps: None,
-            map_is_set: false,
-        }
-    }
-
-    fn queue(&mut self, direction: Direction) -> &mut Queue {
-        match direction {
-            Direction::Output => &mut self.output,
-            Direction::Capture => &mut self.capture,
-        }
-    }
-
-    fn grid(&self) -> Grid {
-        Grid::of(self.capture.image.size())
-    }
-
-    fn identity(&self) -> Identity {
-        Identity::new(self.output.image.size(), self.capture.image.size())
-    }
-}
-
-/// The vertex map in the engine's memory, twice: a new map is written to the one that
-/// the engine does not read, and takes effect with the next frame, whole.
-struct Maps {
-    grid: Grid,
-    current: Coherent<[u8]>,
-    spare: Coherent<[u8]>,
-    /// `spare` is newer than `current`.
-    fresh: bool,
-}
-
-impl Maps {
-    fn new(device: &kernel::device::Device<Bound>, grid: Grid) -> Result<Self> {
-        Ok(Self {
-            grid,
-            current: Coherent::zeroed_slice(device, grid.bytes(), GFP_KERNEL)?,
-            spare: Coherent::zeroed_slice(device, grid.bytes(), GFP_KERNEL)?,
-            fresh: false,
-        })
-    }
-
-    /// Takes on a map for the next frame. `EINVAL` if it has not one vertex for each
-    /// of the grid.
-    fn write(&mut self, vertices: &[u32]) -> Result {
-        let bytes = vertices.as_bytes();
-        if bytes.len() != self.spare.len() {
-            return Err(EINVAL);
-        }
-        (&self.spare).copy_from_slice(bytes);
-        self.fresh = true;
-        Ok(())
-    }
-
-    /// The map for the frame that starts now.
-    fn next(&mut self) -> frame::Map {
-        if mem::take(&mut self.fresh) {
-            mem::swap(&mut self.current, &mut self.spare);
-        }
-        frame::Map {
-            grid: self.grid,
-            address: self.current.dma_address(),
-        }
-    }
-}
-
-fn direction_of(direction: Direction) -> format::Direction {
-    match direction {
-        Direction::Output => format::Direction::Output,
-        Direction::Capture => format::Direction::Capture,
-    }
-}
-
-fn pixel_format(image: &Image, colorimetry: Colorimetry) -> PixelFormat {
-    let mut planes = [Plane::default(); 2];
-    let mut count = 0;
-    for (to, from) in planes.iter_mut().zip(image.planes()) {
-        *to = Plane {
-            bytes_per_line: from.bytes_per_line,
-            size_image: from.size_image,
-        };
-        count += 1;
-    }
-    PixelFormat::new(
-        image.format().fourcc,
-        image.size().width(),
-        image.size().height(),
-        colorimetry,
-        planes.get(..count).unwrap_or(&[]),
-    )
-}
-
-/// Where the planes of a buffer lie.
-fn place(image: Image, buffer: &Buffer) -> Result<frame::Buffer> {
-    let second = match image.format().memory_planes {
-        2 => buffer.dma_address(1)?,
-        _ => 0,
-    };
-    Ok(frame::Buffer {
-        image,
-        addresses: [buffer.dma_address(0)?, second],
-    })
+/// What a request brings for its frame.
+pub(crate) struct Prepared {
+    map: Option<Map>,
+    mode: Option<PrefetchMode>,
+    threshold: Option<u8>,
 }
 
 impl Context {
@@ -216,36 +97,68 @@ impl Context {
     fn image(direction: Direction, wanted: &PixelFormat) -> Image {
         let format: &'static Format =
             format::find(wanted.fourcc, direction_of(direction)).unwrap_or(format::DEFAULT);
+        // The engine has one stride for all planes of an image.
+        let stride = wanted.planes().first().map_or(0, |p| p.bytes_per_line);
         Image::new(format, Size::constrained(wanted.width, wanted.height))
+            .with_bytes_per_line(stride)
+    }
+
+    /// Puts vertices where the engine can read them.
+    ///
+    /// `EINVAL` if they are not one for each of the grid, `ENODEV` if the device is unbound.
+    fn map(&self, vertices: &[u32]) -> Result<Map> {
+        let mut state = self.state.lock();
+        let grid = state.grid();
+        let spare = state.maps.spare.pop();
+        drop(state);
+
+        if vertices.len() != grid.vertices() {
+            return Err(EINVAL);
+        }
+        let map = match spare {
+            Some(spare) if spare.fits(grid) => spare,
+            _ => Map::new(&*self.device.bound().ok_or(ENODEV)?, grid)?,
+        };
+        map.write(vertices)?;
+        Ok(map)
     }
 
     /// What the engine has to do for a job.
-    fn program(&self, job: &Job) -> Result<Program> {
+    fn program(&self, job: &Job, prepared: Option<Prepared>) -> Result<Program> {
         let mut state = self.state.lock();
+        let state = &mut *state;
         job.source().set_sequence(state.output.next_sequence());
         job.destination()
             .set_sequence(state.capture.next_sequence());
         job.copy_metadata();
 
+        let mut map = None;
+        if let Some(prepared) = prepared {
+            map = prepared.map;
+            state.map_is_set |= map.is_some();
+            state.prefetch.mode = prepared.mode.unwrap_or(state.prefetch.mode);
+            state.prefetch.threshold = prepared.threshold.unwrap_or(state.prefetch.threshold);
+        }
+        let map = state.maps.advance(map).ok_or(EINVAL)?;
+
         let frame = Frame {
             source: place(state.output.image, job.source())?,
             destination: place(state.capture.image, job.destination())?,
             crop: state.crop,
-            map: state.maps.as_mut().ok_or(EINVAL)?.next(),
-            prefetch: Prefetch::Calculation,
+            map: map.place(),
+            prefetch: state.prefetch,
         };
         frame.program().map_err(|_| EINVAL)
     }
 
-    /// Makes room for the vertex map, and puts the control's there.
+    /// Puts the control's map where the engine can read it.
     fn load_map(&self, controls: &control::Handler) -> Result {
-        let grid = self.state.lock().grid();
-        let bound = self.device.bound().ok_or(ENODEV)?;
-        let mut maps = Maps::new(&bound, grid)?;
         // The control is locked until the map is where a change of it will go, too.
         let old = controls.with_array(|vertices| {
-            maps.write(vertices)?;
-            Ok::<_, Error>(self.state.lock().maps.replace(maps))
+            let map = self.map(vertices)?;
+            let mut state = self.state.lock();
+            let old = (state.maps.next.take(), state.maps.current.replace(map));
+            Ok::<_, Error>(old)
         })?;
         // Freed with no lock held.
         drop(old);
@@ -259,14 +172,35 @@ impl Operations for Context {
     const NAME: &'static CStr = c"dw100";
     const CARD: &'static CStr = c"DW100 dewarper";
     const ARRAY: control::Array = control::Array {
-        // V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP
-        id: CID_USER_DW100_BASE + 1,
+        id: CID_VERTEX_MAP,
         name: c"Dewarping Vertex Map",
         dimensions: (
             Grid::of(Size::DEFAULT).columns(),
             Grid::of(Size::DEFAULT).rows(),
         ),
     };
+
+    const NUMBERS: &'static [control::Number] = &[
+        control::Number {
+            id: CID_PREFETCH_MODE,
+            name: c"Prefetch Mode",
+            kind: control::Kind::Menu(&[
+                control::Item::new(c"Traversal"),
+                control::Item::new(c"Calculation"),
+                control::Item::new(c"Auto"),
+            ]),
+            // CAST: The code of a mode.
+            default: Prefetch::DEFAULT.mode as u8,
+        },
+        control::Number {
+            id: CID_PREFETCH_THRESHOLD,
+            name: c"Prefetch Threshold",
+            kind: control::Kind::Integer(Prefetch::MAX_THRESHOLD),
+            default: Prefetch::DEFAULT.threshold,
+        },
+    ];
+
+    type Prepared = Prepared;
 
     fn open(device: Arc<Device>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -338,29 +272,89 @@ impl Operations for Context {
             state.map_is_set = false;
             // The other queue may stream already, with the old map. No job runs: this queue
             // has no buffers. The new map is loaded when it starts.
-            let stale = state.maps.take();
+            let stale = mem::replace(&mut state.maps, Maps::new());
             drop(state);
             drop(stale);
         }
         Ok(format)
     }
 
-    fn array_default(&self, from: usize, elements: &mut [u32]) {
+    fn crop(&self) -> (Rect, Rect) {
+        let state = self.state.lock();
+        (
+            rect(state.crop.rect()),
+            rect(Crop::full(state.output.image.size()).rect()),
+        )
+    }
+
+    fn set_crop(&self, wanted: Rect, flags: u32) -> Result<Rect> {
+        let wanted = crop::Rect {
+            left: wanted.left,
+            top: wanted.top,
+            width: wanted.width,
+            height: wanted.height,
+        };
+        let mut state = self.state.lock();
+        let crop =
+            Crop::adjusted(wanted, state.output.image.size(), flags).map_err(
+                |unfit| match unfit {
+                    crop::Unfit::Range => ERANGE,
+                    crop::Unfit::Flags => EINVAL,
+                },
+            )?;
+        state.crop = crop;
+        Ok(rect(crop.rect()))
+    }
+
+    fn array_default(&self, elements: &mut [u32], from: usize) {
         let identity = self.state.lock().identity();
-        for (index, element) in (from..).zip(elements) {
-            *element = identity.vertex(index);
-        }
+        identity.fill(elements, from);
     }
 
     fn set_array(&self, elements: &[u32]) -> Result {
         let mut state = self.state.lock();
         state.map_is_set = true;
-        match state.maps.as_mut() {
-            // A grid of another size means that CAPTURE does not stream: it will load the
-            // map when it does.
-            Some(maps) if maps.grid.vertices() == elements.len() => maps.write(elements),
-            _ => Ok(()),
+        // A grid of another size means that CAPTURE does not stream: it will load the map
+        // when it does.
+        let streams = state.maps.current.is_some() && state.grid().vertices() == elements.len();
+        drop(state);
+        if !streams {
+            return Ok(());
         }
+        // Holds unbinding up until the map is where it ends the stream and frees it.
+        let _bound = self.device.bound().ok_or(ENODEV)?;
+        let map = self.map(elements)?;
+        let mut state = self.state.lock();
+        if state.maps.current.is_some() {
+            state.maps.set_next(map);
+        }
+        Ok(())
+    }
+
+    fn set_number(&self, id: u32, value: i32) {
+        let mut state = self.state.lock();
+        match id {
+            CID_PREFETCH_MODE => {
+                let mode = PrefetchMode::from_code(value);
+                state.prefetch.mode = mode.unwrap_or(state.prefetch.mode);
+            }
+            CID_PREFETCH_THRESHOLD => {
+                let threshold = u8::try_from(value);
+                state.prefetch.threshold = threshold.unwrap_or(state.prefetch.threshold);
+            }
+            _ => {}
+        }
+    }
+
+    fn prepare_controls(&self, controls: &Controls) -> Result<Prepared> {
+        let map = controls.array(CID_VERTEX_MAP)?;
+        let mode = controls.number(CID_PREFETCH_MODE);
+        let threshold = controls.number(CID_PREFETCH_THRESHOLD);
+        Ok(Prepared {
+            map: map.map(|vertices| self.map(vertices)).transpose()?,
+            mode: mode.and_then(PrefetchMode::from_code),
+            threshold: threshold.and_then(|value| value.try_into().ok()),
+        })
     }
 
     fn prepare(&self, direction: Direction, buffer: &Buffer) -> Result {
@@ -372,10 +366,8 @@ impl Operations for Context {
     fn start(&self, direction: Direction, controls: &control::Handler) -> Result {
         let powered = Device::power(&self.device)?;
         let state = self.state.lock();
-        let loaded = state
-            .maps
-            .as_ref()
-            .is_some_and(|maps| maps.grid == state.grid());
+        let current = state.maps.current.as_ref();
+        let loaded = current.is_some_and(|map| map.fits(state.grid()));
         drop(state);
         if !loaded {
             self.load_map(controls)?;
@@ -392,15 +384,15 @@ impl Operations for Context {
         let mut state = self.state.lock();
         let powered = state.queue(direction).powered.take();
         let idle = state.output.powered.is_none() && state.capture.powered.is_none();
-        let maps = if idle { state.maps.take() } else { None };
+        let maps = idle.then(|| mem::replace(&mut state.maps, Maps::new()));
         drop(state);
         // Both take a while, and need no lock.
         drop(maps);
         drop(powered);
     }
 
-    fn run(&self, job: Job) {
-        match self.program(&job) {
+    fn run(&self, job: Job, prepared: Option<Prepared>) {
+        match self.program(&job, prepared) {
             Ok(program) => self.device.runner().start(job, &program),
             // Ends it as failed.
             Err(_) => drop(job),

@@ -60,7 +60,6 @@ impl Device {
         let runner = Runner::new(Engine::new(platform)?)?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
-        irq::request(platform, 0, c"dw100", Interrupt(runner.clone()))?;
 
         let this = Arc::pin_init(
             pin_init!(Self {
@@ -71,8 +70,10 @@ impl Device {
             }),
             GFP_KERNEL,
         )?;
-        // A device that cannot be powered is better found now than with the first frame.
+        // A device that cannot be powered is better found now than with the first frame. Its
+        // reset silences an engine that was left at work, before its interrupt is taken.
         drop(Self::power(&this)?);
+        irq::request(platform, 0, c"dw100", Interrupt(this.runner.clone()))?;
         Ok(this)
     }
 

@@ -27,6 +27,8 @@ pub mod frame;
 pub mod image;
 #[path = "dewarp/map.rs"]
 pub mod map;
+#[path = "dewarp/prefetch.rs"]
+pub mod prefetch;
 #[path = "dewarp/size.rs"]
 pub mod size;
 #[path = "dewarp/status.rs"]

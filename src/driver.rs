@@ -5,6 +5,7 @@
 
 use crate::{
     context::Context,
+    debugfs,
     device::Device,
     media::m2m,
     platform::dma, //
@@ -43,8 +44,9 @@ impl platform::Driver for Driver {
         let number = m2m::register::<Context>(
             platform.as_ref(),
             this_module::<crate::DriverModule>(),
-            device,
+            device.clone(),
         )?;
+        debugfs::register(platform.as_ref(), device)?;
         dev_info!(platform, "registered as /dev/video{}\n", number);
         Ok(Self)
     }

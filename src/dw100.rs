@@ -5,6 +5,7 @@
 use crate::driver::Driver;
 
 mod context;
+mod debugfs;
 mod device;
 // Public, for it is a library on the host as well, and tested there.
 pub mod dewarp;

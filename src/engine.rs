@@ -15,6 +15,7 @@ use crate::dewarp::{
 };
 use kernel::{
     device,
+    fmt,
     io::{
         mem::{
             DevresIoMem,
@@ -103,6 +104,46 @@ register! {
 /// Bytes of the register block that are used.
 const SIZE: usize = 0x90;
 
+/// The names of all registers, in their order.
+const NAMES: [&str; SIZE / 4] = [
+    "DEWARP_ID",
+    "DEWARP_CTRL",
+    "MAP_LUT_ADDR",
+    "MAP_LUT_SIZE",
+    "SRC_IMG_Y_BASE",
+    "SRC_IMG_UV_BASE",
+    "SRC_IMG_SIZE",
+    "SRC_IMG_STRIDE",
+    "MAP_LUT_ADDR2",
+    "MAP_LUT_SIZE2",
+    "SRC_IMG_Y_BASE2",
+    "SRC_IMG_UV_BASE2",
+    "SRC_IMG_SIZE2",
+    "SRC_IMG_STRIDE2",
+    "DST_IMG_Y_BASE",
+    "DST_IMG_UV_BASE",
+    "DST_IMG_SIZE",
+    "DST_IMG_STRIDE",
+    "DST_IMG_Y_BASE2",
+    "DST_IMG_UV_BASE2",
+    "DST_IMG_SIZE2",
+    "DST_IMG_STRIDE2",
+    "SWAP_CONTROL",
+    "VERTICAL_SPLIT_LINE",
+    "HORIZON_SPLIT_LINE",
+    "SCALE_FACTOR",
+    "ROI_START",
+    "BOUNDARY_PIXEL",
+    "INTERRUPT_STATUS",
+    "BUS_CTRL",
+    "BUS_CTRL1",
+    "BUS_TIME_OUT_CYCLE",
+    "DST_IMG_Y_SIZE1",
+    "DST_IMG_UV_SIZE1",
+    "DST_IMG_Y_SIZE2",
+    "DST_IMG_UV_SIZE2",
+];
+
 /// The engine, as long as its device is bound.
 pub(crate) struct Engine {
     io: DevresIoMem<SIZE>,
@@ -181,6 +222,16 @@ impl Engine {
         io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
         io.write_reg(DST_IMG_Y_SIZE1::from_raw(program.destination_y_size));
         io.write_reg(DST_IMG_UV_SIZE1::from_raw(program.destination_uv_size));
+    }
+
+    /// Prints the registers, one a line, under their names. The device must be powered.
+    pub(crate) fn dump(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let io = self.io.try_access().ok_or(fmt::Error)?;
+        for (offset, name) in (0..).step_by(4).zip(NAMES) {
+            let value = io.try_read32(offset).map_err(|_| fmt::Error)?;
+            writeln!(f, "DW100_{name}: {value:#x}")?;
+        }
+        Ok(())
     }
 
     /// Reads the events, and if there are any takes the engine off the bus, masks its

@@ -14,7 +14,4 @@ mod job;
 pub(crate) mod m2m;
 mod node;
 mod queue;
-
-/// First control identifier reserved for the DW100's user controls, and the
-/// only number that the V4L2 headers themselves give a driver's name.
-pub(crate) use bindings::V4L2_CID_USER_DW100_BASE as CID_USER_DW100_BASE;
+mod request;

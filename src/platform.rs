@@ -36,7 +36,7 @@ mod bindings {
     type __kernel_ptrdiff_t = isize;
 
     include!(concat!(
-        env!("DW100_OBJ"),
+        env!("BINDINGS_DIR"),
         "/platform/bindings_generated.rs"
     ));
 }

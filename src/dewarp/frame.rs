@@ -9,6 +9,7 @@ use super::{
     buffer::base,
     crop::Crop,
     map::Grid,
+    prefetch::Prefetch,
     size::Size, //
 };
 
@@ -24,30 +25,6 @@ pub struct Map {
     pub grid: Grid,
     /// DMA address.
     pub address: u64,
-}
-
-/// How the engine finds the source pixels to fetch for a block.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Prefetch {
-    /// Walks the block's edge: four times as fast, but not safe for each scale. Untested on silicon.
-    Traversal,
-    /// Calculates the block's bounds: right for any map.
-    #[default]
-    Calculation,
-    /// Chooses by a threshold of 32. Untested on silicon.
-    Auto,
-}
-
-impl Prefetch {
-    /// The fields of DEWARP_CTRL. The threshold only counts in [`Prefetch::Auto`].
-    const fn ctrl(self) -> u32 {
-        let mode = match self {
-            Self::Traversal => 0,
-            Self::Calculation => 1,
-            Self::Auto => 2,
-        };
-        32 << 18 | mode << 16
-    }
 }
 
 /// Something that the engine reads or writes.
@@ -266,7 +243,7 @@ mod tests {
                 grid: Grid::of(destination.size()),
                 address: 0x3_fff0_0000,
             },
-            prefetch: Prefetch::default(),
+            prefetch: Prefetch::DEFAULT,
         }
     }
 
@@ -418,17 +395,5 @@ mod tests {
                 Refused::Address(Plane::DestinationChroma, 1 << 34),
             ]
         );
-    }
-
-    #[test]
-    fn prefetch_sets_its_field_and_nothing_else() {
-        let mut frame = frame(image(b"NV12", 640, 480), image(b"NV12", 640, 480));
-        let mut ctrl = |prefetch| {
-            frame.prefetch = prefetch;
-            frame.program().unwrap().ctrl
-        };
-        assert_eq!(ctrl(Prefetch::Traversal), 0x0080_00a1);
-        assert_eq!(ctrl(Prefetch::Calculation), 0x0081_00a1);
-        assert_eq!(ctrl(Prefetch::Auto), 0x0082_00a1);
     }
 }

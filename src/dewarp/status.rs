@@ -41,11 +41,6 @@ impl Status {
         self.0 & Self::FRAME_DONE != 0
     }
 
-    /// Whether the engine is at work.
-    pub const fn is_busy(self) -> bool {
-        self.0 & 1 << 16 != 0
-    }
-
     /// The errors worth a message.
     ///
     /// With a frame that is done, its own error bit means nothing and is left out.
@@ -149,7 +144,6 @@ mod tests {
             assert_eq!(Status(rest).verdict(), Verdict::None);
             assert!(Status(rest).errors().is_empty());
         }
-        assert!(Status(1 << 16).is_busy() && !Status(0xff).is_busy());
     }
 
     #[test]

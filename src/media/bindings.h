@@ -5,6 +5,7 @@
  */
 /* bindgen: --allowlist-function '(v4l2|vb2|media|video|helper)_.*' */
 /* bindgen: --allowlist-function '__(video|media)_.*' */
+/* bindgen: --allowlist-function 'flush_work' */
 /* bindgen: --allowlist-type 'v4l2_.*' */
 /* bindgen: --allowlist-type 'vb2_.*' */
 /* bindgen: --allowlist-type 'media_.*' */
@@ -13,6 +14,7 @@
 /* bindgen: --allowlist-var 'vb2_dma_contig_memops' */
 
 #include <linux/videodev2.h>
+#include <linux/workqueue.h>
 #include <media/media-device.h>
 #include <media/media-request.h>
 #include <media/v4l2-ctrls.h>

@@ -25,4 +25,7 @@ type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
 
-include!(concat!(env!("DW100_OBJ"), "/media/bindings_generated.rs"));
+include!(concat!(
+    env!("BINDINGS_DIR"),
+    "/media/bindings_generated.rs"
+));

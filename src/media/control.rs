@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The control handler of one open file, with the one control that the driver
+//! The control handler of one open file, with the controls that the driver
 //! describes: a two-dimensional array of `u32` whose dimensions the driver may
-//! change.
+//! change, and numbers and menus beside it.
 
 use super::{
     bindings,
@@ -17,9 +17,13 @@ use core::{
 use kernel::{
     container_of,
     error::to_result,
+    ffi::c_char,
     prelude::*,
     types::Opaque, //
 };
+
+/// First of the control identifiers that are divided up between drivers.
+pub(crate) const CID_USER_BASE: u32 = bindings::V4L2_CID_USER_BASE;
 
 /// What a driver says of its array control.
 pub(crate) struct Array {
@@ -30,6 +34,40 @@ pub(crate) struct Array {
     /// Columns and rows until [`Handler::set_dimensions`] says otherwise.
     pub(crate) dimensions: (u32, u32),
 }
+
+/// What a driver says of a control with one value.
+pub(crate) struct Number {
+    /// Control identifier (`V4L2_CID_…`).
+    pub(crate) id: u32,
+    /// Name shown to users.
+    pub(crate) name: &'static CStr,
+    /// Its values.
+    pub(crate) kind: Kind,
+    /// The value that it has at first, which the driver takes for granted.
+    pub(crate) default: u8,
+}
+
+/// The values of a control.
+pub(crate) enum Kind {
+    /// `V4L2_CTRL_TYPE_INTEGER`: 0 up to this.
+    Integer(u8),
+    /// `V4L2_CTRL_TYPE_MENU`: the number of an item.
+    Menu(&'static [Item]),
+}
+
+/// The name of a menu's item.
+#[repr(transparent)]
+pub(crate) struct Item(*const c_char);
+
+impl Item {
+    /// An item called `name`.
+    pub(crate) const fn new(name: &'static CStr) -> Self {
+        Self(name.as_ptr())
+    }
+}
+
+// SAFETY: The string is static, and never changed.
+unsafe impl Sync for Item {}
 
 /// A [`struct v4l2_ctrl_handler`] and its array control.
 ///
@@ -67,7 +105,8 @@ impl Handler {
             // SAFETY: `raw` is valid for writes.
             let result = to_result(unsafe {
                 raw.write_bytes(0, 1);
-                bindings::helper_v4l2_ctrl_handler_init(raw, 1)
+                // CAST: A driver has a handful of controls.
+                bindings::helper_v4l2_ctrl_handler_init(raw, 1 + T::NUMBERS.len() as u32)
             });
             let config = bindings::v4l2_ctrl_config {
                 ops: &Callbacks::<T>::OPS,
@@ -92,6 +131,10 @@ impl Handler {
                 if array.is_null() {
                     return Err(ENOMEM);
                 }
+                for number in T::NUMBERS {
+                    // SAFETY: As above.
+                    unsafe { Self::add::<T>(raw, number)? };
+                }
                 Ok(array)
             });
             match array {
@@ -112,6 +155,40 @@ impl Handler {
         // SAFETY: `init` initialises every field that is not zero-sized when it
         // returns `Ok`, and leaves nothing behind when it does not.
         unsafe { pin_init::pin_init_from_closure(init) }
+    }
+
+    /// Adds a control with one value.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be an initialised handler of a `File<T>`.
+    unsafe fn add<T: Operations>(raw: *mut bindings::v4l2_ctrl_handler, number: &Number) -> Result {
+        let mut config = bindings::v4l2_ctrl_config {
+            ops: &Callbacks::<T>::OPS,
+            id: number.id,
+            name: number.name.as_char_ptr(),
+            def: i64::from(number.default),
+            ..Default::default()
+        };
+        match number.kind {
+            Kind::Integer(max) => {
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER;
+                config.max = i64::from(max);
+                config.step = 1;
+            }
+            Kind::Menu(items) => {
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU;
+                // CAST: A menu is short.
+                config.max = items.len().saturating_sub(1) as i64;
+                config.qmenu = items.as_ptr().cast();
+            }
+        }
+        // SAFETY: The handler is initialised by the caller's promise. V4L2 copies `config`, and
+        // the names that it points at are static.
+        unsafe {
+            bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut());
+            to_result((*raw).error)
+        }
     }
 
     /// Frees the controls, and takes them out of every request that holds them. A second
@@ -197,38 +274,45 @@ impl<T: Operations> Callbacks<T> {
         validate: Some(bindings::v4l2_ctrl_type_op_validate),
     };
 
-    /// The context of the open file that `ctrl` belongs to.
+    /// The open file that `ctrl` belongs to.
     ///
     /// # Safety
     ///
-    /// `ctrl` must be a control of the handler of a `File<T>` whose context is
-    /// initialised and outlives `'a`.
-    unsafe fn context<'a>(ctrl: *const bindings::v4l2_ctrl) -> &'a T {
+    /// `ctrl` must be a control of the handler of a `File<T>`.
+    unsafe fn file(ctrl: *const bindings::v4l2_ctrl) -> *const File<T> {
         // SAFETY: `ctrl` is a valid control by the caller's promise.
         let raw = Opaque::cast_from(unsafe { (*ctrl).handler });
         // SAFETY: The C handler is a field of `Handler`, which is one of `File<T>`.
-        let file: *const File<T> = unsafe {
+        unsafe {
             let handler: *const Handler = container_of!(raw, Handler, raw);
             container_of!(handler, File<T>, controls)
-        };
-        // SAFETY: The context is initialised by the caller's promise.
-        unsafe { &(*file).context }
+        }
     }
 
     unsafe extern "C" fn s_ctrl(ctrl: *mut bindings::v4l2_ctrl) -> kernel::ffi::c_int {
         // SAFETY: V4L2 calls this with a control that `Handler::new` made, while the
         // handler exists.
-        let context = unsafe { Self::context(ctrl) };
-        // SAFETY: `ctrl` is valid, its handler is locked, and its new value has
-        // `elems` elements.
-        let elements = unsafe {
-            // CAST: `usize` is at least 32 bits wide.
-            slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
-        };
-        match context.set_array(elements) {
-            Ok(()) => 0,
-            Err(error) => error.to_errno(),
+        let file = unsafe { &*Self::file(ctrl) };
+        if file.is_settling() {
+            // The value is a request's, and its frame had it already.
+            return 0;
         }
+        // SAFETY: `ctrl` is valid.
+        let id = unsafe { (*ctrl).id };
+        kernel::error::from_result(|| {
+            if id == T::ARRAY.id {
+                // SAFETY: `ctrl` is valid, its handler is locked, and its new value has
+                // `elems` elements.
+                file.context.set_array(unsafe {
+                    // CAST: `usize` is at least 32 bits wide.
+                    slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
+                })?;
+            } else {
+                // SAFETY: As above; the value is that of a control of one number.
+                file.context.set_number(id, unsafe { *(*ctrl).p_new.p_s32 });
+            }
+            Ok(0)
+        })
     }
 
     unsafe extern "C" fn init(
@@ -236,9 +320,9 @@ impl<T: Operations> Callbacks<T> {
         from: u32,
         to: bindings::v4l2_ctrl_ptr,
     ) {
-        // SAFETY: As in `s_ctrl`; `Handler::new` calls this with its context
-        // initialised.
-        let context = unsafe { Self::context(ctrl) };
+        // SAFETY: As in `s_ctrl`; `Handler::new`, which calls this too, finds the context
+        // initialised, if not the rest of the file.
+        let context = unsafe { &(*Self::file(ctrl)).context };
         // SAFETY: `ctrl` is valid and its handler is locked or not yet known to
         // anybody; `to` has `elems` elements.
         let elements = unsafe {
@@ -246,9 +330,6 @@ impl<T: Operations> Callbacks<T> {
             slice::from_raw_parts_mut(to.p_u32, (*ctrl).elems as usize)
         };
         // CAST: As above.
-        let from = from as usize;
-        if let Some(elements) = elements.get_mut(from..) {
-            context.array_default(from, elements);
-        }
+        context.array_default(elements, from as usize);
     }
 }

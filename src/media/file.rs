@@ -15,23 +15,46 @@ use super::{
         self,
         Node, //
     },
-    queue::Queues, //
+    queue::Queues,
+    request::{
+        Ticket,
+        Unsettled, //
+    }, //
 };
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
+    mem::{
+        self,
+        ManuallyDrop, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
     container_of,
-    error::from_result,
+    error::{
+        from_result,
+        to_result, //
+    },
     ffi::c_int,
+    new_spinlock,
+    new_work,
     prelude::*,
     sync::{
         aref::ARef,
-        Arc, //
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        SpinLock, //
     },
-    types::Opaque, //
+    types::Opaque,
+    workqueue::{
+        self,
+        impl_has_work,
+        Work,
+        WorkItem, //
+    }, //
 };
 
 /// A mutex that the media core locks and unlocks, too.
@@ -73,6 +96,13 @@ impl Lock {
         unsafe { bindings::helper_mutex_lock(self.as_raw()) };
         LockGuard(self)
     }
+
+    /// The same, unless a signal comes: `ERESTARTSYS`.
+    pub(super) fn lock_interruptible(&self) -> Result<LockGuard<'_>> {
+        // SAFETY: The mutex is initialised.
+        to_result(unsafe { bindings::helper_mutex_lock_interruptible(self.as_raw()) })?;
+        Ok(LockGuard(self))
+    }
 }
 
 #[pinned_drop]
@@ -93,7 +123,7 @@ pub(super) struct LockGuard<'a>(&'a Lock);
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        // SAFETY: Taken in `Lock::lock`.
+        // SAFETY: Taken when the guard was made.
         unsafe { bindings::helper_mutex_unlock(self.0.as_raw()) };
     }
 }
@@ -131,6 +161,13 @@ pub(super) struct File<T: Operations> {
     pub(super) context: T,
     #[pin]
     pub(super) lock: Lock,
+    /// Requests whose frames have started or were given up.
+    #[pin]
+    unsettled: SpinLock<Unsettled<T>>,
+    #[pin]
+    settle: Work<Self>,
+    /// The thread that settles them, 0 for none.
+    settling: Atomic<i32>,
     pub(super) device: Arc<Device<T>>,
     /// The job that is being finished when the file is closed may be the last to refer to it.
     _video: ARef<kernel::device::Device>,
@@ -154,6 +191,9 @@ impl<T: Operations> File<T> {
             // SAFETY: The caller's promise.
             _video: unsafe { node::reference(video) },
             device,
+            settling: Atomic::new(0),
+            settle <- new_work!("File::settle"),
+            unsettled <- new_spinlock!(Unsettled::new(), "File::unsettled"),
             lock <- Lock::of_file(),
             context <- T::open(data),
             // SAFETY: The context is initialised, and dropped after the controls.
@@ -191,6 +231,31 @@ impl<T: Operations> File<T> {
         unsafe { self.queues.stop() };
     }
 
+    /// Hands a ticket whose request's frame has started, or was given up, to the worker.
+    pub(super) fn settle(this: &Arc<Self>, ticket: Pin<KBox<Ticket<T>>>) {
+        this.unsettled.lock().push(ticket);
+        // An error says that the worker is about to run anyway.
+        let _ = workqueue::system_unbound().enqueue(this.clone());
+    }
+
+    /// Runs `f`, in which V4L2 makes a request's controls the file's current ones.
+    pub(super) fn while_settling(&self, f: impl FnOnce()) {
+        self.settling.store(kernel::current!().pid(), Relaxed);
+        f();
+        self.settling.store(0, Relaxed);
+    }
+
+    /// Whether this is called from [`File::while_settling`].
+    pub(super) fn is_settling(&self) -> bool {
+        self.settling.load(Relaxed) == kernel::current!().pid()
+    }
+
+    /// Waits for the worker, when nobody can hand it anything any more.
+    fn flush(&self) {
+        // SAFETY: The work item is initialised. Both crates see the same C structure.
+        unsafe { bindings::flush_work(Work::raw_get(&raw const self.settle).cast()) };
+    }
+
     /// The open file behind `file`.
     ///
     /// # Safety
@@ -226,6 +291,19 @@ impl<T: Operations> File<T> {
         // that is still there.
         let borrowed = ManuallyDrop::new(unsafe { Arc::from_raw(context.cast::<Self>()) });
         Arc::clone(&borrowed)
+    }
+}
+
+impl_has_work! {
+    impl{T: Operations} HasWork<Self> for File<T> { self.settle }
+}
+
+impl<T: Operations> WorkItem for File<T> {
+    type Pointer = Arc<Self>;
+
+    fn run(this: Arc<Self>) {
+        let all = mem::replace(&mut *this.unsettled.lock(), Unsettled::new());
+        all.settle(&this);
     }
 }
 
@@ -298,6 +376,9 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: Undoes `open`'s.
         unsafe { bindings::v4l2_fh_del(this.handle.raw.get(), file) };
         this.stop();
+        // The worker must not run when the module is gone. It waits for nobody: no ioctl that
+        // could hold the controls is under way.
+        this.flush();
         // The last reference may be that of a job that is just being finished. What others
         // could see of the file ends here, where V4L2 holds the mutex that guards requests.
         // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.

@@ -210,3 +210,38 @@ pub(crate) struct FrameSizes {
     /// Step of width and height.
     pub(crate) step: (u32, u32),
 }
+
+/// A rectangle in pixels: [`struct v4l2_rect`].
+///
+/// [`struct v4l2_rect`]: srctree/include/uapi/linux/v4l2-common.h
+#[derive(Clone, Copy)]
+pub(crate) struct Rect {
+    /// First column.
+    pub(crate) left: i32,
+    /// First line.
+    pub(crate) top: i32,
+    /// Columns.
+    pub(crate) width: u32,
+    /// Lines.
+    pub(crate) height: u32,
+}
+
+impl Rect {
+    pub(super) fn from_raw(raw: &bindings::v4l2_rect) -> Self {
+        Self {
+            left: raw.left,
+            top: raw.top,
+            width: raw.width,
+            height: raw.height,
+        }
+    }
+
+    pub(super) fn to_raw(self) -> bindings::v4l2_rect {
+        bindings::v4l2_rect {
+            left: self.left,
+            top: self.top,
+            width: self.width,
+            height: self.height,
+        }
+    }
+}

@@ -19,6 +19,11 @@ void helper_mutex_lock(struct mutex *lock)
 	mutex_lock(lock);
 }
 
+int helper_mutex_lock_interruptible(struct mutex *lock)
+{
+	return mutex_lock_interruptible(lock);
+}
+
 void helper_mutex_unlock(struct mutex *lock)
 {
 	mutex_unlock(lock);
@@ -68,6 +73,38 @@ int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 	v4l2_ctrl_unlock(ctrl);
 
 	return ret;
+}
+
+/* A control's value in a request's handler, NULL if the request has none. */
+const struct v4l2_ctrl_ref *
+helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id)
+{
+	struct v4l2_ctrl_ref *ref;
+
+	list_for_each_entry(ref, &request->ctrl_refs, node) {
+		if (ref->ctrl->id == id)
+			return ref->p_req_valid ? ref : NULL;
+	}
+
+	return NULL;
+}
+
+void helper_v4l2_ctrl_request_hdl_put(struct v4l2_ctrl_handler *request)
+{
+	v4l2_ctrl_request_hdl_put(request);
+}
+
+/* The first buffer of a request whose objects stay, NULL if it has none. */
+struct vb2_buffer *helper_media_request_buffer(struct media_request *request)
+{
+	struct media_request_object *obj;
+
+	list_for_each_entry(obj, &request->objects, list) {
+		if (vb2_request_object_is_buffer(obj))
+			return container_of(obj, struct vb2_buffer, req_obj);
+	}
+
+	return NULL;
 }
 
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx)

@@ -7,6 +7,7 @@
 #define MEDIA_HELPERS_H
 
 #include <linux/mutex.h>
+#include <media/media-request.h>
 #include <media/v4l2-ctrls.h>
 #include <media/v4l2-device.h>
 #include <media/v4l2-fh.h>
@@ -17,6 +18,7 @@
 void helper_mutex_init_device(struct mutex *lock);
 void helper_mutex_init_file(struct mutex *lock);
 void helper_mutex_lock(struct mutex *lock);
+int helper_mutex_lock_interruptible(struct mutex *lock);
 void helper_mutex_unlock(struct mutex *lock);
 void helper_mutex_destroy(struct mutex *lock);
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
@@ -24,6 +26,10 @@ struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 				  unsigned int nr_of_controls_hint);
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims);
+const struct v4l2_ctrl_ref *
+helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id);
+void helper_v4l2_ctrl_request_hdl_put(struct v4l2_ctrl_handler *request);
+struct vb2_buffer *helper_media_request_buffer(struct media_request *request);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_dst_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_src_buf_remove(struct v4l2_m2m_ctx *ctx);

@@ -2,14 +2,17 @@
 
 //! The ioctls of a mem2mem video device. Those about buffers and streams are mem2mem's
 //! own, which the V4L2 core calls with the open file's lock held. The rest it calls with
-//! the video device's lock held, and they take the file's here, too.
+//! the video device's lock held. They must not wait for an open file, because all others
+//! would wait with them: only what excludes buffers takes the file's lock, and can be
+//! interrupted while it waits for it.
 
 use super::{
     bindings,
     file::File,
     format::{
         Direction,
-        PixelFormat, //
+        PixelFormat,
+        Rect, //
     },
     m2m::Operations, //
 };
@@ -44,6 +47,8 @@ impl<T: Operations> Callbacks<T> {
         ops.vidioc_try_fmt_vid_out_mplane = Some(Self::try_fmt);
         ops.vidioc_s_fmt_vid_cap_mplane = Some(Self::s_fmt);
         ops.vidioc_s_fmt_vid_out_mplane = Some(Self::s_fmt);
+        ops.vidioc_g_selection = Some(Self::g_selection);
+        ops.vidioc_s_selection = Some(Self::s_selection);
         ops.vidioc_reqbufs = Some(bindings::v4l2_m2m_ioctl_reqbufs);
         ops.vidioc_create_bufs = Some(bindings::v4l2_m2m_ioctl_create_bufs);
         ops.vidioc_prepare_buf = Some(bindings::v4l2_m2m_ioctl_prepare_buf);
@@ -58,7 +63,7 @@ impl<T: Operations> Callbacks<T> {
         ops
     };
 
-    /// Runs `f` on the open file and the ioctl's argument, with the file locked.
+    /// Runs `f` on the open file and the ioctl's argument.
     ///
     /// # Safety
     ///
@@ -71,7 +76,6 @@ impl<T: Operations> Callbacks<T> {
     ) -> c_int {
         // SAFETY: The file is not closed while an ioctl is under way on it.
         let file = unsafe { File::<T>::from_raw(file) };
-        let _guard = file.lock.lock();
         // SAFETY: The V4L2 core copied the argument from userspace, for this call alone.
         let argument = unsafe { &mut *argument };
         from_result(|| f(file, argument).map(|()| 0))
@@ -175,6 +179,7 @@ impl<T: Operations> Callbacks<T> {
         unsafe {
             Self::with(file, format, |file, format| {
                 let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+                let _guard = file.lock.lock_interruptible()?;
                 if file.queues.is_busy(direction) {
                     return Err(EBUSY);
                 }
@@ -187,6 +192,58 @@ impl<T: Operations> Callbacks<T> {
                 Ok(())
             })
         }
+    }
+
+    unsafe extern "C" fn g_selection(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        selection: *mut bindings::v4l2_selection,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_G_SELECTION`.
+        unsafe {
+            Self::with(file, selection, |file, selection| {
+                on_output(selection)?;
+                let (crop, all) = file.context.crop();
+                selection.r = match selection.target {
+                    bindings::V4L2_SEL_TGT_CROP => crop,
+                    bindings::V4L2_SEL_TGT_CROP_DEFAULT | bindings::V4L2_SEL_TGT_CROP_BOUNDS => all,
+                    _ => return Err(EINVAL),
+                }
+                .to_raw();
+                Ok(())
+            })
+        }
+    }
+
+    unsafe extern "C" fn s_selection(
+        file: *mut bindings::file,
+        _private: *mut c_void,
+        selection: *mut bindings::v4l2_selection,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_S_SELECTION`.
+        unsafe {
+            Self::with(file, selection, |file, selection| {
+                on_output(selection)?;
+                if selection.target != bindings::V4L2_SEL_TGT_CROP {
+                    return Err(EINVAL);
+                }
+                let wanted = Rect::from_raw(&selection.r);
+                let set = file.context.set_crop(wanted, selection.flags)?;
+                selection.r = set.to_raw();
+                Ok(())
+            })
+        }
+    }
+}
+
+/// The rectangle behind `selection` is on frames of the OUTPUT queue, or it is refused: the
+/// CAPTURE queue's are written whole.
+fn on_output(selection: &bindings::v4l2_selection) -> Result {
+    // The V4L2 core makes a multi-planar type a single-planar one.
+    if selection.type_ == bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT {
+        Ok(())
+    } else {
+        Err(EINVAL)
     }
 }
 

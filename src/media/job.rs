@@ -12,9 +12,8 @@ use super::{
     },
     file::File,
     m2m::Operations,
-    queue, //
+    request::Slot, //
 };
-use core::ptr::NonNull;
 use kernel::{
     ffi::c_void,
     sync::Arc, //
@@ -33,9 +32,9 @@ impl<T: Operations> Keep for File<T> {}
 ///   until [`Job::end`] is called.
 /// - `source` and `destination` are the first buffers of its two lists until then.
 pub(crate) struct Job {
-    ctx: NonNull<bindings::v4l2_m2m_ctx>,
-    source: NonNull<bindings::vb2_v4l2_buffer>,
-    destination: NonNull<bindings::vb2_v4l2_buffer>,
+    ctx: *mut bindings::v4l2_m2m_ctx,
+    source: *mut bindings::vb2_v4l2_buffer,
+    destination: *mut bindings::vb2_v4l2_buffer,
     ended: bool,
     _file: Arc<dyn Keep>,
 }
@@ -50,46 +49,41 @@ impl Job {
     /// # Safety
     ///
     /// To be called by mem2mem's `device_run`, once, with the pointer it got.
-    unsafe fn new<T: Operations>(context: *mut c_void) -> Option<(Arc<File<T>>, Self)> {
+    unsafe fn new<T: Operations>(context: *mut c_void) -> (Arc<File<T>>, Self) {
         // SAFETY: A file is not released before its running job has ended.
         let file = unsafe { File::<T>::reference(context) };
-        let ctx = NonNull::new(file.m2m_ctx())?;
-        // SAFETY: `ctx` is valid.
-        let (source, destination) = unsafe {
-            (
-                bindings::helper_v4l2_m2m_next_src_buf(ctx.as_ptr()),
-                bindings::helper_v4l2_m2m_next_dst_buf(ctx.as_ptr()),
-            )
-        };
+        let ctx = file.m2m_ctx();
         // INVARIANT: mem2mem starts a job only when both lists have a buffer, and
         // takes none off while it runs.
         let job = Self {
             ctx,
-            source: NonNull::new(source)?,
-            destination: NonNull::new(destination)?,
+            // SAFETY: The file has its mem2mem context.
+            source: unsafe { bindings::helper_v4l2_m2m_next_src_buf(ctx) },
+            // SAFETY: As above.
+            destination: unsafe { bindings::helper_v4l2_m2m_next_dst_buf(ctx) },
             ended: false,
             _file: file.clone(),
         };
-        Some((file, job))
+        (file, job)
     }
 
     /// The frame to read.
     pub(crate) fn source(&self) -> &Buffer {
         // SAFETY: By the type invariant the buffer is the job's.
-        unsafe { Buffer::from_raw(self.source.as_ptr()) }
+        unsafe { Buffer::from_raw(self.source) }
     }
 
     /// The frame to write.
     pub(crate) fn destination(&self) -> &Buffer {
         // SAFETY: By the type invariant the buffer is the job's.
-        unsafe { Buffer::from_raw(self.destination.as_ptr()) }
+        unsafe { Buffer::from_raw(self.destination) }
     }
 
     /// Hands timestamp, timecode and field from the source to the destination.
     pub(crate) fn copy_metadata(&self) {
         // SAFETY: By the type invariant both buffers are the job's.
         unsafe {
-            bindings::v4l2_m2m_buf_copy_metadata(self.source.as_ptr(), self.destination.as_ptr());
+            bindings::v4l2_m2m_buf_copy_metadata(self.source, self.destination);
         }
     }
 
@@ -98,7 +92,7 @@ impl Job {
     pub(crate) fn finish(mut self, state: State) {
         self.end(state);
         // SAFETY: `ctx` is valid by the type invariant.
-        unsafe { bindings::v4l2_m2m_try_schedule(self.ctx.as_ptr()) };
+        unsafe { bindings::v4l2_m2m_try_schedule(self.ctx) };
     }
 
     fn end(&mut self, state: State) {
@@ -109,8 +103,8 @@ impl Job {
         // is the job that the device runs.
         unsafe {
             bindings::v4l2_m2m_buf_done_and_job_finish(
-                (*self.ctx.as_ptr()).m2m_dev,
-                self.ctx.as_ptr(),
+                (*self.ctx).m2m_dev,
+                self.ctx,
                 state.into_raw(),
             );
         }
@@ -136,11 +130,15 @@ impl Drop for Job {
 pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
     // SAFETY: mem2mem calls this once for each job, with the pointer that
     // `Queues::new` gave it.
-    let Some((file, job)) = (unsafe { Job::new::<T>(context) }) else {
-        return;
-    };
-    // SAFETY: The job is about to run, and its source is in the OUTPUT queue.
-    if unsafe { queue::apply_request(&raw const *file, job.source.as_ptr()) }.is_ok() {
-        file.context.run(job);
+    let (file, job) = unsafe { Job::new::<T>(context) };
+    // SAFETY: The source is the job's alone.
+    let mut ticket = unsafe { Slot::<T>::take(job.source) };
+    let prepared = ticket
+        .as_mut()
+        .and_then(|ticket| ticket.as_mut().take_prepared());
+    file.context.run(job, prepared);
+    // The engine is at work: now there is time for the rest.
+    if let Some(ticket) = ticket {
+        File::settle(&file, ticket);
     }
 }

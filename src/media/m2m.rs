@@ -3,7 +3,10 @@
 //! A mem2mem device: what a driver implements, and what its open files refer to until the
 //! last of them is gone. Its nodes are there only while the driver is bound.
 
-pub(crate) use super::job::Job;
+pub(crate) use super::{
+    job::Job,
+    request::Controls, //
+};
 
 use super::{
     bindings,
@@ -13,7 +16,8 @@ use super::{
     format::{
         Direction,
         FrameSizes,
-        PixelFormat, //
+        PixelFormat,
+        Rect, //
     },
     job,
     node::Registration, //
@@ -52,6 +56,11 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     const CARD: &'static CStr;
     /// The driver's array control.
     const ARRAY: control::Array;
+    /// Its other controls.
+    const NUMBERS: &'static [control::Number];
+
+    /// What is prepared of a request's controls for its frame.
+    type Prepared: Send + 'static;
 
     /// Makes the context of a file that is being opened.
     fn open(device: Arc<Self::Device>) -> impl PinInit<Self, Error>;
@@ -77,13 +86,28 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
         controls: &control::Handler,
     ) -> Result<PixelFormat>;
 
-    /// Fills `elements` with the defaults of the array control, from its element
-    /// `from` on. Called with the controls locked.
-    fn array_default(&self, from: usize, elements: &mut [u32]);
+    /// The part of the OUTPUT queue's frames that is looked at, and all of it.
+    fn crop(&self) -> (Rect, Rect);
 
-    /// Takes on new elements of the array control. Called with the controls locked,
-    /// for a job's request also from [`Operations::run`]'s thread just before it.
+    /// Sets that part to the one nearest to `wanted` under `flags` (`V4L2_SEL_FLAG_…`), and
+    /// returns it.
+    ///
+    /// `ERANGE` and `EINVAL` as `VIDIOC_S_SELECTION` has them.
+    fn set_crop(&self, wanted: Rect, flags: u32) -> Result<Rect>;
+
+    /// Fills `elements`, those of the array control, with their defaults from number `from`
+    /// on. Called with the controls locked.
+    fn array_default(&self, elements: &mut [u32], from: usize);
+
+    /// Takes on new elements of the array control. Called with the controls locked.
     fn set_array(&self, elements: &[u32]) -> Result;
+
+    /// Takes on the value of a control of one number. Called with the controls locked.
+    fn set_number(&self, id: u32, value: i32);
+
+    /// Prepares the controls of a request that is about to be queued. They are to take effect
+    /// with its frame, if it comes to that.
+    fn prepare_controls(&self, controls: &Controls) -> Result<Self::Prepared>;
 
     /// Checks a buffer that is to be queued, whose planes are large enough for the
     /// queue's format.
@@ -95,10 +119,10 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// A queue that was started stops, after its last job has ended.
     fn stop(&self, direction: Direction);
 
-    /// Starts a job; its end is [`Job::finish`], from another thread. Called in a
-    /// thread that may sleep, with no lock of this file held that can be relied on.
-    /// Dropping the job ends it as failed.
-    fn run(&self, job: Job);
+    /// Starts a job, with the controls of its request. Its end is [`Job::finish`], from
+    /// another thread; dropping it ends it as failed. Called in a thread that may sleep, with
+    /// no lock of this file held that can be relied on.
+    fn run(&self, job: Job, prepared: Option<Self::Prepared>);
 }
 
 /// The [`struct v4l2_m2m_dev`] of a device: which open file's job runs, and whose is next.

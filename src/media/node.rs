@@ -13,7 +13,8 @@ use super::{
     m2m::{
         Device,
         Operations, //
-    }, //
+    },
+    request, //
 };
 use core::{
     marker::PhantomData,
@@ -149,29 +150,25 @@ impl<T: Operations> Node<T> {
         req_alloc: None,
         req_free: None,
         req_validate: Some(Self::req_validate),
-        req_queue: Some(bindings::v4l2_m2m_request_queue),
+        req_queue: Some(request::queue::<T>),
     };
 
-    /// Refuses a request that cannot be processed, with `ENODEV` when the device is
-    /// unregistered, and `EINVAL` unless it has exactly one buffer: mem2mem takes the
-    /// controls of a request for those of one frame.
+    /// Refuses a request with `ENODEV` when the device is unregistered, and otherwise as
+    /// [`request::validate`] does.
     ///
     /// # Safety
     ///
     /// To be called by the media core, with its `req_queue_mutex` held.
-    unsafe extern "C" fn req_validate(request: *mut bindings::media_request) -> c_int {
+    unsafe extern "C" fn req_validate(raw: *mut bindings::media_request) -> c_int {
         kernel::error::from_result(|| {
             // SAFETY: The request is valid, and its media device that of a `Node<T>`.
-            let node = unsafe { &*container_of!(Opaque::cast_from((*request).mdev), Self, media) };
+            let node = unsafe { &*container_of!(Opaque::cast_from((*raw).mdev), Self, media) };
             if node.device.lock().is_none() {
                 return Err(ENODEV);
             }
-            // SAFETY: The request is valid.
-            if unsafe { bindings::vb2_request_buffer_cnt(request) } > 1 {
-                return Err(EINVAL);
-            }
-            // SAFETY: As above.
-            to_result(unsafe { bindings::vb2_request_validate(request) }).map(|()| 0)
+            // SAFETY: The request is one of a file of this node.
+            unsafe { request::validate::<T>(raw)? };
+            Ok(0)
         })
     }
 }

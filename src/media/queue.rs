@@ -8,7 +8,8 @@ use super::{
     buffer::Buffer,
     file::File,
     format::Direction,
-    m2m::Operations, //
+    m2m::Operations,
+    request::Slot, //
 };
 use core::{
     marker::PhantomData,
@@ -19,7 +20,6 @@ use core::{
     },
 };
 use kernel::{
-    error::to_result,
     ffi::{
         c_int,
         c_uint,
@@ -112,21 +112,23 @@ unsafe impl Send for Queues {}
 // SAFETY: As above.
 unsafe impl Sync for Queues {}
 
-/// Completes the request that `buffer` came in, if any, on the side of the
-/// controls: each request on its way needs that once.
+/// Settles the request that `buffer` came in, if any: no frame was processed with it.
 ///
 /// # Safety
 ///
-/// `buffer` must be a valid buffer of an OUTPUT queue of `file`.
-unsafe fn complete_request<T: Operations>(
+/// `buffer` must be a valid buffer of a queue of `file`, which must not have been released,
+/// and the caller have it for itself.
+unsafe fn give_up_request<T: Operations>(
     file: *const File<T>,
     buffer: *mut bindings::vb2_v4l2_buffer,
 ) {
-    // SAFETY: Both are valid by the caller's promise; no request is fine.
-    unsafe {
-        bindings::v4l2_ctrl_request_complete(
-            (*buffer).vb2_buf.req_obj.req,
-            (*file).controls.as_raw(),
+    // SAFETY: The caller's promise.
+    if let Some(mut ticket) = unsafe { Slot::<T>::take(buffer) } {
+        ticket.as_mut().give_up();
+        // SAFETY: As above.
+        File::settle(
+            unsafe { &File::<T>::reference(file.cast_mut().cast()) },
+            ticket,
         );
     }
 }
@@ -170,7 +172,7 @@ impl<T: Operations> Callbacks<T> {
                     bindings::vb2_io_modes_VB2_MMAP | bindings::vb2_io_modes_VB2_DMABUF;
                 (*queue).drv_priv = file.cast::<c_void>();
                 // CAST: A small constant.
-                (*queue).buf_struct_size = mem::size_of::<bindings::v4l2_m2m_buffer>() as c_uint;
+                (*queue).buf_struct_size = mem::size_of::<Slot<T>>() as c_uint;
                 (*queue).ops = &Self::OPS;
                 (*queue).mem_ops = &raw const bindings::vb2_dma_contig_memops;
                 (*queue).timestamp_flags = bindings::V4L2_BUF_FLAG_TIMESTAMP_COPY;
@@ -271,7 +273,7 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: vb2 passes a valid buffer of a queue of ours.
         unsafe {
             let file = (*(*vb).vb2_queue).drv_priv.cast::<File<T>>();
-            complete_request::<T>(file, vb.cast());
+            give_up_request::<T>(file, vb.cast());
         }
     }
 
@@ -336,31 +338,11 @@ impl<T: Operations> Callbacks<T> {
             if direction == Direction::Output
                 && state == bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR
             {
-                // SAFETY: The buffer is a valid one of the OUTPUT queue.
-                unsafe { complete_request::<T>(file, buffer) };
+                // SAFETY: The buffer was mem2mem's until now and is nobody else's.
+                unsafe { give_up_request::<T>(file, buffer) };
             }
             // SAFETY: The buffer was mem2mem's until now and is nobody else's.
             unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state) };
         }
     }
-}
-
-/// Applies the controls of the request that `buffer` came in, if any.
-///
-/// # Safety
-///
-/// `buffer` must be the valid OUTPUT buffer of the job of `file` that is about to
-/// run.
-pub(super) unsafe fn apply_request<T: Operations>(
-    file: *const File<T>,
-    buffer: *mut bindings::vb2_v4l2_buffer,
-) -> Result {
-    // SAFETY: Both are valid by the caller's promise; no request is fine.
-    let result = to_result(unsafe {
-        bindings::v4l2_ctrl_request_setup((*buffer).vb2_buf.req_obj.req, (*file).controls.as_raw())
-    });
-    // The engine changes no control, so their part of the request is over.
-    // SAFETY: As above.
-    unsafe { complete_request::<T>(file, buffer) };
-    result
 }

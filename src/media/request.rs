@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Media requests: a frame together with the controls that it is to be processed with.
+//!
+//! V4L2 has two calls for a request's controls: one makes them the file's current ones,
+//! one completes them. Both take the lock of the controls, which an ioctl holds while it
+//! waits for pages of userspace. So neither may stand in the way of a frame, or of unbinding:
+//! what a request brings is prepared when it is queued, goes with its frame, and is settled
+//! with V4L2 afterwards, by a worker.
+
+use super::{
+    bindings,
+    control::Handler,
+    file::File,
+    m2m::Operations, //
+};
+use core::{
+    mem,
+    slice, //
+};
+use kernel::{
+    container_of,
+    error::to_result,
+    prelude::*,
+    types::Opaque, //
+};
+
+/// The controls that a request brings.
+///
+/// # Invariants
+///
+/// `raw` is null or a request's handler that is referred to, and that nobody changes: the
+/// request is being validated.
+pub(crate) struct Controls {
+    raw: *mut bindings::v4l2_ctrl_handler,
+}
+
+impl Controls {
+    /// Those that `request` brings for the file of `controls`.
+    ///
+    /// # Safety
+    ///
+    /// `request` must be valid, and not leave the state of being validated before this is
+    /// dropped.
+    unsafe fn of(request: *mut bindings::media_request, controls: &Handler) -> Self {
+        // INVARIANT: The caller's promise.
+        Self {
+            // SAFETY: Both are valid.
+            raw: unsafe { bindings::v4l2_ctrl_request_hdl_find(request, controls.as_raw()) },
+        }
+    }
+
+    fn find(&self, id: u32) -> Option<&bindings::v4l2_ctrl_ref> {
+        if self.raw.is_null() {
+            return None;
+        }
+        // SAFETY: By the type invariant the handler is valid, and what is in it stays there.
+        unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
+    }
+
+    /// The elements of the array control, row by row; [`None`] if the request has none.
+    ///
+    /// `ENOMEM` if V4L2 could not keep them, or the control changed its dimensions since.
+    pub(crate) fn array(&self, id: u32) -> Result<Option<&[u32]>> {
+        let Some(value) = self.find(id) else {
+            return Ok(None);
+        };
+        if value.p_req_array_enomem {
+            return Err(ENOMEM);
+        }
+        // SAFETY: The request's value has that many elements, which by the type invariant
+        // nobody changes.
+        Ok(Some(unsafe {
+            // CAST: `usize` is at least 32 bits wide.
+            slice::from_raw_parts(value.p_req.p_u32.cast_const(), value.p_req_elems as usize)
+        }))
+    }
+
+    /// The value of a control with one; [`None`] if the request has none.
+    pub(crate) fn number(&self, id: u32) -> Option<i32> {
+        // SAFETY: The request's value is that of a control of one number.
+        self.find(id).map(|value| unsafe { *value.p_req.p_s32 })
+    }
+}
+
+impl Drop for Controls {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant it is referred to, or null, which is fine.
+        unsafe { bindings::helper_v4l2_ctrl_request_hdl_put(self.raw) };
+    }
+}
+
+/// A queued request, as its file sees it: what it brings, and one of its objects in the eyes
+/// of the media core, which takes a request for complete when all its objects are.
+#[pin_data]
+pub(super) struct Ticket<T: Operations> {
+    #[pin]
+    object: Opaque<bindings::media_request_object>,
+    prepared: Option<T::Prepared>,
+    /// A frame was processed with the controls.
+    in_effect: bool,
+    /// The one that was settled before, while both wait for the worker.
+    earlier: Option<Pin<KBox<Self>>>,
+}
+
+// SAFETY: The request that the object belongs to has its own lock.
+unsafe impl<T: Operations> Send for Ticket<T> {}
+
+impl<T: Operations> Ticket<T> {
+    const OBJECT_OPS: bindings::media_request_object_ops = bindings::media_request_object_ops {
+        prepare: None,
+        unprepare: None,
+        queue: None,
+        unbind: None,
+        release: Some(Self::release),
+    };
+
+    fn new(prepared: T::Prepared) -> Result<Pin<KBox<Self>>> {
+        KBox::pin_init(
+            pin_init!(Self {
+                // SAFETY: The place is valid for writes, and stays where it is.
+                object <- Opaque::ffi_init(|object: *mut bindings::media_request_object| unsafe {
+                    object.write_bytes(0, 1);
+                    bindings::media_request_object_init(object);
+                }),
+                prepared: Some(prepared),
+                in_effect: false,
+                earlier: None,
+            }? Error),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Takes out what was prepared, for the frame that starts now.
+    pub(super) fn take_prepared(self: Pin<&mut Self>) -> Option<T::Prepared> {
+        let this = self.project();
+        *this.in_effect = true;
+        this.prepared.take()
+    }
+
+    /// Drops what was prepared: there will be no frame.
+    pub(super) fn give_up(self: Pin<&mut Self>) {
+        drop(self.project().prepared.take());
+    }
+
+    /// The media core's last word on the object.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the media core, for an object whose ticket was given up.
+    unsafe extern "C" fn release(object: *mut bindings::media_request_object) {
+        // SAFETY: The object is a field of a `Ticket<T>`, which came from a box.
+        drop(unsafe {
+            let this: *const Self = container_of!(Opaque::cast_from(object), Self, object);
+            KBox::from_raw(this.cast_mut())
+        });
+    }
+
+    /// Has V4L2 note what the request brought, and completes the request. May wait for
+    /// userspace.
+    fn settle(self: Pin<KBox<Self>>, file: &File<T>) {
+        let in_effect = self.in_effect;
+        let object = self.object.get();
+        // SAFETY: The object is valid.
+        let request = unsafe { (*object).req };
+        let controls = file.controls.as_raw();
+        // From here on the media core owns it.
+        // SAFETY: It is not moved.
+        let _ = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self) });
+        if in_effect {
+            // No error matters: the frame is over.
+            // SAFETY: The request, if any, is queued, for it has an incomplete object. That
+            // also keeps it valid.
+            file.while_settling(|| unsafe {
+                bindings::v4l2_ctrl_request_setup(request, controls);
+            });
+        }
+        // SAFETY: As above. Taking the object out may complete the request.
+        unsafe {
+            bindings::v4l2_ctrl_request_complete(request, controls);
+            if !request.is_null() {
+                bindings::media_request_object_unbind(object);
+            }
+            bindings::media_request_object_put(object);
+        }
+    }
+}
+
+/// The tickets of a file that wait to be settled.
+pub(super) struct Unsettled<T: Operations> {
+    latest: Option<Pin<KBox<Ticket<T>>>>,
+}
+
+impl<T: Operations> Unsettled<T> {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self { latest: None }
+    }
+
+    /// Adds one.
+    pub(super) fn push(&mut self, mut ticket: Pin<KBox<Ticket<T>>>) {
+        *ticket.as_mut().project().earlier = self.latest.take();
+        self.latest = Some(ticket);
+    }
+
+    /// Settles all, in the order in which they came.
+    pub(super) fn settle(mut self, file: &File<T>) {
+        let mut first = None;
+        while let Some(mut ticket) = self.latest {
+            self.latest = mem::replace(ticket.as_mut().project().earlier, first);
+            first = Some(ticket);
+        }
+        while let Some(mut ticket) = first {
+            first = ticket.as_mut().project().earlier.take();
+            ticket.settle(file);
+        }
+    }
+}
+
+/// What vb2 allocates for each buffer.
+///
+/// # Invariants
+///
+/// All zeroes at first, and `ticket` is [`None`] when vb2 frees it.
+#[repr(C)]
+pub(super) struct Slot<T: Operations> {
+    buffer: bindings::v4l2_m2m_buffer,
+    /// There from the validation of the buffer's request until its frame starts or is given
+    /// up. Each of these has the buffer for itself: the first and the last hold the mutex of
+    /// the request queue, in between it is mem2mem's.
+    ticket: Option<Pin<KBox<Ticket<T>>>>,
+}
+
+impl<T: Operations> Slot<T> {
+    /// The ticket of `buffer`, if it is in a queued request.
+    ///
+    /// # Safety
+    ///
+    /// `buffer` must be a valid one of a queue of a `File<T>`, and the caller have it for
+    /// itself.
+    pub(super) unsafe fn take(
+        buffer: *mut bindings::vb2_v4l2_buffer,
+    ) -> Option<Pin<KBox<Ticket<T>>>> {
+        // SAFETY: The caller's promise; the buffer is the first field of those around it.
+        unsafe { (*buffer.cast::<Self>()).ticket.take() }
+    }
+}
+
+/// Checks a request and prepares what it brings, or leaves nothing behind.
+///
+/// `ENOENT` if it has no buffer, `EINVAL` if it has more than one: mem2mem takes its
+/// controls for those of one frame.
+///
+/// # Safety
+///
+/// To be called for a request of a `File<T>` that is being validated.
+pub(super) unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Result {
+    // SAFETY: The request is valid, and its objects stay.
+    let (count, buffer) = unsafe {
+        (
+            bindings::vb2_request_buffer_cnt(request),
+            bindings::helper_media_request_buffer(request),
+        )
+    };
+    if count > 1 {
+        return Err(EINVAL);
+    }
+    if buffer.is_null() {
+        return Err(ENOENT);
+    }
+    // SAFETY: A queue in which a request has a buffer has its file.
+    let file = unsafe { &*(*(*buffer).vb2_queue).drv_priv.cast::<File<T>>() };
+    {
+        // No format is set meanwhile, which could mark the request's values.
+        let _guard = file.lock.lock();
+        // SAFETY: The caller's promise.
+        let controls = unsafe { Controls::of(request, &file.controls) };
+        let ticket = Ticket::<T>::new(file.context.prepare_controls(&controls)?)?;
+        // SAFETY: vb2 allocated a slot. The buffer is its request's, which is not queued yet.
+        unsafe { (*buffer.cast::<Slot<T>>()).ticket = Some(ticket) };
+    }
+    // SAFETY: The request is valid.
+    to_result(unsafe { bindings::vb2_request_validate(request) }).inspect_err(|_| {
+        // SAFETY: As above, where it was put.
+        drop(unsafe { Slot::<T>::take(buffer.cast()) });
+    })
+}
+
+/// Queues a request.
+///
+/// # Safety
+///
+/// To be called for a request for which [`validate`] succeeded.
+pub(super) unsafe extern "C" fn queue<T: Operations>(request: *mut bindings::media_request) {
+    // SAFETY: `validate` left a ticket with the request's buffer, which nobody but the
+    // request has yet. The ticket stays in place until it is settled, when the media core
+    // lets go of it.
+    unsafe {
+        let buffer = bindings::helper_media_request_buffer(request);
+        if let Some(ticket) = &(*buffer.cast::<Slot<T>>()).ticket {
+            bindings::media_request_object_bind(
+                request,
+                &Ticket::<T>::OBJECT_OPS,
+                (*(*buffer).vb2_queue).drv_priv,
+                false,
+                ticket.object.get(),
+            );
+        }
+        bindings::v4l2_m2m_request_queue(request);
+    }
+}
