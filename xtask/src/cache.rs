@@ -4,7 +4,7 @@
 //! keep two runs apart, and the removal of old entries.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -154,11 +154,22 @@ impl Cache {
         // Another run may take a directory between its creation and its lock for an abandoned one.
         for number in 0.. {
             let dir = all.join(format!("{}-{number}", std::process::id()));
-            if fs::create_dir(&dir).is_err() {
-                continue;
+            match fs::create_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => {
+                    return Err(error).with_context(|| {
+                        format!(
+                            "cannot create {} (is the disk full? DW100_CACHE names another place)",
+                            dir.display()
+                        )
+                    });
+                }
             }
-            let Ok(handle) = File::open(&dir) else {
-                continue;
+            let handle = match File::open(&dir) {
+                Ok(handle) => handle,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| dir.display().to_string()),
             };
             flock(&handle, FlockOperation::LockShared)?;
             if dir.exists() {
