@@ -90,7 +90,7 @@ touch "$root/etc/resolv.conf"
 [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
     mkdir -p "$root${2%/*}"
-    [ -e "$root$2" ] || if [ -d "$1" ]; then mkdir "$root$2"; else touch "$root$2"; fi
+    [ -e "$root$2" ] || if [ -d "$1" ]; then mkdir -p "$root$2"; else touch "$root$2"; fi
     mount --bind "$1" "$root$2"
     shift 2
 done

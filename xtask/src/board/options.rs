@@ -59,7 +59,7 @@ pub struct Options {
     #[arg(long = "out", value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Seconds after which the board is switched off
-    #[arg(long, value_name = "S", default_value_t = 300)]
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
 }
 
