@@ -231,3 +231,23 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
     }
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn options_given_by_variables_survive_sudo() {
+        let command = Cli::command();
+        let variables: Vec<_> = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .collect();
+        assert!(variables.contains(&"DW100_KERNEL_SOURCE"));
+        for variable in variables {
+            assert!(host::KEPT.contains(&variable), "{variable}");
+        }
+    }
+}

@@ -214,7 +214,7 @@ impl Sandbox {
                 "LC_ALL=C.UTF-8",
                 "LIBCLANG_PATH=/usr/lib/llvm-19/lib",
             ]);
-        for name in ["TERM", "http_proxy", "https_proxy", "no_proxy"] {
+        for name in host::PROXIES.into_iter().chain(["TERM"]) {
             if let Ok(value) = std::env::var(name) {
                 command.arg(format!("{name}={value}"));
             }
