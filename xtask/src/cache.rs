@@ -84,9 +84,13 @@ impl Cache {
         &self.root
     }
 
-    /// The directory of logs.
-    pub fn logs(&self) -> PathBuf {
-        self.root.join("log")
+    /// The log file of a step of this run: two runs at once have one each.
+    pub fn log(&self, step: &str) -> PathBuf {
+        self.log_of(step, &std::process::id().to_string())
+    }
+
+    fn log_of(&self, step: &str, key: &str) -> PathBuf {
+        self.root.join("log").join(format!("{step}-{key}.log"))
     }
 
     /// Returns the entry of `recipe`, building it first if it is not there.
@@ -117,11 +121,12 @@ impl Cache {
             }
             crate::host::need_space(&self.root, recipe.name, recipe.gigabytes)?;
             fs::create_dir_all(&dir)?;
-            let step = ui.step(recipe.name, &self.logs())?;
+            let step = ui.step(recipe.name, self.log_of(recipe.name, &recipe.key))?;
             build(&step, &dir)?;
             touch(&done)?;
             step.finish();
             self.remove_unused(Some(recipe.name), KEEP)?;
+            self.remove_logs(KEEP)?;
         }
         flock(&lock, FlockOperation::LockShared)?;
         Ok(entry(lock))
@@ -227,12 +232,26 @@ impl Cache {
         Ok(removed)
     }
 
+    /// Removes logs that nobody wrote to for `age`.
+    fn remove_logs(&self, age: Duration) -> Result<()> {
+        for file in fs::read_dir(self.root.join("log"))? {
+            let log = file?.path();
+            // Another run may be removing it, too.
+            if older(&log, &log, age).unwrap_or(false) {
+                let _ = fs::remove_file(log);
+            }
+        }
+        Ok(())
+    }
+
     fn lock_file(&self, name: &str) -> Result<File> {
         let path = self.root.join("locks").join(name);
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true);
+        // Another user's lock can be taken, but not signed.
         options
             .open(&path)
+            .or_else(|_| File::open(&path))
             .with_context(|| format!("opening the lock {}", path.display()))
     }
 }
@@ -302,9 +321,12 @@ fn lock_exclusive(ui: &Ui, step: &str, mut lock: &File) -> Result<()> {
         ));
         flock(lock, FlockOperation::LockExclusive)?;
     }
-    lock.set_len(0)?;
-    lock.rewind()?;
-    write!(lock, "{}", std::process::id())?;
+    let mut sign = || -> std::io::Result<()> {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        write!(lock, "{}", std::process::id())
+    };
+    let _ = sign();
     Ok(())
 }
 

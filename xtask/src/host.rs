@@ -4,7 +4,6 @@
 //! processes that end when this one does.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -110,7 +109,7 @@ pub fn install_tools(env: &Env) -> Result<()> {
     if !on_path("apt-get") {
         bail!("needs Debian or Ubuntu (apt-get), or these installed: {missing:?}");
     }
-    let step = env.ui.step(name, &env.cache.logs())?;
+    let step = env.ui.step(name, env.cache.log(name))?;
     let apt = || {
         let mut command = Command::new("apt-get");
         command
@@ -167,25 +166,6 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
         .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"])
         .arg(program);
     command
-}
-
-/// Gives what root made in the checkout to the user behind `sudo`.
-pub fn hand_over(path: &Path) -> Result<()> {
-    let id = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|id| id.parse::<u32>().ok())
-    };
-    let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) else {
-        return Ok(());
-    };
-    std::os::unix::fs::lchown(path, Some(user), Some(group))?;
-    if path.is_dir() && !path.is_symlink() {
-        for file in fs::read_dir(path)? {
-            hand_over(&file?.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// A user's `PATH` may lack the directories of root's programs.

@@ -13,6 +13,7 @@ mod kernel;
 mod key;
 mod mirror;
 mod module;
+mod owner;
 mod qemu;
 mod sandbox;
 mod splat;

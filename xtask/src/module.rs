@@ -12,9 +12,10 @@ use anyhow::{Context, Result, bail};
 use crate::cache::{Entry, Partial, Recipe};
 use crate::kernel::Kernel;
 use crate::key::Key;
+use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{capture, make_dir};
-use crate::{Env, host};
+use crate::{Env, host, tools};
 
 const FILE: &str = "dw100_rust.ko";
 
@@ -91,7 +92,6 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     let wanted = wanted.trim_matches('"');
 
     let output = env.checkout.join("target/module");
-    make_dir(&output)?;
     let mut make = if rustc_version(&mut Command::new("rustc")) == wanted {
         Command::new("make")
     } else {
@@ -115,10 +115,14 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     if option("CONFIG_ARM64").is_some() {
         make.arg("ARCH=arm64");
     }
-    let step = env.ui.step("module", &env.cache.logs())?;
+    let _alone = env
+        .cache
+        .scratch(&env.ui, &tools::own_name(env, "module"))?;
+    let _owner = HandOver::of_all(&output);
+    make_dir(&output)?;
+    let step = env.ui.step("module", env.cache.log("module"))?;
     step.run(&mut make)?;
     step.finish();
-    host::hand_over(&env.checkout.join("target"))?;
     println!("{}", output.join(FILE).display());
     Ok(())
 }

@@ -198,10 +198,11 @@ pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Command {
 
 /// The name of the target directory of this checkout.
 pub fn target_name(env: &Env) -> String {
-    format!(
-        "target-{}",
-        Key::new()
-            .add(env.checkout.as_os_str().as_encoded_bytes())
-            .finish()
-    )
+    own_name(env, "target")
+}
+
+/// A name in the cache that this checkout has for itself.
+pub fn own_name(env: &Env, what: &str) -> String {
+    let checkout = Key::new().add(env.checkout.as_os_str().as_encoded_bytes());
+    format!("{what}-{}", checkout.finish())
 }

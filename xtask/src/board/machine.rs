@@ -15,6 +15,8 @@ use crate::step::{copy_file, make_dir};
 pub(super) struct Boot {
     /// Where they are.
     pub(super) dir: PathBuf,
+    /// What the console prints.
+    pub(super) console: PathBuf,
     /// What appears as /board.
     files: PathBuf,
     /// What appears as /in.
@@ -60,6 +62,7 @@ impl Board<'_> {
         }
         Ok(Boot {
             dir: dir.to_owned(),
+            console: options.console.clone().unwrap_or(dir.join("console")),
             files,
             input,
             output,

@@ -61,6 +61,9 @@ pub struct Options {
     /// Seconds after which the board is switched off
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
+    /// The file that the console is written to, if it is to outlive the boot
+    #[arg(skip)]
+    pub console: Option<PathBuf>,
 }
 
 impl Options {
@@ -77,6 +80,7 @@ impl Options {
             input: None,
             output: None,
             timeout: 300,
+            console: None,
         }
     }
 }
