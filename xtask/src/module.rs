@@ -22,6 +22,9 @@ const FILE: &str = "dw100_rust.ko";
 /// What the module is made from.
 const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
 
+/// `make`'s words for the module out of tree, where `M=` and `MO=` are followed by a directory.
+const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
+
 /// The module for one of the board's kernels.
 pub struct Module {
     /// The file.
@@ -34,7 +37,8 @@ impl Module {
     pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
         let mut key = Key::new()
             .add(&kernel.key)
-            .add(env.checkout.as_os_str().as_encoded_bytes());
+            .add(env.checkout.as_os_str().as_encoded_bytes())
+            .words(EXTERNAL);
         for path in SOURCES {
             key = key.add(path).tree(&env.checkout.join(path))?;
         }
@@ -49,7 +53,7 @@ impl Module {
             let output = dir.join("build");
             fs::create_dir(&output)?;
             let mut make = kernel.make(sandbox);
-            step.run(make.args(external(&env.checkout, &output)))?;
+            step.run(make.args(external(&env.checkout, &output)).arg(jobs()))?;
             fs::copy(output.join(FILE), dir.join(FILE))?;
             Ok(fs::remove_dir_all(output)?)
         })?;
@@ -61,13 +65,17 @@ impl Module {
 }
 
 /// `make`'s words for the module out of tree.
-fn external(checkout: &Path, output: &Path) -> [String; 4] {
-    [
-        format!("M={}", checkout.display()),
-        format!("MO={}", output.display()),
-        format!("-j{}", host::jobs()),
-        "modules".to_owned(),
-    ]
+fn external(checkout: &Path, output: &Path) -> [String; 3] {
+    let (checkout, output) = (checkout.to_string_lossy(), output.to_string_lossy());
+    EXTERNAL.map(|word| match word {
+        "M=" => format!("{word}{checkout}"),
+        "MO=" => format!("{word}{output}"),
+        _ => word.to_owned(),
+    })
+}
+
+fn jobs() -> String {
+    format!("-j{}", host::jobs())
 }
 
 /// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree,
@@ -108,7 +116,8 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     };
     make.arg("-C")
         .arg(&tree)
-        .args(external(&env.checkout, &output));
+        .args(external(&env.checkout, &output))
+        .arg(jobs());
     if option("CONFIG_CC_IS_CLANG").is_some() {
         make.arg("LLVM=1");
     }

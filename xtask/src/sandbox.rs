@@ -65,6 +65,16 @@ const PACKAGES: &[&str] = &[
 /// cargo's home inside.
 const CARGO_HOME: &str = "/root/.cargo";
 
+/// The release of Debian that the sandbox and the board are made of.
+pub const RELEASE: &str = "trixie";
+
+/// Its suites at a mirror.
+const SUITES: [&str; 3] = [
+    "deb MIRROR trixie main",
+    "deb MIRROR trixie-backports main",
+    "deb-src MIRROR trixie main",
+];
+
 /// The packages whose change makes kernels out of date: a module in Rust can only be built by the
 /// very compiler that built the kernel crate.
 const TOOLCHAIN: &str = "rustc rust-src bindgen clang-19 lld-19";
@@ -79,6 +89,9 @@ const MORE_SUITES: &str = r#"list="$1/etc/apt/sources.list"
 site='^deb \(\[[^]]*\] \)\?\([^ ]*\) trixie main.*'
 sed -n "s|$site|deb \1\2 trixie-backports main\ndeb-src \1\2 trixie main|p" "$list" > "$list.d/more.list"
 grep -q backports "$list.d/more.list" || { echo "no Debian mirror is known: pass --mirror URL"; exit 1; }"#;
+
+/// Only what is named, and what that cannot do without.
+pub const NO_RECOMMENDS: &str = "--aptopt=APT::Install-Recommends \"false\"";
 
 /// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest.
 const ENTER: &str = r#"set -e
@@ -103,13 +116,20 @@ pub fn sources(env: &Env) -> Vec<String> {
     let Some(mirror) = mirror else {
         return Vec::new();
     };
+    SUITES.map(|line| line.replace("MIRROR", &mirror)).to_vec()
+}
+
+/// `mmdebstrap`'s words, as far as they do not depend on this machine.
+fn words() -> [String; 7] {
     [
-        "deb MIRROR trixie main",
-        "deb MIRROR trixie-backports main",
-        "deb-src MIRROR trixie main",
+        "--mode=root".to_owned(),
+        "--variant=apt".to_owned(),
+        "--format=directory".to_owned(),
+        "--architectures=amd64,arm64".to_owned(),
+        format!("--include={}", PACKAGES.join(",")),
+        format!("--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""),
+        format!("--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""),
     ]
-    .map(|line| line.replace("MIRROR", &mirror))
-    .to_vec()
 }
 
 /// The host's apt settings about connections (proxies, timeouts), for `mmdebstrap`.
@@ -134,9 +154,9 @@ impl Sandbox {
     pub fn prepare(env: &Env) -> Result<Self> {
         host::install_tools(env)?;
         let key = Key::new()
-            .add(PACKAGES.join(" "))
-            .add(PREFERENCES)
-            .add("layout 1")
+            .words(words())
+            .words([RELEASE, NO_RECOMMENDS, MORE_SUITES])
+            .words(SUITES)
             .finish();
         let recipe = Recipe {
             name: "sandbox",
@@ -152,19 +172,11 @@ impl Sandbox {
             let more = sources.is_empty().then_some(MORE_SUITES);
             let mut command = host::tied("mmdebstrap");
             command
-                .args(["--mode=root", "--variant=apt", "--format=directory"])
-                .arg("--architectures=amd64,arm64")
-                .arg("--aptopt=APT::Install-Recommends \"false\"")
+                .arg(NO_RECOMMENDS)
                 .args(apt_options())
-                .arg(format!("--include={}", PACKAGES.join(",")))
-                .arg(format!(
-                    "--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""
-                ))
-                .arg(format!(
-                    "--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""
-                ))
+                .args(words())
                 .args(more.map(|hook| format!("--setup-hook={hook}")))
-                .arg("trixie")
+                .arg(RELEASE)
                 .arg(dir)
                 .args(sources);
             step.run(&mut command)
