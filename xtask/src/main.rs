@@ -5,6 +5,7 @@
 
 mod board;
 mod cache;
+mod crates;
 mod demo;
 mod guest;
 mod host;

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
-use crate::{Env, host, mirror};
+use crate::{Env, crates, host, mirror};
 
 /// Debian packages of the sandbox, beside those that every Debian has.
 const PACKAGES: &[&str] = &[
@@ -62,8 +62,8 @@ const PACKAGES: &[&str] = &[
     "ca-certificates",
 ];
 
-/// cargo's home inside.
-const CARGO_HOME: &str = "/root/.cargo";
+/// Where cargo keeps crates inside.
+const REGISTRY: &str = "/root/.cargo/registry";
 
 /// The release of Debian that the sandbox and the board are made of.
 pub const RELEASE: &str = "trixie";
@@ -93,12 +93,16 @@ grep -q backports "$list.d/more.list" || { echo "no Debian mirror is known: pass
 /// Only what is named, and what that cannot do without.
 pub const NO_RECOMMENDS: &str = "--aptopt=APT::Install-Recommends \"false\"";
 
-/// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest.
+/// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest. The home
+/// directory is empty but for `$CARGO_CONFIG`.
 const ENTER: &str = r#"set -e
 root=$1; shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
+    mount -t tmpfs tmpfs "$root/root"
+    mkdir "$root/root/.cargo"
+    printf %s "$CARGO_CONFIG" > "$root/root/.cargo/config.toml"
 touch "$root/etc/resolv.conf"
 [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
@@ -146,6 +150,7 @@ pub fn apt_options() -> Vec<String> {
 pub struct Sandbox {
     root: PathBuf,
     lent: Vec<(PathBuf, PathBuf)>,
+    cargo_config: String,
     _entry: Entry,
 }
 
@@ -184,16 +189,15 @@ impl Sandbox {
         let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned()];
         lent.extend(env.kernel_source.clone());
         let mut lent: Vec<_> = lent.into_iter().map(|path| (path.clone(), path)).collect();
-        // Of cargo's home only the crates and where they come from: not the host's programs.
-        for part in ["registry", "config.toml"] {
-            let path = host::cargo_home()?.join(part);
-            if path.exists() {
-                lent.push((path, Path::new(CARGO_HOME).join(part)));
-            }
+        // Of cargo's home only the crates: not the host's programs.
+        let registry = host::cargo_home()?.join("registry");
+        if registry.exists() {
+            lent.push((registry, REGISTRY.into()));
         }
         Ok(Self {
             root: entry.dir.clone(),
             lent,
+            cargo_config: crates::config()?,
             _entry: entry,
         })
     }
@@ -211,7 +215,10 @@ impl Sandbox {
     /// The same with more of the host lent: pairs of a path and where it appears.
     pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
         let mut command = host::tied("sh");
-        command.args(["-c", ENTER, "enter"]).arg(&self.root);
+        command
+            .env("CARGO_CONFIG", &self.cargo_config)
+            .args(["-c", ENTER, "enter"])
+            .arg(&self.root);
         for (path, place) in &self.lent {
             command.arg(path).arg(place);
         }
