@@ -24,7 +24,6 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -115,7 +114,7 @@ enum Action {
     Sandbox,
     /// Removes what was not used for two weeks from the cache
     Clean {
-        /// Remove all that is not in use right now
+        /// Remove all, but for what another run uses right now
         #[arg(long)]
         all: bool,
     },
@@ -222,9 +221,11 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             Sandbox::prepare(env)?;
         }
         Action::Clean { all } => {
-            let age = if all { Duration::ZERO } else { cache::KEEP };
-            let mut removed = env.cache.remove_unused(None, age)?;
-            removed.extend(env.cache.remove_scratch(age)?);
+            let removed = if all {
+                env.cache.remove_all()?
+            } else {
+                env.cache.remove_old(None)?
+            };
             for name in removed {
                 println!("removed {name}");
             }
