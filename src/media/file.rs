@@ -50,8 +50,8 @@ use kernel::{
     },
     types::Opaque,
     workqueue::{
-        self,
         impl_has_work,
+        Queue,
         Work,
         WorkItem, //
     }, //
@@ -234,8 +234,11 @@ impl<T: Operations> File<T> {
     /// Hands a ticket whose request's frame has started, or was given up, to the worker.
     pub(super) fn settle(this: &Arc<Self>, ticket: Pin<KBox<Ticket<T>>>) {
         this.unsettled.lock().push(ticket);
+        // The worker may wait, and is nobody's but this file's: any CPU will do.
+        // SAFETY: The work queue is the kernel's own, and is never destroyed.
+        let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
         // An error says that the worker is about to run anyway.
-        let _ = workqueue::system_unbound().enqueue(this.clone());
+        let _ = workers.enqueue(this.clone());
     }
 
     /// Runs `f`, in which V4L2 makes a request's controls the file's current ones.

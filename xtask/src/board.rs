@@ -22,6 +22,7 @@ use crate::Env;
 use crate::guest::Guest;
 use crate::kernel::{Flavour, Kernel};
 use crate::module::Module;
+use crate::owner::HandOver;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::splat;
@@ -127,15 +128,15 @@ impl<'a> Board<'a> {
     /// Boots and runs `script`. With `live`, what it prints appears at once.
     pub fn run(&self, options: &Options, script: &str, live: bool) -> Result<Outcome> {
         let dir = self.env.cache.run_dir()?;
+        let _owner = options.output.as_deref().map(HandOver::of_new);
         let boot = self.stage(options, &dir.dir, script)?;
         let printed = boot.dir.join("printed");
-        let console = boot.dir.join("console");
-        for file in [&printed, &console] {
+        for file in [&printed, &boot.console] {
             File::create(file)?;
         }
         let serials = [
             "null".to_owned(),
-            serial_file(&console),
+            serial_file(&boot.console),
             serial_file(&printed),
         ];
         let log = File::create(boot.dir.join("qemu"))?;
@@ -162,9 +163,6 @@ impl<'a> Board<'a> {
             child.kill()?;
             child.wait()?;
         }
-        if let Some(output) = &options.output {
-            crate::host::hand_over(output)?;
-        }
         let end = judge(&boot, ended.is_some())?;
         let said = fs::read(&printed)?;
         Ok(Outcome {
@@ -187,6 +185,7 @@ impl<'a> Board<'a> {
             run_dir = self.env.cache.run_dir()?;
             dir = run_dir.dir.clone();
         }
+        let _owner = options.output.as_deref().map(HandOver::of_new);
         let boot = self.stage(options, &dir, "")?;
         let serials = ["null".to_owned(), "mon:stdio".to_owned(), "null".to_owned()];
         let mut command = self.command(options, &boot, &serials, "BOARD_SHELL=1");
@@ -201,8 +200,7 @@ impl<'a> Board<'a> {
 
 /// Reads how a boot ended from what it left behind.
 fn judge(boot: &Boot, in_time: bool) -> Result<End> {
-    let console_file = boot.dir.join("console");
-    let console = String::from_utf8_lossy(&fs::read(&console_file)?).into_owned();
+    let console = String::from_utf8_lossy(&fs::read(&boot.console)?).into_owned();
     let dmesg = fs::read(boot.output.join("dmesg.txt")).unwrap_or_default();
     let dmesg = String::from_utf8_lossy(&dmesg).into_owned();
     if dmesg.is_empty() {
@@ -217,7 +215,7 @@ fn judge(boot: &Boot, in_time: bool) -> Result<End> {
     let last = || {
         format!(
             "{}\n{}",
-            tail(&console_file, 15),
+            tail(&boot.console, 15),
             tail(&boot.dir.join("qemu"), 5)
         )
     };

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The cache outside the checkout: finished entries named by what went into them, the locks that
-//! keep two runs apart, and the removal of old entries.
+//! keep two runs apart.
+
+mod clean;
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -12,9 +14,6 @@ use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::step::{Step, Ui};
-
-/// Entries that nobody used for this long are removed when their step builds a new one.
-pub const KEEP: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// What to do with the directory of a build that was cut short.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,7 +48,12 @@ pub struct Entry {
 /// The cache directory.
 pub struct Cache {
     root: PathBuf,
+    /// The directory itself, locked by every run for as long as it lasts.
+    users: File,
 }
+
+/// What it consists of.
+const PARTS: [&str; 5] = ["entries", "locks", "log", "run", "scratch"];
 
 impl Cache {
     /// Opens the cache: `$DW100_CACHE`, else `dw100` in the user's cache directory.
@@ -65,18 +69,22 @@ impl Cache {
     }
 
     fn at(root: &Path) -> Result<Self> {
-        for dir in ["entries", "locks", "log", "run", "scratch"] {
-            let dir = root.join(dir);
-            fs::create_dir_all(&dir).with_context(|| {
+        let create = |dir: &Path| {
+            fs::create_dir_all(dir).with_context(|| {
                 format!(
                     "cannot create {} (DW100_CACHE names another place)",
                     dir.display()
                 )
-            })?;
+            })
+        };
+        create(root)?;
+        let root = root.canonicalize()?;
+        let users = File::open(&root)?;
+        flock(&users, FlockOperation::LockShared)?;
+        for dir in PARTS {
+            create(&root.join(dir))?;
         }
-        Ok(Self {
-            root: root.canonicalize()?,
-        })
+        Ok(Self { root, users })
     }
 
     /// The cache's directory.
@@ -84,9 +92,13 @@ impl Cache {
         &self.root
     }
 
-    /// The directory of logs.
-    pub fn logs(&self) -> PathBuf {
-        self.root.join("log")
+    /// The log file of a step of this run: two runs at once have one each.
+    pub fn log(&self, step: &str) -> PathBuf {
+        self.log_of(step, &std::process::id().to_string())
+    }
+
+    fn log_of(&self, step: &str, key: &str) -> PathBuf {
+        self.root.join("log").join(format!("{step}-{key}.log"))
     }
 
     /// Returns the entry of `recipe`, building it first if it is not there.
@@ -117,11 +129,11 @@ impl Cache {
             }
             crate::host::need_space(&self.root, recipe.name, recipe.gigabytes)?;
             fs::create_dir_all(&dir)?;
-            let step = ui.step(recipe.name, &self.logs())?;
+            let step = ui.step(recipe.name, self.log_of(recipe.name, &recipe.key))?;
             build(&step, &dir)?;
             touch(&done)?;
             step.finish();
-            self.remove_unused(Some(recipe.name), KEEP)?;
+            self.remove_old(Some(recipe.name))?;
         }
         flock(&lock, FlockOperation::LockShared)?;
         Ok(entry(lock))
@@ -154,11 +166,22 @@ impl Cache {
         // Another run may take a directory between its creation and its lock for an abandoned one.
         for number in 0.. {
             let dir = all.join(format!("{}-{number}", std::process::id()));
-            if fs::create_dir(&dir).is_err() {
-                continue;
+            match fs::create_dir(&dir) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                Err(error) => {
+                    return Err(error).with_context(|| {
+                        format!(
+                            "cannot create {} (is the disk full? DW100_CACHE names another place)",
+                            dir.display()
+                        )
+                    });
+                }
             }
-            let Ok(handle) = File::open(&dir) else {
-                continue;
+            let handle = match File::open(&dir) {
+                Ok(handle) => handle,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error).with_context(|| dir.display().to_string()),
             };
             flock(&handle, FlockOperation::LockShared)?;
             if dir.exists() {
@@ -171,57 +194,14 @@ impl Cache {
         unreachable!("the numbers do not end")
     }
 
-    /// Removes entries unused for `age`, of one step or of all. Those in use stay; returns the
-    /// names of the removed ones.
-    pub fn remove_unused(&self, step: Option<&str>, age: Duration) -> Result<Vec<String>> {
-        let of_step = |name: &str| {
-            step.is_none_or(|step| {
-                name.strip_prefix(step)
-                    .is_some_and(|rest| rest.len() == 17 && rest.starts_with('-'))
-            })
-        };
-        let entries = self.root.join("entries");
-        let used = |name: &str| entries.join(format!("{name}.done"));
-        let mut removed = Vec::new();
-        for name in directories(&entries)? {
-            if !of_step(&name) || !older(&used(&name), &entries.join(&name), age)? {
-                continue;
-            }
-            let lock = self.lock_file(&name)?;
-            if try_lock(&lock, FlockOperation::NonBlockingLockExclusive)? {
-                let _ = fs::remove_file(used(&name));
-                remove_tree(&entries.join(&name))?;
-                removed.push(name);
-            }
-        }
-        Ok(removed)
-    }
-
-    /// Removes the directories of incremental builds that were unused for `age`.
-    pub fn remove_scratch(&self, age: Duration) -> Result<Vec<String>> {
-        let all = self.root.join("scratch");
-        let mut removed = Vec::new();
-        for name in directories(&all)? {
-            let lock_name = format!("scratch-{name}");
-            let used = self.root.join("locks").join(&lock_name);
-            if !older(&used, &all.join(&name), age)? {
-                continue;
-            }
-            let lock = self.lock_file(&lock_name)?;
-            if try_lock(&lock, FlockOperation::NonBlockingLockExclusive)? {
-                remove_tree(&all.join(&name))?;
-                removed.push(name);
-            }
-        }
-        Ok(removed)
-    }
-
     fn lock_file(&self, name: &str) -> Result<File> {
         let path = self.root.join("locks").join(name);
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true);
+        // Another user's lock can be taken, but not signed.
         options
             .open(&path)
+            .or_else(|_| File::open(&path))
             .with_context(|| format!("opening the lock {}", path.display()))
     }
 }
@@ -246,29 +226,6 @@ impl Drop for RunDir {
     }
 }
 
-/// The names of the directories in a directory.
-fn directories(dir: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for file in fs::read_dir(dir)? {
-        let file = file?;
-        if file.file_type()?.is_dir() {
-            names.push(file.file_name().to_string_lossy().into_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// Whether a file, or what stands in for it where it is missing, was touched longer than `age` ago.
-fn older(file: &Path, instead: &Path, age: Duration) -> Result<bool> {
-    let touched = fs::metadata(file)
-        .or_else(|_| fs::metadata(instead))?
-        .modified()?;
-    Ok(SystemTime::now()
-        .duration_since(touched)
-        .unwrap_or_default()
-        >= age)
-}
-
 fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     match flock(file, operation) {
         Ok(()) => Ok(true),
@@ -291,9 +248,12 @@ fn lock_exclusive(ui: &Ui, step: &str, mut lock: &File) -> Result<()> {
         ));
         flock(lock, FlockOperation::LockExclusive)?;
     }
-    lock.set_len(0)?;
-    lock.rewind()?;
-    write!(lock, "{}", std::process::id())?;
+    let mut sign = || -> std::io::Result<()> {
+        lock.set_len(0)?;
+        lock.rewind()?;
+        write!(lock, "{}", std::process::id())
+    };
+    let _ = sign();
     Ok(())
 }
 
@@ -325,10 +285,10 @@ mod tests {
     use super::*;
 
     /// A cache of its own for a test, removed afterwards.
-    struct TestCache(Cache);
+    pub(super) struct TestCache(pub(super) Cache);
 
     impl TestCache {
-        fn new(name: &str) -> Self {
+        pub(super) fn new(name: &str) -> Self {
             let name = format!("xtask-{name}-{}", std::process::id());
             Self(Cache::at(&std::env::temp_dir().join(name)).unwrap())
         }
@@ -387,21 +347,5 @@ mod tests {
             let third = cache.entry(partial, |_| bail!("built again"));
             assert!(third.is_ok());
         }
-    }
-
-    #[test]
-    fn an_entry_in_use_is_not_removed() {
-        let cache = TestCache::new("in-use");
-        let recipe = Recipe {
-            name: "step",
-            key: "0123456789abcdef".to_owned(),
-            partial: Partial::Discard,
-            gigabytes: 0.0,
-        };
-        let entry = cache.0.entry(&Ui::new(), &recipe, |_, _| Ok(())).unwrap();
-        let remove = || cache.0.remove_unused(Some("step"), Duration::ZERO).unwrap();
-        assert!(remove().is_empty() && entry.dir.exists());
-        drop(entry);
-        assert_eq!(remove(), ["step-0123456789abcdef"]);
     }
 }

@@ -4,7 +4,7 @@
 //! show it, in target/demo.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -12,10 +12,12 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::Env;
 use crate::board::{Board, Driver, End, Options};
 use crate::kernel::Flavour;
-use crate::step::{capture, make_dir};
-use crate::{Env, host};
+use crate::owner::HandOver;
+use crate::step::{capture, copy_file, make_dir};
+use crate::tools::own_name;
 
 /// A committed picture and the lens that bent it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -77,17 +79,15 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     }
     let board = Board::prepare(env, Flavour::Rt, driver)?;
     let started = Instant::now();
-    let dir = env.checkout.join("target/demo");
-    if dir.exists() {
-        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
-    }
-    make_dir(&dir)?;
-    picture.stage(&board, env, &dir)?;
+    let work = env.cache.run_dir()?;
+    let dir = &work.dir;
+    picture.stage(&board, env, dir)?;
 
     let mut options = Options::new(Flavour::Rt, driver);
     options.input = Some(dir.clone());
     options.output = Some(dir.clone());
-    let step = env.ui.step("board", &env.cache.logs())?;
+    let step = env.ui.step("board", env.cache.log("board"))?;
+    options.console = Some(step.log.clone());
     let outcome = board.run(&options, &script("/in", "/out"), false)?;
     step.finish();
     if outcome.end != End::Script(0) {
@@ -105,18 +105,34 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     compare.arg("-o").arg(dir.join("side-by-side.png"));
     capture(&mut compare)?;
 
-    let report = report(&board, driver, picture, &dir)?;
+    let report = report(&board, driver, picture, dir)?;
     fs::write(dir.join("report.json"), format!("{report:#}\n"))?;
     fs::remove_file(dir.join("run.json"))?;
-    host::hand_over(&env.checkout.join("target"))?;
+    let shown = publish(env, dir)?;
     for file in ["input.png", "output.png", "side-by-side.png", "report.json"] {
-        println!("{}", dir.join(file).display());
+        println!("{}", shown.join(file).display());
     }
     env.ui.say(&format!(
         "from boot to picture: {:.1} s",
         started.elapsed().as_secs_f64()
     ));
     Ok(())
+}
+
+/// Puts the files into `target/demo`, in place of another run's.
+fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
+    let dir = env.checkout.join("target/demo");
+    let _alone = env.cache.scratch(&env.ui, &own_name(env, "demo"))?;
+    let _owner = HandOver::of_all(&dir);
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
+    }
+    make_dir(&dir)?;
+    for file in fs::read_dir(work)? {
+        let file = file?;
+        copy_file(&file.path(), &dir.join(file.file_name()))?;
+    }
+    Ok(dir)
 }
 
 /// Who did what to which bytes, at what cost.

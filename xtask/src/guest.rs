@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
+use crate::sandbox::{NO_RECOMMENDS, RELEASE};
 use crate::step::make_dir;
 use crate::{Env, host, sandbox};
 
@@ -49,6 +50,17 @@ const LINKS: [(&str, &str); 7] = [
     ("/board/dewarp", "usr/bin/dewarp"),
 ];
 
+/// `mmdebstrap`'s words, as far as they do not depend on this machine.
+fn words() -> [String; 5] {
+    [
+        "--mode=root".to_owned(),
+        "--variant=extract".to_owned(),
+        "--format=directory".to_owned(),
+        "--architectures=arm64".to_owned(),
+        format!("--include={}", PACKAGES.join(",")),
+    ]
+}
+
 /// The board's root file system.
 pub struct Guest {
     /// Its directory.
@@ -61,9 +73,10 @@ impl Guest {
     pub fn prepare(env: &Env) -> Result<Self> {
         host::install_tools(env)?;
         let key = Key::new()
-            .add(PACKAGES.join(" "))
-            .add(format!("{PLACES:?}{LINKS:?}"));
-        let key = key.finish();
+            .words(words())
+            .words([RELEASE, NO_RECOMMENDS])
+            .add(format!("{PLACES:?}{LINKS:?}"))
+            .finish();
         let recipe = Recipe {
             name: "guest",
             key,
@@ -73,14 +86,10 @@ impl Guest {
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
             let mut command = host::tied("mmdebstrap");
             command
-                .args(["--mode=root", "--variant=extract", "--format=directory"])
-                .args([
-                    "--architectures=arm64",
-                    "--aptopt=APT::Install-Recommends \"false\"",
-                ])
+                .arg(NO_RECOMMENDS)
                 .args(sandbox::apt_options())
-                .arg(format!("--include={}", PACKAGES.join(",")))
-                .arg("trixie")
+                .args(words())
+                .arg(RELEASE)
                 .arg(dir)
                 .args(sandbox::sources(env));
             step.run(&mut command)?;

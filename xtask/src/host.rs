@@ -4,7 +4,6 @@
 //! processes that end when this one does.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,20 +23,24 @@ const TOOLS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Variables that must survive `sudo`.
-const KEPT: [&str; 11] = [
+/// Variables that name the way to the network.
+pub const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
+
+/// Variables that must survive `sudo`, beside those.
+pub const KEPT: [&str; 9] = [
     "HOME",
     "PATH",
     "CARGO",
     "CARGO_HOME",
     "CARGO_MANIFEST_DIR",
     "DW100_CACHE",
+    "DW100_KERNEL_SOURCE",
     "XDG_CACHE_HOME",
     "DEBIAN_MIRROR",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
 ];
+
+/// Tells the run behind `sudo` that the crates are there.
+const FETCHED: &str = "DW100_CRATES_FETCHED";
 
 /// Makes sure of root: runs the same command again through `sudo` where it is not given.
 ///
@@ -54,7 +57,7 @@ pub fn become_root(env: &Env) -> Result<()> {
     fetch_crates(env)?;
     let mut command = Command::new("sudo");
     command.args(["--", "env"]);
-    for name in KEPT {
+    for name in KEPT.into_iter().chain(PROXIES) {
         if let Some(value) = std::env::var_os(name) {
             let mut pair = std::ffi::OsString::from(format!("{name}="));
             pair.push(value);
@@ -62,14 +65,18 @@ pub fn become_root(env: &Env) -> Result<()> {
         }
     }
     command
+        .arg(format!("{FETCHED}=1"))
         .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1));
     Err(command.exec()).context("cannot start sudo")
 }
 
 /// Downloads the crates that Cargo.lock names into the user's cargo home; the sandbox builds
-/// from there without network.
+/// from there without network. Behind `sudo` the user has done so already.
 pub fn fetch_crates(env: &Env) -> Result<()> {
+    if std::env::var_os(FETCHED).is_some() {
+        return Ok(());
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
@@ -102,7 +109,7 @@ pub fn install_tools(env: &Env) -> Result<()> {
     if !on_path("apt-get") {
         bail!("needs Debian or Ubuntu (apt-get), or these installed: {missing:?}");
     }
-    let step = env.ui.step(name, &env.cache.logs())?;
+    let step = env.ui.step(name, env.cache.log(name))?;
     let apt = || {
         let mut command = Command::new("apt-get");
         command
@@ -159,25 +166,6 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
         .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"])
         .arg(program);
     command
-}
-
-/// Gives what root made in the checkout to the user behind `sudo`.
-pub fn hand_over(path: &Path) -> Result<()> {
-    let id = |name| {
-        std::env::var(name)
-            .ok()
-            .and_then(|id| id.parse::<u32>().ok())
-    };
-    let (Some(user), Some(group)) = (id("SUDO_UID"), id("SUDO_GID")) else {
-        return Ok(());
-    };
-    std::os::unix::fs::lchown(path, Some(user), Some(group))?;
-    if path.is_dir() && !path.is_symlink() {
-        for file in fs::read_dir(path)? {
-            hand_over(&file?.path())?;
-        }
-    }
-    Ok(())
 }
 
 /// A user's `PATH` may lack the directories of root's programs.

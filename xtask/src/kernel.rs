@@ -21,6 +21,20 @@ const SOURCE: &str = "linux-source-7.3";
 /// The board's device tree, below `arch/arm64/boot/dts`.
 const DTB: &str = "freescale/imx8mp-evk.dtb";
 
+/// `make`'s variables, for the kernel and its modules.
+const VARIABLES: [&str; 5] = [
+    "LLVM=1",
+    "ARCH=arm64",
+    "KBUILD_BUILD_USER=dw100",
+    "KBUILD_BUILD_HOST=sandbox",
+    "KBUILD_BUILD_TIMESTAMP=@0",
+];
+
+/// What `make` is asked for, one run after the other. OBJECTS is the object directory.
+const CONFIGURE: [&str; 2] = ["KCONFIG_ALLCONFIG=OBJECTS/requested.config", "allnoconfig"];
+const BUILD: [&str; 3] = ["Image", "modules", DTB];
+const INSTALL: [&str; 2] = ["INSTALL_MOD_PATH=OBJECTS/root/usr", "modules_install"];
+
 /// Which kernel the board boots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Flavour {
@@ -97,7 +111,11 @@ impl Kernel {
         let mut key = Key::new()
             .add(source.as_os_str().as_encoded_bytes())
             .add(sandbox.toolchain()?)
-            .add(kconfig::render(&options));
+            .add(kconfig::render(&options))
+            .words(VARIABLES)
+            .words(CONFIGURE)
+            .words(BUILD)
+            .words(INSTALL);
         if env.kernel_source.is_some() {
             key = key.add(version(&source));
         }
@@ -111,23 +129,20 @@ impl Kernel {
             gigabytes: flavour.gigabytes(),
         };
         let build = |step: &Step, objects: &Path| {
-            let make = |more: &[&str]| {
+            let make = |words: &[&str]| {
+                let place = objects.to_string_lossy();
                 let mut command = make(sandbox, &source, objects);
-                command.args(more);
+                command.args(words.iter().map(|word| word.replace("OBJECTS", &place)));
                 command
             };
-            let requested = objects.join("requested.config");
-            fs::write(&requested, kconfig::render(&options))?;
-            let all = format!("KCONFIG_ALLCONFIG={}", requested.display());
-            step.run(&mut make(&[&all, "allnoconfig"]))?;
+            fs::write(objects.join("requested.config"), kconfig::render(&options))?;
+            step.run(&mut make(&CONFIGURE))?;
             let unmet = kconfig::unmet(&options, &fs::read_to_string(objects.join(".config"))?);
             if !unmet.is_empty() {
                 bail!("this kernel cannot have: {}", unmet.join(", "));
             }
-            let jobs = format!("-j{}", host::jobs());
-            step.run(&mut make(&[&jobs, "Image", "modules", DTB]))?;
-            let modules = format!("INSTALL_MOD_PATH={}", objects.join("root/usr").display());
-            step.run(&mut make(&[&modules, "modules_install"]))
+            step.run(make(&BUILD).arg(format!("-j{}", host::jobs())))?;
+            step.run(&mut make(&INSTALL))
         };
         let entry = env.cache.entry(&env.ui, &recipe, build)?;
         let objects = entry.dir.clone();
@@ -165,13 +180,9 @@ impl Kernel {
 
 fn make(sandbox: &Sandbox, source: &Path, objects: &Path) -> Command {
     let mut command = sandbox.command(source, "make");
-    command.arg(format!("O={}", objects.display())).args([
-        "LLVM=1",
-        "ARCH=arm64",
-        "KBUILD_BUILD_USER=dw100",
-        "KBUILD_BUILD_HOST=sandbox",
-        "KBUILD_BUILD_TIMESTAMP=@0",
-    ]);
+    command
+        .arg(format!("O={}", objects.display()))
+        .args(VARIABLES);
     command
 }
 
@@ -199,7 +210,12 @@ fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
         }
         return Ok((dir.clone(), None));
     }
-    let key = Key::new().add(SOURCE).finish();
+    let script = format!(
+        "apt-get update -q && apt-get download -q {SOURCE} && deb=$(echo {SOURCE}_*.deb) &&
+        dpkg-deb --fsys-tarfile $deb | tar -xO ./usr/src/{SOURCE}.tar.xz |
+        tar -xJ --strip-components=1 && rm $deb"
+    );
+    let key = Key::new().add(&script).finish();
     let recipe = Recipe {
         name: "kernel-source",
         key,
@@ -207,11 +223,6 @@ fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
         gigabytes: 2.5,
     };
     let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
-        let script = format!(
-            "apt-get update -q && apt-get download -q {SOURCE} && deb=$(echo {SOURCE}_*.deb) &&
-            dpkg-deb --fsys-tarfile $deb | tar -xO ./usr/src/{SOURCE}.tar.xz |
-            tar -xJ --strip-components=1 && rm $deb"
-        );
         step.run(
             sandbox
                 .command(dir, "bash")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keys of cache entries: a hash of everything that decides what a step produces.
+//! Keys of cache entries: a hash of everything that decides what a step produces, the words of its
+//! command lines included. Those stand in constants that both the key and the command are made of.
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +24,11 @@ impl Key {
         self.0.update((value.len() as u64).to_le_bytes());
         self.0.update(value);
         self
+    }
+
+    /// Adds the words of a command line.
+    pub fn words(self, words: impl IntoIterator<Item: AsRef<[u8]>>) -> Self {
+        words.into_iter().fold(self.add("words"), Self::add)
     }
 
     /// Adds the content of a file, or of all files below a directory with their relative names.

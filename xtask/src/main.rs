@@ -5,6 +5,7 @@
 
 mod board;
 mod cache;
+mod crates;
 mod demo;
 mod guest;
 mod host;
@@ -13,6 +14,7 @@ mod kernel;
 mod key;
 mod mirror;
 mod module;
+mod owner;
 mod qemu;
 mod sandbox;
 mod splat;
@@ -22,7 +24,6 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
@@ -113,7 +114,7 @@ enum Action {
     Sandbox,
     /// Removes what was not used for two weeks from the cache
     Clean {
-        /// Remove all that is not in use right now
+        /// Remove all, but for what another run uses right now
         #[arg(long)]
         all: bool,
     },
@@ -220,9 +221,11 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             Sandbox::prepare(env)?;
         }
         Action::Clean { all } => {
-            let age = if all { Duration::ZERO } else { cache::KEEP };
-            let mut removed = env.cache.remove_unused(None, age)?;
-            removed.extend(env.cache.remove_scratch(age)?);
+            let removed = if all {
+                env.cache.remove_all()?
+            } else {
+                env.cache.remove_old(None)?
+            };
             for name in removed {
                 println!("removed {name}");
             }
@@ -230,4 +233,24 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         Action::Module { .. } | Action::Install { .. } => bail!("needs no root"),
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn options_given_by_variables_survive_sudo() {
+        let command = Cli::command();
+        let variables: Vec<_> = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_env()?.to_str())
+            .collect();
+        assert!(variables.contains(&"DW100_KERNEL_SOURCE"));
+        for variable in variables {
+            assert!(host::KEPT.contains(&variable), "{variable}");
+        }
+    }
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which Debian mirror to use: the one this machine's apt already uses.
+//! Which Debian mirror to use: the one this machine's apt already uses. Vendors name their suites
+//! like Debian's, so that an archive of Debian's is told by its path.
 
 use std::fs;
 use std::path::Path;
 
-/// Suites by which an apt source is recognised as a Debian archive.
+/// Suites of Debian's main archive; those of its updates and security archives are not of use.
 const SUITES: [&str; 9] = [
     "bullseye",
     "bookworm",
@@ -31,17 +32,17 @@ pub fn of_host() -> Option<String> {
     files.append(&mut parts);
     files.iter().find_map(|file| {
         let text = fs::read_to_string(file).ok()?;
-        let found = match file.extension()?.to_str()? {
+        match file.extension()?.to_str()? {
             "list" => one_line(&text),
             "sources" => deb822(&text),
             _ => None,
-        }?;
-        Some(resolve(&found))
+        }
     })
 }
 
+/// The address of a Debian archive behind a source's URI, none if it is someone else's.
 /// `mirror+file:` names a list of mirrors: its first line is as good as any.
-fn resolve(uri: &str) -> String {
+fn archive(uri: &str) -> Option<String> {
     let first = |path: &str| {
         let list = fs::read_to_string(path).ok()?;
         Some(list.split_whitespace().next()?.to_owned())
@@ -49,7 +50,9 @@ fn resolve(uri: &str) -> String {
     let path = uri
         .strip_prefix("mirror+file:")
         .map(|path| path.trim_start_matches("//"));
-    path.and_then(first).unwrap_or_else(|| uri.to_owned())
+    let uri = path.and_then(first).unwrap_or_else(|| uri.to_owned());
+    let uri = uri.trim_end_matches('/');
+    uri.ends_with("/debian").then(|| uri.to_owned())
 }
 
 /// Finds the mirror in a `sources.list`: `deb [options] URI SUITE COMPONENT...`.
@@ -62,7 +65,8 @@ fn one_line(text: &str) -> Option<String> {
         };
         let mut words = rest.split_whitespace();
         let (uri, suite) = (words.next()?, words.next()?);
-        (is_debian(suite) && words.any(|word| word == "main")).then(|| trimmed(uri))
+        let main = SUITES.contains(&suite) && words.any(|word| word == "main");
+        main.then(|| archive(uri))?
     })
 }
 
@@ -89,22 +93,12 @@ fn deb822(text: &str) -> Option<String> {
         let debian = enabled
             && has("Types", &|word| word == "deb")
             && has("Components", &|word| word == "main")
-            && has("Suites", &is_debian);
+            && has("Suites", &|word| SUITES.contains(&word));
         debian
             .then(|| field("URIs"))??
             .split_whitespace()
-            .next()
-            .map(trimmed)
+            .find_map(archive)
     })
-}
-
-/// Whether a suite is a main archive of Debian: its updates and security archives are not.
-fn is_debian(suite: &str) -> bool {
-    SUITES.contains(&suite)
-}
-
-fn trimmed(uri: &str) -> String {
-    uri.trim_end_matches('/').to_owned()
 }
 
 #[cfg(test)]
@@ -134,6 +128,19 @@ mod tests {
             deb822(text).as_deref(),
             Some("http://mirror.example/debian")
         );
+    }
+
+    #[test]
+    fn a_vendors_suite_of_the_same_name_is_not_debians() {
+        let chrome = "deb [arch=amd64] https://dl.google.example/linux/chrome/deb/ stable main\n";
+        assert_eq!(one_line(chrome), None);
+        let both = chrome.to_owned() + "deb http://mirror.example/debian/ stable main\n";
+        assert_eq!(
+            one_line(&both).as_deref(),
+            Some("http://mirror.example/debian")
+        );
+        let code = "Types: deb\nURIs: https://packages.example/repos/code\nSuites: stable\nComponents: main\n";
+        assert_eq!(deb822(code), None);
     }
 
     #[test]

@@ -12,14 +12,18 @@ use anyhow::{Context, Result, bail};
 use crate::cache::{Entry, Partial, Recipe};
 use crate::kernel::Kernel;
 use crate::key::Key;
+use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{capture, make_dir};
-use crate::{Env, host};
+use crate::{Env, host, tools};
 
 const FILE: &str = "dw100_rust.ko";
 
 /// What the module is made from.
 const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
+
+/// `make`'s words for the module out of tree, where `M=` and `MO=` are followed by a directory.
+const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
 
 /// The module for one of the board's kernels.
 pub struct Module {
@@ -33,7 +37,8 @@ impl Module {
     pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
         let mut key = Key::new()
             .add(&kernel.key)
-            .add(env.checkout.as_os_str().as_encoded_bytes());
+            .add(env.checkout.as_os_str().as_encoded_bytes())
+            .words(EXTERNAL);
         for path in SOURCES {
             key = key.add(path).tree(&env.checkout.join(path))?;
         }
@@ -48,7 +53,7 @@ impl Module {
             let output = dir.join("build");
             fs::create_dir(&output)?;
             let mut make = kernel.make(sandbox);
-            step.run(make.args(external(&env.checkout, &output)))?;
+            step.run(make.args(external(&env.checkout, &output)).arg(jobs()))?;
             fs::copy(output.join(FILE), dir.join(FILE))?;
             Ok(fs::remove_dir_all(output)?)
         })?;
@@ -60,13 +65,17 @@ impl Module {
 }
 
 /// `make`'s words for the module out of tree.
-fn external(checkout: &Path, output: &Path) -> [String; 4] {
-    [
-        format!("M={}", checkout.display()),
-        format!("MO={}", output.display()),
-        format!("-j{}", host::jobs()),
-        "modules".to_owned(),
-    ]
+fn external(checkout: &Path, output: &Path) -> [String; 3] {
+    let (checkout, output) = (checkout.to_string_lossy(), output.to_string_lossy());
+    EXTERNAL.map(|word| match word {
+        "M=" => format!("{word}{checkout}"),
+        "MO=" => format!("{word}{output}"),
+        _ => word.to_owned(),
+    })
+}
+
+fn jobs() -> String {
+    format!("-j{}", host::jobs())
 }
 
 /// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree,
@@ -91,7 +100,6 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     let wanted = wanted.trim_matches('"');
 
     let output = env.checkout.join("target/module");
-    make_dir(&output)?;
     let mut make = if rustc_version(&mut Command::new("rustc")) == wanted {
         Command::new("make")
     } else {
@@ -108,17 +116,22 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     };
     make.arg("-C")
         .arg(&tree)
-        .args(external(&env.checkout, &output));
+        .args(external(&env.checkout, &output))
+        .arg(jobs());
     if option("CONFIG_CC_IS_CLANG").is_some() {
         make.arg("LLVM=1");
     }
     if option("CONFIG_ARM64").is_some() {
         make.arg("ARCH=arm64");
     }
-    let step = env.ui.step("module", &env.cache.logs())?;
+    let _alone = env
+        .cache
+        .scratch(&env.ui, &tools::own_name(env, "module"))?;
+    let _owner = HandOver::of_all(&output);
+    make_dir(&output)?;
+    let step = env.ui.step("module", env.cache.log("module"))?;
     step.run(&mut make)?;
     step.finish();
-    host::hand_over(&env.checkout.join("target"))?;
     println!("{}", output.join(FILE).display());
     Ok(())
 }

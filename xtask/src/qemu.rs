@@ -35,6 +35,13 @@ const CONFIGURE: &[&str] = &[
     "--disable-install-blobs",
 ];
 
+/// Gets Debian's source and patches it, into `source`.
+const UNPACK: &str = "rm -rf unpack; mkdir unpack; cd unpack
+    apt-get update -q
+    apt-get source -q --only-source qemu/trixie
+    cd qemu-*/; patch -p1 < ../../qemu.patch; cd ..
+    mv qemu-*/ ../source; rm -rf ../unpack";
+
 /// The shim's files: their names in tests/qemu, and in QEMU's source.
 const SHIM: [(&str, &str); 2] = [
     ("dw100.c", "hw/misc/imx8mp_dw100.c"),
@@ -55,11 +62,15 @@ impl Qemu {
     pub fn prepare(env: &Env, sandbox: &Sandbox, model: &Model) -> Result<Self> {
         let parts = env.checkout.join("tests/qemu");
         let base = Key::new()
-            .add("trixie")
-            .add(CONFIGURE.join(" "))
+            .add(UNPACK)
+            .add(configure(Path::new("")))
             .tree(&parts.join("qemu.patch"))?
             .finish();
-        let key = Key::new().add(&base).tree(&parts)?.finish();
+        let key = Key::new()
+            .add(&base)
+            .add(format!("{SHIM:?}{BINARY}"))
+            .tree(&parts)?
+            .finish();
         let recipe = Recipe {
             name: "qemu",
             key,
@@ -106,13 +117,7 @@ impl Build<'_> {
             return Ok(());
         }
         fs::copy(self.parts.join("qemu.patch"), self.dir.join("qemu.patch"))?;
-        self.shell(
-            "rm -rf unpack; mkdir unpack; cd unpack
-            apt-get update -q
-            apt-get source -q --only-source qemu/trixie
-            cd qemu-*/; patch -p1 < ../../qemu.patch; cd ..
-            mv qemu-*/ ../source; rm -rf ../unpack",
-        )
+        self.shell(UNPACK)
     }
 
     /// Copies what changed, so that ninja compiles only that.
@@ -132,14 +137,19 @@ impl Build<'_> {
         fs::create_dir_all(self.dir.join("lib"))?;
         fs::copy(model.library(), self.dir.join("lib/libdw100_model.so"))?;
         if !self.dir.join("configured").exists() {
-            self.shell(&format!(
-                "rm -rf build; mkdir build; cd build
-                ../source/configure {} --extra-ldflags=-L{}/lib
-                touch ../configured",
-                CONFIGURE.join(" "),
-                self.dir.display(),
-            ))?;
+            self.shell(&configure(self.dir))?;
         }
         self.shell(&format!("exec ninja -j{} -C build {BINARY}", host::jobs()))
     }
+}
+
+/// Configures a build in `dir`.
+fn configure(dir: &Path) -> String {
+    format!(
+        "rm -rf build; mkdir build; cd build
+        ../source/configure {} --extra-ldflags=-L{}/lib
+        touch ../configured",
+        CONFIGURE.join(" "),
+        dir.display(),
+    )
 }

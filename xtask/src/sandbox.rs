@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
-use crate::{Env, host, mirror};
+use crate::{Env, crates, host, mirror};
 
 /// Debian packages of the sandbox, beside those that every Debian has.
 const PACKAGES: &[&str] = &[
@@ -62,8 +62,18 @@ const PACKAGES: &[&str] = &[
     "ca-certificates",
 ];
 
-/// cargo's home inside.
-const CARGO_HOME: &str = "/root/.cargo";
+/// Where cargo keeps crates inside.
+const REGISTRY: &str = "/root/.cargo/registry";
+
+/// The release of Debian that the sandbox and the board are made of.
+pub const RELEASE: &str = "trixie";
+
+/// Its suites at a mirror.
+const SUITES: [&str; 3] = [
+    "deb MIRROR trixie main",
+    "deb MIRROR trixie-backports main",
+    "deb-src MIRROR trixie main",
+];
 
 /// The packages whose change makes kernels out of date: a module in Rust can only be built by the
 /// very compiler that built the kernel crate.
@@ -80,17 +90,24 @@ site='^deb \(\[[^]]*\] \)\?\([^ ]*\) trixie main.*'
 sed -n "s|$site|deb \1\2 trixie-backports main\ndeb-src \1\2 trixie main|p" "$list" > "$list.d/more.list"
 grep -q backports "$list.d/more.list" || { echo "no Debian mirror is known: pass --mirror URL"; exit 1; }"#;
 
-/// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest.
+/// Only what is named, and what that cannot do without.
+pub const NO_RECOMMENDS: &str = "--aptopt=APT::Install-Recommends \"false\"";
+
+/// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest. The home
+/// directory is empty but for `$CARGO_CONFIG`.
 const ENTER: &str = r#"set -e
 root=$1; shift
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
+    mount -t tmpfs tmpfs "$root/root"
+    mkdir "$root/root/.cargo"
+    printf %s "$CARGO_CONFIG" > "$root/root/.cargo/config.toml"
 touch "$root/etc/resolv.conf"
 [ ! -e /etc/resolv.conf ] || mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
     mkdir -p "$root${2%/*}"
-    [ -e "$root$2" ] || if [ -d "$1" ]; then mkdir "$root$2"; else touch "$root$2"; fi
+    [ -e "$root$2" ] || if [ -d "$1" ]; then mkdir -p "$root$2"; else touch "$root$2"; fi
     mount --bind "$1" "$root$2"
     shift 2
 done
@@ -103,13 +120,20 @@ pub fn sources(env: &Env) -> Vec<String> {
     let Some(mirror) = mirror else {
         return Vec::new();
     };
+    SUITES.map(|line| line.replace("MIRROR", &mirror)).to_vec()
+}
+
+/// `mmdebstrap`'s words, as far as they do not depend on this machine.
+fn words() -> [String; 7] {
     [
-        "deb MIRROR trixie main",
-        "deb MIRROR trixie-backports main",
-        "deb-src MIRROR trixie main",
+        "--mode=root".to_owned(),
+        "--variant=apt".to_owned(),
+        "--format=directory".to_owned(),
+        "--architectures=amd64,arm64".to_owned(),
+        format!("--include={}", PACKAGES.join(",")),
+        format!("--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""),
+        format!("--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""),
     ]
-    .map(|line| line.replace("MIRROR", &mirror))
-    .to_vec()
 }
 
 /// The host's apt settings about connections (proxies, timeouts), for `mmdebstrap`.
@@ -126,6 +150,7 @@ pub fn apt_options() -> Vec<String> {
 pub struct Sandbox {
     root: PathBuf,
     lent: Vec<(PathBuf, PathBuf)>,
+    cargo_config: String,
     _entry: Entry,
 }
 
@@ -134,9 +159,9 @@ impl Sandbox {
     pub fn prepare(env: &Env) -> Result<Self> {
         host::install_tools(env)?;
         let key = Key::new()
-            .add(PACKAGES.join(" "))
-            .add(PREFERENCES)
-            .add("layout 1")
+            .words(words())
+            .words([RELEASE, NO_RECOMMENDS, MORE_SUITES])
+            .words(SUITES)
             .finish();
         let recipe = Recipe {
             name: "sandbox",
@@ -152,19 +177,11 @@ impl Sandbox {
             let more = sources.is_empty().then_some(MORE_SUITES);
             let mut command = host::tied("mmdebstrap");
             command
-                .args(["--mode=root", "--variant=apt", "--format=directory"])
-                .arg("--architectures=amd64,arm64")
-                .arg("--aptopt=APT::Install-Recommends \"false\"")
+                .arg(NO_RECOMMENDS)
                 .args(apt_options())
-                .arg(format!("--include={}", PACKAGES.join(",")))
-                .arg(format!(
-                    "--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""
-                ))
-                .arg(format!(
-                    "--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""
-                ))
+                .args(words())
                 .args(more.map(|hook| format!("--setup-hook={hook}")))
-                .arg("trixie")
+                .arg(RELEASE)
                 .arg(dir)
                 .args(sources);
             step.run(&mut command)
@@ -172,16 +189,15 @@ impl Sandbox {
         let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned()];
         lent.extend(env.kernel_source.clone());
         let mut lent: Vec<_> = lent.into_iter().map(|path| (path.clone(), path)).collect();
-        // Of cargo's home only the crates and where they come from: not the host's programs.
-        for part in ["registry", "config.toml"] {
-            let path = host::cargo_home()?.join(part);
-            if path.exists() {
-                lent.push((path, Path::new(CARGO_HOME).join(part)));
-            }
+        // Of cargo's home only the crates: not the host's programs.
+        let registry = host::cargo_home()?.join("registry");
+        if registry.exists() {
+            lent.push((registry, REGISTRY.into()));
         }
         Ok(Self {
             root: entry.dir.clone(),
             lent,
+            cargo_config: crates::config()?,
             _entry: entry,
         })
     }
@@ -199,7 +215,10 @@ impl Sandbox {
     /// The same with more of the host lent: pairs of a path and where it appears.
     pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
         let mut command = host::tied("sh");
-        command.args(["-c", ENTER, "enter"]).arg(&self.root);
+        command
+            .env("CARGO_CONFIG", &self.cargo_config)
+            .args(["-c", ENTER, "enter"])
+            .arg(&self.root);
         for (path, place) in &self.lent {
             command.arg(path).arg(place);
         }
@@ -214,7 +233,7 @@ impl Sandbox {
                 "LC_ALL=C.UTF-8",
                 "LIBCLANG_PATH=/usr/lib/llvm-19/lib",
             ]);
-        for name in ["TERM", "http_proxy", "https_proxy", "no_proxy"] {
+        for name in host::PROXIES.into_iter().chain(["TERM"]) {
             if let Ok(value) = std::env::var(name) {
                 command.arg(format!("{name}={value}"));
             }

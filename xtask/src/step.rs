@@ -38,9 +38,8 @@ impl Ui {
         }
     }
 
-    /// Starts a step that logs to `logs/NAME.log`.
-    pub fn step(&self, name: &str, logs: &Path) -> Result<Step> {
-        let log = logs.join(format!("{name}.log"));
+    /// Starts a step with its log file.
+    pub fn step(&self, name: &str, log: PathBuf) -> Result<Step> {
         File::create(&log).with_context(|| format!("creating the log {}", log.display()))?;
         let bar = self.bars.as_ref().map(|bars| {
             let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg}")
@@ -64,7 +63,8 @@ impl Ui {
 /// A step under way.
 pub struct Step {
     name: String,
-    log: PathBuf,
+    /// What it prints.
+    pub log: PathBuf,
     bar: Option<ProgressBar>,
     started: Instant,
 }
@@ -216,6 +216,13 @@ fn advice(log: &str) -> &'static str {
 /// Creates a directory with its parents, with an error that names it.
 pub fn make_dir(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))
+}
+
+/// Copies a file, with an error that names both ends.
+pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 //! The project's own programs, built by the sandbox's cargo for this machine and for the board.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +10,7 @@ use anyhow::Result;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::Step;
+use crate::step::copy_file;
 use crate::{Env, host};
 
 /// The targets of this machine and of the board.
@@ -55,19 +54,12 @@ pub struct Model {
 impl Model {
     /// Builds the library if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let entry = built(
-            env,
-            sandbox,
-            "model",
-            &MODEL_SOURCES,
-            |step, scratch, dir| {
-                let mut cargo = cargo(env, sandbox, scratch);
-                step.run(cargo.args(BUILD).args(["-p", "dw100-model"]))?;
-                let name = "libdw100_model.so";
-                fs::copy(scratch.join("release").join(name), dir.join(name))?;
-                Ok(())
-            },
-        )?;
+        let words = ["-p", "dw100-model"];
+        let place = |scratch: &Path, dir: &Path| {
+            let name = "libdw100_model.so";
+            copy_file(&scratch.join("release").join(name), &dir.join(name))
+        };
+        let entry = built(env, sandbox, "model", &MODEL_SOURCES, &words, place)?;
         Ok(Self {
             dir: entry.dir.clone(),
             _entry: entry,
@@ -89,26 +81,14 @@ pub struct Client {
 impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let entry = built(
-            env,
-            sandbox,
-            "client",
-            &CLIENT_SOURCES,
-            |step, scratch, dir| {
-                let mut cargo = cargo(env, sandbox, scratch);
-                cargo
-                    .args(BUILD)
-                    .args(["-p", "dewarp", "--target", HERE, "--target", BOARD]);
-                step.run(&mut cargo)?;
-                for target in [HERE, BOARD] {
-                    fs::copy(
-                        scratch.join(target).join("release/dewarp"),
-                        dir.join(target),
-                    )?;
-                }
-                Ok(())
-            },
-        )?;
+        let words = ["-p", "dewarp", "--target", HERE, "--target", BOARD];
+        let place = |scratch: &Path, dir: &Path| {
+            [HERE, BOARD].into_iter().try_for_each(|target| {
+                let built = scratch.join(target).join("release/dewarp");
+                copy_file(&built, &dir.join(target))
+            })
+        };
+        let entry = built(env, sandbox, "client", &CLIENT_SOURCES, &words, place)?;
         Ok(Self {
             dir: entry.dir.clone(),
             _entry: entry,
@@ -135,20 +115,13 @@ pub struct Judges {
 impl Judges {
     /// Builds the programs if they are not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let entry = built(
-            env,
-            sandbox,
-            "judges",
-            &JUDGES_SOURCES,
-            |step, scratch, dir| {
-                let packages = JUDGES.into_iter().flat_map(|name| ["-p", name]);
-                step.run(cargo(env, sandbox, scratch).args(BUILD).args(packages))?;
-                for name in JUDGES {
-                    fs::copy(scratch.join("release").join(name), dir.join(name))?;
-                }
-                Ok(())
-            },
-        )?;
+        let words = JUDGES.map(|name| ["-p", name]).concat();
+        let place = |scratch: &Path, dir: &Path| {
+            JUDGES.into_iter().try_for_each(|name| {
+                copy_file(&scratch.join("release").join(name), &dir.join(name))
+            })
+        };
+        let entry = built(env, sandbox, "judges", &JUDGES_SOURCES, &words, place)?;
         Ok(Self {
             dir: entry.dir.clone(),
             _entry: entry,
@@ -161,15 +134,21 @@ impl Judges {
     }
 }
 
-/// An entry made by cargo from `sources`. `build` gets the target directory and the entry's.
+/// An entry made by `cargo build` with these words from `sources`. `place` copies what is wanted
+/// from the target directory to the entry's.
 fn built(
     env: &Env,
     sandbox: &Sandbox,
     name: &str,
     sources: &[&str],
-    build: impl FnOnce(&Step, &Path, &Path) -> Result<()>,
+    words: &[&str],
+    place: impl FnOnce(&Path, &Path) -> Result<()>,
 ) -> Result<Entry> {
-    let mut key = Key::new().add(sandbox.toolchain()?).add(CROSS.join(" "));
+    let mut key = Key::new()
+        .add(sandbox.toolchain()?)
+        .words(CROSS)
+        .words(BUILD)
+        .words(words);
     for path in sources {
         key = key.add(path).tree(&env.checkout.join(path))?;
     }
@@ -182,7 +161,8 @@ fn built(
     env.cache.entry(&env.ui, &recipe, |step, dir| {
         host::fetch_crates(env)?;
         let scratch = env.cache.scratch(&env.ui, &target_name(env))?;
-        build(step, &scratch.dir, dir)
+        step.run(cargo(env, sandbox, &scratch.dir).args(BUILD).args(words))?;
+        place(&scratch.dir, dir)
     })
 }
 
@@ -198,10 +178,11 @@ pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Command {
 
 /// The name of the target directory of this checkout.
 pub fn target_name(env: &Env) -> String {
-    format!(
-        "target-{}",
-        Key::new()
-            .add(env.checkout.as_os_str().as_encoded_bytes())
-            .finish()
-    )
+    own_name(env, "target")
+}
+
+/// A name in the cache that this checkout has for itself.
+pub fn own_name(env: &Env, what: &str) -> String {
+    let checkout = Key::new().add(env.checkout.as_os_str().as_encoded_bytes());
+    format!("{what}-{}", checkout.finish())
 }

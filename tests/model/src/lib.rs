@@ -8,9 +8,12 @@
 //!
 //! The register map, the vertex map's shape and format, the bits and the level of
 //! the interrupt, the start order and the bus-timeout counter are documented. The
-//! rest is not public, and this model had to choose. Where one choice would forgive
-//! a driver what another would not, it takes the one that does not forgive. Each is
-//! marked "assumed" where it is made:
+//! rest is not public, and this model had to choose, mostly what forgives a driver
+//! less. Three choices forgive: pixels beyond `DST_*_SIZE` are dropped without an
+//! error, so a size that is too small shows only in the picture; a running job holds
+//! the timeout counter, so a slow frame never times out; START with the bus open
+//! already works, so the order of the two is not tested. Each choice is marked
+//! "assumed" where it is made:
 //!
 //! - [`regs`]: every register resets to 0; writes keep reserved bits; the stride is
 //!   16 bits; the 34-bit addresses fill register bits 29:0.
@@ -30,7 +33,8 @@
 //!   `DST_*_SIZE` are dropped without an error.
 //! - [`timing`]: 500 MHz, one pixel a clock with traversal prefetch, and with automatic
 //!   prefetch the time of calculation; the bus times out after 25 million cycles
-//!   (50 ms) when BUS_CTRL bit 26 is clear.
+//!   (50 ms) when BUS_CTRL bit 26 is clear. The prefetch modes differ in time alone:
+//!   traversal gives any map the pixels that calculation gives it.
 //! - [`engine`]: START counts only with ENABLE set, SOFT_RESET clear and the engine
 //!   idle; registers are latched when the job begins, not at START; busy is set from
 //!   then on; all pixels reach memory at the job's end; a closed bus pauses the job;

@@ -38,7 +38,8 @@ impl Default for Timing {
 
 impl Timing {
     /// How long the frame that `program` describes takes. Assumed: automatic prefetch
-    /// takes the time of calculation; nothing but the destination's pixels counts.
+    /// takes the time of calculation; nothing but the destination's pixels counts; the
+    /// pixels are the same in each mode.
     pub fn frame_ns(&self, regs: &Registers, program: &Program) -> u64 {
         let (width, height) = (program.destination.width, program.destination.height);
         let prefetch = regs.get(regs::CTRL) >> 16 & 3;

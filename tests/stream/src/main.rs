@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Every pair of formats through the driver, against the golden model. `dw100-stream plan DIR`
-//! writes the inputs and the board's script; `dw100-stream check DIR OUT` judges what came back,
-//! one line a pair: `ok NAME` or `FAIL NAME: WHY`. DIR holds `map.bin`, a map for 640x480.
+//! writes the inputs and the board's script, and prints how many verdicts there will be;
+//! `dw100-stream check DIR OUT` judges what came back, one line a pair: `ok NAME` or
+//! `FAIL NAME: WHY`. DIR holds `map.bin`, a map for 640x480.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -146,7 +147,9 @@ fn plan(dir: &Path) -> Result<(), String> {
         }
     }
     let file = dir.join("script");
-    fs::write(&file, script).map_err(|error| said(&file, error))
+    fs::write(&file, script).map_err(|error| said(&file, error))?;
+    println!("{}", pairs().count());
+    Ok(())
 }
 
 /// Prints the verdicts; true if all are good.

@@ -9,11 +9,14 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::{Board, Driver, Options};
+use crate::step::{copy_file, make_dir};
 
 /// The files of one boot.
 pub(super) struct Boot {
     /// Where they are.
     pub(super) dir: PathBuf,
+    /// What the console prints.
+    pub(super) console: PathBuf,
     /// What appears as /board.
     files: PathBuf,
     /// What appears as /in.
@@ -34,18 +37,18 @@ impl Board<'_> {
         fs::create_dir(&files)?;
         for file in fs::read_dir(self.env.checkout.join("tests/board"))? {
             let file = file?;
-            fs::copy(file.path(), files.join(file.file_name()))?;
+            copy_file(&file.path(), &files.join(file.file_name()))?;
         }
-        fs::copy(self.client.for_board(), files.join("dewarp"))?;
+        copy_file(&self.client.for_board(), &files.join("dewarp"))?;
         if let Some(module) = &self.module {
-            fs::copy(&module.file, files.join("dw100_rust.ko"))?;
+            copy_file(&module.file, &files.join("dw100_rust.ko"))?;
         } else if options.driver == Driver::Rust {
             bail!("this board was not prepared for the Rust driver");
         }
         fs::write(files.join("script"), script)?;
         let output = match &options.output {
             Some(output) => {
-                crate::step::make_dir(output)?;
+                make_dir(output)?;
                 output.canonicalize()?
             }
             None => {
@@ -59,6 +62,7 @@ impl Board<'_> {
         }
         Ok(Boot {
             dir: dir.to_owned(),
+            console: options.console.clone().unwrap_or(dir.join("console")),
             files,
             input,
             output,

@@ -59,8 +59,11 @@ pub struct Options {
     #[arg(long = "out", value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Seconds after which the board is switched off
-    #[arg(long, value_name = "S", default_value_t = 300)]
+    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
+    /// The file that the console is written to, if it is to outlive the boot
+    #[arg(skip)]
+    pub console: Option<PathBuf>,
 }
 
 impl Options {
@@ -77,6 +80,7 @@ impl Options {
             input: None,
             output: None,
             timeout: 300,
+            console: None,
         }
     }
 }

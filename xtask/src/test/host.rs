@@ -37,7 +37,7 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
     let strict = ["--", "-D", "warnings"];
     tests.record("cargo clippy", quietly(cargo(&clippy).args(strict)));
 
-    let step = env.ui.step("host-tests", &env.cache.logs())?;
+    let step = env.ui.step("host-tests", env.cache.log("host-tests"))?;
     let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
     step.run(&mut cargo(&build))?;
     step.finish();

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Files that root makes in places of the user behind `sudo`: given to that user, however the work
+//! ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::lchown;
+use std::path::{Path, PathBuf};
+
+/// Gives what appears in a directory to the user behind `sudo` when dropped. What was there before
+/// keeps its owner.
+pub struct HandOver {
+    root: PathBuf,
+    before: BTreeSet<PathBuf>,
+    user: Option<(u32, u32)>,
+}
+
+impl HandOver {
+    /// From now on, for what is added to `dir`; and for `dir` itself and its parents, if they are
+    /// not there yet.
+    pub fn of_new(dir: &Path) -> Self {
+        Self::watch(dir, user())
+    }
+
+    /// For all that is in `dir` then, since none of it is the user's work.
+    pub fn of_all(dir: &Path) -> Self {
+        let mut all = Self::of_new(dir);
+        all.before.clear();
+        all
+    }
+
+    fn watch(dir: &Path, user: Option<(u32, u32)>) -> Self {
+        let missing = dir.ancestors().take_while(|dir| !dir.exists());
+        let root = missing.last().unwrap_or(dir).to_owned();
+        let mut before = BTreeSet::new();
+        if user.is_some() {
+            visit(&root, &mut |path| {
+                before.insert(path.to_owned());
+            });
+        }
+        Self { root, before, user }
+    }
+
+    /// The paths that are to change hands.
+    fn added(&self) -> Vec<PathBuf> {
+        let mut added = Vec::new();
+        visit(&self.root, &mut |path| {
+            if !self.before.contains(path) {
+                added.push(path.to_owned());
+            }
+        });
+        added
+    }
+}
+
+impl Drop for HandOver {
+    fn drop(&mut self) {
+        let Some((user, group)) = self.user else {
+            return;
+        };
+        for path in self.added() {
+            // A file that has gone since needs no owner.
+            let _ = lchown(path, Some(user), Some(group));
+        }
+    }
+}
+
+/// The user and group behind `sudo`.
+fn user() -> Option<(u32, u32)> {
+    let id = |name| std::env::var(name).ok()?.parse().ok();
+    Some((id("SUDO_UID")?, id("SUDO_GID")?))
+}
+
+/// Shows `path` and all that is below it, without following links.
+fn visit(path: &Path, see: &mut impl FnMut(&Path)) {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return;
+    };
+    see(path);
+    if metadata.is_dir() {
+        for file in fs::read_dir(path).into_iter().flatten().flatten() {
+            visit(&file.path(), see);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_added_changes_hands() {
+        let dir = std::env::temp_dir().join(format!("xtask-owner-{}", std::process::id()));
+        fs::create_dir_all(dir.join("old")).unwrap();
+        fs::write(dir.join("old/kept"), "").unwrap();
+        let added = HandOver::watch(&dir, Some((0, 0)));
+        let deep = HandOver::watch(&dir.join("a/b"), Some((0, 0)));
+        fs::write(dir.join("old/new"), "").unwrap();
+        fs::create_dir_all(dir.join("a/b")).unwrap();
+        let expected = [dir.join("a"), dir.join("a/b"), dir.join("old/new")];
+        assert_eq!(
+            added.added().into_iter().collect::<BTreeSet<_>>(),
+            expected.into()
+        );
+        assert_eq!(deep.added(), [dir.join("a"), dir.join("a/b")]);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
