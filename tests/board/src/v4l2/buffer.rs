@@ -255,6 +255,11 @@ impl<'d> Queue<'d> {
         Ok(())
     }
 
+    /// Unmaps all buffers, which the driver keeps. A mapping would keep the node open.
+    pub fn unmap(&mut self) {
+        self.buffers.clear();
+    }
+
     /// How many buffers are mapped.
     pub fn len(&self) -> usize {
         self.buffers.len()

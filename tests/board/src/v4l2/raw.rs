@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The ioctls as they are: numbers of `linux/videodev2.h`, `linux/media.h` and `linux/dma-heap.h`.
-//! The kernel reads and writes what the structures point to, so each is unsafe.
-
-#![expect(
-    clippy::missing_safety_doc,
-    reason = "for all of them: the file is open, and what the argument points to is valid and as \
-              long as the argument says"
-)]
+//! The kernel reads and writes what the structures point to, so each is unsafe: the
+//! file must be open, and what the argument points to valid and as long as the argument says.
 
 use v4l2r::bindings::{
     v4l2_buffer, v4l2_capability, v4l2_create_buffers, v4l2_event, v4l2_event_subscription,

@@ -48,3 +48,10 @@ impl Request {
         Ok(events.contains(PollFlags::POLLPRI))
     }
 }
+
+impl From<File> for Request {
+    /// Takes any file for a request, for tests of what the kernel says to that.
+    fn from(file: File) -> Self {
+        Self { file }
+    }
+}

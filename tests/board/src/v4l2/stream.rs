@@ -48,6 +48,13 @@ impl<'d> Stream<'d> {
         self.device.stop(Way::Capture)
     }
 
+    /// Gives the buffers up without a word to the driver: what is left is for closing the node.
+    pub fn abandon(mut self) {
+        self.output.unmap();
+        self.capture.unmap();
+        std::mem::forget(self);
+    }
+
     /// Queues both buffers of this index, for one frame.
     pub fn queue(&self, index: usize, sent: &Sent<'_>) -> Result<(), Errno> {
         self.capture.queue(index, &Sent::default())?;
