@@ -39,7 +39,7 @@ const PLACES: [&str; 9] = [
 ];
 
 /// What the packages do not bring: the merged /usr, a shell, the tools of tests/board.
-const LINKS: [(&str, &str); 7] = [
+const LINKS: [(&str, &str); 8] = [
     ("usr/bin", "bin"),
     ("usr/sbin", "sbin"),
     ("usr/lib", "lib"),
@@ -47,6 +47,7 @@ const LINKS: [(&str, &str); 7] = [
     ("/board/driver", "usr/bin/driver"),
     ("/board/model", "usr/bin/model"),
     ("/board/dewarp", "usr/bin/dewarp"),
+    ("/board/dw100-board", "usr/bin/dw100-board"),
 ];
 
 /// The board's root file system.

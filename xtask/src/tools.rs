@@ -31,8 +31,18 @@ const BUILD: [&str; 4] = ["build", "--release", "--locked", "--offline"];
 /// What the model's library is made from.
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
 
-/// What the client is made from.
-const CLIENT_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tools"];
+/// What the clients are made from.
+const CLIENT_SOURCES: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "tests/board/Cargo.toml",
+    "tests/board/src",
+    "tools/dewarp/Cargo.toml",
+    "tools/dewarp/src",
+];
+
+/// The test client's package and program.
+const TEST_CLIENT: &str = "dw100-board";
 
 /// The programs that judge what the board delivers, and what they are made from.
 const JUDGES: [&str; 2] = ["dw100-pictures", "dw100-stream"];
@@ -80,7 +90,7 @@ impl Model {
     }
 }
 
-/// The client `dewarp`, for this machine and for the board.
+/// The client `dewarp`, for this machine and for the board, and the test client for the board.
 pub struct Client {
     dir: PathBuf,
     _entry: Entry,
@@ -95,17 +105,20 @@ impl Client {
             "client",
             &CLIENT_SOURCES,
             |step, scratch, dir| {
-                let mut cargo = cargo(env, sandbox, scratch);
-                cargo
-                    .args(BUILD)
-                    .args(["-p", "dewarp", "--target", HERE, "--target", BOARD]);
-                step.run(&mut cargo)?;
+                let build = |packages: &[&str], target| {
+                    let mut cargo = cargo(env, sandbox, scratch);
+                    let packages = packages.iter().flat_map(|name| ["-p", name]);
+                    cargo.args(BUILD).args(["--target", target]).args(packages);
+                    step.run(&mut cargo)
+                };
+                build(&["dewarp"], HERE)?;
+                build(&["dewarp", TEST_CLIENT], BOARD)?;
                 for target in [HERE, BOARD] {
-                    fs::copy(
-                        scratch.join(target).join("release/dewarp"),
-                        dir.join(target),
-                    )?;
+                    let made = scratch.join(target).join("release/dewarp");
+                    fs::copy(made, dir.join(target))?;
                 }
+                let made = scratch.join(BOARD).join("release").join(TEST_CLIENT);
+                fs::copy(made, dir.join(TEST_CLIENT))?;
                 Ok(())
             },
         )?;
@@ -118,6 +131,11 @@ impl Client {
     /// The client for the board.
     pub fn for_board(&self) -> PathBuf {
         self.dir.join(BOARD)
+    }
+
+    /// The test client for the board.
+    pub fn tests_for_board(&self) -> PathBuf {
+        self.dir.join(TEST_CLIENT)
     }
 
     /// A command that runs the client on this machine, in the checkout.
