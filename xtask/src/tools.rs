@@ -45,11 +45,12 @@ const CLIENT_SOURCES: [&str; 6] = [
 const TEST_CLIENT: &str = "dw100-board";
 
 /// The programs that judge what the board delivers, and what they are made from.
-const JUDGES: [&str; 2] = ["dw100-pictures", "dw100-stream"];
-const JUDGES_SOURCES: [&str; 6] = [
+const JUDGES: [&str; 3] = ["dw100-parity", "dw100-pictures", "dw100-stream"];
+const JUDGES_SOURCES: [&str; 7] = [
     "Cargo.toml",
     "Cargo.lock",
     "tests/model",
+    "tests/parity",
     "tests/pictures",
     "tests/stream",
     "tools",

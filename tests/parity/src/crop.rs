@@ -120,7 +120,7 @@ pub fn of_the_c_driver(wanted: Rect, source: Size, destination: Size) -> Cropped
     let start = |pixels: u32| (pixels << 7).wrapping_mul(ratio) >> 14 & 0x1fff;
     Cropped {
         rect,
-        scale: (rect.2 << 7) / source.width & 0xff,
+        scale: ((rect.2 << 7) / source.width) & 0xff,
         roi: start(rect.1) << 16 | start(rect.0),
     }
 }

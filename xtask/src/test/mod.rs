@@ -4,6 +4,7 @@
 
 mod compliance;
 mod host;
+mod parity;
 mod stream;
 mod uapi;
 
@@ -38,6 +39,11 @@ const SUITES: &[Suite] = &[
         "uapi",
         "the V4L2 interface: each of its promises, and what the C driver fails of them",
         uapi::run,
+    ),
+    (
+        "parity",
+        "registers, maps and frames of this driver and of the C driver",
+        parity::run,
     ),
 ];
 

@@ -22,7 +22,7 @@ fn record(combination: &Combination, of_c: bool) -> Record {
     let wanted = combination.crop.wanted(source);
     let mut cropped = crop::of_the_c_driver(wanted, source, destination);
     if !of_c && combination.crop == Crop::Middle {
-        let roi = destination.height / 4 << 16 | destination.width / 4;
+        let roi = (destination.height / 4) << 16 | (destination.width / 4);
         cropped = Cropped { roi, ..cropped };
     }
     let mut registers: BTreeMap<u32, u32> =
