@@ -40,7 +40,7 @@ const PLACES: [&str; 9] = [
 ];
 
 /// What the packages do not bring: the merged /usr, a shell, the tools of tests/board.
-const LINKS: [(&str, &str); 7] = [
+const LINKS: [(&str, &str); 8] = [
     ("usr/bin", "bin"),
     ("usr/sbin", "sbin"),
     ("usr/lib", "lib"),
@@ -48,6 +48,7 @@ const LINKS: [(&str, &str); 7] = [
     ("/board/driver", "usr/bin/driver"),
     ("/board/model", "usr/bin/model"),
     ("/board/dewarp", "usr/bin/dewarp"),
+    ("/board/dw100-board", "usr/bin/dw100-board"),
 ];
 
 /// `mmdebstrap`'s words, as far as they do not depend on this machine.

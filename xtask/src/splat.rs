@@ -29,6 +29,8 @@ const MARKS: &[&str] = &[
     "nbalanced",
     "usage count underflow",
     "suspected memory leak",
+    "unreferenced object 0x",
+    "Kernel memory leak detector disabled",
     "DMA-API:",
     "refcount_t:",
     "ODEBUG:",
@@ -46,7 +48,7 @@ const HARMLESS: &[&str] = &[
 ];
 
 /// How many lines of a report are shown.
-const SHOWN: usize = 12;
+const SHOWN: usize = 20;
 
 /// The first report in a kernel log: its first lines, none if the log is clean.
 pub fn first(log: &str) -> Vec<&str> {
@@ -86,6 +88,8 @@ mod tests {
         "[   50.000] Unbalanced enable for IRQ 190",
         "[   50.000] dw100 32e30000.dwe: Runtime PM usage count underflow!",
         "[   60.000] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+        "unreferenced object 0xffff0000c1a2b300 (size 128):",
+        "[   60.100] kmemleak: Kernel memory leak detector disabled",
         "[   61.000] DMA-API: dw100 32e30000.dwe: device driver frees DMA memory with different size",
         "[   62.000] refcount_t: underflow; use-after-free.",
         "[   63.000] ODEBUG: free active (active state 0) object: 00000000 object type: work_struct",

@@ -30,15 +30,26 @@ const BUILD: [&str; 4] = ["build", "--release", "--locked", "--offline"];
 /// What the model's library is made from.
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
 
-/// What the client is made from.
-const CLIENT_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tools"];
+/// What the clients are made from.
+const CLIENT_SOURCES: [&str; 6] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "tests/board/Cargo.toml",
+    "tests/board/src",
+    "tools/dewarp/Cargo.toml",
+    "tools/dewarp/src",
+];
+
+/// The test client's package and program.
+const TEST_CLIENT: &str = "dw100-board";
 
 /// The programs that judge what the board delivers, and what they are made from.
-const JUDGES: [&str; 2] = ["dw100-pictures", "dw100-stream"];
-const JUDGES_SOURCES: [&str; 6] = [
+const JUDGES: [&str; 3] = ["dw100-parity", "dw100-pictures", "dw100-stream"];
+const JUDGES_SOURCES: [&str; 7] = [
     "Cargo.toml",
     "Cargo.lock",
     "tests/model",
+    "tests/parity",
     "tests/pictures",
     "tests/stream",
     "tools",
@@ -59,7 +70,7 @@ impl Model {
             let name = "libdw100_model.so";
             copy_file(&scratch.join("release").join(name), &dir.join(name))
         };
-        let entry = built(env, sandbox, "model", &MODEL_SOURCES, &words, place)?;
+        let entry = built(env, sandbox, "model", &MODEL_SOURCES, &[&words], place)?;
         Ok(Self {
             dir: entry.dir.clone(),
             _entry: entry,
@@ -72,7 +83,7 @@ impl Model {
     }
 }
 
-/// The client `dewarp`, for this machine and for the board.
+/// The client `dewarp`, for this machine and for the board, and the test client for the board.
 pub struct Client {
     dir: PathBuf,
     _entry: Entry,
@@ -81,14 +92,19 @@ pub struct Client {
 impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let words = ["-p", "dewarp", "--target", HERE, "--target", BOARD];
+        let builds: [&[&str]; 2] = [
+            &["-p", "dewarp", "--target", HERE],
+            &["-p", "dewarp", "-p", TEST_CLIENT, "--target", BOARD],
+        ];
         let place = |scratch: &Path, dir: &Path| {
-            [HERE, BOARD].into_iter().try_for_each(|target| {
+            for target in [HERE, BOARD] {
                 let built = scratch.join(target).join("release/dewarp");
-                copy_file(&built, &dir.join(target))
-            })
+                copy_file(&built, &dir.join(target))?;
+            }
+            let built = scratch.join(BOARD).join("release").join(TEST_CLIENT);
+            copy_file(&built, &dir.join(TEST_CLIENT))
         };
-        let entry = built(env, sandbox, "client", &CLIENT_SOURCES, &words, place)?;
+        let entry = built(env, sandbox, "client", &CLIENT_SOURCES, &builds, place)?;
         Ok(Self {
             dir: entry.dir.clone(),
             _entry: entry,
@@ -98,6 +114,11 @@ impl Client {
     /// The client for the board.
     pub fn for_board(&self) -> PathBuf {
         self.dir.join(BOARD)
+    }
+
+    /// The test client for the board.
+    pub fn tests_for_board(&self) -> PathBuf {
+        self.dir.join(TEST_CLIENT)
     }
 
     /// A command that runs the client on this machine, in the checkout.
@@ -121,7 +142,7 @@ impl Judges {
                 copy_file(&scratch.join("release").join(name), &dir.join(name))
             })
         };
-        let entry = built(env, sandbox, "judges", &JUDGES_SOURCES, &words, place)?;
+        let entry = built(env, sandbox, "judges", &JUDGES_SOURCES, &[&words], place)?;
         Ok(Self {
             dir: entry.dir.clone(),
             _entry: entry,
@@ -134,21 +155,23 @@ impl Judges {
     }
 }
 
-/// An entry made by `cargo build` with these words from `sources`. `place` copies what is wanted
+/// An entry made from `sources` by a `cargo build` for each list of words in `builds`. `place` copies what is wanted
 /// from the target directory to the entry's.
 fn built(
     env: &Env,
     sandbox: &Sandbox,
     name: &str,
     sources: &[&str],
-    words: &[&str],
+    builds: &[&[&str]],
     place: impl FnOnce(&Path, &Path) -> Result<()>,
 ) -> Result<Entry> {
     let mut key = Key::new()
         .add(sandbox.toolchain()?)
         .words(CROSS)
-        .words(BUILD)
-        .words(words);
+        .words(BUILD);
+    for words in builds {
+        key = key.words(*words);
+    }
     for path in sources {
         key = key.add(path).tree(&env.checkout.join(path))?;
     }
@@ -161,7 +184,9 @@ fn built(
     env.cache.entry(&env.ui, &recipe, |step, dir| {
         host::fetch_crates(env)?;
         let scratch = env.cache.scratch(&env.ui, &target_name(env))?;
-        step.run(cargo(env, sandbox, &scratch.dir).args(BUILD).args(words))?;
+        for words in builds {
+            step.run(cargo(env, sandbox, &scratch.dir).args(BUILD).args(*words))?;
+        }
         place(&scratch.dir, dir)
     })
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! One frame's pixels: fetch the map and the source, look each destination pixel up,
+//! One frame's pixels: fetch the source, look each destination pixel up in the map,
 //! write it. No registers, no time.
 //!
 //! Assumed: the whole source is fetched before the first byte is written, so a
 //! destination that overlaps its source is well-defined; of a frame that meets a bus
 //! error while it writes, the rows before are written.
 
+use crate::grid;
 use crate::grid::Grid;
 use crate::memory::BusError;
 use crate::memory::Memory;
@@ -16,7 +17,13 @@ use crate::swap;
 
 /// Does what `program` says to `memory`.
 pub fn dewarp(program: &Program, memory: &mut impl Memory) -> Result<(), BusError> {
-    let mut grid = Grid::fetch(program, memory)?;
+    let map = grid::fetch(program, memory)?;
+    pixels(program, &map, memory)
+}
+
+/// The same with the map fetched already.
+pub fn pixels(program: &Program, map: &[u8], memory: &mut impl Memory) -> Result<(), BusError> {
+    let mut grid = Grid::new(program, map);
     let source = Picture::fetch(&program.source, memory)?;
     let destination = &program.destination;
     let layout = destination.layout;

@@ -8,9 +8,10 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::dewarp::dewarp;
+use crate::dewarp;
 use crate::fault::Ending;
 use crate::fault::Settings;
+use crate::grid;
 use crate::job::Due;
 use crate::job::Job;
 use crate::mailbox::Mailbox;
@@ -270,11 +271,21 @@ impl Engine {
 
     /// The job's time is over: write its pixels.
     fn write_pixels(&mut self, memory: &mut impl Memory) {
-        if let Some(job) = &mut self.job {
-            let program = Program::from_registers(&job.regs);
-            if program.is_some_and(|program| dewarp(&program, memory).is_err()) {
-                job.ending = Ending::DmaFault;
+        let Some(job) = &mut self.job else {
+            return;
+        };
+        let Some(program) = Program::from_registers(&job.regs) else {
+            return;
+        };
+        let written = grid::fetch(&program, memory).and_then(|map| {
+            self.trace.map_fetched(&map);
+            match self.settings.pixels_off {
+                false => dewarp::pixels(&program, &map, memory),
+                true => Ok(()),
             }
+        });
+        if written.is_err() {
+            job.ending = Ending::DmaFault;
         }
     }
 

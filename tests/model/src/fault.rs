@@ -12,6 +12,9 @@
 //!
 //! `off` in place of N removes a fault. `timeout-cycles=N` overrules the bus timeout
 //! (0: never, `default`: as the registers say); `pixels-per-clock=X` sets the speed.
+//! `pixels=off` is an aid for tests that look at registers only: the map is still
+//! fetched, but the source is not read and no pixel is written; registers, status,
+//! times and interrupts stay as they are. `pixels=on` ends it.
 //! Keys of one kind replace each other. Of several that meet on a frame, stall comes
 //! before dma-fault, error and drop-irq.
 
@@ -118,6 +121,8 @@ pub struct Settings {
     dma_fault: Schedule,
     error: Schedule,
     error_bits: u8,
+    /// Frames leave source and destination alone.
+    pub pixels_off: bool,
     /// Speed and bus timeout.
     pub timing: Timing,
 }
@@ -189,10 +194,17 @@ impl Settings {
                 self.timing.pixels_per_clock =
                     rate.ok_or_else(|| wrong("a number from 0.001 to 1000"))?;
             }
+            "pixels" => {
+                self.pixels_off = match value {
+                    "on" => false,
+                    "off" => true,
+                    _ => return Err(wrong("on or off")),
+                }
+            }
             _ => {
                 return Err(format!(
                     "unknown key {key:?}: use drop-irq, stall, error, spurious-irq, dma-fault, \
-                     timeout-cycles or pixels-per-clock"
+                     timeout-cycles, pixels-per-clock or pixels"
                 ));
             }
         }
@@ -233,6 +245,7 @@ mod tests {
             ("timeout-cycles=-1", "a number of 500 MHz cycles"),
             ("pixels-per-clock=0", "from 0.001 to 1000"),
             ("pixels-per-clock=nan", "from 0.001 to 1000"),
+            ("pixels=no", "pixels=no: the value must be on or off"),
         ] {
             let error = Settings::default().apply(keys).unwrap_err();
             assert!(error.contains(due), "{keys}: {error}");

@@ -44,14 +44,18 @@ pub struct Grid {
     edge: [Vec<u64>; 2],
 }
 
+/// Fetches the map that a program names, as it lies in memory.
+pub fn fetch(program: &Program, memory: &mut impl Memory) -> Result<Vec<u8>, BusError> {
+    let mut map = vec![0; program.map.columns as usize * program.map.rows as usize * 4];
+    memory.read(program.map.base, &mut map)?;
+    Ok(map)
+}
+
 impl Grid {
-    /// Fetches the map that a program names.
-    pub fn fetch(program: &Program, memory: &mut impl Memory) -> Result<Self, BusError> {
+    /// Prepares the map that [`fetch`] found for this program.
+    pub fn new(program: &Program, map: &[u8]) -> Self {
         let columns = program.map.columns as usize;
-        let rows = program.map.rows as usize;
-        let mut bytes = vec![0; columns * rows * 4];
-        memory.read(program.map.base, &mut bytes)?;
-        let vertices = bytes
+        let vertices = map
             .chunks_exact(4)
             .map(|v| {
                 [
@@ -60,17 +64,17 @@ impl Grid {
                 ]
             })
             .collect();
-        Ok(Self {
+        Self {
             vertices,
             columns,
-            rows,
+            rows: program.map.rows as usize,
             width: program.destination.width * POSITION_ONE,
             height: program.destination.height * POSITION_ONE,
             // Assumed: values outside the valid range act as its nearest end.
             step: program.scale.clamp(32, POSITION_ONE),
             start: (program.roi.0 * POSITION_ONE, program.roi.1 * POSITION_ONE),
             edge: [vec![0; columns], vec![0; columns]],
-        })
+        }
     }
 
     /// Source coordinates of destination row `y`, in 1/256 pixel; [`OUTSIDE`] where
@@ -138,7 +142,6 @@ fn side(whole: u32, block: usize) -> u32 {
 mod tests {
     use super::*;
     use crate::image::identity_map;
-    use crate::memory::Ram;
     use crate::program::tests::program;
     use proptest::prelude::*;
 
@@ -146,11 +149,8 @@ mod tests {
         let mut program = program(width, height);
         program.scale = scale;
         program.roi = roi;
-        program.map.base = 0;
-        let mut ram = Ram::new(0, map.len() * 4);
         let bytes: Vec<u8> = map.iter().flat_map(|v| v.to_le_bytes()).collect();
-        ram.write(0, &bytes).unwrap();
-        Grid::fetch(&program, &mut ram).unwrap()
+        Grid::new(&program, &bytes)
     }
 
     fn row(grid: &mut Grid, y: u32, width: u32) -> (Vec<u32>, Vec<u32>) {

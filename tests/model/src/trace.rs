@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::Serialize;
+use sha2::Digest;
+use sha2::Sha256;
 
 use crate::regs::Registers;
 
@@ -30,6 +32,17 @@ pub struct Frame {
     pub next_start_ns: Option<i64>,
     /// All status bits that the acknowledgement, or the end of the record, found.
     pub status: u8,
+    /// SHA-256 of the vertex map that the frame fetched, in hexadecimal: of its words as
+    /// they lie in memory, columns times rows of them. None if it fetched none.
+    pub lut: Option<String>,
+}
+
+/// The digest of a vertex map in [`Frame::lut`].
+pub fn digest(map: &[u8]) -> String {
+    Sha256::digest(map)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Keeps the record of the current frame.
@@ -72,7 +85,15 @@ impl Trace {
             ack_ns: None,
             next_start_ns: None,
             status: 0,
+            lut: None,
         });
+    }
+
+    /// The current frame fetched its vertex map.
+    pub fn map_fetched(&mut self, map: &[u8]) {
+        if let Some(frame) = &mut self.open {
+            frame.lut = Some(digest(map));
+        }
     }
 
     /// A status bit raised the line.
@@ -137,7 +158,7 @@ mod tests {
         trace.close(None);
         let line = serde_json::to_string(&trace.take()[0]).unwrap();
         let end = "\"reads\":0,\"writes\":1,\"irq_ns\":null,\"gate_ns\":null,\
-                   \"ack_ns\":null,\"next_start_ns\":null,\"status\":0}";
+                   \"ack_ns\":null,\"next_start_ns\":null,\"status\":0,\"lut\":null}";
         assert!(
             line.starts_with("{\"frame\":1,\"regs\":{\"0x00\":0,\"0x04\":4,"),
             "{line}"

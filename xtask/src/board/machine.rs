@@ -37,9 +37,13 @@ impl Board<'_> {
         fs::create_dir(&files)?;
         for file in fs::read_dir(self.env.checkout.join("tests/board"))? {
             let file = file?;
-            copy_file(&file.path(), &files.join(file.file_name()))?;
+            // The scripts, and not the test client's sources beside them.
+            if file.file_type()?.is_file() && file.path().extension().is_none() {
+                copy_file(&file.path(), &files.join(file.file_name()))?;
+            }
         }
         copy_file(&self.client.for_board(), &files.join("dewarp"))?;
+        copy_file(&self.client.tests_for_board(), &files.join("dw100-board"))?;
         if let Some(module) = &self.module {
             copy_file(&module.file, &files.join("dw100_rust.ko"))?;
         } else if options.driver == Driver::Rust {

@@ -4,7 +4,9 @@
 
 mod compliance;
 mod host;
+mod parity;
 mod stream;
+mod uapi;
 
 use std::time::Instant;
 
@@ -32,6 +34,16 @@ const SUITES: &[Suite] = &[
         "stream",
         "frames through the driver: pixels, pictures, interrupts, endurance",
         stream::run,
+    ),
+    (
+        "uapi",
+        "the V4L2 interface: each of its promises, and what the C driver fails of them",
+        uapi::run,
+    ),
+    (
+        "parity",
+        "registers, maps and frames of this driver and of the C driver",
+        parity::run,
     ),
 ];
 
@@ -66,15 +78,30 @@ impl Tests<'_> {
     /// Returns how many there were.
     pub fn record_lines(&mut self, lines: &str) -> usize {
         let before = self.passed + self.failed;
-        for line in lines.lines() {
-            if let Some(name) = line.strip_prefix("ok ") {
-                self.record(name, Ok(()));
-            } else if let Some(rest) = line.strip_prefix("FAIL ") {
-                let (name, why) = rest.split_once(": ").unwrap_or((rest, "failed"));
-                self.record(name, Err(anyhow::anyhow!("{why}")));
-            }
+        for (name, failure) in verdicts(lines) {
+            self.record(name, result(failure));
         }
         self.passed + self.failed - before
+    }
+}
+
+/// The verdicts that a program printed, `ok NAME` and `FAIL NAME: WHY`: names, and why they failed.
+fn verdicts(lines: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    lines.lines().filter_map(|line| {
+        if let Some(name) = line.strip_prefix("ok ") {
+            return Some((name, None));
+        }
+        let rest = line.strip_prefix("FAIL ")?;
+        let (name, why) = rest.split_once(": ").unwrap_or((rest, "failed"));
+        Some((name, Some(why)))
+    })
+}
+
+/// A test's result from why it failed.
+fn result(failure: Option<&str>) -> Result<()> {
+    match failure {
+        None => Ok(()),
+        Some(why) => Err(anyhow::anyhow!("{why}")),
     }
 }
 

@@ -35,6 +35,56 @@ fn the_trace_tells_a_frame_from_start_to_next_start() {
     assert_eq!(frame.regs.len(), 36);
 }
 
+/// Of a frame's record and what it left in memory.
+fn recorded(keys: &str) -> (Frame, Vec<u8>) {
+    let mut board = Board::new(keys);
+    board.start();
+    board.pass(FRAME_NS + 10);
+    board.acknowledge();
+    board.engine.close_trace();
+    let frame = board.engine.take_frames().remove(0);
+    (frame, board.output())
+}
+
+#[test]
+fn the_trace_tells_which_map_was_fetched() {
+    let words = identity_map(SIDE, SIDE);
+    let map: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let (frame, _) = recorded("");
+    assert_eq!(frame.lut, Some(crate::trace::digest(&map)));
+    // As sha256sum prints it.
+    let known = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+    assert_eq!(crate::trace::digest(b"x"), known);
+    let (frame, _) = recorded("stall=1");
+    assert_eq!(frame.lut, None);
+}
+
+#[test]
+fn without_pixels_a_frame_differs_in_nothing_but_the_picture() {
+    let (with, written) = recorded("");
+    let (without, left_alone) = recorded("pixels=off");
+    assert_eq!(with, without);
+    assert_eq!(written, picture());
+    assert_eq!(left_alone, [0; 1536]);
+    assert_eq!(recorded("pixels=off;pixels=on").1, picture());
+}
+
+#[test]
+fn without_pixels_a_map_that_is_not_there_is_a_bus_error_all_the_same() {
+    let mut board = Board::new("pixels=off");
+    board.program();
+    board.write(regs::MAP_LUT_ADDR, 0x100);
+    board.pulse_start();
+    board.open_bus();
+    board.pass(FRAME_NS);
+    let status = board.status();
+    assert_eq!(
+        status & 0xff,
+        u32::from(regs::STATUS_AXI_RESP),
+        "{status:#x}"
+    );
+}
+
 #[test]
 fn power_on_reset_ends_the_record_and_forgets_the_job() {
     let mut board = Board::new("stall=2");

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The test client of the emulated or real board: the driver's V4L2 interface, seen from a program
+//! that uses all of it and abuses some.
+
+pub mod parity;
+pub mod picture;
+pub mod registers;
+pub mod uapi;
+pub mod v4l2;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [FILTER]` runs the tests of the V4L2
+//! interface; `dw100-board registers` sends the frames whose registers the host looks at;
+//! `dw100-board parity [--pixels] PLAN RECORD` sends the frames of the parity suite.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use dw100_board::parity;
+use dw100_board::registers;
+use dw100_board::uapi::{self, Choice};
+
+const USAGE: &str = "usage: dw100-board uapi [--list] [--vivid] [--skip NAME]... [FILTER]\n       \
+                     dw100-board registers\n       \
+                     dw100-board parity [--pixels] PLAN RECORD";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
+    match words.next().as_deref() {
+        Some("uapi") => uapi::run(&choice(words)?),
+        Some("registers") => registers::run(),
+        Some("parity") => frames(&words.collect::<Vec<_>>()),
+        Some(uapi::ONE) => match words.next() {
+            Some(name) => uapi::run_one(&name),
+            None => bail!(USAGE),
+        },
+        _ => bail!(USAGE),
+    }
+}
+
+fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
+    let mut choice = Choice::default();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--list" => choice.list = true,
+            "--vivid" => choice.vivid = true,
+            "--skip" => match words.next() {
+                Some(name) => choice.skipped.push(name),
+                None => bail!(USAGE),
+            },
+            word if word.starts_with('-') || choice.filter.is_some() => bail!(USAGE),
+            _ => choice.filter = Some(word),
+        }
+    }
+    Ok(choice)
+}
+
+fn frames(words: &[String]) -> Result<()> {
+    match words {
+        [flag, plan, record] if flag == "--pixels" => {
+            parity::run(Path::new(plan), Path::new(record), true)
+        }
+        [plan, record] => parity::run(Path::new(plan), Path::new(record), false),
+        _ => bail!(USAGE),
+    }
+}

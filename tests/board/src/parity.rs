@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The frames of the parity suite, through whichever driver is loaded: a plan is read, and a line
+//! is left for each frame, in its order, of what the driver returned and of the pixels that came.
+//!
+//! The calls are always the same: a node opened for each setting, OUTPUT's format before CAPTURE's,
+//! one buffer a queue, a stream for each map, and in it a frame for each crop.
+
+mod plan;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use twox_hash::XxHash64;
+
+use crate::v4l2::{Device, Format, Rect, Sent, Stream, Way, Which};
+use plan::{Setting, Side};
+
+/// What the destination holds before a frame, so that what the engine leaves out can be told.
+const UNTOUCHED: u8 = 0xa5;
+
+/// Sends a plan's frames and leaves their record. With `pixels`, sources are filled and
+/// destinations looked at.
+pub fn run(plan: &Path, record: &Path, pixels: bool) -> Result<()> {
+    let reading = || format!("reading {}", plan.display());
+    let settings = plan::parse(&fs::read_to_string(plan).with_context(reading)?)?;
+    let maps = plan.parent().unwrap_or(Path::new("."));
+    let node = Device::open()?;
+    let mut record = BufWriter::new(File::create(record)?);
+    for setting in &settings {
+        frames(&node.again()?, setting, maps, pixels, &mut record)
+            .with_context(|| format!("{setting:?}"))?;
+    }
+    Ok(record.flush()?)
+}
+
+fn frames(
+    device: &Device,
+    setting: &Setting,
+    maps: &Path,
+    pixels: bool,
+    record: &mut impl Write,
+) -> Result<()> {
+    let output = set_format(device, Way::Output, &setting.output)?;
+    let capture = set_format(device, Way::Capture, &setting.capture)?;
+    let formats = (described(&output), described(&capture));
+    let stream = Stream::prepare(device, 1)?;
+    if pixels {
+        let source = output.sizes().into_iter().zip(1..);
+        let source: Vec<_> = source.map(|(bytes, seed)| noise(seed, bytes)).collect();
+        stream.output.write(0, &source)?;
+    }
+    for streaming in &setting.streams {
+        if let Some(file) = &streaming.map {
+            let file = maps.join(file);
+            let words = words(&file).with_context(|| format!("reading {}", file.display()))?;
+            device
+                .set_map(Which::Current, &words)
+                .context("setting the map")?;
+        }
+        stream.resume().context("starting to stream")?;
+        for &wanted in &streaming.crops {
+            let crop = device.set_crop(wanted);
+            let planes = frame(&stream, pixels).with_context(|| format!("{wanted:?}"))?;
+            let line = json!({
+                "output": formats.0,
+                "capture": formats.1,
+                "crop": match crop {
+                    Ok(Rect { left, top, width, height }) => json!({"Ok": [left, top, width, height]}),
+                    Err(error) => json!({"Err": format!("{error:?}")}),
+                },
+                "planes": planes,
+            });
+            writeln!(record, "{line}")?;
+        }
+        stream.stop().context("stopping to stream")?;
+    }
+    Ok(())
+}
+
+fn set_format(device: &Device, way: Way, side: &Side) -> Result<Format> {
+    let wanted = Format::new(&side.format.fourcc, side.width, side.height);
+    device
+        .set_format(way, &wanted)
+        .with_context(|| format!("setting the format of {way:?}"))
+}
+
+fn described(format: &Format) -> Value {
+    let planes = format.planes.iter();
+    json!({
+        "fourcc": String::from_utf8_lossy(&format.fourcc),
+        "width": format.width,
+        "height": format.height,
+        "buffers": planes.map(|plane| (plane.bytesperline, plane.sizeimage)).collect::<Vec<_>>(),
+    })
+}
+
+/// One frame; the digests of its planes, if they are looked at.
+fn frame(stream: &Stream<'_>, pixels: bool) -> Result<Option<Vec<String>>> {
+    if pixels {
+        for plane in stream.capture.planes(0) {
+            plane.fill(UNTOUCHED);
+        }
+    }
+    stream.queue(0, &Sent::default()).context("queueing")?;
+    let (output, capture) = stream.dequeue().context("waiting for the frame")?;
+    if output.failed() || capture.failed() {
+        bail!("the engine failed on the frame");
+    }
+    let digest = |plane: Vec<u8>| format!("{:016x}", XxHash64::oneshot(0, &plane));
+    Ok(pixels.then(|| stream.capture.read(0).into_iter().map(digest).collect()))
+}
+
+/// The words of a map's file.
+fn words(file: &Path) -> Result<Vec<u32>> {
+    let bytes = fs::read(file)?;
+    let word = |bytes: &[u8]| Ok(u32::from_le_bytes(bytes.try_into()?));
+    bytes.chunks(4).map(word).collect()
+}
+
+/// Bytes that look like nothing in particular and are the same each time.
+fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_repeats_and_uses_all_bytes() {
+        let bytes = noise(1, 4099);
+        assert_eq!(bytes, noise(1, 4099));
+        assert_ne!(bytes, noise(2, 4099));
+        assert_eq!(bytes.len(), 4099);
+        assert!((0..=255).all(|byte| bytes.contains(&byte)));
+    }
+
+    #[test]
+    fn a_format_is_described_with_its_code_and_buffers() {
+        let format = Format::new(b"NM12", 176, 144).with_stride(192);
+        let due = json!({
+            "fourcc": "NM12", "width": 176, "height": 144, "buffers": [[192, 0], [192, 0]],
+        });
+        assert_eq!(described(&format), due);
+    }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests of the driver's V4L2 interface, and how they are run: each in a process of its own,
+//! so that one which panics, hangs or leaves files open is no harm to the next.
+
+mod buffers;
+mod contexts;
+mod controls;
+mod debugfs;
+mod dmabuf;
+mod events;
+mod formats;
+mod hostile;
+mod identity;
+mod libcamera;
+mod lifecycle;
+mod maps;
+mod metadata;
+mod power;
+mod prefetch;
+mod request_end;
+mod request_rules;
+mod requests;
+mod selection;
+mod selection_pixels;
+mod stride;
+mod topology;
+mod vivid;
+
+use std::io::Read;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::v4l2::Errno;
+
+/// A test: what it proves, and how.
+pub struct Test {
+    /// The fact, in words.
+    pub name: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const fn test(name: &'static str, run: fn() -> Result<()>) -> Test {
+    Test { name, run }
+}
+
+/// How long one test may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The word after which a child process is told which test to run.
+pub const ONE: &str = "one";
+
+/// All tests. Those that need the buffers of the test driver vivid only where it is.
+fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
+    let vivid = if with_vivid { vivid::TESTS } else { &[] };
+    [
+        formats::TESTS,
+        stride::TESTS,
+        controls::TESTS,
+        identity::TESTS,
+        maps::TESTS,
+        selection::TESTS,
+        selection_pixels::TESTS,
+        requests::TESTS,
+        request_rules::TESTS,
+        request_end::TESTS,
+        buffers::TESTS,
+        metadata::TESTS,
+        dmabuf::TESTS,
+        vivid,
+        events::TESTS,
+        prefetch::TESTS,
+        contexts::TESTS,
+        topology::TESTS,
+        libcamera::TESTS,
+        debugfs::TESTS,
+        lifecycle::TESTS,
+        hostile::TESTS,
+        power::TESTS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Which tests to run.
+#[derive(Default)]
+pub struct Choice {
+    /// Only print their names.
+    pub list: bool,
+    /// Also those with the test driver vivid.
+    pub vivid: bool,
+    /// Only those whose name contains this.
+    pub filter: Option<String>,
+    /// All but those whose name is one of these.
+    pub skipped: Vec<String>,
+}
+
+/// Runs the chosen tests and prints a line each: `ok NAME` or `FAIL NAME: WHY`.
+pub fn run(choice: &Choice) -> Result<()> {
+    let filter = choice.filter.as_deref().unwrap_or("");
+    let chosen = tests(choice.vivid)
+        .filter(|test| test.name.contains(filter))
+        .filter(|test| !choice.skipped.iter().any(|name| name == test.name));
+    for test in chosen {
+        if choice.list {
+            println!("{}", test.name);
+            continue;
+        }
+        match apart(test.name) {
+            Ok(()) => println!("ok {}", test.name),
+            Err(why) => println!("FAIL {}: {}", test.name, one_line(&format!("{why:#}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Runs one test in this process.
+pub fn run_one(name: &str) -> Result<()> {
+    let found = tests(true).find(|test| test.name == name);
+    (found
+        .with_context(|| format!("there is no test '{name}'"))?
+        .run)()
+}
+
+/// Runs one test in a process of its own.
+fn apart(name: &str) -> Result<()> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([ONE, name])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let end = Instant::now() + LIMIT;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() > end {
+            bail!(
+                "no end after {} s{}",
+                LIMIT.as_secs(),
+                put_down(&mut child)?
+            );
+        }
+        sleep(Duration::from_millis(5));
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let mut said = String::new();
+    if let Some(mut errors) = child.stderr.take() {
+        errors.read_to_string(&mut said)?;
+    }
+    bail!(
+        "{}",
+        if said.is_empty() {
+            status.to_string()
+        } else {
+            said
+        }
+    )
+}
+
+/// Kills a process; says so if even that has no effect.
+fn put_down(child: &mut Child) -> Result<&'static str> {
+    child.kill()?;
+    for _ in 0..200 {
+        if child.try_wait()?.is_some() {
+            return Ok("");
+        }
+        sleep(Duration::from_millis(10));
+    }
+    Ok(", and it cannot be killed")
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut line = words.join(" ");
+    if let Some((end, _)) = line.char_indices().nth(600) {
+        line.truncate(end);
+    }
+    line
+}
+
+/// That an ioctl failed, with just this error.
+fn fails<T>(result: Result<T, Errno>, wanted: Errno, what: &str) -> Result<()> {
+    match result {
+        Ok(_) => bail!("{what} succeeded, where {wanted:?} was due"),
+        Err(error) => {
+            ensure!(error == wanted, "{what} gave {error:?}, not {wanted:?}");
+            Ok(())
+        }
+    }
+}
+
+/// Waits until something becomes true; false when the time is up.
+fn becomes_true(patience: Duration, mut check: impl FnMut() -> Result<bool>) -> Result<bool> {
+    let end = Instant::now() + patience;
+    loop {
+        if check()? {
+            return Ok(true);
+        }
+        if Instant::now() > end {
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod self_tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_without_the_colon_that_ends_them() {
+        let mut seen = HashSet::new();
+        for test in tests(true) {
+            assert!(seen.insert(test.name), "twice: {}", test.name);
+            assert!(!test.name.contains(':'), "{}", test.name);
+            assert!(!test.name.contains('\''), "for the shell: {}", test.name);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line() {
+        assert_eq!(one_line("a\n  b\n"), "a b");
+        assert_eq!(one_line(&"ä".repeat(1000)).chars().count(), 600);
+    }
+
+    #[test]
+    fn another_error_than_the_due_one_is_a_failure() {
+        assert!(fails::<()>(Err(Errno::EINVAL), Errno::EINVAL, "x").is_ok());
+        assert!(fails::<()>(Err(Errno::EBUSY), Errno::EINVAL, "x").is_err());
+        assert!(fails(Ok(()), Errno::EINVAL, "x").is_err());
+    }
+}

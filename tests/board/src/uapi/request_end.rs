@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests that are queued when the stream ends: all are completed, and can be used again.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::requests::Requests;
+use super::{Test, test};
+use crate::v4l2::{Device, Request, Way};
+
+pub(super) const TESTS: &[Test] = &[
+    test("STREAMOFF of OUTPUT completes the queued requests", || {
+        stopped(&[Way::Output, Way::Capture])
+    }),
+    test(
+        "STREAMOFF of CAPTURE first completes them with OUTPUT",
+        || stopped(&[Way::Capture, Way::Output]),
+    ),
+    test(
+        "STREAMOFF completes queued requests that have no map",
+        stopped_without_map,
+    ),
+    test(
+        "STREAMOFF in the middle of many requests completes them all",
+        stopped_in_the_middle,
+    ),
+    test("closing the node completes the queued requests", || {
+        closed(true)
+    }),
+    test(
+        "closing the node completes requests of a queue that never streamed",
+        || closed(false),
+    ),
+    test(
+        "a request outlives the node that it was for",
+        request_outlives_node,
+    ),
+    test(
+        "closing a queued request leaves its frame to run",
+        forgotten_request,
+    ),
+];
+
+/// How soon after the end of a stream a request must be completed.
+const SOON: Duration = Duration::from_secs(1);
+
+fn all_completed(requests: &[Request], when: &str) -> Result<()> {
+    for (index, request) in requests.iter().enumerate() {
+        ensure!(
+            request.completed(SOON)?,
+            "request {index} is not completed after {when}"
+        );
+    }
+    Ok(())
+}
+
+/// Three queued requests with a map each, which cannot run.
+fn three(all: &Requests<'_>) -> Result<Vec<Request>> {
+    let requests = (0..3)
+        .map(|_| all.media.request())
+        .collect::<Result<Vec<_>, _>>()?;
+    for (index, request) in requests.iter().enumerate() {
+        all.queue(request, index, Some(index as u32))?;
+    }
+    Ok(requests)
+}
+
+/// That requests serve again in a stream that starts again.
+fn serve_again(all: &Requests<'_>, requests: &[Request]) -> Result<()> {
+    for request in requests {
+        request.reinit().context("reinitialising a request")?;
+    }
+    all.stream.resume()?;
+    for (round, request) in requests.iter().enumerate() {
+        let band = 30 + round as u32;
+        all.frame(request, Some(band), band)
+            .context("a request in the next stream")?;
+    }
+    Ok(())
+}
+
+fn stopped(order: &[Way]) -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 3)?;
+    let requests = three(&all)?;
+    for &way in order {
+        device.stop(way)?;
+    }
+    all_completed(&requests, "STREAMOFF")?;
+    serve_again(&all, &requests)
+}
+
+fn stopped_without_map() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 2)?;
+    let requests = [all.media.request()?, all.media.request()?];
+    for (index, request) in requests.iter().enumerate() {
+        all.queue(request, index, None)?;
+    }
+    all.stream.stop()?;
+    all_completed(&requests, "STREAMOFF")?;
+    serve_again(&all, &requests)
+}
+
+fn stopped_in_the_middle() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 8)?;
+    for round in 0..10 {
+        let requests = (0..8)
+            .map(|_| all.media.request())
+            .collect::<Result<Vec<_>, _>>()?;
+        for (index, request) in requests.iter().enumerate() {
+            all.stream
+                .capture
+                .queue(index, &crate::v4l2::Sent::default())?;
+            all.queue(request, index, Some(index as u32))?;
+        }
+        // Some rounds stop at once, some when frames were done.
+        if round % 2 == 1 {
+            ensure!(requests[round / 2].completed(SOON)?, "a frame never came");
+        }
+        let order = if round % 4 < 2 {
+            [Way::Output, Way::Capture]
+        } else {
+            [Way::Capture, Way::Output]
+        };
+        for way in order {
+            device.stop(way)?;
+        }
+        all_completed(&requests, "STREAMOFF").with_context(|| format!("round {round}"))?;
+        all.stream.resume()?;
+    }
+    Ok(())
+}
+
+fn closed(streaming: bool) -> Result<()> {
+    let requests = {
+        let device = Device::open()?;
+        let all = Requests::prepare(&device, 3)?;
+        if streaming {
+            all.stream.resume()?;
+        }
+        let requests = three(&all)?;
+        // What ends the stream is closing the node, and nothing before it.
+        all.stream.abandon();
+        requests
+    };
+    all_completed(&requests, "closing the node")?;
+    for request in &requests {
+        request.reinit().context("reinitialising a request")?;
+    }
+    // And with another open file they serve again.
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    all.frame(&requests[0], Some(33), 33)
+        .context("a request with another open file")
+}
+
+fn request_outlives_node() -> Result<()> {
+    let request = {
+        let device = Device::open()?;
+        let all = Requests::start(&device, 1)?;
+        let request = all.media.request()?;
+        // Never queued: it holds a map and nothing else.
+        device.set_map(crate::v4l2::Which::Request(&request), &all.bands.map(3))?;
+        request
+    };
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    all.frame(&request, Some(9), 9)
+}
+
+fn forgotten_request() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    all.queue(&all.media.request()?, 0, Some(14))?;
+    // The request's file is closed by now.
+    all.stream.capture.queue(0, &crate::v4l2::Sent::default())?;
+    all.take(0, 14)
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What may go into a request, what may not, and the errors that say so.
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::requests::Requests;
+use super::{Test, fails, test};
+use crate::v4l2::control::Verb;
+use crate::v4l2::{Device, Errno, MAP, PATIENCE, Sent, Way, Which, bindings};
+
+pub(super) const TESTS: &[Test] = &[
+    test("a request without a buffer is ENOENT", empty),
+    test("a request with two buffers is EINVAL", two_buffers),
+    test("a buffer is in one request at a time", buffer_twice),
+    test(
+        "OUTPUT buffers go in requests or without them until the queue stops",
+        mixed,
+    ),
+    test("CAPTURE buffers do not go into requests", capture_buffer),
+    test("OUTPUT says that it takes requests, CAPTURE not", announced),
+    test(
+        "a map that is too short for a request is refused and leaves it usable",
+        short_map,
+    ),
+    test("only a completed request can be asked for its map", not_yet),
+    test("a queued request cannot be changed", queued_is_closed),
+    test("a file that is no request is refused as one", no_request),
+];
+
+fn empty() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    fails(request.queue(), Errno::ENOENT, "queueing an empty request")?;
+    device.set_map(Which::Request(&request), &all.bands.map(3))?;
+    fails(request.queue(), Errno::ENOENT, "queueing one with a map")?;
+    all.frame(&request, Some(8), 8)
+        .context("the same request with a buffer")
+}
+
+fn two_buffers() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::prepare(&device, 2)?;
+    let request = all.media.request()?;
+    let sent = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    all.stream.output.queue(0, &sent)?;
+    match all.stream.output.queue(1, &sent) {
+        Ok(()) => fails(request.queue(), Errno::EINVAL, "queueing the request"),
+        Err(Errno::EINVAL) => Ok(()),
+        Err(error) => bail!("putting a second buffer into a request gave {error:?}"),
+    }
+}
+
+fn buffer_twice() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::prepare(&device, 1)?;
+    let (first, second) = (all.media.request()?, all.media.request()?);
+    let into = |request| Sent {
+        request: Some(request),
+        ..Sent::default()
+    };
+    all.stream.output.queue(0, &into(&first))?;
+    let flags = all.stream.output.flags(0)?;
+    ensure!(
+        flags & bindings::V4L2_BUF_FLAG_IN_REQUEST != 0,
+        "the buffer's flags are {flags:#x}: it is in no request"
+    );
+    fails(
+        all.stream.output.queue(0, &into(&second)),
+        Errno::EINVAL,
+        "putting it into another request",
+    )?;
+    // REINIT takes it out of the first.
+    first.reinit()?;
+    all.stream.output.queue(0, &into(&second))?;
+    Ok(())
+}
+
+fn mixed() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 2)?;
+    let request = all.media.request()?;
+    let inside = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    let outside = Sent::default();
+    all.stream.output.queue(0, &outside)?;
+    fails(
+        all.stream.output.queue(1, &inside),
+        Errno::EBUSY,
+        "a request after a buffer without one",
+    )?;
+    device.stop(Way::Output)?;
+    device.start(Way::Output)?;
+    all.stream.output.queue(0, &inside)?;
+    fails(
+        all.stream.output.queue(1, &outside),
+        Errno::EBUSY,
+        "a buffer without request after one in one",
+    )?;
+    device.stop(Way::Output)?;
+    device.start(Way::Output)?;
+    all.stream.queue(0, &Sent::default())?;
+    all.stream.dequeue()?;
+    Ok(())
+}
+
+fn capture_buffer() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::prepare(&device, 1)?;
+    let request = all.media.request()?;
+    let sent = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    fails(
+        all.stream.capture.queue(0, &sent),
+        Errno::EBADR,
+        "putting a CAPTURE buffer into a request",
+    )
+}
+
+fn announced() -> Result<()> {
+    let device = Device::open()?;
+    for (way, due) in [(Way::Output, true), (Way::Capture, false)] {
+        let got = device.request_buffers(way, crate::v4l2::Memory::Mmap, 0)?;
+        let takes = got.capabilities & bindings::V4L2_BUF_CAP_SUPPORTS_REQUESTS != 0;
+        ensure!(
+            takes == due,
+            "{way:?} has capabilities {:#x}",
+            got.capabilities
+        );
+    }
+    Ok(())
+}
+
+fn short_map() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    let good = all.bands.map(13);
+    let bytes = 4 * good.len() as u32;
+    for short in [0, 4, bytes - 4] {
+        let mut map = good.clone();
+        let result = device.words(Verb::Set, Which::Request(&request), MAP, &mut map, short);
+        ensure!(result.is_err(), "{short} bytes were taken for a map");
+    }
+    all.frame(&request, Some(13), 13)
+}
+
+fn not_yet() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    let asked = || device.map(Which::Request(&request));
+    fails(asked(), Errno::EACCES, "asking an empty request")?;
+    all.queue(&request, 0, Some(3))?;
+    fails(asked(), Errno::EACCES, "asking a queued request")?;
+    all.stream.capture.queue(0, &Sent::default())?;
+    ensure!(request.completed(PATIENCE)?, "the request never completed");
+    asked().context("asking a completed request")?;
+    request.reinit()?;
+    fails(asked(), Errno::EACCES, "asking it after REINIT")
+}
+
+fn queued_is_closed() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 2)?;
+    let request = all.media.request()?;
+    all.queue(&request, 0, Some(3))?;
+    fails(request.queue(), Errno::EBUSY, "queueing it twice")?;
+    fails(
+        device.set_map(Which::Request(&request), &all.bands.map(4)),
+        Errno::EBUSY,
+        "changing its map",
+    )?;
+    let sent = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    fails(
+        all.stream.output.queue(1, &sent),
+        Errno::EBUSY,
+        "putting another buffer in",
+    )?;
+    all.stream.capture.queue(0, &Sent::default())?;
+    all.take(0, 3)
+}
+
+fn no_request() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::prepare(&device, 1)?;
+    let other = std::fs::File::open("/dev/null")?;
+    let request = crate::v4l2::Request::from(other);
+    let sent = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    fails(
+        all.stream.output.queue(0, &sent),
+        Errno::EINVAL,
+        "putting a buffer into /dev/null",
+    )?;
+    fails(
+        device.set_map(Which::Request(&request), &all.bands.map(4)),
+        Errno::EINVAL,
+        "setting the map of /dev/null",
+    )
+}

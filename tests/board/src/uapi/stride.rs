@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `bytesperline` and `data_offset` from the program: honoured, in numbers and in pixels.
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Test, test};
+use crate::picture::{gather, noise, pixels, same, size, spread};
+use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Queue, Sent, Stream, Way};
+
+pub(super) const TESTS: &[Test] = &[
+    test(
+        "a larger bytesperline is honoured in every format",
+        honoured,
+    ),
+    test(
+        "a bytesperline that is too small becomes the minimum",
+        too_small,
+    ),
+    test(
+        "a bytesperline is rounded up to 8 bytes and ends at 0xfff8",
+        limits,
+    ),
+    test("TRY_FMT answers to a bytesperline as S_FMT does", tried),
+    test(
+        "a source with padded lines shows its pixels and no padding",
+        padded_source,
+    ),
+    test(
+        "a destination with padded lines has its pixels in place",
+        padded_destination,
+    ),
+    test("padded lines on both sides, each with its own", padded_both),
+    test("a data_offset is refused or honoured", data_offset),
+];
+
+/// Bytes of a line with no padding.
+fn tight(format: &Format) -> Result<u32> {
+    // CAST: 8192 at most.
+    Ok(pixels(format.fourcc)?.planes(size(format))[0].0 as u32)
+}
+
+/// That a format has these strides, and sizes that follow from them.
+fn check(way: Way, format: &Format, stride: u32) -> Result<()> {
+    let lines: Vec<u32> = pixels(format.fourcc)?
+        .planes(size(format))
+        .iter()
+        // CAST: 3072 at most.
+        .map(|plane| plane.1 as u32)
+        .collect();
+    let split = pixels(format.fourcc)?.split;
+    let due: Vec<(u32, u32)> = if split {
+        lines.iter().map(|count| (stride, stride * count)).collect()
+    } else {
+        vec![(stride, stride * lines.iter().sum::<u32>())]
+    };
+    let got: Vec<(u32, u32)> = format
+        .planes
+        .iter()
+        .map(|plane| (plane.bytesperline, plane.sizeimage))
+        .collect();
+    let name = String::from_utf8_lossy(&format.fourcc);
+    ensure!(
+        got == due,
+        "{way:?} {name} {} has lines and planes of {got:?} bytes, not {due:?}",
+        size(format)
+    );
+    Ok(())
+}
+
+/// Sets each format of each queue in two sizes, with a stride made of the minimum.
+fn each(
+    set: impl Fn(Way, &Format) -> Result<Format, Errno>,
+    wanted: impl Fn(u32) -> u32,
+    due: impl Fn(u32) -> u32,
+) -> Result<()> {
+    let device = Device::open()?;
+    for way in Way::BOTH {
+        for fourcc in device.formats(way)? {
+            for (width, height) in [(648, 488), (1920, 1080)] {
+                let format = Format::new(&fourcc, width, height);
+                let least = tight(&format)?;
+                let got = set(way, &format.with_stride(wanted(least)))?;
+                check(way, &got, due(least))
+                    .with_context(|| format!("{} bytes a line", wanted(least)))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn honoured() -> Result<()> {
+    let device = Device::open()?;
+    let set = |way, format: &Format| {
+        let got = device.set_format(way, format)?;
+        // What is set is what is got.
+        if device.format(way)? == got {
+            Ok(got)
+        } else {
+            Err(Errno::EPROTO)
+        }
+    };
+    for more in [8, 64, 1000] {
+        each(set, |least| least + more, |least| least + more)?;
+    }
+    Ok(())
+}
+
+fn too_small() -> Result<()> {
+    let device = Device::open()?;
+    let set = |way, format: &Format| device.set_format(way, format);
+    each(set, |_| 0, |least| least)?;
+    each(set, |_| 1, |least| least)?;
+    each(set, |least| least - 1, |least| least)
+}
+
+fn limits() -> Result<()> {
+    let device = Device::open()?;
+    let set = |way, format: &Format| device.set_format(way, format);
+    for (more, due) in [(1, 8), (7, 8), (9, 16), (4, 8)] {
+        each(set, |least| least + more, |least| least + due)?;
+    }
+    for huge in [
+        0xfff8,
+        0xfff9,
+        0xffff,
+        0x1_0000,
+        0x7fff_ffff,
+        0x8000_0000,
+        u32::MAX,
+    ] {
+        each(set, |_| huge, |_| 0xfff8)?;
+    }
+    Ok(())
+}
+
+fn tried() -> Result<()> {
+    let device = Device::open()?;
+    let before = Way::BOTH.map(|way| device.format(way));
+    let set = |way, format: &Format| device.try_format(way, format);
+    each(set, |least| least + 64, |least| least + 64)?;
+    each(set, |_| 3, |least| least)?;
+    each(set, |_| u32::MAX, |_| 0xfff8)?;
+    let after = Way::BOTH.map(|way| device.format(way));
+    ensure!(before == after, "TRY_FMT changed {before:?} to {after:?}");
+    Ok(())
+}
+
+/// One frame with so much padding on both sides, in each format that both queues take: what goes
+/// in must come out.
+fn through(output_more: u32, capture_more: u32) -> Result<()> {
+    let device = Device::open()?;
+    for fourcc in device.formats(Way::Output)? {
+        let tightly = Format::new(&fourcc, 648, 488);
+        let least = tight(&tightly)?;
+        let (output, capture) = device.set_formats(
+            &tightly.clone().with_stride(least + output_more),
+            &tightly.with_stride(least + capture_more),
+        )?;
+        check(Way::Output, &output, least + output_more)?;
+        check(Way::Capture, &capture, least + capture_more)?;
+        let frame = noise(pixels(fourcc)?.frame_bytes(size(&output)), least);
+        let stream = Stream::start(&device, 1)?;
+        for padding in [0, 0xff] {
+            let got = stream.frame(&spread(&output, &frame, padding)?)?;
+            same(&gather(&capture, &got)?, &frame, least)
+                .with_context(|| String::from_utf8_lossy(&fourcc).into_owned())?;
+        }
+    }
+    Ok(())
+}
+
+fn padded_source() -> Result<()> {
+    through(72, 0)
+}
+
+fn padded_destination() -> Result<()> {
+    through(0, 40)
+}
+
+fn padded_both() -> Result<()> {
+    through(8, 1024)
+}
+
+fn data_offset() -> Result<()> {
+    const OFFSET: u32 = 4096;
+    let device = Device::open()?;
+    for fourcc in [b"NV12", b"NM12", b"YUYV"] {
+        let format = Format::new(fourcc, 176, 144);
+        let (output, capture) = device.set_formats(&format, &format)?;
+        let mut roomy = output.clone();
+        for plane in &mut roomy.planes {
+            plane.sizeimage += OFFSET;
+        }
+        let mut queue = Queue::allocate(&device, Way::Output, 1)?;
+        let (index, _) = device
+            .create_buffers(Way::Output, Memory::Mmap, 1, &roomy)
+            .context("CREATE_BUFS with room for an offset")?;
+        let index = index as usize;
+        queue.map(index)?;
+        let captured = Queue::allocate(&device, Way::Capture, 1)?;
+
+        let frame = noise(pixels(*fourcc)?.frame_bytes(size(&output)), 3);
+        let planes = spread(&output, &frame, 0)?;
+        for (to, from) in queue.planes(index).iter().zip(&planes) {
+            to.fill(0x42);
+            to.write(OFFSET as usize, from)?;
+        }
+        let sent = Sent {
+            data_offset: OFFSET,
+            ..Sent::default()
+        };
+        match queue.queue(index, &sent) {
+            Err(Errno::EINVAL) => continue,
+            other => other.context("QBUF with a data_offset")?,
+        }
+        captured.queue(0, &Sent::default())?;
+        let stream = Stream {
+            device: &device,
+            output: queue,
+            capture: captured,
+        };
+        stream.resume()?;
+        stream.capture.dequeue_within(PATIENCE)?;
+        same(
+            &gather(&capture, &stream.capture.read(0))?,
+            &frame,
+            output.strides()[0] as u32,
+        )
+        .context("the data_offset was taken and not heeded")?;
+    }
+    Ok(())
+}

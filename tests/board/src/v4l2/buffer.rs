@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Buffers and the queue that they belong to.
+
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+use v4l2r::bindings::{
+    self, timeval, v4l2_buffer, v4l2_create_buffers, v4l2_exportbuffer, v4l2_plane,
+    v4l2_requestbuffers,
+};
+use v4l2r::nix::libc::{O_CLOEXEC, O_RDWR};
+
+use super::memory::Mapping;
+use super::{Device, Errno, Format, PollFlags, Request, Way, raw, wait};
+
+/// The most planes a buffer may have: `VIDEO_MAX_PLANES`.
+const PLANES: usize = 8;
+
+/// Where the memory of buffers comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Memory {
+    /// The driver's, mapped.
+    Mmap,
+    /// The program's own.
+    UserPtr,
+    /// dma-bufs.
+    DmaBuf,
+}
+
+impl Memory {
+    /// `V4L2_MEMORY_…`
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Mmap => bindings::v4l2_memory_V4L2_MEMORY_MMAP,
+            Self::UserPtr => bindings::v4l2_memory_V4L2_MEMORY_USERPTR,
+            Self::DmaBuf => bindings::v4l2_memory_V4L2_MEMORY_DMABUF,
+        }
+    }
+}
+
+/// What is said of a buffer when it is queued.
+#[derive(Clone, Copy, Default)]
+pub struct Sent<'a> {
+    /// The request it goes into.
+    pub request: Option<&'a Request>,
+    /// Microseconds.
+    pub timestamp: u64,
+    /// Bytes used in each plane; all of them if not said.
+    pub bytesused: Option<u32>,
+    /// Where the pixels start in each plane.
+    pub data_offset: u32,
+    /// `V4L2_FIELD_…`: none if not said.
+    pub field: Option<u32>,
+    /// `V4L2_BUF_FLAG_…`
+    pub flags: u32,
+}
+
+/// What comes back with a buffer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dequeued {
+    /// Which buffer.
+    pub index: usize,
+    /// `V4L2_BUF_FLAG_…`
+    pub flags: u32,
+    /// `V4L2_FIELD_…`
+    pub field: u32,
+    /// The driver's count.
+    pub sequence: u32,
+    /// Microseconds.
+    pub timestamp: u64,
+    /// Bytes used in each plane.
+    pub bytesused: Vec<u32>,
+}
+
+impl Dequeued {
+    /// The engine, or its driver, failed on it.
+    pub fn failed(&self) -> bool {
+        self.flags & bindings::V4L2_BUF_FLAG_ERROR != 0
+    }
+}
+
+/// A buffer in the words of V4L2, with its planes beside it.
+struct Raw {
+    buffer: v4l2_buffer,
+    planes: [v4l2_plane; PLANES],
+}
+
+impl Raw {
+    fn new(way: Way, memory: Memory, index: usize, planes: usize) -> Self {
+        Self {
+            buffer: v4l2_buffer {
+                // CAST: A test's own small numbers.
+                index: index as u32,
+                type_: way.buffer_type(),
+                memory: memory.number(),
+                length: planes as u32,
+                ..Default::default()
+            },
+            planes: [v4l2_plane::default(); PLANES],
+        }
+    }
+
+    /// Lends it to an ioctl.
+    fn call(
+        &mut self,
+        device: &Device,
+        ioctl: unsafe fn(i32, *mut v4l2_buffer) -> Result<i32, Errno>,
+    ) -> Result<(), Errno> {
+        self.buffer.m.planes = self.planes.as_mut_ptr();
+        // SAFETY: The buffer points to as many planes as V4L2 knows at most.
+        unsafe { ioctl(device.as_raw_fd(), &mut self.buffer) }.map(drop)
+    }
+}
+
+impl Device {
+    /// `VIDIOC_REQBUFS`. Returns what the driver made of it.
+    pub fn request_buffers(
+        &self,
+        way: Way,
+        memory: Memory,
+        count: u32,
+    ) -> Result<v4l2_requestbuffers, Errno> {
+        let mut request = v4l2_requestbuffers {
+            count,
+            type_: way.buffer_type(),
+            memory: memory.number(),
+            ..Default::default()
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::reqbufs(self.as_raw_fd(), &mut request) }?;
+        Ok(request)
+    }
+
+    /// `VIDIOC_CREATE_BUFS`. Returns the first buffer's index and how many there are more.
+    pub fn create_buffers(
+        &self,
+        way: Way,
+        memory: Memory,
+        count: u32,
+        format: &Format,
+    ) -> Result<(u32, u32), Errno> {
+        let mut create = v4l2_create_buffers {
+            count,
+            memory: memory.number(),
+            format: format.to_raw(way),
+            ..Default::default()
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::create_bufs(self.as_raw_fd(), &mut create) }?;
+        Ok((create.index, create.count))
+    }
+
+    /// `VIDIOC_EXPBUF`: a plane of a buffer as a dma-buf.
+    pub fn export(&self, way: Way, index: usize, plane: usize) -> Result<OwnedFd, Errno> {
+        let mut export = v4l2_exportbuffer {
+            type_: way.buffer_type(),
+            // CAST: A test's own small numbers.
+            index: index as u32,
+            plane: plane as u32,
+            flags: (O_RDWR | O_CLOEXEC) as u32,
+            ..Default::default()
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::expbuf(self.as_raw_fd(), &mut export) }?;
+        // SAFETY: The kernel has just opened it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(export.fd) })
+    }
+
+    /// Takes back a buffer of either queue, of any memory. `EAGAIN` if none is done.
+    pub fn dequeue(&self, way: Way, memory: Memory) -> Result<Dequeued, Errno> {
+        let mut raw = Raw::new(way, memory, 0, PLANES);
+        raw.call(self, raw::dqbuf)?;
+        let Raw { buffer, planes } = &raw;
+        let time = buffer.timestamp;
+        let number = |part: i64| part.unsigned_abs();
+        Ok(Dequeued {
+            index: buffer.index as usize,
+            flags: buffer.flags,
+            field: buffer.field,
+            sequence: buffer.sequence,
+            timestamp: number(time.tv_sec) * 1_000_000 + number(time.tv_usec),
+            bytesused: planes
+                .iter()
+                .take(buffer.length as usize)
+                .map(|plane| plane.bytesused)
+                .collect(),
+        })
+    }
+
+    /// Waits until a buffer of a queue can be taken back; false when the time is up.
+    pub fn ready(&self, way: Way, patience: Duration) -> Result<bool, Errno> {
+        let wanted = match way {
+            Way::Output => PollFlags::POLLOUT,
+            Way::Capture => PollFlags::POLLIN,
+        };
+        Ok(wait(self, wanted, patience)?.intersects(wanted | PollFlags::POLLERR))
+    }
+}
+
+/// The buffers of one queue, which are freed with it.
+pub struct Queue<'d> {
+    device: &'d Device,
+    /// Which queue.
+    pub way: Way,
+    /// Where the memory comes from.
+    pub memory: Memory,
+    planes: usize,
+    buffers: Vec<Vec<Mapping>>,
+}
+
+impl<'d> Queue<'d> {
+    /// Allocates `count` buffers and maps them.
+    pub fn allocate(device: &'d Device, way: Way, count: u32) -> Result<Self, Errno> {
+        let planes = device.format(way)?.planes.len();
+        let got = device.request_buffers(way, Memory::Mmap, count)?;
+        let mut queue = Self {
+            device,
+            way,
+            memory: Memory::Mmap,
+            planes,
+            buffers: Vec::new(),
+        };
+        for index in 0..got.count as usize {
+            queue.map(index)?;
+        }
+        Ok(queue)
+    }
+
+    /// Makes room for `count` buffers of other devices.
+    pub fn import(device: &'d Device, way: Way, count: u32) -> Result<Self, Errno> {
+        let planes = device.format(way)?.planes.len();
+        device.request_buffers(way, Memory::DmaBuf, count)?;
+        Ok(Self {
+            device,
+            way,
+            memory: Memory::DmaBuf,
+            planes,
+            buffers: Vec::new(),
+        })
+    }
+
+    /// Maps the next buffer, which `VIDIOC_CREATE_BUFS` may have made.
+    pub fn map(&mut self, index: usize) -> Result<(), Errno> {
+        let mut raw = Raw::new(self.way, self.memory, index, PLANES);
+        raw.call(self.device, raw::querybuf)?;
+        let planes = raw.planes.iter().take(raw.buffer.length as usize);
+        let map = |plane: &v4l2_plane| {
+            // SAFETY: For buffers of the driver's memory the union holds the offset.
+            let offset = unsafe { plane.m.mem_offset };
+            Mapping::new(self.device.as_fd(), offset, plane.length as usize)
+        };
+        let planes = planes.map(map).collect::<Result<Vec<_>, _>>()?;
+        self.buffers.push(planes);
+        Ok(())
+    }
+
+    /// Unmaps all buffers, which the driver keeps. A mapping would keep the node open.
+    pub fn unmap(&mut self) {
+        self.buffers.clear();
+    }
+
+    /// How many buffers are mapped.
+    pub fn len(&self) -> usize {
+        self.buffers.len()
+    }
+
+    /// None.
+    pub fn is_empty(&self) -> bool {
+        self.buffers.is_empty()
+    }
+
+    /// The mapped planes of a buffer.
+    pub fn planes(&self, index: usize) -> &[Mapping] {
+        &self.buffers[index]
+    }
+
+    /// Fills a buffer's planes, from their beginnings.
+    pub fn write(&self, index: usize, planes: &[impl AsRef<[u8]>]) -> Result<(), Errno> {
+        for (to, from) in self.buffers[index].iter().zip(planes) {
+            to.write(0, from.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// What a buffer's planes hold.
+    pub fn read(&self, index: usize) -> Vec<Vec<u8>> {
+        self.buffers[index].iter().map(Mapping::read).collect()
+    }
+
+    fn described(&self, index: usize, sent: &Sent<'_>) -> Raw {
+        let mut raw = Raw::new(self.way, self.memory, index, self.planes);
+        raw.buffer.field = sent.field.unwrap_or(bindings::v4l2_field_V4L2_FIELD_NONE);
+        raw.buffer.flags = sent.flags;
+        // CAST: Tests count microseconds from 0.
+        raw.buffer.timestamp = timeval {
+            tv_sec: (sent.timestamp / 1_000_000) as i64,
+            tv_usec: (sent.timestamp % 1_000_000) as i64,
+        };
+        if let Some(request) = sent.request {
+            raw.buffer.flags |= bindings::V4L2_BUF_FLAG_REQUEST_FD;
+            raw.buffer.__bindgen_anon_1.request_fd = request.as_raw_fd();
+        }
+        let lengths = self.buffers.get(index).into_iter().flatten();
+        // CAST: A plane is shorter than 2^29 bytes.
+        for (plane, length) in raw.planes.iter_mut().zip(lengths.map(|m| m.len() as u32)) {
+            plane.length = length;
+            plane.bytesused = sent.bytesused.unwrap_or(length);
+        }
+        for plane in &mut raw.planes[..self.planes] {
+            plane.data_offset = sent.data_offset;
+        }
+        raw
+    }
+
+    /// `VIDIOC_QBUF` of a mapped buffer.
+    pub fn queue(&self, index: usize, sent: &Sent<'_>) -> Result<(), Errno> {
+        self.described(index, sent).call(self.device, raw::qbuf)
+    }
+
+    /// `VIDIOC_PREPARE_BUF` of a mapped buffer.
+    pub fn prepare(&self, index: usize, sent: &Sent<'_>) -> Result<(), Errno> {
+        self.described(index, sent)
+            .call(self.device, raw::prepare_buf)
+    }
+
+    /// `VIDIOC_QBUF` of dma-bufs, one a plane, whose bytes are all used.
+    pub fn queue_shared(
+        &self,
+        index: usize,
+        sent: &Sent<'_>,
+        planes: &[(impl AsFd, usize)],
+    ) -> Result<(), Errno> {
+        let mut raw = self.described(index, sent);
+        for (plane, (file, length)) in raw.planes.iter_mut().zip(planes) {
+            plane.m.fd = file.as_fd().as_raw_fd();
+            // CAST: A plane is shorter than 2^29 bytes.
+            plane.length = *length as u32;
+            plane.bytesused = sent.bytesused.unwrap_or(*length as u32);
+        }
+        raw.call(self.device, raw::qbuf)
+    }
+
+    /// The flags of a buffer, by `VIDIOC_QUERYBUF`.
+    pub fn flags(&self, index: usize) -> Result<u32, Errno> {
+        let mut raw = Raw::new(self.way, self.memory, index, PLANES);
+        raw.call(self.device, raw::querybuf)?;
+        Ok(raw.buffer.flags)
+    }
+
+    /// Takes a buffer back at once: `EAGAIN` if none is done.
+    pub fn dequeue(&self) -> Result<Dequeued, Errno> {
+        self.device.dequeue(self.way, self.memory)
+    }
+
+    /// Takes a buffer back, `patience` long. `ETIME` when the time is up.
+    pub fn dequeue_within(&self, patience: Duration) -> Result<Dequeued, Errno> {
+        if !self.device.ready(self.way, patience)? {
+            return Err(Errno::ETIME);
+        }
+        self.dequeue()
+    }
+}
+
+impl Drop for Queue<'_> {
+    fn drop(&mut self) {
+        self.buffers.clear();
+        // A queue that streams keeps its buffers until the node is closed.
+        let _ = self.device.request_buffers(self.way, self.memory, 0);
+    }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Controls: the vertex map and the prefetch settings, current, default, and of a request.
+
+use std::os::fd::AsRawFd;
+
+use v4l2r::bindings::{
+    self, v4l2_ext_control, v4l2_ext_controls, v4l2_query_ext_ctrl, v4l2_querymenu,
+};
+
+use super::device::text;
+use super::{Device, Errno, Request, raw};
+
+/// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
+pub const MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
+
+/// How the engine fetches the source: a menu. Only this project's driver has it.
+pub const PREFETCH_MODE: u32 = bindings::V4L2_CID_USER_DW100_BASE + 2;
+
+/// Where automatic prefetch changes over. Only this project's driver has it.
+pub const PREFETCH_THRESHOLD: u32 = bindings::V4L2_CID_USER_DW100_BASE + 3;
+
+/// Which value of a control is meant.
+#[derive(Clone, Copy)]
+pub enum Which<'a> {
+    /// The one that counts now.
+    Current,
+    /// The one that the driver starts with.
+    Default,
+    /// The one of a request.
+    Request(&'a Request),
+}
+
+impl Which<'_> {
+    fn number(self) -> u32 {
+        match self {
+            Self::Current => bindings::V4L2_CTRL_WHICH_CUR_VAL,
+            Self::Default => bindings::V4L2_CTRL_WHICH_DEF_VAL,
+            Self::Request(_) => bindings::V4L2_CTRL_WHICH_REQUEST_VAL,
+        }
+    }
+
+    fn request(self) -> i32 {
+        match self {
+            Self::Request(request) => request.as_raw_fd(),
+            Self::Current | Self::Default => 0,
+        }
+    }
+}
+
+/// What is done with a control's value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// `VIDIOC_G_EXT_CTRLS`
+    Get,
+    /// `VIDIOC_TRY_EXT_CTRLS`
+    Try,
+    /// `VIDIOC_S_EXT_CTRLS`
+    Set,
+}
+
+impl Device {
+    /// One control through one of the three ioctls, which may change it.
+    ///
+    /// # Safety
+    ///
+    /// What the control points to must be valid and as long as it says, or as the control is.
+    pub unsafe fn ext_control(
+        &self,
+        verb: Verb,
+        which: Which<'_>,
+        control: &mut v4l2_ext_control,
+    ) -> Result<(), Errno> {
+        let mut controls = v4l2_ext_controls {
+            __bindgen_anon_1: bindings::v4l2_ext_controls__bindgen_ty_1 {
+                which: which.number(),
+            },
+            count: 1,
+            request_fd: which.request(),
+            controls: control,
+            ..Default::default()
+        };
+        let ioctl = match verb {
+            Verb::Get => raw::g_ext_ctrls,
+            Verb::Try => raw::try_ext_ctrls,
+            Verb::Set => raw::s_ext_ctrls,
+        };
+        // SAFETY: There is one control, and it is as the caller promised.
+        unsafe { ioctl(self.as_raw_fd(), &mut controls) }.map(drop)
+    }
+
+    /// An array of words through one of the ioctls, said to be of `bytes` bytes. The array grows
+    /// first to what is said, so that any number can be.
+    pub fn words(
+        &self,
+        verb: Verb,
+        which: Which<'_>,
+        id: u32,
+        words: &mut Vec<u32>,
+        bytes: u32,
+    ) -> Result<(), Errno> {
+        let room = bytes.div_ceil(4) as usize;
+        if words.len() < room {
+            words.resize(room, 0);
+        }
+        let mut control = v4l2_ext_control {
+            id,
+            size: bytes,
+            reserved2: [0],
+            __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 {
+                p_u32: words.as_mut_ptr(),
+            },
+        };
+        // SAFETY: The kernel touches no more than the bytes that are said to be there.
+        unsafe { self.ext_control(verb, which, &mut control) }
+    }
+
+    /// Sets the vertex map.
+    pub fn set_map(&self, which: Which<'_>, map: &[u32]) -> Result<(), Errno> {
+        // CAST: 200 kB at most.
+        let bytes = size_of_val(map) as u32;
+        self.words(Verb::Set, which, MAP, &mut map.to_vec(), bytes)
+    }
+
+    /// The vertex map.
+    pub fn map(&self, which: Which<'_>) -> Result<Vec<u32>, Errno> {
+        let elements = self.query(MAP)?.elems;
+        let mut map = Vec::new();
+        self.words(Verb::Get, which, MAP, &mut map, 4 * elements)?;
+        Ok(map)
+    }
+
+    /// Sets a control that is a number.
+    pub fn set_number(&self, which: Which<'_>, id: u32, value: i32) -> Result<(), Errno> {
+        self.number_by(Verb::Set, which, id, value).map(drop)
+    }
+
+    /// A control that is a number.
+    pub fn number(&self, which: Which<'_>, id: u32) -> Result<i32, Errno> {
+        self.number_by(Verb::Get, which, id, 0)
+    }
+
+    fn number_by(&self, verb: Verb, which: Which<'_>, id: u32, value: i32) -> Result<i32, Errno> {
+        // A size of 0 says that there is no pointer: were the control an array, the ioctl would fail.
+        let mut control = v4l2_ext_control {
+            id,
+            size: 0,
+            reserved2: [0],
+            __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 { value },
+        };
+        // SAFETY: The control points to nothing.
+        unsafe { self.ext_control(verb, which, &mut control) }?;
+        // SAFETY: The kernel left a number there.
+        Ok(unsafe { control.__bindgen_anon_1.value })
+    }
+
+    /// `VIDIOC_QUERY_EXT_CTRL`.
+    pub fn query(&self, id: u32) -> Result<v4l2_query_ext_ctrl, Errno> {
+        let mut query = v4l2_query_ext_ctrl {
+            id,
+            ..Default::default()
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::query_ext_ctrl(self.as_raw_fd(), &mut query) }?;
+        Ok(query)
+    }
+
+    /// `VIDIOC_QUERYMENU`: the name of an item.
+    pub fn menu_item(&self, id: u32, index: u32) -> Result<String, Errno> {
+        let mut item = v4l2_querymenu {
+            id,
+            index,
+            ..Default::default()
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::querymenu(self.as_raw_fd(), &mut item) }?;
+        // SAFETY: Plain bytes.
+        Ok(text(unsafe { &item.__bindgen_anon_1.name }))
+    }
+}

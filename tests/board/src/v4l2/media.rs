@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The media device: what it is, its entities and links, and where requests come from.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::device::text;
+use super::{Errno, Request, raw};
+
+/// `struct media_device_info`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DeviceInfo {
+    driver: [u8; 16],
+    model: [u8; 32],
+    serial: [u8; 40],
+    bus_info: [u8; 32],
+    media_version: u32,
+    hw_revision: u32,
+    driver_version: u32,
+    reserved: [u32; 31],
+}
+
+impl DeviceInfo {
+    /// The driver's name.
+    pub fn driver(&self) -> String {
+        text(&self.driver)
+    }
+
+    /// The device's model.
+    pub fn model(&self) -> String {
+        text(&self.model)
+    }
+
+    /// Where the device sits.
+    pub fn bus_info(&self) -> String {
+        text(&self.bus_info)
+    }
+}
+
+/// `struct media_v2_topology`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Topology {
+    version: u64,
+    entities: List,
+    interfaces: List,
+    pads: List,
+    links: List,
+}
+
+/// A count and where as many elements go.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct List {
+    count: u32,
+    reserved: u32,
+    pointer: u64,
+}
+
+impl List {
+    fn of<T>(elements: &mut [T]) -> Self {
+        Self {
+            count: u32::try_from(elements.len()).unwrap_or(u32::MAX),
+            reserved: 0,
+            pointer: elements.as_mut_ptr() as u64,
+        }
+    }
+}
+
+/// `struct media_v2_entity`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct RawEntity {
+    id: u32,
+    name: [u8; 64],
+    function: u32,
+    flags: u32,
+    reserved: [u32; 5],
+}
+
+/// `struct media_v2_interface`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Interface {
+    /// Its number in links.
+    pub id: u32,
+    /// `MEDIA_INTF_T_…`
+    pub kind: u32,
+    flags: u32,
+    reserved: [u32; 9],
+    /// Major and minor number of its node.
+    pub node: [u32; 2],
+    rest: [u32; 14],
+}
+
+/// `struct media_v2_pad`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Pad {
+    /// Its number in links.
+    pub id: u32,
+    /// The entity that has it.
+    pub entity: u32,
+    /// `MEDIA_PAD_FL_…`
+    pub flags: u32,
+    /// Its number in the entity.
+    pub index: u32,
+    reserved: [u32; 4],
+}
+
+/// `struct media_v2_link`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Link {
+    /// Its number.
+    pub id: u32,
+    /// The pad or interface it starts from.
+    pub source: u32,
+    /// The pad or entity it leads to.
+    pub sink: u32,
+    /// `MEDIA_LNK_FL_…`
+    pub flags: u32,
+    reserved: [u32; 6],
+}
+
+/// An entity.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entity {
+    /// Its number in pads.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// `MEDIA_ENT_F_…`
+    pub function: u32,
+}
+
+/// Everything a media device consists of.
+pub struct Graph {
+    /// Entities.
+    pub entities: Vec<Entity>,
+    /// Interfaces.
+    pub interfaces: Vec<Interface>,
+    /// Pads.
+    pub pads: Vec<Pad>,
+    /// Links.
+    pub links: Vec<Link>,
+}
+
+/// An open media device.
+pub struct Media {
+    file: File,
+}
+
+impl AsRawFd for Media {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl Media {
+    /// Opens the media device of a device in sysfs.
+    pub fn of_device(sysfs: &Path) -> Result<Self> {
+        let media = fs::read_dir(sysfs)?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .find(|name| name.starts_with("media"))
+            .context("the video node's device has no media device")?;
+        let path = Path::new("/dev").join(media);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("opening {}", path.display()))?;
+        Ok(Self { file })
+    }
+
+    /// `MEDIA_IOC_DEVICE_INFO`.
+    pub fn info(&self) -> Result<DeviceInfo, Errno> {
+        let mut info = DeviceInfo {
+            driver: [0; 16],
+            model: [0; 32],
+            serial: [0; 40],
+            bus_info: [0; 32],
+            media_version: 0,
+            hw_revision: 0,
+            driver_version: 0,
+            reserved: [0; 31],
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::media_device_info(self.as_raw_fd(), &mut info) }?;
+        Ok(info)
+    }
+
+    /// `MEDIA_IOC_G_TOPOLOGY`.
+    pub fn graph(&self) -> Result<Graph, Errno> {
+        let mut counts = Topology::default();
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::media_g_topology(self.as_raw_fd(), &mut counts) }?;
+        let empty = RawEntity {
+            id: 0,
+            name: [0; 64],
+            function: 0,
+            flags: 0,
+            reserved: [0; 5],
+        };
+        let mut entities = vec![empty; counts.entities.count as usize];
+        let mut interfaces = vec![Interface::default(); counts.interfaces.count as usize];
+        let mut pads = vec![Pad::default(); counts.pads.count as usize];
+        let mut links = vec![Link::default(); counts.links.count as usize];
+        let mut topology = Topology {
+            version: 0,
+            entities: List::of(&mut entities),
+            interfaces: List::of(&mut interfaces),
+            pads: List::of(&mut pads),
+            links: List::of(&mut links),
+        };
+        // SAFETY: Each list points to as many elements as it says.
+        unsafe { raw::media_g_topology(self.as_raw_fd(), &mut topology) }?;
+        let entity = |raw: &RawEntity| Entity {
+            id: raw.id,
+            name: text(&raw.name),
+            function: raw.function,
+        };
+        Ok(Graph {
+            entities: entities.iter().map(entity).collect(),
+            interfaces,
+            pads,
+            links,
+        })
+    }
+
+    /// `MEDIA_IOC_REQUEST_ALLOC`.
+    pub fn request(&self) -> Result<Request, Errno> {
+        let mut fd = -1;
+        // SAFETY: The argument is a number.
+        unsafe { raw::media_request_alloc(self.as_raw_fd(), &mut fd) }?;
+        // SAFETY: The kernel has just opened it for us.
+        Ok(Request::new(unsafe { File::from_raw_fd(fd) }))
+    }
+}

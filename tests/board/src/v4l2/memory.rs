@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory that the engine shares with the program.
+
+use std::ffi::c_void;
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+
+use v4l2r::nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use super::Errno;
+
+/// A mapped plane or dma-buf. The engine may write to it at any time, so bytes are copied in and
+/// out, and never borrowed.
+pub struct Mapping {
+    start: NonNull<c_void>,
+    length: usize,
+}
+
+impl Mapping {
+    /// Maps `length` bytes of a file from `offset`. `EINVAL` for none.
+    pub fn new(file: impl AsFd, offset: u32, length: usize) -> Result<Self, Errno> {
+        let size = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: The kernel chooses a place that is free.
+        let start = unsafe {
+            mmap(
+                None,
+                size,
+                access,
+                MapFlags::MAP_SHARED,
+                file,
+                offset.into(),
+            )?
+        };
+        Ok(Self { start, length })
+    }
+
+    /// Bytes mapped.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Never: there is no empty mapping.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Copies bytes in at `offset`; `EINVAL` if they do not fit.
+    pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
+        let end = offset.checked_add(bytes.len()).ok_or(Errno::EINVAL)?;
+        if end > self.length {
+            return Err(Errno::EINVAL);
+        }
+        let start = self.start.as_ptr().cast::<u8>();
+        // SAFETY: The range was found to be mapped, and no reference to it exists.
+        unsafe { start.add(offset).copy_from(bytes.as_ptr(), bytes.len()) };
+        Ok(())
+    }
+
+    /// Sets every byte.
+    pub fn fill(&self, byte: u8) {
+        let start = self.start.as_ptr().cast::<u8>();
+        // SAFETY: All of it is mapped, and no reference to it exists.
+        unsafe { start.write_bytes(byte, self.length) };
+    }
+
+    /// Copies all bytes out.
+    pub fn read(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.length];
+        let start = self.start.as_ptr().cast::<u8>();
+        // SAFETY: All of it is mapped, and the vector is as long.
+        unsafe { bytes.as_mut_ptr().copy_from(start, self.length) };
+        bytes
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: Mapped by `new`, and nobody uses it any more. A failure would leave it mapped,
+        // which harms nobody.
+        let _ = unsafe { munmap(self.start, self.length) };
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Frames through the device, one at a time or as many as there are buffers.
+
+use anyhow::{Context, Result, bail};
+
+use super::{Dequeued, Device, Errno, PATIENCE, Queue, Sent, Way};
+
+/// Both queues of a device with the driver's buffers, streaming.
+pub struct Stream<'d> {
+    /// The device.
+    pub device: &'d Device,
+    /// Frames to the engine.
+    pub output: Queue<'d>,
+    /// Frames from the engine.
+    pub capture: Queue<'d>,
+}
+
+impl<'d> Stream<'d> {
+    /// Allocates `count` buffers a queue in the formats that are set, and starts both.
+    pub fn start(device: &'d Device, count: u32) -> Result<Self> {
+        let stream = Self::prepare(device, count)?;
+        stream.resume()?;
+        Ok(stream)
+    }
+
+    /// Allocates `count` buffers a queue in the formats that are set.
+    pub fn prepare(device: &'d Device, count: u32) -> Result<Self> {
+        let allocate = |way| {
+            Queue::allocate(device, way, count).with_context(|| format!("allocating for {way:?}"))
+        };
+        Ok(Self {
+            device,
+            output: allocate(Way::Output)?,
+            capture: allocate(Way::Capture)?,
+        })
+    }
+
+    /// Starts both queues.
+    pub fn resume(&self) -> Result<(), Errno> {
+        self.device.start(Way::Output)?;
+        self.device.start(Way::Capture)
+    }
+
+    /// Stops both queues.
+    pub fn stop(&self) -> Result<(), Errno> {
+        self.device.stop(Way::Output)?;
+        self.device.stop(Way::Capture)
+    }
+
+    /// Gives the buffers up without a word to the driver: what is left is for closing the node.
+    pub fn abandon(mut self) {
+        self.output.unmap();
+        self.capture.unmap();
+        std::mem::forget(self);
+    }
+
+    /// Queues both buffers of this index, for one frame.
+    pub fn queue(&self, index: usize, sent: &Sent<'_>) -> Result<(), Errno> {
+        self.capture.queue(index, &Sent::default())?;
+        self.output.queue(index, sent)
+    }
+
+    /// Takes both buffers of the next frame back, CAPTURE first.
+    pub fn dequeue(&self) -> Result<(Dequeued, Dequeued), Errno> {
+        let capture = self.capture.dequeue_within(PATIENCE)?;
+        Ok((self.output.dequeue_within(PATIENCE)?, capture))
+    }
+
+    /// One frame through the first buffer of each queue: the planes of the result.
+    pub fn frame(&self, source: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>> {
+        self.output.write(0, source)?;
+        for plane in self.capture.planes(0) {
+            // What the engine leaves out must not pass for what it wrote the last time.
+            plane.fill(0xa5);
+        }
+        self.queue(0, &Sent::default())?;
+        let (output, capture) = self.dequeue().context("waiting for a frame")?;
+        if output.failed() || capture.failed() {
+            bail!("the engine failed on the frame");
+        }
+        Ok(self.capture.read(capture.index))
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        // Buffers can only be freed when nothing streams.
+        let _ = self.stop();
+    }
+}
+
+/// One frame in the formats that are set: memory planes in, memory planes out.
+pub fn one_frame(device: &Device, source: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>> {
+    Stream::start(device, 1)?.frame(source)
+}

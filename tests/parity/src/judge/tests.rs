@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::crop::{Crop, Rect};
+use crate::matrix::{self, Extent};
+use crate::record::{Said, Started};
+
+/// The combination of that description.
+fn combination(name: &str) -> Combination {
+    matrix::combinations(Extent::Registers)
+        .into_iter()
+        .find(|combination| combination.to_string() == name)
+        .unwrap_or_else(|| panic!("no combination {name}"))
+}
+
+/// What this driver (or the C driver) does for a combination, without a mistake.
+fn record(combination: &Combination, of_c: bool) -> Record {
+    let setting = &combination.setting;
+    let (source, destination) = (setting.source, setting.destination);
+    let wanted = combination.crop.wanted(source);
+    let mut cropped = crop::of_the_c_driver(wanted, source, destination);
+    if !of_c && combination.crop == Crop::Middle {
+        let roi = (destination.height / 4) << 16 | (destination.width / 4);
+        cropped = Cropped { roi, ..cropped };
+    }
+    let mut registers: BTreeMap<u32, u32> =
+        registers::offsets().map(|offset| (offset, 0)).collect();
+    let (source_luma, _) = setting.input.planes(source);
+    let (luma, chroma) = setting.output.planes(destination);
+    let size = |size: Size| size.height << 16 | size.width;
+    let behind = |base: u32, luma: u32, two: bool| match two {
+        true => base + 0x10_0000,
+        false => base + (luma >> 4),
+    };
+    let (y, uv, y_size, uv_size);
+    y = 0x800_0000;
+    if setting.output.two_buffers() {
+        (uv, y_size, uv_size) = (y + 0x10_0000, luma, chroma);
+    } else if of_c {
+        let all = luma + chroma;
+        let half = if setting.output.halves_lines() { 2 } else { 1 };
+        (uv, y_size, uv_size) = (y + (luma >> 4), all, all / half);
+    } else if setting.output.packed() {
+        (uv, y_size, uv_size) = (y, luma, luma);
+    } else {
+        (uv, y_size, uv_size) = (y + (luma >> 4), luma, chroma);
+    }
+    registers.extend([
+        (0x04, 0x0081_00a3),
+        (MAP_LUT_ADDR, 0x500_0000),
+        (SRC_IMG_Y_BASE, 0x600_0000),
+        (
+            SRC_IMG_UV_BASE,
+            behind(0x600_0000, source_luma, setting.input.two_buffers()),
+        ),
+        (SRC_IMG_SIZE, size(source)),
+        (DST_IMG_Y_BASE, y),
+        (DST_IMG_UV_BASE, uv),
+        (DST_IMG_SIZE, size(destination)),
+        (SCALE_FACTOR, cropped.scale),
+        (ROI_START, cropped.roi),
+        (0x6c, 0x8080),
+        (0x70, 0xff00),
+        (DST_IMG_Y_SIZE1, y_size >> 4),
+        (DST_IMG_UV_SIZE1, uv_size >> 4),
+    ]);
+    let due = dues(combination.map, source, destination);
+    Record {
+        said: Said {
+            output: image(setting.input, source),
+            capture: image(setting.output, destination),
+            crop: Ok(cropped.rect),
+            planes: Some(vec!["frame".to_owned()]),
+        },
+        started: Started {
+            registers,
+            lut: Some(due[usize::from(of_c)].digest.clone()),
+            status: 1,
+        },
+    }
+}
+
+fn judged(name: &str, spoil: impl Fn(&mut Record, &mut Record)) -> Verdict {
+    let combination = combination(name);
+    let (mut rust, mut c) = (record(&combination, false), record(&combination, true));
+    spoil(&mut rust, &mut c);
+    Judge::default().judge(&combination, &rust, &c)
+}
+
+fn faults(name: &str) -> Vec<u8> {
+    let verdict = judged(name, |_, _| ());
+    assert_eq!(verdict.complaints, [], "{name}");
+    verdict.faults.iter().map(|fault| fault.number()).collect()
+}
+
+#[test]
+fn differences_are_put_down_to_the_faults_that_make_them() {
+    let vga = "nv12 640x480 -> nv12m 640x480";
+    assert!(faults(&format!("{vga}, map identity, crop whole")).is_empty());
+    assert!(faults(&format!("{vga}, map lens, crop off-centre")).is_empty());
+    let one_buffer = "uyvy 640x480 -> yuyv 640x480, map turned, crop middle";
+    assert_eq!(faults(one_buffer), [18]);
+    let hd = "nv16 1920x1080 -> nv61m 1920x1080";
+    assert_eq!(faults(&format!("{hd}, map identity, crop whole")), [13]);
+    assert!(faults(&format!("{hd}, map lens, crop whole")).is_empty());
+    let largest = "yuyv 4096x3072 -> nv16 4096x3072, map identity, crop middle";
+    assert_eq!(faults(largest), [12, 18]);
+    let stretched = "nv12 1280x720 -> nv21m 720x1280, map turned, crop middle";
+    assert_eq!(faults(stretched), [16]);
+}
+
+#[test]
+fn a_wrong_bit_in_any_register_of_either_driver_is_told() {
+    for name in [
+        "nv12 640x480 -> nv12m 640x480, map identity, crop whole",
+        "uyvy 640x480 -> yuyv 640x480, map lens, crop off-centre",
+        "nv12m 1920x1080 -> nv16 640x360, map identity, crop middle",
+    ] {
+        let combination = combination(name);
+        let right = [false, true].map(|of_c| record(&combination, of_c));
+        let mut judge = Judge::default();
+        let mut unseen = 0;
+        for offset in registers::offsets() {
+            for (bit, which) in (0..32).flat_map(|bit| [(bit, 0), (bit, 1)]) {
+                let mut records = right.clone();
+                let registers = &mut records[which].started.registers;
+                *registers.get_mut(&offset).unwrap() ^= 1 << bit;
+                let verdict = judge.judge(&combination, &records[0], &records[1]);
+                if verdict.complaints.is_empty() {
+                    // A buffer may lie anywhere in memory: only its frame can tell.
+                    let base = [
+                        MAP_LUT_ADDR,
+                        SRC_IMG_Y_BASE,
+                        SRC_IMG_UV_BASE,
+                        DST_IMG_Y_BASE,
+                        DST_IMG_UV_BASE,
+                    ];
+                    let base = base.contains(&offset);
+                    assert!(base && bit >= 8, "{name}: {offset:#x} bit {bit}");
+                    unseen += 1;
+                }
+            }
+        }
+        assert!(unseen < 5 * 2 * 20, "{name}: {unseen}");
+    }
+}
+
+#[test]
+fn a_complaint_names_the_register_both_values_and_the_combination() {
+    let name = "nv12 640x480 -> nv12m 640x480, map identity, crop whole";
+    let verdict = judged(name, |rust, _| {
+        rust.started.registers.insert(0x58, 0x1000);
+    });
+    let what = format!("{name}: SWAP_CONTROL (0x58): rust 0x1000, c 0x0; due 0x0");
+    assert_eq!(verdict.complaints, [(Check::Registers, what)]);
+
+    let name = "nv12 640x480 -> nv12 640x480, map identity, crop whole";
+    let verdict = judged(name, |rust, _| {
+        rust.started.registers.insert(DST_IMG_Y_SIZE1, 0x4b01);
+    });
+    let what =
+        format!("{name}: DST_IMG_Y_SIZE1 (0x80): rust 0x4b01, c 0x7080; due 0x4b00 and 0x7080");
+    assert_eq!(verdict.complaints, [(Check::Bounds, what)]);
+}
+
+#[test]
+fn a_fault_does_not_excuse_another_value_than_its_own() {
+    let check = |name: &str, spoil: &dyn Fn(&mut Record, &mut Record)| {
+        let verdict = judged(name, spoil);
+        assert_eq!(verdict.complaints.len(), 1, "{:?}", verdict.complaints);
+        verdict.complaints[0].0
+    };
+    let name = "nv12 1920x1080 -> nv12 1920x1080, map identity, crop whole";
+    // Not right, though not the C driver's either; the C driver put right.
+    assert_eq!(
+        check(name, &|rust, _| rust.started.lut = Some("other".to_owned())),
+        Check::Maps
+    );
+    assert_eq!(
+        check(name, &|rust, c| c.started.lut = rust.started.lut.clone()),
+        Check::Maps
+    );
+    assert_eq!(check(name, &|_, c| c.started.lut = None), Check::Maps);
+    let copy = |rust: &mut Record, c: &mut Record| {
+        let size = rust.started.get(DST_IMG_Y_SIZE1);
+        c.started.registers.insert(DST_IMG_Y_SIZE1, size);
+    };
+    assert_eq!(check(name, &copy), Check::Bounds);
+    let name = "nv12 1280x720 -> nv21m 720x1280, map turned, crop middle";
+    assert_eq!(
+        check(name, &|_, c| c.said.crop = Ok(Rect(0, 0, 640, 360))),
+        Check::Crops
+    );
+    assert_eq!(
+        check(name, &|rust, _| rust.said.crop = Err("ENOTTY".to_owned())),
+        Check::Crops
+    );
+}
+
+#[test]
+fn frames_must_be_equal_unless_a_fault_changes_what_is_seen() {
+    let other = |rust: &mut Record, _: &mut Record| {
+        rust.said.planes = Some(vec!["other".to_owned()]);
+    };
+    let one_buffer = "nv12 640x480 -> nv12 640x480, map identity, crop whole";
+    let verdict = judged(one_buffer, other);
+    assert!(verdict.frames_compared);
+    assert_eq!(verdict.complaints[0].0, Check::Frames);
+    let identity = "nv12 1920x1080 -> nv12 1920x1080, map identity, crop whole";
+    let verdict = judged(identity, other);
+    assert!(!verdict.frames_compared && verdict.complaints.is_empty());
+    let verdict = judged(one_buffer, |rust, c| {
+        (rust.said.planes, c.said.planes) = (None, None);
+    });
+    assert!(!verdict.frames_compared && verdict.complaints.is_empty());
+}
+
+#[test]
+fn formats_ends_and_places_are_looked_at_too() {
+    let name = "nv12 640x480 -> nv12m 640x480, map identity, crop whole";
+    let first = |spoil: &dyn Fn(&mut Record)| {
+        let verdict = judged(name, |_, c| spoil(c));
+        verdict.complaints.first().map(|(check, _)| *check)
+    };
+    assert_eq!(first(&|_| ()), None);
+    assert_eq!(
+        first(&|c| c.said.capture.buffers[1].0 = 320),
+        Some(Check::Formats)
+    );
+    assert_eq!(first(&|c| c.started.status = 2), Some(Check::Registers));
+    assert_eq!(
+        first(&|c| {
+            c.started.registers.remove(&0x8c);
+        }),
+        Some(Check::Registers)
+    );
+    let place = |register, at| {
+        move |c: &mut Record| {
+            c.started.registers.insert(register, at);
+        }
+    };
+    // Not in memory, and on top of the source.
+    assert_eq!(first(&place(MAP_LUT_ADDR, 0)), Some(Check::Places));
+    assert_eq!(first(&place(MAP_LUT_ADDR, 0xc00_0000)), Some(Check::Places));
+    assert_eq!(first(&place(MAP_LUT_ADDR, 0x600_0100)), Some(Check::Places));
+}

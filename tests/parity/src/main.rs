@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Parity of this driver and the C driver. `dw100-parity plan [--full] DIR` writes what both are
+//! asked for; `dw100-parity check [--full] REPORT RUST C` judges what both did, one line a check,
+//! `ok NAME` or `FAIL NAME: WHY`, and leaves the figures in REPORT. RUST and C hold what the board
+//! left: `registers.jsonl` and `frames.jsonl` of `dw100-board parity`, and `trace.jsonl`.
+
+mod crop;
+mod format;
+mod judge;
+mod map;
+mod matrix;
+mod record;
+mod registers;
+mod report;
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use judge::Judge;
+use matrix::Extent;
+use record::Record;
+use report::Report;
+
+/// The runs on a board, in order, by the names of their files.
+fn runs(full: bool) -> [(&'static str, Extent); 2] {
+    let frames = match full {
+        true => Extent::AllFrames,
+        false => Extent::SomeFrames,
+    };
+    [("registers", Extent::Registers), ("frames", frames)]
+}
+
+/// Writes the plans and the maps that they name.
+fn plan(dir: &Path, full: bool) -> Result<()> {
+    let plans = runs(full).map(|(name, extent)| (format!("{name}.plan"), matrix::plan(extent)));
+    let plans = plans.map(|(name, plan)| (name, plan.into_bytes()));
+    for (name, content) in plans.into_iter().chain(matrix::map_files()) {
+        let file = dir.join(name);
+        fs::write(&file, content).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+/// What a board left, run by run.
+fn records(dir: &Path, full: bool) -> Result<Vec<Vec<Record>>> {
+    let read = |name: &str| {
+        let file = dir.join(name);
+        fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))
+    };
+    let said = runs(full)
+        .iter()
+        .map(|(name, _)| read(&format!("{name}.jsonl")))
+        .collect::<Result<Vec<_>>>()?;
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    record::line_up(&said, &read("trace.jsonl")?).with_context(|| dir.display().to_string())
+}
+
+/// Prints the verdicts; true if all are good.
+fn check(report_file: &Path, rust: &Path, c: &Path, full: bool) -> Result<bool> {
+    let (rust, c) = (records(rust, full)?, records(c, full)?);
+    let (mut judge, mut report) = (Judge::default(), Report::default());
+    for ((name, extent), (rust, c)) in runs(full).into_iter().zip(rust.iter().zip(&c)) {
+        let combinations = matrix::combinations(extent);
+        let (due, ours, theirs) = (combinations.len(), rust.len(), c.len());
+        ensure!(
+            ours == due && theirs == due,
+            "{name}: {ours} records of this driver and {theirs} of the C driver, not {due}"
+        );
+        for (combination, (rust, c)) in combinations.iter().zip(rust.iter().zip(c)) {
+            let verdict = judge.judge(combination, rust, c);
+            match extent {
+                Extent::Registers => report.add(combination, verdict),
+                Extent::SomeFrames | Extent::AllFrames => report.add_frame(verdict),
+            }
+        }
+    }
+    for line in report.lines() {
+        println!("{line}");
+    }
+    fs::write(report_file, format!("{:#}\n", report.json()))
+        .with_context(|| format!("writing {}", report_file.display()))?;
+    Ok(report.good())
+}
+
+fn run(words: Vec<OsString>) -> Result<bool> {
+    let full = words.iter().any(|word| word == "--full");
+    let words: Vec<PathBuf> = words
+        .into_iter()
+        .filter(|word| word != "--full")
+        .map(PathBuf::from)
+        .collect();
+    let is = |word: &PathBuf, name: &str| word.as_os_str() == OsStr::new(name);
+    match words.as_slice() {
+        [verb, dir] if is(verb, "plan") => plan(dir, full).map(|()| true),
+        [verb, report, rust, c] if is(verb, "check") => check(report, rust, c, full),
+        _ => bail!("usage: dw100-parity plan [--full] DIR | check [--full] REPORT RUST C"),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(std::env::args_os().skip(1).collect()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("dw100-parity: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

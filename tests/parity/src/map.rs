@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Vertex maps: those that are set, and the identity as it should be and as the C driver makes it
+//! (faults 12 and 13).
+
+use dw100_model::trace;
+
+use crate::format::Size;
+
+/// The maps that frames go through, in the order of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// What the driver has when none was set.
+    Identity,
+    /// What a lens takes: corners reach beyond the source.
+    Lens,
+    /// Turned by 30 degrees, and half as large again.
+    Turned,
+}
+
+impl Map {
+    /// All maps.
+    pub const ALL: [Self; 3] = [Self::Identity, Self::Lens, Self::Turned];
+
+    /// Its name in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Lens => "lens",
+            Self::Turned => "turned",
+        }
+    }
+
+    /// The words to set, if this map is one to set.
+    pub fn words(self, source: Size, destination: Size) -> Option<Vec<u32>> {
+        match self {
+            Self::Identity => None,
+            Self::Lens => Some(drawn(source, destination, |u, v| {
+                let bend = 0.85 + 0.15 * (u * u + v * v);
+                (u * bend, v * bend)
+            })),
+            Self::Turned => {
+                let (sine, cosine) = std::f64::consts::FRAC_PI_6.sin_cos();
+                Some(drawn(source, destination, |u, v| {
+                    let (u, v) = (u / 1.5, v / 1.5);
+                    (cosine * u - sine * v, sine * u + cosine * v)
+                }))
+            }
+        }
+    }
+}
+
+/// A map from a function between places, each -1 to 1 from edge to edge.
+fn drawn(source: Size, destination: Size, place: impl Fn(f64, f64) -> (f64, f64)) -> Vec<u32> {
+    let middle = |position: u32, side: u32| 2.0 * f64::from(position) / f64::from(side) - 1.0;
+    let fixed = |place: f64, side: u32| {
+        // CAST: a float saturates.
+        ((place + 1.0) / 2.0 * f64::from(side) * 16.0).round() as u16
+    };
+    let word = |(x, y)| {
+        let (u, v) = place(middle(x, destination.width), middle(y, destination.height));
+        u32::from(fixed(v, source.height)) << 16 | u32::from(fixed(u, source.width))
+    };
+    corners(destination).map(word).collect()
+}
+
+/// The corners of a destination's blocks, row by row.
+fn corners(destination: Size) -> impl Iterator<Item = (u32, u32)> {
+    let (columns, rows) = destination.vertices();
+    (0..rows).flat_map(move |row| {
+        let y = (16 * row).min(destination.height);
+        (0..columns).map(move |column| ((16 * column).min(destination.width), y))
+    })
+}
+
+/// The identity as it should be: each corner's share of the source, to the nearest 1/16 pixel,
+/// halves up; what UQ12.4 cannot hold saturates.
+pub fn identity(source: Size, destination: Size) -> Vec<u32> {
+    let share = |position: u32, from: u32, to: u32| {
+        let sixteenths = u64::from(position) * u64::from(from) * 16;
+        let rounded = (2 * sixteenths + u64::from(to)) / (2 * u64::from(to));
+        // CAST: not more than 0xffff.
+        rounded.min(0xffff) as u32
+    };
+    let word = |(x, y)| {
+        share(y, source.height, destination.height) << 16
+            | share(x, source.width, destination.width)
+    };
+    corners(destination).map(word).collect()
+}
+
+/// The identity of the C driver, by its code: `dw100_ctrl_dewarping_map_init()`. A side of 4096 is
+/// taken for 0 (fault 12), and all blocks for equal, with a size in whole 1/16 pixels (fault 13).
+pub fn identity_of_the_c_driver(source: Size, destination: Size) -> Vec<u32> {
+    let (columns, rows) = destination.vertices();
+    let (wide, tall) = ((source.width & 0xfff) << 4, (source.height & 0xfff) << 4);
+    let (step_x, step_y) = (wide / (columns - 1), tall / (rows - 1));
+    (0..columns * rows)
+        .map(|index| {
+            let x = (index % columns * step_x).min(wide);
+            let y = (index / columns * step_y).min(tall);
+            y << 16 | x
+        })
+        .collect()
+}
+
+/// The digest by which the trace names a map.
+pub fn digest(words: &[u32]) -> String {
+    trace::digest(&bytes(words))
+}
+
+/// A map as it lies in memory.
+pub fn bytes(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VGA: Size = Size::new(640, 480);
+
+    #[test]
+    fn whole_blocks_without_scaling_have_one_identity() {
+        assert_eq!(identity(VGA, VGA), identity_of_the_c_driver(VGA, VGA));
+        assert_eq!(identity(VGA, VGA)[40], 640 << 4);
+        assert_eq!(identity(VGA, VGA)[41], 16 << 20);
+    }
+
+    #[test]
+    fn the_faulty_identities_are_off_as_far_as_is_known() {
+        let hd = Size::new(1920, 1080);
+        let worst = |source, destination, shift: u32| {
+            let theirs = identity_of_the_c_driver(source, destination);
+            let ours = identity(source, destination).into_iter().zip(theirs);
+            ours.map(|(a, b)| (a >> shift & 0xffff).abs_diff(b >> shift & 0xffff))
+                .max()
+        };
+        // 8.4 lines at 1080; nothing in 1920 columns.
+        assert_eq!(worst(hd, hd, 16), Some(134));
+        assert_eq!(worst(hd, hd, 0), Some(0));
+        let largest = Size::new(4096, 3072);
+        assert_eq!(worst(largest, largest, 0), Some(0xffff));
+        assert_eq!(worst(largest, largest, 16), Some(0));
+        // Whole blocks, but 85 1/3 sixteenths each.
+        assert_eq!(worst(VGA, Size::new(1920, 1440), 0), Some(40));
+    }
+
+    #[test]
+    fn maps_to_set_have_a_word_a_vertex_and_are_no_identities() {
+        for map in [Map::Lens, Map::Turned] {
+            let words = map.words(VGA, Size::new(648, 488)).unwrap();
+            assert_eq!(words.len(), 42 * 32);
+            assert_ne!(words, identity(VGA, Size::new(648, 488)));
+            // The middle stays where it is.
+            let middle = map.words(VGA, VGA).unwrap()[15 * 41 + 20];
+            assert_eq!(middle, (240 << 20) | (320 << 4));
+        }
+        assert_eq!(Map::Identity.words(VGA, VGA), None);
+        // Beyond the source at the right, cut at the left.
+        let lens = Map::Lens.words(VGA, VGA).unwrap();
+        assert_eq!(lens[0], 0);
+        assert!(lens[40] & 0xffff > 640 << 4);
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver did, frame by frame: what it said to the program, and what it said to the engine.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use dw100_model::trace;
+use serde::Deserialize;
+
+use crate::crop::Rect;
+
+/// A frame as the program on the board saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Said {
+    /// What VIDIOC_S_FMT returned for OUTPUT.
+    pub output: Image,
+    /// What it returned for CAPTURE.
+    pub capture: Image,
+    /// What VIDIOC_S_SELECTION returned, or how it failed.
+    pub crop: std::result::Result<Rect, String>,
+    /// Digests of the destination's planes, if they were looked at.
+    pub planes: Option<Vec<String>>,
+}
+
+/// An image as V4L2 describes it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Image {
+    /// The format's code.
+    pub fourcc: String,
+    /// Pixels in a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// Bytes of a line and of all, of each buffer.
+    pub buffers: Vec<(u32, u32)>,
+}
+
+/// A frame as the engine saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The registers at START, by offset.
+    pub registers: BTreeMap<u32, u32>,
+    /// Digest of the vertex map.
+    pub lut: Option<String>,
+    /// Status bits at its end.
+    pub status: u8,
+}
+
+impl Started {
+    /// A register. One that the trace does not have reads as 0, and is missed by the comparison.
+    pub fn get(&self, offset: u32) -> u32 {
+        self.registers.get(&offset).copied().unwrap_or(0)
+    }
+}
+
+/// Both sides of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What the program saw.
+    pub said: Said,
+    /// What the engine saw.
+    pub started: Started,
+}
+
+/// Lines up what the program and the engine saw. `runs` are the program's records, one after the
+/// other; the trace goes through all of them. Returns the records of each run.
+pub fn line_up(runs: &[&str], trace: &str) -> Result<Vec<Vec<Record>>> {
+    let mut started = trace
+        .lines()
+        .map(|line| into_started(serde_json::from_str(line)?))
+        .collect::<Result<Vec<_>>>()
+        .context("the trace")?
+        .into_iter();
+    let said = runs
+        .iter()
+        .map(|run| said(run))
+        .collect::<Result<Vec<_>>>()?;
+    let (frames, due) = (started.len(), said.iter().map(Vec::len).sum::<usize>());
+    ensure!(
+        frames == due,
+        "the engine started {frames} frames, the program sent {due}"
+    );
+    let record = |run: Vec<Said>| {
+        let pairs = run.into_iter().zip(started.by_ref());
+        pairs
+            .map(|(said, started)| Record { said, started })
+            .collect()
+    };
+    Ok(said.into_iter().map(record).collect())
+}
+
+fn said(run: &str) -> Result<Vec<Said>> {
+    let line = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).with_context(|| format!("the record's line {}", number + 1))
+    };
+    run.lines().enumerate().map(line).collect()
+}
+
+fn into_started(frame: trace::Frame) -> Result<Started> {
+    let number = |(offset, &value): (&String, &u32)| {
+        let digits = offset.strip_prefix("0x").context("no hexadecimal offset")?;
+        Ok((u32::from_str_radix(digits, 16)?, value))
+    };
+    Ok(Started {
+        registers: frame.regs.iter().map(number).collect::<Result<_>>()?,
+        lut: frame.lut,
+        status: frame.status,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAID: &str = r#"{"output":{"fourcc":"NV12","width":640,"height":480,"buffers":[[640,460800]]},"capture":{"fourcc":"YUYV","width":640,"height":480,"buffers":[[1280,614400]]},"crop":{"Ok":[0,0,640,480]},"planes":["17"]}"#;
+
+    fn trace(frames: u64) -> String {
+        let frame = |frame| trace::Frame {
+            frame,
+            regs: [("0x04".to_owned(), 7), ("0x8c".to_owned(), 0)].into(),
+            reads: 1,
+            writes: 2,
+            irq_ns: None,
+            gate_ns: None,
+            ack_ns: None,
+            next_start_ns: None,
+            status: 1,
+            lut: Some(frame.to_string()),
+        };
+        let line = |number| serde_json::to_string(&frame(number)).unwrap() + "\n";
+        (1..=frames).map(line).collect()
+    }
+
+    #[test]
+    fn frames_of_all_runs_find_theirs_in_the_trace() {
+        let two = format!("{SAID}\n{SAID}\n");
+        let runs = line_up(&[&two, SAID], &trace(3)).unwrap();
+        let luts = |run: &[Record]| -> Vec<String> {
+            run.iter().flat_map(|r| r.started.lut.clone()).collect()
+        };
+        assert_eq!(luts(&runs[0]), ["1", "2"]);
+        assert_eq!(luts(&runs[1]), ["3"]);
+        let Record { said, started } = &runs[1][0];
+        assert_eq!(said.crop, Ok(Rect(0, 0, 640, 480)));
+        assert_eq!(said.capture.buffers, [(1280, 614_400)]);
+        assert_eq!((started.get(4), started.get(0x8c)), (7, 0));
+    }
+
+    #[test]
+    fn a_crop_that_was_refused_and_pixels_that_were_not_looked_at_can_be_told() {
+        let line = SAID
+            .replace(r#"{"Ok":[0,0,640,480]}"#, r#"{"Err":"ENOTTY"}"#)
+            .replace(r#"["17"]"#, "null");
+        let runs = line_up(&[&line], &trace(1)).unwrap();
+        assert_eq!(runs[0][0].said.crop, Err("ENOTTY".to_owned()));
+        assert_eq!(runs[0][0].said.planes, None);
+    }
+
+    #[test]
+    fn a_frame_too_few_or_a_line_cut_short_is_an_error() {
+        let error = line_up(&[SAID], &trace(2)).unwrap_err().to_string();
+        assert_eq!(error, "the engine started 2 frames, the program sent 1");
+        assert!(line_up(&[&SAID[..90]], &trace(1)).is_err());
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `uapi`: the driver's V4L2 interface, by the test client `dw100-board` on the board. The
+//! same tests run with the C driver, which must fail those that are about its faults and no other.
+
+use std::fs;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::Value;
+
+use super::{Tests, result, verdicts};
+use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::demo::frames_of;
+use crate::kernel::Flavour;
+
+/// What the C driver fails, and by which of its faults: the numbers of the list of faults that the
+/// tests of the driver's logic name too, or what else is wrong.
+const C_FAILS: &[(&str, &str)] = &[];
+
+/// What is not run with the C driver because it would take the kernel with it.
+const C_SKIPS: &[(&str, &str)] = &[];
+
+/// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
+const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
+
+/// Runs the suite.
+pub fn run(tests: &mut Tests<'_>) -> Result<()> {
+    let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    ours(tests, &board)?;
+    theirs(tests, &board)?;
+    let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    ours(tests, &board)
+}
+
+/// All tests with this project's driver.
+fn ours(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let debug = board.flavour() == Flavour::Debug;
+    let (suffix, script) = if debug {
+        // Its buffers are to be contiguous, like a camera's.
+        let vivid =
+            "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=2 allocators=1";
+        (
+            ", debug kernel",
+            format!("{vivid} && dw100-board uapi --vivid"),
+        )
+    } else {
+        let script = "dw100-board uapi && dw100-board registers";
+        ("", script.to_owned())
+    };
+    let work = tests.env.cache.run_dir()?;
+    let mut options = Options::new(board.flavour(), Driver::Rust);
+    options.output = Some(work.dir.clone());
+    options.timeout = 600;
+    let Outcome { end, printed } = board.run(&options, &script, false)?;
+    for (name, failure) in verdicts(&printed) {
+        tests.record(&format!("{name}{suffix}"), result(failure));
+    }
+    tests.record(&format!("runs to its end{suffix}"), ended(&end, &printed));
+    if !debug {
+        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
+        let name = "the prefetch controls are what the engine's register says";
+        tests.record(name, prefetched(&trace));
+    }
+    Ok(())
+}
+
+/// That a boot ended as it should.
+fn ended(end: &End, printed: &str) -> Result<()> {
+    match end {
+        End::Script(0) => Ok(()),
+        End::Script(status) => bail!(
+            "the script ended with status {status}: {}",
+            super::last_lines(printed, 5)
+        ),
+        _ => bail!("{}", end.message().unwrap_or_default()),
+    }
+}
+
+/// The same tests with the C driver: a line for each that does not go as listed, and one for all.
+fn theirs(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let options = Options {
+        timeout: 600,
+        ..Options::new(board.flavour(), Driver::C)
+    };
+    let skips = C_SKIPS.iter().map(|(name, _)| format!(" --skip '{name}'"));
+    let script = format!("dw100-board uapi{}", skips.collect::<String>());
+    let Outcome { end, printed } = board.run(&options, &script, false)?;
+    let (passed, failed, surprises) = compared(&printed, C_FAILS);
+    for (name, surprise) in surprises {
+        tests.record(&format!("{name}, with the C driver"), Err(surprise));
+    }
+    let name = format!("the C driver passes {passed} and fails {failed} by its listed faults");
+    tests.record(&name, ended(&end, &printed));
+    Ok(())
+}
+
+/// How many tests passed and failed as listed, and what is not as listed.
+fn compared<'a>(
+    printed: &'a str,
+    listed: &[(&'a str, &str)],
+) -> (usize, usize, Vec<(&'a str, anyhow::Error)>) {
+    let (mut passed, mut failed, mut surprises) = (0, 0, Vec::new());
+    let fault = |name: &str| listed.iter().find(|entry| entry.0 == name);
+    for (name, failure) in verdicts(printed) {
+        match (failure, fault(name)) {
+            (None, None) => passed += 1,
+            (Some(_), Some(_)) => failed += 1,
+            (Some(why), None) => surprises.push((name, anyhow!("{why}"))),
+            (None, Some((_, fault))) => {
+                surprises.push((name, anyhow!("passes, in spite of '{fault}'")));
+            }
+        }
+    }
+    for (name, _) in listed {
+        if !verdicts(printed).any(|(run, _)| run == *name) {
+            surprises.push((name, anyhow!("is listed and did not run")));
+        }
+    }
+    (passed, failed, surprises)
+}
+
+/// That the last frames of a trace have the prefetch settings that were sent.
+fn prefetched(trace: &str) -> Result<()> {
+    let frames = frames_of(trace)?;
+    let first = frames.len().checked_sub(PREFETCH.len());
+    let last = &frames[first.context("there are too few frames in the trace")?..];
+    let control = |frame: &Value| {
+        let control = frame["regs"]["0x04"].as_u64();
+        control.context("a frame in the trace lacks its control register")
+    };
+    for (frame, (mode, threshold)) in last.iter().zip(PREFETCH) {
+        let control = control(frame)?;
+        let got = (control >> 16 & 3, control >> 18 & 0x7f);
+        ensure!(
+            got == (mode, threshold),
+            "mode and threshold are {got:?} in {control:#x}, not {:?}",
+            (mode, threshold)
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_goes_as_listed_is_no_surprise() {
+        let listed = [("b", "fault 1"), ("c", "fault 2"), ("e", "fault 3")];
+        let printed = "ok a\nFAIL b: wrong\nok c\nFAIL d: lost\nnoise\n";
+        let (passed, failed, surprises) = compared(printed, &listed);
+        assert_eq!((passed, failed), (1, 1));
+        let lines: Vec<String> = surprises
+            .iter()
+            .map(|(name, why)| format!("{name}: {why}"))
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "c: passes, in spite of 'fault 2'",
+                "d: lost",
+                "e: is listed and did not run",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_bit_in_one_register_of_the_trace_is_seen() {
+        let line = |(mode, threshold): (u64, u64)| {
+            let control = 1 | mode << 16 | threshold << 18;
+            format!("{{\"regs\":{{\"0x04\":{control}}}}}\n")
+        };
+        let good: String = PREFETCH.into_iter().map(line).collect();
+        assert!(prefetched(&good).is_ok());
+        assert!(prefetched(&format!("{}{good}", line((3, 3)))).is_ok());
+        let bad: String = PREFETCH
+            .into_iter()
+            .map(|(mode, threshold)| line((mode ^ 1, threshold)))
+            .collect();
+        assert!(prefetched(&bad).is_err());
+        assert!(prefetched("").is_err());
+    }
+}
