@@ -6,7 +6,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
 use dewarp::Format;
 
 use crate::v4l2::Rect;
@@ -82,7 +82,7 @@ fn side(format: &str, size: &str) -> Result<Side> {
         .split_once('x')
         .with_context(|| format!("a size is WIDTHxHEIGHT, not {size}"))?;
     Ok(Side {
-        format: format.parse()?,
+        format: format.parse().map_err(Error::msg)?,
         width: number(width)?,
         height: number(height)?,
     })
