@@ -65,9 +65,9 @@ int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 	ret = __v4l2_ctrl_modify_dimensions(ctrl, dims);
 	list_for_each_entry(request, &ctrl->handler->requests, requests) {
 		list_for_each_entry(ref, &request->ctrl_refs, node) {
-			if (ref->ctrl == ctrl && ref->p_req_valid &&
-			    ref->p_req_elems != ctrl->elems)
-				ref->p_req_array_enomem = true;
+			if (ref->ctrl == ctrl && ref->p_req_valid)
+				ref->p_req_array_enomem =
+					ref->p_req_elems != ctrl->elems;
 		}
 	}
 	v4l2_ctrl_unlock(ctrl);
@@ -75,7 +75,10 @@ int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 	return ret;
 }
 
-/* A control's value in a request's handler, NULL if the request has none. */
+/*
+ * A control's value in a request's handler, NULL if the request has none. It is
+ * not valid if there was no memory for it.
+ */
 const struct v4l2_ctrl_ref *
 helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id)
 {
@@ -83,7 +86,8 @@ helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id)
 
 	list_for_each_entry(ref, &request->ctrl_refs, node) {
 		if (ref->ctrl->id == id)
-			return ref->p_req_valid ? ref : NULL;
+			return ref->p_req_valid || ref->p_req_array_enomem ?
+				       ref : NULL;
 	}
 
 	return NULL;

@@ -60,13 +60,18 @@ impl Controls {
 
     /// The elements of the array control, row by row; [`None`] if the request has none.
     ///
-    /// `ENOMEM` if V4L2 could not keep them, or the control changed its dimensions since.
+    /// `ENOMEM` if V4L2 had no memory for them, `EINVAL` if the control has other dimensions
+    /// since.
     pub(crate) fn array(&self, id: u32) -> Result<Option<&[u32]>> {
         let Some(value) = self.find(id) else {
             return Ok(None);
         };
-        if value.p_req_array_enomem {
+        if !value.p_req_valid {
             return Err(ENOMEM);
+        }
+        // This is how `helper_v4l2_ctrl_modify_dimensions` keeps V4L2 from reading them, too.
+        if value.p_req_array_enomem {
+            return Err(EINVAL);
         }
         // SAFETY: The request's value has that many elements, which by the type invariant
         // nobody changes.

@@ -15,10 +15,155 @@ use crate::kernel::Flavour;
 
 /// What the C driver fails, and by which of its faults: the numbers of the list of faults that the
 /// tests of the driver's logic name too, or what else is wrong.
-const C_FAILS: &[(&str, &str)] = &[];
+const C_FAILS: &[(&str, &str)] = &[
+    (
+        "a larger bytesperline is honoured in every format",
+        "fault 19",
+    ),
+    (
+        "a bytesperline is rounded up to 8 bytes and ends at 0xfff8",
+        "fault 19",
+    ),
+    (
+        "TRY_FMT answers to a bytesperline as S_FMT does",
+        "fault 19",
+    ),
+    (
+        "a source with padded lines shows its pixels and no padding",
+        "fault 19",
+    ),
+    (
+        "a destination with padded lines has its pixels in place",
+        "fault 19",
+    ),
+    ("padded lines on both sides, each with its own", "fault 19"),
+    ("a data_offset is refused or honoured", "fault 19"),
+    (
+        "the identity is exact for sides that are not multiples of 16",
+        "fault 13",
+    ),
+    ("the identity is exact where it scales", "fault 13"),
+    ("the identity saturates at 4096 columns", "fault 12"),
+    (
+        "what goes through the identity comes back as it was",
+        "fault 13",
+    ),
+    ("4096 columns come back as they were", "fault 12"),
+    ("S_FMT of OUTPUT renews the identity", "fault 14"),
+    (
+        "what another source gives through the identity is all of it",
+        "fault 14",
+    ),
+    (
+        "the default is the identity and asking for it leaves the map as it is",
+        "fault 15",
+    ),
+    (
+        "asking for the default while streaming does not show in the next frame",
+        "fault 15",
+    ),
+    (
+        "a map set while streaming is used from the next frame on",
+        "fault 17",
+    ),
+    (
+        "a map set while frames run is used whole, and the last one wins",
+        "fault 17",
+    ),
+    (
+        "the rectangle returned is one that the scale of n/128 gives",
+        "fault 16",
+    ),
+    (
+        "no crop is below a quarter of a side or below 176x144",
+        "fault 16",
+    ),
+    ("with GE no side shrinks and with LE none grows", "fault 16"),
+    (
+        "a rectangle that grows or shrinks keeps its centre",
+        "fault 16",
+    ),
+    ("what was returned can be set again", "fault 16"),
+    (
+        "a crop shows its lines also in a picture of another shape",
+        "fault 16",
+    ),
+    (
+        "a crop shows just the rectangle that was returned",
+        "fault 16",
+    ),
+    (
+        "STREAMOFF of OUTPUT completes the queued requests",
+        "fault 11",
+    ),
+    (
+        "STREAMOFF of CAPTURE first completes them with OUTPUT",
+        "fault 11",
+    ),
+    (
+        "STREAMOFF in the middle of many requests completes them all",
+        "fault 11",
+    ),
+    ("created and requested buffers stream together", "fault 17"),
+    ("both queues export each plane", "fault 13"),
+    (
+        "frames go through buffers of a dma-heap on both queues",
+        "fault 13",
+    ),
+    (
+        "a queue of dma-bufs takes another buffer for each frame",
+        "fault 17",
+    ),
+    (
+        "a frame goes from one context to the next without a copy",
+        "fault 13",
+    ),
+    (
+        "libcamera probes the crop with 1x1 and with the largest rectangle",
+        "fault 16",
+    ),
+    (
+        "libcamera sets a stride of one plane and gets just that",
+        "fault 19",
+    ),
+    (
+        "a hundred streams one after the other in one file",
+        "fault 17",
+    ),
+    ("STREAMOFF in mid-frame gives all buffers back", "fault 17"),
+    (
+        "prefetch has three modes and starts with calculation",
+        "it has no prefetch controls",
+    ),
+    (
+        "the prefetch threshold is 32 of 127",
+        "it has no prefetch controls",
+    ),
+    (
+        "prefetch controls can be set in a request",
+        "it has no prefetch controls",
+    ),
+    (
+        "prefetch controls leave the map alone and it them",
+        "it has no prefetch controls",
+    ),
+    (
+        "a map for another size of picture fails its own request and no other",
+        "it takes the map for one of the new size",
+    ),
+];
 
 /// What is not run with the C driver because it would take the kernel with it.
-const C_SKIPS: &[(&str, &str)] = &[];
+const C_SKIPS: &[(&str, &str)] = &[
+    (
+        "S_FMT of CAPTURE while OUTPUT streams is used",
+        "fault 1: it frees what it did not allocate",
+    ),
+    (
+        "a request with two buffers is EINVAL",
+        "it warns, and completes the request twice",
+    ),
+];
 
 /// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];

@@ -132,7 +132,7 @@ fn too_small() -> Result<()> {
                 let lie: Vec<_> = planes.iter().zip(format.sizes()).collect();
                 fails(
                     queue.queue_shared(0, &Sent::default(), &lie),
-                    Errno::EINVAL,
+                    Errno::EFAULT,
                     &format!("{way:?} with plane {short} smaller than said"),
                 )?;
             }

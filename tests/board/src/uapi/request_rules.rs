@@ -120,7 +120,7 @@ fn capture_buffer() -> Result<()> {
     };
     fails(
         all.stream.capture.queue(0, &sent),
-        Errno::EBADR,
+        Errno::EPERM,
         "putting a CAPTURE buffer into a request",
     )
 }

@@ -48,7 +48,7 @@ pub(super) const TESTS: &[Test] = &[
         reinitialised,
     ),
     test(
-        "a map for another size of picture fails its own frame and no other",
+        "a map for another size of picture fails its own request and no other",
         outgrown_map,
     ),
 ];
@@ -94,6 +94,12 @@ impl<'d> Requests<'d> {
                 .set_map(Which::Request(request), &map)
                 .context("setting a request's map")?;
         }
+        self.put(request, index)?;
+        request.queue().context("queueing a request")
+    }
+
+    /// Puts an OUTPUT buffer into a request.
+    fn put(&self, request: &Request, index: usize) -> Result<()> {
         let sent = Sent {
             request: Some(request),
             timestamp: index as u64,
@@ -102,8 +108,7 @@ impl<'d> Requests<'d> {
         self.stream
             .output
             .queue(index, &sent)
-            .context("putting a buffer into a request")?;
-        request.queue().context("queueing a request")
+            .context("putting a buffer into a request")
     }
 
     /// One frame in a request, which must show `shown`.
@@ -331,15 +336,13 @@ fn outgrown_map() -> Result<()> {
     };
     all.frame(&all.media.request()?, Some(10), 10)?;
 
-    all.stream.capture.queue(0, &Sent::default())?;
-    all.queue(&outgrown, 0, None)?;
-    let (output, capture) = all.stream.dequeue().context("waiting for the frame")?;
-    ensure!(outgrown.completed(PATIENCE)?, "the request never completed");
-    ensure!(
-        output.failed() && capture.failed(),
-        "the frame is not marked as failed"
-    );
+    all.put(&outgrown, 0)?;
+    fails(outgrown.queue(), Errno::EINVAL, "queueing the old map")?;
 
-    all.frame(&all.media.request()?, Some(20), 20)
+    device.set_map(Which::Request(&outgrown), &all.bands.map(20))?;
+    all.stream.capture.queue(0, &Sent::default())?;
+    outgrown.queue().context("with a map that fits")?;
+    all.take(0, 20)?;
+    all.frame(&all.media.request()?, Some(30), 30)
         .context("the frame after it")
 }
