@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::{Tests, boot};
+use super::{Tests, boot, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -22,31 +22,41 @@ const RUNS: [(&str, &str); 2] = [
 
 /// The same with all formats, which takes minutes: every day on one kernel, on the other when
 /// time does not matter.
-const FORMATS: (&str, &str) = ("every pair of formats", "v4l2-compliance -d /dev/video0 -f");
+const FORMATS: (&str, &str) = (
+    "every pair of formats",
+    "v4l2-compliance -d /dev/video0 -f2",
+);
 
 /// Runs the suite.
-pub fn run(tests: &mut Tests<'_>) -> Result<()> {
-    for kernel in [Flavour::Rt, Flavour::Debug] {
-        let board = Board::prepare(tests.env, kernel, Driver::Rust)?;
-        let mut options = Options::new(kernel, Driver::Rust);
-        options.timeout = 1800;
-        let mut runs = RUNS.to_vec();
-        if kernel == Flavour::Rt || tests.full {
-            runs.push(FORMATS);
-        }
-        let script = runs
-            .iter()
-            .map(|(name, command)| format!("echo '@ {name}'\n{command}\n"));
-        let printed = boot(&board, &options, &(script.collect::<String>() + "true"));
-        for (name, _) in runs {
-            let verdict = match &printed {
-                Ok(printed) => verdict(printed, name),
-                Err(error) => Err(anyhow::anyhow!("{error:#}")),
-            };
-            tests.record(&format!("{name}, {}", kernel.name()), verdict);
-        }
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let on = |board| {
+        comply(tests, board);
+        Ok(())
+    };
+    side_by_side([&|| on(&rt), &|| on(&debug)])
+}
+
+fn comply(tests: &Tests<'_>, board: &Board<'_>) {
+    let kernel = board.flavour();
+    let mut options = Options::new(kernel, Driver::Rust);
+    options.timeout = 1800;
+    let mut runs = RUNS.to_vec();
+    if kernel == Flavour::Rt || tests.full {
+        runs.push(FORMATS);
     }
-    Ok(())
+    let script = runs
+        .iter()
+        .map(|(name, command)| format!("echo '@ {name}'\n{command}\n"));
+    let printed = boot(board, &options, &(script.collect::<String>() + "true"));
+    for (name, _) in runs {
+        let verdict = match &printed {
+            Ok(printed) => verdict(printed, name),
+            Err(error) => Err(anyhow::anyhow!("{error:#}")),
+        };
+        tests.record(&format!("{name}, {}", kernel.name()), verdict);
+    }
 }
 
 /// Reads the part of the output that follows `@ name`.

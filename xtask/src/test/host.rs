@@ -11,7 +11,7 @@ use crate::sandbox::Sandbox;
 use crate::{host, tools};
 
 /// Runs the suite.
-pub fn run(tests: &mut Tests<'_>) -> Result<()> {
+pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     host::fetch_crates(env)?;

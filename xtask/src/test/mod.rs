@@ -8,6 +8,8 @@ mod parity;
 mod stream;
 mod uapi;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
@@ -16,7 +18,7 @@ use crate::Env;
 use crate::board::{Board, End, Options, Outcome};
 
 /// A suite: its name, what it proves, and its tests.
-type Suite = (&'static str, &'static str, fn(&mut Tests<'_>) -> Result<()>);
+type Suite = (&'static str, &'static str, fn(&Tests<'_>) -> Result<()>);
 
 /// All suites, in the order in which they run.
 const SUITES: &[Suite] = &[
@@ -54,35 +56,44 @@ pub struct Tests<'a> {
     /// Also run what is too long for every day.
     pub full: bool,
     suite: &'static str,
-    passed: usize,
-    failed: usize,
+    /// How many passed, how many failed.
+    results: Mutex<[usize; 2]>,
 }
 
 impl Tests<'_> {
     /// Records a test's result and prints its line.
-    pub fn record(&mut self, name: &str, result: Result<()>) {
+    pub fn record(&self, name: &str, result: Result<()>) {
         let suite = self.suite;
+        let failed = result.is_err();
         match result {
-            Ok(()) => {
-                self.passed += 1;
-                println!("ok   {suite}: {name}");
-            }
-            Err(why) => {
-                self.failed += 1;
-                println!("FAIL {suite}: {name}: {why:#}");
-            }
+            Ok(()) => println!("ok   {suite}: {name}"),
+            Err(why) => println!("FAIL {suite}: {name}: {why:#}"),
         }
+        self.counts()[usize::from(failed)] += 1;
+    }
+
+    fn counts(&self) -> MutexGuard<'_, [usize; 2]> {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records the verdicts that a program printed: `ok NAME` and `FAIL NAME: WHY` lines.
     /// Returns how many there were.
-    pub fn record_lines(&mut self, lines: &str) -> usize {
-        let before = self.passed + self.failed;
-        for (name, failure) in verdicts(lines) {
-            self.record(name, result(failure));
-        }
-        self.passed + self.failed - before
+    pub fn record_lines(&self, lines: &str) -> usize {
+        let found = verdicts(lines);
+        found
+            .map(|(name, failure)| self.record(name, result(failure)))
+            .count()
     }
+}
+
+/// Runs parts of a suite at the same time: a board keeps little more than one CPU busy.
+fn side_by_side<const N: usize>(parts: [&(dyn Fn() -> Result<()> + Sync); N]) -> Result<()> {
+    thread::scope(|scope| {
+        let threads = parts.map(|part| scope.spawn(part));
+        threads.map(|thread| thread.join())
+    })
+    .into_iter()
+    .try_for_each(|ended| ended.unwrap_or_else(|_| bail!("a part of the suite panicked")))
 }
 
 /// The verdicts that a program printed, `ok NAME` and `FAIL NAME: WHY`: names, and why they failed.
@@ -156,20 +167,20 @@ pub fn run(env: &Env, names: &[String], full: bool) -> Result<bool> {
         env,
         full,
         suite: "",
-        passed: 0,
-        failed: 0,
+        results: Mutex::default(),
     };
     for (name, _, suite) in chosen(names)? {
         let started = Instant::now();
         tests.suite = name;
-        if let Err(error) = suite(&mut tests) {
+        if let Err(error) = suite(&tests) {
             tests.record("runs to its end", Err(error));
         }
         env.ui
             .say(&format!("{name}: {} s", started.elapsed().as_secs()));
     }
-    println!("{} passed, {} failed", tests.passed, tests.failed);
-    Ok(tests.failed == 0)
+    let [passed, failed] = *tests.counts();
+    println!("{passed} passed, {failed} failed");
+    Ok(failed == 0)
 }
 
 #[cfg(test)]

@@ -5,11 +5,10 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Tests, boot};
+use super::{Tests, boot, side_by_side};
 use crate::Env;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
@@ -30,7 +29,7 @@ const SCRIPT: &str = "set -e
     dw100-board parity --pixels /in/frames.plan /out/frames.jsonl";
 
 /// Runs the suite. The figures are in `target/parity.json` afterwards.
-pub fn run(tests: &mut Tests<'_>) -> Result<()> {
+pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
     let judges = Judges::prepare(env, &board.sandbox)?;
@@ -47,18 +46,8 @@ pub fn run(tests: &mut Tests<'_>) -> Result<()> {
         frames(&board, driver, &input, &dir.join(driver.name()), tests.full)
             .with_context(|| format!("driver {}", driver.name()))
     };
-    // A board keeps little more than one CPU busy.
-    let ended = thread::scope(|scope| {
-        let boards = drivers.map(|driver| scope.spawn(move || frames(driver)));
-        boards.map(|board| board.join())
-    });
+    side_by_side([&|| frames(Driver::Rust), &|| frames(Driver::C)])?;
     step.finish();
-    for board in ended {
-        match board {
-            Ok(result) => result?,
-            Err(_) => bail!("a board's thread panicked"),
-        }
-    }
 
     let target = env.checkout.join("target");
     let _owner = HandOver::of_new(&target);

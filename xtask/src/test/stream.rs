@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Tests, boot};
+use super::{Tests, boot, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::demo::{self, Picture, frames_of, span};
 use crate::kernel::Flavour;
@@ -32,16 +32,22 @@ const GATED_FRAMES: usize = 100;
 const HWIRQ: [&str; 2] = ["GICv3", "132"];
 
 /// Runs the suite.
-pub fn run(tests: &mut Tests<'_>) -> Result<()> {
-    let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let judges = Judges::prepare(tests.env, &board.sandbox)?;
-    pairs(tests, &board, &judges)?;
-    pictures(tests, &board, &judges)?;
-    interrupt(tests, &board)?;
-    endurance(tests, &board);
-    let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    endurance(tests, &board);
-    Ok(())
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let judges = Judges::prepare(tests.env, &rt.sandbox)?;
+    let on_rt = || {
+        pairs(tests, &rt, &judges)?;
+        pictures(tests, &rt, &judges)?;
+        interrupt(tests, &rt)?;
+        endurance(tests, &rt);
+        Ok(())
+    };
+    let on_debug = || {
+        endurance(tests, &debug);
+        Ok(())
+    };
+    side_by_side([&on_rt, &on_debug])
 }
 
 /// A boot's files: what it reads in `in`, what it leaves in `out`.
@@ -54,7 +60,7 @@ fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
 }
 
 /// Each pair of formats, judged by `dw100-stream`.
-fn pairs(tests: &mut Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
+fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust);
@@ -80,7 +86,7 @@ fn pairs(tests: &mut Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()
 }
 
 /// The demo's pictures through both drivers in one boot.
-fn pictures(tests: &mut Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
+fn pictures(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust);
@@ -165,7 +171,7 @@ fn one_thread(comms: &str, interrupts: &str) -> Result<()> {
 }
 
 /// How soon the bus is gated after the interrupt line rises, in instructions.
-fn interrupt(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust);
     options.icount = true;
@@ -244,7 +250,7 @@ fn accesses(frames: &[Value]) -> Result<()> {
 }
 
 /// Many frames, then the module out and in, without a splat.
-fn endurance(tests: &mut Tests<'_>, board: &Board<'_>) {
+fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
     let frames = if tests.full { 5000 } else { 500 };
     let kernel = board.flavour().name();
     let name = format!("{frames} frames of 1920x1080, then 20 times rmmod and insmod, {kernel}");

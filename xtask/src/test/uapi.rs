@@ -8,7 +8,7 @@ use std::fs;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
-use super::{Tests, result, verdicts};
+use super::{Tests, result, side_by_side, verdicts};
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
@@ -169,16 +169,15 @@ const C_SKIPS: &[(&str, &str)] = &[
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
 
 /// Runs the suite.
-pub fn run(tests: &mut Tests<'_>) -> Result<()> {
-    let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    ours(tests, &board)?;
-    theirs(tests, &board)?;
-    let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    ours(tests, &board)
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let both_drivers = || ours(tests, &rt).and_then(|()| theirs(tests, &rt));
+    side_by_side([&both_drivers, &|| ours(tests, &debug)])
 }
 
 /// All tests with this project's driver.
-fn ours(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let debug = board.flavour() == Flavour::Debug;
     let (suffix, script) = if debug {
         // Its buffers are to be contiguous, like a camera's.
@@ -222,7 +221,7 @@ fn ended(end: &End, printed: &str) -> Result<()> {
 }
 
 /// The same tests with the C driver: a line for each that does not go as listed, and one for all.
-fn theirs(tests: &mut Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
         timeout: 600,
         ..Options::new(board.flavour(), Driver::C)
