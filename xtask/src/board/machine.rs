@@ -98,15 +98,8 @@ impl Board<'_> {
         command
             .arg(format!("LD_LIBRARY_PATH={}", self.model.dir.display()))
             .arg(&self.qemu.binary)
-            .args([
-                "-M",
-                "imx8mp-evk",
-                "-m",
-                "2G",
-                "-display",
-                "none",
-                "-no-reboot",
-            ])
+            .args(["-M", "imx8mp-evk", "-display", "none", "-no-reboot"])
+            .args(["-m", &format!("{}G", options.memory)])
             .args(["-smp", &options.smp.to_string()])
             .arg("-kernel")
             .arg(self.kernel.image())

@@ -61,6 +61,9 @@ pub struct Options {
     /// Seconds after which the board is switched off
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
+    /// Gigabytes of memory
+    #[arg(skip = 2)]
+    pub memory: u8,
     /// The file that the console is written to, if it is to outlive the boot
     #[arg(skip)]
     pub console: Option<PathBuf>,
@@ -80,6 +83,7 @@ impl Options {
             input: None,
             output: None,
             timeout: 300,
+            memory: 2,
             console: None,
         }
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::{Tests, result, side_by_side, verdicts};
+use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
@@ -165,6 +166,12 @@ const C_SKIPS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Where memory for buffers is above 4 GiB.
+const CMA: u64 = 0x1_4000_0000;
+
+/// The registers of the map, the source and the destination, in sixteenths of bytes.
+const BASES: [&str; 3] = ["0x08", "0x10", "0x38"];
+
 /// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
 
@@ -172,7 +179,15 @@ const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), 
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    let both_drivers = || ours(tests, &rt).and_then(|()| theirs(tests, &rt));
+    let both_drivers = || {
+        ours(tests, &rt)?;
+        theirs(tests, &rt)?;
+        tests.record(
+            "buffers above 4 GiB are used, in place",
+            high_memory(tests.env, &rt),
+        );
+        Ok(())
+    };
     side_by_side([&both_drivers, &|| ours(tests, &debug)])
 }
 
@@ -205,6 +220,39 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         let name = "the prefetch controls are what the engine's register says";
         tests.record(name, prefetched(&trace));
     }
+    Ok(())
+}
+
+/// Buffers where the engine's 34 bits reach and the 32 that the kernel takes for granted do not:
+/// the C driver, which asks for no more, gets none there (fault 19).
+fn high_memory(env: &Env, board: &Board<'_>) -> Result<()> {
+    let high = |driver| -> Result<(String, bool)> {
+        let work = env.cache.run_dir()?;
+        let options = Options {
+            memory: 6,
+            timeout: 60,
+            append: Some(format!("cma=256M@{CMA:#x}")),
+            output: Some(work.dir.clone()),
+            ..Options::new(board.flavour(), driver)
+        };
+        let script = "dw100-board uapi 'frames go through buffers of a dma-heap on both queues'";
+        let Outcome { end, printed } = board.run(&options, script, false)?;
+        ended(&end, &printed)?;
+        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
+        let above = frames_of(&trace)?.iter().all(|frame| {
+            let address = |name: &str| frame["regs"][name].as_u64().unwrap_or_default() << 4;
+            BASES.into_iter().all(|base| address(base) >= CMA)
+        });
+        Ok((printed, above && !trace.is_empty()))
+    };
+    let (printed, above) = high(Driver::Rust)?;
+    ensure!(
+        verdicts(&printed).all(|(_, failure)| failure.is_none()) && above,
+        "this driver: {}, above: {above}",
+        printed.trim()
+    );
+    let (printed, above) = high(Driver::C)?;
+    ensure!(!above, "the C driver gets there, too: {}", printed.trim());
     Ok(())
 }
 
