@@ -40,8 +40,8 @@ fn fair() -> Result<()> {
     for stream in &streams {
         stream.resume()?;
     }
-    // Who starts first runs ahead until all have started.
-    let (settled, all) = (24, 104);
+    // Who starts first runs ahead until all have started, and these frames were fetched.
+    let (settled, all) = (64, 144);
     let mut counts = [0_u32; FILES];
     let mut before = counts;
     let end = Instant::now() + 2 * PATIENCE;
