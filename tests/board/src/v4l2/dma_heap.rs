@@ -11,9 +11,11 @@ use v4l2r::nix::libc::{O_CLOEXEC, O_RDWR};
 use super::memory::Mapping;
 use super::{Errno, raw};
 
-/// `DMA_BUF_SYNC_START | DMA_BUF_SYNC_RW`, and the end of it.
-const SYNC_START: u64 = 3;
-const SYNC_END: u64 = 7;
+/// `DMA_BUF_SYNC_…`. The direction is to be the one that the driver has mapped the buffer for: only
+/// reading what it wrote and writing what it reads.
+const SYNC_READ: u64 = 1;
+const SYNC_WRITE: u64 = 2;
+const SYNC_END: u64 = 4;
 
 /// A dma-buf, mapped.
 pub struct DmaBuf {
@@ -46,12 +48,12 @@ impl DmaBuf {
 
     /// Copies bytes to its beginning.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Errno> {
-        self.synced(|mapping| mapping.write(0, bytes))
+        self.synced(SYNC_WRITE, |mapping| mapping.write(0, bytes))
     }
 
     /// Sets every byte.
     pub fn fill(&self, byte: u8) -> Result<(), Errno> {
-        self.synced(|mapping| {
+        self.synced(SYNC_WRITE, |mapping| {
             mapping.fill(byte);
             Ok(())
         })
@@ -59,16 +61,20 @@ impl DmaBuf {
 
     /// Copies all bytes out.
     pub fn read(&self) -> Result<Vec<u8>, Errno> {
-        self.synced(|mapping| Ok(mapping.read()))
+        self.synced(SYNC_READ, |mapping| Ok(mapping.read()))
     }
 
     /// Does something between DMA_BUF_IOCTL_SYNC's start and end.
-    fn synced<R>(&self, f: impl FnOnce(&Mapping) -> Result<R, Errno>) -> Result<R, Errno> {
+    fn synced<R>(
+        &self,
+        direction: u64,
+        f: impl FnOnce(&Mapping) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
         // SAFETY: The argument is a number.
-        unsafe { raw::dma_buf_sync(self.file.as_raw_fd(), &SYNC_START) }?;
+        unsafe { raw::dma_buf_sync(self.file.as_raw_fd(), &direction) }?;
         let result = f(&self.mapping);
         // SAFETY: The argument is a number.
-        unsafe { raw::dma_buf_sync(self.file.as_raw_fd(), &SYNC_END) }?;
+        unsafe { raw::dma_buf_sync(self.file.as_raw_fd(), &(direction | SYNC_END)) }?;
         result
     }
 }
