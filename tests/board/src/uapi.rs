@@ -21,10 +21,12 @@ mod prefetch;
 mod request_end;
 mod request_rules;
 mod requests;
+mod requests_and_maps;
 mod selection;
 mod selection_pixels;
 mod stride;
 mod topology;
+mod undisturbed;
 mod vivid;
 
 use std::io::Read;
@@ -67,6 +69,7 @@ fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,
+        requests_and_maps::TESTS,
         buffers::TESTS,
         metadata::TESTS,
         dmabuf::TESTS,

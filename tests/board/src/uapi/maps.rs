@@ -2,6 +2,8 @@
 
 //! The vertex map without requests: which frames it is for.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use super::{Test, test};
@@ -13,6 +15,10 @@ pub(super) const TESTS: &[Test] = &[
     test(
         "a map set while streaming is used from the next frame on",
         while_streaming,
+    ),
+    test(
+        "a frame shows the map of its start, whatever is set while it runs",
+        of_its_start,
     ),
     test(
         "a map set while frames run is used whole, and the last one wins",
@@ -57,6 +63,42 @@ fn while_streaming() -> Result<()> {
     Ok(())
 }
 
+/// Sets three maps while a frame with another runs, the last that of band `shown + 30`. True if
+/// the frame still ran when the first of them was set.
+pub(super) fn set_meanwhile(device: &Device, bands: &Bands, shown: u32) -> Result<bool> {
+    device.set_map(Which::Current, &bands.map(shown + 10))?;
+    let runs = !device.ready(Way::Capture, Duration::ZERO)?;
+    device.set_map(Which::Current, &bands.map(shown + 20))?;
+    device.set_map(Which::Current, &bands.map(shown + 30))?;
+    Ok(runs)
+}
+
+fn of_its_start() -> Result<()> {
+    let device = Device::open()?;
+    // The emulated engine looks at the map at the end of a frame, and this one takes 7 ms.
+    let bands = Bands::set_to(&device, 1280, 720)?;
+    let stream = Stream::prepare(&device, 1)?;
+    stream.output.write(0, &bands.source)?;
+    let mut meanwhile = 0;
+    for round in 0..10 {
+        device.set_map(Which::Current, &bands.map(round))?;
+        stream.resume()?;
+        // The engine is idle, so the frame has started when this returns.
+        stream.queue(0, &Sent::default())?;
+        meanwhile += u32::from(set_meanwhile(&device, &bands, round)?);
+        stream.dequeue()?;
+        bands
+            .check(&stream.capture.read(0), round)
+            .context("the frame that ran")?;
+        bands
+            .check(&stream.frame(&bands.source)?, round + 30)
+            .context("the next frame")?;
+        stream.stop()?;
+    }
+    ensure!(meanwhile > 0, "each frame was over before a map was set");
+    Ok(())
+}
+
 fn never_torn() -> Result<()> {
     const BUFFERS: usize = 4;
     let device = Device::open()?;
@@ -74,7 +116,7 @@ fn never_torn() -> Result<()> {
     let mut seen = [0; 2];
     for _ in 0..25 {
         // As many changes as fit beside each frame.
-        while !device.ready(Way::Capture, std::time::Duration::ZERO)? {
+        while !device.ready(Way::Capture, Duration::ZERO)? {
             device.set_map(Which::Current, &maps[changes % 2])?;
             changes += 1;
             ensure!(changes < 1_000_000, "no frame came");
