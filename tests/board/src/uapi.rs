@@ -24,6 +24,7 @@ mod requests;
 mod requests_and_maps;
 mod selection;
 mod selection_pixels;
+mod selection_rounding;
 mod stride;
 mod topology;
 mod undisturbed;
@@ -65,6 +66,7 @@ fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         identity::TESTS,
         maps::TESTS,
         selection::TESTS,
+        selection_rounding::TESTS,
         selection_pixels::TESTS,
         requests::TESTS,
         request_rules::TESTS,
