@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::{Test, test};
 use crate::picture::{draw, luma, noise, spread};
@@ -251,17 +251,15 @@ fn vertex(x: u32, y: u32) -> u32 {
     (y << 20) | (x << 4)
 }
 
-/// Two crops, of another scale and another place each, and a source that tells them apart.
+/// Two crops, of another scale and another place each, and what a destination of half the source's
+/// size shows of them: every second pixel of the source, and the last quarter of it as it is.
 struct Pair {
     capture: Format,
-    frame: Vec<u8>,
     source: Vec<Vec<u8>>,
+    due: [Vec<u8>; 2],
 }
 
 impl Pair {
-    const SIZE: (usize, usize) = (352, 288);
-
-    /// All of the source, and its last quarter.
     const CROPS: [Rect; 2] = [
         Rect {
             left: 0,
@@ -278,32 +276,28 @@ impl Pair {
     ];
 
     fn set(device: &Device) -> Result<Self> {
-        let format = Format::new(b"NV12", 352, 288);
-        let (output, capture) = device.set_formats(&format, &format)?;
+        let (output, capture) = device.set_formats(
+            &Format::new(b"NV12", 352, 288),
+            &Format::new(b"NV12", 176, 144),
+        )?;
         let frame = noise(352 * 288 * 3 / 2, 16);
+        let seen = |step: usize, x: usize, y: usize| {
+            let row = |line: usize| &frame[(y + step * line) * 352 + x..][..step * 176];
+            let rows = (0..144).flat_map(|line| row(line).iter().step_by(step));
+            rows.copied().collect()
+        };
         Ok(Self {
-            source: spread(&output, &frame, 0)?,
-            frame,
             capture,
+            source: spread(&output, &frame, 0)?,
+            due: [seen(2, 0, 0), seen(1, 176, 144)],
         })
     }
 
-    /// Which of the crops a frame shows, and no pixel of the other.
+    /// Which of the crops a frame shows, and nothing else.
     fn shown(&self, planes: &[Vec<u8>]) -> Result<usize> {
         let got = luma(&self.capture, planes)?;
-        let (width, height) = Self::SIZE;
-        // Every second pixel, where the quarter that is twice as large has pixels of the source.
-        let all = || (0..height / 2).flat_map(|y| (0..width / 2).map(move |x| (x, y)));
-        let same = |place: &dyn Fn(usize, usize) -> usize| {
-            all().all(|(x, y)| got[2 * y * width + 2 * x] == self.frame[place(x, y)])
-        };
-        let whole = same(&|x, y| 2 * y * width + 2 * x);
-        let quarter = same(&|x, y| (height / 2 + y) * width + width / 2 + x);
-        match (whole, quarter) {
-            (true, false) => Ok(0),
-            (false, true) => Ok(1),
-            _ => bail!("a frame shows neither crop"),
-        }
+        let found = self.due.iter().position(|due| *due == got);
+        found.context("it shows neither crop")
     }
 }
 
@@ -331,6 +325,8 @@ fn of_its_start() -> Result<()> {
 
 fn never_torn() -> Result<()> {
     const BUFFERS: usize = 3;
+    // The C driver, which reads a crop while it is set, fails once in some 50.
+    const FRAMES: usize = 1000;
     let device = Device::open()?;
     let pair = Pair::set(&device)?;
     let stream = Stream::prepare(&device, BUFFERS as u32)?;
@@ -351,7 +347,7 @@ fn never_torn() -> Result<()> {
             Ok(())
         });
         let mut frames = || -> Result<()> {
-            for number in 0..200 {
+            for number in 0..FRAMES {
                 let (output, capture) = stream.dequeue()?;
                 let shown = pair.shown(&stream.capture.read(capture.index));
                 seen[shown.with_context(|| format!("frame {number}"))?] += 1;
