@@ -207,6 +207,13 @@ impl Bands {
         })
     }
 
+    /// The source with its bands moved on: where `band` was, `band + by` is, round and round.
+    pub fn moved(&self, by: u32) -> Result<Vec<Vec<u8>>> {
+        let bands = self.output.width / BAND;
+        let frame = draw(&self.output, |x, _| band_luma((x / BAND + by) % bands))?;
+        spread(&self.output, &frame, 0)
+    }
+
     /// The map that shows one band everywhere.
     pub fn map(&self, band: u32) -> Vec<u32> {
         constant_map(&self.capture, band * BAND + BAND / 2, 8)

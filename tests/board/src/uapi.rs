@@ -21,10 +21,13 @@ mod prefetch;
 mod request_end;
 mod request_rules;
 mod requests;
+mod requests_and_maps;
 mod selection;
 mod selection_pixels;
+mod selection_rounding;
 mod stride;
 mod topology;
+mod undisturbed;
 mod vivid;
 
 use std::io::Read;
@@ -63,10 +66,12 @@ fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         identity::TESTS,
         maps::TESTS,
         selection::TESTS,
+        selection_rounding::TESTS,
         selection_pixels::TESTS,
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,
+        requests_and_maps::TESTS,
         buffers::TESTS,
         metadata::TESTS,
         dmabuf::TESTS,

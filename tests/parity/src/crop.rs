@@ -155,23 +155,41 @@ pub fn objection(
     if made.roi != roi.1 << 16 | roi.0 {
         return Some("ROI_START is not where the crop returned starts");
     }
-    let valid = (32..=128).filter(|&scale| {
-        let (width, height) = shown(source, scale);
-        width >= LEAST.width && height >= LEAST.height
-    });
-    let best = valid.map(|scale| error(scale, wanted, source)).min();
+    let best = valid(source)
+        .map(|scale| error(scale, wanted, source))
+        .min();
     if best != Some(error(scale, wanted, source)) {
         return Some("another SCALE_FACTOR comes nearer to what was wanted");
     }
-    let centred = |start: u32, length: u32, from: u32, wanted: u32, side: u32| {
-        let off = (2 * start + length).abs_diff(2 * from + wanted);
-        off <= 1 || start == 0 || start + length == side
-    };
-    let across = centred(left, width, wanted.0, wanted.2, source.width);
-    if !across || !centred(top, height, wanted.1, wanted.3, source.height) {
+    let least = valid(source)
+        .next()
+        .map_or((0, 0), |scale| shown(source, scale));
+    let across = centred((left, width), (wanted.0, wanted.2), least.0, source.width);
+    if !across || !centred((top, height), (wanted.1, wanted.3), least.1, source.height) {
         return Some("the crop returned is not about the centre of the one wanted");
     }
     None
+}
+
+/// Whether a span has the centre of the one wanted, or comes as near to it as the side lets it.
+/// What is wanted is first put into the side, with no less than the least length.
+fn centred(made: (u32, u32), wanted: (u32, u32), least: u32, side: u32) -> bool {
+    let (start, length) = made;
+    let from = wanted.0.min(side - least);
+    let wanted = wanted.1.clamp(least, side - from);
+    // Halves of a pixel, of which one is lost if the lengths differ by an odd number.
+    let due = (2 * from + wanted)
+        .saturating_sub(length)
+        .min(2 * (side - length));
+    (2 * start).abs_diff(due) <= 1
+}
+
+/// The scales that leave no less than the smallest image, from the least on.
+fn valid(source: Size) -> impl Iterator<Item = u32> {
+    (32..=128).filter(move |&scale| {
+        let (width, height) = shown(source, scale);
+        width >= LEAST.width && height >= LEAST.height
+    })
 }
 
 /// What the engine shows of a source, to the nearest pixel.
@@ -233,6 +251,24 @@ mod tests {
     }
 
     #[test]
+    fn a_crop_is_due_at_a_corner_only_where_it_was_wanted_there() {
+        let about = |rect: Rect, crop: Crop| {
+            let roi = rect.1 << 16 | rect.0;
+            let scale = 39 + 25 * u32::from(crop == Crop::Middle);
+            objection(&made(rect, scale, roi), crop.wanted(VGA), VGA, VGA)
+        };
+        assert_eq!(about(Rect(445, 334, 195, 146), Crop::Probe), None);
+        assert!(about(Rect(0, 0, 195, 146), Crop::Probe).is_some());
+        assert!(about(Rect(320, 240, 320, 240), Crop::Middle).is_some());
+        // The smallest source has one crop, and that one is all of it.
+        let least = Size::new(176, 144);
+        for crop in Crop::ALL {
+            let all = made(Rect(0, 0, 176, 144), 128, 0);
+            assert_eq!(objection(&all, crop.wanted(least), least, least), None);
+        }
+    }
+
+    #[test]
     fn each_way_to_be_wrong_is_told() {
         let wanted = Rect(160, 120, 320, 240);
         let roi = 120 << 16 | 160;
@@ -252,6 +288,20 @@ mod tests {
                 Rect(159, 120, 320, 240),
                 64,
                 120 << 16 | 159,
+                "about the centre",
+            ),
+            // Pinned to the first corner, to the last one, and to a side.
+            (Rect(0, 0, 320, 240), 64, 0, "about the centre"),
+            (
+                Rect(320, 240, 320, 240),
+                64,
+                240 << 16 | 320,
+                "about the centre",
+            ),
+            (
+                Rect(160, 240, 320, 240),
+                64,
+                240 << 16 | 160,
                 "about the centre",
             ),
         ] {

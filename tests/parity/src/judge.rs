@@ -313,8 +313,18 @@ fn crops(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]
     if c != due {
         verdict.complain(Check::Crops, format!("rust {rust}; c {c}, due {due}"));
     }
-    if rust != c {
-        verdict.faults.insert(Fault::Crop);
+    if rust == c {
+        return;
+    }
+    // The fault is in the C driver's crop, so this must be wrong by itself.
+    match crop::objection(&c, wanted, source, destination) {
+        Some(_) => {
+            verdict.faults.insert(Fault::Crop);
+        }
+        None => {
+            let what = format!("rust {rust}; c {c}, in which nothing is wrong; wanted {wanted}");
+            verdict.complain(Check::Crops, what);
+        }
     }
 }
 

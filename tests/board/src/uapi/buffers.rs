@@ -136,10 +136,11 @@ fn created_stream() -> Result<()> {
             ensure!(length >= due, "it has {length} bytes, not {due}");
         }
     }
+    device.set_map(Which::Current, &bands.map(3))?;
     stream.resume()?;
     for index in 0..4 {
-        device.set_map(Which::Current, &bands.map(index as u32 * 9))?;
-        stream.output.write(index, &bands.source)?;
+        let by = index as u32 * 9;
+        stream.output.write(index, &bands.moved(by)?)?;
         stream.queue(index, &Sent::default())?;
         let (output, capture) = stream.dequeue()?;
         ensure!(
@@ -148,7 +149,7 @@ fn created_stream() -> Result<()> {
         );
         let mut frame = stream.capture.read(index);
         frame[0].truncate(bands.capture.sizes()[0]);
-        bands.check(&frame, index as u32 * 9)?;
+        bands.check(&frame, 3 + by)?;
     }
     Ok(())
 }
@@ -182,7 +183,7 @@ fn prepared() -> Result<()> {
 
 fn exported() -> Result<()> {
     let device = Device::open()?;
-    let format = Format::new(b"NM12", 648, 488);
+    let format = Format::new(b"NM12", 640, 480);
     let (output, capture) = device.set_formats(&format, &format)?;
     let stream = Stream::start(&device, 1)?;
     let open = |way, format: &Format| -> Result<Vec<DmaBuf>> {
@@ -193,7 +194,7 @@ fn exported() -> Result<()> {
         format.sizes().into_iter().enumerate().map(plane).collect()
     };
     let (to, from) = (open(Way::Output, &output)?, open(Way::Capture, &capture)?);
-    let frame = noise(648 * 488 * 3 / 2, 9);
+    let frame = noise(640 * 480 * 3 / 2, 9);
     for (plane, bytes) in to.iter().zip(spread(&output, &frame, 0)?) {
         plane.write(&bytes)?;
     }
@@ -203,7 +204,7 @@ fn exported() -> Result<()> {
         .iter()
         .map(DmaBuf::read)
         .collect::<Result<Vec<_>, _>>()?;
-    same(&gather(&capture, &planes)?, &frame, 648)?;
+    same(&gather(&capture, &planes)?, &frame, 640)?;
     for (index, plane) in [(1, 0), (0, 2), (99, 0), (0, usize::MAX)] {
         fails(
             device.export(Way::Output, index, plane),

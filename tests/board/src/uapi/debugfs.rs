@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Test, becomes_true, test};
 use crate::picture::Bands;
-use crate::v4l2::{Device, PATIENCE, Sent, Stream};
+use crate::v4l2::{Device, PATIENCE, Sent, Stream, one_frame};
 
 pub(super) const TESTS: &[Test] = &[
     test(
@@ -30,7 +30,7 @@ fn file(device: &Device) -> Result<PathBuf> {
 }
 
 /// The registers by name, without what the C driver puts before the names.
-fn read(device: &Device) -> Result<HashMap<String, u32>> {
+pub(super) fn read(device: &Device) -> Result<HashMap<String, u32>> {
     let path = file(device)?;
     let text =
         std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
@@ -75,6 +75,8 @@ fn streaming() -> Result<()> {
 
 fn idle() -> Result<()> {
     let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    one_frame(&device, &bands.source)?;
     let status = device.sysfs()?.join("power/runtime_status");
     let suspended = || Ok(std::fs::read_to_string(&status)?.trim() == "suspended");
     ensure!(
@@ -82,7 +84,15 @@ fn idle() -> Result<()> {
         "the device does not suspend"
     );
     for _ in 0..3 {
-        read(&device)?;
+        // Powering up resets: what the frame left is there only if nobody did.
+        let registers = read(&device)?;
+        for name in ["SRC_IMG_SIZE", "DST_IMG_STRIDE", "MAP_LUT_SIZE"] {
+            let got = registers.get(name);
+            ensure!(
+                got == Some(&0),
+                "with the device powered up for it, {name} is {got:x?}"
+            );
+        }
     }
     ensure!(
         becomes_true(PATIENCE, suspended)?,

@@ -48,7 +48,7 @@ fn heap() -> Result<()> {
     let heap = Heap::open()?;
     let device = Device::open()?;
     for fourcc in device.formats(Way::Output)? {
-        let format = Format::new(&fourcc, 648, 488);
+        let format = Format::new(&fourcc, 640, 480);
         let (output, capture) = device.set_formats(&format, &format)?;
         let (from, to) = (of_heap(&heap, &output)?, of_heap(&heap, &capture)?);
         let frame = noise(pixels(fourcc)?.frame_bytes(size(&output)), 5);
@@ -84,11 +84,18 @@ fn changing() -> Result<()> {
     let heap = Heap::open()?;
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
-    let from = of_heap(&heap, &bands.output)?;
-    from[0].write(&bands.source[0])?;
+    // Another number of sources than of destinations, so that each pair comes once.
+    let from = (0..3)
+        .map(|by| {
+            let planes = of_heap(&heap, &bands.output)?;
+            planes[0].write(&bands.moved(by)?[0])?;
+            Ok(planes)
+        })
+        .collect::<Result<Vec<_>>>()?;
     let to = (0..4)
         .map(|_| of_heap(&heap, &bands.capture))
         .collect::<Result<Vec<_>>>()?;
+    device.set_map(Which::Current, &bands.map(17))?;
     let stream = Stream {
         device: &device,
         output: Queue::import(&device, Way::Output, 1)?,
@@ -96,15 +103,15 @@ fn changing() -> Result<()> {
     };
     stream.resume()?;
     for round in 0..12_u32 {
-        device.set_map(Which::Current, &bands.map(round))?;
         let sent = Sent::default();
+        let source = &from[round as usize % 3];
         let planes = &to[round as usize % 4];
         stream.capture.queue_shared(0, &sent, &shared(planes))?;
-        stream.output.queue_shared(0, &sent, &shared(&from))?;
+        stream.output.queue_shared(0, &sent, &shared(source))?;
         stream.dequeue()?;
         let got = planes[0].read()?;
         bands
-            .check(&[got], round)
+            .check(&[got], 17 + round % 3)
             .with_context(|| format!("frame {round}"))?;
     }
     Ok(())
@@ -163,14 +170,14 @@ fn no_dma_buf() -> Result<()> {
 fn chained() -> Result<()> {
     // NV12 to NV16 and back: what comes out has the luma of what went in.
     let (first, second) = (Device::open()?, Device::open()?);
-    let nv12 = Format::new(b"NV12", 648, 488);
-    let nv16 = Format::new(b"NV16", 648, 488);
+    let nv12 = Format::new(b"NV12", 640, 480);
+    let nv16 = Format::new(b"NV16", 640, 480);
     let (source, between) = first.set_formats(&nv12, &nv16)?;
     let (_, result) = second.set_formats(&nv16, &nv12)?;
 
     let stream = Stream::start(&first, 1)?;
     let shared = [(first.export(Way::Capture, 0, 0)?, between.sizes()[0])];
-    let frame = noise(648 * 488 * 3 / 2, 2);
+    let frame = noise(640 * 480 * 3 / 2, 2);
     stream.frame(&spread(&source, &frame, 0)?)?;
 
     let next = Stream {
@@ -183,7 +190,7 @@ fn chained() -> Result<()> {
     next.output.queue_shared(0, &Sent::default(), &shared)?;
     next.dequeue()?;
     let got = gather(&result, &next.capture.read(0))?;
-    same(&got[..648 * 488], &frame[..648 * 488], 648)
+    same(&got[..640 * 480], &frame[..640 * 480], 640)
 }
 
 fn closed() -> Result<()> {

@@ -6,8 +6,9 @@
 use anyhow::{Context, Result, ensure};
 
 use super::dmabuf::{of_heap, shared};
+use super::selection_rounding::least_crop;
 use super::{Test, test};
-use crate::picture::{BAND, Bands, band_luma, draw, gather, inside, same, spread, uniform};
+use crate::picture::{BAND, Bands, band_luma, draw, gather, same, spread, uniform};
 use crate::v4l2::bindings::{
     V4L2_BUF_CAP_SUPPORTS_REQUESTS as REQUESTS, V4L2_SEL_TGT_CROP as CROP,
     V4L2_SEL_TGT_CROP_BOUNDS as BOUNDS,
@@ -119,9 +120,10 @@ fn crop_bounds() -> Result<()> {
             .with_context(|| format!("a crop of {width}x{height}"))
     };
     let least = set(1, 1)?;
+    let due = least_crop(1920, 1080);
     ensure!(
-        inside(least, 1920, 1080) && least.width >= 176 && least.height >= 144,
-        "the least crop is {least:?}"
+        least == Rect::new(0, 0, due.0, due.1),
+        "the least crop is {least:?}, not {due:?}"
     );
     let most = set(u32::MAX, u32::MAX)?;
     ensure!(most == bounds, "the largest crop is {most:?}");

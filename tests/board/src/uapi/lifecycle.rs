@@ -40,9 +40,11 @@ fn again_and_again() -> Result<()> {
     let bands = Bands::set(&device)?;
     let stream = Stream::prepare(&device, 1)?;
     for round in 0..100 {
-        stream.resume()?;
         if round % 10 == 0 {
             device.set_map(Which::Current, &bands.map(round / 10))?;
+        }
+        stream.resume()?;
+        if round % 10 == 0 {
             bands.check(&stream.frame(&bands.source)?, round / 10)?;
         }
         stream.stop()?;
@@ -98,8 +100,8 @@ fn stopped_in_mid_frame() -> Result<()> {
             }
         }
     }
-    stream.resume()?;
     device.set_map(Which::Current, &bands.map(7))?;
+    stream.resume()?;
     bands.check(&stream.frame(&bands.source)?, 7)
 }
 

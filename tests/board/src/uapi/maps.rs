@@ -2,6 +2,10 @@
 
 //! The vertex map without requests: which frames it is for.
 
+use std::io::ErrorKind;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 
 use super::{Test, test};
@@ -13,6 +17,10 @@ pub(super) const TESTS: &[Test] = &[
     test(
         "a map set while streaming is used from the next frame on",
         while_streaming,
+    ),
+    test(
+        "a frame shows the map of its start, whatever is set while it runs",
+        of_its_start,
     ),
     test(
         "a map set while frames run is used whole, and the last one wins",
@@ -57,6 +65,102 @@ fn while_streaming() -> Result<()> {
     Ok(())
 }
 
+/// Frames that take the engine so long that maps can be set meanwhile.
+///
+/// The emulated engine is made to need 40 cycles of 2 ns a pixel. It looks at the map when they
+/// are over, and takes its time with the pixels then.
+pub(super) struct LongFrames {
+    /// The source, and what tells maps apart.
+    pub bands: Bands,
+    maps: Vec<Vec<u32>>,
+    /// How long it took from before a frame's start until a map was set, at best.
+    fastest: Duration,
+    /// How long the engine works on a frame, if that is known.
+    length: Option<Duration>,
+}
+
+impl LongFrames {
+    /// Sets both formats, and the speed of an emulated engine.
+    pub fn set(device: &Device) -> Result<Self> {
+        const SIZE: (u32, u32) = (1280, 720);
+        let bands = Bands::set_to(device, SIZE.0, SIZE.1)?;
+        // Calculation prefetch takes four times what is said here.
+        let slow = Self::set_speed("0.1")?;
+        Ok(Self {
+            maps: (0..40).map(|band| bands.map(band)).collect(),
+            bands,
+            fastest: Duration::MAX,
+            length: slow.then(|| Duration::from_nanos(80 * u64::from(SIZE.0 * SIZE.1))),
+        })
+    }
+
+    /// Sets the pixels that the emulated engine does in a clock. False if the engine is another.
+    fn set_speed(pixels: &str) -> Result<bool> {
+        let speed = format!("pixels-per-clock={pixels}");
+        match Command::new("model").arg(speed).status() {
+            Ok(status) => {
+                ensure!(status.success(), "model: {status}");
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).context("model"),
+        }
+    }
+
+    /// The map that shows a band everywhere. It is there already.
+    pub fn map(&self, band: u32) -> &[u32] {
+        &self.maps[band as usize]
+    }
+
+    /// Notes how long it took to change something during a frame, from `start`, before the frame.
+    pub fn note(&mut self, start: Instant) {
+        self.fastest = self.fastest.min(start.elapsed());
+    }
+
+    /// That a change came before the engine looked at its map, at least once.
+    pub fn came_in_time(&self) -> Result<()> {
+        let (fastest, length) = (self.fastest, self.length);
+        ensure!(
+            length.is_none_or(|length| fastest < length),
+            "the fastest change took {fastest:?}, a frame {length:?}"
+        );
+        Ok(())
+    }
+}
+
+impl Drop for LongFrames {
+    fn drop(&mut self) {
+        let _ = Self::set_speed("1");
+    }
+}
+
+fn of_its_start() -> Result<()> {
+    let device = Device::open()?;
+    let mut long = LongFrames::set(&device)?;
+    let stream = Stream::prepare(&device, 1)?;
+    stream.output.write(0, &long.bands.source)?;
+    for round in 0..4 {
+        device.set_map(Which::Current, long.map(round))?;
+        stream.resume()?;
+        // The engine is idle, so the frame has started when this returns.
+        let start = Instant::now();
+        stream.queue(0, &Sent::default())?;
+        device.set_map(Which::Current, long.map(round + 10))?;
+        long.note(start);
+        device.set_map(Which::Current, long.map(round + 20))?;
+        device.set_map(Which::Current, long.map(round + 30))?;
+        stream.dequeue()?;
+        long.bands
+            .check(&stream.capture.read(0), round)
+            .context("the frame that ran")?;
+        long.bands
+            .check(&stream.frame(&long.bands.source)?, round + 30)
+            .context("the next frame")?;
+        stream.stop()?;
+    }
+    long.came_in_time()
+}
+
 fn never_torn() -> Result<()> {
     const BUFFERS: usize = 4;
     let device = Device::open()?;
@@ -74,7 +178,7 @@ fn never_torn() -> Result<()> {
     let mut seen = [0; 2];
     for _ in 0..25 {
         // As many changes as fit beside each frame.
-        while !device.ready(Way::Capture, std::time::Duration::ZERO)? {
+        while !device.ready(Way::Capture, Duration::ZERO)? {
             device.set_map(Which::Current, &maps[changes % 2])?;
             changes += 1;
             ensure!(changes < 1_000_000, "no frame came");

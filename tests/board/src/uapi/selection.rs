@@ -34,54 +34,17 @@ pub(super) const TESTS: &[Test] = &[
     test("a crop that the engine can do is kept as it is", exact),
     test("any rectangle is clamped to one inside the source", clamped),
     test(
-        "the rectangle returned is one that the scale of n/128 gives",
-        representable,
-    ),
-    test(
-        "no crop is below a quarter of a side or below 176x144",
-        not_too_small,
-    ),
-    test("with GE no side shrinks and with LE none grows", flags),
-    test(
         "with GE and LE only an exact rectangle is taken",
         both_flags,
     ),
     test("unknown flags are EINVAL", unknown_flags),
-    test(
-        "a rectangle that grows or shrinks keeps its centre",
-        centred,
-    ),
-    test("what was returned can be set again", stable),
 ];
 
 /// Sets the source's size and opens nothing else.
-fn source(device: &Device, width: u32, height: u32) -> Result<()> {
+pub(super) fn source(device: &Device, width: u32, height: u32) -> Result<()> {
     let got = device.set_format(Way::Output, &Format::new(b"NV12", width, height))?;
     ensure!((got.width, got.height) == (width, height), "{got:?}");
     Ok(())
-}
-
-/// Sizes with and without remainders by 128.
-const SIZES: [(u32, u32); 5] = [
-    (640, 480),
-    (1920, 1080),
-    (4096, 3072),
-    (648, 488),
-    (1368, 1032),
-];
-
-/// Rectangles of all shapes for a source of a size.
-fn rectangles(width: u32, height: u32) -> impl Iterator<Item = Rect> {
-    // Steps without a common divisor, so that each shape comes with many places.
-    let spans = move |side: u32| (1..=13).map(move |n| side * n / 13 + n % 3);
-    spans(width).flat_map(move |w| {
-        spans(height).map(move |h| {
-            let place = |side: u32, length: u32, step: u32| {
-                (side.saturating_sub(length) * (step % 5) / 4) as i32
-            };
-            Rect::new(place(width, w, w + h), place(height, h, w), w, h)
-        })
-    })
 }
 
 fn targets() -> Result<()> {
@@ -267,73 +230,6 @@ fn clamped() -> Result<()> {
     Ok(())
 }
 
-/// The n for which a rectangle is n/128 of a source, to the nearest pixel.
-fn scale_of(rect: Rect, width: u32, height: u32) -> Option<u32> {
-    let share = |side: u32, scale: u32| (side * scale + 64) / 128;
-    (32..=128)
-        .find(|&scale| (rect.width, rect.height) == (share(width, scale), share(height, scale)))
-}
-
-fn representable() -> Result<()> {
-    let device = Device::open()?;
-    for (width, height) in SIZES {
-        source(&device, width, height)?;
-        for wanted in rectangles(width, height) {
-            let got = device.set_crop(wanted)?;
-            ensure!(
-                scale_of(got, width, height).is_some() && inside(got, width, height),
-                "{wanted:?} of {width}x{height} became {got:?}, which is no n/128 of it"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn not_too_small() -> Result<()> {
-    let device = Device::open()?;
-    for (width, height) in SIZES {
-        source(&device, width, height)?;
-        for flags in [0, GE, LE] {
-            for (w, h) in [(1, 1), (0, 0), (200, 1), (1, 200), (width / 5, height / 5)] {
-                let got = device.set_crop_by(Rect::new(0, 0, w, h), flags)?;
-                ensure!(
-                    got.width >= 176.max(width / 4) && got.height >= 144.max(height / 4),
-                    "{w}x{h} of {width}x{height} became {got:?}"
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
-fn flags() -> Result<()> {
-    let device = Device::open()?;
-    for (width, height) in SIZES {
-        source(&device, width, height)?;
-        let least = device.set_crop(Rect::new(0, 0, 1, 1))?;
-        for wanted in rectangles(width, height) {
-            // What is clamped first is no rounding.
-            if wanted.width < least.width
-                || wanted.height < least.height
-                || !inside(wanted, width, height)
-            {
-                continue;
-            }
-            let got = device.set_crop_by(wanted, GE)?;
-            ensure!(
-                got.width >= wanted.width && got.height >= wanted.height,
-                "{wanted:?} of {width}x{height} became {got:?} with GE"
-            );
-            let got = device.set_crop_by(wanted, LE)?;
-            ensure!(
-                got.width <= wanted.width && got.height <= wanted.height,
-                "{wanted:?} of {width}x{height} became {got:?} with LE"
-            );
-        }
-    }
-    Ok(())
-}
-
 fn both_flags() -> Result<()> {
     let device = Device::open()?;
     source(&device, 640, 480)?;
@@ -360,59 +256,6 @@ fn unknown_flags() -> Result<()> {
             Errno::EINVAL,
             &format!("flags {flags:#x}"),
         )?;
-    }
-    Ok(())
-}
-
-fn centred() -> Result<()> {
-    let device = Device::open()?;
-    for (width, height) in SIZES {
-        source(&device, width, height)?;
-        let least = device.set_crop(Rect::new(0, 0, 1, 1))?;
-        for wanted in rectangles(width, height) {
-            if wanted.width < least.width
-                || wanted.height < least.height
-                || !inside(wanted, width, height)
-            {
-                continue;
-            }
-            let got = device.set_crop(wanted)?;
-            let axes = [
-                (wanted.left, wanted.width, got.left, got.width, width),
-                (wanted.top, wanted.height, got.top, got.height, height),
-            ];
-            for (start, length, new_start, new_length, side) in axes {
-                // Twice the centre, moved no more than it takes to stay inside.
-                let (length, new) = (i64::from(length), i64::from(new_length));
-                let centre = (2 * i64::from(start) + length).clamp(new, 2 * i64::from(side) - new);
-                let shift = 2 * i64::from(new_start) + new - centre;
-                ensure!(
-                    shift.abs() <= 2,
-                    "{wanted:?} of {width}x{height} became {got:?}: its centre moved by {}",
-                    shift / 2
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
-fn stable() -> Result<()> {
-    let device = Device::open()?;
-    for (width, height) in SIZES {
-        source(&device, width, height)?;
-        for wanted in rectangles(width, height) {
-            let first = device.set_crop(wanted)?;
-            for flags in [0, GE, LE, GE | LE] {
-                let again = device
-                    .set_crop_by(first, flags)
-                    .with_context(|| format!("{first:?} of {width}x{height}, flags {flags}"))?;
-                ensure!(
-                    again == first,
-                    "{first:?} of {width}x{height} became {again:?} when set again"
-                );
-            }
-        }
     }
     Ok(())
 }

@@ -31,6 +31,10 @@ pub(super) const TESTS: &[Test] = &[
         padded_destination,
     ),
     test("padded lines on both sides, each with its own", padded_both),
+    test(
+        "lines of 0xfff8 bytes carry a frame, and bound what may be written",
+        widest,
+    ),
     test("a data_offset is refused or honoured", data_offset),
 ];
 
@@ -180,6 +184,37 @@ fn padded_destination() -> Result<()> {
 
 fn padded_both() -> Result<()> {
     through(8, 1024)
+}
+
+fn widest() -> Result<()> {
+    const STRIDE: u32 = 0xfff8;
+    let device = Device::open()?;
+    for fourcc in [b"NV12", b"NM12", b"NV16", b"YUYV"] {
+        let format = Format::new(fourcc, 176, 144).with_stride(STRIDE);
+        let (output, capture) = device.set_formats(&format, &format)?;
+        check(Way::Output, &output, STRIDE)?;
+        check(Way::Capture, &capture, STRIDE)?;
+        let frame = noise(pixels(*fourcc)?.frame_bytes(size(&output)), 11);
+        let stream = Stream::start(&device, 1)?;
+        let got = stream.frame(&spread(&output, &frame, 0)?)?;
+        let name = String::from_utf8_lossy(fourcc);
+        same(&gather(&capture, &got)?, &frame, 176).with_context(|| name.to_string())?;
+
+        let registers = super::debugfs::read(&device)?;
+        let planes = pixels(*fourcc)?.planes(size(&capture));
+        // In units of 16 bytes, of which a line is no whole number.
+        let bound = |plane: &(usize, usize)| STRIDE * plane.1 as u32 / 16;
+        let names = ["DST_IMG_Y_SIZE1", "DST_IMG_UV_SIZE1"];
+        for (name, due) in names.into_iter().zip(planes.iter().map(bound)) {
+            let got = registers.get(name);
+            ensure!(got == Some(&due), "{name} is {got:x?}, not {due:#x}");
+        }
+        for name in ["SRC_IMG_STRIDE", "DST_IMG_STRIDE"] {
+            let got = registers.get(name);
+            ensure!(got == Some(&STRIDE), "{name} is {got:x?}, not {STRIDE:#x}");
+        }
+    }
+    Ok(())
 }
 
 fn data_offset() -> Result<()> {

@@ -200,6 +200,23 @@ fn a_fault_does_not_excuse_another_value_than_its_own() {
 }
 
 #[test]
+fn a_crop_that_differs_where_nothing_is_wrong_in_the_c_driver_is_no_fault_16() {
+    let name = "nv12 640x480 -> nv12m 640x480, map lens, crop off-centre";
+    for pinned in [Rect(0, 0, 400, 300), Rect(240, 180, 400, 300)] {
+        let verdict = judged(name, |rust, _| {
+            rust.said.crop = Ok(pinned);
+            let roi = pinned.1 << 16 | pinned.0;
+            rust.started.registers.insert(ROI_START, roi);
+        });
+        assert!(verdict.faults.is_empty(), "{verdict:?}");
+        let told = verdict.complaints.iter().map(|(_, what)| what.as_str());
+        let told = told.collect::<Vec<_>>().join("\n");
+        assert!(told.contains("about the centre"), "{told}");
+        assert!(told.contains("nothing is wrong"), "{told}");
+    }
+}
+
+#[test]
 fn frames_must_be_equal_unless_a_fault_changes_what_is_seen() {
     let other = |rust: &mut Record, _: &mut Record| {
         rust.said.planes = Some(vec!["other".to_owned()]);

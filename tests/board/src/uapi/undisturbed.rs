@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A stretch of a test in which no ordinary thread runs on any CPU, and so none of the kernel's
+//! workers: what they are left to do is done afterwards.
+
+use std::hint::spin_loop;
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use v4l2r::nix::libc;
+
+/// How long the other CPUs are kept busy at most. Who waits for a worker meanwhile gets it then.
+const LONGEST: Duration = Duration::from_millis(20);
+
+/// Below the interrupt threads, above everything else.
+const PRIORITY: i32 = 20;
+
+/// Runs something with the other CPUs kept busy, for [`LONGEST`] at most.
+pub(super) fn undisturbed<R>(f: impl FnOnce() -> R) -> Result<R> {
+    let (ready, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let cpus = thread::available_parallelism()?.get();
+    let all = allowed()?;
+    let result = thread::scope(|scope| {
+        let mut busy = Vec::new();
+        for cpu in 1..cpus {
+            let (ready, over) = (&ready, &over);
+            busy.push(scope.spawn(move || -> Result<()> {
+                take(cpu)?;
+                ready.fetch_add(1, Ordering::SeqCst);
+                let end = Instant::now() + LONGEST;
+                while !over.load(Ordering::SeqCst) && Instant::now() < end {
+                    spin_loop();
+                }
+                Ok(())
+            }));
+        }
+        take(0)?;
+        let end = Instant::now() + LONGEST;
+        while ready.load(Ordering::SeqCst) < cpus - 1 && Instant::now() < end {
+            spin_loop();
+        }
+        let result = f();
+        over.store(true, Ordering::SeqCst);
+        give_back(&all)?;
+        for thread in busy {
+            thread.join().ok().context("a thread panicked")??;
+        }
+        Ok::<_, anyhow::Error>(result)
+    })?;
+    Ok(result)
+}
+
+fn checked(result: i32, what: &'static str) -> Result<()> {
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()).context(what),
+    }
+}
+
+/// The CPUs that this thread may run on.
+fn allowed() -> Result<libc::cpu_set_t> {
+    // SAFETY: A set of bits, for which 0 is a value.
+    let mut set: libc::cpu_set_t = unsafe { zeroed() };
+    // SAFETY: The set is as long as is said.
+    let result = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) };
+    checked(result, "sched_getaffinity")?;
+    Ok(set)
+}
+
+fn schedule(set: &libc::cpu_set_t, policy: i32, priority: i32) -> Result<()> {
+    // SAFETY: The set is as long as is said.
+    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) };
+    checked(result, "sched_setaffinity")?;
+    let param = libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: The parameter is valid.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &param) };
+    checked(result, "sched_setscheduler")
+}
+
+/// Puts this thread on one CPU, where it is the only one.
+fn take(cpu: usize) -> Result<()> {
+    // SAFETY: A set of bits, for which 0 is a value.
+    let mut set: libc::cpu_set_t = unsafe { zeroed() };
+    // SAFETY: A board has fewer CPUs than the set.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    schedule(&set, libc::SCHED_FIFO, PRIORITY)
+}
+
+/// Makes this thread an ordinary one again.
+fn give_back(all: &libc::cpu_set_t) -> Result<()> {
+    schedule(all, libc::SCHED_OTHER, 0)
+}
