@@ -18,6 +18,8 @@ mod maps;
 mod metadata;
 mod power;
 mod prefetch;
+mod random;
+mod random_calls;
 mod request_end;
 mod request_rules;
 mod requests;
@@ -79,6 +81,7 @@ fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         debugfs::TESTS,
         lifecycle::TESTS,
         hostile::TESTS,
+        random::TESTS,
         power::TESTS,
     ]
     .into_iter()
