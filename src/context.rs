@@ -17,10 +17,6 @@ use crate::{
             self,
             Format, //
         },
-        frame::{
-            Frame,
-            Program, //
-        },
         image::Image,
         map::Grid,
         prefetch::{
@@ -65,7 +61,10 @@ use maps::{
     Map,
     Maps, //
 };
-use state::State;
+use state::{
+    Prepared,
+    State, //
+};
 
 /// `V4L2_CID_USER_DW100_BASE`: sixteen control identifiers are the DW100's.
 const CID_BASE: u32 = control::CID_USER_BASE + 0x1190;
@@ -83,13 +82,6 @@ pub(crate) struct Context {
     /// Taken for a moment, after every other lock.
     #[pin]
     state: Mutex<State>,
-}
-
-/// What a request brings for its frame.
-pub(crate) struct Prepared {
-    map: Option<Map>,
-    mode: Option<PrefetchMode>,
-    threshold: Option<u8>,
 }
 
 impl Context {
@@ -121,34 +113,6 @@ impl Context {
         };
         map.write(vertices)?;
         Ok(map)
-    }
-
-    /// What the engine has to do for a job.
-    fn program(&self, job: &Job, prepared: Option<Prepared>) -> Result<Program> {
-        let mut state = self.state.lock();
-        let state = &mut *state;
-        job.source().set_sequence(state.output.next_sequence());
-        job.destination()
-            .set_sequence(state.capture.next_sequence());
-        job.copy_metadata();
-
-        let mut map = None;
-        if let Some(prepared) = prepared {
-            map = prepared.map;
-            state.map_is_set |= map.is_some();
-            state.prefetch.mode = prepared.mode.unwrap_or(state.prefetch.mode);
-            state.prefetch.threshold = prepared.threshold.unwrap_or(state.prefetch.threshold);
-        }
-        let map = state.maps.advance(map).ok_or(EINVAL)?;
-
-        let frame = Frame {
-            source: place(state.output.image, job.source())?,
-            destination: place(state.capture.image, job.destination())?,
-            crop: state.crop,
-            map: map.place(),
-            prefetch: state.prefetch,
-        };
-        frame.program().map_err(|_| EINVAL)
     }
 
     /// Puts the control's map where the engine can read it.
@@ -312,27 +276,33 @@ impl Operations for Context {
     }
 
     fn set_array(&self, elements: &[u32]) -> Result {
-        let mut state = self.state.lock();
-        state.map_is_set = true;
+        let state = self.state.lock();
         // A grid of another size means that CAPTURE does not stream: it will load the map
         // when it does.
         let streams = state.maps.current.is_some() && state.grid().vertices() == elements.len();
         drop(state);
-        if !streams {
-            return Ok(());
-        }
+
         // Holds unbinding up until the map is where it ends the stream and frees it.
-        let _bound = self.device.bound().ok_or(ENODEV)?;
-        let map = self.map(elements)?;
+        let bound = self.device.bound();
+        let mut map = None;
+        if streams {
+            bound.as_ref().ok_or(ENODEV)?;
+            map = Some(self.map(elements)?);
+        }
         let mut state = self.state.lock();
+        state.map_is_set = true;
+        state.note_change(CID_VERTEX_MAP);
         if state.maps.current.is_some() {
-            state.maps.set_next(map);
+            if let Some(map) = map {
+                state.maps.set_next(map);
+            }
         }
         Ok(())
     }
 
     fn set_number(&self, id: u32, value: i32) {
         let mut state = self.state.lock();
+        state.note_change(id);
         match id {
             CID_PREFETCH_MODE => {
                 let mode = PrefetchMode::from_code(value);
@@ -391,11 +361,24 @@ impl Operations for Context {
         drop(powered);
     }
 
-    fn run(&self, job: Job, prepared: Option<Prepared>) {
-        match self.program(&job, prepared) {
+    fn run(&self, job: Job, prepared: Option<Prepared>) -> Option<u64> {
+        let mut state = self.state.lock();
+        job.source().set_sequence(state.output.next_sequence());
+        job.destination()
+            .set_sequence(state.capture.next_sequence());
+        job.copy_metadata();
+        let moment = state.take_on(prepared);
+        let program = moment.and_then(|_| state.program(&job));
+        drop(state);
+        match program {
             Ok(program) => self.device.runner().start(job, &program),
             // Ends it as failed.
             Err(_) => drop(job),
         }
+        moment.ok().flatten()
+    }
+
+    fn has_changed_since(&self, moment: u64, id: u32) -> bool {
+        self.state.lock().has_changed_since(moment, id)
     }
 }

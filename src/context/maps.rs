@@ -83,8 +83,9 @@ impl Maps {
         self.keep(old);
     }
 
-    /// The map of the frame that starts now, which is that of its request, if any.
-    pub(super) fn advance(&mut self, of_request: Option<Map>) -> Option<&Map> {
+    /// Makes the map of the frame that starts now the current one: that of its request, if it
+    /// brings one.
+    pub(super) fn advance(&mut self, of_request: Option<Map>) {
         let next = self.next.take();
         let new = match of_request {
             Some(map) => {
@@ -99,7 +100,6 @@ impl Maps {
             let old = mem::replace(&mut self.current, new);
             self.keep(old);
         }
-        self.current.as_ref()
     }
 
     fn keep(&mut self, map: Option<Map>) {

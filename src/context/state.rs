@@ -2,26 +2,49 @@
 
 //! What an open file is set to.
 
-use super::maps::Maps;
+use super::{
+    convert::place,
+    maps::{
+        Map,
+        Maps, //
+    },
+    CID_PREFETCH_MODE,
+    CID_PREFETCH_THRESHOLD,
+    CID_VERTEX_MAP, //
+};
 use crate::{
     device::Powered,
     dewarp::{
         crop::Crop,
         format,
+        frame::{
+            Frame,
+            Program, //
+        },
         image::Image,
         map::{
             Grid,
             Identity, //
         },
-        prefetch::Prefetch,
+        prefetch::{
+            Prefetch,
+            PrefetchMode, //
+        },
         size::Size, //
     },
-    media::format::{
-        Colorimetry,
-        Direction, //
+    media::{
+        format::{
+            Colorimetry,
+            Direction, //
+        },
+        m2m::Job, //
     }, //
 };
 use core::mem;
+use kernel::prelude::*;
+
+/// The controls of an open file.
+const CIDS: [u32; 3] = [CID_VERTEX_MAP, CID_PREFETCH_MODE, CID_PREFETCH_THRESHOLD];
 
 /// What changes of an open file.
 pub(super) struct State {
@@ -34,6 +57,17 @@ pub(super) struct State {
     pub(super) maps: Maps,
     /// The map is the user's, and not the identity.
     pub(super) map_is_set: bool,
+    /// How often controls have changed.
+    changes: u64,
+    /// What that number was when each of [`CIDS`] changed last.
+    changed: [u64; CIDS.len()],
+}
+
+/// What a request brings for its frame.
+pub(crate) struct Prepared {
+    pub(super) map: Option<Map>,
+    pub(super) mode: Option<PrefetchMode>,
+    pub(super) threshold: Option<u8>,
 }
 
 /// One of its two queues.
@@ -71,7 +105,66 @@ impl State {
             prefetch: Prefetch::DEFAULT,
             maps: Maps::new(),
             map_is_set: false,
+            changes: 0,
+            changed: [0; CIDS.len()],
         }
+    }
+
+    /// Notes that a control changes now.
+    pub(super) fn note_change(&mut self, id: u32) {
+        self.changes = self.changes.wrapping_add(1);
+        for (cid, changed) in CIDS.iter().zip(&mut self.changed) {
+            if *cid == id {
+                *changed = self.changes;
+            }
+        }
+    }
+
+    /// Whether a control has changed since that moment.
+    pub(super) fn has_changed_since(&self, moment: u64, id: u32) -> bool {
+        let mut all = CIDS.iter().zip(&self.changed);
+        all.any(|(cid, changed)| *cid == id && *changed > moment)
+    }
+
+    /// Has the next map take effect, or what a request brings, for the frame that starts now.
+    /// Returns the moment of the latter.
+    ///
+    /// `EINVAL` for a map from before the destination had its size, which changes nothing.
+    pub(super) fn take_on(&mut self, prepared: Option<Prepared>) -> Result<Option<u64>> {
+        let Some(prepared) = prepared else {
+            self.maps.advance(None);
+            return Ok(None);
+        };
+        if let Some(map) = &prepared.map {
+            if !map.fits(self.grid()) {
+                return Err(EINVAL);
+            }
+            self.map_is_set = true;
+            self.note_change(CID_VERTEX_MAP);
+        }
+        self.maps.advance(prepared.map);
+        if let Some(mode) = prepared.mode {
+            self.prefetch.mode = mode;
+            self.note_change(CID_PREFETCH_MODE);
+        }
+        if let Some(threshold) = prepared.threshold {
+            self.prefetch.threshold = threshold;
+            self.note_change(CID_PREFETCH_THRESHOLD);
+        }
+        Ok(Some(self.changes))
+    }
+
+    /// What the engine has to do for a job.
+    pub(super) fn program(&self, job: &Job) -> Result<Program> {
+        let map = self.maps.current.as_ref().ok_or(EINVAL)?;
+        let frame = Frame {
+            source: place(self.output.image, job.source())?,
+            destination: place(self.capture.image, job.destination())?,
+            crop: self.crop,
+            map: map.place(),
+            prefetch: self.prefetch,
+        };
+        frame.program().map_err(|_| EINVAL)
     }
 
     pub(super) fn queue(&mut self, direction: Direction) -> &mut Queue {

@@ -12,6 +12,7 @@
 /* bindgen: --allowlist-type 'video_device' */
 /* bindgen: --allowlist-var '(V4L2|VB2|MEDIA|VFL|VIDEO)_.*' */
 /* bindgen: --allowlist-var 'vb2_dma_contig_memops' */
+/* bindgen: --allowlist-var 'NR_.*' */
 
 #include <linux/videodev2.h>
 #include <linux/workqueue.h>
@@ -28,3 +29,11 @@
 #include <media/videobuf2-v4l2.h>
 
 #include "helpers.h"
+
+/* Numbers of ioctls, whose macros bindgen does not evaluate. */
+enum {
+	NR_G_CTRL = _IOC_NR(VIDIOC_G_CTRL),
+	NR_S_CTRL = _IOC_NR(VIDIOC_S_CTRL),
+	NR_G_EXT_CTRLS = _IOC_NR(VIDIOC_G_EXT_CTRLS),
+	NR_S_EXT_CTRLS = _IOC_NR(VIDIOC_S_EXT_CTRLS),
+};

@@ -293,12 +293,23 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: V4L2 calls this with a control that `Handler::new` made, while the
         // handler exists.
         let file = unsafe { &*Self::file(ctrl) };
-        if file.is_settling() {
-            // The value is a request's, and its frame had it already.
-            return 0;
-        }
         // SAFETY: `ctrl` is valid.
         let id = unsafe { (*ctrl).id };
+        if let Some(moment) = file.settling() {
+            // The value is a request's, and its frame had it already. One that came after it
+            // stays.
+            if file.context.has_changed_since(moment, id) {
+                // SAFETY: `ctrl` is valid and its handler locked; both values have that many
+                // elements of that size.
+                unsafe {
+                    // CAST: `usize` is at least 32 bits wide.
+                    let bytes = ((*ctrl).elems * (*ctrl).elem_size) as usize;
+                    let current = (*ctrl).p_cur.p.cast::<u8>();
+                    current.copy_to_nonoverlapping((*ctrl).p_new.p.cast(), bytes);
+                }
+            }
+            return 0;
+        }
         kernel::error::from_result(|| {
             if id == T::ARRAY.id {
                 // SAFETY: `ctrl` is valid, its handler is locked, and its new value has

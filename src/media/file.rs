@@ -35,7 +35,14 @@ use kernel::{
         from_result,
         to_result, //
     },
-    ffi::c_int,
+    ffi::{
+        c_int,
+        c_long,
+        c_uint,
+        c_ulong, //
+    },
+    ioctl::_IOC_NR,
+    new_mutex,
     new_spinlock,
     new_work,
     prelude::*,
@@ -46,9 +53,14 @@ use kernel::{
             Relaxed, //
         },
         Arc,
+        Mutex,
         SpinLock, //
     },
     types::Opaque,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
     workqueue::{
         impl_has_work,
         Queue,
@@ -59,9 +71,9 @@ use kernel::{
 
 /// A mutex that the media core locks and unlocks, too.
 ///
-/// There is one for each open file, which serialises its queue operations and every other
-/// ioctl that is not only about controls; and one for the video device, which the V4L2 core
-/// takes before, for every ioctl that is not a queue operation.
+/// There is one for each open file, which serialises its queue operations and
+/// `VIDIOC_S_FMT`; and one for the video device, which the V4L2 core takes before, for every
+/// ioctl that is not a queue operation.
 #[pin_data(PinnedDrop)]
 pub(super) struct Lock {
     #[pin]
@@ -146,9 +158,8 @@ impl PinnedDrop for Handle {
     }
 }
 
-/// An open file. Its fields are dropped in this order: queues before controls,
-/// because a buffer may hold a request that holds controls; the driver's context
-/// after all that calls it; what they refer to last.
+/// An open file. Its fields are dropped in this order: queues before controls;
+/// the driver's context after all that calls it; what they refer to last.
 #[pin_data]
 pub(super) struct File<T: Operations> {
     pub(super) queues: Queues,
@@ -161,6 +172,9 @@ pub(super) struct File<T: Operations> {
     pub(super) context: T,
     #[pin]
     pub(super) lock: Lock,
+    /// Held while a frame starts, until its request is among the unsettled.
+    #[pin]
+    pub(super) starting: Mutex<()>,
     /// Requests whose frames have started or were given up.
     #[pin]
     unsettled: SpinLock<Unsettled<T>>,
@@ -168,6 +182,8 @@ pub(super) struct File<T: Operations> {
     settle: Work<Self>,
     /// The thread that settles them, 0 for none.
     settling: Atomic<i32>,
+    /// When the controls that it settles took effect.
+    settled_moment: Atomic<u64>,
     pub(super) device: Arc<Device<T>>,
     /// The job that is being finished when the file is closed may be the last to refer to it.
     _video: ARef<kernel::device::Device>,
@@ -191,9 +207,11 @@ impl<T: Operations> File<T> {
             // SAFETY: The caller's promise.
             _video: unsafe { node::reference(video) },
             device,
+            settled_moment: Atomic::new(0),
             settling: Atomic::new(0),
             settle <- new_work!("File::settle"),
             unsettled <- new_spinlock!(Unsettled::new(), "File::unsettled"),
+            starting <- new_mutex!((), "File::starting"),
             lock <- Lock::of_file(),
             context <- T::open(data),
             // SAFETY: The context is initialised, and dropped after the controls.
@@ -241,20 +259,25 @@ impl<T: Operations> File<T> {
         let _ = workers.enqueue(this.clone());
     }
 
-    /// Runs `f`, in which V4L2 makes a request's controls the file's current ones.
-    pub(super) fn while_settling(&self, f: impl FnOnce()) {
+    /// Runs `f`, in which V4L2 makes a request's controls the file's current ones, which they
+    /// are in truth since `moment`.
+    pub(super) fn while_settling(&self, moment: u64, f: impl FnOnce()) {
+        self.settled_moment.store(moment, Relaxed);
         self.settling.store(kernel::current!().pid(), Relaxed);
         f();
         self.settling.store(0, Relaxed);
     }
 
-    /// Whether this is called from [`File::while_settling`].
-    pub(super) fn is_settling(&self) -> bool {
-        self.settling.load(Relaxed) == kernel::current!().pid()
+    /// The moment, if this is called from [`File::while_settling`].
+    pub(super) fn settling(&self) -> Option<u64> {
+        let settling = self.settling.load(Relaxed) == kernel::current!().pid();
+        settling.then(|| self.settled_moment.load(Relaxed))
     }
 
-    /// Waits for the worker, when nobody can hand it anything any more.
-    fn flush(&self) {
+    /// Waits until V4L2 has noted what the frames brought that have started or were given up.
+    /// May wait for an ioctl that holds the controls.
+    pub(super) fn wait_settled(&self) {
+        drop(self.starting.lock());
         // SAFETY: The work item is initialised. Both crates see the same C structure.
         unsafe { bindings::flush_work(Work::raw_get(&raw const self.settle).cast()) };
     }
@@ -341,7 +364,7 @@ impl<T: Operations> Callbacks<T> {
         read: None,
         write: None,
         poll: Some(bindings::v4l2_m2m_fop_poll),
-        unlocked_ioctl: Some(bindings::video_ioctl2),
+        unlocked_ioctl: Some(Self::ioctl),
         get_unmapped_area: None,
         mmap: Some(bindings::v4l2_m2m_fop_mmap),
         open: Some(Self::open),
@@ -370,6 +393,19 @@ impl<T: Operations> Callbacks<T> {
         })
     }
 
+    unsafe extern "C" fn ioctl(
+        file: *mut bindings::file,
+        command: c_uint,
+        argument: c_ulong,
+    ) -> c_long {
+        if is_about_current_controls(command, argument) {
+            // SAFETY: The file is not closed while an ioctl is under way on it.
+            unsafe { File::<T>::from_raw(file) }.wait_settled();
+        }
+        // SAFETY: V4L2 calls this in the place of that function.
+        unsafe { bindings::video_ioctl2(file, command, argument) }
+    }
+
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
         // SAFETY: V4L2 calls this once for a file that `open` made, and holds a
         // reference to its video device until this returns.
@@ -379,9 +415,9 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: Undoes `open`'s.
         unsafe { bindings::v4l2_fh_del(this.handle.raw.get(), file) };
         this.stop();
-        // The worker must not run when the module is gone. It waits for nobody: no ioctl that
-        // could hold the controls is under way.
-        this.flush();
+        // Neither may the worker run when the module is gone, nor a frame's start hand it
+        // anything. It waits for nobody: no ioctl that could hold the controls is under way.
+        this.wait_settled();
         // The last reference may be that of a job that is just being finished. What others
         // could see of the file ends here, where V4L2 holds the mutex that guards requests.
         // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.
@@ -390,5 +426,19 @@ impl<T: Operations> Callbacks<T> {
             this.controls.free();
         }
         0
+    }
+}
+
+/// Whether an ioctl reads or sets the file's own controls, and not those of a request.
+fn is_about_current_controls(command: c_uint, argument: c_ulong) -> bool {
+    match _IOC_NR(command) {
+        bindings::NR_G_CTRL | bindings::NR_S_CTRL => true,
+        bindings::NR_G_EXT_CTRLS | bindings::NR_S_EXT_CTRLS => {
+            // `struct v4l2_ext_controls` begins with which ones are meant. If it cannot be
+            // read, neither can V4L2.
+            let which = UserSlice::new(UserPtr::from_addr(argument), mem::size_of::<u32>());
+            which.reader().read::<u32>() != Ok(bindings::V4L2_CTRL_WHICH_REQUEST_VAL)
+        }
+        _ => false,
     }
 }

@@ -111,6 +111,20 @@ struct vb2_buffer *helper_media_request_buffer(struct media_request *request)
 	return NULL;
 }
 
+/* Whether a request whose objects stay has controls of this handler only. */
+bool helper_media_request_is_of(struct media_request *request,
+				struct v4l2_ctrl_handler *hdl)
+{
+	struct media_request_object *obj;
+
+	list_for_each_entry(obj, &request->objects, list) {
+		if (!vb2_request_object_is_buffer(obj) && obj->priv != hdl)
+			return false;
+	}
+
+	return true;
+}
+
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx)
 {
 	return v4l2_m2m_next_src_buf(ctx);
@@ -143,6 +157,12 @@ void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix)
 		pix->quantization =
 			V4L2_MAP_QUANTIZATION_DEFAULT(false, pix->colorspace,
 						      pix->ycbcr_enc);
+}
+
+/* Memory that is not there is the user's to know of, not the log's. */
+void helper_vb2_set_nowarn(struct vb2_queue *q)
+{
+	q->gfp_flags |= __GFP_NOWARN;
 }
 
 bool helper_vb2_is_busy(struct vb2_queue *q)

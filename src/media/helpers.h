@@ -30,11 +30,14 @@ const struct v4l2_ctrl_ref *
 helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id);
 void helper_v4l2_ctrl_request_hdl_put(struct v4l2_ctrl_handler *request);
 struct vb2_buffer *helper_media_request_buffer(struct media_request *request);
+bool helper_media_request_is_of(struct media_request *request,
+				struct v4l2_ctrl_handler *hdl);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_dst_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_src_buf_remove(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_dst_buf_remove(struct v4l2_m2m_ctx *ctx);
 void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix);
+void helper_vb2_set_nowarn(struct vb2_queue *q);
 bool helper_vb2_is_busy(struct vb2_queue *q);
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 						unsigned int plane_no);

@@ -131,14 +131,14 @@ pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) 
     // SAFETY: mem2mem calls this once for each job, with the pointer that
     // `Queues::new` gave it.
     let (file, job) = unsafe { Job::new::<T>(context) };
+    let _starting = file.starting.lock();
     // SAFETY: The source is the job's alone.
     let mut ticket = unsafe { Slot::<T>::take(job.source) };
-    let prepared = ticket
-        .as_mut()
-        .and_then(|ticket| ticket.as_mut().take_prepared());
-    file.context.run(job, prepared);
+    let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
+    let moment = file.context.run(job, prepared);
     // The engine is at work: now there is time for the rest.
-    if let Some(ticket) = ticket {
+    if let Some(mut ticket) = ticket {
+        ticket.as_mut().set_in_effect(moment);
         File::settle(&file, ticket);
     }
 }

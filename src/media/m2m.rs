@@ -44,8 +44,8 @@ use kernel::{
 
 /// A mem2mem driver. The implementing type is the driver's part of one open file.
 ///
-/// Every method that is not about controls is called with the open file's lock
-/// held, except [`Operations::run`].
+/// Methods about buffers and streams, and [`Operations::set_format`], are called with the
+/// open file's lock held, all others without.
 pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// What all open files of a device share.
     type Device: Send + Sync + 'static;
@@ -120,9 +120,14 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     fn stop(&self, direction: Direction);
 
     /// Starts a job, with the controls of its request. Its end is [`Job::finish`], from
-    /// another thread; dropping it ends it as failed. Called in a thread that may sleep, with
-    /// no lock of this file held that can be relied on.
-    fn run(&self, job: Job, prepared: Option<Self::Prepared>);
+    /// another thread; dropping it ends it as failed. Called in a thread that may sleep, for
+    /// one job of this file at a time, with no other lock of it held that can be relied on.
+    ///
+    /// Returns the moment at which the request's controls took effect, if they did.
+    fn run(&self, job: Job, prepared: Option<Self::Prepared>) -> Option<u64>;
+
+    /// Whether the control has changed since that moment. Called with the controls locked.
+    fn has_changed_since(&self, moment: u64, id: u32) -> bool;
 }
 
 /// The [`struct v4l2_m2m_dev`] of a device: which open file's job runs, and whose is next.

@@ -178,6 +178,7 @@ impl<T: Operations> Callbacks<T> {
                 (*queue).timestamp_flags = bindings::V4L2_BUF_FLAG_TIMESTAMP_COPY;
                 (*queue).lock = (*file).lock.as_raw();
                 (*queue).dev = (*file).device.parent_raw();
+                bindings::helper_vb2_set_nowarn(queue);
                 (*queue).set_supports_requests(c_uint::from(direction == Direction::Output));
                 bindings::vb2_queue_init(queue)
             };
@@ -282,7 +283,10 @@ impl<T: Operations> Callbacks<T> {
             // SAFETY: vb2 passes a queue of ours.
             let (file, context, direction) = unsafe { Self::parts(queue)? };
             // SAFETY: The file outlives its queues, and its controls are initialised.
-            let controls = unsafe { &(*file).controls };
+            let controls = unsafe {
+                (*file).wait_settled();
+                &(*file).controls
+            };
             context.start(direction, controls).inspect_err(|_| {
                 // SAFETY: As above.
                 unsafe {

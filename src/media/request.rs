@@ -60,8 +60,8 @@ impl Controls {
 
     /// The elements of the array control, row by row; [`None`] if the request has none.
     ///
-    /// `ENOMEM` if V4L2 had no memory for them, `EINVAL` if the control has other dimensions
-    /// since.
+    /// `ENOMEM` if V4L2 had no memory for them, `EINVAL` if the control has had other
+    /// dimensions since.
     pub(crate) fn array(&self, id: u32) -> Result<Option<&[u32]>> {
         let Some(value) = self.find(id) else {
             return Ok(None);
@@ -102,8 +102,8 @@ pub(super) struct Ticket<T: Operations> {
     #[pin]
     object: Opaque<bindings::media_request_object>,
     prepared: Option<T::Prepared>,
-    /// A frame was processed with the controls.
-    in_effect: bool,
+    /// When the controls took effect, if they did.
+    in_effect: Option<u64>,
     /// The one that was settled before, while both wait for the worker.
     earlier: Option<Pin<KBox<Self>>>,
 }
@@ -129,7 +129,7 @@ impl<T: Operations> Ticket<T> {
                     bindings::media_request_object_init(object);
                 }),
                 prepared: Some(prepared),
-                in_effect: false,
+                in_effect: None,
                 earlier: None,
             }? Error),
             GFP_KERNEL,
@@ -138,9 +138,12 @@ impl<T: Operations> Ticket<T> {
 
     /// Takes out what was prepared, for the frame that starts now.
     pub(super) fn take_prepared(self: Pin<&mut Self>) -> Option<T::Prepared> {
-        let this = self.project();
-        *this.in_effect = true;
-        this.prepared.take()
+        self.project().prepared.take()
+    }
+
+    /// Notes when the controls took effect with the frame, if they did.
+    pub(super) fn set_in_effect(self: Pin<&mut Self>, moment: Option<u64>) {
+        *self.project().in_effect = moment;
     }
 
     /// Drops what was prepared: there will be no frame.
@@ -168,24 +171,26 @@ impl<T: Operations> Ticket<T> {
         let object = self.object.get();
         // SAFETY: The object is valid.
         let request = unsafe { (*object).req };
+        if request.is_null() {
+            // The request was never queued, so nobody else knows of this.
+            return;
+        }
         let controls = file.controls.as_raw();
         // From here on the media core owns it.
         // SAFETY: It is not moved.
         let _ = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self) });
-        if in_effect {
-            // No error matters: the frame is over.
-            // SAFETY: The request, if any, is queued, for it has an incomplete object. That
-            // also keeps it valid.
-            file.while_settling(|| unsafe {
+        if let Some(moment) = in_effect {
+            // No error matters: the frame has its controls.
+            // SAFETY: The request is queued, for it has an incomplete object. That also keeps
+            // it valid.
+            file.while_settling(moment, || unsafe {
                 bindings::v4l2_ctrl_request_setup(request, controls);
             });
         }
         // SAFETY: As above. Taking the object out may complete the request.
         unsafe {
             bindings::v4l2_ctrl_request_complete(request, controls);
-            if !request.is_null() {
-                bindings::media_request_object_unbind(object);
-            }
+            bindings::media_request_object_unbind(object);
             bindings::media_request_object_put(object);
         }
     }
@@ -253,8 +258,9 @@ impl<T: Operations> Slot<T> {
 
 /// Checks a request and prepares what it brings, or leaves nothing behind.
 ///
-/// `ENOENT` if it has no buffer, `EINVAL` if it has more than one: mem2mem takes its
-/// controls for those of one frame.
+/// `ENOENT` if it has no buffer, `EINVAL` if it has more than one, since mem2mem takes its
+/// controls for those of one frame, or if it has controls of another file, which nobody would
+/// complete.
 ///
 /// # Safety
 ///
@@ -275,6 +281,10 @@ pub(super) unsafe fn validate<T: Operations>(request: *mut bindings::media_reque
     }
     // SAFETY: A queue in which a request has a buffer has its file.
     let file = unsafe { &*(*(*buffer).vb2_queue).drv_priv.cast::<File<T>>() };
+    // SAFETY: As for the first.
+    if !unsafe { bindings::helper_media_request_is_of(request, file.controls.as_raw()) } {
+        return Err(EINVAL);
+    }
     {
         // No format is set meanwhile, which could mark the request's values.
         let _guard = file.lock.lock();
