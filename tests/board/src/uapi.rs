@@ -11,6 +11,8 @@ mod dmabuf;
 mod events;
 mod formats;
 mod hostile;
+mod hostile_buffers;
+mod hostile_queueing;
 mod identity;
 mod libcamera;
 mod lifecycle;
@@ -81,6 +83,8 @@ fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         debugfs::TESTS,
         lifecycle::TESTS,
         hostile::TESTS,
+        hostile_buffers::TESTS,
+        hostile_queueing::TESTS,
         random::TESTS,
         power::TESTS,
     ]
