@@ -11,6 +11,8 @@ mod dmabuf;
 mod events;
 mod formats;
 mod hostile;
+mod hostile_buffers;
+mod hostile_queueing;
 mod identity;
 mod libcamera;
 mod lifecycle;
@@ -18,6 +20,8 @@ mod maps;
 mod metadata;
 mod power;
 mod prefetch;
+mod random;
+mod random_calls;
 mod request_end;
 mod request_rules;
 mod requests;
@@ -84,6 +88,9 @@ fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         debugfs::TESTS,
         lifecycle::TESTS,
         hostile::TESTS,
+        hostile_buffers::TESTS,
+        hostile_queueing::TESTS,
+        random::TESTS,
         power::TESTS,
     ]
     .into_iter()

@@ -1,39 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonsense in every ioctl: an error or a clamped value, and a device that still works.
+//! Nonsense about formats, controls and rectangles: the error that the V4L2 documentation names, or
+//! a clamped value, and a device that still works.
 
 use std::os::fd::AsRawFd;
 
-use anyhow::{Context, Result, ensure};
-use v4l2r::nix::libc;
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{Test, fails, test};
-use crate::picture::{Bands, noise};
+use crate::picture::{Bands, inside, noise};
 use crate::v4l2::bindings::{
-    v4l2_buffer, v4l2_ext_control, v4l2_ext_controls, v4l2_format, v4l2_plane,
+    V4L2_SEL_FLAG_GE as GE, V4L2_SEL_FLAG_LE as LE, v4l2_ext_control, v4l2_ext_controls,
+    v4l2_ext_controls__bindgen_ty_1, v4l2_fmtdesc, v4l2_format,
 };
 use crate::v4l2::{
-    Device, Errno, Format, MAP, Memory, PATIENCE, Plane, Queue, Sent, Stream, Way, Which,
-    one_frame, raw,
+    Device, Errno, Format, MAP, Plane, Rect, Sent, Stream, Way, Which, one_frame, raw,
 };
 
 pub(super) const TESTS: &[Test] = &[
     test(
-        "formats of any numbers are clamped to what the engine takes",
+        "formats of any numbers become what the engine takes, tried or set",
         formats,
     ),
     test("a format of another buffer type is EINVAL", other_types),
-    test("buffers that do not exist are EINVAL", no_such_buffer),
-    test("more bytes used than there are is EINVAL", overfull),
     test(
-        "too few planes are EINVAL and bad pointers EFAULT",
-        bad_planes,
+        "ENUM_FMT ends with EINVAL after the last format",
+        enumerated,
     ),
     test("controls behind bad pointers are EFAULT", bad_controls),
+    test(
+        "an unknown class of controls is EINVAL, and so is setting a limit",
+        other_classes,
+    ),
     test("a map of extreme vertices gives a frame", extreme_maps),
     test(
-        "random bytes in any ioctl leave a device that works",
-        random,
+        "a rectangle far outside becomes one inside, or is ERANGE",
+        far_outside,
+    ),
+    test(
+        "flags of no meaning are EINVAL for any rectangle",
+        other_flags,
     ),
 ];
 
@@ -50,8 +56,11 @@ const NUMBERS: [u32; 9] = [
     u32::MAX,
 ];
 
+/// Types of buffers that the node does not have.
+pub(super) const OTHER_TYPES: [u32; 9] = [0, 1, 2, 3, 4, 8, 11, 99, u32::MAX];
+
 /// That the device still makes a frame of a frame.
-fn works(device: &Device) -> Result<()> {
+pub(super) fn works(device: &Device) -> Result<()> {
     let bands = Bands::set(device)?;
     device.set_map(Which::Current, &bands.map(14))?;
     bands
@@ -78,7 +87,16 @@ fn formats() -> Result<()> {
                     sizeimage: number(5),
                 };
                 format.planes = vec![plane; other];
+                let tried = device.try_format(way, &format)?;
                 let got = device.set_format(way, &format)?;
+                ensure!(
+                    tried == got,
+                    "{format:?} became {got:?}, and {tried:?} when tried"
+                );
+                ensure!(
+                    device.format(way)? == got,
+                    "G_FMT does not give {got:?} after S_FMT"
+                );
                 ensure!(
                     (176..=4096).contains(&got.width)
                         && (144..=3072).contains(&got.height)
@@ -105,7 +123,7 @@ fn formats() -> Result<()> {
 
 fn other_types() -> Result<()> {
     let device = Device::open()?;
-    for type_ in [0, 1, 2, 3, 4, 8, 11, 99, u32::MAX] {
+    for type_ in OTHER_TYPES {
         type Call = unsafe fn(i32, *mut v4l2_format) -> Result<i32, Errno>;
         let all: [(&str, Call); 3] = [
             ("G_FMT", raw::g_fmt),
@@ -125,76 +143,32 @@ fn other_types() -> Result<()> {
     Ok(())
 }
 
-fn no_such_buffer() -> Result<()> {
+fn enumerated() -> Result<()> {
     let device = Device::open()?;
-    for way in Way::BOTH {
-        let queue = Queue::allocate(&device, way, 2)?;
-        for index in [2, 31, 32, 255, 0x7fff_ffff, 0xffff_ffff] {
-            let sent = Sent::default();
-            fails(queue.queue(index, &sent), Errno::EINVAL, "QBUF")?;
-            fails(queue.prepare(index, &sent), Errno::EINVAL, "PREPARE_BUF")?;
-            fails(queue.flags(index), Errno::EINVAL, "QUERYBUF")?;
-            fails(device.export(way, index, 0), Errno::EINVAL, "EXPBUF")?;
-        }
-    }
-    Ok(())
-}
-
-fn overfull() -> Result<()> {
-    let device = Device::open()?;
-    let bands = Bands::set(&device)?;
-    let queue = Queue::allocate(&device, Way::Output, 1)?;
-    let length = bands.output.planes[0].sizeimage;
-    for (bytesused, data_offset) in [
-        (length + 1, 0),
-        (u32::MAX, 0),
-        (length, length),
-        (length, u32::MAX),
-        (1, 2),
-    ] {
-        let sent = Sent {
-            bytesused: Some(bytesused),
-            data_offset,
-            ..Sent::default()
-        };
-        fails(
-            queue.queue(0, &sent),
-            Errno::EINVAL,
-            &format!("QBUF of {bytesused} bytes from {data_offset}"),
-        )?;
-    }
-    drop(queue);
-    works(&device)
-}
-
-fn bad_planes() -> Result<()> {
-    let device = Device::open()?;
-    device.set_format(Way::Output, &Format::new(b"NM12", 640, 480))?;
-    let queue = Queue::allocate(&device, Way::Output, 1)?;
-    let mut planes = [v4l2_plane::default(); 8];
-    let far = std::ptr::without_provenance_mut(0x10_0000_0000_0000);
-    for (pointer, length, due) in [
-        (planes.as_mut_ptr(), 0, Errno::EINVAL),
-        (planes.as_mut_ptr(), 1, Errno::EINVAL),
-        (planes.as_mut_ptr(), 9, Errno::EINVAL),
-        (planes.as_mut_ptr(), u32::MAX, Errno::EINVAL),
-        (std::ptr::null_mut(), 2, Errno::EFAULT),
-        (far, 2, Errno::EFAULT),
-    ] {
-        let mut buffer = v4l2_buffer {
-            type_: Way::Output.buffer_type(),
-            memory: Memory::Mmap.number(),
-            length,
+    let ask = |type_, index| {
+        let mut description = v4l2_fmtdesc {
+            index,
+            type_,
             ..Default::default()
         };
-        buffer.m.planes = pointer;
-        // SAFETY: V4L2 takes 8 planes at most, and looks at pointers before it uses them.
-        let result = unsafe { raw::qbuf(device.as_raw_fd(), &mut buffer) };
-        fails(result, due, &format!("QBUF with {length} planes"))?;
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::enum_fmt(device.as_raw_fd(), &mut description) }
+    };
+    // EINVAL: "The type is not supported or the index is out of bounds."
+    for way in Way::BOTH {
+        // CAST: A handful.
+        let count = device.formats(way)?.len() as u32;
+        ask(way.buffer_type(), count - 1).context("asking for the last format")?;
+        for index in [count, count + 1, 255, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+            let result = ask(way.buffer_type(), index);
+            fails(result, Errno::EINVAL, &format!("{way:?} format {index}"))?;
+        }
     }
-    queue
-        .queue(0, &Sent::default())
-        .context("QBUF with both planes")
+    for type_ in OTHER_TYPES {
+        let result = ask(type_, 0);
+        fails(result, Errno::EINVAL, &format!("ENUM_FMT of type {type_}"))?;
+    }
+    Ok(())
 }
 
 fn bad_controls() -> Result<()> {
@@ -233,16 +207,81 @@ fn bad_controls() -> Result<()> {
     Ok(())
 }
 
-fn extreme_maps() -> Result<()> {
+fn other_classes() -> Result<()> {
+    /// The class of the driver's controls.
+    const USER: u32 = 0x0098_0000;
+    const CODEC: u32 = 0x0099_0000;
+    const DEFAULT: u32 = 0x0f00_0000;
+    const REQUEST: u32 = 0x0f01_0000;
+    const MINIMUM: u32 = 0x0f02_0000;
+    const MAXIMUM: u32 = 0x0f03_0000;
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
-    let count = bands.map(0).len();
+    device.set_map(Which::Current, &bands.map(3))?;
+    let mut map = bands.map(9);
+    let mut control = v4l2_ext_control {
+        id: MAP,
+        // CAST: 480 bytes.
+        size: size_of_val(map.as_slice()) as u32,
+        ..Default::default()
+    };
+    control.__bindgen_anon_1.p_u32 = map.as_mut_ptr();
+    let mut call = |ioctl: Call, which, count, request_fd| {
+        let mut all = v4l2_ext_controls {
+            __bindgen_anon_1: v4l2_ext_controls__bindgen_ty_1 { which },
+            count,
+            request_fd,
+            controls: &mut control,
+            ..Default::default()
+        };
+        // SAFETY: There are as many controls as `count` says, which is one at most, and it is as
+        // long as it says.
+        unsafe { ioctl(device.as_raw_fd(), &mut all) }
+    };
+    type Call = unsafe fn(i32, *mut v4l2_ext_controls) -> Result<i32, Errno>;
+    let (get, set, attempt): (Call, Call, Call) =
+        (raw::g_ext_ctrls, raw::s_ext_ctrls, raw::try_ext_ctrls);
+    // EINVAL: "which is invalid", or "the given request_fd was invalid".
+    for (name, ioctl, which, count, request_fd) in [
+        ("S of another class", set, CODEC, 1, 0),
+        ("TRY of another class", attempt, CODEC, 1, 0),
+        ("G of another class", get, CODEC, 1, 0),
+        ("S of a class that is none", set, 0x0234_0000, 1, 0),
+        ("S of nothing of another class", set, CODEC, 0, 0),
+        ("G of nothing of another class", get, CODEC, 0, 0),
+        ("S of the default", set, DEFAULT, 1, 0),
+        ("TRY of the default", attempt, DEFAULT, 1, 0),
+        ("S of the minimum", set, MINIMUM, 1, 0),
+        ("S of the maximum", set, MAXIMUM, 1, 0),
+        // Only controls that say so have them.
+        ("G of the minimum", get, MINIMUM, 1, 0),
+        ("G of the maximum", get, MAXIMUM, 1, 0),
+        ("S in request -1", set, REQUEST, 1, -1),
+        ("TRY in request -1", attempt, REQUEST, 1, -1),
+        ("G of request -1", get, REQUEST, 1, -1),
+        ("S in a request that is /dev/null", set, REQUEST, 1, 0),
+        ("S in a request that is not open", set, REQUEST, 1, i32::MAX),
+    ] {
+        fails(call(ioctl, which, count, request_fd), Errno::EINVAL, name)?;
+    }
+    ensure!(
+        device.map(Which::Current)? == bands.map(3),
+        "a refused map changed the one that was set"
+    );
+    call(set, USER, 1, 0).context("S of the class that the map is of")?;
+    call(set, USER, 0, 0).context("S of nothing of that class")?;
+    let map = device.map(Which::Current)?;
+    ensure!(map == bands.map(9), "the map is another one");
+    Ok(())
+}
+
+/// Maps whose vertices lie where no source is.
+pub(super) fn extreme(count: usize) -> [Vec<u32>; 5] {
     let random = noise(4 * count, 77);
     let random = random
         .chunks_exact(4)
         .map(|word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-    let stream = Stream::start(&device, 1)?;
-    for map in [
+    [
         vec![u32::MAX; count],
         vec![0xffff; count],
         vec![0xffff_0000; count],
@@ -250,63 +289,87 @@ fn extreme_maps() -> Result<()> {
             .map(|n| if n % 2 == 0 { 0 } else { u32::MAX })
             .collect(),
         random.collect(),
-    ] {
+    ]
+}
+
+fn extreme_maps() -> Result<()> {
+    let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    let stream = Stream::start(&device, 1)?;
+    for map in extreme(bands.map(0).len()) {
         device.set_map(Which::Current, &map)?;
         stream.queue(0, &Sent::default())?;
-        let done = stream.capture.dequeue_within(PATIENCE);
-        done.context("a frame with an extreme map")?;
-        stream.output.dequeue_within(PATIENCE)?;
+        stream.dequeue().context("a frame with an extreme map")?;
     }
     drop(stream);
     works(&device)
 }
 
-fn random() -> Result<()> {
-    let device = Device::open()?;
-    Bands::set(&device)?;
-    let bytes = noise(300_000, 1);
-    let mut stream = bytes.into_iter().cycle();
-    let mut word = || {
-        let bytes = [0; 4].map(|_: u8| stream.next().unwrap_or(0));
-        u32::from_le_bytes(bytes)
+/// Rectangles on a source of 640x480 that lie outside, or are of no size, or of far too much.
+fn outsiders() -> impl Iterator<Item = Rect> {
+    let starts = [i32::MIN, -641, -1, 0, 479, 640, i32::MAX];
+    let lengths = [0, 1, 480, 641, 0x7fff_ffff, 0x8000_0000, u32::MAX];
+    let spans = move || {
+        starts
+            .into_iter()
+            .flat_map(move |s| lengths.map(|l| (s, l)))
     };
-    for round in 0..40 {
-        for number in 0..=110_u64 {
-            // Sizes of the structures of the API, so that some get past the first check.
-            // Pointers are of 64 random bits, and so never valid.
-            let sizes = [
-                4, 8, 20, 32, 40, 44, 64, 68, 80, 88, 104, 136, 208, 232, 256,
-            ];
-            for (direction, size) in (1..=3).flat_map(|way| sizes.map(|size| (way, size))) {
-                if word() % 8 != 0 {
+    spans().flat_map(move |(left, width)| {
+        // Not all of them: each with some of the other side.
+        let others = spans().enumerate();
+        others
+            .filter(move |(n, _)| (n + width as usize) % 5 == 0)
+            .map(move |(_, (top, height))| Rect::new(left, top, width, height))
+    })
+}
+
+fn far_outside() -> Result<()> {
+    let device = Device::open()?;
+    device.set_format(Way::Output, &Format::new(b"NV12", 640, 480))?;
+    for wanted in outsiders() {
+        for flags in [0, GE, LE, GE | LE] {
+            let before = device.crop()?;
+            let got = match device.set_crop_by(wanted, flags) {
+                Ok(got) => got,
+                // "If constraints flags have to be violated then ERANGE is returned."
+                Err(Errno::ERANGE) if flags != 0 => {
+                    let after = device.crop()?;
+                    ensure!(after == before, "refused, and the crop is now {after:?}");
                     continue;
                 }
-                let mut argument = [0_u32; 64];
-                let types = [1, 2, 9, 10];
-                for (place, value) in argument.iter_mut().enumerate() {
-                    *value = match word() % 4 {
-                        // A number that is likely to be taken somewhere.
-                        0 => types[place % 4],
-                        1 => word() % 3,
-                        2 => MAP,
-                        _ => word(),
-                    };
-                }
-                let request = direction << 30 | size << 16 | u64::from(b'V') << 8 | number;
-                // SAFETY: The argument is as long as any size above. Pointers in it are checked
-                // by the kernel; none of them is of this process's memory.
-                let _ =
-                    unsafe { libc::ioctl(device.as_raw_fd(), request as _, argument.as_mut_ptr()) };
-            }
-        }
-        // What random bytes started is stopped, so that the next round finds another state.
-        for way in Way::BOTH {
-            device.stop(way)?;
-            device
-                .request_buffers(way, Memory::Mmap, round % 3)
-                .or_else(|_| device.request_buffers(way, Memory::Mmap, 0))?;
+                Err(error) => bail!("{wanted:?} with flags {flags} gave {error:?}"),
+            };
+            ensure!(
+                inside(got, 640, 480) && device.crop()? == got,
+                "{wanted:?} with flags {flags} became {got:?}, and {:?}",
+                device.crop()?
+            );
+            // "The driver must choose the size exactly the same as in the requested rectangle."
+            ensure!(
+                flags != GE | LE || (got.width, got.height) == (wanted.width, wanted.height),
+                "{wanted:?} with GE and LE became {got:?}"
+            );
         }
     }
-    drop(device);
-    works(&Device::open()?)
+    Ok(())
+}
+
+fn other_flags() -> Result<()> {
+    let device = Device::open()?;
+    device.set_format(Way::Output, &Format::new(b"NV12", 640, 480))?;
+    let before = device.crop()?;
+    // EINVAL: "the flags argument is not valid". KEEP_CONFIG is for subdevices.
+    for flags in [4, 8, GE | 4, LE | 0x1_0000, 1 << 31, u32::MAX] {
+        for wanted in [
+            Rect::new(0, 0, 640, 480),
+            Rect::new(160, 120, 320, 240),
+            Rect::new(0, 0, 320, 300),
+            Rect::new(i32::MAX, i32::MIN, u32::MAX, 0),
+        ] {
+            let what = format!("{wanted:?} with flags {flags:#x}");
+            fails(device.set_crop_by(wanted, flags), Errno::EINVAL, &what)?;
+        }
+    }
+    ensure!(device.crop()? == before, "a refused crop was set");
+    works(&device)
 }

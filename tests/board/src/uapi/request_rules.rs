@@ -4,8 +4,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::hostile::extreme;
 use super::requests::Requests;
 use super::{Test, fails, test};
+use crate::picture::Bands;
+use crate::v4l2::bindings::v4l2_ext_control;
 use crate::v4l2::control::Verb;
 use crate::v4l2::{Device, Errno, MAP, PATIENCE, Sent, Way, Which, bindings};
 
@@ -20,8 +23,20 @@ pub(super) const TESTS: &[Test] = &[
     test("CAPTURE buffers do not go into requests", capture_buffer),
     test("OUTPUT says that it takes requests, CAPTURE not", announced),
     test(
-        "a map that is too short for a request is refused and leaves it usable",
+        "a map that is too short for a request is EFAULT, and one too long is cut off",
         short_map,
+    ),
+    test(
+        "a map of extreme vertices in a request gives a frame",
+        extreme_maps,
+    ),
+    test(
+        "a map from nowhere in a request leaves it without a map",
+        map_from_nowhere,
+    ),
+    test(
+        "a request with the map of another file is EINVAL and can be used again",
+        other_file,
     ),
     test("only a completed request can be asked for its map", not_yet),
     test("a queued request cannot be changed", queued_is_closed),
@@ -145,12 +160,108 @@ fn short_map() -> Result<()> {
     let request = all.media.request()?;
     let good = all.bands.map(13);
     let bytes = 4 * good.len() as u32;
-    for short in [0, 4, bytes - 4] {
+    // prepare_ext_ctrls() gives EFAULT; ENOSPC is for asking. Before anything was set in a request
+    // TRY would be ENOMEM.
+    for short in [0, 1, 4, bytes - 4, bytes - 1] {
         let mut map = good.clone();
-        let result = device.words(Verb::Set, Which::Request(&request), MAP, &mut map, short);
-        ensure!(result.is_err(), "{short} bytes were taken for a map");
+        for verb in [Verb::Set, Verb::Try] {
+            fails(
+                device.words(verb, Which::Request(&request), MAP, &mut map, short),
+                Errno::EFAULT,
+                &format!("{verb:?} of {short} bytes for a map"),
+            )?;
+        }
+    }
+    all.frame(&request, Some(13), 13)?;
+    request.reinit()?;
+    for long in [bytes + 1, bytes + 4, 1 << 20] {
+        let mut map = all.bands.map(long % 40);
+        let which = Which::Request(&request);
+        device.words(Verb::Set, which, MAP, &mut map, long)?;
+        all.frame(&request, None, long % 40)
+            .with_context(|| format!("with a map of {long} bytes"))?;
+        request.reinit()?;
+    }
+    Ok(())
+}
+
+fn extreme_maps() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    for map in extreme(all.bands.map(0).len()) {
+        device.set_map(Which::Request(&request), &map)?;
+        all.queue(&request, 0, None)?;
+        all.stream.capture.queue(0, &Sent::default())?;
+        all.stream.dequeue()?;
+        ensure!(request.completed(PATIENCE)?, "the request never completed");
+        ensure!(
+            device.map(Which::Request(&request))? == map,
+            "the request gives another map back"
+        );
+        request.reinit()?;
     }
     all.frame(&request, Some(13), 13)
+}
+
+fn map_from_nowhere() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    device.set_map(Which::Current, &all.bands.map(21))?;
+    let mut control = v4l2_ext_control {
+        id: MAP,
+        // CAST: 480 bytes.
+        size: size_of_val(all.bands.map(0).as_slice()) as u32,
+        ..Default::default()
+    };
+    for far in [0, 0x10_0000_0000_0000] {
+        control.__bindgen_anon_1.p_u32 = std::ptr::without_provenance_mut(far);
+        for verb in [Verb::Set, Verb::Try] {
+            // user_to_new()
+            // SAFETY: V4L2 looks at pointers before it uses them.
+            let result =
+                unsafe { device.ext_control(verb, Which::Request(&request), &mut control) };
+            fails(
+                result,
+                Errno::EFAULT,
+                &format!("{verb:?} of a map at {far:#x}"),
+            )?;
+        }
+    }
+    all.frame(&request, None, 21)?;
+    request.reinit()?;
+    all.frame(&request, Some(22), 22)
+}
+
+fn other_file() -> Result<()> {
+    let (device, other) = (Device::open()?, Device::open()?);
+    let all = Requests::start(&device, 1)?;
+    // Of the same size, so that nothing but its file is wrong with the map.
+    let bands = Bands::set(&other)?;
+    let request = all.media.request()?;
+    for own in [false, true] {
+        other.set_map(Which::Request(&request), &bands.map(31))?;
+        if own {
+            device.set_map(Which::Request(&request), &all.bands.map(32))?;
+        }
+        all.put(&request, 0)?;
+        // "The request has invalid data."
+        fails(request.queue(), Errno::EINVAL, "queueing it")?;
+        request.reinit()?;
+        all.frame(&request, Some(12), 12).context("after REINIT")?;
+        ensure!(request.completed(PATIENCE)?, "the request never completed");
+        request.reinit()?;
+    }
+    ensure!(
+        other.map(Which::Current)? != bands.map(31),
+        "the refused map is the other file's current one"
+    );
+    // Through the file that the map is for, the same request is a good one.
+    drop(all);
+    let all = Requests::start(&other, 1)?;
+    all.frame(&request, Some(33), 33)
+        .context("in the other file")
 }
 
 fn not_yet() -> Result<()> {

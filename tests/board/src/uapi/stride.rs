@@ -4,9 +4,11 @@
 
 use anyhow::{Context, Result, ensure};
 
+use super::dmabuf::{of_heap, shared};
 use super::{Test, test};
 use crate::picture::{gather, noise, pixels, same, size, spread};
-use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Queue, Sent, Stream, Way};
+use crate::v4l2::dma_heap::Heap;
+use crate::v4l2::{Device, Errno, Format, Memory, Queue, Sent, Stream, Way};
 
 pub(super) const TESTS: &[Test] = &[
     test(
@@ -218,51 +220,89 @@ fn widest() -> Result<()> {
 }
 
 fn data_offset() -> Result<()> {
-    const OFFSET: u32 = 4096;
     let device = Device::open()?;
     for fourcc in [b"NV12", b"NM12", b"YUYV"] {
         let format = Format::new(fourcc, 176, 144);
-        let (output, capture) = device.set_formats(&format, &format)?;
-        let mut roomy = output.clone();
-        for plane in &mut roomy.planes {
-            plane.sizeimage += OFFSET;
+        for memory in [Memory::Mmap, Memory::DmaBuf] {
+            let (output, capture) = device.set_formats(&format, &format)?;
+            offset_frames(&device, &output, &capture, memory)
+                .with_context(|| format!("{memory:?}, {}", String::from_utf8_lossy(fourcc)))?;
         }
-        let mut queue = Queue::allocate(&device, Way::Output, 1)?;
-        let (index, _) = device
-            .create_buffers(Way::Output, Memory::Mmap, 1, &roomy)
-            .context("CREATE_BUFS with room for an offset")?;
-        let index = index as usize;
-        queue.map(index)?;
-        let captured = Queue::allocate(&device, Way::Capture, 1)?;
-
-        let frame = noise(pixels(*fourcc)?.frame_bytes(size(&output)), 3);
-        let planes = spread(&output, &frame, 0)?;
-        for (to, from) in queue.planes(index).iter().zip(&planes) {
-            to.fill(0x42);
-            to.write(OFFSET as usize, from)?;
-        }
-        let sent = Sent {
-            data_offset: OFFSET,
-            ..Sent::default()
-        };
-        match queue.queue(index, &sent) {
-            Err(Errno::EINVAL) => continue,
-            other => other.context("QBUF with a data_offset")?,
-        }
-        captured.queue(0, &Sent::default())?;
-        let stream = Stream {
-            device: &device,
-            output: queue,
-            capture: captured,
-        };
-        stream.resume()?;
-        stream.capture.dequeue_within(PATIENCE)?;
-        same(
-            &gather(&capture, &stream.capture.read(0))?,
-            &frame,
-            output.strides()[0] as u32,
-        )
-        .context("the data_offset was taken and not heeded")?;
     }
     Ok(())
+}
+
+/// One frame from the start of its planes, and one from an offset, out of the same buffer: the
+/// second one may only be refused.
+fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Memory) -> Result<()> {
+    const OFFSET: usize = 4096;
+    let mut roomy = output.clone();
+    for plane in &mut roomy.planes {
+        // CAST: One page.
+        plane.sizeimage += OFFSET as u32;
+    }
+    let (source, index, planes) = if memory == Memory::Mmap {
+        let mut queue = Queue::allocate(device, Way::Output, 1)?;
+        let (index, _) = device
+            .create_buffers(Way::Output, memory, 1, &roomy)
+            .context("CREATE_BUFS with room for an offset")?;
+        queue.map(index as usize)?;
+        (queue, index as usize, Vec::new())
+    } else {
+        let queue = Queue::import(device, Way::Output, 1)?;
+        (queue, 0, of_heap(&Heap::open()?, &roomy)?)
+    };
+    let stream = Stream {
+        device,
+        output: source,
+        capture: Queue::allocate(device, Way::Capture, 1)?,
+    };
+    stream.resume()?;
+    let fill = |from: usize, frame: &[u8]| -> Result<()> {
+        for (plane, bytes) in spread(output, frame, 0)?.into_iter().enumerate() {
+            let mut all = vec![0x42; from];
+            all.extend(bytes);
+            match planes.get(plane) {
+                Some(shared) => shared.write(&all)?,
+                None => stream.output.planes(index)[plane].write(0, &all)?,
+            }
+        }
+        Ok(())
+    };
+    let put = |sent: &Sent<'_>| match memory {
+        Memory::Mmap => stream.output.queue(index, sent),
+        _ => stream.output.queue_shared(index, sent, &shared(&planes)),
+    };
+    let shown = |frame: &[u8]| -> Result<()> {
+        stream.capture.queue(0, &Sent::default())?;
+        stream.dequeue()?;
+        let got = gather(capture, &stream.capture.read(0))?;
+        same(&got, frame, output.planes[0].bytesperline)
+    };
+    let length = pixels(output.fourcc)?.frame_bytes(size(output));
+
+    let first = noise(length, 3);
+    fill(0, &first)?;
+    put(&Sent::default()).context("QBUF without a data_offset")?;
+    shown(&first)?;
+
+    let second = noise(length, 4);
+    fill(OFFSET, &second)?;
+    let sent = Sent {
+        // CAST: One page.
+        data_offset: OFFSET as u32,
+        ..Sent::default()
+    };
+    match put(&sent) {
+        Err(Errno::EINVAL) => {
+            // Not for another reason: the same buffer goes from its start.
+            fill(0, &second)?;
+            put(&Sent::default()).context("QBUF after one that was refused")?;
+            shown(&second)
+        }
+        other => {
+            other.context("QBUF with a data_offset")?;
+            shown(&second).context("the data_offset was taken and not heeded")
+        }
+    }
 }

@@ -1,64 +1,217 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames of a camera, without a copy: the kernel's test driver vivid exports its buffers. Only
-//! the debug kernel has it.
+//! Frames of a camera, without a copy: buffers shared with the kernel's test driver vivid, which has
+//! to be loaded with `multiplanar=2 allocators=1`. Its requests, which are none of ours.
+
+use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Test, test};
+use super::requests::Requests;
+use super::{Test, fails, test};
 use crate::picture::{gather, same};
-use crate::v4l2::{Device, Format, Memory, PATIENCE, Queue, Sent, Stream, Way};
+use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Queue, Sent, Stream, Way, Which};
 
-pub(super) const TESTS: &[Test] = &[test(
-    "frames of a camera go through buffers that the camera exported",
-    of_camera,
-)];
+pub(super) const TESTS: &[Test] = &[
+    test(
+        "frames of a camera go through buffers that the camera exported",
+        of_camera,
+    ),
+    test(
+        "frames of a camera go into buffers that the camera exported",
+        into_camera,
+    ),
+    test(
+        "a camera films into the buffers that OUTPUT exported",
+        filmed_into_ours,
+    ),
+    test("a request of another media device is EINVAL", foreign),
+];
+
+/// How many buffers the camera films into.
+const BUFFERS: usize = 2;
+
+/// A camera and the engine, set to pictures that lie alike.
+struct Set {
+    camera: Device,
+    device: Device,
+    output: Format,
+    capture: Format,
+    filmed: Format,
+}
+
+impl Set {
+    fn new() -> Result<Self> {
+        let camera = Device::of_driver("vivid").context("is vivid loaded, with multiplanar=2?")?;
+        let device = Device::open()?;
+        let format = Format::new(b"NV12", 640, 480);
+        let (output, capture) = device.set_formats(&format, &format)?;
+        let filmed = camera.set_format(Way::Capture, &format)?;
+        ensure!(
+            filmed.planes == output.planes,
+            "the camera has {filmed:?} and the driver {output:?}"
+        );
+        Ok(Self {
+            camera,
+            device,
+            output,
+            capture,
+            filmed,
+        })
+    }
+
+    /// The first buffers of one of the devices, for the other one.
+    fn exported(device: &Device, way: Way, count: usize, length: usize) -> Result<Vec<Shared>> {
+        (0..count)
+            .map(|index| Ok([(device.export(way, index, 0)?, length)]))
+            .collect()
+    }
+
+    /// Waits for a picture; the buffer that it is in.
+    fn picture(&self, memory: Memory) -> Result<usize> {
+        ensure!(
+            self.camera.ready(Way::Capture, PATIENCE)?,
+            "the camera gives no frame"
+        );
+        let picture = self.camera.dequeue(Way::Capture, memory)?;
+        ensure!(!picture.failed(), "the camera failed on a picture");
+        Ok(picture.index)
+    }
+
+    /// That planes hold this frame.
+    fn shows(&self, planes: &[Vec<u8>], frame: &[u8]) -> Result<()> {
+        same(&gather(&self.capture, planes)?, frame, 640)
+    }
+}
+
+/// The one plane of a buffer, for another device.
+type Shared = [(OwnedFd, usize); 1];
 
 fn of_camera() -> Result<()> {
-    const BUFFERS: usize = 2;
-    let camera = Device::of_driver("vivid").context("is vivid loaded, with multiplanar=2?")?;
-    let device = Device::open()?;
-    let (output, capture) = device.set_formats(
-        &Format::new(b"NV12", 640, 480),
-        &Format::new(b"NV12", 640, 480),
-    )?;
-    let filmed = camera.set_format(Way::Capture, &Format::new(b"NV12", 640, 480))?;
-    ensure!(
-        filmed.planes == output.planes,
-        "the camera has {filmed:?} and the driver {output:?}"
-    );
-    let pictures = Queue::allocate(&camera, Way::Capture, BUFFERS as u32)?;
-    let length = output.sizes()[0];
-    let shared = (0..BUFFERS)
-        .map(|index| Ok([(camera.export(Way::Capture, index, 0)?, length)]))
-        .collect::<Result<Vec<_>>>()?;
+    let set = Set::new()?;
+    let Set { camera, device, .. } = &set;
+    let pictures = Queue::allocate(camera, Way::Capture, BUFFERS as u32)?;
+    let shared = Set::exported(camera, Way::Capture, BUFFERS, set.output.sizes()[0])?;
     for index in 0..BUFFERS {
         pictures.queue(index, &Sent::default())?;
     }
     camera.start(Way::Capture)?;
 
     let stream = Stream {
-        device: &device,
-        output: Queue::import(&device, Way::Output, BUFFERS as u32)?,
-        capture: Queue::allocate(&device, Way::Capture, 1)?,
+        device,
+        output: Queue::import(device, Way::Output, BUFFERS as u32)?,
+        capture: Queue::allocate(device, Way::Capture, 1)?,
     };
     stream.resume()?;
     for round in 0..6 {
-        ensure!(
-            camera.ready(Way::Capture, PATIENCE)?,
-            "the camera gives no frame"
-        );
-        let picture = camera.dequeue(Way::Capture, Memory::Mmap)?;
-        let frame = gather(&filmed, &pictures.read(picture.index))?;
+        let index = set.picture(Memory::Mmap)?;
+        let frame = gather(&set.filmed, &pictures.read(index))?;
         stream.capture.queue(0, &Sent::default())?;
-        stream
-            .output
-            .queue_shared(picture.index, &Sent::default(), &shared[picture.index])?;
+        let sent = Sent::default();
+        stream.output.queue_shared(index, &sent, &shared[index])?;
         stream.dequeue()?;
-        same(&gather(&capture, &stream.capture.read(0))?, &frame, 640)
+        set.shows(&stream.capture.read(0), &frame)
             .with_context(|| format!("frame {round}"))?;
-        pictures.queue(picture.index, &Sent::default())?;
+        pictures.queue(index, &Sent::default())?;
     }
     camera.stop(Way::Capture)?;
     Ok(())
+}
+
+fn into_camera() -> Result<()> {
+    let set = Set::new()?;
+    let Set { camera, device, .. } = &set;
+    // The engine's frames go into those that the camera does not film into.
+    let pictures = Queue::allocate(camera, Way::Capture, 2 * BUFFERS as u32)?;
+    let shared = Set::exported(camera, Way::Capture, 2 * BUFFERS, set.output.sizes()[0])?;
+    for index in 0..BUFFERS {
+        pictures.queue(index, &Sent::default())?;
+    }
+    camera.start(Way::Capture)?;
+
+    let stream = Stream {
+        device,
+        output: Queue::import(device, Way::Output, BUFFERS as u32)?,
+        capture: Queue::import(device, Way::Capture, BUFFERS as u32)?,
+    };
+    stream.resume()?;
+    for round in 0..6 {
+        let index = set.picture(Memory::Mmap)?;
+        let frame = gather(&set.filmed, &pictures.read(index))?;
+        let to = BUFFERS + round % BUFFERS;
+        pictures.planes(to)[0].fill(0xa5);
+        let sent = Sent::default();
+        stream
+            .capture
+            .queue_shared(round % BUFFERS, &sent, &shared[to])?;
+        stream.output.queue_shared(index, &sent, &shared[index])?;
+        stream.dequeue()?;
+        set.shows(&pictures.read(to), &frame)
+            .with_context(|| format!("frame {round}"))?;
+        pictures.queue(index, &Sent::default())?;
+    }
+    camera.stop(Way::Capture)?;
+    Ok(())
+}
+
+fn filmed_into_ours() -> Result<()> {
+    let set = Set::new()?;
+    let Set { camera, device, .. } = &set;
+    let stream = Stream {
+        device,
+        output: Queue::allocate(device, Way::Output, BUFFERS as u32)?,
+        capture: Queue::allocate(device, Way::Capture, 1)?,
+    };
+    let shared = Set::exported(device, Way::Output, BUFFERS, set.output.sizes()[0])?;
+    let pictures = Queue::import(camera, Way::Capture, BUFFERS as u32)?;
+    let film = |index: usize| {
+        stream.output.planes(index)[0].fill(0xa5);
+        pictures.queue_shared(index, &Sent::default(), &shared[index])
+    };
+    for index in 0..BUFFERS {
+        film(index)?;
+    }
+    camera.start(Way::Capture)?;
+    stream.resume()?;
+    for round in 0..6 {
+        let index = set.picture(Memory::DmaBuf)?;
+        let frame = gather(&set.filmed, &stream.output.read(index))?;
+        let untouched = frame.iter().filter(|&&byte| byte == 0xa5).count();
+        ensure!(
+            untouched < frame.len() / 2,
+            "the camera left {untouched} bytes as they were"
+        );
+        stream.capture.queue(0, &Sent::default())?;
+        stream.output.queue(index, &Sent::default())?;
+        stream.dequeue()?;
+        set.shows(&stream.capture.read(0), &frame)
+            .with_context(|| format!("frame {round}"))?;
+        film(index)?;
+    }
+    camera.stop(Way::Capture)?;
+    Ok(())
+}
+
+fn foreign() -> Result<()> {
+    let camera = Device::of_driver("vivid")?;
+    let request = camera.media()?.request()?;
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    // EINVAL: "the given request_fd was invalid".
+    let sent = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    fails(all.stream.output.queue(0, &sent), Errno::EINVAL, "QBUF")?;
+    fails(
+        device.set_map(Which::Request(&request), &all.bands.map(4)),
+        Errno::EINVAL,
+        "setting its map",
+    )?;
+    fails(
+        device.map(Which::Request(&request)),
+        Errno::EINVAL,
+        "asking for its map",
+    )?;
+    all.frame(&all.media.request()?, Some(7), 7)
 }

@@ -61,8 +61,21 @@ impl<'d> Stream<'d> {
         self.output.queue(index, sent)
     }
 
-    /// Takes both buffers of the next frame back, CAPTURE first.
-    pub fn dequeue(&self) -> Result<(Dequeued, Dequeued), Errno> {
+    /// Takes both buffers of the next frame back, CAPTURE first. An error if the frame failed.
+    pub fn dequeue(&self) -> Result<(Dequeued, Dequeued)> {
+        let (output, capture) = self.dequeue_any()?;
+        if output.failed() || capture.failed() {
+            bail!(
+                "the frame came back as failed: OUTPUT with flags {:#x}, CAPTURE with {:#x}",
+                output.flags,
+                capture.flags
+            );
+        }
+        Ok((output, capture))
+    }
+
+    /// The same, also for a frame that failed.
+    pub fn dequeue_any(&self) -> Result<(Dequeued, Dequeued), Errno> {
         let capture = self.capture.dequeue_within(PATIENCE)?;
         Ok((self.output.dequeue_within(PATIENCE)?, capture))
     }
@@ -75,10 +88,7 @@ impl<'d> Stream<'d> {
             plane.fill(0xa5);
         }
         self.queue(0, &Sent::default())?;
-        let (output, capture) = self.dequeue().context("waiting for a frame")?;
-        if output.failed() || capture.failed() {
-            bail!("the engine failed on the frame");
-        }
+        let (_, capture) = self.dequeue().context("waiting for a frame")?;
         Ok(self.capture.read(capture.index))
     }
 }
