@@ -29,6 +29,11 @@ impl Format {
         Some(Self { name, pixels })
     }
 
+    /// How its samples lie, whatever buffers they are in.
+    pub fn pixels(self) -> PixelFormat {
+        self.pixels
+    }
+
     /// Chroma has a buffer of its own.
     pub fn two_buffers(self) -> bool {
         self.name.ends_with('m')

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::crop::{self, Cropped};
 use crate::format::{Format, Size};
+use crate::golden;
 use crate::map::{self, Map};
 use crate::matrix::Combination;
 use crate::record::{Image, Record};
@@ -79,6 +80,9 @@ pub struct Verdict {
     pub faults: BTreeSet<Fault>,
     /// The frames were there and had to be equal.
     pub frames_compared: bool,
+    /// This driver's frame had to be what the engine's model makes of it, for that of the C driver
+    /// differs by a fault.
+    pub frame_modelled: bool,
     /// What is wrong.
     pub complaints: Vec<(Check, String)>,
 }
@@ -133,7 +137,7 @@ impl Judge {
         crops(&mut verdict, combination, records);
         bounds(&mut verdict, combination, records);
         self.maps(&mut verdict, combination, records);
-        frames(&mut verdict, records);
+        frames(&mut verdict, combination, records);
         for (_, what) in &mut verdict.complaints {
             *what = format!("{combination}: {what}");
         }
@@ -364,8 +368,8 @@ fn bounds(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2
 }
 
 /// Frames must be equal where the registers and the map are; bounds that are too large change
-/// nothing in the buffer.
-fn frames(verdict: &mut Verdict, records: [&Record; 2]) {
+/// nothing in the buffer. Elsewhere this driver's must be the one that is due.
+fn frames(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
     let [Some(rust), Some(c)] = records.map(|record| record.said.planes.as_ref()) else {
         return;
     };
@@ -373,6 +377,14 @@ fn frames(verdict: &mut Verdict, records: [&Record; 2]) {
     if verdict.frames_compared && rust != c {
         let what = format!("the frames differ: digests of the planes: rust {rust:?}, c {c:?}");
         verdict.complain(Check::Frames, what);
+    }
+    verdict.frame_modelled = !verdict.frames_compared;
+    if verdict.frame_modelled {
+        let due = golden::planes(combination, &records[0].started);
+        if due.as_ref() != Ok(rust) {
+            let what = format!("the frame is not the model's: rust {rust:?}, due {due:?}");
+            verdict.complain(Check::Frames, what);
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod crop;
 mod format;
+mod golden;
 mod judge;
 mod map;
 mod matrix;

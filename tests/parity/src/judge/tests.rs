@@ -72,7 +72,7 @@ fn record(combination: &Combination, of_c: bool) -> Record {
             output: image(setting.input, source),
             capture: image(setting.output, destination),
             crop: Ok(cropped.rect),
-            planes: Some(vec!["frame".to_owned()]),
+            planes: None,
         },
         started: Started {
             registers,
@@ -216,22 +216,42 @@ fn a_crop_that_differs_where_nothing_is_wrong_in_the_c_driver_is_no_fault_16() {
     }
 }
 
+/// The verdict when frames have these digests.
+fn with_frames(name: &str, rust: &[String], c: &[String]) -> Verdict {
+    judged(name, |of_rust, of_c| {
+        of_rust.said.planes = Some(rust.to_vec());
+        of_c.said.planes = Some(c.to_vec());
+    })
+}
+
 #[test]
 fn frames_must_be_equal_unless_a_fault_changes_what_is_seen() {
-    let other = |rust: &mut Record, _: &mut Record| {
-        rust.said.planes = Some(vec!["other".to_owned()]);
-    };
+    let [one, other] = ["one", "other"].map(|digest| [digest.to_owned()]);
     let one_buffer = "nv12 640x480 -> nv12 640x480, map identity, crop whole";
-    let verdict = judged(one_buffer, other);
-    assert!(verdict.frames_compared);
+    let verdict = with_frames(one_buffer, &one, &one);
+    assert!(verdict.frames_compared && verdict.complaints.is_empty());
+    let verdict = with_frames(one_buffer, &one, &other);
+    assert!(verdict.frames_compared && !verdict.frame_modelled);
     assert_eq!(verdict.complaints[0].0, Check::Frames);
-    let identity = "nv12 1920x1080 -> nv12 1920x1080, map identity, crop whole";
-    let verdict = judged(identity, other);
+    let verdict = judged(one_buffer, |_, _| ());
     assert!(!verdict.frames_compared && verdict.complaints.is_empty());
-    let verdict = judged(one_buffer, |rust, c| {
-        (rust.said.planes, c.said.planes) = (None, None);
-    });
-    assert!(!verdict.frames_compared && verdict.complaints.is_empty());
+}
+
+#[test]
+fn a_frame_that_a_fault_makes_another_must_be_the_models() {
+    let name = "nv12m 184x152 -> nv21m 200x168, map identity, crop whole";
+    let combination = combination(name);
+    let due = golden::planes(&combination, &record(&combination, false).started).unwrap();
+    let other = ["other".to_owned(), due[1].clone()];
+    let verdict = with_frames(name, &due, &other);
+    assert!(verdict.frame_modelled && !verdict.frames_compared);
+    assert_eq!(verdict.complaints, []);
+    // Wrong in one plane or the other; the first is the C driver's very frame.
+    for wrong in [&other[..], &[due[0].clone(), due[0].clone()]] {
+        let verdict = with_frames(name, wrong, &other);
+        assert_eq!(verdict.complaints.len(), 1, "{:?}", verdict.complaints);
+        assert_eq!(verdict.complaints[0].0, Check::Frames);
+    }
 }
 
 #[test]
