@@ -361,7 +361,7 @@ fn random() -> Result<()> {
     for (call, counts) in CALLS.iter().zip(&shared.sent) {
         let [sent, good] = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         let least = match call.due {
-            Due::Often => sent / 4,
+            Due::Often => sent / 8,
             Due::WithNumbers if has_numbers => sent / 8,
             Due::Sometimes => sent / 100 + 1,
             Due::WithNumbers | Due::Unknown => 0,

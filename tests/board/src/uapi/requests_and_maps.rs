@@ -147,7 +147,7 @@ fn outgrown(later: Option<u32>) -> Result<()> {
         output,
         capture,
     };
-    let (from, to) = stream.dequeue().context("the frame with the old map")?;
+    let (from, to) = stream.dequeue_any().context("the frame with the old map")?;
     ensure!(
         from.failed() && to.failed(),
         "the frame with the map for 176x144 did not fail"
