@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use v4l2r::nix::libc;
 
 use super::hostile::works;
@@ -361,15 +361,17 @@ fn random() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     // A board that does not come to the end, as with a debug kernel on a busy machine, has not to
     // show that enough was sent.
-    let complete = thread::scope(|scope| {
+    let complete: Result<bool> = thread::scope(|scope| {
         let threads = senders
             .into_iter()
             .map(|mut sender| scope.spawn(move || sender.run(6_000, Duration::from_secs(20))))
             .collect::<Vec<_>>();
-        threads
-            .into_iter()
-            .all(|thread| thread.join().unwrap_or(false))
+        threads.into_iter().try_fold(true, |complete, thread| {
+            let end = thread.join();
+            Ok(end.map_err(|_| anyhow!("a thread that sends ioctls panicked"))? && complete)
+        })
     });
+    let complete = complete?;
     for (call, counts) in CALLS.iter().zip(&shared.sent) {
         let [sent, good] = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         let least = match call.due {
