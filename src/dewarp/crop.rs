@@ -69,13 +69,13 @@ impl Crop {
 
     /// The crop that comes nearest to a rectangle, under the flags of VIDIOC_S_SELECTION.
     ///
-    /// What lies outside the source, or is too small, is clamped first; the flags are about what is
-    /// left. The crop keeps the centre of the rectangle if it can.
+    /// What lies outside the source, or is too small, is clamped first; [`FLAG_GE`] or
+    /// [`FLAG_LE`] is about what is left. The crop keeps the centre of the rectangle if it can.
     ///
     /// # Errors
     ///
     /// [`Unfit::Range`] if both [`FLAG_GE`] and [`FLAG_LE`] stand and no scale gives just that
-    /// size, [`Unfit::Flags`] on unknown flags if the rectangle has not the shape of the source.
+    /// size, [`Unfit::Flags`] on unknown flags.
     pub fn adjusted(wanted: Rect, source: Size, flags: u32) -> Result<Self, Unfit> {
         let least = Self::least(source);
         let (left, width) = clamped(wanted.left, wanted.width, least, source.width());
@@ -92,10 +92,7 @@ impl Crop {
             0 => Some(nearest(width, height, source).max(least)),
             FLAG_GE => scales.find(|&s| at(s).0 >= width && at(s).1 >= height),
             FLAG_LE => scales.rfind(|&s| at(s).0 <= width && at(s).1 <= height),
-            FLAG_EXACT => scales.find(|&s| at(s) == (width, height)),
-            _ if (width << 16) / source.width() == (height << 16) / source.height() => {
-                Some(nearest(width, height, source).max(least))
-            }
+            FLAG_EXACT => scales.find(|&s| at(s) == (wanted.width, wanted.height)),
             _ => return Err(Unfit::Flags),
         }
         .ok_or(Unfit::Range)?;
@@ -371,9 +368,17 @@ mod tests {
     }
 
     #[test]
-    fn unknown_flags_matter_only_where_rounding_would() {
-        let unknown = |height| Crop::adjusted(rect(0, 0, 320, height), Size::DEFAULT, 1 << 31);
-        assert!(unknown(240).is_ok());
-        assert_eq!(unknown(360), Err(Unfit::Flags));
+    fn unknown_flags_are_refused_and_an_exact_size_is_the_one_asked_for() {
+        let source = Size::DEFAULT;
+        let whole = rect(0, 0, 640, 480);
+        for flags in [4, FLAG_GE | 4, 1 << 31] {
+            assert_eq!(Crop::adjusted(whole, source, flags), Err(Unfit::Flags));
+        }
+        // Clamped, these have a size that there is.
+        for (width, height) in [(0, 0), (641, 480), (u32::MAX, u32::MAX)] {
+            let wanted = rect(0, 0, width, height);
+            let exact = Crop::adjusted(wanted, source, FLAG_EXACT);
+            assert_eq!(exact, Err(Unfit::Range));
+        }
     }
 }
