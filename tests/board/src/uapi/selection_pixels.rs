@@ -7,8 +7,9 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 
+use super::selection_rounding::crops;
 use super::{Test, test};
-use crate::picture::{draw, luma, noise, spread};
+use crate::picture::{draw, luma, noise, spread, uniform};
 use crate::v4l2::{Device, Format, Rect, Sent, Stream, Which};
 
 pub(super) const TESTS: &[Test] = &[
@@ -37,6 +38,10 @@ pub(super) const TESTS: &[Test] = &[
         never_torn,
     ),
     test("a crop and a map go together", with_map),
+    test(
+        "a crop at the last corner shows nothing but the source",
+        last_corner,
+    ),
 ];
 
 /// Sources of a size whose luma tells the column, or the line: roughly from side to side, and to the
@@ -365,5 +370,26 @@ fn never_torn() -> Result<()> {
         seen.iter().all(|&count| count > 0),
         "only one of two crops was ever seen: {seen:?}"
     );
+    Ok(())
+}
+
+fn last_corner() -> Result<()> {
+    const GREY: u8 = 200;
+    let device = Device::open()?;
+    let (width, height) = (648, 488);
+    let format = Format::new(b"NV12", width, height);
+    for (w, h) in [(width, height), (2 * width, 2 * height)] {
+        let (output, capture) = device.set_formats(&format, &Format::new(b"NV12", w, h))?;
+        let source = spread(&output, &draw(&output, |_, _| GREY)?, 0)?;
+        let stream = Stream::start(&device, 1)?;
+        for (w, h) in crops(width, height) {
+            // CAST: Less than a side.
+            let last = Rect::new((width - w) as i32, (height - h) as i32, w, h);
+            let got = device.set_crop(last)?;
+            let shown = uniform(&capture, &stream.frame(&source)?)
+                .with_context(|| format!("{got:?} in {}x{}", capture.width, capture.height))?;
+            ensure!(shown == GREY, "{got:?} shows {shown}, not {GREY}");
+        }
+    }
     Ok(())
 }
