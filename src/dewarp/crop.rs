@@ -102,8 +102,8 @@ impl Crop {
         Ok(Self {
             source,
             scale,
-            left: recentred(left, width, new_width, source.width()),
-            top: recentred(top, height, new_height, source.height()),
+            left: recentred(left, width, new_width, last(source.width(), scale)),
+            top: recentred(top, height, new_height, last(source.height(), scale)),
         })
     }
 
@@ -170,15 +170,14 @@ fn nearest(width: u32, height: u32, source: Size) -> u32 {
     ((sum + area / 2) / area).min(Crop::MAX_SCALE)
 }
 
-/// The start of a span of another length about the same centre, inside `0..side`.
-const fn recentred(start: u32, length: u32, new_length: u32, side: u32) -> u32 {
-    let start = (2 * start + length).saturating_sub(new_length) / 2;
-    let last = side - new_length;
-    if start < last {
-        start
-    } else {
-        last
-    }
+/// The last start at which the share of a side, which is seldom whole pixels, ends inside it.
+const fn last(side: u32, scale: u32) -> u32 {
+    side - (side * scale).div_ceil(128)
+}
+
+/// The start of a span of another length about the same centre, no further than `last`.
+fn recentred(start: u32, length: u32, new_length: u32, last: u32) -> u32 {
+    ((2 * start + length).saturating_sub(new_length) / 2).min(last)
 }
 
 #[cfg(test)]
