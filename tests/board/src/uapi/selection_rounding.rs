@@ -150,9 +150,12 @@ fn centred() -> Result<()> {
                 (wanted.top, wanted.height, got.top, got.height, height),
             ];
             for (start, length, new_start, new_length, side) in axes {
-                // Twice the centre, moved no more than it takes to stay inside.
+                // Twice the centre, moved no more than it takes to stay inside, where n/128 of the
+                // side may be a part of a pixel more than the length.
                 let (length, new) = (i64::from(length), i64::from(new_length));
-                let centre = (2 * i64::from(start) + length).clamp(new, 2 * i64::from(side) - new);
+                let n = (new_length * 128 + side / 2) / side;
+                let last = i64::from(side - (side * n).div_ceil(128));
+                let centre = (2 * i64::from(start) + length).clamp(new, 2 * last + new);
                 let shift = 2 * i64::from(new_start) + new - centre;
                 // Half a pixel is lost where the lengths differ by an odd number.
                 ensure!(
