@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the C driver does in suite `uapi`.
+
+/// What the C driver fails, by which of its faults, and what the failure says then: the numbers of
+/// the list of faults that the tests of the driver's logic name too, or what else is wrong.
+pub const FAILS: &[(&str, &str, &str)] = &[
+    (
+        "a larger bytesperline is honoured in every format",
+        "fault 19",
+        "Output NV16 648x488 has lines and planes of [(648,",
+    ),
+    (
+        "a bytesperline is rounded up to 8 bytes and ends at 0xfff8",
+        "fault 19",
+        "Output NV16 648x488 has lines and planes of [(648,",
+    ),
+    (
+        "TRY_FMT answers to a bytesperline as S_FMT does",
+        "fault 19",
+        "Output NV16 648x488 has lines and planes of [(648,",
+    ),
+    (
+        "a source with padded lines shows its pixels and no padding",
+        "fault 19",
+        "Output NV16 648x488 has lines and planes of [(648,",
+    ),
+    (
+        "a destination with padded lines has its pixels in place",
+        "fault 19",
+        "Capture NV16 648x488 has lines and planes of [(648,",
+    ),
+    (
+        "padded lines on both sides, each with its own",
+        "fault 19",
+        "Output NV16 648x488 has lines and planes of [(648,",
+    ),
+    (
+        "lines of 0xfff8 bytes carry a frame, and bound what may be written",
+        "fault 19",
+        "Output NV12 176x144 has lines and planes of [(176,",
+    ),
+    (
+        "a data_offset is refused or honoured",
+        "fault 19",
+        "the data_offset was taken and not heeded",
+    ),
+    (
+        "the identity is exact for sides that are not multiples of 16",
+        "fault 13",
+        "1920x1080 -> 1920x1080: vertex 0,1 is 0.0000,15.8750",
+    ),
+    (
+        "the identity is exact where it scales",
+        "fault 13",
+        "640x480 -> 1280x720: vertex 0,1 is 0.0000,10.6250",
+    ),
+    (
+        "the identity saturates at 4096 columns",
+        "fault 12",
+        "4096x144 -> 4096x144: vertex 1,0 is 0.0000,0.0000",
+    ),
+    (
+        "what goes through the identity comes back as it was",
+        "fault 13",
+        "648x488: ",
+    ),
+    (
+        "4096 columns come back as they were",
+        "fault 12",
+        "column 16 of line 0 shows 0, not 1",
+    ),
+    (
+        "S_FMT of OUTPUT renews the identity",
+        "fault 14",
+        "1280x720 -> 640x480: vertex 1,0 is 16.0000,0.0000",
+    ),
+    (
+        "what another source gives through the identity is all of it",
+        "fault 14",
+        "a source of 1280x720 shows 48 at 165,9, not 112",
+    ),
+    (
+        "the default is the identity and asking for it leaves the map as it is",
+        "fault 15",
+        "the default: 640x480 -> 176x144: vertex 0,0 is 312.0000,8.0000",
+    ),
+    (
+        "asking for the default while streaming does not show in the next frame",
+        "fault 15",
+        "in a request, where 41 is due: the frame is 16 at its corner",
+    ),
+    (
+        "a map set while streaming is used from the next frame on",
+        "fault 17",
+        "after setting the map of band 21: the frame shows luma 21",
+    ),
+    (
+        "a frame shows the map of its start, whatever is set while it runs",
+        "fault 17",
+        "the next frame: the frame shows luma 16, not the 166 of band 30",
+    ),
+    (
+        "a map set while frames run is used whole, and the last one wins",
+        "fault 17",
+        "maps only one was ever used: [25, 0]",
+    ),
+    (
+        "the rectangle returned is one that the scale of n/128 gives",
+        "fault 16",
+        "width: 183, height: 137 }, which is no n/128 of it",
+    ),
+    (
+        "no crop is below a quarter of a side or below 176x144",
+        "fault 16",
+        "1x1 of 640x480 became Rect { left: 457, top: 3, width: 183, height: 137 }",
+    ),
+    (
+        "with GE the least crop that holds what was asked for, with LE the largest in it",
+        "fault 16",
+        "width: 197, height: 147 } with GE, not Some((200, 150))",
+    ),
+    (
+        "a rectangle that grows or shrinks keeps its centre",
+        "fault 16",
+        "became Rect { left: 0, top: 157, width: 222, height: 166 }: its centre moved",
+    ),
+    (
+        "what was returned can be set again",
+        "fault 16",
+        "of 640x480 became Rect { left: 453, top: 5, width: 187, height: 140 } when set again",
+    ),
+    (
+        "a crop shows its lines also in a picture of another shape",
+        "fault 16",
+        "of 640x480 in (1280, 720): line 0 shows the source at about 158, not 120.0",
+    ),
+    (
+        "a crop shows just the rectangle that was returned",
+        "fault 16",
+        "returned as Rect { left: 10, top: 20, width: 333, height: 250 }: column 140 shows",
+    ),
+    (
+        "a crop that changes beside running frames is whole in each",
+        "fault 16",
+        "it shows neither crop",
+    ),
+    (
+        "STREAMOFF of OUTPUT completes the queued requests",
+        "fault 11",
+        "request 0 is not completed after STREAMOFF",
+    ),
+    (
+        "STREAMOFF of CAPTURE first completes them with OUTPUT",
+        "fault 11",
+        "request 0 is not completed after STREAMOFF",
+    ),
+    (
+        "STREAMOFF in the middle of many requests completes them all",
+        "fault 11",
+        "round 0: request ",
+    ),
+    (
+        "libcamera probes the crop with 1x1 and with the largest rectangle",
+        "fault 16",
+        "the least crop is Rect { left: 1705, top: 11, width: 215, height: 121 }",
+    ),
+    (
+        "libcamera sets a stride of one plane and gets just that",
+        "fault 19",
+        "a stride of 1024 became",
+    ),
+    (
+        "prefetch has three modes and starts with calculation",
+        "it has no prefetch controls",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "the prefetch threshold is 32 of 127",
+        "it has no prefetch controls",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "prefetch controls can be set in a request",
+        "it has no prefetch controls",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "prefetch controls leave the map alone and it them",
+        "it has no prefetch controls",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "a map for another size of picture fails its own request and no other",
+        "it takes the map for one of the new size",
+        "queueing the old map succeeded, where EINVAL was due",
+    ),
+    (
+        "a request with the map of another file is EINVAL and can be used again",
+        "it leaves the request incomplete",
+        "queueing it succeeded, where EINVAL was due",
+    ),
+    (
+        "a rectangle far outside becomes one inside, or is ERANGE",
+        "fault 16",
+        "with GE and LE became",
+    ),
+    (
+        "flags of no meaning are EINVAL for any rectangle",
+        "fault 16",
+        "succeeded, where EINVAL was due",
+    ),
+];
+
+/// What is not run with the C driver because it would take the kernel with it.
+pub const SKIPS: &[(&str, &str)] = &[
+    (
+        "S_FMT of CAPTURE while OUTPUT streams is used",
+        "fault 1: it frees what it did not allocate",
+    ),
+    (
+        "a map for another size that was queued before S_FMT fails its own frame alone",
+        "fault 1: it frees what it did not allocate",
+    ),
+    (
+        "a request with two buffers is EINVAL",
+        "it warns, and completes the request twice",
+    ),
+    (
+        "memory that is not there is ENOMEM without a word",
+        "it has the kernel warn",
+    ),
+    (
+        "random arguments in any ioctl leave a device that works",
+        "it has the kernel warn of memory that is not there",
+    ),
+];
