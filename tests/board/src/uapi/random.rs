@@ -201,7 +201,6 @@ impl<'s> Sender<'s> {
             (Field::Sent, 1) if self.output => {
                 (&[V4L2_BUF_FLAG_REQUEST_FD][..], &[0, u32::MAX][..])
             }
-            (Field::Memory, 2) => (&[4][..], &[1, 3][..]),
             _ => field.values(),
         };
         match (wrong, self.random.next() % 4) {

@@ -86,7 +86,9 @@ impl Field {
         const NEXT: u32 = 0xc000_0000;
         match self {
             Self::Type => (&[9, 10], &[1, 2, 0, 3, 8, 11, 13, 14, 99]),
-            Self::Memory => (&[1], &[0, 2, 3, 4, 99]),
+            // Not DMABUF: after a QBUF that fails, vb2 counts imported buffers wrongly, and says so
+            // on a debug kernel.
+            Self::Memory => (&[1], &[0, 2, 3, 99]),
             Self::Index => (&[0, 0, 1, 2], &[3, 31, 32, 255]),
             Self::Count => (&[0, 1, 2, 3], &[4, 32]),
             Self::Length => (&[8, 8, 8, 2], &[0, 9]),
