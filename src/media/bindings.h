@@ -5,7 +5,7 @@
  */
 /* bindgen: --allowlist-function '(v4l2|vb2|media|video|helper)_.*' */
 /* bindgen: --allowlist-function '__(video|media)_.*' */
-/* bindgen: --allowlist-function 'flush_work' */
+/* bindgen: --allowlist-function 'cancel_work_sync' */
 /* bindgen: --allowlist-type 'v4l2_.*' */
 /* bindgen: --allowlist-type 'vb2_.*' */
 /* bindgen: --allowlist-type 'media_.*' */
@@ -36,4 +36,7 @@ enum {
 	NR_S_CTRL = _IOC_NR(VIDIOC_S_CTRL),
 	NR_G_EXT_CTRLS = _IOC_NR(VIDIOC_G_EXT_CTRLS),
 	NR_S_EXT_CTRLS = _IOC_NR(VIDIOC_S_EXT_CTRLS),
+	NR_REQBUFS = _IOC_NR(VIDIOC_REQBUFS),
+	NR_DQBUF = _IOC_NR(VIDIOC_DQBUF),
+	NR_STREAMOFF = _IOC_NR(VIDIOC_STREAMOFF),
 };

@@ -295,7 +295,7 @@ impl<T: Operations> Callbacks<T> {
         let file = unsafe { &*Self::file(ctrl) };
         // SAFETY: `ctrl` is valid.
         let id = unsafe { (*ctrl).id };
-        if let Some(moment) = file.settling() {
+        if let Some(moment) = file.settlement.noting() {
             // The value is a request's, and its frame had it already. One that came after it
             // stays.
             if file.context.has_changed_since(moment, id) {

@@ -17,16 +17,13 @@ use super::{
     },
     queue::Queues,
     request::{
-        Ticket,
-        Unsettled, //
+        Settlement,
+        Ticket, //
     }, //
 };
 use core::{
     marker::PhantomData,
-    mem::{
-        self,
-        ManuallyDrop, //
-    },
+    mem::ManuallyDrop,
     ptr::NonNull, //
 };
 use kernel::{
@@ -43,24 +40,14 @@ use kernel::{
     },
     ioctl::_IOC_NR,
     new_mutex,
-    new_spinlock,
     new_work,
     prelude::*,
     sync::{
         aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
         Arc,
-        Mutex,
-        SpinLock, //
+        Mutex, //
     },
     types::Opaque,
-    uaccess::{
-        UserPtr,
-        UserSlice, //
-    },
     workqueue::{
         impl_has_work,
         Queue,
@@ -172,18 +159,14 @@ pub(super) struct File<T: Operations> {
     pub(super) context: T,
     #[pin]
     pub(super) lock: Lock,
-    /// Held while a frame starts, until its request is among the unsettled.
+    /// Held while a frame starts, until its request waits to be settled.
     #[pin]
     pub(super) starting: Mutex<()>,
-    /// Requests whose frames have started or were given up.
     #[pin]
-    unsettled: SpinLock<Unsettled<T>>,
+    pub(super) settlement: Settlement<T>,
+    /// Settles what nobody asks for.
     #[pin]
-    settle: Work<Self>,
-    /// The thread that settles them, 0 for none.
-    settling: Atomic<i32>,
-    /// When the controls that it settles took effect.
-    settled_moment: Atomic<u64>,
+    worker: Work<Self>,
     pub(super) device: Arc<Device<T>>,
     /// The job that is being finished when the file is closed may be the last to refer to it.
     _video: ARef<kernel::device::Device>,
@@ -207,10 +190,8 @@ impl<T: Operations> File<T> {
             // SAFETY: The caller's promise.
             _video: unsafe { node::reference(video) },
             device,
-            settled_moment: Atomic::new(0),
-            settling: Atomic::new(0),
-            settle <- new_work!("File::settle"),
-            unsettled <- new_spinlock!(Unsettled::new(), "File::unsettled"),
+            worker <- new_work!("File::worker"),
+            settlement <- Settlement::new(),
             starting <- new_mutex!((), "File::starting"),
             lock <- Lock::of_file(),
             context <- T::open(data),
@@ -249,37 +230,34 @@ impl<T: Operations> File<T> {
         unsafe { self.queues.stop() };
     }
 
-    /// Hands a ticket whose request's frame has started, or was given up, to the worker.
-    pub(super) fn settle(this: &Arc<Self>, ticket: Pin<KBox<Ticket<T>>>) {
-        this.unsettled.lock().push(ticket);
-        // The worker may wait, and is nobody's but this file's: any CPU will do.
+    /// Has a ticket settled, soon: its request's frame has started or was given up.
+    pub(super) fn settle_soon(this: &Arc<Self>, ticket: Pin<KBox<Ticket<T>>>) {
+        this.settlement.push(ticket);
+        // Whoever waits for the request with `poll` alone is served by a worker. It may wait,
+        // and is nobody's but this file's: any CPU will do.
         // SAFETY: The work queue is the kernel's own, and is never destroyed.
         let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
         // An error says that the worker is about to run anyway.
         let _ = workers.enqueue(this.clone());
     }
 
-    /// Runs `f`, in which V4L2 makes a request's controls the file's current ones, which they
-    /// are in truth since `moment`.
-    pub(super) fn while_settling(&self, moment: u64, f: impl FnOnce()) {
-        self.settled_moment.store(moment, Relaxed);
-        self.settling.store(kernel::current!().pid(), Relaxed);
-        f();
-        self.settling.store(0, Relaxed);
+    /// Has V4L2 note what the frames brought that have started or were given up, and completes
+    /// their requests, without waiting for the worker. May wait for an ioctl that holds the
+    /// controls.
+    pub(super) fn settle(&self) {
+        if self.settlement.is_used() {
+            drop(self.starting.lock());
+            self.settlement.settle(self);
+        }
     }
 
-    /// The moment, if this is called from [`File::while_settling`].
-    pub(super) fn settling(&self) -> Option<u64> {
-        let settling = self.settling.load(Relaxed) == kernel::current!().pid();
-        settling.then(|| self.settled_moment.load(Relaxed))
-    }
-
-    /// Waits until V4L2 has noted what the frames brought that have started or were given up.
-    /// May wait for an ioctl that holds the controls.
-    pub(super) fn wait_settled(&self) {
-        drop(self.starting.lock());
+    /// Keeps the worker from running.
+    fn stop_worker(this: &Arc<Self>) {
         // SAFETY: The work item is initialised. Both crates see the same C structure.
-        unsafe { bindings::flush_work(Work::raw_get(&raw const self.settle).cast()) };
+        if unsafe { bindings::cancel_work_sync(Work::raw_get(&raw const this.worker).cast()) } {
+            // SAFETY: The worker would have taken over this reference, which went with the work.
+            drop(unsafe { Arc::from_raw(Arc::as_ptr(this)) });
+        }
     }
 
     /// The open file behind `file`.
@@ -321,15 +299,14 @@ impl<T: Operations> File<T> {
 }
 
 impl_has_work! {
-    impl{T: Operations} HasWork<Self> for File<T> { self.settle }
+    impl{T: Operations} HasWork<Self> for File<T> { self.worker }
 }
 
 impl<T: Operations> WorkItem for File<T> {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        let all = mem::replace(&mut *this.unsettled.lock(), Unsettled::new());
-        all.settle(&this);
+        this.settlement.settle(&this);
     }
 }
 
@@ -398,12 +375,18 @@ impl<T: Operations> Callbacks<T> {
         command: c_uint,
         argument: c_ulong,
     ) -> c_long {
-        if is_about_current_controls(command, argument) {
-            // SAFETY: The file is not closed while an ioctl is under way on it.
-            unsafe { File::<T>::from_raw(file) }.wait_settled();
+        // SAFETY: The file is not closed while an ioctl is under way on it.
+        let this = unsafe { File::<T>::from_raw(file) };
+        if is_about_controls(command) {
+            this.settle();
         }
         // SAFETY: V4L2 calls this in the place of that function.
-        unsafe { bindings::video_ioctl2(file, command, argument) }
+        let result = unsafe { bindings::video_ioctl2(file, command, argument) };
+        if ends_requests(command, result) {
+            // With no lock held, so that who waits for a page keeps nobody from unbinding.
+            this.settle();
+        }
+        result
     }
 
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
@@ -417,7 +400,8 @@ impl<T: Operations> Callbacks<T> {
         this.stop();
         // Neither may the worker run when the module is gone, nor a frame's start hand it
         // anything. It waits for nobody: no ioctl that could hold the controls is under way.
-        this.wait_settled();
+        this.settle();
+        File::stop_worker(&this);
         // The last reference may be that of a job that is just being finished. What others
         // could see of the file ends here, where V4L2 holds the mutex that guards requests.
         // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.
@@ -429,16 +413,24 @@ impl<T: Operations> Callbacks<T> {
     }
 }
 
-/// Whether an ioctl reads or sets the file's own controls, and not those of a request.
-fn is_about_current_controls(command: c_uint, argument: c_ulong) -> bool {
+/// Whether an ioctl reads or sets controls: the file's, or those of a request, which can only be
+/// read when it is complete.
+fn is_about_controls(command: c_uint) -> bool {
+    matches!(
+        _IOC_NR(command),
+        bindings::NR_G_CTRL
+            | bindings::NR_S_CTRL
+            | bindings::NR_G_EXT_CTRLS
+            | bindings::NR_S_EXT_CTRLS
+    )
+}
+
+/// Whether a request can be complete after an ioctl, where it was not before: its user may go
+/// on to reinitialise it. `VIDIOC_REQBUFS` may have ended the stream before it failed.
+fn ends_requests(command: c_uint, result: c_long) -> bool {
     match _IOC_NR(command) {
-        bindings::NR_G_CTRL | bindings::NR_S_CTRL => true,
-        bindings::NR_G_EXT_CTRLS | bindings::NR_S_EXT_CTRLS => {
-            // `struct v4l2_ext_controls` begins with which ones are meant. If it cannot be
-            // read, neither can V4L2.
-            let which = UserSlice::new(UserPtr::from_addr(argument), mem::size_of::<u32>());
-            which.reader().read::<u32>() != Ok(bindings::V4L2_CTRL_WHICH_REQUEST_VAL)
-        }
+        bindings::NR_DQBUF | bindings::NR_STREAMOFF => result == 0,
+        bindings::NR_REQBUFS => true,
         _ => false,
     }
 }

@@ -183,7 +183,7 @@ impl<T: Operations> Callbacks<T> {
                 if file.queues.is_busy(direction) {
                     return Err(EBUSY);
                 }
-                file.wait_settled();
+                file.settle();
                 // The type says that this is the member of the union.
                 let wanted = PixelFormat::from_raw(&format.fmt.pix_mp);
                 let set = file

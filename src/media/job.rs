@@ -139,6 +139,6 @@ pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) 
     // The engine is at work: now there is time for the rest.
     if let Some(mut ticket) = ticket {
         ticket.as_mut().set_in_effect(moment);
-        File::settle(&file, ticket);
+        File::settle_soon(&file, ticket);
     }
 }

@@ -126,7 +126,7 @@ unsafe fn give_up_request<T: Operations>(
     if let Some(mut ticket) = unsafe { Slot::<T>::take(buffer) } {
         ticket.as_mut().give_up();
         // SAFETY: As above.
-        File::settle(
+        File::settle_soon(
             unsafe { &File::<T>::reference(file.cast_mut().cast()) },
             ticket,
         );
@@ -284,7 +284,7 @@ impl<T: Operations> Callbacks<T> {
             let (file, context, direction) = unsafe { Self::parts(queue)? };
             // SAFETY: The file outlives its queues, and its controls are initialised.
             let controls = unsafe {
-                (*file).wait_settled();
+                (*file).settle();
                 &(*file).controls
             };
             context.start(direction, controls).inspect_err(|_| {

@@ -6,7 +6,8 @@
 //! one completes them. Both take the lock of the controls, which an ioctl holds while it
 //! waits for pages of userspace. So neither may stand in the way of a frame, or of unbinding:
 //! what a request brings is prepared when it is queued, goes with its frame, and is settled
-//! with V4L2 afterwards, by a worker.
+//! with V4L2 afterwards: by the thread that asks for the frame or for the controls, else by
+//! a worker.
 
 use super::{
     bindings,
@@ -21,7 +22,17 @@ use core::{
 use kernel::{
     container_of,
     error::to_result,
+    new_mutex,
+    new_spinlock,
     prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Mutex,
+        SpinLock, //
+    },
     types::Opaque, //
 };
 
@@ -104,7 +115,7 @@ pub(super) struct Ticket<T: Operations> {
     prepared: Option<T::Prepared>,
     /// When the controls took effect, if they did.
     in_effect: Option<u64>,
-    /// The one that was settled before, while both wait for the worker.
+    /// The one that is to be settled before, while both wait.
     earlier: Option<Pin<KBox<Self>>>,
 }
 
@@ -183,7 +194,7 @@ impl<T: Operations> Ticket<T> {
             // No error matters: the frame has its controls.
             // SAFETY: The request is queued, for it has an incomplete object. That also keeps
             // it valid.
-            file.while_settling(moment, || unsafe {
+            file.settlement.while_noting(moment, || unsafe {
                 bindings::v4l2_ctrl_request_setup(request, controls);
             });
         }
@@ -196,25 +207,19 @@ impl<T: Operations> Ticket<T> {
     }
 }
 
-/// The tickets of a file that wait to be settled.
-pub(super) struct Unsettled<T: Operations> {
+/// Tickets that wait to be settled.
+struct Waiting<T: Operations> {
     latest: Option<Pin<KBox<Ticket<T>>>>,
 }
 
-impl<T: Operations> Unsettled<T> {
+impl<T: Operations> Waiting<T> {
     /// None.
-    pub(super) const fn new() -> Self {
+    const fn new() -> Self {
         Self { latest: None }
     }
 
-    /// Adds one.
-    pub(super) fn push(&mut self, mut ticket: Pin<KBox<Ticket<T>>>) {
-        *ticket.as_mut().project().earlier = self.latest.take();
-        self.latest = Some(ticket);
-    }
-
     /// Settles all, in the order in which they came.
-    pub(super) fn settle(mut self, file: &File<T>) {
+    fn settle(mut self, file: &File<T>) {
         let mut first = None;
         while let Some(mut ticket) = self.latest {
             self.latest = mem::replace(ticket.as_mut().project().earlier, first);
@@ -224,6 +229,75 @@ impl<T: Operations> Unsettled<T> {
             first = ticket.as_mut().project().earlier.take();
             ticket.settle(file);
         }
+    }
+}
+
+/// The requests of a file whose frames have started or were given up, and what settles them.
+#[pin_data]
+pub(super) struct Settlement<T: Operations> {
+    #[pin]
+    waiting: SpinLock<Waiting<T>>,
+    /// Held by the one thread that settles, until what it took is settled. The controls' lock
+    /// is taken after it.
+    #[pin]
+    turn: Mutex<()>,
+    /// That thread, while V4L2 makes a request's controls the current ones; 0 for none.
+    noting: Atomic<i32>,
+    /// When those took effect.
+    moment: Atomic<u64>,
+    /// Whether there has ever been a request: else nobody has to look.
+    used: Atomic<bool>,
+}
+
+impl<T: Operations> Settlement<T> {
+    /// Nothing to settle.
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            waiting <- new_spinlock!(Waiting::new(), "Settlement::waiting"),
+            turn <- new_mutex!((), "Settlement::turn"),
+            noting: Atomic::new(0),
+            moment: Atomic::new(0),
+            used: Atomic::new(false),
+        })
+    }
+
+    /// There is a request, from now on.
+    fn use_it(&self) {
+        self.used.store(true, Relaxed);
+    }
+
+    /// Whether there may be anything to settle, now or when a frame that has started ends.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
+    /// Adds one that is to be settled.
+    pub(super) fn push(&self, mut ticket: Pin<KBox<Ticket<T>>>) {
+        let mut waiting = self.waiting.lock();
+        *ticket.as_mut().project().earlier = waiting.latest.take();
+        waiting.latest = Some(ticket);
+    }
+
+    /// Settles all of `file`, or waits until another thread has.
+    pub(super) fn settle(&self, file: &File<T>) {
+        let _turn = self.turn.lock();
+        let all = mem::replace(&mut *self.waiting.lock(), Waiting::new());
+        all.settle(file);
+    }
+
+    /// Runs `f`, in which V4L2 makes a request's controls the file's current ones, which they
+    /// are in truth since `moment`.
+    fn while_noting(&self, moment: u64, f: impl FnOnce()) {
+        self.moment.store(moment, Relaxed);
+        self.noting.store(kernel::current!().pid(), Relaxed);
+        f();
+        self.noting.store(0, Relaxed);
+    }
+
+    /// The moment, if this is called from [`Settlement::while_noting`].
+    pub(super) fn noting(&self) -> Option<u64> {
+        let noting = self.noting.load(Relaxed) == kernel::current!().pid();
+        noting.then(|| self.moment.load(Relaxed))
     }
 }
 
@@ -291,6 +365,7 @@ pub(super) unsafe fn validate<T: Operations>(request: *mut bindings::media_reque
         // SAFETY: The caller's promise.
         let controls = unsafe { Controls::of(request, &file.controls) };
         let ticket = Ticket::<T>::new(file.context.prepare_controls(&controls)?)?;
+        file.settlement.use_it();
         // SAFETY: vb2 allocated a slot. The buffer is its request's, which is not queued yet.
         unsafe { (*buffer.cast::<Slot<T>>()).ticket = Some(ticket) };
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::requests::Requests;
+use super::undisturbed::undisturbed;
 use super::{Test, test};
-use crate::v4l2::{Device, Request, Way};
+use crate::v4l2::{Device, Request, Sent, Way, Which};
 
 pub(super) const TESTS: &[Test] = &[
     test("STREAMOFF of OUTPUT completes the queued requests", || {
@@ -25,6 +26,14 @@ pub(super) const TESTS: &[Test] = &[
     test(
         "STREAMOFF in the middle of many requests completes them all",
         stopped_in_the_middle,
+    ),
+    test(
+        "a request serves again as soon as its frame is back, without any worker",
+        at_once_after_frame,
+    ),
+    test(
+        "a request serves again as soon as STREAMOFF is over, without any worker",
+        at_once_after_stop,
     ),
     test("closing the node completes the queued requests", || {
         closed(true)
@@ -112,9 +121,7 @@ fn stopped_in_the_middle() -> Result<()> {
             .map(|_| all.media.request())
             .collect::<Result<Vec<_>, _>>()?;
         for (index, request) in requests.iter().enumerate() {
-            all.stream
-                .capture
-                .queue(index, &crate::v4l2::Sent::default())?;
+            all.stream.capture.queue(index, &Sent::default())?;
             all.queue(request, index, Some(index as u32))?;
         }
         // Some rounds stop at once, some when frames were done.
@@ -133,6 +140,38 @@ fn stopped_in_the_middle() -> Result<()> {
         all.stream.resume()?;
     }
     Ok(())
+}
+
+fn at_once_after_frame() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    for round in 0..20 {
+        all.stream.capture.queue(0, &Sent::default())?;
+        let reused = undisturbed(|| -> Result<()> {
+            all.queue(&request, 0, Some(round))?;
+            all.stream.dequeue()?;
+            request.reinit().context("reinitialising the request")
+        })?;
+        reused.with_context(|| format!("round {round}"))?;
+    }
+    all.frame(&request, Some(38), 38)
+}
+
+fn at_once_after_stop() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    for round in 0..20 {
+        let reused = undisturbed(|| -> Result<()> {
+            all.queue(&request, 0, Some(round))?;
+            device.stop(Way::Output)?;
+            request.reinit().context("reinitialising the request")
+        })?;
+        reused.with_context(|| format!("round {round}"))?;
+        device.start(Way::Output)?;
+    }
+    all.frame(&request, Some(38), 38)
 }
 
 fn closed(streaming: bool) -> Result<()> {
@@ -164,7 +203,7 @@ fn request_outlives_node() -> Result<()> {
         let all = Requests::start(&device, 1)?;
         let request = all.media.request()?;
         // Never queued: it holds a map and nothing else.
-        device.set_map(crate::v4l2::Which::Request(&request), &all.bands.map(3))?;
+        device.set_map(Which::Request(&request), &all.bands.map(3))?;
         request
     };
     let device = Device::open()?;
@@ -177,6 +216,6 @@ fn forgotten_request() -> Result<()> {
     let all = Requests::start(&device, 1)?;
     all.queue(&all.media.request()?, 0, Some(14))?;
     // The request's file is closed by now.
-    all.stream.capture.queue(0, &crate::v4l2::Sent::default())?;
+    all.stream.capture.queue(0, &Sent::default())?;
     all.take(0, 14)
 }

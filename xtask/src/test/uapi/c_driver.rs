@@ -161,6 +161,11 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "round 0: request ",
     ),
     (
+        "a request serves again as soon as STREAMOFF is over, without any worker",
+        "fault 11",
+        "round 0: reinitialising the request: EBUSY",
+    ),
+    (
         "libcamera probes the crop with 1x1 and with the largest rectangle",
         "fault 16",
         "the least crop is Rect { left: 1705, top: 11, width: 215, height: 121 }",
