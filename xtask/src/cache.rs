@@ -118,11 +118,18 @@ impl Cache {
             _shared: shared,
         };
 
-        if try_lock(&lock, FlockOperation::NonBlockingLockShared)? && done.exists() {
-            touch(&done)?;
-            return Ok(entry(lock));
+        // Exclusive for the one who builds the entry, shared by those who use it.
+        loop {
+            if try_lock(&lock, FlockOperation::NonBlockingLockShared)? && done.exists() {
+                touch(&done)?;
+                return Ok(entry(lock));
+            }
+            if try_lock(&lock, FlockOperation::NonBlockingLockExclusive)? {
+                break;
+            }
+            wait(ui, recipe.name, &lock, FlockOperation::LockShared)?;
         }
-        lock_exclusive(ui, recipe.name, &lock)?;
+        sign(&lock);
         if !done.exists() {
             if recipe.partial == Partial::Discard && dir.exists() {
                 remove_tree(&dir)?;
@@ -235,26 +242,39 @@ fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
 }
 
 /// Takes the lock for this run alone, telling who holds it while it waits.
-fn lock_exclusive(ui: &Ui, step: &str, mut lock: &File) -> Result<()> {
+fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     if !try_lock(lock, FlockOperation::NonBlockingLockExclusive)? {
-        // Whoever took it a moment ago is about to write who it is.
-        std::thread::sleep(Duration::from_millis(20));
-        let mut holder = String::new();
-        lock.rewind()?;
-        lock.read_to_string(&mut holder)?;
-        ui.say(&format!(
-            "waiting for another run: step {step}, pid {}",
-            holder.trim()
-        ));
-        flock(lock, FlockOperation::LockExclusive)?;
+        wait(ui, step, lock, FlockOperation::LockExclusive)?;
     }
+    sign(lock);
+    Ok(())
+}
+
+/// Waits for a lock, and says for whom.
+fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Result<()> {
+    // Whoever took it a moment ago is about to write who it is.
+    std::thread::sleep(Duration::from_millis(20));
+    let mut holder = String::new();
+    lock.rewind()?;
+    lock.read_to_string(&mut holder)?;
+    let holder = holder.trim();
+    // Another thread of this run shows its own progress.
+    if holder != std::process::id().to_string() {
+        ui.say(&format!(
+            "waiting for another run: step {step}, pid {holder}"
+        ));
+    }
+    Ok(flock(lock, operation)?)
+}
+
+/// Leaves word of who holds a lock.
+fn sign(mut lock: &File) {
     let mut sign = || -> std::io::Result<()> {
         lock.set_len(0)?;
         lock.rewind()?;
         write!(lock, "{}", std::process::id())
     };
     let _ = sign();
-    Ok(())
 }
 
 fn touch(path: &Path) -> Result<()> {
@@ -293,15 +313,18 @@ mod tests {
             Self(Cache::at(&std::env::temp_dir().join(name)).unwrap())
         }
 
-        fn entry(&self, partial: Partial, build: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        fn entry(
+            &self,
+            partial: Partial,
+            build: impl FnOnce(&Path) -> Result<()>,
+        ) -> Result<Entry> {
             let recipe = Recipe {
                 name: "step",
                 key: "0123456789abcdef".to_owned(),
                 partial,
                 gigabytes: 0.0,
             };
-            let built = self.0.entry(&Ui::new(), &recipe, |_, dir| build(dir));
-            built.map(drop)
+            self.0.entry(&Ui::new(), &recipe, |_, dir| build(dir))
         }
     }
 
@@ -328,6 +351,28 @@ mod tests {
             scope.spawn(run);
         });
         assert_eq!(built.into_inner(), 1);
+    }
+
+    #[test]
+    fn who_waited_for_an_entry_does_not_wait_for_its_builder_to_be_done_with_it() {
+        const RUNS: usize = 3;
+        for _ in 0..3 {
+            let cache = TestCache::new("together");
+            // Each lets go of the entry when all have it.
+            let all = std::sync::Barrier::new(RUNS);
+            std::thread::scope(|scope| {
+                for _ in 0..RUNS {
+                    scope.spawn(|| {
+                        let build = |_: &Path| {
+                            std::thread::sleep(Duration::from_millis(50));
+                            Ok(())
+                        };
+                        let _entry = cache.entry(Partial::Discard, build).unwrap();
+                        all.wait();
+                    });
+                }
+            });
+        }
     }
 
     #[test]
