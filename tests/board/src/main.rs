@@ -31,10 +31,6 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         Some("uapi") => uapi::run(&choice(words)?),
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
-        Some(uapi::ONE) => match words.next() {
-            Some(name) => uapi::run_one(&name),
-            None => bail!(USAGE),
-        },
         _ => bail!(USAGE),
     }
 }

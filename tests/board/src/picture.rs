@@ -5,6 +5,8 @@
 use anyhow::{Context, Result, ensure};
 use dewarp::format::{Format as Pixels, Layout, Size};
 use dewarp::map::VertexMap;
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
 
 use crate::v4l2::{Device, Format, Rect};
 
@@ -64,14 +66,9 @@ pub fn paint(format: &Format, colour: impl Fn(u32, u32) -> Colour) -> Result<Vec
 
 /// Bytes that look like nothing in particular, and are the same each time.
 pub fn noise(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = u64::from(seed) << 1 | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(|_| next()).collect()
+    let mut bytes = vec![0; length];
+    XorShiftRng::seed_from_u64(u64::from(seed)).fill_bytes(&mut bytes);
+    bytes
 }
 
 /// A frame with no padding laid out as a format says, with `padding` where no pixel is.

@@ -34,12 +34,19 @@ mod topology;
 mod undisturbed;
 mod vivid;
 
+use std::fs::File;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::panic::catch_unwind;
+use std::process::exit;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+use nix::libc::STDERR_FILENO;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, dup2, fork, pipe};
 
 use crate::v4l2::Errno;
 
@@ -56,9 +63,6 @@ const fn test(name: &'static str, run: fn() -> Result<()>) -> Test {
 
 /// How long one test may take.
 const LIMIT: Duration = Duration::from_secs(60);
-
-/// The word after which a child process is told which test to run.
-pub const ONE: &str = "one";
 
 /// All tests. Those that need the buffers of the test driver vivid only where it is.
 fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
@@ -121,7 +125,7 @@ pub fn run(choice: &Choice) -> Result<()> {
             println!("{}", test.name);
             continue;
         }
-        match apart(test.name) {
+        match apart(test) {
             Ok(()) => println!("ok {}", test.name),
             Err(why) => println!("FAIL {}: {}", test.name, one_line(&format!("{why:#}"))),
         }
@@ -129,63 +133,63 @@ pub fn run(choice: &Choice) -> Result<()> {
     Ok(())
 }
 
-/// Runs one test in this process.
-pub fn run_one(name: &str) -> Result<()> {
-    let found = tests(true).find(|test| test.name == name);
-    (found
-        .with_context(|| format!("there is no test '{name}'"))?
-        .run)()
-}
-
 /// Runs one test in a process of its own.
-fn apart(name: &str) -> Result<()> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args([ONE, name])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let end = Instant::now() + LIMIT;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if Instant::now() > end {
-            bail!(
-                "no end after {} s{}",
-                LIMIT.as_secs(),
-                put_down(&mut child)?
-            );
-        }
-        sleep(Duration::from_millis(5));
+fn apart(test: &Test) -> Result<()> {
+    let (said, saying) = pipe()?;
+    // SAFETY: This process has no other thread, so the child may do whatever this one could.
+    let child = match unsafe { fork()? } {
+        ForkResult::Child => exit(alone(test, &saying)),
+        ForkResult::Parent { child } => child,
     };
-    if status.success() {
+    drop(saying);
+    let Some(status) = ended_within(child, LIMIT)? else {
+        kill(child, Signal::SIGKILL)?;
+        let dead = ended_within(child, Duration::from_secs(2))?.is_some();
+        bail!(
+            "no end after {} s{}",
+            LIMIT.as_secs(),
+            if dead {
+                ""
+            } else {
+                ", and it cannot be killed"
+            }
+        );
+    };
+    if status == WaitStatus::Exited(child, 0) {
         return Ok(());
     }
-    let mut said = String::new();
-    if let Some(mut errors) = child.stderr.take() {
-        errors.read_to_string(&mut said)?;
-    }
-    bail!(
-        "{}",
-        if said.is_empty() {
-            status.to_string()
-        } else {
-            said
-        }
-    )
+    let mut why = String::new();
+    File::from(said).read_to_string(&mut why)?;
+    ensure!(!why.is_empty(), "{status:?}");
+    bail!(why)
 }
 
-/// Kills a process; says so if even that has no effect.
-fn put_down(child: &mut Child) -> Result<&'static str> {
-    child.kill()?;
-    for _ in 0..200 {
-        if child.try_wait()?.is_some() {
-            return Ok("");
-        }
-        sleep(Duration::from_millis(10));
+/// Runs a test in the child process, which says why it failed, and returns its exit status.
+fn alone(test: &Test, saying: &OwnedFd) -> i32 {
+    if dup2(saying.as_raw_fd(), STDERR_FILENO).is_err() {
+        return 1;
     }
-    Ok(", and it cannot be killed")
+    match catch_unwind(test.run) {
+        Ok(Ok(())) => 0,
+        Ok(Err(why)) => {
+            eprintln!("{why:#}");
+            1
+        }
+        // The panic has said why.
+        Err(_) => 1,
+    }
+}
+
+/// How a child process ended; nothing if it did not in that time.
+fn ended_within(child: Pid, patience: Duration) -> Result<Option<WaitStatus>> {
+    let end = Instant::now() + patience;
+    loop {
+        match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
+            WaitStatus::StillAlive if Instant::now() > end => return Ok(None),
+            WaitStatus::StillAlive => sleep(Duration::from_millis(5)),
+            status => return Ok(Some(status)),
+        }
+    }
 }
 
 fn one_line(text: &str) -> String {

@@ -23,13 +23,13 @@ pub use control::{MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, Which};
 pub use device::{Device, Way};
 pub use format::{Colours, Format, Plane, Rect};
 pub use media::Media;
+pub use nix::errno::Errno;
+pub use nix::poll::PollFlags;
 pub use request::Request;
 pub use stream::{Stream, one_frame};
 pub use v4l2r::bindings;
-pub use v4l2r::nix::errno::Errno;
-pub use v4l2r::nix::poll::PollFlags;
 
-use v4l2r::nix::poll::{PollFd, PollTimeout, poll};
+use nix::poll::{PollFd, PollTimeout, poll};
 
 /// How long a frame may take before a test gives it up. The slowest kernel of the emulated board
 /// takes two seconds for the largest.

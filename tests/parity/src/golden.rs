@@ -4,6 +4,8 @@
 //! engine's model makes of the source, with the map that is due and the crop that was programmed.
 
 use dw100_model::{Crop, Image, ImageSpec, dewarp_image};
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
 use twox_hash::XxHash64;
 
 use crate::format::Format;
@@ -57,21 +59,14 @@ fn source(format: Format, buffers: &[u32]) -> Vec<u8> {
     let filled = buffers
         .iter()
         .zip(1..)
-        .map(|(&bytes, seed)| noise(seed, bytes as usize));
+        .map(|(&bytes, seed)| noise(bytes as usize, seed));
     filled.flatten().collect()
 }
 
 /// Bytes that look like nothing in particular and are the same each time: the board's.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
-    }
-    bytes.truncate(length);
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    XorShiftRng::seed_from_u64(seed).fill_bytes(&mut bytes);
     bytes
 }
 
@@ -98,10 +93,10 @@ mod tests {
     #[test]
     fn the_whole_through_the_identity_is_the_source() {
         let one = "nv12 176x144 -> nv12 176x144, map identity, crop whole";
-        assert_eq!(digests(one, 128, 0), [hash(&noise(1, 176 * 144 * 3 / 2))]);
+        assert_eq!(digests(one, 128, 0), [hash(&noise(176 * 144 * 3 / 2, 1))]);
         let two = "nv12m 648x488 -> nv12m 648x488, map identity, crop whole";
         let luma = 648 * 488;
-        let due = [hash(&noise(1, luma)), hash(&noise(2, luma / 2))];
+        let due = [hash(&noise(luma, 1)), hash(&noise(luma / 2, 2))];
         assert_eq!(digests(two, 128, 0), due);
     }
 

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use dw100_model::{Crop, Image, ImageSpec, PixelFormat, dewarp_image, identity_map};
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
 
 /// What the driver takes, and what it delivers.
 const INPUTS: [&str; 6] = ["nv12", "nv12m", "nv16", "nv16m", "yuyv", "uyvy"];
@@ -97,15 +99,10 @@ fn pairs() -> impl Iterator<Item = (Map, &'static str, &'static str)> {
 }
 
 /// Bytes that look like nothing in particular and are the same each time.
-fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 32) as u8
-    };
-    (0..length).map(|_| next()).collect()
+fn noise(length: usize, seed: u64) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    XorShiftRng::seed_from_u64(seed).fill_bytes(&mut bytes);
+    bytes
 }
 
 /// The frame that a file of this name holds.
@@ -114,7 +111,7 @@ fn input_frame(case: &Case, format: PixelFormat) -> Vec<u8> {
         .input_file()
         .bytes()
         .fold(7, |seed: u64, byte| seed * 31 + u64::from(byte));
-    noise(seed, format.frame_size(case.size.0, case.size.1))
+    noise(format.frame_size(case.size.0, case.size.1), seed)
 }
 
 fn plan(dir: &Path) -> Result<(), String> {

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::{Tests, boot, side_by_side};
+use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -29,38 +29,37 @@ const RUNS: [(&str, &str); 2] = [
 const FORMATS: (&str, &str) = (
     "every pair of formats",
     "model pixels=off
-    taskset 1 v4l2-compliance -d /dev/video0 -f",
+    v4l2-compliance -d /dev/video0 -f",
 );
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    let on = |board| {
-        comply(tests, board);
+    let on = |board: &Board<'_>| {
+        let mut options = Options::new(board.flavour(), Driver::Rust);
+        options.timeout = 1800;
+        comply(tests, board, &options, &RUNS);
+        if board.flavour() == Flavour::Rt || tests.full {
+            comply(tests, board, &options.on_one_cpu(), &[FORMATS]);
+        }
         Ok(())
     };
     side_by_side([&|| on(&rt), &|| on(&debug)])
 }
 
-fn comply(tests: &Tests<'_>, board: &Board<'_>) {
-    let kernel = board.flavour();
-    let mut options = Options::new(kernel, Driver::Rust);
-    options.timeout = 1800;
-    let mut runs = RUNS.to_vec();
-    if kernel == Flavour::Rt || tests.full {
-        runs.push(FORMATS);
-    }
+fn comply(tests: &Tests<'_>, board: &Board<'_>, options: &Options, runs: &[(&str, &str)]) {
     let script = runs
         .iter()
         .map(|(name, command)| format!("echo '@ {name}'\n{command}\n"));
-    let printed = boot(board, &options, &(script.collect::<String>() + "true"));
+    let printed = tests.boot(board, options, &(script.collect::<String>() + "true"));
     for (name, _) in runs {
         let verdict = match &printed {
             Ok(printed) => verdict(printed, name),
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
-        tests.record(&format!("{name}, {}", kernel.name()), verdict);
+        let kernel = board.flavour().name();
+        tests.record(&format!("{name}, {kernel}"), verdict);
     }
 }
 

@@ -8,7 +8,7 @@ mod parity;
 mod stream;
 mod uapi;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -49,15 +49,20 @@ const SUITES: &[Suite] = &[
     ),
 ];
 
-/// The tests of a run and their results so far.
+/// How many boards are up at the same time: on two CPUs, two leave a third of the time unused.
+const BOARDS: usize = 3;
+
+/// The tests of a suite.
 pub struct Tests<'a> {
     /// What every step needs to know.
     pub env: &'a Env,
     /// Also run what is too long for every day.
     pub full: bool,
     suite: &'static str,
-    /// How many passed, how many failed.
-    results: Mutex<[usize; 2]>,
+    /// Which one of the run's suites this is.
+    number: usize,
+    report: &'a Mutex<Report>,
+    boards: &'a Slots,
 }
 
 impl Tests<'_> {
@@ -65,15 +70,34 @@ impl Tests<'_> {
     pub fn record(&self, name: &str, result: Result<()>) {
         let suite = self.suite;
         let failed = result.is_err();
-        match result {
-            Ok(()) => println!("ok   {suite}: {name}"),
-            Err(why) => println!("FAIL {suite}: {name}: {why:#}"),
-        }
-        self.counts()[usize::from(failed)] += 1;
+        let line = match result {
+            Ok(()) => format!("ok   {suite}: {name}"),
+            Err(why) => format!("FAIL {suite}: {name}: {why:#}"),
+        };
+        let mut report = locked(self.report);
+        report.results[usize::from(failed)] += 1;
+        report.line(self.number, line);
     }
 
-    fn counts(&self) -> MutexGuard<'_, [usize; 2]> {
-        self.results.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Boots and runs a script, as soon as there are few enough boards.
+    pub fn run(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<Outcome> {
+        let _slot = self.boards.take();
+        board.run(options, script, false)
+    }
+
+    /// The same, and takes anything but the script's success for a failure.
+    pub fn boot(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<String> {
+        let Outcome { end, printed } = self.run(board, options, script)?;
+        match &end {
+            End::Script(0) => Ok(printed),
+            End::Script(status) => {
+                bail!(
+                    "the script ended with status {status}:\n{}",
+                    last_lines(&printed, 8)
+                )
+            }
+            _ => bail!("{}", end.message().unwrap_or_default()),
+        }
     }
 
     /// Records the verdicts that a program printed: `ok NAME` and `FAIL NAME: WHY` lines.
@@ -86,7 +110,98 @@ impl Tests<'_> {
     }
 }
 
-/// Runs parts of a suite at the same time: a board keeps little more than one CPU busy.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The lines and results of suites that run at the same time.
+struct Report {
+    /// How many tests passed, how many failed.
+    results: [usize; 2],
+    /// The suite whose lines are printed at once. Those before it are over.
+    turn: usize,
+    /// Lines of each suite that wait for its turn.
+    held: Vec<Vec<String>>,
+    /// Which suites are over.
+    over: Vec<bool>,
+}
+
+impl Report {
+    fn new(suites: usize) -> Self {
+        Self {
+            results: [0; 2],
+            turn: 0,
+            held: vec![Vec::new(); suites],
+            over: vec![false; suites],
+        }
+    }
+
+    /// Takes a line of a suite, and prints it when all lines of those before it are out.
+    fn line(&mut self, suite: usize, line: String) {
+        self.held[suite].push(line);
+        self.print();
+    }
+
+    /// Takes note that there will be no more lines of a suite.
+    fn end(&mut self, suite: usize) {
+        self.over[suite] = true;
+        self.print();
+    }
+
+    fn print(&mut self) {
+        for line in self.due() {
+            println!("{line}");
+        }
+    }
+
+    /// The lines whose turn it is, once.
+    fn due(&mut self) -> Vec<String> {
+        let mut due = Vec::new();
+        while let Some(held) = self.held.get_mut(self.turn) {
+            due.append(held);
+            if !self.over[self.turn] {
+                break;
+            }
+            self.turn += 1;
+        }
+        due
+    }
+}
+
+/// Places for boards.
+struct Slots {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Slots {
+    fn new(count: usize) -> Self {
+        Self {
+            free: Mutex::new(count),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// Waits for a place, and keeps it until the value is dropped.
+    fn take(&self) -> Slot<'_> {
+        let none = |free: &mut usize| *free == 0;
+        let free = self.freed.wait_while(locked(&self.free), none);
+        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+        Slot(self)
+    }
+}
+
+/// A place that is taken.
+struct Slot<'a>(&'a Slots);
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.free) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// Runs parts of a suite at the same time.
 fn side_by_side<const N: usize>(parts: [&(dyn Fn() -> Result<()> + Sync); N]) -> Result<()> {
     thread::scope(|scope| {
         let threads = parts.map(|part| scope.spawn(part));
@@ -113,21 +228,6 @@ fn result(failure: Option<&str>) -> Result<()> {
     match failure {
         None => Ok(()),
         Some(why) => Err(anyhow::anyhow!("{why}")),
-    }
-}
-
-/// Boots, and takes anything but the script's success for a failure.
-pub fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<String> {
-    let Outcome { end, printed } = board.run(options, script, false)?;
-    match &end {
-        End::Script(0) => Ok(printed),
-        End::Script(status) => {
-            bail!(
-                "the script ended with status {status}:\n{}",
-                last_lines(&printed, 8)
-            )
-        }
-        _ => bail!("{}", end.message().unwrap_or_default()),
     }
 }
 
@@ -161,24 +261,43 @@ pub fn check_names(names: &[String]) -> Result<()> {
     chosen(names).map(drop)
 }
 
-/// Runs the named suites, or all. True if no test failed.
+/// Runs the named suites, or all: those that need a board at the same time, after the one that
+/// does not. True if no test failed.
 pub fn run(env: &Env, names: &[String], full: bool) -> Result<bool> {
-    let mut tests = Tests {
-        env,
-        full,
-        suite: "",
-        results: Mutex::default(),
-    };
-    for (name, _, suite) in chosen(names)? {
+    let suites = chosen(names)?;
+    let report = Mutex::new(Report::new(suites.len()));
+    let boards = Slots::new(BOARDS);
+    let run = |number: usize, &(suite, _, run): &Suite| {
         let started = Instant::now();
-        tests.suite = name;
-        if let Err(error) = suite(&tests) {
+        let tests = Tests {
+            env,
+            full,
+            suite,
+            number,
+            report: &report,
+            boards: &boards,
+        };
+        if let Err(error) = run(&tests) {
             tests.record("runs to its end", Err(error));
         }
-        env.ui
-            .say(&format!("{name}: {} s", started.elapsed().as_secs()));
+        locked(&report).end(number);
+        let seconds = started.elapsed().as_secs();
+        env.ui.say(&format!("{suite}: {seconds} s"));
+    };
+    let (host, board): (Vec<_>, Vec<_>) = suites
+        .into_iter()
+        .enumerate()
+        .partition(|(_, suite)| suite.0 == "host");
+    for (number, suite) in host {
+        run(number, suite);
     }
-    let [passed, failed] = *tests.counts();
+    thread::scope(|scope| {
+        for (number, suite) in board {
+            let run = &run;
+            scope.spawn(move || run(number, suite));
+        }
+    });
+    let [passed, failed] = locked(&report).results;
     println!("{passed} passed, {failed} failed");
     Ok(failed == 0)
 }
@@ -208,5 +327,42 @@ mod tests {
             error.contains("kuint") && error.contains("host compliance stream"),
             "{error}"
         );
+    }
+    #[test]
+    fn lines_come_in_the_order_of_the_suites_whoever_is_first() {
+        let mut report = Report::new(3);
+        let mut put = |suite: usize, line: &str| {
+            report.held[suite].push(line.to_owned());
+            report.due()
+        };
+        assert_eq!(put(0, "a"), ["a"]);
+        assert!(put(2, "c").is_empty());
+        assert!(put(1, "b").is_empty());
+        assert_eq!(put(0, "a too"), ["a too"]);
+        report.over[1] = true;
+        assert!(report.due().is_empty());
+        report.over[0] = true;
+        assert_eq!(report.due(), ["b", "c"]);
+        report.over[2] = true;
+        assert!(report.due().is_empty());
+    }
+
+    #[test]
+    fn no_more_boards_are_up_than_there_are_places() {
+        let (slots, up) = (Slots::new(2), Mutex::new((0, 0)));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let _slot = slots.take();
+                    {
+                        let mut up = locked(&up);
+                        *up = (up.0 + 1, up.1.max(up.0 + 1));
+                    }
+                    thread::sleep(std::time::Duration::from_millis(5));
+                    locked(&up).0 -= 1;
+                });
+            }
+        });
+        assert_eq!(*locked(&up), (0, 2));
     }
 }

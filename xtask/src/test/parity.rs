@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Tests, boot, side_by_side};
+use super::{Tests, side_by_side};
 use crate::Env;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
@@ -43,7 +43,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let step = env.ui.step("parity", env.cache.log("parity"))?;
     let drivers = [Driver::Rust, Driver::C];
     let frames = |driver: Driver| {
-        frames(&board, driver, &input, &dir.join(driver.name()), tests.full)
+        frames(tests, &board, driver, &input, &dir.join(driver.name()))
             .with_context(|| format!("driver {}", driver.name()))
     };
     side_by_side([&|| frames(Driver::Rust), &|| frames(Driver::C)])?;
@@ -76,15 +76,15 @@ fn judge(env: &Env, board: &Board<'_>, judges: &Judges, verb: &str, full: bool) 
 
 /// All frames through one driver, on a board of its own.
 fn frames(
+    tests: &Tests<'_>,
     board: &Board<'_>,
     driver: Driver,
     input: &Path,
     output: &Path,
-    full: bool,
 ) -> Result<()> {
-    let mut options = Options::new(Flavour::Rt, driver);
-    options.timeout = TIMEOUT[usize::from(full)];
+    let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
+    options.timeout = TIMEOUT[usize::from(tests.full)];
     options.input = Some(input.to_owned());
     options.output = Some(output.to_owned());
-    boot(board, &options, SCRIPT).map(drop)
+    tests.boot(board, &options, SCRIPT).map(drop)
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{Tests, boot, side_by_side};
+use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::demo::{self, Picture, frames_of, span};
 use crate::kernel::Flavour;
@@ -63,7 +63,7 @@ fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
 fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
-    let mut options = Options::new(Flavour::Rt, Driver::Rust);
+    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
     exchange(&mut options, &work.dir)?;
     let (input, output) = (work.dir.join("in"), work.dir.join("out"));
     Picture::Photo.stage(board, env, &input)?;
@@ -72,7 +72,7 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let planned: usize = planned.trim().parse().context("no number from plan")?;
 
     // A frame that fails is missed by its own test: the script goes on.
-    boot(board, &options, "sh /in/script; true")?;
+    tests.boot(board, &options, "sh /in/script; true")?;
     let mut check = judges.command(env, &board.sandbox, "dw100-stream");
     let verdicts = check.arg("check").arg(&input).arg(&output).output()?;
     let judged = tests.record_lines(&String::from_utf8_lossy(&verdicts.stdout));
@@ -89,7 +89,7 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
 fn pictures(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
-    let mut options = Options::new(Flavour::Rt, Driver::Rust);
+    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
     exchange(&mut options, &work.dir)?;
     let all = [Picture::Photo, Picture::Scene];
     let mut script =
@@ -111,7 +111,7 @@ fn pictures(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()>
             script += "driver unload rust\ndriver load c\n";
         }
     }
-    boot(board, &options, &script)?;
+    tests.boot(board, &options, &script)?;
 
     let out = work.dir.join("out");
     for picture in all {
@@ -181,7 +181,7 @@ fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         work.dir.join("in/frames.raw"),
         vec![0x80; 640 * 480 * 3 / 2],
     )?;
-    boot(
+    tests.boot(
         board,
         &options,
         &format!("dewarp run --size 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null"),
@@ -263,15 +263,17 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     options.timeout = 1200;
     exchange(&mut options, &work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";
+    // Nobody looks at the pixels.
     let script = format!(
         "set -e
+        model pixels=off
         v4l2-ctl -d /dev/video0 --set-fmt-video-out={format} --set-fmt-video={format} \
             --stream-mmap --stream-out-mmap --stream-count={frames} --stream-to=/dev/null \
             > /tmp/said 2>&1 || {{ tail -c 2000 /tmp/said; exit 1; }}
         for i in $(seq 20); do driver unload rust; driver load rust; done
         v4l2-ctl -d /dev/video0 --all > /dev/null"
     );
-    boot(board, &options, &script)?;
+    tests.boot(board, &options, &script)?;
     let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
     let done = frames_of(&trace)?
         .iter()

@@ -11,7 +11,6 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use super::{Tests, result, side_by_side, verdicts};
-use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
@@ -34,7 +33,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         theirs(tests, &rt)?;
         tests.record(
             "buffers above 4 GiB are used, in place",
-            high_memory(tests.env, &rt),
+            high_memory(tests, &rt),
         );
         Ok(())
     };
@@ -64,8 +63,8 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.output = Some(work.dir.clone());
-    options.timeout = 600;
-    let Outcome { end, printed } = board.run(&options, &script, false)?;
+    options.timeout = 1200;
+    let Outcome { end, printed } = tests.run(board, &options, &script)?;
     for (name, failure) in verdicts(&printed) {
         tests.record(&format!("{name}{suffix}"), result(failure));
     }
@@ -80,18 +79,18 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 
 /// Buffers where the engine's 34 bits reach and the 32 that the kernel takes for granted do not:
 /// the C driver, which asks for no more, gets none there (fault 19).
-fn high_memory(env: &Env, board: &Board<'_>) -> Result<()> {
+fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let high = |driver| -> Result<(String, bool)> {
-        let work = env.cache.run_dir()?;
+        let work = tests.env.cache.run_dir()?;
         let options = Options {
             memory: 6,
             timeout: 60,
             append: Some(format!("cma=256M@{CMA:#x}")),
             output: Some(work.dir.clone()),
-            ..Options::new(board.flavour(), driver)
+            ..Options::new(board.flavour(), driver).on_one_cpu()
         };
         let script = "dw100-board uapi 'frames go through buffers of a dma-heap on both queues'";
-        let Outcome { end, printed } = board.run(&options, script, false)?;
+        let Outcome { end, printed } = tests.run(board, &options, script)?;
         ended(&end, &printed)?;
         let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
         let above = frames_of(&trace)?.iter().all(|frame| {
@@ -126,14 +125,14 @@ fn ended(end: &End, printed: &str) -> Result<()> {
 /// The same tests with the C driver: a line for each that does not go as listed, and one for all.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
-        timeout: 600,
+        timeout: 1200,
         ..Options::new(board.flavour(), Driver::C)
     };
     let skips = c_driver::SKIPS
         .iter()
         .map(|(name, _)| format!(" --skip '{name}'"));
     let script = format!("dw100-board uapi{}", skips.collect::<String>());
-    let Outcome { end, printed } = board.run(&options, &script, false)?;
+    let Outcome { end, printed } = tests.run(board, &options, &script)?;
     let (passed, failed, surprises) = compared(&printed, c_driver::FAILS);
     for (name, surprise) in surprises {
         tests.record(&format!("{name}, with the C driver"), Err(surprise));

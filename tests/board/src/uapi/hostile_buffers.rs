@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result, bail, ensure};
-use v4l2r::nix::libc::O_NONBLOCK;
+use nix::libc::O_NONBLOCK;
 
 use super::hostile::{OTHER_TYPES, works};
 use super::{Test, fails, test};

@@ -177,11 +177,14 @@ fn never_torn() -> Result<()> {
     let mut changes = 0;
     let mut seen = [0; 2];
     for _ in 0..25 {
-        // As many changes as fit beside each frame.
-        while !device.ready(Way::Capture, Duration::ZERO)? {
+        // As many changes as fit beside each frame: one at least.
+        loop {
             device.set_map(Which::Current, &maps[changes % 2])?;
             changes += 1;
             ensure!(changes < 1_000_000, "no frame came");
+            if device.ready(Way::Capture, Duration::ZERO)? {
+                break;
+            }
         }
         let (output, capture) = stream.dequeue()?;
         let shown = uniform(&bands.capture, &stream.capture.read(capture.index))?;

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use v4l2r::nix::libc;
+use nix::libc;
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
 
 use super::hostile::works;
 use super::random_calls::{CALLS, Call, Due, Field, File};
@@ -43,15 +45,11 @@ const NASTY: [u32; 14] = [
 ];
 
 /// A source of numbers that gives the same ones for the same seed.
-struct Random(u64);
+struct Random(XorShiftRng);
 
 impl Random {
     fn next(&mut self) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        // CAST: The upper half.
-        (self.0 >> 32) as u32
+        self.0.next_u32()
     }
 
     /// True once in `times`.
@@ -107,7 +105,7 @@ impl<'s> Sender<'s> {
         let media = &shared.media;
         Ok(Self {
             shared,
-            random: Random(seed),
+            random: Random(XorShiftRng::seed_from_u64(seed)),
             place: 0,
             output: false,
             scratch: vec![0; SCRATCH],

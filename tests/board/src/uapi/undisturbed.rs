@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use v4l2r::nix::libc;
+use nix::libc;
 
 /// How long the other CPUs are kept busy at most. Who waits for a worker meanwhile gets it then.
 const LONGEST: Duration = Duration::from_millis(20);

@@ -5,11 +5,11 @@
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use nix::libc::{O_CLOEXEC, O_RDWR};
 use v4l2r::bindings::{
     self, timeval, v4l2_buffer, v4l2_create_buffers, v4l2_exportbuffer, v4l2_plane,
     v4l2_requestbuffers,
 };
-use v4l2r::nix::libc::{O_CLOEXEC, O_RDWR};
 
 use super::memory::Mapping;
 use super::{Device, Errno, Format, PollFlags, Request, Way, raw, wait};

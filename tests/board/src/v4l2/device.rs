@@ -8,11 +8,11 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::libc::{O_CLOEXEC, O_NONBLOCK};
 use v4l2r::bindings::{
     self, v4l2_capability, v4l2_event, v4l2_event_subscription, v4l2_fmtdesc, v4l2_format,
     v4l2_frmsizeenum, v4l2_selection,
 };
-use v4l2r::nix::libc::{O_CLOEXEC, O_NONBLOCK};
 
 use super::media::Media;
 use super::{Errno, Format, Rect, raw};

@@ -6,7 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result};
-use v4l2r::nix::libc::{O_CLOEXEC, O_RDWR};
+use nix::libc::{O_CLOEXEC, O_RDWR};
 
 use super::memory::Mapping;
 use super::{Errno, raw};

@@ -4,13 +4,13 @@
 //! The kernel reads and writes what the structures point to, so each is unsafe: the
 //! file must be open, and what the argument points to valid and as long as the argument says.
 
+use nix::libc::c_int;
+use nix::{ioctl_none, ioctl_read, ioctl_readwrite, ioctl_write_ptr};
 use v4l2r::bindings::{
     v4l2_buffer, v4l2_capability, v4l2_create_buffers, v4l2_event, v4l2_event_subscription,
     v4l2_exportbuffer, v4l2_ext_controls, v4l2_fmtdesc, v4l2_format, v4l2_frmsizeenum,
     v4l2_query_ext_ctrl, v4l2_querymenu, v4l2_requestbuffers, v4l2_selection,
 };
-use v4l2r::nix::libc::c_int;
-use v4l2r::nix::{ioctl_none, ioctl_read, ioctl_readwrite, ioctl_write_ptr};
 
 use super::media::{DeviceInfo, Topology};
 

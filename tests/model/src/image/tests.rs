@@ -2,6 +2,8 @@
 //! What must hold of whole pictures, whatever the map.
 
 use proptest::prelude::*;
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
 
 use super::*;
 
@@ -10,13 +12,9 @@ fn format() -> impl Strategy<Value = PixelFormat> {
 }
 
 fn noise(len: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed | 1;
-    std::iter::repeat_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    })
-    .take(len)
-    .collect()
+    let mut bytes = vec![0; len];
+    XorShiftRng::seed_from_u64(u64::from(seed)).fill_bytes(&mut bytes);
+    bytes
 }
 
 fn run(format: (PixelFormat, PixelFormat), size: (u32, u32), data: &[u8], map: &[u32]) -> Vec<u8> {
