@@ -62,6 +62,10 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     let work = tests.env.cache.run_dir()?;
     let mut options = Options::new(board.flavour(), Driver::Rust);
+    if debug && !tests.full {
+        // What races is seen on the other board, and this one takes half the time.
+        options = options.on_one_cpu();
+    }
     options.output = Some(work.dir.clone());
     options.timeout = 1200;
     let Outcome { end, printed } = tests.run(board, &options, &script)?;
