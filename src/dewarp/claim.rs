@@ -60,15 +60,29 @@ pub struct Outcome {
     pub status: Option<Status>,
 }
 
+/// How far a job has come, for who watches over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// There is none, or its end is under way.
+    Over,
+    /// It is being started: it is not late, and its starter still uses it.
+    Starting,
+    /// The engine is at work on it.
+    Running(Generation),
+}
+
 /// The engine's place for one job.
 ///
 /// ```text
-///         start             latch
-///   Idle -------> Running ---------> Latched
-///    ^               |                  |
-///    +---------------+------------------+
+///         start             launched            latch
+///   Idle -------> Starting ----------> Running -------> Latched
+///    ^               |  \________________|____latch_____^  |
+///    +---------------+-------------------+----------------+
 ///          claim_if, claim_any        claim_latched, claim_if, claim_any
 /// ```
+///
+/// A job may be latched before its starter says that it is launched: the engine is fast. A
+/// watchdog must not, for it ends what the starter may not be through with: see [`Phase`].
 ///
 /// All that happens before [`start`](Self::start) is visible to who sees the job, and all that
 /// happens before [`latch`](Self::latch) to who claims it: each change of the word both acquires and
@@ -99,18 +113,33 @@ impl<W> Slot<W> {
 }
 
 impl<W: Word> Slot<W> {
-    /// A job starts. Call it before the engine does.
+    /// A job starts. Call it before the engine does, and [`launched`](Self::launched) after.
     ///
     /// `None` if the last one has not ended.
     pub fn start(&self) -> Option<Generation> {
         let found = State(self.word.load(Ordering::Relaxed));
         if found.is_idle() {
             let generation = found.generation().next();
-            self.replace(found, State::running(generation))
+            self.replace(found, State::starting(generation))
                 .ok()
                 .map(|()| generation)
         } else {
             None
+        }
+    }
+
+    /// The engine is at work on this job, if that has not ended since. Its starter is through.
+    pub fn launched(&self, generation: Generation) {
+        let _ = self.replace(State::starting(generation), State::running(generation));
+    }
+
+    /// How far the job has come. Who finds it running sees what its starter did.
+    pub fn phase(&self) -> Phase {
+        let found = State(self.word.load(Ordering::Acquire));
+        match found.code() {
+            State::STARTING => Phase::Starting,
+            State::RUNNING => Phase::Running(found.generation()),
+            _ => Phase::Over,
         }
     }
 
@@ -120,18 +149,21 @@ impl<W: Word> Slot<W> {
     /// never taken for that of the next.
     pub fn running(&self) -> Option<Generation> {
         let found = State(self.word.load(Ordering::Acquire));
-        found.is_running().then(|| found.generation())
+        found.is_unlatched().then(|| found.generation())
     }
 
     /// Keeps the status of a job's interrupt for who ends the job.
     ///
     /// False if the job has ended, or has a status already: the interrupt is stale.
     pub fn latch(&self, generation: Generation, status: Status) -> bool {
-        self.replace(
-            State::running(generation),
-            State::latched(generation, status),
-        )
-        .is_ok()
+        let latched = State::latched(generation, status);
+        let Err(found) = self.replace(State::running(generation), latched) else {
+            return true;
+        };
+        // What is being started may be launched meanwhile, once.
+        found.0 == State::starting(generation).0
+            && (self.replace(found, latched).is_ok()
+                || self.replace(State::running(generation), latched).is_ok())
     }
 
     /// Ends the job whose interrupt has been latched. For the interrupt thread.
@@ -178,6 +210,11 @@ impl<W: Word> Slot<W> {
 impl Generation {
     const BITS: u32 = 48;
 
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+
     const fn next(self) -> Self {
         Self((self.0 + 1) & ((1 << Self::BITS) - 1))
     }
@@ -189,11 +226,16 @@ struct State(u64);
 
 impl State {
     const IDLE: u64 = 0;
-    const RUNNING: u64 = 1;
-    const LATCHED: u64 = 2;
+    const STARTING: u64 = 1;
+    const RUNNING: u64 = 2;
+    const LATCHED: u64 = 3;
 
     const fn idle(generation: Generation) -> Self {
         Self(generation.0 << 16 | Self::IDLE)
+    }
+
+    const fn starting(generation: Generation) -> Self {
+        Self(generation.0 << 16 | Self::STARTING)
     }
 
     const fn running(generation: Generation) -> Self {
@@ -212,8 +254,8 @@ impl State {
         self.code() == Self::IDLE
     }
 
-    const fn is_running(self) -> bool {
-        self.code() == Self::RUNNING
+    const fn is_unlatched(self) -> bool {
+        matches!(self.code(), Self::STARTING | Self::RUNNING)
     }
 
     const fn is_latched(self) -> bool {
@@ -262,6 +304,27 @@ mod tests {
         assert_eq!(slot.claim_latched(), None);
         assert_eq!(slot.claim_if(job), None);
         assert_eq!(slot.claim_any(), None);
+    }
+
+    #[test]
+    fn a_job_can_be_latched_before_and_after_it_is_launched() {
+        let slot = Slot::new();
+        assert_eq!(slot.phase(), Phase::Over);
+        for launch in [false, true] {
+            let job = slot.start().unwrap();
+            assert_eq!(slot.phase(), Phase::Starting);
+            assert_eq!(slot.running(), Some(job));
+            if launch {
+                slot.launched(job);
+                assert_eq!(slot.phase(), Phase::Running(job));
+            }
+            assert!(slot.latch(job, DONE));
+            assert_eq!(slot.phase(), Phase::Over);
+            slot.launched(job);
+            assert_eq!(slot.claim_latched().unwrap().status, Some(DONE));
+            slot.launched(job);
+            assert_eq!(slot.phase(), Phase::Over);
+        }
     }
 
     #[test]

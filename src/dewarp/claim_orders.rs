@@ -6,6 +6,7 @@
 use super::{
     claim::{
         Outcome,
+        Phase,
         Slot,
         Word, //
     },
@@ -118,6 +119,7 @@ fn interrupt_thread_watchdog_and_unbind_end_a_job_exactly_once() {
     explore("one job, three that end it", || {
         let slot = Latest::slot();
         let job = slot.start().unwrap();
+        slot.launched(job);
 
         let interrupt = spawn(&slot, |slot| {
             let latched = slot.running().is_some_and(|job| slot.latch(job, DONE));
@@ -136,6 +138,37 @@ fn interrupt_thread_watchdog_and_unbind_end_a_job_exactly_once() {
         assert_eq!(ends[0].generation, job);
         // What was latched is not lost, whoever ends the job.
         assert_eq!(ends[0].status, latched.then_some(DONE));
+        assert_eq!(slot.claim_any(), None);
+    });
+}
+
+#[test]
+fn of_interrupt_and_watchdog_one_wakes_the_thread_which_ends_the_job() {
+    explore("one job, two that latch it", || {
+        let slot = Latest::slot();
+        let job = slot.start().unwrap();
+
+        // The thread runs for who latched the job, and for nobody else.
+        let end = move |slot: &Slot<Latest>, status| {
+            let latched = slot.latch(job, status);
+            latched.then(|| (status, slot.claim_latched()))
+        };
+        let interrupt = spawn(&slot, move |slot| end(slot, DONE));
+        let watchdog = spawn(&slot, move |slot| match slot.phase() {
+            Phase::Running(found) => {
+                assert_eq!(found, job);
+                end(slot, Status::SILENCE)
+            }
+            Phase::Starting | Phase::Over => None,
+        });
+        slot.launched(job);
+
+        let ends = [interrupt.join().unwrap(), watchdog.join().unwrap()];
+        let ends: Vec<_> = ends.iter().flatten().collect();
+        assert_eq!(ends.len(), 1, "{ends:?}");
+        let (status, outcome) = *ends[0];
+        let outcome = outcome.unwrap();
+        assert_eq!((outcome.generation, outcome.status), (job, Some(status)));
         assert_eq!(slot.claim_any(), None);
     });
 }
@@ -228,6 +261,24 @@ fn who_sees_a_job_sees_what_was_before_its_start() {
         world.job.store(7, Ordering::Relaxed);
         world.slot.start().unwrap();
         unbind.join().unwrap();
+    });
+}
+
+#[test]
+fn a_watchdog_that_ends_a_job_sees_its_starter_through() {
+    explore("start, launch, then a watchdog", || {
+        let world = World::new();
+        let watchdog = spawn(&world, |world| {
+            if let Phase::Running(job) = world.slot.phase() {
+                assert_eq!(world.job.load(Ordering::Relaxed), 7);
+                assert!(world.slot.latch(job, Status::SILENCE));
+            }
+        });
+        let job = world.slot.start().unwrap();
+        // It puts the engine to work, which takes a while.
+        world.job.store(7, Ordering::Relaxed);
+        world.slot.launched(job);
+        watchdog.join().unwrap();
     });
 }
 

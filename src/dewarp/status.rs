@@ -31,6 +31,9 @@ impl Status {
     /// What to write to let no event raise it.
     pub const MASK_ALL: u32 = 0;
 
+    /// What stands for the status of a frame that nothing was heard of.
+    pub const SILENCE: Self = Self(0);
+
     /// The events that wait to be acknowledged: bits 7:0.
     pub const fn pending(self) -> u32 {
         self.0 & Self::PENDING
