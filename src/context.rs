@@ -369,9 +369,10 @@ impl Operations for Context {
         job.copy_metadata();
         let moment = state.take_on(prepared);
         let program = moment.and_then(|_| state.program(&job));
+        let sizes = (state.output.image.size(), state.capture.image.size());
         drop(state);
         match program {
-            Ok(program) => self.device.runner().start(job, &program),
+            Ok(program) => self.device.start(job, &program, sizes),
             // Ends it as failed.
             Err(_) => drop(job),
         }

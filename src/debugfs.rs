@@ -33,5 +33,5 @@ pub(crate) fn register(parent: &device::Device<Bound>, device: Arc<Device>) -> R
 /// Powers the engine for as long as it takes.
 fn dump_regs(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let _powered = Device::power(device).map_err(|_| fmt::Error)?;
-    device.runner().engine().dump(f)
+    device.engine().dump(f)
 }

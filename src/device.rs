@@ -4,11 +4,19 @@
 //! and its power.
 
 use crate::{
+    dewarp::{
+        deadline,
+        frame::Program,
+        size::Size, //
+    },
     engine::Engine,
     job::{
         Interrupt,
-        Runner, //
+        Runner,
+        Watchdog, //
     },
+    media::m2m::Job,
+    module_parameters,
     platform::{
         binding::{
             self,
@@ -19,19 +27,31 @@ use crate::{
             Clocks, //
         },
         irq,
-        pm, //
+        pm,
+        timer::Timer, //
     }, //
 };
 use kernel::{
-    device::Bound,
+    device::{
+        self,
+        Bound, //
+    },
     new_mutex,
     platform,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
-    }, //
+    },
+    time::Delta, //
 };
+
+/// The longest time for a frame that can be asked for, milliseconds: nobody waits without a bound.
+const MOST_PATIENT: u32 = 60_000;
 
 /// A DW100. It is complete before it is registered, and reaches the hardware only
 /// while it is bound.
@@ -40,6 +60,9 @@ pub(crate) struct Device {
     binding: Arc<Binding>,
     clocks: Arc<Clocks>,
     runner: Arc<Runner>,
+    watchdog: Arc<Timer<Watchdog>>,
+    /// Of the engine's clock, hertz, when it was last switched on.
+    rate: Atomic<u64>,
     #[pin]
     power: Mutex<PowerState>,
 }
@@ -49,8 +72,11 @@ pub(crate) struct Device {
 struct PowerState {
     users: usize,
     /// In the order in which they are given up.
-    on: Option<(clock::Running, pm::Active)>,
+    on: Option<On>,
 }
+
+/// What keeps a device powered.
+type On = (clock::Running, pm::Active);
 
 impl Device {
     /// Sets a device up: registers, clocks, runtime PM and interrupt.
@@ -60,21 +86,36 @@ impl Device {
         let runner = Runner::new(Engine::new(platform)?)?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
+        // A device that cannot be powered is better found now than with the first frame. Its
+        // reset silences an engine that was left at work, before its interrupt is taken.
+        drop(Self::switch_on(device, &clocks, runner.engine())?);
+        let line = irq::request(platform, 0, c"dw100", Interrupt(runner.clone()))?;
+        let watchdog = Timer::new(device, Watchdog::new(runner.clone(), line))?;
 
         let this = Arc::pin_init(
             pin_init!(Self {
                 binding,
                 clocks,
                 runner,
+                watchdog,
+                rate: Atomic::new(0),
                 power <- new_mutex!(PowerState::default(), "Device::power"),
             }),
             GFP_KERNEL,
         )?;
-        // A device that cannot be powered is better found now than with the first frame. Its
-        // reset silences an engine that was left at work, before its interrupt is taken.
-        drop(Self::power(&this)?);
-        irq::request(platform, 0, c"dw100", Interrupt(this.runner.clone()))?;
         Ok(this)
+    }
+
+    /// Powers the device and resets its engine.
+    fn switch_on(
+        device: &device::Device<Bound>,
+        clocks: &Arc<Clocks>,
+        engine: &Engine,
+    ) -> Result<On> {
+        let active = pm::Active::get(device)?;
+        let running = Clocks::run(clocks)?;
+        engine.reset()?;
+        Ok((running, active))
     }
 
     /// Holds unbinding up. [`None`] if the device is unbound.
@@ -82,9 +123,22 @@ impl Device {
         self.binding.enter()
     }
 
-    /// Runs the frames.
-    pub(crate) fn runner(&self) -> &Runner {
-        &self.runner
+    /// The engine.
+    pub(crate) fn engine(&self) -> &Engine {
+        self.runner.engine()
+    }
+
+    /// Starts a frame with the images' sizes. A frame that cannot be started comes back as failed.
+    pub(crate) fn start(&self, job: Job, program: &Program, (source, destination): (Size, Size)) {
+        let limit = match *module_parameters::watchdog_ms.value_ref() {
+            0 => deadline::nanoseconds(source, destination, self.rate.load(Relaxed)),
+            limit => u64::from(limit.min(MOST_PATIENT)) * 1_000_000,
+        };
+        // CAST: A minute at most.
+        let limit = Delta::from_nanos(limit as i64);
+        self.runner.start(job, program, limit);
+        // The engine is at work: now there is time for this.
+        Timer::arm(&self.watchdog, limit);
     }
 
     /// Powers the device until the guard is dropped, with its engine reset when it was
@@ -95,10 +149,8 @@ impl Device {
         let bound = this.bound().ok_or(ENODEV)?;
         let mut power = this.power.lock();
         if power.on.is_none() {
-            let active = pm::Active::get(&bound)?;
-            let clocks = Clocks::run(&this.clocks)?;
-            this.runner.engine().reset()?;
-            power.on = Some((clocks, active));
+            power.on = Some(Self::switch_on(&bound, &this.clocks, this.runner.engine())?);
+            this.rate.store(this.clocks.rate(), Relaxed);
         }
         power.users += 1;
         drop(power);

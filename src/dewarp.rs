@@ -19,6 +19,8 @@ pub mod claim;
 mod claim_orders;
 #[path = "dewarp/crop.rs"]
 pub mod crop;
+#[path = "dewarp/deadline.rs"]
+pub mod deadline;
 #[path = "dewarp/format.rs"]
 pub mod format;
 #[path = "dewarp/frame.rs"]

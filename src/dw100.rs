@@ -21,4 +21,10 @@ kernel::module_platform_driver! {
     authors: ["The DW100 Rust driver authors"],
     description: "DW100 hardware dewarper",
     license: "GPL",
+    params: {
+        watchdog_ms: u32 {
+            default: 0,
+            description: "Milliseconds after which a frame is given up (0: by its size)",
+        },
+    },
 }

@@ -250,4 +250,24 @@ impl Engine {
         io.write_reg(INTERRUPT_STATUS::from_raw(status.acknowledge()));
         Some(status)
     }
+
+    /// The events that wait to be acknowledged. The device must be powered.
+    ///
+    /// [`Status::SILENCE`] if `device` is not the engine's.
+    pub(crate) fn status(&self, device: &device::Device<device::Bound>) -> Status {
+        let io = self.io.access(device);
+        io.map_or(Status::SILENCE, |io| {
+            Status(io.read(INTERRUPT_STATUS).into_raw())
+        })
+    }
+
+    /// Takes the engine off the bus and masks its interrupt. For a timer that expires in hard
+    /// interrupt context: no lock, no wait.
+    pub(crate) fn silence(&self, device: &device::Device<device::Bound>) {
+        if let Ok(io) = self.io.access(device) {
+            let io = io.as_view().relaxed();
+            io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
+            io.write_reg(INTERRUPT_STATUS::from_raw(Status::MASK_ALL));
+        }
+    }
 }

@@ -2,7 +2,8 @@
 
 //! One frame's life: it is started with a program and a pair of buffers, the hard
 //! half of the interrupt stops the engine and keeps the status, the threaded half
-//! gives the buffers back and starts the next one.
+//! gives the buffers back and starts the next one. If no interrupt comes in time, a
+//! watchdog does what the hard half would have done.
 
 use crate::{
     dewarp::{
@@ -18,7 +19,11 @@ use crate::{
         buffer::State,
         m2m::Job, //
     },
-    platform::irq, //
+    platform::{
+        irq,
+        limit::RateLimit,
+        timer, //
+    }, //
 };
 use kernel::{
     device::{
@@ -32,8 +37,17 @@ use kernel::{
     new_spinlock,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         SpinLock, //
+    },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
     }, //
 };
 
@@ -43,9 +57,13 @@ pub(crate) struct Runner {
     engine: Engine,
     /// Who ends the frame. All that the hard half may touch besides the engine.
     claim: claim::Slot,
+    /// How long the frame may take, nanoseconds.
+    limit: Atomic<i64>,
     /// The frame, for who has claimed it.
     #[pin]
     job: SpinLock<Option<Job>>,
+    #[pin]
+    complaints: RateLimit,
 }
 
 impl Runner {
@@ -55,7 +73,9 @@ impl Runner {
             pin_init!(Self {
                 engine,
                 claim: claim::Slot::new(),
+                limit: Atomic::new(0),
                 job <- new_spinlock!(None, "Runner::job"),
+                complaints <- RateLimit::new(),
             }),
             GFP_KERNEL,
         )
@@ -66,15 +86,21 @@ impl Runner {
         &self.engine
     }
 
-    /// Starts a frame. A frame that cannot be started comes back as failed.
-    pub(crate) fn start(&self, job: Job, program: &Program) {
+    /// Starts a frame, which is to end within `limit`. A frame that cannot be started comes back
+    /// as failed.
+    pub(crate) fn start(&self, job: Job, program: &Program, limit: Delta) {
         // Whoever ends the frame has to find it, so it is there before anybody may. mem2mem
         // starts a job only when the last one has ended: a job found here is a bug, and
         // dropping it ends it.
         let left_over = self.job.lock().replace(job);
         drop(left_over);
+        self.limit.store(limit.as_nanos(), Relaxed);
         let started = self.claim.start().is_some_and(|generation| {
-            self.engine.start(program).is_ok() || self.claim.claim_if(generation).is_none()
+            let started = self.engine.start(program).is_ok();
+            if started {
+                self.claim.launched(generation);
+            }
+            started || self.claim.claim_if(generation).is_none()
         });
         if !started {
             drop(self.take());
@@ -105,33 +131,100 @@ impl irq::Handler for Interrupt {
         }
     }
 
-    fn threaded(&self, device: &Device<Bound>) -> IrqReturn {
+    fn threaded(&self, device: &Device<Bound>, number: irq::Number) -> IrqReturn {
         let Some(outcome) = self.0.claim.claim_latched() else {
             return IrqReturn::None;
         };
-        let status = outcome.status.unwrap_or(Status(0));
+        let mut status = outcome.status.unwrap_or(Status::SILENCE);
+        let silent = status.verdict() == Verdict::None;
+        if silent {
+            // The watchdog latched the frame. Its interrupt may be under way all the same, and must
+            // not be taken for the next frame's; or it was held up, and the frame is done.
+            number.wait_for_hard_half();
+            status = self.0.engine.status(device);
+        }
         let state = match status.verdict() {
             Verdict::Done => State::Done,
-            Verdict::Failed | Verdict::None => {
-                // What stopped it halfway must not stop the next frame. The job keeps the
-                // device powered. The reset fails only when there is no next frame.
-                let _ = self.0.engine.reset();
-                State::Error
-            }
+            Verdict::Failed | Verdict::None => State::Error,
         };
+        if silent || state == State::Error {
+            // What stopped it halfway must not stop the next frame. The job keeps the device
+            // powered. The reset fails only when there is no next frame.
+            let _ = self.0.engine.reset();
+        }
         if let Some(job) = self.0.take() {
             job.finish(state);
         }
         // The next frame does not wait for the message.
         let errors = status.errors();
-        if !errors.is_empty() {
+        if (silent || !errors.is_empty()) && self.0.complaints.allows(c"dw100") {
             dev_err!(
                 device,
-                "engine reports {:?} (INTERRUPT_STATUS {:#04x})\n",
+                "{}: engine reports {:?} (INTERRUPT_STATUS {:#04x})\n",
+                if silent {
+                    "no interrupt in time"
+                } else {
+                    "interrupt"
+                },
                 errors,
                 status.pending()
             );
         }
         IrqReturn::Handled
+    }
+}
+
+/// What ends a frame whose interrupt does not come: a timer that finds the frame at work, and again
+/// when the time that it may take is over. So it has that long, and at most twice that long.
+pub(crate) struct Watchdog {
+    runner: Arc<Runner>,
+    line: irq::Line,
+    epoch: Instant<Monotonic>,
+    /// The frame that was found, and when, in nanoseconds since `epoch`. For the timer alone.
+    found: (Atomic<u64>, Atomic<i64>),
+}
+
+impl Watchdog {
+    /// Watches over the frames of `runner`, whose interrupt is `line`.
+    pub(crate) fn new(runner: Arc<Runner>, line: irq::Line) -> Self {
+        Self {
+            runner,
+            line,
+            epoch: Instant::now(),
+            // No frame has this number.
+            found: (Atomic::new(u64::MAX), Atomic::new(0)),
+        }
+    }
+}
+
+impl timer::Expire for Watchdog {
+    /// Registers and atomic words.
+    fn expire(&self, device: &Device<Bound>) -> Option<Delta> {
+        let claim = &self.runner.claim;
+        let phase = claim.phase();
+        let limit = Delta::from_nanos(self.runner.limit.load(Relaxed));
+        let generation = match phase {
+            claim::Phase::Over => return None,
+            claim::Phase::Starting => return Some(limit),
+            claim::Phase::Running(generation) => generation,
+        };
+        let now = self.epoch.elapsed();
+        let (frame, since) = &self.found;
+        if frame.load(Relaxed) != generation.number() {
+            frame.store(generation.number(), Relaxed);
+            since.store(now.as_nanos(), Relaxed);
+            return Some(limit);
+        }
+        // Somebody may have set the timer for an earlier frame, late.
+        let left = Delta::from_nanos(since.load(Relaxed)) + limit - now;
+        if left > Delta::ZERO {
+            return Some(left);
+        }
+        // From here on the frame ends by the threaded half, which does not run before it is woken.
+        if claim.latch(generation, Status::SILENCE) {
+            self.runner.engine.silence(device);
+            self.line.wake_thread();
+        }
+        None
     }
 }

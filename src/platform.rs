@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel crate lacks and is not media: interrupts, runtime PM and
-//! clocks that undo themselves, and the guard for code that may outlive the
+//! What the kernel crate lacks and is not media: interrupts, timers, runtime PM
+//! and clocks that undo themselves, and the guard for code that may outlive the
 //! binding. Nothing here knows of any one device.
 
 pub(crate) mod binding;
 pub(crate) mod clock;
 pub(crate) mod dma;
 pub(crate) mod irq;
+pub(crate) mod limit;
 pub(crate) mod pm;
+pub(crate) mod timer;
 
 mod bindings {
     //! The C side, as the module's own bindgen run generates it.

@@ -26,6 +26,14 @@ impl Clocks {
         Ok(Arc::new(Self(clocks), GFP_KERNEL)?)
     }
 
+    /// The rate of the first one in hertz, 0 if unknown. It may change while the clock is off. May
+    /// sleep.
+    pub(crate) fn rate(&self) -> u64 {
+        self.0
+            .first()
+            .map_or(0, |clock| clock.rate().as_hz() as u64)
+    }
+
     /// Switches the clocks on until the guard is dropped; none if one fails. May
     /// sleep.
     pub(crate) fn run(this: &Arc<Self>) -> Result<Running> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Out-of-line copies of runtime PM's static inlines. */
+/* Out-of-line copies of static inlines. */
 
 #include "helpers.h"
 
@@ -11,4 +11,10 @@ int helper_pm_runtime_resume_and_get(struct device *dev)
 int helper_pm_runtime_put_sync(struct device *dev)
 {
 	return pm_runtime_put_sync(dev);
+}
+
+void helper_ratelimit_state_init(struct ratelimit_state *state)
+{
+	ratelimit_state_init(state, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
 }

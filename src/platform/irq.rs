@@ -3,12 +3,15 @@
 //! A threaded interrupt that is released when its device is unbound, and whose
 //! handler therefore knows that it is bound.
 
+use core::ptr;
 use kernel::{
+    bindings,
     device::{
         Bound,
         Device, //
     },
     devres,
+    ffi::c_void,
     irq::{
         Flags,
         IrqRequest,
@@ -29,7 +32,19 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn hard(&self, device: &Device<Bound>) -> ThreadedIrqReturn;
 
     /// The threaded half, in a real-time thread that may sleep.
-    fn threaded(&self, device: &Device<Bound>) -> IrqReturn;
+    fn threaded(&self, device: &Device<Bound>, number: Number) -> IrqReturn;
+}
+
+/// The number of an interrupt.
+#[derive(Clone, Copy)]
+pub(crate) struct Number(u32);
+
+impl Number {
+    /// Waits until the hard half does not run that ran when this was called. Not for the hard half.
+    pub(crate) fn wait_for_hard_half(self) {
+        // SAFETY: Any number will do.
+        unsafe { bindings::synchronize_hardirq(self.0) };
+    }
 }
 
 /// A handler and the device that it serves.
@@ -40,6 +55,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
 struct Served<T> {
     handler: T,
     device: ARef<Device>,
+    number: Number,
 }
 
 impl<T> Served<T> {
@@ -56,9 +72,31 @@ impl<T: Handler> ThreadedHandler for Served<T> {
     }
 
     fn handle_threaded(&self) -> IrqReturn {
-        self.handler.threaded(self.device())
+        self.handler.threaded(self.device(), self.number)
     }
 }
+
+/// An interrupt that was requested, for who wants its threaded half to run. It owns nothing: the
+/// interrupt may have been released since.
+pub(crate) struct Line {
+    number: Number,
+    /// What the interrupt is known by. Never looked into.
+    cookie: *const c_void,
+}
+
+impl Line {
+    /// Has the threaded half run, as the hard half can. From any context; nothing happens if the
+    /// interrupt was released.
+    pub(crate) fn wake_thread(&self) {
+        // SAFETY: The cookie is only compared with those of registered interrupts.
+        unsafe { bindings::irq_wake_thread(self.number.0, self.cookie.cast_mut()) };
+    }
+}
+
+// SAFETY: The cookie is only compared.
+unsafe impl Send for Line {}
+// SAFETY: As above.
+unsafe impl Sync for Line {}
 
 /// Requests interrupt `index` of `device`, until it is unbound: after what is
 /// registered with `device` later was undone.
@@ -74,8 +112,9 @@ pub(crate) fn request<T: Handler>(
     index: u32,
     name: &'static CStr,
     handler: T,
-) -> Result {
+) -> Result<Line> {
     let request = device.irq_by_index(index)?;
+    let number = Number(request.irq());
     // SAFETY: Lifetimes do not change the layout. Devres drops the registration
     // before the device is unbound, so that it does not outlive the borrow.
     let request = unsafe { core::mem::transmute::<IrqRequest<'_>, IrqRequest<'static>>(request) };
@@ -84,9 +123,21 @@ pub(crate) fn request<T: Handler>(
     let served = Served {
         handler,
         device: device.into(),
+        number,
     };
     // SAFETY: Devres drops the registration.
     let registration =
         unsafe { ThreadedRegistration::new(request, Flags::NO_THREAD, name, Ok(served)) };
-    devres::register(device, registration, GFP_KERNEL)
+    let mut cookie = ptr::null();
+    let registration = registration.pin_chain(|registration| {
+        // Its address is what it registered with.
+        cookie = ptr::from_ref(&*registration).cast();
+        Ok(())
+    });
+    devres::register::<ThreadedRegistration<'static, Served<T>>, Error>(
+        device,
+        registration,
+        GFP_KERNEL,
+    )?;
+    Ok(Line { number, cookie })
 }
