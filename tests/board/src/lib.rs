@@ -3,6 +3,8 @@
 //! The test client of the emulated or real board: the driver's V4L2 interface, seen from a program
 //! that uses all of it and abuses some.
 
+pub mod faults;
+pub mod harness;
 pub mod parity;
 pub mod picture;
 pub mod registers;

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [FILTER]` runs the tests of the V4L2
-//! interface; `dw100-board registers` sends the frames whose registers the host looks at;
-//! `dw100-board parity [--pixels] PLAN RECORD` sends the frames of the parity suite.
+//! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
+//! the V4L2 interface, `dw100-board faults` with the same options those of an engine that fails,
+//! which the emulated board can make it do; `dw100-board registers` sends the frames whose registers
+//! the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+use dw100_board::faults;
+use dw100_board::harness::{self, Choice};
 use dw100_board::parity;
 use dw100_board::registers;
-use dw100_board::uapi::{self, Choice};
+use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi [--list] [--vivid] [--skip NAME]... [FILTER]\n       \
+const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--skip NAME]... \
+                                  [--limit SECONDS] [FILTER]\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
@@ -28,7 +33,11 @@ fn main() -> ExitCode {
 
 fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
     match words.next().as_deref() {
-        Some("uapi") => uapi::run(&choice(words)?),
+        Some("uapi") => {
+            let choice = choice(words)?;
+            harness::run(uapi::tests(choice.vivid), &choice)
+        }
+        Some("faults") => harness::run(faults::TESTS.iter(), &choice(words)?),
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
@@ -44,6 +53,10 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),
                 None => bail!(USAGE),
+            },
+            "--limit" => match words.next().map(|seconds| seconds.parse()) {
+                Some(Ok(seconds)) => choice.limit = Duration::from_secs(seconds),
+                _ => bail!(USAGE),
             },
             word if word.starts_with('-') || choice.filter.is_some() => bail!(USAGE),
             _ => choice.filter = Some(word),

@@ -3,6 +3,7 @@
 //! `cargo xtask test`: the suites, their order, and the line that each test prints.
 
 mod compliance;
+mod faults;
 mod host;
 mod parity;
 mod stream;
@@ -46,6 +47,11 @@ const SUITES: &[Suite] = &[
         "parity",
         "registers, maps and frames of this driver and of the C driver",
         parity::run,
+    ),
+    (
+        "faults",
+        "an engine that fails or falls silent: what comes back, how soon, and what goes on",
+        faults::run,
     ),
 ];
 

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests of an engine that fails, or falls silent: what it did not finish comes back as failed,
+//! soon, and nothing else does. The emulated board's `model` has it fail.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::harness::{Test, fails, test};
+use crate::picture::Bands;
+use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
+
+/// All tests.
+pub const TESTS: &[Test] = &[
+    test(
+        "a frame whose interrupt is lost comes back as failed and the stream goes on",
+        || given_up("drop-irq=1"),
+    ),
+    test(
+        "a frame that the engine stalls on comes back as failed and the stream goes on",
+        || given_up("stall=1"),
+    ),
+    test(
+        "a frame that is given up leaves those of other files alone",
+        others_go_on,
+    ),
+    test(
+        "STREAMOFF waits no longer for a frame that never ends",
+        || stopped(|stream| Ok(stream.stop()?)),
+    ),
+    test("close waits no longer for a frame that never ends", || {
+        stopped(|stream| {
+            stream.abandon();
+            Ok(())
+        })
+    }),
+    test(
+        "unbinding waits no longer for a frame that never ends",
+        unbound,
+    ),
+    test(
+        "a request whose frame is given up completes and serves again",
+        request_completes,
+    ),
+    test(
+        "each error of the engine fails its own frame and no other",
+        errors,
+    ),
+    test(
+        "an AXI error on the way to the source fails its own frame and no other",
+        || failed_at_once("dma-fault=1"),
+    ),
+    test(
+        "an error beside a frame that is done does not fail it",
+        error_beside_done,
+    ),
+    test(
+        "a spurious interrupt in each frame changes nothing",
+        spurious,
+    ),
+];
+
+/// How soon a small frame must come back that the engine does not end: a tenth of a second is what
+/// the driver waits at least, the rest is for a slow board.
+const SOON: Duration = Duration::from_secs(1);
+
+/// The least that it waits.
+const LEAST: Duration = Duration::from_millis(100);
+
+/// Sets a property of the engine's model.
+fn model(setting: &str) -> Result<()> {
+    let status = Command::new("model").arg(setting).status();
+    let status = status.context("starting 'model', which the emulated board has")?;
+    ensure!(status.success(), "the model refused '{setting}'");
+    Ok(())
+}
+
+/// A stream with a source in each buffer whose frames tell which map they were made with.
+struct Set<'d> {
+    bands: Bands,
+    stream: Stream<'d>,
+}
+
+impl<'d> Set<'d> {
+    /// With `count` buffers a queue and a map that shows a band of the source.
+    fn start(device: &'d Device, count: u32, band: u32) -> Result<Self> {
+        let bands = Bands::set(device)?;
+        device.set_map(Which::Current, &bands.map(band))?;
+        let stream = Stream::start(device, count)?;
+        for index in 0..stream.output.len() {
+            stream.output.write(index, &bands.source)?;
+        }
+        Ok(Self { bands, stream })
+    }
+
+    /// Takes both buffers of a frame back, which must have failed.
+    fn take_failed(&self, index: usize) -> Result<()> {
+        let (from, to) = self.stream.dequeue_any().context("waiting for the frame")?;
+        ensure!(
+            from.index == index && to.index == index,
+            "{} and {} came back in the place of {index}",
+            from.index,
+            to.index
+        );
+        ensure!(from.failed() && to.failed(), "the frame did not fail");
+        Ok(())
+    }
+
+    /// Takes a frame back that must be of this map.
+    fn take(&self, index: usize, band: u32) -> Result<()> {
+        let (from, to) = self.stream.dequeue()?;
+        ensure!(
+            from.index == index,
+            "{} came back in the place of {index}",
+            from.index
+        );
+        self.bands.check(&self.stream.capture.read(to.index), band)
+    }
+}
+
+fn given_up(fault: &str) -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 3, 10)?;
+    for round in 0..3 {
+        model(fault)?;
+        // The bus, which times out on its own, is not to be sooner.
+        model("timeout-cycles=0")?;
+        let start = Instant::now();
+        for index in 0..3 {
+            set.stream.queue(index, &Sent::default())?;
+        }
+        set.take_failed(0)
+            .with_context(|| format!("round {round}"))?;
+        let took = start.elapsed();
+        ensure!(
+            (LEAST..SOON).contains(&took),
+            "the frame came back after {took:?}"
+        );
+        for index in 1..3 {
+            set.take(index, 10)
+                .with_context(|| format!("frame {index} of round {round}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn others_go_on() -> Result<()> {
+    let devices = [Device::open()?, Device::open()?];
+    let sets = [
+        Set::start(&devices[0], 4, 5)?,
+        Set::start(&devices[1], 4, 25)?,
+    ];
+    model("drop-irq=3")?;
+    for index in 0..4 {
+        for set in &sets {
+            set.stream.queue(index, &Sent::default())?;
+        }
+    }
+    let mut failed = 0;
+    for index in 0..4 {
+        for (set, band) in sets.iter().zip([5, 25]) {
+            let (from, to) = set.stream.dequeue_any()?;
+            ensure!(from.index == index, "frame {index} is missing");
+            ensure!(from.failed() == to.failed(), "half a frame failed");
+            if from.failed() {
+                failed += 1;
+            } else {
+                set.bands
+                    .check(&set.stream.capture.read(to.index), band)
+                    .with_context(|| format!("frame {index}"))?;
+            }
+        }
+    }
+    ensure!(failed == 1, "{failed} frames failed, not 1");
+    Ok(())
+}
+
+/// That ending a stream in one way or another takes no longer than a frame may.
+fn stopped(end: impl FnOnce(Stream<'_>) -> Result<()>) -> Result<()> {
+    {
+        let device = Device::open()?;
+        let Set { stream, .. } = Set::start(&device, 2, 7)?;
+        model("stall=1")?;
+        for index in 0..2 {
+            stream.queue(index, &Sent::default())?;
+        }
+        let start = Instant::now();
+        end(stream)?;
+        drop(device);
+        let took = start.elapsed();
+        ensure!(took < SOON, "it took {took:?}");
+    }
+    works().context("the next stream")
+}
+
+/// That another open file has its frame.
+fn works() -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 7)?;
+    set.stream.queue(0, &Sent::default())?;
+    set.take(0, 7)
+}
+
+/// The driver, as sysfs has it, and the name of its device.
+fn driver() -> Result<(PathBuf, String)> {
+    let driver = Path::new("/sys/bus/platform/drivers/dw100");
+    for entry in driver.read_dir().context("is the driver loaded?")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".dwe") {
+            return Ok((driver.to_owned(), name));
+        }
+    }
+    bail!("no device is bound")
+}
+
+fn unbound() -> Result<()> {
+    let (driver, name) = driver()?;
+    {
+        let device = Device::open()?;
+        let Set { stream, .. } = Set::start(&device, 2, 7)?;
+        model("stall=1")?;
+        for index in 0..2 {
+            stream.queue(index, &Sent::default())?;
+        }
+        let start = Instant::now();
+        fs::write(driver.join("unbind"), &name)?;
+        let took = start.elapsed();
+        fs::write(driver.join("bind"), &name)?;
+        ensure!(took < SOON, "it took {took:?}");
+        fails(
+            stream.output.dequeue(),
+            Errno::ENODEV,
+            "taking a frame back afterwards",
+        )?;
+    }
+    works().context("after binding again")
+}
+
+fn request_completes() -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 0)?;
+    let media = device.media()?;
+    let request = media.request()?;
+    for (fault, band) in [(true, 12), (false, 22), (true, 32), (false, 2)] {
+        if fault {
+            model("drop-irq=1")?;
+        }
+        device.set_map(Which::Request(&request), &set.bands.map(band))?;
+        let sent = Sent {
+            request: Some(&request),
+            ..Sent::default()
+        };
+        set.stream.capture.queue(0, &Sent::default())?;
+        set.stream.output.queue(0, &sent)?;
+        request.queue()?;
+        if fault {
+            set.take_failed(0)?;
+        } else {
+            set.take(0, band)?;
+        }
+        ensure!(request.completed(PATIENCE)?, "the request never completed");
+        request.reinit()?;
+    }
+    Ok(())
+}
+
+/// That the next frame of a fault fails, at once, and the one after it does not.
+fn failed_at_once(fault: &str) -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 2, 9)?;
+    model(fault)?;
+    for index in 0..2 {
+        set.stream.queue(index, &Sent::default())?;
+    }
+    set.take_failed(0)?;
+    set.take(1, 9).context("the frame after it")
+}
+
+fn errors() -> Result<()> {
+    for bit in 1..8 {
+        let fault = format!("error={:#x}@1", 1 << bit);
+        failed_at_once(&fault).with_context(|| fault)?;
+    }
+    Ok(())
+}
+
+fn error_beside_done() -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 19)?;
+    model("error=0x81@1")?;
+    set.stream.queue(0, &Sent::default())?;
+    set.take(0, 19)
+}
+
+fn spurious() -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 29)?;
+    model("spurious-irq=every:1")?;
+    let result = (0..20).try_for_each(|frame| -> Result<()> {
+        set.stream.queue(0, &Sent::default())?;
+        set.take(0, 29).with_context(|| format!("frame {frame}"))
+    });
+    model("spurious-irq=off")?;
+    result?;
+    fails(
+        set.stream.capture.dequeue(),
+        Errno::EAGAIN,
+        "taking one more frame back",
+    )
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `faults`: an engine that fails or falls silent, by the test client `dw100-board` on the
+//! board. The C driver is shown to fail what is about its faults.
+
+use anyhow::{Result, ensure};
+
+use super::{Tests, result, side_by_side, verdicts};
+use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::kernel::Flavour;
+
+/// The watchdog as on a real board, and a bus that does not time out before it.
+const SCRIPT: &str = "driver unload rust && driver load rust watchdog_ms=0 &&
+    model timeout-cycles=0 && dw100-board faults";
+
+/// What the C driver fails, by which of its faults, and what the failure says then. A job that never
+/// ends takes the board along, so each has a board of its own.
+const FAILS: [(&str, &str, &str); 4] = [
+    (
+        "a frame whose interrupt is lost comes back as failed and the stream goes on",
+        "fault 7",
+        "and it cannot be killed",
+    ),
+    (
+        "each error of the engine fails its own frame and no other",
+        "fault 9",
+        "and it cannot be killed",
+    ),
+    (
+        "an AXI error on the way to the source fails its own frame and no other",
+        "fault 9",
+        "and it cannot be killed",
+    ),
+    (
+        "a spurious interrupt in each frame changes nothing",
+        "fault 10",
+        "frame 0: the frame came back as failed",
+    ),
+];
+
+/// Seconds after which a test is given up on which a job never ends; and the board, which may not go
+/// off any more.
+const HOPELESS: [u64; 2] = [8, 40];
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let on_rt = || {
+        ours(tests, &rt)?;
+        FAILS
+            .into_iter()
+            .try_for_each(|entry| theirs(tests, &rt, entry))
+    };
+    side_by_side([&on_rt, &|| ours(tests, &debug)])
+}
+
+fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let kernel = board.flavour().name();
+    let options = Options::new(board.flavour(), Driver::Rust);
+    let Outcome { end, printed } = tests.run(board, &options, SCRIPT)?;
+    for (name, failure) in verdicts(&printed) {
+        tests.record(&format!("{name}, {kernel}"), result(failure));
+    }
+    let ended = match end {
+        End::Script(0) => Ok(()),
+        End::Script(status) => Err(anyhow::anyhow!("the script ended with status {status}")),
+        _ => Err(anyhow::anyhow!("{}", end.message().unwrap_or_default())),
+    };
+    tests.record(&format!("runs to its end, {kernel}"), ended);
+    Ok(())
+}
+
+/// That the C driver fails a test, and by what.
+fn theirs(
+    tests: &Tests<'_>,
+    board: &Board<'_>,
+    (name, fault, says): (&str, &str, &str),
+) -> Result<()> {
+    let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
+    let [limit, timeout] = HOPELESS;
+    options.timeout = timeout;
+    let script = format!("dw100-board faults --limit {limit} '{name}'");
+    let Outcome { printed, .. } = tests.run(board, &options, &script)?;
+    let failed = || -> Result<()> {
+        let why = verdicts(&printed).find_map(|(_, failure)| failure);
+        let why = why.unwrap_or("it passes");
+        ensure!(why.contains(says), "{why}");
+        Ok(())
+    };
+    tests.record(&format!("the C driver fails by {fault}: {name}"), failed());
+    Ok(())
+}
