@@ -127,8 +127,6 @@ fn given_up(fault: &str) -> Result<()> {
     let set = Set::start(&device, 3, 10)?;
     for round in 0..3 {
         model(fault)?;
-        // The bus, which times out on its own, is not to be sooner.
-        model("timeout-cycles=0")?;
         let start = Instant::now();
         for index in 0..3 {
             set.stream.queue(index, &Sent::default())?;
