@@ -66,7 +66,7 @@ pub const TESTS: &[Test] = &[
 
 /// How soon a small frame must come back that the engine does not end: a tenth of a second is what
 /// the driver waits at least, the rest is for a slow board.
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(2);
 
 /// The least that it waits.
 const LEAST: Duration = Duration::from_millis(100);
