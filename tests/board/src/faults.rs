@@ -181,11 +181,7 @@ fn others_go_on() -> Result<()> {
 fn stopped(end: impl FnOnce(Stream<'_>) -> Result<()>) -> Result<()> {
     {
         let device = Device::open()?;
-        let Set { stream, .. } = Set::start(&device, 2, 7)?;
-        model("stall=1")?;
-        for index in 0..2 {
-            stream.queue(index, &Sent::default())?;
-        }
+        let stream = stalled(&device)?;
         let start = Instant::now();
         end(stream)?;
         drop(device);
@@ -193,6 +189,16 @@ fn stopped(end: impl FnOnce(Stream<'_>) -> Result<()>) -> Result<()> {
         ensure!(took < SOON, "it took {took:?}");
     }
     works().context("the next stream")
+}
+
+/// A stream with a frame that never ends, and one that waits for it.
+fn stalled(device: &Device) -> Result<Stream<'_>> {
+    let Set { stream, .. } = Set::start(device, 2, 7)?;
+    model("stall=1")?;
+    for index in 0..2 {
+        stream.queue(index, &Sent::default())?;
+    }
+    Ok(stream)
 }
 
 /// That another open file has its frame.
@@ -219,11 +225,7 @@ fn unbound() -> Result<()> {
     let (driver, name) = driver()?;
     {
         let device = Device::open()?;
-        let Set { stream, .. } = Set::start(&device, 2, 7)?;
-        model("stall=1")?;
-        for index in 0..2 {
-            stream.queue(index, &Sent::default())?;
-        }
+        let stream = stalled(&device)?;
         let start = Instant::now();
         fs::write(driver.join("unbind"), &name)?;
         let took = start.elapsed();

@@ -5,8 +5,8 @@
 
 use anyhow::{Result, ensure};
 
-use super::{Tests, result, side_by_side, verdicts};
-use crate::board::{Board, Driver, End, Options, Outcome};
+use super::{Tests, side_by_side, verdicts};
+use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
 /// The watchdog as on a real board. The bus does not time out before it: see [`Options::new`].
@@ -56,20 +56,10 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 }
 
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let kernel = board.flavour().name();
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.timeout = 1200;
-    let Outcome { end, printed } = tests.run(board, &options, SCRIPT)?;
-    for (name, failure) in verdicts(&printed) {
-        tests.record(&format!("{name}, {kernel}"), result(failure));
-    }
-    let ended = match end {
-        End::Script(0) => Ok(()),
-        End::Script(status) => Err(anyhow::anyhow!("the script ended with status {status}")),
-        _ => Err(anyhow::anyhow!("{}", end.message().unwrap_or_default())),
-    };
-    tests.record(&format!("runs to its end, {kernel}"), ended);
-    Ok(())
+    let suffix = format!(", {}", board.flavour().name());
+    tests.judge(board, &options, SCRIPT, &suffix)
 }
 
 /// That the C driver fails a test, and by what.
@@ -82,7 +72,7 @@ fn theirs(
     let [limit, timeout] = HOPELESS;
     options.timeout = timeout;
     let script = format!("dw100-board faults --limit {limit} '{name}'");
-    let Outcome { printed, .. } = tests.run(board, &options, &script)?;
+    let printed = tests.run(board, &options, &script)?.printed;
     let failed = || -> Result<()> {
         let why = verdicts(&printed).find_map(|(_, failure)| failure);
         let why = why.unwrap_or("it passes");

@@ -93,17 +93,26 @@ impl Tests<'_> {
 
     /// The same, and takes anything but the script's success for a failure.
     pub fn boot(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<String> {
-        let Outcome { end, printed } = self.run(board, options, script)?;
-        match &end {
-            End::Script(0) => Ok(printed),
-            End::Script(status) => {
-                bail!(
-                    "the script ended with status {status}:\n{}",
-                    last_lines(&printed, 8)
-                )
-            }
-            _ => bail!("{}", end.message().unwrap_or_default()),
+        let outcome = self.run(board, options, script)?;
+        ended(&outcome)?;
+        Ok(outcome.printed)
+    }
+
+    /// The same for a script that prints verdicts, which are recorded, and so is its end. Each test's
+    /// name is followed by `suffix`.
+    pub fn judge(
+        &self,
+        board: &Board<'_>,
+        options: &Options,
+        script: &str,
+        suffix: &str,
+    ) -> Result<()> {
+        let outcome = self.run(board, options, script)?;
+        for (name, failure) in verdicts(&outcome.printed) {
+            self.record(&format!("{name}{suffix}"), result(failure));
         }
+        self.record(&format!("runs to its end{suffix}"), ended(&outcome));
+        Ok(())
     }
 
     /// Records the verdicts that a program printed: `ok NAME` and `FAIL NAME: WHY` lines.
@@ -234,6 +243,18 @@ fn result(failure: Option<&str>) -> Result<()> {
     match failure {
         None => Ok(()),
         Some(why) => Err(anyhow::anyhow!("{why}")),
+    }
+}
+
+/// That a boot ended as it should.
+fn ended(outcome: &Outcome) -> Result<()> {
+    match &outcome.end {
+        End::Script(0) => Ok(()),
+        End::Script(status) => bail!(
+            "the script ended with status {status}:\n{}",
+            last_lines(&outcome.printed, 8)
+        ),
+        end => bail!("{}", end.message().unwrap_or_default()),
     }
 }
 

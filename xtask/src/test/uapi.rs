@@ -7,11 +7,11 @@ mod c_driver;
 
 use std::fs;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use super::{Tests, result, side_by_side, verdicts};
-use crate::board::{Board, Driver, End, Options, Outcome};
+use super::{Tests, ended, side_by_side, verdicts};
+use crate::board::{Board, Driver, Options};
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
 
@@ -68,11 +68,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     }
     options.output = Some(work.dir.clone());
     options.timeout = 1200;
-    let Outcome { end, printed } = tests.run(board, &options, &script)?;
-    for (name, failure) in verdicts(&printed) {
-        tests.record(&format!("{name}{suffix}"), result(failure));
-    }
-    tests.record(&format!("runs to its end{suffix}"), ended(&end, &printed));
+    tests.judge(board, &options, &script, suffix)?;
     if !debug {
         let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
         let name = "the prefetch controls are what the engine's register says";
@@ -94,8 +90,7 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
             ..Options::new(board.flavour(), driver).on_one_cpu()
         };
         let script = "dw100-board uapi 'frames go through buffers of a dma-heap on both queues'";
-        let Outcome { end, printed } = tests.run(board, &options, script)?;
-        ended(&end, &printed)?;
+        let printed = tests.boot(board, &options, script)?;
         let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
         let above = frames_of(&trace)?.iter().all(|frame| {
             let address = |name: &str| frame["regs"][name].as_u64().unwrap_or_default() << 4;
@@ -114,18 +109,6 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// That a boot ended as it should.
-fn ended(end: &End, printed: &str) -> Result<()> {
-    match end {
-        End::Script(0) => Ok(()),
-        End::Script(status) => bail!(
-            "the script ended with status {status}: {}",
-            super::last_lines(printed, 5)
-        ),
-        _ => bail!("{}", end.message().unwrap_or_default()),
-    }
-}
-
 /// The same tests with the C driver: a line for each that does not go as listed, and one for all.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
@@ -136,13 +119,13 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         .iter()
         .map(|(name, _)| format!(" --skip '{name}'"));
     let script = format!("dw100-board uapi{}", skips.collect::<String>());
-    let Outcome { end, printed } = tests.run(board, &options, &script)?;
-    let (passed, failed, surprises) = compared(&printed, c_driver::FAILS);
+    let outcome = tests.run(board, &options, &script)?;
+    let (passed, failed, surprises) = compared(&outcome.printed, c_driver::FAILS);
     for (name, surprise) in surprises {
         tests.record(&format!("{name}, with the C driver"), Err(surprise));
     }
     let name = format!("the C driver passes {passed} and fails {failed} by its listed faults");
-    tests.record(&name, ended(&end, &printed));
+    tests.record(&name, ended(&outcome));
     Ok(())
 }
 
