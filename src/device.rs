@@ -36,6 +36,7 @@ use kernel::{
         self,
         Bound, //
     },
+    devres,
     new_mutex,
     platform,
     prelude::*,
@@ -63,6 +64,8 @@ pub(crate) struct Device {
     watchdog: Arc<Timer<Watchdog>>,
     /// Of the engine's clock, hertz, when it was last switched on.
     rate: Atomic<u64>,
+    /// Whether the engine is powered.
+    ready: Atomic<bool>,
     #[pin]
     power: Mutex<PowerState>,
 }
@@ -84,6 +87,7 @@ impl Device {
         let device = platform.as_ref();
         let clocks = Clocks::get(device, &[c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
+        devres::register(device, LastFrame(runner.clone()), GFP_KERNEL)?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
         // A device that cannot be powered is better found now than with the first frame. Its
@@ -99,6 +103,7 @@ impl Device {
                 runner,
                 watchdog,
                 rate: Atomic::new(0),
+                ready: Atomic::new(false),
                 power <- new_mutex!(PowerState::default(), "Device::power"),
             }),
             GFP_KERNEL,
@@ -130,6 +135,12 @@ impl Device {
 
     /// Starts a frame with the images' sizes. A frame that cannot be started comes back as failed.
     pub(crate) fn start(&self, job: Job, program: &Program, (source, destination): (Size, Size)) {
+        // Streams keep the device powered, unless that failed when the system woke up. Unbinding
+        // may be over while they have yet to end.
+        let bound = self.bound();
+        if bound.is_none() || !self.ready.load(Relaxed) {
+            return drop(job);
+        }
         let limit = match *module_parameters::watchdog_ms.value_ref() {
             0 => deadline::nanoseconds(source, destination, self.rate.load(Relaxed)),
             limit => u64::from(limit.min(MOST_PATIENT)) * 1_000_000,
@@ -148,13 +159,51 @@ impl Device {
     pub(crate) fn power(this: &Arc<Self>) -> Result<Powered> {
         let bound = this.bound().ok_or(ENODEV)?;
         let mut power = this.power.lock();
-        if power.on.is_none() {
-            power.on = Some(Self::switch_on(&bound, &this.clocks, this.runner.engine())?);
-            this.rate.store(this.clocks.rate(), Relaxed);
-        }
+        this.power_on(&bound, &mut power)?;
         power.users += 1;
         drop(power);
         Ok(Powered(this.clone()))
+    }
+
+    fn power_on(&self, bound: &device::Device<Bound>, power: &mut PowerState) -> Result {
+        if power.on.is_none() {
+            power.on = Some(Self::switch_on(bound, &self.clocks, self.engine())?);
+            self.rate.store(self.clocks.rate(), Relaxed);
+            self.ready.store(true, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn power_off(&self, power: &mut PowerState) {
+        self.ready.store(false, Relaxed);
+        power.on = None;
+    }
+
+    /// Lets go of the device's power, whoever needs it. No frame may be at work, and none be
+    /// started before [`Device::resume`].
+    pub(crate) fn suspend(&self) {
+        self.power_off(&mut self.power.lock());
+    }
+
+    /// Powers the device again, if somebody needs that.
+    pub(crate) fn resume(&self) -> Result {
+        let bound = self.bound().ok_or(ENODEV)?;
+        let mut power = self.power.lock();
+        if power.users > 0 {
+            self.power_on(&bound, &mut power)?;
+        }
+        Ok(())
+    }
+}
+
+/// Ends the frame that is at work when the device is unbound, if there is one: who waits for a page
+/// of userspace can keep its stream from being stopped before. It is dropped when there is no
+/// interrupt, no watchdog and no binding any more, and so nobody else who could start or end one.
+struct LastFrame(Arc<Runner>);
+
+impl Drop for LastFrame {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 
@@ -166,7 +215,7 @@ impl Drop for Powered {
         let mut power = self.0.power.lock();
         power.users = power.users.saturating_sub(1);
         if power.users == 0 {
-            power.on = None;
+            self.0.power_off(&mut power);
         }
     }
 }

@@ -8,18 +8,25 @@ use crate::{
     debugfs,
     device::Device,
     media::m2m,
-    platform::dma, //
+    platform::{
+        dma,
+        pm, //
+    }, //
 };
 use kernel::{
     device::Core,
     module::this_module,
     of,
     platform,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
-/// The driver.
-pub(crate) struct Driver;
+/// The driver, bound to a device.
+pub(crate) struct Driver {
+    device: Arc<Device>,
+    m2m: Arc<m2m::Device<Context>>,
+}
 
 kernel::of_device_table!(
     OF_TABLE,
@@ -41,13 +48,30 @@ impl platform::Driver for Driver {
     ) -> impl PinInit<Self, Error> + 'bound {
         dma::set_address_bits::<ADDRESS_BITS>(platform)?;
         let device = Device::new(platform)?;
-        let number = m2m::register::<Context>(
+        pm::sleep_with_system::<Self>(platform);
+        let (m2m, number) = m2m::register::<Context>(
             platform.as_ref(),
             this_module::<crate::DriverModule>(),
             device.clone(),
         )?;
-        debugfs::register(platform.as_ref(), device)?;
+        debugfs::register(platform.as_ref(), device.clone())?;
         dev_info!(platform, "registered as /dev/video{}\n", number);
-        Ok(Self)
+        Ok(Self { device, m2m })
+    }
+}
+
+impl pm::Sleep for Driver {
+    /// The frame at work ends as ever; those that wait are still there afterwards.
+    fn suspend(&self) -> Result {
+        self.m2m.pause();
+        self.device.suspend();
+        Ok(())
+    }
+
+    /// A device that cannot be powered fails its frames.
+    fn resume(&self) -> Result {
+        let powered = self.device.resume();
+        self.m2m.go_on();
+        powered
     }
 }

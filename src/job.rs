@@ -107,6 +107,15 @@ impl Runner {
         }
     }
 
+    /// Ends the frame that is at work as failed, if there is one. Nobody may start one meanwhile.
+    pub(crate) fn abandon(&self) {
+        if self.claim.claim_any().is_some() {
+            // The job keeps the device powered. The reset fails only when no engine is there.
+            let _ = self.engine.reset();
+            drop(self.take());
+        }
+    }
+
     /// The job, for who has claimed it. It must not be ended with the lock held: that
     /// starts the next one.
     fn take(&self) -> Option<Job> {

@@ -15,3 +15,4 @@ pub(crate) mod m2m;
 mod node;
 mod queue;
 mod request;
+mod unregister;

@@ -34,6 +34,27 @@ void helper_mutex_destroy(struct mutex *lock)
 	mutex_destroy(lock);
 }
 
+/* Ends the calling thread, and gives up a reference to the module it is in. */
+void helper_module_put_and_kthread_exit(struct module *module)
+{
+#ifdef CONFIG_MODULES
+	__module_put_and_kthread_exit(module, 0);
+#else
+	kthread_exit(0);
+#endif
+}
+
+unsigned int helper_device_references(const struct device *dev)
+{
+	return kref_read(&dev->kobj.kref);
+}
+
+/* How many requests there are of a media device. */
+int helper_media_device_requests(struct media_device *mdev)
+{
+	return atomic_read(&mdev->num_requests);
+}
+
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file)
 {
 	return file_to_v4l2_fh(file);
@@ -168,6 +189,19 @@ void helper_vb2_set_nowarn(struct vb2_queue *q)
 bool helper_vb2_is_busy(struct vb2_queue *q)
 {
 	return vb2_is_busy(q);
+}
+
+/*
+ * Gives up what is queued and not streaming, before vb2_reqbufs() does: that
+ * holds the lock which mmap() takes with the process's memory locked. With the
+ * buffers a request may go, which takes the lock of its controls, with which
+ * held the V4L2 core copies to the process's memory.
+ */
+void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb)
+{
+	if (vb2_is_busy(q) && !vb2_is_streaming(q) && !q->waiting_in_dqbuf &&
+	    !vb2_verify_memory_type(q, rb->memory, rb->type))
+		vb2_streamoff(q, rb->type);
 }
 
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,

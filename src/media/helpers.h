@@ -6,7 +6,11 @@
 #ifndef MEDIA_HELPERS_H
 #define MEDIA_HELPERS_H
 
+#include <linux/device.h>
+#include <linux/kthread.h>
+#include <linux/module.h>
 #include <linux/mutex.h>
+#include <media/media-device.h>
 #include <media/media-request.h>
 #include <media/v4l2-ctrls.h>
 #include <media/v4l2-device.h>
@@ -21,6 +25,9 @@ void helper_mutex_lock(struct mutex *lock);
 int helper_mutex_lock_interruptible(struct mutex *lock);
 void helper_mutex_unlock(struct mutex *lock);
 void helper_mutex_destroy(struct mutex *lock);
+void __noreturn helper_module_put_and_kthread_exit(struct module *module);
+unsigned int helper_device_references(const struct device *dev);
+int helper_media_device_requests(struct media_device *mdev);
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
 struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
@@ -39,6 +46,7 @@ struct vb2_v4l2_buffer *helper_v4l2_m2m_dst_buf_remove(struct v4l2_m2m_ctx *ctx)
 void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix);
 void helper_vb2_set_nowarn(struct vb2_queue *q);
 bool helper_vb2_is_busy(struct vb2_queue *q);
+void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb);
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 						unsigned int plane_no);
 unsigned long helper_vb2_plane_size(struct vb2_buffer *vb,

@@ -49,7 +49,7 @@ impl<T: Operations> Callbacks<T> {
         ops.vidioc_s_fmt_vid_out_mplane = Some(Self::s_fmt);
         ops.vidioc_g_selection = Some(Self::g_selection);
         ops.vidioc_s_selection = Some(Self::s_selection);
-        ops.vidioc_reqbufs = Some(bindings::v4l2_m2m_ioctl_reqbufs);
+        ops.vidioc_reqbufs = Some(Self::reqbufs);
         ops.vidioc_create_bufs = Some(bindings::v4l2_m2m_ioctl_create_bufs);
         ops.vidioc_prepare_buf = Some(bindings::v4l2_m2m_ioctl_prepare_buf);
         ops.vidioc_querybuf = Some(bindings::v4l2_m2m_ioctl_querybuf);
@@ -79,6 +79,23 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: The V4L2 core copied the argument from userspace, for this call alone.
         let argument = unsafe { &mut *argument };
         from_result(|| f(file, argument).map(|()| 0))
+    }
+
+    unsafe extern "C" fn reqbufs(
+        file: *mut bindings::file,
+        private: *mut c_void,
+        wanted: *mut bindings::v4l2_requestbuffers,
+    ) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_REQBUFS`, with the file's lock held. Both
+        // types that it lets through have a queue.
+        unsafe {
+            let queues = &File::<T>::from_raw(file).queues;
+            bindings::helper_vb2_give_up(
+                bindings::v4l2_m2m_get_vq(queues.as_raw(), (*wanted).type_),
+                wanted,
+            );
+            bindings::v4l2_m2m_ioctl_reqbufs(file, private, wanted)
+        }
     }
 
     unsafe extern "C" fn querycap(

@@ -150,9 +150,8 @@ impl Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it is ours. No open file is left that could have a
-        // job. Its work item may still be pending, in which mem2mem finds nothing to do:
-        // mem2mem offers no way to wait for that.
+        // SAFETY: By the type invariant it is ours. There is no open file left that could have a
+        // job, and the registration has waited for mem2mem's work item.
         unsafe { bindings::v4l2_m2m_release(self.0.as_ptr()) };
     }
 }
@@ -214,6 +213,18 @@ impl<T: Operations> Device<T> {
         &self.files
     }
 
+    /// Waits for the running job, and starts no more until [`Device::go_on`].
+    pub(crate) fn pause(&self) {
+        // SAFETY: The mem2mem device is valid.
+        unsafe { bindings::v4l2_m2m_suspend(self.m2m_dev()) };
+    }
+
+    /// Starts jobs again.
+    pub(crate) fn go_on(&self) {
+        // SAFETY: The mem2mem device is valid.
+        unsafe { bindings::v4l2_m2m_resume(self.m2m_dev()) };
+    }
+
     /// Ends all streams of all open files. To be called after the video device was
     /// unregistered: an ioctl that is under way is then either over before its file's
     /// turn comes, or fails with `ENODEV`.
@@ -229,16 +240,17 @@ impl<T: Operations> Device<T> {
 /// registered with `parent` before, the interrupt say, is still there while that is
 /// undone.
 ///
-/// Returns the N of `/dev/videoN`.
+/// Returns the device and the N of `/dev/videoN`.
 pub(crate) fn register<T: Operations>(
     parent: &device::Device<device::Bound>,
     module: &'static ThisModule,
     data: Arc<T::Device>,
-) -> Result<u16> {
-    let registration = Registration::new(Device::<T>::new(parent, data)?, module)?;
+) -> Result<(Arc<Device<T>>, u16)> {
+    let device = Device::<T>::new(parent, data)?;
+    let registration = Registration::new(device.clone(), module)?;
     let number = registration.number();
     devres::register(parent, registration, GFP_KERNEL)?;
-    Ok(number)
+    Ok((device, number))
 }
 
 /// The C callbacks of the device of `T`.

@@ -14,7 +14,8 @@ use super::{
         Device,
         Operations, //
     },
-    request, //
+    request,
+    unregister::Remains, //
 };
 use core::{
     marker::PhantomData,
@@ -65,11 +66,13 @@ pub(super) struct Node<T: Operations> {
     /// [`None`] once the nodes are unregistered.
     #[pin]
     device: Mutex<Option<Arc<Device<T>>>>,
+    /// The module that `T` is in.
+    owner: *mut bindings::module,
 }
 
 impl<T: Operations> Node<T> {
     /// Initialises the nodes of `device`, which nobody can reach yet.
-    fn new(device: &Arc<Device<T>>) -> Result<Pin<KBox<Self>>> {
+    fn new(device: &Arc<Device<T>>, owner: *mut bindings::module) -> Result<Pin<KBox<Self>>> {
         const { assert!(offset_of!(Self, video) == 0) };
 
         let this = KBox::pin_init(
@@ -79,6 +82,7 @@ impl<T: Operations> Node<T> {
                 media: Opaque::zeroed(),
                 lock <- file::Lock::of_device(),
                 device <- new_mutex!(Some(device.clone()), "Node::device"),
+                owner,
             }? Error),
             GFP_KERNEL,
         )?;
@@ -134,6 +138,16 @@ impl<T: Operations> Node<T> {
         }
     }
 
+    /// The media device, which is initialised.
+    pub(super) fn media(&self) -> *mut bindings::media_device {
+        self.media.get()
+    }
+
+    /// The module that the driver is in, null if it is none.
+    pub(super) fn owner(&self) -> *mut bindings::module {
+        self.owner
+    }
+
     /// The device behind a video device; [`None`] if it is unregistered.
     ///
     /// # Safety
@@ -147,11 +161,52 @@ impl<T: Operations> Node<T> {
 
     const MEDIA_OPS: bindings::media_device_ops = bindings::media_device_ops {
         link_notify: None,
-        req_alloc: None,
-        req_free: None,
+        req_alloc: Some(Self::req_alloc),
+        req_free: Some(Self::req_free),
         req_validate: Some(Self::req_validate),
         req_queue: Some(request::queue::<T>),
     };
+
+    /// Makes a request, which needs the driver until it is freed: the media core only sees to it
+    /// that the media device is open.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the media core, with the media device of a `Node<T>`.
+    unsafe extern "C" fn req_alloc(
+        media: *mut bindings::media_device,
+    ) -> *mut bindings::media_request {
+        // SAFETY: The caller's promise.
+        let node = unsafe { &*container_of!(Opaque::cast_from(media), Self, media) };
+        // SAFETY: The module is there while the media device is open.
+        if !unsafe { bindings::try_module_get(node.owner) } {
+            return ptr::null_mut();
+        }
+        match KBox::new(Request::zeroed(), GFP_KERNEL) {
+            Ok(request) => KBox::into_raw(request).cast(),
+            Err(_) => {
+                // SAFETY: Taken above.
+                unsafe { bindings::module_put(node.owner) };
+                ptr::null_mut()
+            }
+        }
+    }
+
+    /// Frees a request.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the media core, for a request that [`Self::req_alloc`] made.
+    unsafe extern "C" fn req_free(request: *mut bindings::media_request) {
+        // SAFETY: The request is valid, and its media device that of a `Node<T>`, which is there
+        // until the media core has counted the request off.
+        unsafe {
+            let node = container_of!(Opaque::cast_from((*request).mdev), Self, media);
+            let owner = (*node).owner;
+            drop(KBox::from_raw(request.cast::<Request>()));
+            bindings::module_put(owner);
+        }
+    }
 
     /// Refuses a request with `ENODEV` when the device is unregistered, and otherwise as
     /// [`request::validate`] does.
@@ -172,6 +227,9 @@ impl<T: Operations> Node<T> {
         })
     }
 }
+
+/// A request, of which the media core's part is all.
+type Request = Opaque<bindings::media_request>;
 
 /// A reference to a video device.
 ///
@@ -196,15 +254,16 @@ fn copy_name(to: &mut [c_char], from: &CStr) {
 }
 
 /// Keeps the nodes of a device registered. Dropping it takes them away from userspace and
-/// ends what runs; it waits for the engine, never for userspace.
+/// ends what runs; it waits for the engine, and not for userspace.
 ///
 /// # Invariants
 ///
-/// `node` was registered, and `reference` keeps it.
+/// `node` was registered, and `reference` is to its video device and keeps it.
 pub(super) struct Registration<T: Operations> {
     node: NonNull<Node<T>>,
     device: Arc<Device<T>>,
-    _reference: ARef<device::Device>,
+    /// There until `self` is dropped.
+    reference: Option<ARef<device::Device>>,
     _node: PhantomData<Node<T>>,
 }
 
@@ -215,7 +274,7 @@ impl<T: Operations> Registration<T> {
     /// Registers the nodes of `device`.
     pub(super) fn new(device: Arc<Device<T>>, module: &'static ThisModule) -> Result<Self> {
         let owner = module.as_ptr().cast::<bindings::module>();
-        let node = Node::new(&device)?;
+        let node = Node::new(&device, owner)?;
         let video = node.video.get();
         let media = node.media.get();
 
@@ -238,7 +297,7 @@ impl<T: Operations> Registration<T> {
             node: unsafe { NonNull::new_unchecked(node) },
             device,
             // SAFETY: The video device is registered.
-            _reference: unsafe { reference(video) },
+            reference: Some(unsafe { reference(video) }),
             _node: PhantomData,
         };
         // SAFETY: The video device is registered, the media device initialised. When
@@ -268,31 +327,16 @@ impl<T: Operations> Drop for Registration<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant the node is valid, until `self` is gone.
         let node = unsafe { self.node.as_ref() };
-        let media = node.media.get();
-        // SAFETY: Each was registered by `new`, except that the media device has no node
-        // when `new` itself failed.
+        // SAFETY: Both were registered by `new`.
         unsafe {
             bindings::video_unregister_device(node.video.get());
-            if !(*media).devnode.is_null() {
-                bindings::media_device_unregister(media);
-                bindings::v4l2_m2m_unregister_media_controller(self.device.m2m_dev());
-            }
             bindings::v4l2_device_unregister(node.v4l2.get());
         }
         // Whoever is about to open the device finds it gone.
         drop(node.device.lock().take());
-
-        // Who queues requests is held back, as by everybody who stops a stream.
-        // SAFETY: The media device is initialised.
-        let requests = unsafe { &raw mut (*media).req_queue_mutex };
-        // SAFETY: The mutex is initialised.
-        unsafe { bindings::helper_mutex_lock(requests) };
-        self.device.stop_all();
-        // SAFETY: Locked above.
-        unsafe { bindings::helper_mutex_unlock(requests) };
-        // What of `media_device_cleanup()` frees memory. The mutexes that it also destroys are
-        // still taken by who closes a file.
-        // SAFETY: The media device is initialised, and nobody walks its graph any more.
-        unsafe { bindings::media_graph_walk_cleanup(&raw mut (*media).pm_count_walk) };
+        if let Some(video) = self.reference.take() {
+            // SAFETY: By the type invariant that is the node's video device.
+            unsafe { Remains::new(self.node, self.device.clone(), video) }.take_away();
+        }
     }
 }

@@ -29,6 +29,9 @@ use crate::splat;
 use crate::step::{make_dir, show, tail};
 use crate::tools::{Client, Model};
 
+/// How often the alarm rings, where a board has one.
+const ALARM: Duration = Duration::from_secs(1);
+
 /// How a boot ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
@@ -134,18 +137,21 @@ impl<'a> Board<'a> {
         for file in [&printed, &boot.console] {
             File::create(file)?;
         }
+        let first = if options.alarm { "stdio" } else { "null" };
         let serials = [
-            "null".to_owned(),
+            first.to_owned(),
             serial_file(&boot.console),
             serial_file(&printed),
         ];
         let log = File::create(boot.dir.join("qemu"))?;
         let mut command = self.command(options, &boot, &serials, "");
         command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log);
         let mut child = command.spawn().context("cannot start QEMU")?;
+        let mut alarm = child.stdin.take().filter(|_| options.alarm);
+        let mut rings = Instant::now();
 
         let deadline = Instant::now() + Duration::from_secs(options.timeout);
         let mut shown = 0;
@@ -156,6 +162,11 @@ impl<'a> Board<'a> {
             }
             if ended.is_some() || Instant::now() >= deadline {
                 break ended;
+            }
+            if let Some(alarm) = alarm.as_mut().filter(|_| rings.elapsed() > ALARM) {
+                // An error says that the board is going off.
+                let _ = alarm.write_all(b"\n");
+                rings = Instant::now();
             }
             sleep(Duration::from_millis(20));
         };

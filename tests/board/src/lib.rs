@@ -5,8 +5,11 @@
 
 pub mod faults;
 pub mod harness;
+pub mod held;
+pub mod model;
 pub mod parity;
 pub mod picture;
 pub mod registers;
+pub mod sleep;
 pub mod uapi;
 pub mod v4l2;

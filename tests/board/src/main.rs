@@ -2,7 +2,8 @@
 
 //! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
 //! the V4L2 interface, `dw100-board faults` with the same options those of an engine that fails,
-//! which the emulated board can make it do; `dw100-board registers` sends the frames whose registers
+//! which the emulated board can make it do, `dw100-board sleep` those of system sleep;
+//! `dw100-board model KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose registers
 //! the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
 
 use std::path::Path;
@@ -12,12 +13,16 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use dw100_board::faults;
 use dw100_board::harness::{self, Choice};
+use dw100_board::held;
+use dw100_board::model;
 use dw100_board::parity;
 use dw100_board::registers;
+use dw100_board::sleep;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--skip NAME]... \
+const USAGE: &str = "usage: dw100-board uapi|faults|sleep [--list] [--vivid] [--skip NAME]... \
                                   [--limit SECONDS] [FILTER]\n       \
+                     dw100-board model KEY=VALUE...\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
@@ -38,6 +43,9 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             harness::run(uapi::tests(choice.vivid), &choice)
         }
         Some("faults") => harness::run(faults::TESTS.iter(), &choice(words)?),
+        Some("held") => harness::run(held::TESTS.iter(), &choice(words)?),
+        Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),
+        Some("model") => words.try_for_each(|setting| model::set(&setting)),
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),

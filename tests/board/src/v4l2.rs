@@ -9,6 +9,7 @@ pub mod control;
 pub mod device;
 pub mod dma_heap;
 pub mod format;
+pub mod held;
 pub mod media;
 pub mod memory;
 pub mod raw;

@@ -52,6 +52,9 @@ pub struct Options {
     /// More words for the kernel's command line
     #[arg(long, value_name = "ARGS")]
     pub append: Option<String>,
+    /// /dev/ttymxc0 receives a character a second, which can wake a sleeping board
+    #[arg(long)]
+    pub alarm: bool,
     /// A directory to read at /in
     #[arg(long = "in", value_name = "DIR")]
     pub input: Option<PathBuf>,
@@ -80,6 +83,7 @@ impl Options {
             smp: 4,
             model: vec!["timeout-cycles=0".to_owned()],
             append: None,
+            alarm: false,
             input: None,
             output: None,
             timeout: 300,

@@ -2,6 +2,7 @@
 
 //! The media device: what it is, its entities and links, and where requests come from.
 
+use std::ffi::c_void;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::path::Path;
@@ -231,6 +232,24 @@ impl Media {
             pads,
             links,
         })
+    }
+
+    /// `MEDIA_IOC_G_TOPOLOGY` for as many entities as there are, to a place that may be any.
+    ///
+    /// # Safety
+    ///
+    /// Memory of the kernel's choosing up to a page must be valid there.
+    pub unsafe fn entities_to(&self, place: *mut c_void) -> Result<(), Errno> {
+        let mut topology = Topology {
+            entities: List {
+                count: u32::MAX,
+                reserved: 0,
+                pointer: place as u64,
+            },
+            ..Topology::default()
+        };
+        // SAFETY: The caller's promise.
+        unsafe { raw::media_g_topology(self.as_raw_fd(), &mut topology) }.map(drop)
     }
 
     /// `MEDIA_IOC_REQUEST_ALLOC`.

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Taking a device's nodes away. A process can hold the media core's locks for as long as it
+//! likes, by having it wait for a page of userspace; and open files of the media device and
+//! requests use it without counting as its users. So a thread does what may wait for them, and
+//! keeps everything until the last one is done with it; who unbinds the device goes on.
+
+use super::{
+    bindings,
+    m2m::{
+        Device,
+        Operations, //
+    },
+    node::Node, //
+};
+use core::{
+    mem,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    device,
+    error::from_err_ptr,
+    ffi::{
+        c_int,
+        c_void, //
+    },
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Acquire,
+            Atomic,
+            Release, //
+        },
+        Arc, //
+    },
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
+};
+
+/// How long unbinding waits for what should take no time.
+const PATIENCE: Delta = Delta::from_millis(200);
+
+/// How often it looks whether that is done.
+const GLANCE: Delta = Delta::from_millis(1);
+
+/// How often the thread looks whether the nodes are in use still.
+const LOOK: Delta = Delta::from_millis(100);
+
+/// The nodes of a device, whose video device is unregistered.
+///
+/// # Invariants
+///
+/// `node` is valid: `video` keeps it.
+pub(super) struct Remains<T: Operations> {
+    node: NonNull<Node<T>>,
+    device: Arc<Device<T>>,
+    /// The node of the media device, if that was registered.
+    media: Option<ARef<device::Device>>,
+    video: ARef<device::Device>,
+}
+
+// SAFETY: What it holds may be used and released from any thread.
+unsafe impl<T: Operations> Send for Remains<T> {}
+
+impl<T: Operations> Remains<T> {
+    /// Those of `device`.
+    ///
+    /// # Safety
+    ///
+    /// `video` must refer to the video device of `node`, the one of `device`. Its media device must
+    /// be as [`Registration`](super::node::Registration) left it.
+    pub(super) unsafe fn new(
+        node: NonNull<Node<T>>,
+        device: Arc<Device<T>>,
+        video: ARef<device::Device>,
+    ) -> Self {
+        // SAFETY: The caller's promise.
+        let devnode = unsafe { (*node.as_ref().media()).devnode };
+        // SAFETY: A media device that is registered has a device node, which it refers to. Both
+        // crates see the same C structure.
+        let media = (!devnode.is_null())
+            .then(|| unsafe { device::Device::get_device((&raw mut (*devnode).dev).cast()) });
+        // INVARIANT: The caller's promise.
+        Self {
+            node,
+            device,
+            media,
+            video,
+        }
+    }
+
+    fn node(&self) -> &Node<T> {
+        // SAFETY: By the type invariant.
+        unsafe { self.node.as_ref() }
+    }
+
+    /// Takes the nodes away: has a thread end all streams, unregister the media device and wait
+    /// for who uses it, and returns when the first two are done, or after [`PATIENCE`].
+    pub(super) fn take_away(self) {
+        let owner = self.node().owner();
+        // SAFETY: The module is the one that this code is in.
+        if !unsafe { bindings::try_module_get(owner) } {
+            // It is being unloaded, so there is no open file and no request: only who freed the
+            // last one may have to count it off yet.
+            self.end();
+            while self.has_requests() {
+                fsleep(GLANCE);
+            }
+            return;
+        }
+        match Thread::start(self) {
+            Ok(over) => {
+                let start = Instant::<Monotonic>::now();
+                while !over.load(Acquire) && start.elapsed() < PATIENCE {
+                    fsleep(GLANCE);
+                }
+            }
+            // There is no memory for a thread.
+            Err(this) => {
+                this.end();
+                if this.is_used() {
+                    // It stays, and so does the module.
+                    return mem::forget(this);
+                }
+                drop(this);
+                // SAFETY: Taken above.
+                unsafe { bindings::module_put(owner) };
+            }
+        }
+    }
+
+    /// Ends all streams and unregisters the media device. May wait for userspace.
+    fn end(&self) {
+        let media = self.node().media();
+        // Who queues requests is held back, as by everybody who stops a stream.
+        // SAFETY: The media device is initialised.
+        let requests = unsafe { &raw mut (*media).req_queue_mutex };
+        // SAFETY: The mutex is initialised.
+        unsafe { bindings::helper_mutex_lock(requests) };
+        self.device.stop_all();
+        // SAFETY: Locked above.
+        unsafe { bindings::helper_mutex_unlock(requests) };
+        if self.media.is_some() {
+            // SAFETY: The media device is registered, and knows of the mem2mem device.
+            unsafe {
+                bindings::media_device_unregister(media);
+                bindings::v4l2_m2m_unregister_media_controller(self.device.m2m_dev());
+            }
+        }
+    }
+
+    /// Whether there is an open file or a request. No more once it was false after [`Self::end`].
+    fn is_used(&self) -> bool {
+        // Each open file refers to its node, and may make requests while it is open.
+        is_shared(&self.video)
+            || self.media.as_deref().is_some_and(is_shared)
+            || self.has_requests()
+    }
+
+    fn has_requests(&self) -> bool {
+        // SAFETY: The media device is initialised.
+        unsafe { bindings::helper_media_device_requests(self.node().media()) > 0 }
+    }
+}
+
+/// Whether the caller's is not the only reference to a device.
+fn is_shared(device: &device::Device) -> bool {
+    // SAFETY: `Device` is a transparent wrapper of the C structure, which is referred to. Both
+    // crates see the same.
+    unsafe { bindings::helper_device_references(ptr::from_ref(device).cast()) > 1 }
+}
+
+impl<T: Operations> Drop for Remains<T> {
+    fn drop(&mut self) {
+        // mem2mem starts jobs in a work item, too, that it frees without a look. There are no
+        // jobs any more, but it may yet have to find that out.
+        // SAFETY: The work queue is the kernel's own, and none of its items waits for this.
+        unsafe { kernel::bindings::__flush_workqueue(kernel::bindings::system_percpu_wq) };
+        // What of `media_device_cleanup()` frees memory. The mutexes that it also destroys are
+        // still taken by who closes a file of the video device.
+        // SAFETY: The media device is initialised, and nobody walks its graph any more.
+        unsafe {
+            bindings::media_graph_walk_cleanup(&raw mut (*self.node().media()).pm_count_walk)
+        };
+    }
+}
+
+/// What the thread has to do.
+struct Thread<T: Operations> {
+    remains: Remains<T>,
+    /// Whether the streams have ended and the media device is unregistered.
+    over: Arc<Atomic<bool>>,
+}
+
+impl<T: Operations> Thread<T> {
+    /// Starts the thread, which gives up a reference to the module when it ends. Returns what it
+    /// sets when the nodes are taken away; or the nodes, if there is no memory.
+    fn start(remains: Remains<T>) -> Result<Arc<Atomic<bool>>, Remains<T>> {
+        let Ok(over) = Arc::new(Atomic::new(false), GFP_KERNEL) else {
+            return Err(remains);
+        };
+        let Ok(place) = KBox::<Self>::new_uninit(GFP_KERNEL) else {
+            return Err(remains);
+        };
+        let this = KBox::into_raw(place.write(Self {
+            remains,
+            over: over.clone(),
+        }));
+        // SAFETY: The thread gets a box of its own, and its name from two strings.
+        let task = from_err_ptr(unsafe {
+            kernel::bindings::kthread_create_on_node(
+                Some(Self::run),
+                this.cast(),
+                kernel::bindings::NUMA_NO_NODE,
+                c"%s-unregister".as_char_ptr(),
+                T::NAME.as_char_ptr(),
+            )
+        });
+        match task {
+            Ok(task) => {
+                // SAFETY: The thread was made just now, and waits for this.
+                unsafe { kernel::bindings::wake_up_process(task) };
+                Ok(over)
+            }
+            // SAFETY: There is no thread that could have it.
+            Err(_) => Err(KBox::into_inner(unsafe { KBox::from_raw(this) }).remains),
+        }
+    }
+
+    /// The thread.
+    ///
+    /// # Safety
+    ///
+    /// `this` must be a box of a `Self`, and the caller refer to the module.
+    unsafe extern "C" fn run(this: *mut c_void) -> c_int {
+        // SAFETY: The caller's promise.
+        let this = unsafe { KBox::<Self>::from_raw(this.cast()) };
+        this.remains.end();
+        this.over.store(true, Release);
+        while this.remains.is_used() {
+            fsleep(LOOK);
+        }
+        let owner = this.remains.node().owner();
+        drop(this);
+        // SAFETY: The caller's reference. Nothing of the module is left on this stack.
+        unsafe { bindings::helper_module_put_and_kthread_exit(owner) }
+    }
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A process that keeps an ioctl waiting for a page of its memory, for as long as it likes, with a
+//! lock of the V4L2 core held: unbinding goes on without it. See `docs/v4l2-core.md`.
+
+use std::fs;
+use std::path::Path;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::harness::{Test, fails, test};
+use crate::model;
+use crate::picture::Bands;
+use crate::v4l2::bindings::{v4l2_ext_control, v4l2_ext_control__bindgen_ty_1};
+use crate::v4l2::control::Verb;
+use crate::v4l2::held::HeldMemory;
+use crate::v4l2::{Device, Errno, MAP, PATIENCE, Sent, Stream, Way, Which};
+
+/// All tests. They need a kernel with `CONFIG_USERFAULTFD`.
+pub const TESTS: &[Test] = &[
+    test(
+        "unbinding does not wait for a process that keeps a file's controls locked",
+        controls,
+    ),
+    test(
+        "unbinding does not wait for a process that keeps the media device's graph locked",
+        graph,
+    ),
+];
+
+/// How long unbinding may take.
+const BOUND: Duration = Duration::from_secs(1);
+
+/// How long a thread is given to run into a lock.
+const MOMENT: Duration = Duration::from_millis(200);
+
+const DRIVER: &str = "/sys/bus/platform/drivers/dw100";
+
+/// Unbinds the device, which must take no longer than it may.
+fn unbind(name: &str) -> Result<()> {
+    let start = Instant::now();
+    fs::write(Path::new(DRIVER).join("unbind"), name)?;
+    let took = start.elapsed();
+    ensure!(took < BOUND, "unbinding took {took:?}");
+    Ok(())
+}
+
+fn bind(name: &str) -> Result<()> {
+    fs::write(Path::new(DRIVER).join("bind"), name).context("binding again")
+}
+
+/// The name of the device in sysfs.
+fn name(device: &Device) -> Result<String> {
+    let path = device.sysfs()?.canonicalize()?;
+    let name = path.file_name().context("a device has a name")?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// That the device has its frames.
+fn works() -> Result<()> {
+    let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    device.set_map(Which::Current, &bands.map(21))?;
+    let stream = Stream::start(&device, 1)?;
+    bands.check(&stream.frame(&bands.source)?, 21)
+}
+
+/// Runs `hold` in a thread, which is to run into `memory`, and then `meanwhile`. Lets the memory go.
+fn while_held<R>(
+    memory: &HeldMemory,
+    hold: impl FnOnce() -> R + Send,
+    meanwhile: impl FnOnce() -> Result<()>,
+) -> Result<()>
+where
+    R: Send,
+{
+    thread::scope(|scope| {
+        let holder = scope.spawn(hold);
+        let result = match memory.is_touched(PATIENCE) {
+            Ok(true) => meanwhile(),
+            Ok(false) => Err(anyhow!("the ioctl did not touch the memory")),
+            Err(error) => Err(error.into()),
+        };
+        memory.let_go();
+        ensure!(holder.join().is_ok(), "the thread panicked");
+        result
+    })
+}
+
+fn controls() -> Result<()> {
+    let [device, other] = [Device::open()?, Device::open()?];
+    let name = name(&device)?;
+    // A frame that never ends, of a file that cannot be stopped while another one is starting.
+    let bands = Bands::set(&other)?;
+    other.set_map(Which::Current, &bands.map(3))?;
+    let stalled = Stream::start(&other, 1)?;
+    model::set("stall=1")?;
+    stalled.queue(0, &Sent::default())?;
+
+    let bands = Bands::set(&device)?;
+    device.set_map(Which::Current, &bands.map(4))?;
+    let starting = Stream::prepare(&device, 1)?;
+    let bytes = 4 * device.query(MAP)?.elems;
+    let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+    let get_map = || {
+        let mut control = v4l2_ext_control {
+            id: MAP,
+            size: bytes,
+            reserved2: [0],
+            __bindgen_anon_1: v4l2_ext_control__bindgen_ty_1 {
+                p_u32: memory.as_ptr().cast(),
+            },
+        };
+        // SAFETY: The memory is larger than the largest map.
+        unsafe { device.ext_control(Verb::Get, Which::Current, &mut control) }
+    };
+    // Waits for the controls, with the lock held that who ends a stream takes.
+    let start = || starting.device.start(Way::Output);
+    while_held(&memory, get_map, || {
+        thread::scope(|scope| {
+            let starter = scope.spawn(start);
+            sleep(MOMENT);
+            ensure!(!starter.is_finished(), "STREAMON did not wait");
+            let result = unbind(&name);
+            memory.let_go();
+            ensure!(starter.join().is_ok(), "the thread panicked");
+            result
+        })
+    })?;
+    drop((starting, stalled));
+    drop((device, other));
+    bind(&name)?;
+    works().context("after binding again")
+}
+
+fn graph() -> Result<()> {
+    let device = Device::open()?;
+    let name = name(&device)?;
+    let media = device.media()?;
+    let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+    // SAFETY: The memory is a megabyte.
+    let get_graph = || unsafe { media.entities_to(memory.as_ptr()) };
+    while_held(&memory, get_graph, || unbind(&name))?;
+    fails(
+        media.graph().map(drop),
+        Errno::EIO,
+        "asking a device that is gone",
+    )?;
+    drop((device, media));
+    bind(&name)?;
+    works()
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! System sleep in the middle of streams: every frame comes back once, whole, and in its order,
+//! whether the system really slept or turned back halfway.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::harness::{Test, becomes_true, test};
+use crate::model;
+use crate::picture::Bands;
+use crate::v4l2::{Device, PATIENCE, Sent, Stream, Which};
+
+/// All tests. They need a kernel with `CONFIG_PM_DEBUG`, and a character a second on the first UART.
+pub const TESTS: &[Test] = &[
+    test(
+        "no frame is lost or torn when the system stops short of sleep, devices suspended",
+        || streams_through(|| short_of_sleep("devices")),
+    ),
+    test(
+        "no frame is lost or torn when the system stops short of sleep, power domains off",
+        || streams_through(|| short_of_sleep("platform")),
+    ),
+    test(
+        "no frame is lost or torn when the system sleeps and wakes up",
+        || {
+            let _alarm = Alarm::set()?;
+            streams_through(asleep)
+        },
+    ),
+    test("a device that does not stream sleeps and wakes up", idle),
+];
+
+/// How often the system sleeps in a test.
+const SLEEPS: usize = 5;
+
+/// How many files stream.
+const FILES: u32 = 3;
+
+/// So many pixels a clock that a small frame takes 25 ms: one is always at work.
+const SLOW: &str = "pixels-per-clock=0.002";
+
+/// Puts the system to sleep, until it is woken up.
+fn sleep() -> Result<()> {
+    for _ in 0..20 {
+        match fs::write("/sys/power/state", "freeze") {
+            // What was to wake it up came too soon.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
+            result => return result.context("is this a kernel with CONFIG_SUSPEND?"),
+        }
+    }
+    bail!("the system never went to sleep")
+}
+
+/// Suspends up to a stage, and resumes at once.
+fn short_of_sleep(stage: &str) -> Result<()> {
+    let setting = Path::new("/sys/power/pm_test");
+    fs::write("/sys/module/suspend/parameters/pm_test_delay", "0")?;
+    fs::write(setting, stage).context("is this a kernel with CONFIG_PM_DEBUG?")?;
+    let slept = sleep();
+    fs::write(setting, "none")?;
+    slept
+}
+
+/// Really sleeps, which takes until the next character on the first UART.
+fn asleep() -> Result<()> {
+    let counter = Path::new("/sys/power/suspend_stats/success");
+    let count = || -> Result<u32> { Ok(fs::read_to_string(counter)?.trim().parse()?) };
+    let before = count()?;
+    sleep()?;
+    ensure!(count()? == before + 1, "the system did not sleep");
+    Ok(())
+}
+
+/// What wakes the system up: a character on the first UART.
+struct Alarm(#[expect(dead_code, reason = "the UART listens only while it is open")] File);
+
+impl Alarm {
+    const SETTING: &'static str = "/sys/class/tty/ttymxc0/power/wakeup";
+
+    fn set() -> Result<Self> {
+        let uart = OpenOptions::new().read(true).open("/dev/ttymxc0")?;
+        fs::write(Self::SETTING, "enabled")?;
+        Ok(Self(uart))
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::SETTING, "disabled");
+    }
+}
+
+/// Frames through several files while the system sleeps again and again.
+fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
+    model::set(SLOW)?;
+    let over = AtomicBool::new(false);
+    let counts: Vec<AtomicU32> = (0..FILES).map(|_| AtomicU32::new(0)).collect();
+    let streamed = thread::scope(|scope| {
+        let over = &over;
+        let streams: Vec<_> = (0..)
+            .zip(&counts)
+            .map(|(file, count)| scope.spawn(move || stream(file, count, over)))
+            .collect();
+        let slept = (0..SLEEPS).try_for_each(|round| {
+            sleep()?;
+            goes_on(&counts).with_context(|| format!("after sleep {round}"))
+        });
+        over.store(true, Ordering::Relaxed);
+        let ended = streams.into_iter().map(|stream| match stream.join() {
+            Ok(result) => result,
+            Err(_) => bail!("a stream panicked"),
+        });
+        // What a stream saw says more than that it stopped.
+        ended.collect::<Result<Vec<()>>>().and(slept)
+    });
+    model::set("pixels-per-clock=1")?;
+    streamed
+}
+
+/// Waits until each file has had a few more frames.
+fn goes_on(counts: &[AtomicU32]) -> Result<()> {
+    for count in counts {
+        let before = count.load(Ordering::Relaxed);
+        let more = || Ok(count.load(Ordering::Relaxed) >= before + 3);
+        ensure!(becomes_true(PATIENCE, more)?, "a stream stands still");
+    }
+    Ok(())
+}
+
+/// Streams until it is over, and checks every frame.
+fn stream(file: u32, count: &AtomicU32, over: &AtomicBool) -> Result<()> {
+    const BUFFERS: usize = 3;
+    let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    let band = 8 * file + 3;
+    device.set_map(Which::Current, &bands.map(band))?;
+    let stream = Stream::start(&device, BUFFERS as u32)?;
+    for index in 0..BUFFERS {
+        stream.output.write(index, &bands.source)?;
+        stream.queue(index, &Sent::default())?;
+    }
+    let mut due = 0;
+    while !over.load(Ordering::Relaxed) || due % BUFFERS != 0 {
+        let (from, to) = stream
+            .dequeue()
+            .with_context(|| format!("frame {due} of file {file}"))?;
+        let index = due % BUFFERS;
+        ensure!(
+            (from.index, to.index) == (index, index) && to.sequence as usize == due,
+            "buffers {} and {} with sequence {} came back in the place of frame {due}",
+            from.index,
+            to.index,
+            to.sequence
+        );
+        bands.check(&stream.capture.read(index), band)?;
+        for plane in stream.capture.planes(index) {
+            plane.fill(0xa5);
+        }
+        due += 1;
+        count.fetch_add(1, Ordering::Relaxed);
+        stream.queue(index, &Sent::default())?;
+    }
+    Ok(())
+}
+
+/// That a device sleeps that nobody streams with, and serves afterwards.
+fn idle() -> Result<()> {
+    let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    device.set_map(Which::Current, &bands.map(6))?;
+    short_of_sleep("platform")?;
+    let status = device.sysfs()?.join("power/runtime_status");
+    let start = Instant::now();
+    while fs::read_to_string(&status)?.trim() != "suspended" {
+        ensure!(start.elapsed() < PATIENCE, "the device stays powered");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let stream = Stream::start(&device, 1)?;
+    bands.check(&stream.frame(&bands.source)?, 6)
+}
