@@ -28,7 +28,8 @@ use crate::{
         irq,
         limit::RateLimit,
         timer, //
-    }, //
+    },
+    trace, //
 };
 use kernel::{
     device::{
@@ -144,6 +145,7 @@ impl Runner {
     /// Starts a frame, which is to end within `limit`. A frame that cannot be started comes back
     /// as failed.
     pub(crate) fn start(&self, frame: Frame, program: &Program, limit: Delta) {
+        let context = frame.account.number;
         // Whoever ends the frame has to find it, so it is there before anybody may. mem2mem
         // starts a job only when the last one has ended: a job found here is a bug, and
         // dropping it ends it.
@@ -151,6 +153,7 @@ impl Runner {
         drop(left_over);
         self.limit.store(limit.as_nanos(), Relaxed);
         let started = self.claim.start().is_some_and(|generation| {
+            trace::job_start(generation.number(), context, program);
             self.clock.set(&self.clock.started);
             let started = self.engine.start(program).is_ok();
             if started {
@@ -193,11 +196,13 @@ impl irq::Handler for Interrupt {
         };
         let Some(status) = self.0.engine.quiesce(device) else {
             self.0.totals.note_silent();
+            trace::irq(generation.number(), Status::SILENCE, false);
             return ThreadedIrqReturn::None;
         };
         // Who claims the frame is to see when this was.
         self.0.clock.set(&self.0.clock.interrupted);
         let latched = self.0.claim.latch(generation, status);
+        trace::irq(generation.number(), status, latched);
         if latched {
             ThreadedIrqReturn::WakeThread
         } else {
@@ -237,6 +242,7 @@ impl irq::Handler for Interrupt {
             // Before its user has the frame back, and may look.
             self.0.totals.frames.note(&ended);
             account.frames.note(&ended);
+            trace::job_finish(outcome.generation.number(), account.number, &ended);
             job.finish(state);
         }
         // The next frame does not wait for the message.
