@@ -8,5 +8,6 @@ pub mod harness;
 pub mod parity;
 pub mod picture;
 pub mod registers;
+pub mod statistics;
 pub mod uapi;
 pub mod v4l2;

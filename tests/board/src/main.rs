@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
-//! the V4L2 interface, `dw100-board faults` with the same options those of an engine that fails,
-//! which the emulated board can make it do; `dw100-board registers` sends the frames whose registers
-//! the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
+//! `dw100-board uapi [--list] [--vivid] [--trace] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the
+//! tests of the V4L2 interface, `dw100-board faults` with the same options those of an engine that
+//! fails, which the emulated board can make it do; `dw100-board registers` sends the frames whose
+//! registers the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the
+//! parity suite.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--skip NAME]... \
+const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--trace] [--skip NAME]... \
                                   [--limit SECONDS] [FILTER]\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
@@ -35,9 +36,9 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
     match words.next().as_deref() {
         Some("uapi") => {
             let choice = choice(words)?;
-            harness::run(uapi::tests(choice.vivid), &choice)
+            harness::run(uapi::tests(choice.vivid, choice.trace), &choice)
         }
-        Some("faults") => harness::run(faults::TESTS.iter(), &choice(words)?),
+        Some("faults") => harness::run(faults::tests(), &choice(words)?),
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
@@ -50,6 +51,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
         match word.as_str() {
             "--list" => choice.list = true,
             "--vivid" => choice.vivid = true,
+            "--trace" => choice.trace = true,
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),
                 None => bail!(USAGE),
