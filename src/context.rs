@@ -7,7 +7,10 @@ mod maps;
 mod state;
 
 use crate::{
-    device::Device,
+    device::{
+        Device,
+        Opened, //
+    },
     dewarp::{
         crop::{
             self,
@@ -25,6 +28,7 @@ use crate::{
         },
         size::Size, //
     },
+    job::Frame,
     media::{
         buffer::Buffer,
         control,
@@ -78,6 +82,7 @@ const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 3;
 /// An open file.
 #[pin_data]
 pub(crate) struct Context {
+    account: Opened,
     device: Arc<Device>,
     /// Taken for a moment, after every other lock.
     #[pin]
@@ -168,6 +173,7 @@ impl Operations for Context {
 
     fn open(device: Arc<Device>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            account: device.open_account()?,
             device,
             state <- new_mutex!(State::new(), "Context::state"),
         })
@@ -371,10 +377,13 @@ impl Operations for Context {
         let program = moment.and_then(|_| state.program(&job));
         let sizes = (state.output.image.size(), state.capture.image.size());
         drop(state);
+        let frame = Frame {
+            job,
+            account: self.account.account().clone(),
+        };
         match program {
-            Ok(program) => self.device.start(job, &program, sizes),
-            // Ends it as failed.
-            Err(_) => drop(job),
+            Ok(program) => self.device.start(frame, &program, sizes),
+            Err(_) => self.device.refuse(frame),
         }
         moment.ok().flatten()
     }

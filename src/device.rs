@@ -3,6 +3,10 @@
 //! The device that outlives unbind: what the contexts of all open files share,
 //! and its power.
 
+mod accounts;
+
+pub(crate) use accounts::Opened;
+
 use crate::{
     dewarp::{
         deadline,
@@ -11,11 +15,11 @@ use crate::{
     },
     engine::Engine,
     job::{
+        Frame,
         Interrupt,
         Runner,
         Watchdog, //
     },
-    media::m2m::Job,
     module_parameters,
     platform::{
         binding::{
@@ -37,6 +41,7 @@ use kernel::{
         Bound, //
     },
     devres,
+    fmt,
     new_mutex,
     platform,
     prelude::*,
@@ -51,6 +56,8 @@ use kernel::{
     time::Delta, //
 };
 
+use accounts::Accounts;
+
 /// The longest time for a frame that can be asked for, milliseconds: nobody waits without a bound.
 const MOST_PATIENT: u32 = 60_000;
 
@@ -61,6 +68,7 @@ pub(crate) struct Device {
     binding: Arc<Binding>,
     clocks: Arc<Clocks>,
     runner: Arc<Runner>,
+    accounts: Arc<Accounts>,
     watchdog: Arc<Timer<Watchdog>>,
     /// Of the engine's clock, hertz, when it was last switched on.
     rate: Atomic<u64>,
@@ -96,11 +104,13 @@ impl Device {
         let line = irq::request(platform, 0, c"dw100", Interrupt(runner.clone()))?;
         let watchdog = Timer::new(device, Watchdog::new(runner.clone(), line))?;
 
+        let accounts = Accounts::new()?;
         let this = Arc::pin_init(
             pin_init!(Self {
                 binding,
                 clocks,
                 runner,
+                accounts,
                 watchdog,
                 rate: Atomic::new(0),
                 ready: Atomic::new(false),
@@ -133,13 +143,34 @@ impl Device {
         self.runner.engine()
     }
 
+    /// An account for a file that is being opened.
+    pub(crate) fn open_account(&self) -> Result<Opened> {
+        Accounts::open(&self.accounts)
+    }
+
+    /// Shows what is counted of it, and of its open files.
+    pub(crate) fn show_statistics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.runner.totals())?;
+        self.accounts.show(f)
+    }
+
+    /// Gives a frame back as failed for which there is no program.
+    pub(crate) fn refuse(&self, frame: Frame) {
+        self.runner.refuse(frame);
+    }
+
     /// Starts a frame with the images' sizes. A frame that cannot be started comes back as failed.
-    pub(crate) fn start(&self, job: Job, program: &Program, (source, destination): (Size, Size)) {
+    pub(crate) fn start(
+        &self,
+        frame: Frame,
+        program: &Program,
+        (source, destination): (Size, Size),
+    ) {
         // Streams keep the device powered, unless that failed when the system woke up. Unbinding
         // may be over while they have yet to end.
         let bound = self.bound();
         if bound.is_none() || !self.ready.load(Relaxed) {
-            return drop(job);
+            return self.refuse(frame);
         }
         let limit = match *module_parameters::watchdog_ms.value_ref() {
             0 => deadline::nanoseconds(source, destination, self.rate.load(Relaxed)),
@@ -147,7 +178,7 @@ impl Device {
         };
         // CAST: A minute at most.
         let limit = Delta::from_nanos(limit as i64);
-        self.runner.start(job, program, limit);
+        self.runner.start(frame, program, limit);
         // The engine is at work: now there is time for this.
         Timer::arm(&self.watchdog, limit);
     }

@@ -33,5 +33,7 @@ pub mod map;
 pub mod prefetch;
 #[path = "dewarp/size.rs"]
 pub mod size;
+#[path = "dewarp/statistics.rs"]
+pub mod statistics;
 #[path = "dewarp/status.rs"]
 pub mod status;

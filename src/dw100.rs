@@ -14,6 +14,7 @@ mod engine;
 mod job;
 mod media;
 mod platform;
+mod trace;
 
 kernel::module_platform_driver! {
     type: Driver,

@@ -9,6 +9,11 @@ use crate::{
     dewarp::{
         claim,
         frame::Program,
+        statistics::{
+            Account,
+            Ended,
+            Totals, //
+        },
         status::{
             Status,
             Verdict, //
@@ -23,7 +28,8 @@ use crate::{
         irq,
         limit::RateLimit,
         timer, //
-    }, //
+    },
+    trace, //
 };
 use kernel::{
     device::{
@@ -51,19 +57,62 @@ use kernel::{
     }, //
 };
 
+/// A frame that is to be made, and who is to account for it.
+pub(crate) struct Frame {
+    /// Its buffers.
+    pub(crate) job: Job,
+    /// Of its open file.
+    pub(crate) account: Arc<Account>,
+}
+
 /// The engine and the frame that it works on.
 #[pin_data]
 pub(crate) struct Runner {
     engine: Engine,
-    /// Who ends the frame. All that the hard half may touch besides the engine.
+    /// Who ends the frame. The hard half touches nothing else but the engine, and what counts.
     claim: claim::Slot,
     /// How long the frame may take, nanoseconds.
     limit: Atomic<i64>,
     /// The frame, for who has claimed it.
     #[pin]
-    job: SpinLock<Option<Job>>,
+    frame: SpinLock<Option<Frame>>,
     #[pin]
     complaints: RateLimit,
+    totals: Totals,
+    clock: Clock,
+}
+
+/// When the frame was started, and when its interrupt had been seen to, in nanoseconds since
+/// `epoch`.
+struct Clock {
+    epoch: Instant<Monotonic>,
+    started: Atomic<i64>,
+    interrupted: Atomic<i64>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            started: Atomic::new(0),
+            interrupted: Atomic::new(0),
+        }
+    }
+
+    /// It is now.
+    fn set(&self, moment: &Atomic<i64>) {
+        moment.store(self.epoch.elapsed().as_nanos(), Relaxed);
+    }
+
+    /// How long a frame that was ready at that moment has waited, and how long the engine took, in
+    /// nanoseconds.
+    fn times(&self, ready: Instant<Monotonic>) -> (u64, u64) {
+        let started = self.started.load(Relaxed);
+        let waited = started - (ready - self.epoch).as_nanos();
+        let took = self.interrupted.load(Relaxed) - started;
+        let positive = |nanos: i64| u64::try_from(nanos).unwrap_or(0);
+        (positive(waited), positive(took))
+    }
 }
 
 impl Runner {
@@ -74,8 +123,10 @@ impl Runner {
                 engine,
                 claim: claim::Slot::new(),
                 limit: Atomic::new(0),
-                job <- new_spinlock!(None, "Runner::job"),
+                frame <- new_spinlock!(None, "Runner::frame"),
                 complaints <- RateLimit::new(),
+                totals: Totals::new(),
+                clock: Clock::new(),
             }),
             GFP_KERNEL,
         )
@@ -86,16 +137,24 @@ impl Runner {
         &self.engine
     }
 
+    /// What was counted.
+    pub(crate) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
     /// Starts a frame, which is to end within `limit`. A frame that cannot be started comes back
     /// as failed.
-    pub(crate) fn start(&self, job: Job, program: &Program, limit: Delta) {
+    pub(crate) fn start(&self, frame: Frame, program: &Program, limit: Delta) {
+        let context = frame.account.number;
         // Whoever ends the frame has to find it, so it is there before anybody may. mem2mem
         // starts a job only when the last one has ended: a job found here is a bug, and
         // dropping it ends it.
-        let left_over = self.job.lock().replace(job);
+        let left_over = self.frame.lock().replace(frame);
         drop(left_over);
         self.limit.store(limit.as_nanos(), Relaxed);
         let started = self.claim.start().is_some_and(|generation| {
+            trace::job_start(generation.number(), context, program);
+            self.clock.set(&self.clock.started);
             let started = self.engine.start(program).is_ok();
             if started {
                 self.claim.launched(generation);
@@ -103,7 +162,9 @@ impl Runner {
             started || self.claim.claim_if(generation).is_none()
         });
         if !started {
-            drop(self.take());
+            if let Some(frame) = self.take() {
+                self.refuse(frame);
+            }
         }
     }
 
@@ -112,14 +173,23 @@ impl Runner {
         if self.claim.claim_any().is_some() {
             // The job keeps the device powered. The reset fails only when no engine is there.
             let _ = self.engine.reset();
-            drop(self.take());
+            if let Some(frame) = self.take() {
+                self.refuse(frame);
+            }
         }
     }
 
-    /// The job, for who has claimed it. It must not be ended with the lock held: that
+    /// Gives a frame back as failed that the engine was not started with, or is kept from ending.
+    pub(crate) fn refuse(&self, frame: Frame) {
+        self.totals.frames.note_refused();
+        frame.account.frames.note_refused();
+        drop(frame);
+    }
+
+    /// The frame, for who has claimed it. It must not be ended with the lock held: that
     /// starts the next one.
-    fn take(&self) -> Option<Job> {
-        self.job.lock().take()
+    fn take(&self) -> Option<Frame> {
+        self.frame.lock().take()
     }
 }
 
@@ -127,16 +197,28 @@ impl Runner {
 pub(crate) struct Interrupt(pub(crate) Arc<Runner>);
 
 impl irq::Handler for Interrupt {
-    /// Registers and one atomic word.
+    /// Registers and atomic words.
     fn hard(&self, device: &Device<Bound>) -> ThreadedIrqReturn {
         // With no frame running, the engine may be without power, and its interrupt
         // is masked.
         let Some(generation) = self.0.claim.running() else {
+            self.0.totals.note_stale();
             return ThreadedIrqReturn::None;
         };
-        match self.0.engine.quiesce(device) {
-            Some(status) if self.0.claim.latch(generation, status) => ThreadedIrqReturn::WakeThread,
-            _ => ThreadedIrqReturn::None,
+        let Some(status) = self.0.engine.quiesce(device) else {
+            self.0.totals.note_silent();
+            trace::irq(generation.number(), Status::SILENCE, false);
+            return ThreadedIrqReturn::None;
+        };
+        // Who claims the frame is to see when this was.
+        self.0.clock.set(&self.0.clock.interrupted);
+        let latched = self.0.claim.latch(generation, status);
+        trace::irq(generation.number(), status, latched);
+        if latched {
+            ThreadedIrqReturn::WakeThread
+        } else {
+            self.0.totals.note_stale();
+            ThreadedIrqReturn::None
         }
     }
 
@@ -156,12 +238,22 @@ impl irq::Handler for Interrupt {
             Verdict::Done => State::Done,
             Verdict::Failed | Verdict::None => State::Error,
         };
-        if silent || state == State::Error {
-            // What stopped it halfway must not stop the next frame. The job keeps the device
-            // powered. The reset fails only when there is no next frame.
-            let _ = self.0.engine.reset();
-        }
-        if let Some(job) = self.0.take() {
+        // What stopped it halfway must not stop the next frame. The job keeps the device
+        // powered. The reset fails only when there is no next frame.
+        let reset = (silent || state == State::Error) && self.0.engine.reset().is_ok();
+        if let Some(Frame { job, account }) = self.0.take() {
+            let (wait, took) = self.0.clock.times(job.ready());
+            let ended = Ended {
+                done: state == State::Done,
+                status,
+                wait,
+                engine: (!silent).then_some(took),
+                reset,
+            };
+            // Before its user has the frame back, and may look.
+            self.0.totals.frames.note(&ended);
+            account.frames.note(&ended);
+            trace::job_finish(outcome.generation.number(), account.number, &ended);
             job.finish(state);
         }
         // The next frame does not wait for the message.

@@ -81,7 +81,8 @@ impl Status {
 pub struct Errors(u32);
 
 impl Errors {
-    const NAMES: [&'static str; 7] = [
+    /// Of each error, from bit 1 on.
+    pub const NAMES: [&'static str; 7] = [
         "bus time-out",
         "AXI response",
         "X",
@@ -101,12 +102,15 @@ impl Errors {
         self.0
     }
 
+    /// Whether it is one of these, for each error of [`Errors::NAMES`].
+    pub fn flags(self) -> [bool; Self::NAMES.len()] {
+        core::array::from_fn(|index| self.0 >> (index + 1) & 1 != 0)
+    }
+
     /// The names of the errors, lowest bit first.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        (1..)
-            .zip(Self::NAMES)
-            .filter(move |(bit, _)| self.0 & 1 << bit != 0)
-            .map(|(_, name)| name)
+        let all = Self::NAMES.into_iter().zip(self.flags());
+        all.filter(|(_, is_set)| *is_set).map(|(name, _)| name)
     }
 }
 

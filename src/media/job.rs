@@ -16,7 +16,11 @@ use super::{
 };
 use kernel::{
     ffi::c_void,
-    sync::Arc, //
+    sync::Arc,
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
 };
 
 /// Something that only has to stay alive.
@@ -35,6 +39,7 @@ pub(crate) struct Job {
     ctx: *mut bindings::v4l2_m2m_ctx,
     source: *mut bindings::vb2_v4l2_buffer,
     destination: *mut bindings::vb2_v4l2_buffer,
+    ready: Instant<Monotonic>,
     ended: bool,
     _file: Arc<dyn Keep>,
 }
@@ -53,14 +58,28 @@ impl Job {
         // SAFETY: A file is not released before its running job has ended.
         let file = unsafe { File::<T>::reference(context) };
         let ctx = file.m2m_ctx();
-        // INVARIANT: mem2mem starts a job only when both lists have a buffer, and
-        // takes none off while it runs.
+        // SAFETY: The file has its mem2mem context.
+        let source = unsafe { bindings::helper_v4l2_m2m_next_src_buf(ctx) };
+        // SAFETY: As above.
+        let destination = unsafe { bindings::helper_v4l2_m2m_next_dst_buf(ctx) };
+        // SAFETY: mem2mem starts a job only when both lists have a buffer, and these are the
+        // job's alone.
+        let (one, other) = unsafe {
+            (
+                Slot::<T>::handed_over(source),
+                Slot::<T>::handed_over(destination),
+            )
+        };
+        // INVARIANT: As above, and mem2mem takes none off while the job runs.
         let job = Self {
             ctx,
-            // SAFETY: The file has its mem2mem context.
-            source: unsafe { bindings::helper_v4l2_m2m_next_src_buf(ctx) },
-            // SAFETY: As above.
-            destination: unsafe { bindings::helper_v4l2_m2m_next_dst_buf(ctx) },
+            source,
+            destination,
+            ready: if (one - other).is_negative() {
+                other
+            } else {
+                one
+            },
             ended: false,
             _file: file.clone(),
         };
@@ -77,6 +96,11 @@ impl Job {
     pub(crate) fn destination(&self) -> &Buffer {
         // SAFETY: By the type invariant the buffer is the job's.
         unsafe { Buffer::from_raw(self.destination) }
+    }
+
+    /// When the later one of its buffers was handed to the driver.
+    pub(crate) fn ready(&self) -> Instant<Monotonic> {
+        self.ready
     }
 
     /// Hands timestamp, timecode and field from the source to the destination.

@@ -262,10 +262,11 @@ impl<T: Operations> Callbacks<T> {
     }
 
     unsafe extern "C" fn buf_queue(vb: *mut bindings::vb2_buffer) {
-        // SAFETY: vb2 passes a valid buffer of a queue of ours; the file handle knows
-        // its queues since before there was any buffer.
+        // SAFETY: vb2 passes a valid buffer of a queue of ours, which nobody else has until it
+        // is queued; the file handle knows its queues since before there was any buffer.
         unsafe {
             let file = (*(*vb).vb2_queue).drv_priv.cast::<File<T>>();
+            Slot::<T>::hand_over(vb.cast());
             bindings::v4l2_m2m_buf_queue((*file).m2m_ctx(), vb.cast());
         }
     }

@@ -33,6 +33,10 @@ use kernel::{
         Mutex,
         SpinLock, //
     },
+    time::{
+        Instant,
+        Monotonic, //
+    },
     types::Opaque, //
 };
 
@@ -309,6 +313,8 @@ impl<T: Operations> Settlement<T> {
 #[repr(C)]
 pub(super) struct Slot<T: Operations> {
     buffer: bindings::v4l2_m2m_buffer,
+    /// When the buffer was last handed to the driver. Whoever has the buffer reads and sets it.
+    handed_over: Instant<Monotonic>,
     /// There from the validation of the buffer's request until its frame starts or is given
     /// up. Each of these has the buffer for itself: the first and the last hold the mutex of
     /// the request queue, in between it is mem2mem's.
@@ -327,6 +333,26 @@ impl<T: Operations> Slot<T> {
     ) -> Option<Pin<KBox<Ticket<T>>>> {
         // SAFETY: The caller's promise; the buffer is the first field of those around it.
         unsafe { (*buffer.cast::<Self>()).ticket.take() }
+    }
+
+    /// Notes that `buffer` is handed to the driver now.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::take`].
+    pub(super) unsafe fn hand_over(buffer: *mut bindings::vb2_v4l2_buffer) {
+        // SAFETY: As there.
+        unsafe { (*buffer.cast::<Self>()).handed_over = Instant::now() };
+    }
+
+    /// When that was.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::take`].
+    pub(super) unsafe fn handed_over(buffer: *mut bindings::vb2_v4l2_buffer) -> Instant<Monotonic> {
+        // SAFETY: As there; all zeroes are a moment, too.
+        unsafe { (*buffer.cast::<Self>()).handed_over }
     }
 }
 

@@ -3,6 +3,8 @@
 //! The tests of an engine that fails, or falls silent: what it did not finish comes back as failed,
 //! soon, and nothing else does. The emulated board's `model` has it fail.
 
+mod statistics;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +17,11 @@ use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
 
 /// All tests.
-pub const TESTS: &[Test] = &[
+pub fn tests() -> impl Iterator<Item = &'static Test> {
+    TESTS.iter().chain(statistics::TESTS)
+}
+
+const TESTS: &[Test] = &[
     test(
         "a frame whose interrupt is lost comes back as failed and the stream goes on",
         || given_up("drop-irq=1"),

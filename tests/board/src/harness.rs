@@ -36,6 +36,8 @@ pub struct Choice {
     pub list: bool,
     /// Also those with the test driver vivid.
     pub vivid: bool,
+    /// Also those of trace events.
+    pub trace: bool,
     /// Only those whose name contains this.
     pub filter: Option<String>,
     /// All but those whose name is one of these.
@@ -49,6 +51,7 @@ impl Default for Choice {
         Self {
             list: false,
             vivid: false,
+            trace: false,
             filter: None,
             skipped: Vec::new(),
             limit: Duration::from_secs(60),

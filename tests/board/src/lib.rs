@@ -11,5 +11,6 @@ pub mod parity;
 pub mod picture;
 pub mod registers;
 pub mod sleep;
+pub mod statistics;
 pub mod uapi;
 pub mod v4l2;

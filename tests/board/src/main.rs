@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
-//! the V4L2 interface, `dw100-board faults` with the same options those of an engine that fails,
-//! which the emulated board can make it do, `dw100-board sleep` those of system sleep;
-//! `dw100-board model KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose registers
-//! the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
+//! `dw100-board SUITE [--list] [--vivid] [--trace] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the
+//! tests of the V4L2 interface (`uapi`), of an engine that fails, which the emulated board can make it
+//! do (`faults`), of system sleep (`sleep`), and of a process that keeps the kernel waiting (`held`).
+//! `dw100-board model KEY=VALUE…` sets properties of the engine's model; `dw100-board registers`
+//! sends the frames whose registers the host looks at; `dw100-board parity [--pixels] PLAN RECORD`
+//! sends those of the parity suite.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,8 +21,8 @@ use dw100_board::registers;
 use dw100_board::sleep;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults|sleep [--list] [--vivid] [--skip NAME]... \
-                                  [--limit SECONDS] [FILTER]\n       \
+const USAGE: &str = "usage: dw100-board uapi|faults|sleep|held [--list] [--vivid] [--trace] \
+                                  [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board model KEY=VALUE...\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
@@ -40,9 +41,9 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
     match words.next().as_deref() {
         Some("uapi") => {
             let choice = choice(words)?;
-            harness::run(uapi::tests(choice.vivid), &choice)
+            harness::run(uapi::tests(choice.vivid, choice.trace), &choice)
         }
-        Some("faults") => harness::run(faults::TESTS.iter(), &choice(words)?),
+        Some("faults") => harness::run(faults::tests(), &choice(words)?),
         Some("held") => harness::run(held::TESTS.iter(), &choice(words)?),
         Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),
         Some("model") => words.try_for_each(|setting| model::set(&setting)),
@@ -58,6 +59,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
         match word.as_str() {
             "--list" => choice.list = true,
             "--vivid" => choice.vivid = true,
+            "--trace" => choice.trace = true,
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),
                 None => bail!(USAGE),

@@ -28,16 +28,20 @@ mod requests_and_maps;
 mod selection;
 mod selection_pixels;
 mod selection_rounding;
+mod statistics;
 mod stride;
 mod topology;
+mod trace;
 mod undisturbed;
 mod vivid;
 
 use crate::harness::{Test, becomes_true, fails, test};
 
-/// All tests. Those that need the buffers of the test driver vivid only where it is.
-pub fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
+/// All tests. Those that need the buffers of the test driver vivid, or trace events, only where
+/// they are.
+pub fn tests(with_vivid: bool, with_trace: bool) -> impl Iterator<Item = &'static Test> {
     let vivid = if with_vivid { vivid::TESTS } else { &[] };
+    let trace = if with_trace { trace::TESTS } else { &[] };
     [
         formats::TESTS,
         stride::TESTS,
@@ -61,6 +65,8 @@ pub fn tests(with_vivid: bool) -> impl Iterator<Item = &'static Test> {
         topology::TESTS,
         libcamera::TESTS,
         debugfs::TESTS,
+        statistics::TESTS,
+        trace,
         lifecycle::TESTS,
         hostile::TESTS,
         hostile_buffers::TESTS,
@@ -82,7 +88,7 @@ mod self_tests {
     #[test]
     fn names_are_unique_and_without_the_colon_that_ends_them() {
         let mut seen = HashSet::new();
-        for test in tests(true).chain(faults::TESTS) {
+        for test in tests(true, true).chain(faults::tests()) {
             assert!(seen.insert(test.name), "twice: {}", test.name);
             assert!(!test.name.contains(':'), "{}", test.name);
             assert!(!test.name.contains('\''), "for the shell: {}", test.name);

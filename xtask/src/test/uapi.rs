@@ -52,7 +52,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
             // Random arguments find a cycle of locks in the V4L2 core: freeing a buffer that holds
             // the last of a request takes the controls' lock, which is held where pages are waited for.
             format!(
-                "{vivid} && dw100-board uapi --vivid \
+                "{vivid} && dw100-board uapi --vivid --trace \
                  --skip 'random arguments in any ioctl leave a device that works'"
             ),
         )

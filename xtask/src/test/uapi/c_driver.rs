@@ -215,6 +215,26 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "fault 16",
         "succeeded, where EINVAL was due",
     ),
+    (
+        "statistics count the frames of each file and of the device",
+        "it has no statistics",
+        "reading /sys/kernel/debug/32e30000.dwe/statistics",
+    ),
+    (
+        "statistics tell how long the engine took and a frame waited",
+        "it has no statistics",
+        "reading /sys/kernel/debug/32e30000.dwe/statistics",
+    ),
+    (
+        "statistics of a file are there while it is open, those of the device for longer",
+        "it has no statistics",
+        "reading /sys/kernel/debug/32e30000.dwe/statistics",
+    ),
+    (
+        "statistics can be read beside frames and files that come and go",
+        "it has no statistics",
+        "reading /sys/kernel/debug/32e30000.dwe/statistics",
+    ),
 ];
 
 /// What is not run with the C driver because it would take the kernel with it.

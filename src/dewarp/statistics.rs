@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is counted of frames and interrupts, and how that is shown: lines of `name: value`.
+//!
+//! Each number is right by itself. Two of them may be read from before and after one frame: nobody
+//! who counts takes a lock.
+
+use super::status::{
+    Errors,
+    Status, //
+};
+
+use core::{
+    fmt::{
+        self,
+        Write, //
+    },
+    sync::atomic::{
+        AtomicU64,
+        Ordering::Relaxed, //
+    }, //
+};
+
+/// How often something has happened.
+struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// How long something has taken, nanoseconds.
+struct Times {
+    count: Counter,
+    total: Counter,
+    last: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+}
+
+impl Times {
+    const fn new() -> Self {
+        Self {
+            count: Counter::new(),
+            total: Counter::new(),
+            last: AtomicU64::new(0),
+            min: AtomicU64::new(u64::MAX),
+            max: AtomicU64::new(0),
+        }
+    }
+
+    fn note(&self, time: u64) {
+        self.count.add(1);
+        self.total.add(time);
+        self.last.store(time, Relaxed);
+        // Most frames are neither, and looking is cheaper.
+        if time < self.min.load(Relaxed) {
+            self.min.fetch_min(time, Relaxed);
+        }
+        if time > self.max.load(Relaxed) {
+            self.max.fetch_max(time, Relaxed);
+        }
+    }
+
+    /// All are 0 when there was none.
+    fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let min = match self.min.load(Relaxed) {
+            u64::MAX => 0,
+            min => min,
+        };
+        let mean = self.total.get() / self.count.get().max(1);
+        writeln!(f, "{name}_ns_last: {}", self.last.load(Relaxed))?;
+        writeln!(f, "{name}_ns_min: {min}")?;
+        writeln!(f, "{name}_ns_max: {}", self.max.load(Relaxed))?;
+        writeln!(f, "{name}_ns_mean: {mean}")
+    }
+}
+
+/// How a frame ended that the engine was started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Whether it came back as done, and not as failed.
+    pub done: bool,
+    /// What the engine reported.
+    pub status: Status,
+    /// From when the later one of its two buffers was handed to the driver (by `VIDIOC_QBUF` or
+    /// `MEDIA_REQUEST_IOC_QUEUE`, or by `VIDIOC_STREAMON` if that came later) until its registers
+    /// were about to be written, nanoseconds.
+    pub wait: u64,
+    /// From then until the hard half of its interrupt had taken the engine off the bus,
+    /// nanoseconds. [`None`] if the watchdog gave it up.
+    pub engine: Option<u64>,
+    /// Whether the engine was reset after it.
+    pub reset: bool,
+}
+
+/// What is counted of frames.
+pub struct Frames {
+    done: Counter,
+    failed: Counter,
+    errors: [Counter; Errors::NAMES.len()],
+    given_up: Counter,
+    resets: Counter,
+    engine: Times,
+    wait: Times,
+}
+
+impl Frames {
+    /// No frame yet.
+    pub const fn new() -> Self {
+        Self {
+            done: Counter::new(),
+            failed: Counter::new(),
+            errors: [const { Counter::new() }; Errors::NAMES.len()],
+            given_up: Counter::new(),
+            resets: Counter::new(),
+            engine: Times::new(),
+            wait: Times::new(),
+        }
+    }
+
+    /// A frame has ended.
+    pub fn note(&self, ended: &Ended) {
+        let counter = if ended.done { &self.done } else { &self.failed };
+        counter.add(1);
+        let errors = ended.status.errors();
+        if !errors.is_empty() {
+            for (counter, is_set) in self.errors.iter().zip(errors.flags()) {
+                counter.add(u64::from(is_set));
+            }
+        }
+        match ended.engine {
+            Some(time) => self.engine.note(time),
+            None => self.given_up.add(1),
+        }
+        if ended.reset {
+            self.resets.add(1);
+        }
+        self.wait.note(ended.wait);
+    }
+
+    /// A frame came back as failed that the engine was not started with.
+    pub fn note_refused(&self) {
+        self.failed.add(1);
+    }
+}
+
+impl Default for Frames {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "frames_done: {}", self.done.get())?;
+        writeln!(f, "frames_failed: {}", self.failed.get())?;
+        for (name, counter) in Errors::NAMES.iter().zip(&self.errors) {
+            f.write_str("errors_")?;
+            for c in name.chars() {
+                let c = c.to_ascii_lowercase();
+                f.write_char(if c.is_ascii_alphanumeric() { c } else { '_' })?;
+            }
+            writeln!(f, ": {}", counter.get())?;
+        }
+        writeln!(f, "watchdog_fired: {}", self.given_up.get())?;
+        writeln!(f, "engine_resets: {}", self.resets.get())?;
+        self.engine.show("engine", f)?;
+        self.wait.show("wait", f)
+    }
+}
+
+/// What is counted of one open file.
+pub struct Account {
+    /// The how-manieth file it is that was opened of its device, from 1.
+    pub number: u64,
+    /// The process that opened it.
+    pub process: i32,
+    /// Of its frames.
+    pub frames: Frames,
+}
+
+impl Account {
+    /// A file that has just been opened.
+    pub const fn new(number: u64, process: i32) -> Self {
+        Self {
+            number,
+            process,
+            frames: Frames::new(),
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "context: {}", self.number)?;
+        writeln!(f, "process: {}", self.process)?;
+        self.frames.fmt(f)
+    }
+}
+
+/// What is counted of a device.
+pub struct Totals {
+    /// Of the frames of all files that were ever opened.
+    pub frames: Frames,
+    silent: Counter,
+    stale: Counter,
+}
+
+impl Totals {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self {
+            frames: Frames::new(),
+            silent: Counter::new(),
+            stale: Counter::new(),
+        }
+    }
+
+    /// An interrupt came for which the engine had no event to report.
+    pub fn note_silent(&self) {
+        self.silent.add(1);
+    }
+
+    /// An interrupt came when no frame was at work, or for one whose end was under way.
+    pub fn note_stale(&self) {
+        self.stale.add(1);
+    }
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "interrupts_silent: {}", self.silent.get())?;
+        writeln!(f, "interrupts_stale: {}", self.stale.get())?;
+        self.frames.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        string::{
+            String,
+            ToString, //
+        },
+        vec::Vec, //
+    };
+
+    /// The lines that do not say 0.
+    fn told(counted: &impl ToString) -> Vec<String> {
+        let text = counted.to_string();
+        let told = text.lines().filter(|line| !line.ends_with(": 0"));
+        told.map(String::from).collect()
+    }
+
+    const DONE: Ended = Ended {
+        done: true,
+        status: Status(1),
+        wait: 30,
+        engine: Some(100),
+        reset: false,
+    };
+
+    #[test]
+    fn before_the_first_frame_all_is_zero() {
+        let text = Totals::new().to_string();
+        assert_eq!(text.lines().count(), 21);
+        assert_eq!(told(&Totals::new()), [""; 0]);
+        assert!(text.contains("\nengine_ns_min: 0\n"), "{text}");
+    }
+
+    #[test]
+    fn times_are_told_by_their_last_least_most_and_mean() {
+        let frames = Frames::new();
+        for (engine, wait) in [(100, 30), (40, 31), (71, 30)] {
+            frames.note(&Ended {
+                engine: Some(engine),
+                wait,
+                ..DONE
+            });
+        }
+        assert_eq!(
+            told(&frames),
+            [
+                "frames_done: 3",
+                "engine_ns_last: 71",
+                "engine_ns_min: 40",
+                "engine_ns_max: 100",
+                "engine_ns_mean: 70",
+                "wait_ns_last: 30",
+                "wait_ns_min: 30",
+                "wait_ns_max: 31",
+                "wait_ns_mean: 30",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_frame_that_was_given_up_has_no_engine_time() {
+        let frames = Frames::new();
+        frames.note(&Ended {
+            done: false,
+            status: Status::SILENCE,
+            wait: 0,
+            engine: None,
+            reset: true,
+        });
+        frames.note_refused();
+        assert_eq!(
+            told(&frames),
+            ["frames_failed: 2", "watchdog_fired: 1", "engine_resets: 1",]
+        );
+    }
+
+    #[test]
+    fn each_error_is_counted_under_its_name() {
+        const NAMES: [&str; 7] = [
+            "bus_time_out",
+            "axi_response",
+            "x",
+            "macroblock_fetch",
+            "frame_2",
+            "frame_3",
+            "frame_done",
+        ];
+        let errors = |frames: &Frames| {
+            let told = told(frames).into_iter();
+            told.filter(|line| line.starts_with("errors_"))
+                .collect::<Vec<_>>()
+        };
+        for (bit, name) in (1..).zip(NAMES) {
+            let frames = Frames::new();
+            let status = Status(1 << bit);
+            frames.note(&Ended { status, ..DONE });
+            assert_eq!(errors(&frames), [std::format!("errors_{name}: 1")]);
+        }
+        let frames = Frames::new();
+        for status in [0x06, 0x83, 0x81].map(Status) {
+            frames.note(&Ended { status, ..DONE });
+        }
+        let both = ["errors_bus_time_out: 2", "errors_axi_response: 1"];
+        assert_eq!(errors(&frames), both);
+    }
+
+    #[test]
+    fn whose_frames_they_are_is_told_first() {
+        let account = Account::new(3, 77);
+        account.frames.note_refused();
+        let first = ["context: 3", "process: 77", "frames_failed: 1"];
+        assert_eq!(told(&account), first);
+    }
+
+    #[test]
+    fn interrupts_of_no_frame_are_the_devices() {
+        let totals = Totals::new();
+        totals.note_silent();
+        totals.note_stale();
+        totals.note_stale();
+        assert_eq!(
+            told(&totals),
+            ["interrupts_silent: 1", "interrupts_stale: 2"]
+        );
+    }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver's tracepoints, group `dw100`. They cost a call while nobody looks, and nothing on a
+//! kernel without tracepoints.
+
+use crate::dewarp::{
+    frame::Program,
+    statistics::Ended,
+    status::Status, //
+};
+
+// Here and not in `platform`, for what a tracepoint is called is the driver's.
+// SAFETY: These are the prototypes of `trace/helpers.h`. The functions take any value, in any
+// context.
+unsafe extern "C" {
+    safe fn dw100_trace_job_start(frame: u64, context: u64, source: u32, destination: u32);
+    safe fn dw100_trace_irq(frame: u64, status: u32, latched: bool);
+    safe fn dw100_trace_job_finish(
+        frame: u64,
+        context: u64,
+        status: u32,
+        done: bool,
+        engine_ns: u64,
+        wait_ns: u64,
+    );
+}
+
+/// `dw100_job_start`: the engine is about to be started with frame number `frame` of the device,
+/// which is one of the open file number `context`.
+pub(crate) fn job_start(frame: u64, context: u64, program: &Program) {
+    if cfg!(CONFIG_TRACEPOINTS) {
+        dw100_trace_job_start(
+            frame,
+            context,
+            program.source_size,
+            program.destination_size,
+        );
+    }
+}
+
+/// `dw100_irq`: the engine has interrupted with a frame at work, and is off the bus. The interrupt
+/// is the frame's end if it is `latched`.
+pub(crate) fn irq(frame: u64, status: Status, latched: bool) {
+    if cfg!(CONFIG_TRACEPOINTS) {
+        dw100_trace_irq(frame, status.pending(), latched);
+    }
+}
+
+/// `dw100_job_finish`: the frame's buffers are about to be given back. It has no engine time (0) if
+/// the watchdog gave it up.
+pub(crate) fn job_finish(frame: u64, context: u64, ended: &Ended) {
+    if cfg!(CONFIG_TRACEPOINTS) {
+        dw100_trace_job_finish(
+            frame,
+            context,
+            ended.status.pending(),
+            ended.done,
+            ended.engine.unwrap_or(0),
+            ended.wait,
+        );
+    }
+}

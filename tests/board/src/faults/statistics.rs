@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the statistics in debugfs count when the engine fails.
+
+use std::fs;
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Set, model};
+use crate::harness::{Test, test};
+use crate::statistics::Statistics;
+use crate::v4l2::{Device, Sent};
+
+/// All tests.
+pub(super) const TESTS: &[Test] = &[
+    test(
+        "statistics count a frame that is given up, and the reset after it",
+        given_up,
+    ),
+    test("statistics count each error under its name", errors),
+    test(
+        "statistics count an error beside a frame that is done",
+        error_beside_done,
+    ),
+    test(
+        "statistics count each interrupt that ends no frame",
+        spurious,
+    ),
+];
+
+/// What is counted, of the device and of the one file that has frames, while `count` frames with a
+/// fault go through.
+fn counted(fault: &str, count: usize, due: &[(&str, u64)]) -> Result<()> {
+    let devices = [Device::open()?, Device::open()?];
+    let set = Set::start(&devices[1], u32::try_from(count)?, 9)?;
+    let before = Statistics::read(&devices[0])?;
+    model(fault)?;
+    for index in 0..count {
+        set.stream.queue(index, &Sent::default())?;
+    }
+    for _ in 0..count {
+        set.stream.dequeue_any()?;
+    }
+    let after = Statistics::read(&devices[0])?;
+    after.device.ensure_since(&before.device, due)?;
+    let (before, after) = (before.own(), after.own());
+    ensure!(after.len() == 2, "{} files are listed, not 2", after.len());
+    for ((before, after), due) in before.into_iter().zip(after).zip([&[], due]) {
+        after.ensure_since(before, due).context("of a file")?;
+    }
+    Ok(())
+}
+
+fn given_up() -> Result<()> {
+    for fault in ["drop-irq=2", "stall=2"] {
+        let due = [
+            ("frames_done", 2),
+            ("frames_failed", 1),
+            ("watchdog_fired", 1),
+            ("engine_resets", 1),
+        ];
+        counted(fault, 3, &due).context(fault)?;
+    }
+    Ok(())
+}
+
+fn errors() -> Result<()> {
+    const NAMES: [&str; 7] = [
+        "errors_bus_time_out",
+        "errors_axi_response",
+        "errors_x",
+        "errors_macroblock_fetch",
+        "errors_frame_2",
+        "errors_frame_3",
+        "errors_frame_done",
+    ];
+    for (bit, name) in (1..).zip(NAMES) {
+        let fault = format!("error={:#x}@2", 1 << bit);
+        let due = [
+            ("frames_done", 2),
+            ("frames_failed", 1),
+            (name, 1),
+            ("engine_resets", 1),
+        ];
+        counted(&fault, 3, &due).context(fault)?;
+    }
+    Ok(())
+}
+
+fn error_beside_done() -> Result<()> {
+    let due = [("frames_done", 2), ("errors_axi_response", 1)];
+    counted("error=0x85@1", 2, &due)
+}
+
+/// How often the engine's interrupt has come, on all CPUs.
+fn interrupts() -> Result<u64> {
+    let text = fs::read_to_string("/proc/interrupts")?;
+    let line = text.lines().find(|line| line.ends_with(" dw100"));
+    let words = line
+        .context("the engine's interrupt is not listed")?
+        .split_whitespace();
+    Ok(words
+        .skip(1)
+        .map_while(|word| word.parse::<u64>().ok())
+        .sum())
+}
+
+fn spurious() -> Result<()> {
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 29)?;
+    let (before, came) = (Statistics::read(&device)?, interrupts()?);
+    // One half-way through each frame; and so close to its end that the line is still high then.
+    model("spurious-irq=every:1")?;
+    let result = ["1", "1000"].into_iter().try_for_each(|speed| {
+        model(&format!("pixels-per-clock={speed}"))?;
+        (0..10).try_for_each(|_| {
+            set.stream.queue(0, &Sent::default())?;
+            set.take(0, 29)
+        })
+    });
+    model("spurious-irq=off")?;
+    model("pixels-per-clock=1")?;
+    result?;
+    // The last one's line may still be high.
+    sleep(Duration::from_millis(100));
+    let (after, came) = (Statistics::read(&device)?, interrupts()? - came);
+    let more = |name| Ok::<_, anyhow::Error>(after.device.get(name)? - before.device.get(name)?);
+    let (frames, silent) = (more("frames_done")?, more("interrupts_silent")?);
+    let stale = more("interrupts_stale")?;
+    ensure!(
+        frames == 20 && came == frames + silent + stale,
+        "{came} interrupts came, for {frames} frames; {silent} silent and {stale} stale were counted"
+    );
+    ensure!(
+        silent >= 10 && stale > 0,
+        "only {silent} silent and {stale} stale interrupts were counted"
+    );
+    Ok(())
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver's statistics in debugfs, as a test reads them.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::v4l2::Device;
+
+/// Numbers under their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Numbers(BTreeMap<String, u64>);
+
+impl Numbers {
+    /// Those of a paragraph of `name: value` lines.
+    fn parse(text: &str) -> Result<Self> {
+        let number = |line: &str| {
+            let (name, value) = line.split_once(": ")?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        let numbers = text
+            .lines()
+            .map(|line| number(line).with_context(|| format!("'{line}' is not 'name: number'")));
+        Ok(Self(numbers.collect::<Result<_>>()?))
+    }
+
+    /// The number of this name.
+    pub fn get(&self, name: &str) -> Result<u64> {
+        let number = self.0.get(name);
+        number
+            .copied()
+            .with_context(|| format!("there is no '{name}'"))
+    }
+
+    /// How much more was counted than `before`, for what was counted at all. Times are no counts.
+    fn since(&self, before: &Self) -> BTreeMap<&str, u64> {
+        let more = self.0.iter().filter_map(|(name, now)| {
+            let then = before.0.get(name).copied().unwrap_or(0);
+            let counted = !name.contains("_ns_") && *now != then;
+            counted.then(|| (name.as_str(), now.wrapping_sub(then)))
+        });
+        more.collect()
+    }
+
+    /// That just this was counted since `before`.
+    pub fn ensure_since(&self, before: &Self, due: &[(&str, u64)]) -> Result<()> {
+        let got = self.since(before);
+        ensure!(
+            got == due.iter().copied().collect(),
+            "{got:?} was counted, not {due:?}"
+        );
+        Ok(())
+    }
+}
+
+/// What the file says at one time.
+pub struct Statistics {
+    /// Of the device.
+    pub device: Numbers,
+    /// Of all open files, in the order in which they were opened.
+    pub contexts: Vec<Numbers>,
+}
+
+impl Statistics {
+    /// Reads those of a device.
+    pub fn read(device: &Device) -> Result<Self> {
+        let path = format!("/sys/kernel/debug/{}/statistics", device.name()?);
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+        Self::parse(&text).with_context(|| format!("in {path}"))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let mut paragraphs = text.split("\n\n").map(Numbers::parse);
+        let device = paragraphs.next().context("there is nothing")??;
+        Ok(Self {
+            device,
+            contexts: paragraphs.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Those of the files that this process has opened.
+    pub fn own(&self) -> Vec<&Numbers> {
+        let process = u64::from(std::process::id());
+        let own = |context: &&Numbers| context.get("process").is_ok_and(|id| id == process);
+        self.contexts.iter().filter(own).collect()
+    }
+}
+
+#[cfg(test)]
+mod self_tests {
+    use super::*;
+
+    const TEXT: &str = "done: 3\nlate: 0\n\ncontext: 1\ndone: 1\n\ncontext: 2\ndone: 2\n";
+
+    #[test]
+    fn paragraphs_are_the_device_and_its_files() {
+        let statistics = Statistics::parse(TEXT).unwrap();
+        assert_eq!(statistics.device.get("done").unwrap(), 3);
+        let numbers = |context: &Numbers| {
+            (
+                context.get("context").unwrap(),
+                context.get("done").unwrap(),
+            )
+        };
+        let contexts: Vec<_> = statistics.contexts.iter().map(numbers).collect();
+        assert_eq!(contexts, [(1, 1), (2, 2)]);
+        assert!(statistics.own().is_empty());
+        for wrong in ["", "done: 3\nlate", "done: 3\n\ndone: many\n", "done:3"] {
+            assert!(Statistics::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_count_too_many_too_few_or_of_another_kind_is_seen() {
+        let numbers = |text| Numbers::parse(text).unwrap();
+        let before = numbers("done: 3\nlate: 0\nwait_ns_last: 7\n");
+        let after = numbers("done: 5\nlate: 0\nwait_ns_last: 9\n");
+        assert!(after.ensure_since(&before, &[("done", 2)]).is_ok());
+        assert!(before.ensure_since(&before, &[]).is_ok());
+        for wrong in [
+            &[][..],
+            &[("done", 1)],
+            &[("done", 2), ("late", 1)],
+            &[("late", 2)],
+        ] {
+            assert!(after.ensure_since(&before, wrong).is_err(), "{wrong:?}");
+        }
+        assert!(before.ensure_since(&after, &[]).is_err());
+    }
+}
