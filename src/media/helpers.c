@@ -170,6 +170,12 @@ bool helper_vb2_is_busy(struct vb2_queue *q)
 	return vb2_is_busy(q);
 }
 
+/* How many buffers are the driver's. */
+int helper_vb2_held(struct vb2_queue *q)
+{
+	return atomic_read(&q->owned_by_drv_count);
+}
+
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 						unsigned int plane_no)
 {
