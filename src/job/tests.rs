@@ -295,20 +295,24 @@ mod tests {
         let warned = has_warned();
         let bench = Arc::new(Bench::running(LONG, false, BUFFERS)?, GFP_KERNEL)?;
         let other = bench.clone();
-        let stopped = Arc::new(Atomic::new(0), GFP_KERNEL)?;
-        let flag = stopped.clone();
+        let phase = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let shown = phase.clone();
         let helper = Helper::start(move || {
+            shown.store(1, Relaxed);
             other.stream.stop();
-            flag.store(1, Relaxed);
+            shown.store(2, Relaxed);
         })?;
+        ensure!(wait(|| phase.load(Relaxed) == 1));
         fsleep(SHORT);
-        let early = stopped.load(Relaxed);
-        bench.panel.report(1);
-        bench.software.wire().raise();
+        ensure!(phase.load(Relaxed) == 1);
+        // More than once, should the helper be slower than this.
+        ensure!(wait(|| {
+            bench.panel.report(1);
+            bench.software.wire().raise();
+            phase.load(Relaxed) == 2
+        }));
         helper.join();
-        ensure!(early == 0);
         ensure!(bench.stream.held() == 0);
-        ensure!(bench.started() == 1);
         ensure!(!bench.is_running());
         ensure!(warned || !has_warned());
         // The stream starts again, with all buffers.

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Tests, ended, last_lines};
+use super::{Tests, ended};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
 /// What marks a suite in the module's source.
 const MARK: &str = "kunit_tests(";
 
-/// Prints what each suite has reported, and what the log has on those that failed.
+/// Prints what each suite has reported, and then what the tests said of it.
 const SCRIPT: &str = "cat /sys/kernel/debug/kunit/dw100*/results; \
-    ! grep -q '^not ok' /sys/kernel/debug/kunit/dw100*/results || dmesg | grep '^[^]]*\\]  *# '; true";
+    dmesg | grep '^ *# '";
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
@@ -30,9 +30,11 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let outcome = tests.run(&board, &options, SCRIPT)?;
     let report = &outcome.printed;
     for suite in &expected {
-        let cases = cases(report, suite);
-        if cases.is_empty() {
-            tests.record(suite, Err(anyhow!("it has reported no case")));
+        let (planned, cases) = cases(report, suite);
+        if cases.is_empty() || cases.len() != planned {
+            let reported = cases.len();
+            let why = anyhow!("{reported} of {planned} cases have reported");
+            tests.record(suite, Err(why));
         }
         for (case, passed) in cases {
             let result = if passed {
@@ -67,18 +69,20 @@ fn suites(dir: &Path) -> Result<BTreeSet<String>> {
     Ok(found)
 }
 
-/// The cases of a suite in KTAP reports, and whether they passed. A case that was skipped has not,
-/// and neither has one that was announced and did not report.
-fn cases<'a>(report: &'a str, suite: &str) -> Vec<(&'a str, bool)> {
+/// How many cases a suite has announced in KTAP reports; those that reported, and whether they
+/// passed. A case that was skipped has not.
+fn cases<'a>(report: &'a str, suite: &str) -> (usize, Vec<(&'a str, bool)>) {
     let title = format!("# Subtest: {suite}");
     let lines = report.lines().map(str::trim);
-    lines
+    let lines = lines
         .skip_while(|line| *line != title)
         .skip(1)
-        .take_while(|line| !line.starts_with("# Subtest:") && !line.starts_with("KTAP"))
-        .filter_map(case)
-        .filter(|(name, _)| *name != suite)
-        .collect()
+        .take_while(|line| !line.starts_with("# Subtest:") && !line.starts_with("KTAP"));
+    let plan = lines
+        .clone()
+        .find_map(|line| line.strip_prefix("1..")?.parse().ok());
+    let cases = lines.filter_map(case).filter(|(name, _)| *name != suite);
+    (plan.unwrap_or(0), cases.collect())
 }
 
 /// A case's line: `ok 1 NAME` or `not ok 1 NAME`.
@@ -95,13 +99,14 @@ fn case(line: &str) -> Option<(&str, bool)> {
     Some((name.trim(), passed && !skipped))
 }
 
-/// What the log has on a case that failed: the lines of comment before its verdict.
+/// What a case that failed said: the line before the kernel's own, in the log.
 fn why(report: &str, case: &str) -> String {
-    let verdict = format!("# {case}: ");
+    let verdict = format!("# {case}: ASSERTION FAILED");
     let lines: Vec<&str> = report.lines().collect();
-    let end = lines.iter().position(|line| line.contains(&verdict));
-    let before = lines[..end.unwrap_or(lines.len())].join("\n");
-    last_lines(&before, 3)
+    let place = lines.iter().rposition(|line| line.contains(&verdict));
+    let said = place.and_then(|place| lines.get(place.checked_sub(1)?));
+    said.map_or("it does not say why", |line| line.trim())
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -112,14 +117,23 @@ mod tests {
         \x20   # module: dw100_rust\n    1..3\n    ok 1 a_case\n    not ok 2 another\n\
         \x20   ok 3 a_third # SKIP no reason\n# dw100_job: pass:1 fail:1 skip:1 total:3\n\
         # Totals: pass:1 fail:1 skip:1 total:3\nnot ok 1 dw100_job\n\
-        KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: dw100_engine\n    1..1\n\
+        KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: dw100_engine\n    1..2\n\
         \x20   ok 1 fine\nok 1 dw100_engine\n";
 
     #[test]
-    fn each_suite_has_its_own_cases_and_a_skipped_one_has_not_passed() {
+    fn each_suite_has_its_own_cases_and_what_is_skipped_or_missing_shows() {
         let expected = [("a_case", true), ("another", false), ("a_third", false)];
-        assert_eq!(cases(REPORT, "dw100_job"), expected);
-        assert_eq!(cases(REPORT, "dw100_engine"), [("fine", true)]);
-        assert!(cases(REPORT, "dw100_claim").is_empty());
+        assert_eq!(cases(REPORT, "dw100_job"), (3, expected.into()));
+        assert_eq!(cases(REPORT, "dw100_engine"), (2, vec![("fine", true)]));
+        assert_eq!(cases(REPORT, "dw100_claim"), (0, Vec::new()));
+    }
+
+    #[test]
+    fn a_failed_case_says_what_did_not_hold() {
+        let log = "    # other: x\n    # src/job/tests.rs:7: a == b\n    # another: ASSERTION FAILED\n\
+            \x20   # another.speed: normal\n";
+        let report = format!("{REPORT}    # another: ASSERTION FAILED\n{log}");
+        assert_eq!(why(&report, "another"), "# src/job/tests.rs:7: a == b");
+        assert_eq!(why(REPORT, "another"), "it does not say why");
     }
 }
