@@ -6,24 +6,27 @@
 //! NXP's header for the same IP. What a frame puts into the registers is computed
 //! by [`crate::dewarp::frame`]; this only knows where it goes, and in which order.
 
-use crate::dewarp::{
-    frame::{
-        self,
-        Program, //
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) mod kunit;
+
+use crate::{
+    dewarp::{
+        frame::{
+            self,
+            Program, //
+        },
+        status::Status, //
     },
-    status::Status, //
+    platform::registers::Block, //
 };
 use kernel::{
     device,
     fmt,
     io::{
-        mem::{
-            DevresIoMem,
-            IoMem, //
-        },
         register,
         Io,
-        IoBase, //
+        Mmio,
+        Region, //
     },
     platform,
     prelude::*,
@@ -146,7 +149,7 @@ const NAMES: [&str; SIZE / 4] = [
 
 /// The engine, as long as its device is bound.
 pub(crate) struct Engine {
-    io: DevresIoMem<SIZE>,
+    io: Block<SIZE>,
     /// BUS_CTRL with the bus off, as the reset left it.
     bus_off: Atomic<u32>,
 }
@@ -156,11 +159,14 @@ impl Engine {
     ///
     /// `ENODEV` if it has none, `EINVAL` if that is too small.
     pub(crate) fn new(device: &platform::Device<device::Bound>) -> Result<Self> {
-        let request = device.io_request_by_index(0).ok_or(ENODEV)?;
-        Ok(Self {
-            io: request.iomap_sized::<SIZE>()?.into_devres()?,
+        Ok(Self::over(Block::map(device, 0)?))
+    }
+
+    fn over(io: Block<SIZE>) -> Self {
+        Self {
+            io,
             bus_off: Atomic::new(0),
-        })
+        }
     }
 
     /// Resets the engine after it was powered up, and leaves it idle, masked and off
@@ -168,7 +174,8 @@ impl Engine {
     ///
     /// `ENODEV` if the device is unbound. The device must be powered.
     pub(crate) fn reset(&self) -> Result {
-        let io = self.io.try_access().ok_or(ENODEV)?;
+        let access = self.io.try_access().ok_or(ENODEV)?;
+        let io = access.registers();
         let ctrl = io.read(DEWARP_CTRL).with_const_enable::<1>();
         io.write_reg(ctrl.with_const_soft_reset::<1>());
         io.write_reg(ctrl.with_const_soft_reset::<0>());
@@ -185,10 +192,11 @@ impl Engine {
     ///
     /// `ENODEV` if the device is unbound.
     pub(crate) fn start(&self, program: &Program) -> Result {
-        let io = self.io.try_access().ok_or(ENODEV)?;
-        Self::program(&io, program);
+        let access = self.io.try_access().ok_or(ENODEV)?;
+        let io = access.registers();
+        Self::program(io, program);
 
-        let relaxed = (&*io).as_view().relaxed();
+        let relaxed = io.relaxed();
         // With the enables, forget what the last frame may have left behind.
         relaxed.write_reg(INTERRUPT_STATUS::from_raw(
             Status::ENABLE_ALL | Status(u32::from(u8::MAX)).acknowledge(),
@@ -204,8 +212,8 @@ impl Engine {
         Ok(())
     }
 
-    fn program(io: &IoMem<'_, SIZE>, program: &Program) {
-        let io = io.as_view().relaxed();
+    fn program(io: Mmio<'_, Region<SIZE>>, program: &Program) {
+        let io = io.relaxed();
         io.write_reg(MAP_LUT_ADDR::from_raw(program.lut_address));
         io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));
         io.write_reg(SRC_IMG_Y_BASE::from_raw(program.source_y));
@@ -226,7 +234,8 @@ impl Engine {
 
     /// Prints the registers, one a line, under their names. The device must be powered.
     pub(crate) fn dump(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let io = self.io.try_access().ok_or(fmt::Error)?;
+        let access = self.io.try_access().ok_or(fmt::Error)?;
+        let io = access.registers();
         for (offset, name) in (0..).step_by(4).zip(NAMES) {
             let value = io.try_read32(offset).map_err(|_| fmt::Error)?;
             writeln!(f, "DW100_{name}: {value:#x}")?;
@@ -245,7 +254,7 @@ impl Engine {
         if status.pending() == 0 {
             return None;
         }
-        let io = io.as_view().relaxed();
+        let io = io.relaxed();
         io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
         io.write_reg(INTERRUPT_STATUS::from_raw(status.acknowledge()));
         Some(status)
@@ -265,7 +274,7 @@ impl Engine {
     /// interrupt context: no lock, no wait.
     pub(crate) fn silence(&self, device: &device::Device<device::Bound>) {
         if let Ok(io) = self.io.access(device) {
-            let io = io.as_view().relaxed();
+            let io = io.relaxed();
             io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
             io.write_reg(INTERRUPT_STATUS::from_raw(Status::MASK_ALL));
         }

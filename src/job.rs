@@ -5,6 +5,13 @@
 //! gives the buffers back and starts the next one. If no interrupt comes in time, a
 //! watchdog does what the hard half would have done.
 
+#[cfg(CONFIG_KUNIT = "y")]
+mod bench;
+#[cfg(CONFIG_KUNIT = "y")]
+mod races;
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
 use crate::{
     dewarp::{
         claim,

@@ -11,6 +11,8 @@ mod file;
 pub(crate) mod format;
 mod ioctl;
 mod job;
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) mod kunit;
 pub(crate) mod m2m;
 mod node;
 mod queue;

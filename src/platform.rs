@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel crate lacks and is not media: interrupts, timers, runtime PM
+//! What the kernel crate lacks and is not media: registers, interrupts, timers, runtime PM
 //! and clocks that undo themselves, and the guard for code that may outlive the
 //! binding. Nothing here knows of any one device.
 
@@ -8,8 +8,11 @@ pub(crate) mod binding;
 pub(crate) mod clock;
 pub(crate) mod dma;
 pub(crate) mod irq;
+#[cfg(CONFIG_KUNIT = "y")]
+pub(crate) mod kunit;
 pub(crate) mod limit;
 pub(crate) mod pm;
+pub(crate) mod registers;
 pub(crate) mod timer;
 
 mod bindings {

@@ -7,6 +7,7 @@
 use super::{
     bindings,
     control,
+    ioctl,
     m2m::{
         Device,
         Operations, //
@@ -38,7 +39,6 @@ use kernel::{
         c_uint,
         c_ulong, //
     },
-    ioctl::_IOC_NR,
     new_mutex,
     new_work,
     prelude::*,
@@ -216,6 +216,47 @@ impl<T: Operations> File<T> {
         })
     }
 
+    /// Opens a file, and lists it with its device.
+    ///
+    /// # Safety
+    ///
+    /// `video` must be registered, or referred to, until this returns. The file must be
+    /// closed by [`File::close`].
+    pub(super) unsafe fn open(
+        video: *mut bindings::video_device,
+        device: Arc<Device<T>>,
+    ) -> Result<Arc<Self>> {
+        // SAFETY: The caller's promise.
+        let this = Arc::pin_init(unsafe { Self::new(video, device) }, GFP_KERNEL)?;
+        let mut files = this.device.files().lock();
+        files.push(Entry(NonNull::from(&*this)), GFP_KERNEL)?;
+        drop(files);
+        Ok(this)
+    }
+
+    /// Closes a file, and gives up a reference to it.
+    ///
+    /// # Safety
+    ///
+    /// The file must have been opened by [`File::open`], nobody use it any more but its
+    /// running job, and the media device's `req_queue_mutex` be held.
+    pub(super) unsafe fn close(this: Arc<Self>) {
+        let entry = NonNull::from(&*this);
+        this.device.files().lock().retain(|other| other.0 != entry);
+        this.stop();
+        // Neither may the worker run when the module is gone, nor a frame's start hand it
+        // anything. It waits for nobody: no ioctl that could hold the controls is under way.
+        this.settle();
+        Self::stop_worker(&this);
+        // The last reference may be that of a job that is just being finished. What others
+        // could see of the file ends here, where V4L2 holds the mutex that guards requests.
+        // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.
+        unsafe {
+            bindings::v4l2_fh_exit(this.handle.raw.get());
+            this.controls.free();
+        }
+    }
+
     /// The mem2mem context, from the file handle: there also while the queues are
     /// being released.
     pub(super) fn m2m_ctx(&self) -> *mut bindings::v4l2_m2m_ctx {
@@ -357,11 +398,7 @@ impl<T: Operations> Callbacks<T> {
                 (video, Node::<T>::device(video).ok_or(ENODEV)?)
             };
             // SAFETY: As above.
-            let this = Arc::pin_init(unsafe { File::new(video, device.clone()) }, GFP_KERNEL)?;
-            device
-                .files()
-                .lock()
-                .push(Entry(NonNull::from(&*this)), GFP_KERNEL)?;
+            let this = unsafe { File::open(video, device)? };
             // SAFETY: Both are valid; `release` undoes it.
             unsafe { bindings::v4l2_fh_add(this.handle.raw.get(), file) };
             // `release` gets this reference back.
@@ -377,12 +414,12 @@ impl<T: Operations> Callbacks<T> {
     ) -> c_long {
         // SAFETY: The file is not closed while an ioctl is under way on it.
         let this = unsafe { File::<T>::from_raw(file) };
-        if is_about_controls(command) {
+        if ioctl::is_about_controls(command) {
             this.settle();
         }
         // SAFETY: V4L2 calls this in the place of that function.
         let result = unsafe { bindings::video_ioctl2(file, command, argument) };
-        if ends_requests(command, result) {
+        if ioctl::ends_requests(command, result) {
             // With no lock held, so that who waits for a page keeps nobody from unbinding.
             this.settle();
         }
@@ -393,44 +430,10 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: V4L2 calls this once for a file that `open` made, and holds a
         // reference to its video device until this returns.
         let this = unsafe { Arc::from_raw(File::<T>::pointer(file)) };
-        let entry = NonNull::from(&*this);
-        this.device.files().lock().retain(|other| other.0 != entry);
         // SAFETY: Undoes `open`'s.
         unsafe { bindings::v4l2_fh_del(this.handle.raw.get(), file) };
-        this.stop();
-        // Neither may the worker run when the module is gone, nor a frame's start hand it
-        // anything. It waits for nobody: no ioctl that could hold the controls is under way.
-        this.settle();
-        File::stop_worker(&this);
-        // The last reference may be that of a job that is just being finished. What others
-        // could see of the file ends here, where V4L2 holds the mutex that guards requests.
-        // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.
-        unsafe {
-            bindings::v4l2_fh_exit(this.handle.raw.get());
-            this.controls.free();
-        }
+        // SAFETY: No ioctl is under way on the file, and V4L2 holds the mutex.
+        unsafe { File::close(this) };
         0
-    }
-}
-
-/// Whether an ioctl reads or sets controls: the file's, or those of a request, which can only be
-/// read when it is complete.
-fn is_about_controls(command: c_uint) -> bool {
-    matches!(
-        _IOC_NR(command),
-        bindings::NR_G_CTRL
-            | bindings::NR_S_CTRL
-            | bindings::NR_G_EXT_CTRLS
-            | bindings::NR_S_EXT_CTRLS
-    )
-}
-
-/// Whether a request can be complete after an ioctl, where it was not before: its user may go
-/// on to reinitialise it. `VIDIOC_REQBUFS` may have ended the stream before it failed.
-fn ends_requests(command: c_uint, result: c_long) -> bool {
-    match _IOC_NR(command) {
-        bindings::NR_DQBUF | bindings::NR_STREAMOFF => result == 0,
-        bindings::NR_REQBUFS => true,
-        _ => false,
     }
 }

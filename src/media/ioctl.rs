@@ -21,8 +21,11 @@ use kernel::{
     error::from_result,
     ffi::{
         c_int,
+        c_long,
+        c_uint,
         c_void, //
     },
+    ioctl::_IOC_NR,
     prelude::*, //
 };
 
@@ -271,5 +274,27 @@ fn copy_string(to: &mut [u8], from: &CStr) {
     let room = to.len().saturating_sub(1);
     for (to, from) in to.iter_mut().take(room).zip(from.to_bytes()) {
         *to = *from;
+    }
+}
+
+/// Whether an ioctl reads or sets controls: the file's, or those of a request, which can only be
+/// read when it is complete.
+pub(super) fn is_about_controls(command: c_uint) -> bool {
+    matches!(
+        _IOC_NR(command),
+        bindings::NR_G_CTRL
+            | bindings::NR_S_CTRL
+            | bindings::NR_G_EXT_CTRLS
+            | bindings::NR_S_EXT_CTRLS
+    )
+}
+
+/// Whether a request can be complete after an ioctl, where it was not before: its user may go
+/// on to reinitialise it. `VIDIOC_REQBUFS` may have ended the stream before it failed.
+pub(super) fn ends_requests(command: c_uint, result: c_long) -> bool {
+    match _IOC_NR(command) {
+        bindings::NR_DQBUF | bindings::NR_STREAMOFF => result == 0,
+        bindings::NR_REQBUFS => true,
+        _ => false,
     }
 }

@@ -173,7 +173,8 @@ pub(crate) struct Device<T: Operations> {
 }
 
 impl<T: Operations> Device<T> {
-    fn new(parent: &device::Device, data: Arc<T::Device>) -> Result<Arc<Self>> {
+    /// A device that nobody can open yet.
+    pub(super) fn new(parent: &device::Device, data: Arc<T::Device>) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 scheduler: Scheduler::new::<T>()?,

@@ -316,6 +316,20 @@ impl<T: Operations> Registration<T> {
         Ok(this)
     }
 
+    /// The video device, for the tests.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(super) fn video(&self) -> *mut bindings::video_device {
+        // SAFETY: By the type invariant the node is valid.
+        unsafe { self.node.as_ref() }.video.get()
+    }
+
+    /// The media device's mutex for requests, for the tests.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(super) fn requests(&self) -> *mut bindings::mutex {
+        // SAFETY: By the type invariant the node is valid.
+        unsafe { &raw mut (*self.node.as_ref().media.get()).req_queue_mutex }
+    }
+
     /// The N of `/dev/videoN`.
     pub(super) fn number(&self) -> u16 {
         // SAFETY: By the type invariant the node is valid.

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Out-of-line copies of static inlines. */
 
+#include <linux/irq.h>
+#include <linux/irqdesc.h>
+#include <linux/panic.h>
+#include <linux/platform_device.h>
+
 #include "helpers.h"
 
 int helper_pm_runtime_resume_and_get(struct device *dev)
@@ -18,3 +23,62 @@ void helper_ratelimit_state_init(struct ratelimit_state *state)
 	ratelimit_state_init(state, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
 }
+
+#if IS_BUILTIN(CONFIG_KUNIT)
+static int software_probe(struct platform_device *pdev)
+{
+	return 0;
+}
+
+static char software_name[sizeof("software.4294967295")];
+
+static struct platform_driver software_driver = {
+	.driver.name = software_name,
+};
+
+/* A bound device with an interrupt that is raised by software. */
+struct device *helper_software_new(unsigned int *irq)
+{
+	struct resource res = DEFINE_RES_IRQ(0);
+	struct platform_device *pdev;
+	static unsigned int count;
+	int number;
+
+	number = irq_alloc_desc(NUMA_NO_NODE);
+	if (number < 0)
+		return ERR_PTR(number);
+	irq_set_chip_and_handler(number, &dummy_irq_chip, handle_simple_irq);
+	irq_clear_status_flags(number, IRQ_NOREQUEST | IRQ_NOPROBE);
+
+	/* With DEBUG_KOBJECT_RELEASE a driver's name stays in use for a while. */
+	snprintf(software_name, sizeof(software_name), "software.%u", count++);
+	res.start = number;
+	res.end = number;
+	pdev = platform_create_bundle(&software_driver, software_probe, &res,
+				      1, NULL, 0);
+	if (IS_ERR(pdev)) {
+		irq_free_desc(number);
+		return ERR_CAST(pdev);
+	}
+	*irq = number;
+
+	return &pdev->dev;
+}
+
+void helper_software_drop(struct device *dev, unsigned int irq)
+{
+	platform_device_unregister(to_platform_device(dev));
+	platform_driver_unregister(&software_driver);
+	irq_free_desc(irq);
+}
+
+void helper_software_raise(unsigned int irq)
+{
+	generic_handle_irq_safe(irq);
+}
+
+bool helper_has_warned(void)
+{
+	return test_taint(TAINT_WARN);
+}
+#endif

@@ -40,6 +40,12 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Number(u32);
 
 impl Number {
+    /// For the tests, which have interrupts of their own.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(super) fn new(number: u32) -> Self {
+        Self(number)
+    }
+
     /// Waits until the hard half does not run that ran when this was called. Not for the hard half.
     pub(crate) fn wait_for_hard_half(self) {
         // SAFETY: Any number will do.
@@ -78,6 +84,7 @@ impl<T: Handler> ThreadedHandler for Served<T> {
 
 /// An interrupt that was requested, for who wants its threaded half to run. It owns nothing: the
 /// interrupt may have been released since.
+#[derive(Clone)]
 pub(crate) struct Line {
     number: Number,
     /// What the interrupt is known by. Never looked into.

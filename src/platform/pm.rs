@@ -50,7 +50,8 @@ impl Drop for Active {
     }
 }
 
-fn as_raw(device: &Device) -> *mut kernel::bindings::device {
+/// The C structure.
+pub(super) fn as_raw(device: &Device) -> *mut kernel::bindings::device {
     // `Device` is a transparent wrapper of the C structure.
     core::ptr::from_ref(device).cast_mut().cast()
 }

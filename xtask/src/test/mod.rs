@@ -5,6 +5,7 @@
 mod compliance;
 mod faults;
 mod host;
+mod kunit;
 mod parity;
 mod stream;
 mod uapi;
@@ -27,6 +28,11 @@ const SUITES: &[Suite] = &[
         "host",
         "the crates' own tests, formatting and lints",
         host::run,
+    ),
+    (
+        "kunit",
+        "the driver's halves, watchdog and streams over registers in memory, inside the kernel",
+        kunit::run,
     ),
     (
         "compliance",
@@ -351,7 +357,7 @@ mod tests {
         assert_eq!(found(&[]).len(), SUITES.len());
         let error = chosen(&names(&["kuint"])).unwrap_err().to_string();
         assert!(
-            error.contains("kuint") && error.contains("host compliance stream"),
+            error.contains("kuint") && error.contains("host kunit compliance"),
             "{error}"
         );
     }

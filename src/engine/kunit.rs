@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The engine's registers in memory, from the hardware's side, and the tests of what the
+//! driver does to them. Memory shows the last value that was written, not the order.
+
+use super::*;
+use crate::platform::{
+    kunit::{
+        ensure,
+        Memory, //
+    },
+    registers::Block, //
+};
+use kernel::{
+    devres::Devres,
+    sync::Arc, //
+};
+
+/// What is in BUS_CTRL beside the bits that the driver sets: reads that may be under way.
+const BUS: u32 = 0x10;
+
+/// The registers of an engine of the tests.
+#[derive(Clone)]
+pub(crate) struct Panel(Arc<Memory<SIZE>>);
+
+impl Panel {
+    /// An engine of `device` and its registers, as they are when nobody has reset it: with an
+    /// event that waits, at work, and on the bus.
+    pub(crate) fn new(device: &device::Device<device::Bound>) -> Result<(Engine, Self)> {
+        let memory = Memory::new()?;
+        let engine = Engine::over(Block::Memory(Devres::new(device, memory.clone())?));
+        let this = Self(memory);
+        let io = this.0.registers();
+        io.write_reg(BUS_CTRL::from_raw(BUS).with_const_axi_master_enable::<1>());
+        this.set_status(0x0001_ff01);
+        Ok((engine, this))
+    }
+
+    /// Has the engine report `events`, of a frame that it was started with.
+    pub(crate) fn report(&self, events: u32) {
+        self.set_status(Status::ENABLE_ALL | events);
+    }
+
+    /// Sets INTERRUPT_STATUS.
+    pub(crate) fn set_status(&self, status: u32) {
+        let io = self.0.registers();
+        io.write_reg(INTERRUPT_STATUS::from_raw(status));
+    }
+
+    /// What INTERRUPT_STATUS was written last: enables and acknowledged events.
+    pub(crate) fn status(&self) -> u32 {
+        self.0.registers().read(INTERRUPT_STATUS).into_raw()
+    }
+
+    /// Whether the engine may use the bus.
+    pub(crate) fn is_on_the_bus(&self) -> bool {
+        self.bus() == BUS | 1 << 31
+    }
+
+    /// Whether it may not, and nothing else is different.
+    pub(crate) fn is_off_the_bus(&self) -> bool {
+        self.bus() == BUS
+    }
+
+    fn bus(&self) -> u32 {
+        self.0.registers().read(BUS_CTRL).into_raw()
+    }
+
+    /// Whether the last thing that happened to the engine was its reset: nothing else
+    /// acknowledges every event and enables none.
+    pub(crate) fn was_reset(&self) -> bool {
+        let ctrl = self.0.registers().read(DEWARP_CTRL);
+        self.is_off_the_bus()
+            && self.status() == 0xff00_0000
+            && ctrl.with_const_enable::<1>().into_raw() == ctrl.into_raw()
+            && ctrl.with_const_soft_reset::<0>().into_raw() == ctrl.into_raw()
+    }
+
+    /// All registers.
+    pub(crate) fn values(&self) -> [u32; SIZE / 4] {
+        let io = self.0.registers();
+        let mut values = [0; SIZE / 4];
+        for (offset, value) in (0..).step_by(4).zip(&mut values) {
+            // Each is within the block.
+            *value = io.try_read32(offset).unwrap_or(0);
+        }
+        values
+    }
+}
+
+/// A program whose words all differ.
+pub(crate) const PROGRAM: Program = Program {
+    ctrl: 1,
+    lut_address: 2,
+    lut_size: 3,
+    source_y: 4,
+    source_uv: 5,
+    source_size: 6,
+    source_stride: 7,
+    destination_y: 8,
+    destination_uv: 9,
+    destination_size: 10,
+    destination_stride: 11,
+    swap: 12,
+    scale: 13,
+    roi: 14,
+    destination_y_size: 15,
+    destination_uv_size: 16,
+};
+
+/// The registers after a start with that program: number and value.
+const STARTED: [(usize, u32); 19] = [
+    (1, 1),
+    (2, 2),
+    (3, 3),
+    (4, 4),
+    (5, 5),
+    (6, 6),
+    (7, 7),
+    (14, 8),
+    (15, 9),
+    (16, 10),
+    (17, 11),
+    (22, 12),
+    (25, 13),
+    (26, 14),
+    (27, frame::BOUNDARY_PIXEL),
+    (28, 0xff00_ff00),
+    (29, BUS | 1 << 31),
+    (32, 15),
+    (33, 16),
+];
+
+#[kunit_tests(dw100_engine)]
+mod tests {
+    use super::*;
+    use crate::platform::kunit::Software;
+
+    #[test]
+    fn a_reset_leaves_the_engine_masked_acknowledged_and_off_the_bus() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        ensure!(panel.is_on_the_bus());
+        ensure!(!panel.was_reset());
+        engine.reset()?;
+        ensure!(panel.was_reset());
+        Ok(())
+    }
+
+    #[test]
+    fn a_start_writes_the_program_and_lets_the_engine_onto_the_bus() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        engine.reset()?;
+        engine.start(&PROGRAM)?;
+        let mut expected = [0; SIZE / 4];
+        for (number, value) in STARTED {
+            if let Some(register) = expected.get_mut(number) {
+                *register = value;
+            }
+        }
+        ensure!(panel.values() == expected);
+        Ok(())
+    }
+
+    #[test]
+    fn without_an_event_nothing_is_written() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        engine.reset()?;
+        engine.start(&PROGRAM)?;
+        for rest in [0, 0xff00, 0x1_ff00] {
+            panel.set_status(rest);
+            let before = panel.values();
+            ensure!(engine.quiesce(software.device()).is_none());
+            ensure!(panel.values() == before);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn each_event_is_gated_masked_and_acknowledged() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        engine.reset()?;
+        for bit in 0..8 {
+            engine.start(&PROGRAM)?;
+            panel.report(1 << bit);
+            let status = engine.quiesce(software.device());
+            ensure!(status.is_some_and(|status| status.pending() == 1 << bit));
+            ensure!(panel.is_off_the_bus());
+            // The bus time-out is always acknowledged.
+            ensure!(panel.status() == (1 << bit | 1 << 1) << 24);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn silence_gates_and_masks_but_acknowledges_nothing() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        engine.reset()?;
+        engine.start(&PROGRAM)?;
+        engine.silence(software.device());
+        ensure!(panel.is_off_the_bus());
+        ensure!(panel.status() == 0);
+        Ok(())
+    }
+
+    #[test]
+    fn an_unbound_device_is_not_touched() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        engine.reset()?;
+        drop(software);
+        let before = panel.values();
+        ensure!(engine.start(&PROGRAM) == Err(ENODEV));
+        ensure!(engine.reset() == Err(ENODEV));
+        ensure!(panel.values() == before);
+        let other = Software::new()?;
+        ensure!(engine.quiesce(other.device()).is_none());
+        engine.silence(other.device());
+        ensure!(panel.values() == before);
+        Ok(())
+    }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A test bench for [`Runner`], [`Interrupt`] and [`Watchdog`]: a device in software with
+//! registers in memory, and a mem2mem device whose jobs the runner gets.
+
+use super::*;
+use crate::{
+    engine::kunit::{
+        Panel,
+        PROGRAM, //
+    },
+    media::{
+        buffer::Buffer,
+        control,
+        format::{
+            Colorimetry,
+            Direction,
+            FrameSizes,
+            PixelFormat,
+            Plane,
+            Rect, //
+        },
+        kunit::{
+            Node,
+            Stream, //
+        },
+        m2m::{
+            Controls,
+            Operations, //
+        }, //
+    },
+    platform::{
+        kunit::{
+            Software,
+            Wire, //
+        },
+        timer::Timer, //
+    }, //
+};
+use irq::Handler as _;
+use kernel::{
+    module::this_module,
+    time::delay::fsleep, //
+};
+
+/// Buffers of each queue.
+pub(super) const BUFFERS: u32 = 4;
+
+/// The longest that anything may take, on a busy machine.
+const PATIENCE: Delta = Delta::from_secs(20);
+
+/// What all open files share.
+pub(super) struct Shared {
+    pub(super) runner: Arc<Runner>,
+    /// None where the test is its own timer.
+    timer: Option<Arc<Timer<Watchdog>>>,
+    limit: Delta,
+    /// Frames that were started.
+    pub(super) started: Atomic<i32>,
+    account: Arc<Account>,
+}
+
+/// One open file, whose frames are nothing but a start of the engine.
+pub(super) struct Context(Arc<Shared>);
+
+/// The one format.
+fn format() -> PixelFormat {
+    let plane = Plane {
+        bytes_per_line: 64,
+        size_image: 4096,
+    };
+    PixelFormat::new(
+        u32::from_le_bytes(*b"GREY"),
+        64,
+        64,
+        Colorimetry::rec709(),
+        &[plane],
+    )
+}
+
+impl Operations for Context {
+    type Device = Shared;
+    type Prepared = ();
+
+    const NAME: &'static CStr = c"bench";
+    const CARD: &'static CStr = c"bench";
+    const ARRAY: control::Array = control::Array {
+        id: control::CID_USER_BASE | 0x1000,
+        name: c"array",
+        dimensions: (1, 1),
+    };
+    const NUMBERS: &'static [control::Number] = &[];
+
+    fn open(device: Arc<Shared>) -> impl PinInit<Self, Error> {
+        Ok(Self(device))
+    }
+
+    fn nth_format(_: Direction, index: u32) -> Option<u32> {
+        (index == 0).then(|| format().fourcc)
+    }
+
+    fn frame_sizes(_: u32) -> Option<FrameSizes> {
+        None
+    }
+
+    fn format(&self, _: Direction) -> PixelFormat {
+        format()
+    }
+
+    fn try_format(&self, _: Direction, _: &PixelFormat) -> PixelFormat {
+        format()
+    }
+
+    fn set_format(
+        &self,
+        _: Direction,
+        _: &PixelFormat,
+        _: &control::Handler,
+    ) -> Result<PixelFormat> {
+        Ok(format())
+    }
+
+    fn crop(&self) -> (Rect, Rect) {
+        let all = Rect {
+            left: 0,
+            top: 0,
+            width: 64,
+            height: 64,
+        };
+        (all, all)
+    }
+
+    fn set_crop(&self, _: Rect, _: u32) -> Result<Rect> {
+        Ok(self.crop().0)
+    }
+
+    fn array_default(&self, elements: &mut [u32], _: usize) {
+        elements.fill(0);
+    }
+
+    fn set_array(&self, _: &[u32]) -> Result {
+        Ok(())
+    }
+
+    fn set_number(&self, _: u32, _: i32) {}
+
+    fn prepare_controls(&self, _: &Controls) -> Result {
+        Ok(())
+    }
+
+    fn prepare(&self, _: Direction, _: &Buffer) -> Result {
+        Ok(())
+    }
+
+    fn start(&self, _: Direction, _: &control::Handler) -> Result {
+        Ok(())
+    }
+
+    fn stop(&self, _: Direction) {}
+
+    fn run(&self, job: Job, _: Option<()>) -> Option<u64> {
+        self.0.started.fetch_add(1, Relaxed);
+        let frame = Frame {
+            job,
+            account: self.0.account.clone(),
+        };
+        self.0.runner.start(frame, &PROGRAM, self.0.limit);
+        if let Some(timer) = &self.0.timer {
+            Timer::arm(timer, self.0.limit);
+        }
+        None
+    }
+
+    fn has_changed_since(&self, _: u64, _: u32) -> bool {
+        false
+    }
+}
+
+/// Ends the frames that are queued, so that closing the file does not wait for ever.
+struct End {
+    stream: Arc<Stream<Context>>,
+    runner: Arc<Runner>,
+    panel: Panel,
+    wire: Wire,
+    line: irq::Line,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        wait(|| {
+            if self.runner.claim.running().is_some() {
+                self.panel.report(1);
+                self.wire.raise();
+            }
+            // The test may have kept what is latched to itself.
+            self.line.wake_thread();
+            self.stream.held() == 0
+        });
+    }
+}
+
+/// The bench. Its fields are dropped in this order: what is at work ends, the file is closed,
+/// the device unbound.
+pub(super) struct Bench {
+    _end: End,
+    pub(super) stream: Arc<Stream<Context>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) panel: Panel,
+    /// The interrupt's handler, for who calls it in the place of the kernel.
+    pub(super) interrupt: Interrupt,
+    /// A watchdog without a timer.
+    pub(super) watchdog: Watchdog,
+    pub(super) software: Software,
+}
+
+impl Bench {
+    /// A stream with buffers, whose frames may take `limit`. With `timer`, that is seen to.
+    pub(super) fn new(limit: Delta, timer: bool) -> Result<Self> {
+        let software = Software::new()?;
+        let device = software.device();
+        let (engine, panel) = Panel::new(device)?;
+        engine.reset()?;
+        let runner = Runner::new(engine)?;
+        let line = irq::request(software.platform()?, 0, c"bench", Interrupt(runner.clone()))?;
+        let watchdog = || Watchdog::new(runner.clone(), line.clone());
+        let timer = timer.then(|| Timer::new(device, watchdog())).transpose()?;
+        let shared = Arc::new(
+            Shared {
+                runner: runner.clone(),
+                timer,
+                limit,
+                started: Atomic::new(0),
+                account: Arc::new(Account::new(1, 1), GFP_KERNEL)?,
+            },
+            GFP_KERNEL,
+        )?;
+        let module = this_module::<crate::DriverModule>();
+        let node = Node::<Context>::register(device, module, shared.clone())?;
+        let stream = Arc::new(node.open()?, GFP_KERNEL)?;
+        stream.allocate(BUFFERS)?;
+        Ok(Self {
+            _end: End {
+                stream: stream.clone(),
+                runner: runner.clone(),
+                panel: panel.clone(),
+                wire: software.wire(),
+                line: line.clone(),
+            },
+            stream,
+            shared,
+            panel,
+            interrupt: Interrupt(runner.clone()),
+            watchdog: watchdog(),
+            software,
+        })
+    }
+
+    /// The same with `frames` queued, of which the first is at work.
+    pub(super) fn running(limit: Delta, timer: bool, frames: u32) -> Result<Self> {
+        let this = Self::new(limit, timer)?;
+        this.fill(frames)?;
+        Ok(this)
+    }
+
+    /// Starts the stream with `frames` queued.
+    pub(super) fn fill(&self, frames: u32) -> Result {
+        self.stream.start()?;
+        (0..frames).try_for_each(|index| self.stream.queue_pair(index))
+    }
+
+    /// The hard half, as the kernel calls it.
+    pub(super) fn hard(&self) -> ThreadedIrqReturn {
+        self.interrupt.hard(self.software.device())
+    }
+
+    /// The threaded half, as the kernel calls it: true if there was something to do.
+    pub(super) fn threaded(&self) -> bool {
+        let (device, number) = (self.software.device(), self.software.wire().number());
+        matches!(self.interrupt.threaded(device, number), IrqReturn::Handled)
+    }
+
+    /// The watchdog, as its timer calls it.
+    pub(super) fn expire(&self) -> Option<Delta> {
+        timer::Expire::expire(&self.watchdog, self.software.device())
+    }
+
+    /// Frames that were started.
+    pub(super) fn started(&self) -> i32 {
+        self.shared.started.load(Relaxed)
+    }
+
+    /// Whether a frame is at work.
+    pub(super) fn is_running(&self) -> bool {
+        self.shared.runner.claim.running().is_some()
+    }
+
+    /// What has come back and was not taken yet: each frame's number, and whether it failed.
+    /// [`None`] if the two queues do not agree.
+    pub(super) fn returned(&self) -> Option<KVec<(u32, bool)>> {
+        let mut all = KVec::new();
+        // The CAPTURE buffer comes back first.
+        while let Some(frame) = self.stream.take(Direction::Output) {
+            if self.stream.take(Direction::Capture) != Some(frame) {
+                return None;
+            }
+            all.push((frame.index, frame.failed), GFP_KERNEL).ok()?;
+        }
+        Some(all)
+    }
+
+    /// Whether just this has come back.
+    pub(super) fn has_returned(&self, frames: &[(u32, bool)]) -> bool {
+        self.returned().is_some_and(|all| *all == *frames)
+    }
+}
+
+/// Waits until `true`. False if that takes too long.
+pub(super) fn wait(mut until: impl FnMut() -> bool) -> bool {
+    let start = Instant::<Monotonic>::now();
+    loop {
+        if until() {
+            return true;
+        }
+        if start.elapsed() > PATIENCE {
+            return false;
+        }
+        fsleep(Delta::from_micros(200));
+    }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who ends a frame when several want to at the same time: interrupts, watchdog, a stream
+//! that is stopped, a device that is unbound. Each frame ends once, whoever is first.
+
+use super::{
+    bench::{
+        wait,
+        Bench,
+        BUFFERS, //
+    },
+    *,
+};
+use crate::{
+    engine::kunit::Panel,
+    platform::kunit::{
+        ensure,
+        has_warned,
+        Helper,
+        Wire, //
+    }, //
+};
+use kernel::time::delay::fsleep;
+
+/// Frames until the watchdog and the interrupt have met at every distance several times.
+const FRAMES: i32 = 2000;
+/// How often a stream is stopped.
+const STOPS: u32 = 200;
+/// How often a device is unbound.
+const UNBINDS: u32 = 20;
+
+/// What a frame may take where the watchdog is to meet the interrupt.
+const LIMIT: Delta = Delta::from_micros(400);
+/// By how much the moment of an interrupt differs from that of the one before.
+const STEP: i64 = 17;
+
+/// Helpers that go on until they are told to end.
+struct Crew {
+    end: Arc<Atomic<i32>>,
+    helpers: KVec<Helper>,
+}
+
+impl Crew {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            end: Arc::new(Atomic::new(0), GFP_KERNEL)?,
+            helpers: KVec::new(),
+        })
+    }
+
+    /// Adds a helper that does `work` again and again, with its number.
+    fn add(&mut self, mut work: impl FnMut(i64) + Send + 'static) -> Result {
+        let end = self.end.clone();
+        let helper = Helper::start(move || {
+            let mut number = 0;
+            while end.load(Relaxed) == 0 {
+                work(number);
+                number += 1;
+            }
+        })?;
+        Ok(self.helpers.push(helper, GFP_KERNEL)?)
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        self.end.store(1, Relaxed);
+        for helper in self.helpers.drain_all() {
+            helper.join();
+        }
+    }
+}
+
+/// The engine: reports its frames as done, each a little later than the last until that is
+/// `latest`, and of every eighth nothing.
+fn engine(panel: Panel, wire: Wire, latest: Delta) -> impl FnMut(i64) + Send + 'static {
+    let mut delay = 0;
+    move |number| {
+        if !panel.is_on_the_bus() {
+            return fsleep(Delta::from_micros(20));
+        }
+        if number % 8 == 0 {
+            return fsleep(latest + latest);
+        }
+        delay = (delay + STEP) % latest.as_micros_ceil();
+        fsleep(Delta::from_micros(delay));
+        panel.report(1);
+        wire.raise();
+    }
+}
+
+/// A line that others raise, too.
+fn noise(wire: Wire) -> impl FnMut(i64) + Send + 'static {
+    move |number| {
+        fsleep(Delta::from_micros(number * STEP % 397));
+        wire.raise();
+    }
+}
+
+#[kunit_tests(dw100_races)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interrupt_and_watchdog_end_each_frame_once() -> Result {
+        let warned = has_warned();
+        let bench = Arc::new(Bench::new(LIMIT, false)?, GFP_KERNEL)?;
+        let wire = bench.software.wire();
+        let mut crew = Crew::new()?;
+        crew.add(engine(bench.panel.clone(), wire, LIMIT + LIMIT))?;
+        crew.add(noise(wire))?;
+        let other = bench.clone();
+        crew.add(move |_| {
+            let _ = other.expire();
+            fsleep(Delta::from_micros(20));
+        })?;
+
+        bench.fill(BUFFERS)?;
+        let mut ended = [0; 2];
+        let mut queued = 4;
+        let mut agree = true;
+        while ended[0] + ended[1] < FRAMES && agree {
+            let mut returned = KVec::new();
+            agree = wait(|| {
+                returned = bench.returned().unwrap_or_default();
+                !returned.is_empty()
+            });
+            for (index, failed) in returned {
+                let [done, failures] = &mut ended;
+                *(if failed { failures } else { done }) += 1;
+                if queued < FRAMES {
+                    bench.stream.queue_pair(index)?;
+                    queued += 1;
+                }
+            }
+        }
+        drop(crew);
+        kernel::kunit::info(format_args!("    # done, failed: {ended:?}\n"));
+        ensure!(agree);
+        ensure!(bench.stream.held() == 0);
+        ensure!(bench.has_returned(&[]));
+        ensure!(bench.started() == FRAMES);
+        // Else they have not met.
+        ensure!(ended[0] > FRAMES / 50 && ended[1] > FRAMES / 50);
+        ensure!(!bench.is_running());
+        ensure!(bench.shared.runner.take().is_none());
+        ensure!(warned || !has_warned());
+        Ok(())
+    }
+
+    #[test]
+    fn a_stream_stops_and_starts_again_whatever_ends_its_frames() -> Result {
+        let warned = has_warned();
+        let bench = Bench::new(LIMIT, true)?;
+        let wire = bench.software.wire();
+        let mut crew = Crew::new()?;
+        crew.add(engine(bench.panel.clone(), wire, LIMIT + LIMIT))?;
+        crew.add(noise(wire))?;
+        for round in 0..STOPS {
+            bench.fill(BUFFERS)?;
+            fsleep(Delta::from_micros(i64::from(round) * STEP % 1500));
+            bench.stream.stop();
+            ensure!(bench.stream.held() == 0);
+            ensure!(!bench.is_running());
+            ensure!(bench.shared.runner.take().is_none());
+        }
+        ensure!(bench.started() > 0);
+        ensure!(warned || !has_warned());
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_is_unbound_whatever_ends_its_frames() -> Result {
+        let warned = has_warned();
+        for round in 0..UNBINDS {
+            let bench = Bench::new(LIMIT, true)?;
+            let wire = bench.software.wire();
+            let mut crew = Crew::new()?;
+            crew.add(engine(bench.panel.clone(), wire, LIMIT + LIMIT))?;
+            crew.add(noise(wire))?;
+            bench.fill(BUFFERS)?;
+            fsleep(Delta::from_micros(i64::from(round) * STEP * 5 % 1500));
+            let Bench {
+                stream,
+                shared,
+                panel,
+                software,
+                ..
+            } = bench;
+            drop(software);
+            ensure!(stream.held() == 0);
+            ensure!(shared.runner.claim.phase() == claim::Phase::Over);
+            ensure!(shared.runner.take().is_none());
+            ensure!(panel.is_off_the_bus());
+        }
+        ensure!(warned || !has_warned());
+        Ok(())
+    }
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How a frame ends, step by step: the tests call what the kernel calls, in every order.
+
+use super::{
+    bench::{
+        wait,
+        Bench,
+        BUFFERS, //
+    },
+    *,
+};
+use crate::{
+    media::format::Direction,
+    platform::kunit::{
+        ensure,
+        has_warned,
+        Helper,
+        Software, //
+    }, //
+};
+use irq::Handler as _;
+use kernel::time::delay::fsleep;
+
+/// A limit that no test waits for.
+const LONG: Delta = Delta::from_secs(3600);
+/// One that every test waits for.
+const SHORT: Delta = Delta::from_millis(10);
+
+#[kunit_tests(dw100_job)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_with_status_0_is_nobodys_and_touches_nothing() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        ensure!(bench.is_running());
+        for rest in [0, 0xff00, 0x1_ff00] {
+            bench.panel.set_status(rest);
+            let before = bench.panel.values();
+            ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
+            ensure!(!bench.threaded());
+            ensure!(bench.panel.values() == before);
+            ensure!(bench.has_returned(&[]));
+        }
+        bench.panel.report(1);
+        bench.software.wire().raise();
+        ensure!(wait(|| bench.stream.held() == 0));
+        ensure!(bench.has_returned(&[(0, false)]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_frame_that_is_done_is_gated_masked_acknowledged_and_ends_once() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        ensure!(bench.panel.is_on_the_bus());
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        ensure!(bench.panel.is_off_the_bus());
+        ensure!(bench.panel.status() == 0x0300_0000);
+        ensure!(bench.has_returned(&[]));
+
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
+        ensure!(bench.threaded());
+        ensure!(bench.has_returned(&[(0, false)]));
+        ensure!(!bench.panel.was_reset());
+        ensure!(!bench.threaded());
+        ensure!(bench.has_returned(&[]));
+        ensure!(bench.stream.held() == 0);
+        Ok(())
+    }
+
+    #[test]
+    fn each_error_fails_its_frame_and_resets_the_engine() -> Result {
+        let bench = Bench::new(LONG, false)?;
+        bench.fill(0)?;
+        for bit in 1..8 {
+            bench.stream.queue_pair(0)?;
+            bench.panel.report(1 << bit);
+            ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+            ensure!(bench.panel.is_off_the_bus());
+            ensure!(bench.panel.status() == (1 << bit | 1 << 1) << 24);
+            ensure!(bench.threaded());
+            ensure!(bench.panel.was_reset());
+            ensure!(bench.has_returned(&[(0, true)]));
+            ensure!(bench.stream.held() == 0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_next_frame_starts_when_one_ends_well_or_not() -> Result {
+        let bench = Bench::running(LONG, false, BUFFERS)?;
+        for (frame, events) in (0..BUFFERS).zip([1, 2, 4, 1]) {
+            ensure!(bench.panel.is_on_the_bus());
+            bench.panel.report(events);
+            ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+            ensure!(bench.threaded());
+            ensure!(bench.has_returned(&[(frame, events != 1)]));
+        }
+        ensure!(!bench.is_running());
+        ensure!(bench.started() == 4);
+        Ok(())
+    }
+
+    #[test]
+    fn an_interrupt_after_the_end_is_nobodys_and_touches_nothing() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        for ended in [false, true] {
+            if ended {
+                ensure!(bench.threaded());
+            }
+            bench.panel.report(1);
+            let before = bench.panel.values();
+            ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
+            ensure!(bench.panel.values() == before);
+        }
+        ensure!(bench.has_returned(&[(0, false)]));
+        ensure!(!bench.threaded());
+        Ok(())
+    }
+
+    #[test]
+    fn what_was_for_one_frame_does_not_end_the_next() -> Result {
+        let bench = Bench::running(LONG, false, 2)?;
+        let runner = &bench.shared.runner;
+        let first = runner.claim.running().ok_or(EINVAL)?;
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        ensure!(bench.threaded());
+        ensure!(bench.has_returned(&[(0, false)]));
+
+        // A hard half and a watchdog that looked at the first frame and were held up.
+        ensure!(!runner.claim.latch(first, Status(1)));
+        ensure!(!runner.claim.latch(first, Status::SILENCE));
+        ensure!(runner.claim.claim_if(first).is_none());
+        ensure!(!bench.threaded());
+        ensure!(bench.is_running());
+        ensure!(bench.panel.is_on_the_bus());
+        ensure!(bench.has_returned(&[]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_watchdog_that_comes_at_once_leaves_the_frame_alone() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        let before = bench.panel.values();
+        ensure!(bench.expire() == Some(LONG));
+        ensure!(bench.expire().is_some_and(|left| left <= LONG));
+        ensure!(bench.is_running());
+        ensure!(bench.panel.values() == before);
+        ensure!(!bench.threaded());
+        ensure!(bench.has_returned(&[]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_watchdog_that_comes_late_ends_the_frame_once_as_failed() -> Result {
+        let bench = Bench::running(SHORT, false, 1)?;
+        ensure!(bench.expire() == Some(SHORT));
+        fsleep(SHORT);
+        ensure!(bench.expire().is_none());
+        ensure!(wait(|| bench.stream.held() == 0));
+        ensure!(bench.panel.was_reset());
+        ensure!(bench.has_returned(&[(0, true)]));
+
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
+        ensure!(!bench.threaded());
+        ensure!(bench.expire().is_none());
+        ensure!(bench.has_returned(&[]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_watchdog_does_not_charge_a_frame_for_the_one_before() -> Result {
+        let bench = Bench::running(SHORT, false, 2)?;
+        ensure!(bench.expire() == Some(SHORT));
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        ensure!(bench.threaded());
+        fsleep(SHORT);
+        ensure!(bench.expire() == Some(SHORT));
+        ensure!(bench.is_running());
+        ensure!(bench.has_returned(&[(0, false)]));
+        Ok(())
+    }
+
+    #[test]
+    fn a_watchdog_has_nothing_to_do_without_a_frame_and_waits_while_one_is_started() -> Result {
+        let bench = Bench::new(SHORT, false)?;
+        ensure!(bench.expire().is_none());
+        let claim = &bench.shared.runner.claim;
+        ensure!(claim.start().is_some());
+        bench.shared.runner.limit.store(SHORT.as_nanos(), Relaxed);
+        ensure!(bench.expire() == Some(SHORT));
+        fsleep(SHORT);
+        ensure!(bench.expire() == Some(SHORT));
+        ensure!(claim.claim_any().is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn an_interrupt_that_was_only_held_up_does_not_fail_the_frame() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        // As the watchdog does, whose line would wake the kernel's thread.
+        let claim = &bench.shared.runner.claim;
+        let frame = claim.running().ok_or(EINVAL)?;
+        ensure!(claim.latch(frame, Status::SILENCE));
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
+        ensure!(bench.threaded());
+        ensure!(bench.has_returned(&[(0, false)]));
+        ensure!(bench.panel.was_reset());
+        Ok(())
+    }
+
+    #[test]
+    fn a_frame_without_an_interrupt_is_ended_by_the_timer() -> Result {
+        let bench = Bench::running(SHORT, true, BUFFERS)?;
+        let since = Instant::<Monotonic>::now();
+        ensure!(wait(|| bench.stream.held() == 0));
+        // Four frames had the limit at least once each.
+        ensure!(since.elapsed() >= SHORT);
+        ensure!(bench.has_returned(&[(0, true), (1, true), (2, true), (3, true)]));
+        ensure!(bench.started() == 4);
+        Ok(())
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_started_comes_back_as_failed() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        bench.panel.report(1);
+        bench.software.wire().raise();
+        ensure!(wait(|| bench.stream.held() == 0));
+        ensure!(bench.has_returned(&[(0, false)]));
+        // Another frame is not over, so to speak.
+        let claim = &bench.shared.runner.claim;
+        ensure!(claim.start().is_some());
+        let before = bench.panel.values();
+        bench.stream.queue_pair(1)?;
+        ensure!(bench.panel.values() == before);
+        ensure!(bench.has_returned(&[(1, true)]));
+        ensure!(claim.claim_any().is_some());
+        bench.stream.queue_pair(2)?;
+        ensure!(wait(|| bench.is_running()));
+        Ok(())
+    }
+
+    #[test]
+    fn unbinding_ends_the_frame_at_work_and_nothing_starts_after() -> Result {
+        let warned = has_warned();
+        let bench = Bench::running(SHORT, true, BUFFERS)?;
+        let Bench {
+            stream,
+            shared,
+            panel,
+            software,
+            interrupt,
+            ..
+        } = bench;
+        drop(software);
+        ensure!(stream.held() == 0);
+        ensure!(panel.was_reset());
+        ensure!(shared.runner.claim.phase() == claim::Phase::Over);
+        ensure!(warned || !has_warned());
+
+        // As a request could, which the V4L2 core does not refuse then.
+        let before = panel.values();
+        let started = shared.started.load(Relaxed);
+        stream.start()?;
+        stream.queue_pair(0)?;
+        ensure!(wait(|| stream.held() == 0));
+        ensure!(shared.started.load(Relaxed) == started + 1);
+        ensure!(shared.runner.claim.phase() == claim::Phase::Over);
+        ensure!(stream
+            .take(Direction::Output)
+            .is_some_and(|frame| frame.failed));
+        ensure!(stream
+            .take(Direction::Capture)
+            .is_some_and(|frame| frame.failed));
+        let other = Software::new()?;
+        ensure!(matches!(
+            interrupt.hard(other.device()),
+            ThreadedIrqReturn::None
+        ));
+        ensure!(panel.values() == before);
+        Ok(())
+    }
+
+    #[test]
+    fn stopping_waits_for_the_frame_at_work_and_hands_every_buffer_back() -> Result {
+        let warned = has_warned();
+        let bench = Arc::new(Bench::running(LONG, false, BUFFERS)?, GFP_KERNEL)?;
+        let other = bench.clone();
+        let phase = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+        let shown = phase.clone();
+        let helper = Helper::start(move || {
+            shown.store(1, Relaxed);
+            other.stream.stop();
+            shown.store(2, Relaxed);
+        })?;
+        ensure!(wait(|| phase.load(Relaxed) == 1));
+        fsleep(SHORT);
+        ensure!(phase.load(Relaxed) == 1);
+        // More than once, should the helper be slower than this.
+        ensure!(wait(|| {
+            bench.panel.report(1);
+            bench.software.wire().raise();
+            phase.load(Relaxed) == 2
+        }));
+        helper.join();
+        ensure!(bench.stream.held() == 0);
+        ensure!(!bench.is_running());
+        ensure!(warned || !has_warned());
+        // The stream starts again, with all buffers.
+        bench.fill(BUFFERS)?;
+        ensure!(bench.stream.held() == 8);
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `kunit`: the tests inside the module, which run when the debug kernel loads it. What they
+//! report is KTAP, which the kernel keeps in debugfs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+
+use super::{Tests, ended};
+use crate::board::{Board, Driver, Options};
+use crate::kernel::Flavour;
+
+/// What marks a suite in the module's source.
+const MARK: &str = "kunit_tests(";
+
+/// Prints what each suite has reported, and then what the tests said of it.
+const SCRIPT: &str = "cat /sys/kernel/debug/kunit/dw100*/results; \
+    dmesg | grep '^ *# '";
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let expected = suites(&tests.env.checkout.join("src"))?;
+    let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let mut options = Options::new(Flavour::Debug, Driver::Rust);
+    options.append = Some("kunit.enable=1".to_owned());
+    options.timeout = 900;
+    let outcome = tests.run(&board, &options, SCRIPT)?;
+    let report = &outcome.printed;
+    for suite in &expected {
+        let (planned, cases) = cases(report, suite);
+        if cases.is_empty() || cases.len() != planned {
+            let reported = cases.len();
+            let why = anyhow!("{reported} of {planned} cases have reported");
+            tests.record(suite, Err(why));
+        }
+        for (case, passed) in cases {
+            let result = if passed {
+                Ok(())
+            } else {
+                Err(anyhow!("{}", why(report, case)))
+            };
+            tests.record(&format!("{suite}: {}", case.replace('_', " ")), result);
+        }
+    }
+    tests.record("runs to its end", ended(&outcome));
+    Ok(())
+}
+
+/// The suites that the module's source has.
+fn suites(dir: &Path) -> Result<BTreeSet<String>> {
+    let mut found = BTreeSet::new();
+    let mut left = vec![dir.to_owned()];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
+            left.append(&mut entries.collect::<Result<Vec<PathBuf>>>()?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(path)?;
+            let marked = text.split(MARK).skip(1);
+            found.extend(marked.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())));
+        }
+    }
+    if found.is_empty() {
+        bail!("no suite is marked {MARK} in {}", dir.display());
+    }
+    Ok(found)
+}
+
+/// How many cases a suite has announced in KTAP reports; those that reported, and whether they
+/// passed. A case that was skipped has not.
+fn cases<'a>(report: &'a str, suite: &str) -> (usize, Vec<(&'a str, bool)>) {
+    let title = format!("# Subtest: {suite}");
+    let lines = report.lines().map(str::trim);
+    let lines = lines
+        .skip_while(|line| *line != title)
+        .skip(1)
+        .take_while(|line| !line.starts_with("# Subtest:") && !line.starts_with("KTAP"));
+    let plan = lines
+        .clone()
+        .find_map(|line| line.strip_prefix("1..")?.parse().ok());
+    let cases = lines.filter_map(case).filter(|(name, _)| *name != suite);
+    (plan.unwrap_or(0), cases.collect())
+}
+
+/// A case's line: `ok 1 NAME` or `not ok 1 NAME`.
+fn case(line: &str) -> Option<(&str, bool)> {
+    let (rest, passed) = match line.strip_prefix("not ") {
+        Some(rest) => (rest, false),
+        None => (line, true),
+    };
+    let (_, name) = rest.strip_prefix("ok ")?.split_once(' ')?;
+    let (name, skipped) = match name.split_once(" # SKIP") {
+        Some((name, _)) => (name, true),
+        None => (name, false),
+    };
+    Some((name.trim(), passed && !skipped))
+}
+
+/// What a case that failed said: the line before the kernel's own, in the log.
+fn why(report: &str, case: &str) -> String {
+    let verdict = format!("# {case}: ASSERTION FAILED");
+    let lines: Vec<&str> = report.lines().collect();
+    let place = lines.iter().rposition(|line| line.contains(&verdict));
+    let said = place.and_then(|place| lines.get(place.checked_sub(1)?));
+    said.map_or("it does not say why", |line| line.trim())
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: dw100_job\n\
+        \x20   # module: dw100_rust\n    1..3\n    ok 1 a_case\n    not ok 2 another\n\
+        \x20   ok 3 a_third # SKIP no reason\n# dw100_job: pass:1 fail:1 skip:1 total:3\n\
+        # Totals: pass:1 fail:1 skip:1 total:3\nnot ok 1 dw100_job\n\
+        KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: dw100_engine\n    1..2\n\
+        \x20   ok 1 fine\nok 1 dw100_engine\n";
+
+    #[test]
+    fn each_suite_has_its_own_cases_and_what_is_skipped_or_missing_shows() {
+        let expected = [("a_case", true), ("another", false), ("a_third", false)];
+        assert_eq!(cases(REPORT, "dw100_job"), (3, expected.into()));
+        assert_eq!(cases(REPORT, "dw100_engine"), (2, vec![("fine", true)]));
+        assert_eq!(cases(REPORT, "dw100_claim"), (0, Vec::new()));
+    }
+
+    #[test]
+    fn a_failed_case_says_what_did_not_hold() {
+        let log = "    # other: x\n    # src/job/tests.rs:7: a == b\n    # another: ASSERTION FAILED\n\
+            \x20   # another.speed: normal\n";
+        let report = format!("{REPORT}    # another: ASSERTION FAILED\n{log}");
+        assert_eq!(why(&report, "another"), "# src/job/tests.rs:7: a == b");
+        assert_eq!(why(REPORT, "another"), "it does not say why");
+    }
+}
