@@ -66,6 +66,31 @@ impl Mapping {
         unsafe { start.write_bytes(byte, self.length) };
     }
 
+    /// Writes one byte, once, as a device's register takes it; `EINVAL` behind the end.
+    pub fn poke(&self, offset: usize, byte: u8) -> Result<(), Errno> {
+        if offset >= self.length {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: The byte was found to be mapped, and no reference to it exists.
+        unsafe {
+            self.start
+                .as_ptr()
+                .cast::<u8>()
+                .add(offset)
+                .write_volatile(byte)
+        };
+        Ok(())
+    }
+
+    /// Reads one byte, once, as a device's register gives it; `EINVAL` behind the end.
+    pub fn peek(&self, offset: usize) -> Result<u8, Errno> {
+        if offset >= self.length {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: The byte was found to be mapped, and no reference to it exists.
+        Ok(unsafe { self.start.as_ptr().cast::<u8>().add(offset).read_volatile() })
+    }
+
     /// Copies all bytes out.
     pub fn read(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.length];
