@@ -6,6 +6,7 @@
 pub mod binding;
 pub mod faults;
 pub mod harness;
+pub mod lifetime;
 pub mod model;
 pub mod parity;
 pub mod picture;

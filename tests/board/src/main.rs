@@ -2,7 +2,8 @@
 
 //! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
 //! the V4L2 interface, `dw100-board faults` with the same options those of an engine that fails,
-//! which the emulated board can make it do; `dw100-board registers` sends the frames whose registers
+//! which the emulated board can make it do; `dw100-board lifetime [--full]` those of what outlives
+//! the device; `dw100-board registers` sends the frames whose registers
 //! the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
 
 use std::path::Path;
@@ -12,12 +13,13 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use dw100_board::faults;
 use dw100_board::harness::{self, Choice};
+use dw100_board::lifetime;
 use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--skip NAME]... \
-                                  [--limit SECONDS] [FILTER]\n       \
+const USAGE: &str = "usage: dw100-board uapi|faults|lifetime [--list] [--vivid] [--full] \
+                                  [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
@@ -38,6 +40,10 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             harness::run(uapi::tests(choice.vivid), &choice)
         }
         Some("faults") => harness::run(faults::TESTS.iter(), &choice(words)?),
+        Some("lifetime") => {
+            let choice = choice(words)?;
+            harness::run(lifetime::tests(choice.full), &choice)
+        }
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
@@ -49,6 +55,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--list" => choice.list = true,
+            "--full" => choice.full = true,
             "--vivid" => choice.vivid = true,
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),

@@ -77,12 +77,15 @@ mod self_tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::faults;
+    use crate::{faults, lifetime};
 
     #[test]
     fn names_are_unique_and_without_the_colon_that_ends_them() {
         let mut seen = HashSet::new();
-        for test in tests(true).chain(faults::TESTS) {
+        for test in tests(true)
+            .chain(faults::TESTS)
+            .chain(lifetime::tests(false))
+        {
             assert!(seen.insert(test.name), "twice: {}", test.name);
             assert!(!test.name.contains(':'), "{}", test.name);
             assert!(!test.name.contains('\''), "for the shell: {}", test.name);
