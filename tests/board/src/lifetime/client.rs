@@ -5,13 +5,17 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::process::exit;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::pipe;
 
 use super::situations::Situation;
 use crate::harness::Child;
-use crate::v4l2::{PATIENCE, PollFlags, wait};
+use crate::v4l2::{PollFlags, wait};
+
+/// How long a client may take to look and to end, where a dozen do so at once on a slow board.
+const END: Duration = Duration::from_secs(60);
 
 /// What a client says when it holds what it is to hold.
 const HELD: u8 = b'h';
@@ -69,7 +73,7 @@ impl Client {
             process,
             line,
         };
-        if wait(&client.line.from, PollFlags::POLLIN, PATIENCE)?.contains(PollFlags::POLLIN) {
+        if wait(&client.line.from, PollFlags::POLLIN, END)?.contains(PollFlags::POLLIN) {
             return Ok(client);
         }
         client.ended()?;
@@ -98,12 +102,12 @@ impl Client {
 
     /// Waits for its end. An error if what it saw was not right.
     pub(super) fn ended(self) -> Result<()> {
-        self.process.end(PATIENCE).context(self.situation.name)
+        self.process.end(END).context(self.situation.name)
     }
 
     /// Waits for its end after it was killed.
     pub(super) fn died(self) -> Result<()> {
-        let ended = self.process.ended_within(PATIENCE)?;
+        let ended = self.process.ended_within(END)?;
         ensure!(
             ended.is_some(),
             "{}: it cannot be killed",

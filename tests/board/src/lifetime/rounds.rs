@@ -31,10 +31,11 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// All but the one that takes seconds.
-    const QUICK: [Self; 5] = [
+    /// All.
+    pub(super) const ALL: [Self; 6] = [
         Self::Unbind,
         Self::Rebind,
+        Self::Unload,
         Self::CloseBefore,
         Self::CloseAfter,
         Self::Kill,
@@ -46,27 +47,24 @@ const SEED: u64 = 0x5eed_0011;
 
 /// Every situation at once, so many times.
 pub(super) fn together(action: Action, times: u32) -> Result<()> {
-    let mut rounds = Rounds::new()?;
-    for round in 0..times {
-        rounds
-            .pass(&Situation::ALL, action)
-            .with_context(|| format!("round {round}"))?;
-    }
-    Ok(())
+    many(&Situation::ALL, action, times)
 }
 
-/// One situation through every action, so many times.
-pub(super) fn alone(situation: &'static Situation, times: u32, slow: bool) -> Result<()> {
-    let mut rounds = Rounds::new()?;
-    let unload = (slow && situation.opens_a_node).then_some(Action::Unload);
-    for round in 0..times {
-        for action in Action::QUICK.into_iter().chain(unload) {
-            rounds
-                .pass(&[situation], action)
-                .with_context(|| format!("{action:?} in round {round}"))?;
-        }
+/// One situation, so many times. What has no file of the nodes open has a test of its own for the
+/// module.
+pub(super) fn alone(situation: &'static Situation, action: Action, times: u32) -> Result<()> {
+    if action == Action::Unload && !situation.opens_a_node {
+        return Ok(());
     }
-    Ok(())
+    many(&[situation], action, times)
+}
+
+fn many(situations: &[&'static Situation], action: Action, times: u32) -> Result<()> {
+    let mut rounds = Rounds::new()?;
+    (0..times).try_for_each(|round| {
+        let passed = rounds.pass(situations, action);
+        passed.with_context(|| format!("{action:?} in round {round}"))
+    })
 }
 
 /// The module goes, or is refused to, while all that is held is no file of its nodes.

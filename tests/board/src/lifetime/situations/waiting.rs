@@ -3,6 +3,7 @@
 //! Frames under way, and threads that wait for them.
 
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, sleep};
@@ -73,53 +74,47 @@ pub(super) fn stream(link: &Link) -> Result<()> {
     gone(&device)
 }
 
-/// What a thread got that waits, soon after the device has gone.
+/// What a thread got that waited until the device was gone.
 fn woken<T>(receiver: &Receiver<T>) -> Result<T> {
-    let woken = receiver.recv_timeout(PATIENCE / 5);
+    let woken = receiver.recv_timeout(PATIENCE);
     woken.context("the thread still waits")
 }
 
-/// That a thread waits.
-fn waits<T>(receiver: &Receiver<T>) -> Result<()> {
+/// A thread that waits. It is not joined: one that waits for ever ends with the process.
+fn waiting<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Result<Receiver<T>> {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(wait()));
     let early = receiver.recv_timeout(Duration::from_millis(50));
     ensure!(early.is_err(), "the thread did not wait");
-    Ok(())
+    Ok(receiver)
 }
 
 pub(super) fn dqbuf(link: &Link) -> Result<()> {
-    let device = Device::open()?;
+    let device = Arc::new(Device::open()?);
     let (_, stream) = set(&device, 1)?;
     stream.capture.queue(0, &Sent::default())?;
     // From here on DQBUF waits.
     fcntl(device.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_RDWR))?;
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        let device = &device;
-        scope.spawn(move || sender.send(device.dequeue(Way::Capture, Memory::Mmap)));
-        waits(&receiver)?;
-        link.hold()?;
-        fails(woken(&receiver)?, Errno::EINVAL, "the DQBUF that waited")
-    })?;
+    let waits = device.clone();
+    let receiver = waiting(move || waits.dequeue(Way::Capture, Memory::Mmap))?;
+    link.hold()?;
+    // It began when the device was there, and is told that the stream is over.
+    fails(woken(&receiver)?, Errno::EINVAL, "the DQBUF that waited")?;
     gone(&device)
 }
 
 pub(super) fn poll(link: &Link) -> Result<()> {
-    let device = Device::open()?;
+    let device = Arc::new(Device::open()?);
     let (_, stream) = set(&device, 1)?;
     stream.capture.queue(0, &Sent::default())?;
-    thread::scope(|scope| {
-        let (sender, receiver) = mpsc::channel();
-        let device = &device;
-        scope.spawn(move || sender.send(wait(device, PollFlags::POLLIN, 6 * PATIENCE)));
-        waits(&receiver)?;
-        link.hold()?;
-        let polled = woken(&receiver)??;
-        ensure!(
-            polled.contains(PollFlags::POLLERR),
-            "the poll that waited says {polled:?}"
-        );
-        Ok(())
-    })?;
+    let waits = device.clone();
+    let receiver = waiting(move || wait(&*waits, PollFlags::POLLIN, 60 * PATIENCE))?;
+    link.hold()?;
+    let polled = woken(&receiver)??;
+    ensure!(
+        polled.contains(PollFlags::POLLERR),
+        "the poll that waited says {polled:?}"
+    );
     gone(&device)
 }
 
