@@ -10,8 +10,8 @@ use super::{Tests, ended, result, side_by_side, verdicts};
 use crate::board::{Board, Driver, End, Options};
 use crate::kernel::Flavour;
 
-/// What the kernel says of the C driver when a file is closed after unbinding (fault 2).
-const FREED: &str = "KASAN: slab-use-after-free in v4l2_release";
+/// What the kernel says of the C driver when a file is used after unbinding (fault 2).
+const FREED: &str = "KASAN: slab-use-after-free in v4l2_ioctl";
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
@@ -53,7 +53,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// That the C driver fails at a file that is closed after unbinding, and by what.
+/// That the C driver fails at a file that is used after unbinding, and by what.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
     options.timeout = 120;
