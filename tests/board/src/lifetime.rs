@@ -44,7 +44,7 @@ const fn times<const FULL: bool>(plain: u32, full: u32) -> u32 {
 
 /// With every situation at once.
 fn together<const FULL: bool>(action: Action) -> anyhow::Result<()> {
-    rounds::together(action, times::<FULL>(2, 20))
+    rounds::together(action, times::<FULL>(1, 20))
 }
 
 /// With one situation: one action, or every one of them.
@@ -79,6 +79,9 @@ const fn list<const FULL: bool>() -> [Test; COUNT] {
             "the module stays while a file is open and goes after",
             || rounds::together(Action::Unload, times::<FULL>(1, 20)),
         ),
+        test("unbinding at a random moment of a stream", || {
+            random::unbind(times::<FULL>(8, 200))
+        }),
         test("an idle open file", || one::<FULL>(&Situation::IDLE)),
         test("a stream", || one::<FULL>(&Situation::STREAM)),
         test("a thread that waits in DQBUF", || {
@@ -123,9 +126,6 @@ const fn list<const FULL: bool>() -> [Test; COUNT] {
         }),
         test("a file of debugfs outlives the module or keeps it", || {
             without_the_module(&Situation::DEBUGFS, times::<FULL>(1, 20))
-        }),
-        test("unbinding at a random moment of a stream", || {
-            random::unbind(times::<FULL>(20, 200))
         }),
     ]
 }

@@ -56,7 +56,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 /// That the C driver fails at a file that is used after unbinding, and by what.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
-    options.timeout = 120;
+    options.timeout = 300;
     let script = "dw100-board lifetime --limit 60 'an idle open file'";
     let end = tests.run(board, &options, script)?.end;
     let failed = || -> Result<()> {
