@@ -3,36 +3,27 @@
 //! What the device shows under debugfs, in a directory of its name: `dump_regs`, the engine's
 //! registers as the C driver lists them, and `statistics`.
 
-use crate::device::Device;
-use core::pin::Pin;
+use crate::{
+    device::Device,
+    platform::debugfs, //
+};
 use kernel::{
-    debugfs::{
-        Dir,
-        File, //
-    },
     device::{
         self,
         Bound, //
     },
-    devres,
     fmt,
     prelude::*,
     sync::Arc, //
 };
 
 /// Shows `device` until `parent` is unbound.
-pub(crate) fn register(parent: &device::Device<Bound>, device: Arc<Device>) -> Result {
-    let dir = Dir::new(parent.name());
-    let dump: Pin<KBox<File<Arc<Device>>>> = KBox::pin_init(
-        dir.read_callback_file(c"dump_regs", device.clone(), &dump_regs),
-        GFP_KERNEL,
-    )?;
-    devres::register(parent, dump, GFP_KERNEL)?;
-    let statistics: Pin<KBox<File<Arc<Device>>>> = KBox::pin_init(
-        dir.read_callback_file(c"statistics", device, &statistics),
-        GFP_KERNEL,
-    )?;
-    devres::register(parent, statistics, GFP_KERNEL)
+pub(crate) fn register(parent: &device::Device<Bound>, device: &Arc<Device>) -> Result {
+    debugfs::show(
+        parent,
+        device,
+        &[(c"dump_regs", dump_regs), (c"statistics", statistics)],
+    )
 }
 
 /// Powers the engine for as long as it takes.

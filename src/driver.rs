@@ -54,7 +54,7 @@ impl platform::Driver for Driver {
             this_module::<crate::DriverModule>(),
             device.clone(),
         )?;
-        debugfs::register(platform.as_ref(), device.clone())?;
+        debugfs::register(platform.as_ref(), &device)?;
         dev_info!(platform, "registered as /dev/video{}\n", number);
         Ok(Self { device, m2m })
     }

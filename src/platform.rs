@@ -6,6 +6,7 @@
 
 pub(crate) mod binding;
 pub(crate) mod clock;
+pub(crate) mod debugfs;
 pub(crate) mod dma;
 pub(crate) mod irq;
 #[cfg(CONFIG_KUNIT = "y")]

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What src/platform/ binds beside the kernel crate: runtime PM, rate limits. */
+/* What src/platform/ binds beside the kernel crate: runtime PM, rate limits, debugfs. */
 /* bindgen: --allowlist-function 'devm_pm_runtime_enable|helper_.*|___ratelimit' */
-/* bindgen: --blocklist-type 'device' */
-/* bindgen: --raw-line 'use kernel::bindings::device;' */
+/* bindgen: --blocklist-type 'dentry|device|seq_file' */
+/* bindgen: --raw-line 'use kernel::bindings::{dentry, device, seq_file};' */
 
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>

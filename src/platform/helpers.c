@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Out-of-line copies of static inlines. */
 
+#include <linux/debugfs.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
+#include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/platform_device.h>
 
@@ -22,6 +24,37 @@ void helper_ratelimit_state_init(struct ratelimit_state *state)
 {
 	ratelimit_state_init(state, DEFAULT_RATELIMIT_INTERVAL,
 			     DEFAULT_RATELIMIT_BURST);
+}
+
+static int shown_open(struct inode *inode, struct file *file)
+{
+	struct helper_shown *shown = inode->i_private;
+
+	return single_open(file, shown->show, shown);
+}
+
+static const struct file_operations shown_fops = {
+	.owner = THIS_MODULE,
+	.open = shown_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
+struct dentry *helper_debugfs_create_dir(const char *name)
+{
+	return debugfs_create_dir(name, NULL);
+}
+
+void helper_debugfs_create_file(const char *name, struct dentry *dir,
+				struct helper_shown *shown)
+{
+	debugfs_create_file(name, 0400, dir, shown, &shown_fops);
+}
+
+void helper_debugfs_remove(struct dentry *dir)
+{
+	debugfs_remove(dir);
 }
 
 #if IS_BUILTIN(CONFIG_KUNIT)

@@ -5,11 +5,22 @@
 
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
+#include <linux/seq_file.h>
 
 int helper_pm_runtime_resume_and_get(struct device *dev);
 int helper_pm_runtime_put_sync(struct device *dev);
 
 void helper_ratelimit_state_init(struct ratelimit_state *state);
+
+/* What a file of debugfs shows. */
+struct helper_shown {
+	int (*show)(struct seq_file *seq, void *unused);
+};
+
+struct dentry *helper_debugfs_create_dir(const char *name);
+void helper_debugfs_create_file(const char *name, struct dentry *dir,
+				struct helper_shown *shown);
+void helper_debugfs_remove(struct dentry *dir);
 
 #if IS_BUILTIN(CONFIG_KUNIT)
 struct device *helper_software_new(unsigned int *irq);

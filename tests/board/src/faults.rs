@@ -5,14 +5,13 @@
 
 mod statistics;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use crate::binding::Binding;
 use crate::harness::{Test, fails, test};
+use crate::model::set as model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
 
@@ -76,14 +75,6 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// The least that it waits.
 const LEAST: Duration = Duration::from_millis(100);
-
-/// Sets a property of the engine's model.
-fn model(setting: &str) -> Result<()> {
-    let status = Command::new("model").arg(setting).status();
-    let status = status.context("starting 'model', which the emulated board has")?;
-    ensure!(status.success(), "the model refused '{setting}'");
-    Ok(())
-}
 
 /// A stream with a source in each buffer whose frames tell which map they were made with.
 struct Set<'d> {
@@ -215,27 +206,13 @@ fn works() -> Result<()> {
     set.take(0, 7)
 }
 
-/// The driver, as sysfs has it, and the name of its device.
-fn driver() -> Result<(PathBuf, String)> {
-    let driver = Path::new("/sys/bus/platform/drivers/dw100");
-    for entry in driver.read_dir().context("is the driver loaded?")? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".dwe") {
-            return Ok((driver.to_owned(), name));
-        }
-    }
-    bail!("no device is bound")
-}
-
 fn unbound() -> Result<()> {
-    let (driver, name) = driver()?;
+    let binding = Binding::find()?;
     {
         let device = Device::open()?;
         let stream = stalled(&device)?;
-        let start = Instant::now();
-        fs::write(driver.join("unbind"), &name)?;
-        let took = start.elapsed();
-        fs::write(driver.join("bind"), &name)?;
+        let took = binding.unbind()?;
+        binding.bind()?;
         ensure!(took < SOON, "it took {took:?}");
         fails(
             stream.output.dequeue(),

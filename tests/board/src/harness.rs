@@ -3,16 +3,17 @@
 //! How tests are run: each in a process of its own, so that one which panics, hangs or leaves files
 //! open is no harm to the next.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::exit;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use nix::libc::STDERR_FILENO;
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2, fork, pipe};
@@ -38,6 +39,8 @@ pub struct Choice {
     pub vivid: bool,
     /// Also those of trace events.
     pub trace: bool,
+    /// Everything as often as takes long.
+    pub full: bool,
     /// Only those whose name contains this.
     pub filter: Option<String>,
     /// All but those whose name is one of these.
@@ -52,6 +55,7 @@ impl Default for Choice {
             list: false,
             vivid: false,
             trace: false,
+            full: false,
             filter: None,
             skipped: Vec::new(),
             limit: Duration::from_secs(60),
@@ -80,41 +84,84 @@ pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Resul
 
 /// Runs one test in a process of its own.
 fn apart(test: &Test, limit: Duration) -> Result<()> {
-    let (said, saying) = pipe()?;
-    // SAFETY: This process has no other thread, so the child may do whatever this one could.
-    let child = match unsafe { fork()? } {
-        ForkResult::Child => exit(alone(test, &saying)),
-        ForkResult::Parent { child } => child,
-    };
-    drop(saying);
-    let Some(status) = ended_within(child, limit)? else {
-        kill(child, Signal::SIGKILL)?;
-        let dead = ended_within(child, Duration::from_secs(2))?.is_some();
-        bail!(
-            "no end after {} s{}",
-            limit.as_secs(),
-            if dead {
-                ""
-            } else {
-                ", and it cannot be killed"
-            }
-        );
-    };
-    if status == WaitStatus::Exited(child, 0) {
-        return Ok(());
-    }
-    let mut why = String::new();
-    File::from(said).read_to_string(&mut why)?;
-    ensure!(!why.is_empty(), "{status:?}");
-    bail!(why)
+    Child::start(test.run)?.end(limit)
 }
 
-/// Runs a test in the child process, which says why it failed, and returns its exit status.
-fn alone(test: &Test, saying: &OwnedFd) -> i32 {
-    if dup2(saying.as_raw_fd(), STDERR_FILENO).is_err() {
+/// A process that does something for this one, and dies with it.
+pub struct Child {
+    pid: Pid,
+    /// What it says of its failure.
+    said: File,
+}
+
+impl Child {
+    /// Starts a process that does `run`. An error where this process has other threads.
+    pub fn start(run: impl FnOnce() -> Result<()>) -> Result<Self> {
+        // A thread that has ended may be seen for a moment still.
+        let alone = || Ok(fs::read_dir("/proc/self/task")?.count() == 1);
+        ensure!(
+            becomes_true(Duration::from_secs(1), alone)?,
+            "a process with threads must not fork"
+        );
+        let (said, saying) = pipe()?;
+        // SAFETY: This process has no other thread, so the child may do whatever this one could.
+        match unsafe { fork()? } {
+            ForkResult::Child => exit(child(run, saying)),
+            ForkResult::Parent { child: pid } => Ok(Self {
+                pid,
+                said: said.into(),
+            }),
+        }
+    }
+
+    /// Waits for its end, and kills it when that takes longer than `limit`. An error if it failed.
+    pub fn end(mut self, limit: Duration) -> Result<()> {
+        let Some(status) = self.ended_within(limit)? else {
+            self.kill()?;
+            let dead = self.ended_within(Duration::from_secs(2))?.is_some();
+            bail!(
+                "no end after {} s{}",
+                limit.as_secs(),
+                if dead {
+                    ""
+                } else {
+                    ", and it cannot be killed"
+                }
+            );
+        };
+        if status == WaitStatus::Exited(self.pid, 0) {
+            return Ok(());
+        }
+        let mut why = String::new();
+        self.said.read_to_string(&mut why)?;
+        ensure!(!why.is_empty(), "{status:?}");
+        bail!(why)
+    }
+
+    /// Sends SIGKILL.
+    pub fn kill(&self) -> Result<()> {
+        Ok(kill(self.pid, Signal::SIGKILL)?)
+    }
+
+    /// How it ended; nothing if it did not in that time.
+    pub fn ended_within(&self, patience: Duration) -> Result<Option<WaitStatus>> {
+        let mut status = WaitStatus::StillAlive;
+        let ended = becomes_true(patience, || {
+            status = waitpid(self.pid, Some(WaitPidFlag::WNOHANG))?;
+            Ok(status != WaitStatus::StillAlive)
+        })?;
+        Ok(ended.then_some(status))
+    }
+}
+
+/// Does `run` in a child process, which says why it failed, and returns its exit status.
+fn child(run: impl FnOnce() -> Result<()>, saying: OwnedFd) -> i32 {
+    if set_pdeathsig(Signal::SIGKILL).is_err() || dup2(saying.as_raw_fd(), STDERR_FILENO).is_err() {
         return 1;
     }
-    match catch_unwind(test.run) {
+    // From here on stderr alone is open, which a process started from here replaces by its own.
+    drop(saying);
+    match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => 0,
         Ok(Err(why)) => {
             eprintln!("{why:#}");
@@ -122,18 +169,6 @@ fn alone(test: &Test, saying: &OwnedFd) -> i32 {
         }
         // The panic has said why.
         Err(_) => 1,
-    }
-}
-
-/// How a child process ended; nothing if it did not in that time.
-fn ended_within(child: Pid, patience: Duration) -> Result<Option<WaitStatus>> {
-    let end = Instant::now() + patience;
-    loop {
-        match waitpid(child, Some(WaitPidFlag::WNOHANG))? {
-            WaitStatus::StillAlive if Instant::now() > end => return Ok(None),
-            WaitStatus::StillAlive => sleep(Duration::from_millis(5)),
-            status => return Ok(Some(status)),
-        }
     }
 }
 

@@ -3,13 +3,12 @@
 //! A process that keeps an ioctl waiting for a page of its memory, for as long as it likes, with a
 //! lock of the V4L2 core held: unbinding goes on without it. See `docs/v4l2-core.md`.
 
-use std::fs;
-use std::path::Path;
 use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
+use crate::binding::Binding;
 use crate::harness::{Test, fails, test};
 use crate::model;
 use crate::picture::Bands;
@@ -36,26 +35,11 @@ const BOUND: Duration = Duration::from_secs(1);
 /// How long a thread is given to run into a lock.
 const MOMENT: Duration = Duration::from_millis(200);
 
-const DRIVER: &str = "/sys/bus/platform/drivers/dw100";
-
 /// Unbinds the device, which must take no longer than it may.
-fn unbind(name: &str) -> Result<()> {
-    let start = Instant::now();
-    fs::write(Path::new(DRIVER).join("unbind"), name)?;
-    let took = start.elapsed();
+fn unbind(binding: &Binding) -> Result<()> {
+    let took = binding.unbind()?;
     ensure!(took < BOUND, "unbinding took {took:?}");
     Ok(())
-}
-
-fn bind(name: &str) -> Result<()> {
-    fs::write(Path::new(DRIVER).join("bind"), name).context("binding again")
-}
-
-/// The name of the device in sysfs.
-fn name(device: &Device) -> Result<String> {
-    let path = device.sysfs()?.canonicalize()?;
-    let name = path.file_name().context("a device has a name")?;
-    Ok(name.to_string_lossy().into_owned())
 }
 
 /// That the device has its frames.
@@ -91,7 +75,7 @@ where
 
 fn controls() -> Result<()> {
     let [device, other] = [Device::open()?, Device::open()?];
-    let name = name(&device)?;
+    let binding = Binding::find()?;
     // A frame that never ends, of a file that cannot be stopped while another one is starting.
     let bands = Bands::set(&other)?;
     other.set_map(Which::Current, &bands.map(3))?;
@@ -123,7 +107,7 @@ fn controls() -> Result<()> {
             let starter = scope.spawn(start);
             sleep(MOMENT);
             ensure!(!starter.is_finished(), "STREAMON did not wait");
-            let result = unbind(&name);
+            let result = unbind(&binding);
             memory.let_go();
             ensure!(starter.join().is_ok(), "the thread panicked");
             result
@@ -131,24 +115,24 @@ fn controls() -> Result<()> {
     })?;
     drop((starting, stalled));
     drop((device, other));
-    bind(&name)?;
+    binding.bind()?;
     works().context("after binding again")
 }
 
 fn graph() -> Result<()> {
     let device = Device::open()?;
-    let name = name(&device)?;
+    let binding = Binding::find()?;
     let media = device.media()?;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
     // SAFETY: The memory is a megabyte.
     let get_graph = || unsafe { media.entities_to(memory.as_ptr()) };
-    while_held(&memory, get_graph, || unbind(&name))?;
+    while_held(&memory, get_graph, || unbind(&binding))?;
     fails(
         media.graph().map(drop),
         Errno::EIO,
         "asking a device that is gone",
     )?;
     drop((device, media));
-    bind(&name)?;
+    binding.bind()?;
     works()
 }

@@ -3,9 +3,11 @@
 //! The test client of the emulated or real board: the driver's V4L2 interface, seen from a program
 //! that uses all of it and abuses some.
 
+pub mod binding;
 pub mod faults;
 pub mod harness;
 pub mod held;
+pub mod lifetime;
 pub mod model;
 pub mod parity;
 pub mod picture;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dw100-board SUITE [--list] [--vivid] [--trace] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the
-//! tests of the V4L2 interface (`uapi`), of an engine that fails, which the emulated board can make it
-//! do (`faults`), of system sleep (`sleep`), and of a process that keeps the kernel waiting (`held`).
-//! `dw100-board model KEY=VALUE…` sets properties of the engine's model; `dw100-board registers`
-//! sends the frames whose registers the host looks at; `dw100-board parity [--pixels] PLAN RECORD`
-//! sends those of the parity suite.
+//! `dw100-board SUITE [--list] [--full] [--vivid] [--trace] [--skip NAME]… [--limit SECONDS] [FILTER]`
+//! runs the tests of the V4L2 interface (`uapi`), of an engine that fails, which the emulated board
+//! can make it do (`faults`), of what outlives the device (`lifetime`), of system sleep (`sleep`), and
+//! of a process that keeps the kernel waiting (`held`). `dw100-board model KEY=VALUE…` sets properties
+//! of the engine's model; `dw100-board registers` sends the frames whose registers the host looks at;
+//! `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -15,14 +15,15 @@ use anyhow::{Result, bail};
 use dw100_board::faults;
 use dw100_board::harness::{self, Choice};
 use dw100_board::held;
+use dw100_board::lifetime;
 use dw100_board::model;
 use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::sleep;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults|sleep|held [--list] [--vivid] [--trace] \
-                                  [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
+const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list] [--full] [--vivid] \
+                                  [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board model KEY=VALUE...\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
@@ -44,6 +45,10 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             harness::run(uapi::tests(choice.vivid, choice.trace), &choice)
         }
         Some("faults") => harness::run(faults::tests(), &choice(words)?),
+        Some("lifetime") => {
+            let choice = choice(words)?;
+            harness::run(lifetime::tests(choice.full), &choice)
+        }
         Some("held") => harness::run(held::TESTS.iter(), &choice(words)?),
         Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),
         Some("model") => words.try_for_each(|setting| model::set(&setting)),
@@ -58,6 +63,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--list" => choice.list = true,
+            "--full" => choice.full = true,
             "--vivid" => choice.vivid = true,
             "--trace" => choice.trace = true,
             "--skip" => match words.next() {

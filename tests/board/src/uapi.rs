@@ -83,12 +83,17 @@ mod self_tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::faults;
+    use crate::{faults, held, lifetime, sleep};
 
     #[test]
     fn names_are_unique_and_without_the_colon_that_ends_them() {
         let mut seen = HashSet::new();
-        for test in tests(true, true).chain(faults::tests()) {
+        for test in tests(true, true)
+            .chain(faults::tests())
+            .chain(lifetime::tests(false))
+            .chain(sleep::TESTS)
+            .chain(held::TESTS)
+        {
             assert!(seen.insert(test.name), "twice: {}", test.name);
             assert!(!test.name.contains(':'), "{}", test.name);
             assert!(!test.name.contains('\''), "for the shell: {}", test.name);

@@ -6,6 +6,7 @@ mod compliance;
 mod faults;
 mod host;
 mod kunit;
+mod lifetime;
 mod parity;
 mod stream;
 mod uapi;
@@ -53,6 +54,11 @@ const SUITES: &[Suite] = &[
         "parity",
         "registers, maps and frames of this driver and of the C driver",
         parity::run,
+    ),
+    (
+        "lifetime",
+        "what outlives the device: unbinding under everything that a program can hold",
+        lifetime::run,
     ),
     (
         "faults",

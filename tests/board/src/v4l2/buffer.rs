@@ -260,6 +260,11 @@ impl<'d> Queue<'d> {
         self.buffers.clear();
     }
 
+    /// Gives the mappings away, one a plane for each buffer: they may outlive the file.
+    pub fn take_mappings(&mut self) -> Vec<Vec<Mapping>> {
+        std::mem::take(&mut self.buffers)
+    }
+
     /// How many buffers are mapped.
     pub fn len(&self) -> usize {
         self.buffers.len()

@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::memory::Mapping;
 use super::{Dequeued, Device, Errno, PATIENCE, Queue, Sent, Way};
 
 /// Both queues of a device with the driver's buffers, streaming.
@@ -53,6 +54,15 @@ impl<'d> Stream<'d> {
         self.output.unmap();
         self.capture.unmap();
         std::mem::forget(self);
+    }
+
+    /// Gives the mappings of both queues away, and not a word to the driver.
+    pub fn into_mappings(self) -> [Vec<Vec<Mapping>>; 2] {
+        let mut this = std::mem::ManuallyDrop::new(self);
+        let Self {
+            output, capture, ..
+        } = &mut *this;
+        [output, capture].map(Queue::take_mappings)
     }
 
     /// Queues both buffers of this index, for one frame.

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device and its driver, as sysfs has them: unbinding, binding, and the module.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+/// The driver's directory in sysfs, of either driver.
+const DRIVER: &str = "/sys/bus/platform/drivers/dw100";
+
+/// The device that the driver is bound to, or could be.
+pub struct Binding {
+    /// Its name, as in `dev_name()`.
+    pub name: String,
+}
+
+impl Binding {
+    /// Finds the device.
+    pub fn find() -> Result<Self> {
+        for entry in fs::read_dir("/sys/bus/platform/devices")? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".dwe") {
+                return Ok(Self { name });
+            }
+        }
+        anyhow::bail!("the board has no dewarper")
+    }
+
+    fn file(name: &str) -> PathBuf {
+        PathBuf::from(DRIVER).join(name)
+    }
+
+    /// Whether the driver is loaded.
+    pub fn loaded() -> bool {
+        Self::file("bind").exists()
+    }
+
+    /// Whether the driver is bound to the device.
+    pub fn bound(&self) -> bool {
+        Self::file(&self.name).exists()
+    }
+
+    /// Unbinds the driver. Returns how long that took.
+    pub fn unbind(&self) -> Result<Duration> {
+        let start = Instant::now();
+        fs::write(Self::file("unbind"), &self.name).context("unbinding")?;
+        Ok(start.elapsed())
+    }
+
+    /// Binds the driver.
+    pub fn bind(&self) -> Result<()> {
+        fs::write(Self::file("bind"), &self.name).context("binding")
+    }
+}
+
+/// Loads this project's driver with a watchdog of so many milliseconds, which binds it.
+pub fn load(watchdog_ms: u32) -> Result<()> {
+    let watchdog = format!("watchdog_ms={watchdog_ms}");
+    ensure!(driver(&["load", "rust", &watchdog])?, "insmod failed");
+    Ok(())
+}
+
+/// Unloads this project's driver; false if the kernel refuses.
+pub fn unload() -> Result<bool> {
+    driver(&["unload", "rust"])
+}
+
+/// Runs the board's `driver`. What it has to say is for who waits for a failure.
+fn driver(words: &[&str]) -> Result<bool> {
+    let output = Command::new("driver").args(words).output();
+    let output = output.context("starting 'driver', which the emulated board has")?;
+    Ok(output.status.success())
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests of what outlives the device, or its driver: whatever a program holds when the device is
+//! unbound, it is told that the device is gone, nobody waits for it, and nothing of it is left when
+//! it is closed. Clients in processes of their own hold what there is to hold.
+
+mod client;
+mod random;
+mod requests;
+mod rounds;
+mod situations;
+mod state;
+
+use std::time::Duration;
+
+use crate::harness::{Test, test};
+use rounds::{Action, alone, without_the_module};
+use situations::Situation;
+
+/// How long unbinding may take.
+const BOUND: Duration = Duration::from_secs(1);
+
+/// How long on a kernel that checks every access to memory: whether it waits for somebody, not how
+/// fast it is.
+const DEBUG_BOUND: Duration = Duration::from_secs(20);
+
+/// After how many milliseconds a frame is given up: long enough to unbind the device meanwhile.
+pub const WATCHDOG_MS: u32 = 250;
+
+/// How many tests there are.
+const COUNT: usize = 24;
+
+/// All tests; with `full`, everything is done twenty times.
+pub fn tests(full: bool) -> impl Iterator<Item = &'static Test> {
+    static ONCE: [Test; COUNT] = list::<false>();
+    static OFTEN: [Test; COUNT] = list::<true>();
+    if full { &OFTEN } else { &ONCE }.iter()
+}
+
+/// How often something is done.
+const fn times<const FULL: bool>(plain: u32, full: u32) -> u32 {
+    if FULL { full } else { plain }
+}
+
+/// With every situation at once.
+fn together<const FULL: bool>(action: Action) -> anyhow::Result<()> {
+    rounds::together(action, times::<FULL>(1, 20))
+}
+
+/// With one situation: one action, or every one of them.
+fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
+    if FULL {
+        Action::ALL
+            .into_iter()
+            .try_for_each(|action| alone(situation, action, 20))
+    } else {
+        alone(situation, Action::Unbind, 1)
+    }
+}
+
+const fn list<const FULL: bool>() -> [Test; COUNT] {
+    [
+        test("unbinding under every situation at once", || {
+            together::<FULL>(Action::Unbind)
+        }),
+        test("binding again under every situation at once", || {
+            together::<FULL>(Action::Rebind)
+        }),
+        test("closing everything before unbinding", || {
+            together::<FULL>(Action::CloseBefore)
+        }),
+        test("closing everything after unbinding without a word", || {
+            together::<FULL>(Action::CloseAfter)
+        }),
+        test("killing every client around unbinding", || {
+            together::<FULL>(Action::Kill)
+        }),
+        test(
+            "the module stays while a file is open and goes after",
+            || rounds::together(Action::Unload, times::<FULL>(1, 20)),
+        ),
+        test("unbinding at a random moment of a stream", || {
+            random::unbind(times::<FULL>(8, 200))
+        }),
+        test("an idle open file", || one::<FULL>(&Situation::IDLE)),
+        test("a stream", || one::<FULL>(&Situation::STREAM)),
+        test("a thread that waits in DQBUF", || {
+            one::<FULL>(&Situation::DQBUF)
+        }),
+        test("a thread that waits in poll", || {
+            one::<FULL>(&Situation::POLL)
+        }),
+        test("a frame whose interrupt does not come", || {
+            one::<FULL>(&Situation::STALL)
+        }),
+        test("a mapping whose file is closed", || {
+            one::<FULL>(&Situation::MAPPING)
+        }),
+        test("an exported dma-buf", || one::<FULL>(&Situation::DMA_BUF)),
+        test("an exported dma-buf of an open file", || {
+            one::<FULL>(&Situation::SHARED)
+        }),
+        test("a request that is not queued", || {
+            one::<FULL>(&Situation::REQUEST)
+        }),
+        test("a request that is queued", || {
+            one::<FULL>(&Situation::QUEUED_REQUEST)
+        }),
+        test("an open media device", || one::<FULL>(&Situation::MEDIA)),
+        test("an open file of debugfs", || {
+            one::<FULL>(&Situation::DEBUGFS)
+        }),
+        test(
+            "a request is closed when its device and all other files are gone",
+            requests::closed_last,
+        ),
+        test(
+            "a request can be polled and queued when its device and all other files are gone",
+            requests::used_last,
+        ),
+        test("a dma-buf outlives the module", || {
+            without_the_module(&Situation::DMA_BUF, times::<FULL>(1, 20))
+        }),
+        test("a request outlives the module or keeps it", || {
+            without_the_module(&Situation::LONE_REQUEST, times::<FULL>(1, 20))
+        }),
+        test("a file of debugfs outlives the module or keeps it", || {
+            without_the_module(&Situation::DEBUGFS, times::<FULL>(1, 20))
+        }),
+    ]
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests, which refer to the media device but do not keep it: the last files that are left of it.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::state::State;
+use crate::picture::Bands;
+use crate::v4l2::{Device, Errno, PollFlags, Request, Sent, Stream, Which, wait};
+
+/// A request with nothing in it, and one with a control and a buffer, of a device that is unbound
+/// and whose nodes are closed.
+fn left(state: &mut State) -> Result<[Request; 2]> {
+    let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    let media = device.media()?;
+    let requests = [media.request()?, media.request()?];
+    {
+        let stream = Stream::start(&device, 1)?;
+        device.set_map(Which::Request(&requests[1]), &bands.map(3))?;
+        let sent = Sent {
+            request: Some(&requests[1]),
+            ..Sent::default()
+        };
+        stream.output.queue(0, &sent)?;
+        state.unbind()?;
+        // The node stays open as long as something is mapped, or a stream that is there is stopped.
+        stream.abandon();
+    }
+    drop(device);
+    drop(media);
+    if state.mapped()?.is_some() {
+        // That kernel frees what is in the device model up to four seconds late.
+        sleep(Duration::from_secs(6));
+    }
+    Ok(requests)
+}
+
+pub(super) fn closed_last() -> Result<()> {
+    let mut state = State::new()?;
+    drop(left(&mut state)?);
+    state.nothing_left()?;
+    state.bind()?;
+    state.works()
+}
+
+pub(super) fn used_last() -> Result<()> {
+    let mut state = State::new()?;
+    for request in left(&mut state)? {
+        let polled = wait(&request, PollFlags::POLLPRI, Duration::ZERO)?;
+        ensure!(
+            polled.is_empty() || polled.contains(PollFlags::POLLERR),
+            "poll says {polled:?} of a request of no device"
+        );
+        let queued = request.queue();
+        ensure!(
+            matches!(queued, Err(Errno::ENODEV | Errno::ENOENT)),
+            "queueing it gives {queued:?}"
+        );
+        // It may be emptied, or not: there is no one to say.
+        let _ = request.reinit();
+    }
+    state.nothing_left()?;
+    state.bind()?;
+    state.works()
+}

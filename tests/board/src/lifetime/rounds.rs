@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rounds: clients hold something, the device goes, and comes again.
+
+use std::thread::{self, sleep};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
+
+use super::client::Client;
+use super::situations::Situation;
+use super::state::State;
+use crate::harness::becomes_true;
+
+/// What becomes of the device and its clients, and in which order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Action {
+    /// It is unbound; the clients look what became of it and close; it is bound.
+    Unbind,
+    /// It is unbound and bound; the clients look what became of the old one and close.
+    Rebind,
+    /// It is unbound, its module stays; the clients look and close, and the module goes.
+    Unload,
+    /// The clients go; it is unbound and bound.
+    CloseBefore,
+    /// It is unbound; the clients go; it is bound.
+    CloseAfter,
+    /// The clients are killed at some moment around unbinding; it is bound.
+    Kill,
+}
+
+impl Action {
+    /// All.
+    pub(super) const ALL: [Self; 6] = [
+        Self::Unbind,
+        Self::Rebind,
+        Self::Unload,
+        Self::CloseBefore,
+        Self::CloseAfter,
+        Self::Kill,
+    ];
+}
+
+/// Where the moments come from at which clients are killed.
+const SEED: u64 = 0x5eed_0011;
+
+/// Every situation at once, so many times.
+pub(super) fn together(action: Action, times: u32) -> Result<()> {
+    many(&Situation::ALL, action, times)
+}
+
+/// One situation, so many times. What has no file of the nodes open has a test of its own for the
+/// module.
+pub(super) fn alone(situation: &'static Situation, action: Action, times: u32) -> Result<()> {
+    if action == Action::Unload && !situation.opens_a_node {
+        return Ok(());
+    }
+    many(&[situation], action, times)
+}
+
+fn many(situations: &[&'static Situation], action: Action, times: u32) -> Result<()> {
+    let mut rounds = Rounds::new()?;
+    (0..times).try_for_each(|round| {
+        let passed = rounds.pass(situations, action);
+        passed.with_context(|| format!("{action:?} in round {round}"))
+    })
+}
+
+/// The module goes, or is refused to, while all that is held is no file of its nodes.
+pub(super) fn without_the_module(situation: &'static Situation, times: u32) -> Result<()> {
+    let mut state = State::new()?;
+    for _ in 0..times {
+        let client = Client::start(situation)?;
+        state.unbind()?;
+        // Its nodes are closed now, and the module free to go, unless something else holds it.
+        let gone = unloads(&state)?;
+        client.look();
+        client.ended()?;
+        ensure!(gone || unloads(&state)?, "the module stays for ever");
+        state.nothing_left()?;
+        state.load()?;
+        state.works()?;
+    }
+    Ok(())
+}
+
+/// Whether the module goes, soon: a thread of its own sees that nobody uses it any more, and a kernel
+/// with `DEBUG_KOBJECT_RELEASE` says so seconds late.
+fn unloads(state: &State) -> Result<bool> {
+    becomes_true(Duration::from_secs(8), || state.unload())
+}
+
+/// The device, and moments at random.
+struct Rounds {
+    state: State,
+    random: XorShiftRng,
+}
+
+impl Rounds {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            state: State::new()?,
+            random: XorShiftRng::seed_from_u64(SEED),
+        })
+    }
+
+    fn pass(&mut self, situations: &[&'static Situation], action: Action) -> Result<()> {
+        let clients = situations
+            .iter()
+            .map(|situation| Client::start(situation))
+            .collect::<Result<Vec<_>>>()?;
+        let state = &mut self.state;
+        if situations.iter().any(|situation| situation.has_buffers) {
+            let mapped = state.mapped()?;
+            ensure!(
+                mapped.is_none_or(|mapped| !mapped.is_empty()),
+                "the DMA API knows nothing of the buffers that are there"
+            );
+        }
+        match action {
+            Action::Unbind => {
+                state.unbind()?;
+                look(clients)?;
+                state.bind()?;
+            }
+            Action::Rebind => {
+                state.unbind()?;
+                state.bind()?;
+                state.works().context("while the old one is held")?;
+                look(clients)?;
+            }
+            Action::Unload => {
+                state.unbind()?;
+                ensure!(!state.unload()?, "rmmod succeeded under open files");
+                look(clients)?;
+                ensure!(unloads(state)?, "rmmod failed after all was closed");
+                state.load()?;
+            }
+            Action::CloseBefore => {
+                go(clients)?;
+                state.unbind()?;
+                state.bind()?;
+            }
+            Action::CloseAfter => {
+                state.unbind()?;
+                go(clients)?;
+                state.bind()?;
+            }
+            Action::Kill => {
+                let delay = Duration::from_micros(u64::from(self.random.next_u32() % 20_000));
+                thread::scope(|scope| {
+                    let unbinding = scope.spawn(|| state.unbind());
+                    sleep(delay);
+                    clients.iter().try_for_each(Client::kill)?;
+                    let end = unbinding.join();
+                    end.map_err(|_| anyhow!("the thread that unbinds panicked"))?
+                })
+                .with_context(|| format!("killed after {delay:?} of the seed {SEED:#x}"))?;
+                clients.into_iter().try_for_each(Client::died)?;
+                state.bind()?;
+            }
+        }
+        state.nothing_left()?;
+        state.works()
+    }
+}
+
+/// Has all clients look what became of what they hold, at the same time.
+fn look(clients: Vec<Client>) -> Result<()> {
+    clients.iter().for_each(Client::look);
+    clients.into_iter().try_for_each(Client::ended)
+}
+
+/// Has all clients go.
+fn go(clients: Vec<Client>) -> Result<()> {
+    clients.iter().for_each(Client::go);
+    clients.into_iter().try_for_each(Client::ended)
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Open files: of the video node, the media node, debugfs, and requests.
+
+use std::fs::File;
+use std::io::Read;
+
+use anyhow::{Context, Result, ensure};
+
+use super::gone;
+use crate::harness::fails;
+use crate::lifetime::client::Link;
+use crate::picture::Bands;
+use crate::v4l2::{Device, Errno, Media, PATIENCE, Request, Sent, Stream, Which};
+
+pub(super) fn idle(link: &Link) -> Result<()> {
+    let device = Device::open()?;
+    link.hold()?;
+    gone(&device)
+}
+
+pub(super) fn media(link: &Link) -> Result<()> {
+    let media = Device::open()?.media()?;
+    media.info()?;
+    link.hold()?;
+    fails(media.info().map(drop), Errno::EIO, "DEVICE_INFO")?;
+    fails(media.request().map(drop), Errno::EIO, "REQUEST_ALLOC")
+}
+
+pub(super) fn debugfs(link: &Link) -> Result<()> {
+    let name = Device::open()?.name()?;
+    let path = format!("/sys/kernel/debug/{name}/dump_regs");
+    let mut untouched = File::open(&path).with_context(|| path.clone())?;
+    let mut begun = File::open(&path)?;
+    let mut bytes = [0; 8];
+    begun.read_exact(&mut bytes)?;
+    link.hold()?;
+    for (file, which) in [(&mut untouched, "unread"), (&mut begun, "half read")] {
+        let read = file.read(&mut bytes).map_err(|error| error.raw_os_error());
+        // CAST: EIO.
+        let due = Err(Some(Errno::EIO as i32));
+        ensure!(read == due, "a file that is {which} gives {read:?}");
+    }
+    Ok(())
+}
+
+/// A request with a control and a buffer, which is not queued.
+fn filled<'d>(device: &'d Device, media: &Media) -> Result<(Request, Stream<'d>)> {
+    let bands = Bands::set(device)?;
+    let stream = Stream::start(device, 1)?;
+    stream.output.write(0, &bands.source)?;
+    let request = media.request()?;
+    device.set_map(Which::Request(&request), &bands.map(3))?;
+    let sent = Sent {
+        request: Some(&request),
+        ..Sent::default()
+    };
+    stream.output.queue(0, &sent)?;
+    Ok((request, stream))
+}
+
+pub(super) fn request(link: &Link) -> Result<()> {
+    let device = Device::open()?;
+    let media = device.media()?;
+    let (request, _stream) = filled(&device, &media)?;
+    link.hold()?;
+    fails(request.queue(), Errno::ENODEV, "queueing a request")?;
+    gone(&device)
+}
+
+pub(super) fn lone_request(link: &Link) -> Result<()> {
+    let request = {
+        let device = Device::open()?;
+        let media = device.media()?;
+        filled(&device, &media)?.0
+    };
+    link.hold()?;
+    let queued = request.queue();
+    ensure!(
+        matches!(queued, Err(Errno::ENODEV | Errno::ENOENT)),
+        "queueing a request of no device gives {queued:?}"
+    );
+    Ok(())
+}
+
+pub(super) fn queued_request(link: &Link) -> Result<()> {
+    let device = Device::open()?;
+    let media = device.media()?;
+    let (request, _stream) = filled(&device, &media)?;
+    request.queue()?;
+    ensure!(
+        !request.completed(std::time::Duration::ZERO)?,
+        "the request completed with no buffer to write to"
+    );
+    link.hold()?;
+    ensure!(request.completed(PATIENCE)?, "the request never completed");
+    request.reinit().context("emptying the request")?;
+    fails(
+        request.queue(),
+        Errno::ENODEV,
+        "queueing the request that was emptied",
+    )?;
+    gone(&device)
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `lifetime`: what is left of the device when it is unbound, and of its streams when the
+//! system sleeps, by the test client `dw100-board`
+//! on the board: on the debug kernel, whose checks are the better half of the tests, and on the other
+//! one, which is fast enough to say how long unbinding takes. The C driver is shown to fail.
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Tests, ended, result, side_by_side, verdicts};
+use crate::board::{Board, Driver, End, Options};
+use crate::kernel::Flavour;
+
+/// What the kernel says of the C driver when a file is used after unbinding (fault 2).
+const FREED: &str = "KASAN: slab-use-after-free in v4l2_ioctl";
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let others = || {
+        ours(tests, &rt)?;
+        theirs(tests, &debug)
+    };
+    side_by_side([&|| ours(tests, &debug), &|| asleep(tests, &debug), &others])
+}
+
+/// System sleep, and processes that keep the kernel waiting while the device is unbound.
+fn asleep(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let mut options = Options::new(board.flavour(), Driver::Rust);
+    options.alarm = true;
+    options.timeout = 900;
+    let script = "driver unload rust && driver load rust watchdog_ms=2000 && \
+                  dw100-board held --limit 60 && /board/asleep dw100-board sleep --limit 200";
+    let suffix = format!(", {}", board.flavour().name());
+    tests.judge(board, &options, script, &suffix)
+}
+
+/// All tests with this project's driver. The log is clean at the end, of leaks also.
+fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let mut options = Options::new(board.flavour(), Driver::Rust);
+    let (full, limit, timeout) = if tests.full {
+        (" --full", 3600, 14_400)
+    } else {
+        ("", 300, 1500)
+    };
+    options.timeout = timeout;
+    // The tests load it as they need it.
+    let script = format!("driver unload rust && dw100-board lifetime{full} --limit {limit}");
+    let outcome = tests.run(board, &options, &script)?;
+    let kernel = board.flavour().name();
+    for (name, failure) in verdicts(&outcome.printed) {
+        tests.record(&format!("{name}, {kernel}"), result(failure));
+    }
+    // Each test has looked whether its own took too long.
+    let (name, counted) = match unbinds(&outcome.printed) {
+        Ok((count, longest)) => {
+            let longest = longest / 1000;
+            (format!("{count} unbinds took {longest} ms at most"), Ok(()))
+        }
+        Err(error) => ("the device is unbound".to_owned(), Err(error)),
+    };
+    tests.record(&format!("{name}, {kernel}"), counted);
+    tests.record(&format!("runs to its end, {kernel}"), ended(&outcome));
+    Ok(())
+}
+
+/// That the C driver fails at a file that is used after unbinding, and by what.
+fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
+    options.timeout = 300;
+    let script = "dw100-board lifetime --limit 60 'an idle open file'";
+    let end = tests.run(board, &options, script)?.end;
+    let failed = || -> Result<()> {
+        let End::Splat(report) = &end else {
+            anyhow::bail!("no report: {end:?}");
+        };
+        let first = report.first().map_or("", String::as_str);
+        ensure!(first.contains(FREED), "{}", report.join("\n"));
+        Ok(())
+    };
+    tests.record("the C driver fails by fault 2: an idle open file", failed());
+    Ok(())
+}
+
+/// How many unbinds the tests report, and the longest, in microseconds.
+fn unbinds(printed: &str) -> Result<(u64, u64)> {
+    let report = |line: &str| -> Option<(u64, u64)> {
+        let (count, longest) = line.strip_prefix("unbound ")?.split_once(" times, in ")?;
+        let longest = longest.strip_suffix(" us at most")?;
+        Some((count.parse().ok()?, longest.parse().ok()?))
+    };
+    printed
+        .lines()
+        .filter_map(report)
+        .reduce(|(count, longest), (more, other)| (count + more, longest.max(other)))
+        .filter(|(count, _)| *count > 0)
+        .context("no test says that it unbound the device")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_unbind_of_all_tests_is_found() {
+        let printed = "unbound 3 times, in 700 us at most\nok a\nunbound x\n\
+                       unbound 1 times, in 1200 us at most\nok b\n";
+        assert_eq!(unbinds(printed).unwrap(), (4, 1200));
+        assert!(unbinds("unbound 0 times, in 0 us at most\n").is_err());
+        assert!(unbinds("ok a\n").is_err());
+    }
+}
