@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
-//! the V4L2 interface, `dw100-board faults` with the same options those of an engine that fails,
-//! which the emulated board can make it do; `dw100-board registers` sends the frames whose registers
-//! the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
+//! the V4L2 interface, `dw100-board faults` with the same options, or `--full`, those of an engine that
+//! fails, which the emulated board can make it do; `dw100-board registers` sends the frames whose
+//! registers the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity
+//! suite.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,8 +17,8 @@ use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--skip NAME]... \
-                                  [--limit SECONDS] [FILTER]\n       \
+const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--full] \
+                                  [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
@@ -37,7 +38,10 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             let choice = choice(words)?;
             harness::run(uapi::tests(choice.vivid), &choice)
         }
-        Some("faults") => harness::run(faults::TESTS.iter(), &choice(words)?),
+        Some("faults") => {
+            let choice = choice(words)?;
+            harness::run(faults::tests(choice.full), &choice)
+        }
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
@@ -50,6 +54,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
         match word.as_str() {
             "--list" => choice.list = true,
             "--vivid" => choice.vivid = true,
+            "--full" => choice.full = true,
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),
                 None => bail!(USAGE),
