@@ -3,6 +3,8 @@
 //! The tests of an engine that fails, or falls silent: what it did not finish comes back as failed,
 //! soon, and nothing else does. The emulated board's `model` has it fail.
 
+mod allocations;
+mod fail_nth;
 mod positions;
 
 use std::time::{Duration, Instant};
@@ -15,14 +17,20 @@ use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
 
-/// All tests: with `full` those that take minutes in the place of what samples them.
-pub fn tests(full: bool) -> impl Iterator<Item = &'static Test> {
-    let positions = if full {
-        positions::ALL
-    } else {
-        positions::SAMPLE
+/// All tests: with `full` those that take minutes in the place of what samples them, with `debug`
+/// fewer samples, and those in which memory runs out, which takes a debug kernel.
+pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
+    let positions = match (full, debug) {
+        (true, _) => positions::ALL,
+        (false, false) => positions::SAMPLE,
+        (false, true) => positions::SMALL_SAMPLE,
     };
-    [TESTS, positions].into_iter().flatten()
+    let allocations: [&[Test]; 2] = match (debug, full) {
+        (false, _) => [&[], &[]],
+        (true, false) => [allocations::TESTS, allocations::SAMPLE],
+        (true, true) => [allocations::TESTS, allocations::ALL],
+    };
+    [TESTS, positions].into_iter().chain(allocations).flatten()
 }
 
 const TESTS: &[Test] = &[

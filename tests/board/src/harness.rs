@@ -39,6 +39,8 @@ pub struct Choice {
     pub vivid: bool,
     /// Everything as often as takes long.
     pub full: bool,
+    /// Less of what takes long with a debug kernel, and also what takes one.
+    pub debug: bool,
     /// Only those whose name contains this.
     pub filter: Option<String>,
     /// All but those whose name is one of these.
@@ -53,6 +55,7 @@ impl Default for Choice {
             list: false,
             vivid: false,
             full: false,
+            debug: false,
             filter: None,
             skipped: Vec::new(),
             limit: Duration::from_secs(60),

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
-//! the V4L2 interface, `dw100-board faults` with the same options, or `--full`, those of an engine that
-//! fails, which the emulated board can make it do; `dw100-board registers` sends the frames whose
-//! registers the host looks at; `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity
-//! suite.
+//! the V4L2 interface; `dw100-board faults`, also with `--full` or `--debug`, those of an engine that
+//! fails and of memory that runs out; `dw100-board registers` sends the frames whose registers the
+//! host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity suite.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +16,7 @@ use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--full] \
+const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--full] [--debug] \
                                   [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
@@ -40,7 +39,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         }
         Some("faults") => {
             let choice = choice(words)?;
-            harness::run(faults::tests(choice.full), &choice)
+            harness::run(faults::tests(choice.full, choice.debug), &choice)
         }
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
@@ -55,6 +54,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
             "--list" => choice.list = true,
             "--vivid" => choice.vivid = true,
             "--full" => choice.full = true,
+            "--debug" => choice.debug = true,
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),
                 None => bail!(USAGE),

@@ -16,6 +16,15 @@ pub(super) const SAMPLE: &[Test] = &[test(
     || sweep((1..=FRAMES).map(|position| (&FAULTS[position % FAULTS.len()], position))),
 )];
 
+/// A third of the positions, each with one of the faults; each of those is there.
+pub(super) const SMALL_SAMPLE: &[Test] = &[test(
+    "a fault at each third position of a stream of three files hits one frame",
+    || {
+        let third = (1..=FRAMES).step_by(3).enumerate();
+        sweep(third.map(|(number, position)| (&FAULTS[number % FAULTS.len()], position)))
+    },
+)];
+
 /// Each position with each fault.
 pub(super) const ALL: &[Test] = &[test(
     "a fault at any position of a stream of three files hits one frame, all faults a position",
