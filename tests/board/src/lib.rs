@@ -9,6 +9,7 @@ pub mod harness;
 pub mod model;
 pub mod parity;
 pub mod picture;
+pub mod random;
 pub mod registers;
 pub mod uapi;
 pub mod v4l2;

@@ -20,7 +20,6 @@ mod metadata;
 mod power;
 mod prefetch;
 mod random;
-mod random_calls;
 mod request_end;
 mod request_rules;
 mod requests;
