@@ -212,7 +212,7 @@ fn stalled(device: &Device) -> Result<Stream<'_>> {
 }
 
 /// That another open file has its frame.
-fn works() -> Result<()> {
+pub(crate) fn works() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 7)?;
     set.stream.queue(0, &Sent::default())?;

@@ -63,7 +63,7 @@ impl Default for Choice {
     }
 }
 
-/// Runs those of `tests` that are chosen and prints a line each: `ok NAME` or `FAIL NAME: WHY`.
+/// Runs those of `tests` that are chosen and prints the verdict on each.
 pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Result<()> {
     let filter = choice.filter.as_deref().unwrap_or("");
     let chosen = tests
@@ -74,12 +74,17 @@ pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Resul
             println!("{}", test.name);
             continue;
         }
-        match apart(test, choice.limit) {
-            Ok(()) => println!("ok {}", test.name),
-            Err(why) => println!("FAIL {}: {}", test.name, one_line(&format!("{why:#}"))),
-        }
+        verdict(test.name, apart(test, choice.limit));
     }
     Ok(())
+}
+
+/// Prints how a test ended: `ok NAME` or `FAIL NAME: WHY`.
+pub fn verdict(name: &str, result: Result<()>) {
+    match result {
+        Ok(()) => println!("ok {name}"),
+        Err(why) => println!("FAIL {name}: {}", one_line(&format!("{why:#}"))),
+    }
 }
 
 /// Runs one test in a process of its own.

@@ -5,6 +5,7 @@
 
 pub mod binding;
 pub mod faults;
+pub mod fuzz;
 pub mod harness;
 pub mod model;
 pub mod parity;

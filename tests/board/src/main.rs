@@ -2,15 +2,17 @@
 
 //! `dw100-board uapi [--list] [--vivid] [--skip NAME]… [--limit SECONDS] [FILTER]` runs the tests of
 //! the V4L2 interface; `dw100-board faults`, also with `--full` or `--debug`, those of an engine that
-//! fails and of memory that runs out; `dw100-board registers` sends the frames whose registers the
-//! host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity suite.
+//! fails and of memory that runs out; `dw100-board fuzz` sends random calls from several processes;
+//! `dw100-board registers` sends the frames whose registers the host looks at, and `dw100-board
+//! parity [--pixels] PLAN RECORD` those of the parity suite.
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
 use dw100_board::faults;
+use dw100_board::fuzz;
 use dw100_board::harness::{self, Choice};
 use dw100_board::parity;
 use dw100_board::registers;
@@ -18,6 +20,7 @@ use dw100_board::uapi;
 
 const USAGE: &str = "usage: dw100-board uapi|faults [--list] [--vivid] [--full] [--debug] \
                                   [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
+                     dw100-board fuzz [--seed N] [--seconds N]\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
@@ -41,6 +44,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             let choice = choice(words)?;
             harness::run(faults::tests(choice.full, choice.debug), &choice)
         }
+        Some("fuzz") => fuzzed(words),
         Some("registers") => registers::run(),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
@@ -68,6 +72,25 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
         }
     }
     Ok(choice)
+}
+
+fn fuzzed(mut words: impl Iterator<Item = String>) -> Result<()> {
+    // Another one each time, and printed.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let (mut seed, mut seconds) = (u64::from(now.subsec_nanos()), 30);
+    while let Some(word) = words.next() {
+        let value = match words.next().map(|value| value.parse()) {
+            Some(Ok(value)) => value,
+            _ => bail!(USAGE),
+        };
+        match word.as_str() {
+            "--seed" => seed = value,
+            "--seconds" => seconds = value,
+            _ => bail!(USAGE),
+        }
+    }
+    fuzz::run(seed, Duration::from_secs(seconds));
+    Ok(())
 }
 
 fn frames(words: &[String]) -> Result<()> {

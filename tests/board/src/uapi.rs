@@ -81,7 +81,11 @@ mod self_tests {
     #[test]
     fn names_are_unique_and_without_the_colon_that_ends_them() {
         let mut seen = HashSet::new();
-        let faults = faults::tests(false, true).chain(faults::tests(true, false).last());
+        let faults = faults::tests(false, true).chain(
+            [(false, false), (true, false), (true, true)]
+                .into_iter()
+                .filter_map(|(full, debug)| faults::tests(full, debug).last()),
+        );
         for test in tests(true).chain(faults) {
             assert!(seen.insert(test.name), "twice: {}", test.name);
             assert!(!test.name.contains(':'), "{}", test.name);
