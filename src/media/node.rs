@@ -228,6 +228,12 @@ impl<T: Operations> Registration<T> {
                 1,
                 owner,
             )
+        })
+        .inspect_err(|_| {
+            // V4L2 leaves the name behind when the driver core refuses the device.
+            // SAFETY: The device is not registered, so nobody uses its name, which is null or
+            // allocated.
+            unsafe { bindings::kfree_const((*video).dev.kobj.name.cast()) };
         })?;
         // From now on the V4L2 core frees the node.
         // SAFETY: The node is not moved.
