@@ -34,6 +34,21 @@ void helper_mutex_destroy(struct mutex *lock)
 	mutex_destroy(lock);
 }
 
+/*
+ * When mem2mem cannot register the last of its entities, it forgets about the
+ * one before: it stays in the list, with a name that nobody frees.
+ */
+void helper_media_device_drop_entities(struct media_device *mdev)
+{
+	struct media_entity *entity, *next;
+
+	list_for_each_entry_safe(entity, next, &mdev->entities, graph_obj.list) {
+		media_device_unregister_entity(entity);
+		kfree(entity->name);
+		entity->name = NULL;
+	}
+}
+
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file)
 {
 	return file_to_v4l2_fh(file);

@@ -21,6 +21,7 @@ void helper_mutex_lock(struct mutex *lock);
 int helper_mutex_lock_interruptible(struct mutex *lock);
 void helper_mutex_unlock(struct mutex *lock);
 void helper_mutex_destroy(struct mutex *lock);
+void helper_media_device_drop_entities(struct media_device *mdev);
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
 struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,

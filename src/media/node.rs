@@ -255,7 +255,8 @@ impl<T: Operations> Registration<T> {
                 video,
                 // CAST: A small constant.
                 bindings::MEDIA_ENT_F_PROC_VIDEO_SCALER as c_int,
-            ))?;
+            ))
+            .inspect_err(|_| bindings::helper_media_device_drop_entities(media))?;
             to_result(bindings::__media_device_register(media, owner)).inspect_err(|_| {
                 bindings::v4l2_m2m_unregister_media_controller(this.device.m2m_dev());
             })?;
