@@ -55,6 +55,21 @@ int helper_media_device_requests(struct media_device *mdev)
 	return atomic_read(&mdev->num_requests);
 }
 
+/*
+ * When mem2mem cannot register the last of its entities, it forgets about the
+ * one before: it stays in the list, with a name that nobody frees.
+ */
+void helper_media_device_drop_entities(struct media_device *mdev)
+{
+	struct media_entity *entity, *next;
+
+	list_for_each_entry_safe(entity, next, &mdev->entities, graph_obj.list) {
+		media_device_unregister_entity(entity);
+		kfree(entity->name);
+		entity->name = NULL;
+	}
+}
+
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file)
 {
 	return file_to_v4l2_fh(file);

@@ -28,6 +28,7 @@ void helper_mutex_destroy(struct mutex *lock);
 void __noreturn helper_module_put_and_kthread_exit(struct module *module);
 unsigned int helper_device_references(const struct device *dev);
 int helper_media_device_requests(struct media_device *mdev);
+void helper_media_device_drop_entities(struct media_device *mdev);
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
 struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,

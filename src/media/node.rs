@@ -287,6 +287,12 @@ impl<T: Operations> Registration<T> {
                 1,
                 owner,
             )
+        })
+        .inspect_err(|_| {
+            // V4L2 leaves the name behind when the driver core refuses the device.
+            // SAFETY: The device is not registered, so nobody uses its name, which is null or
+            // allocated.
+            unsafe { bindings::kfree_const((*video).dev.kobj.name.cast()) };
         })?;
         // From now on the V4L2 core frees the node.
         // SAFETY: The node is not moved.
@@ -308,7 +314,8 @@ impl<T: Operations> Registration<T> {
                 video,
                 // CAST: A small constant.
                 bindings::MEDIA_ENT_F_PROC_VIDEO_SCALER as c_int,
-            ))?;
+            ))
+            .inspect_err(|_| bindings::helper_media_device_drop_entities(media))?;
             to_result(bindings::__media_device_register(media, owner)).inspect_err(|_| {
                 bindings::v4l2_m2m_unregister_media_controller(this.device.m2m_dev());
             })?;

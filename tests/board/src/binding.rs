@@ -34,6 +34,11 @@ impl Binding {
         PathBuf::from(DRIVER).join(name)
     }
 
+    /// What binds the driver, when the device's name is written to it.
+    pub fn bind_file(&self) -> PathBuf {
+        Self::file("bind")
+    }
+
     /// Whether the driver is loaded.
     pub fn loaded() -> bool {
         Self::file("bind").exists()

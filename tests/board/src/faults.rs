@@ -3,6 +3,9 @@
 //! The tests of an engine that fails, or falls silent: what it did not finish comes back as failed,
 //! soon, and nothing else does. The emulated board's `model` has it fail.
 
+mod allocations;
+mod fail_nth;
+mod positions;
 mod statistics;
 
 use std::time::{Duration, Instant};
@@ -11,13 +14,27 @@ use anyhow::{Context, Result, ensure};
 
 use crate::binding::Binding;
 use crate::harness::{Test, fails, test};
-use crate::model::set as model;
+use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
 
-/// All tests.
-pub fn tests() -> impl Iterator<Item = &'static Test> {
-    TESTS.iter().chain(statistics::TESTS)
+/// All tests: with `full` those that take minutes in the place of what samples them, with `debug`
+/// fewer samples, and those in which memory runs out, which takes a debug kernel.
+pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
+    let positions = match (full, debug) {
+        (true, _) => positions::ALL,
+        (false, false) => positions::SAMPLE,
+        (false, true) => positions::SMALL_SAMPLE,
+    };
+    let allocations: [&[Test]; 2] = match (debug, full) {
+        (false, _) => [&[], &[]],
+        (true, false) => [allocations::TESTS, allocations::SAMPLE],
+        (true, true) => [allocations::TESTS, allocations::ALL],
+    };
+    [TESTS, statistics::TESTS, positions]
+        .into_iter()
+        .chain(allocations)
+        .flatten()
 }
 
 const TESTS: &[Test] = &[
@@ -123,7 +140,7 @@ fn given_up(fault: &str) -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 3, 10)?;
     for round in 0..3 {
-        model(fault)?;
+        model::set(fault)?;
         let start = Instant::now();
         for index in 0..3 {
             set.stream.queue(index, &Sent::default())?;
@@ -149,7 +166,7 @@ fn others_go_on() -> Result<()> {
         Set::start(&devices[0], 4, 5)?,
         Set::start(&devices[1], 4, 25)?,
     ];
-    model("drop-irq=3")?;
+    model::set("drop-irq=3")?;
     for index in 0..4 {
         for set in &sets {
             set.stream.queue(index, &Sent::default())?;
@@ -191,7 +208,7 @@ fn stopped(end: impl FnOnce(Stream<'_>) -> Result<()>) -> Result<()> {
 /// A stream with a frame that never ends, and one that waits for it.
 fn stalled(device: &Device) -> Result<Stream<'_>> {
     let Set { stream, .. } = Set::start(device, 2, 7)?;
-    model("stall=1")?;
+    model::set("stall=1")?;
     for index in 0..2 {
         stream.queue(index, &Sent::default())?;
     }
@@ -199,7 +216,7 @@ fn stalled(device: &Device) -> Result<Stream<'_>> {
 }
 
 /// That another open file has its frame.
-fn works() -> Result<()> {
+pub(crate) fn works() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 7)?;
     set.stream.queue(0, &Sent::default())?;
@@ -230,7 +247,7 @@ fn request_completes() -> Result<()> {
     let request = media.request()?;
     for (fault, band) in [(true, 12), (false, 22), (true, 32), (false, 2)] {
         if fault {
-            model("drop-irq=1")?;
+            model::set("drop-irq=1")?;
         }
         device.set_map(Which::Request(&request), &set.bands.map(band))?;
         let sent = Sent {
@@ -255,7 +272,7 @@ fn request_completes() -> Result<()> {
 fn failed_at_once(fault: &str) -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 2, 9)?;
-    model(fault)?;
+    model::set(fault)?;
     for index in 0..2 {
         set.stream.queue(index, &Sent::default())?;
     }
@@ -274,7 +291,7 @@ fn errors() -> Result<()> {
 fn error_beside_done() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 19)?;
-    model("error=0x81@1")?;
+    model::set("error=0x81@1")?;
     set.stream.queue(0, &Sent::default())?;
     set.take(0, 19)
 }
@@ -282,12 +299,12 @@ fn error_beside_done() -> Result<()> {
 fn spurious() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 29)?;
-    model("spurious-irq=every:1")?;
+    model::set("spurious-irq=every:1")?;
     let result = (0..20).try_for_each(|frame| -> Result<()> {
         set.stream.queue(0, &Sent::default())?;
         set.take(0, 29).with_context(|| format!("frame {frame}"))
     });
-    model("spurious-irq=off")?;
+    model::set("spurious-irq=off")?;
     result?;
     fails(
         set.stream.capture.dequeue(),

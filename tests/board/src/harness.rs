@@ -41,6 +41,8 @@ pub struct Choice {
     pub trace: bool,
     /// Everything as often as takes long.
     pub full: bool,
+    /// Less of what takes long with a debug kernel, and also what takes one.
+    pub debug: bool,
     /// Only those whose name contains this.
     pub filter: Option<String>,
     /// All but those whose name is one of these.
@@ -56,6 +58,7 @@ impl Default for Choice {
             vivid: false,
             trace: false,
             full: false,
+            debug: false,
             filter: None,
             skipped: Vec::new(),
             limit: Duration::from_secs(60),
@@ -63,7 +66,7 @@ impl Default for Choice {
     }
 }
 
-/// Runs those of `tests` that are chosen and prints a line each: `ok NAME` or `FAIL NAME: WHY`.
+/// Runs those of `tests` that are chosen and prints the verdict on each.
 pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Result<()> {
     let filter = choice.filter.as_deref().unwrap_or("");
     let chosen = tests
@@ -74,12 +77,17 @@ pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Resul
             println!("{}", test.name);
             continue;
         }
-        match apart(test, choice.limit) {
-            Ok(()) => println!("ok {}", test.name),
-            Err(why) => println!("FAIL {}: {}", test.name, one_line(&format!("{why:#}"))),
-        }
+        verdict(test.name, apart(test, choice.limit));
     }
     Ok(())
+}
+
+/// Prints how a test ended: `ok NAME` or `FAIL NAME: WHY`.
+pub fn verdict(name: &str, result: Result<()>) {
+    match result {
+        Ok(()) => println!("ok {name}"),
+        Err(why) => println!("FAIL {name}: {}", one_line(&format!("{why:#}"))),
+    }
 }
 
 /// Runs one test in a process of its own.

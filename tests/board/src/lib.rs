@@ -5,12 +5,14 @@
 
 pub mod binding;
 pub mod faults;
+pub mod fuzz;
 pub mod harness;
 pub mod held;
 pub mod lifetime;
 pub mod model;
 pub mod parity;
 pub mod picture;
+pub mod random;
 pub mod registers;
 pub mod sleep;
 pub mod statistics;

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dw100-board SUITE [--list] [--full] [--vivid] [--trace] [--skip NAME]… [--limit SECONDS] [FILTER]`
-//! runs the tests of the V4L2 interface (`uapi`), of an engine that fails, which the emulated board
-//! can make it do (`faults`), of what outlives the device (`lifetime`), of system sleep (`sleep`), and
-//! of a process that keeps the kernel waiting (`held`). `dw100-board model KEY=VALUE…` sets properties
-//! of the engine's model; `dw100-board registers` sends the frames whose registers the host looks at;
-//! `dw100-board parity [--pixels] PLAN RECORD` sends those of the parity suite.
+//! `dw100-board SUITE [--list] [--full] [--debug] [--vivid] [--trace] [--skip NAME]…
+//! [--limit SECONDS] [FILTER]` runs the tests of the V4L2 interface (`uapi`), of an engine that fails,
+//! which the emulated board can make it do, and of memory that runs out (`faults`), of what outlives
+//! the device (`lifetime`), of system sleep (`sleep`), and of a process that keeps the kernel waiting
+//! (`held`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
+//! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
+//! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
+//! suite.
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
 use dw100_board::faults;
+use dw100_board::fuzz;
 use dw100_board::harness::{self, Choice};
 use dw100_board::held;
 use dw100_board::lifetime;
@@ -22,8 +25,9 @@ use dw100_board::registers;
 use dw100_board::sleep;
 use dw100_board::uapi;
 
-const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list] [--full] [--vivid] \
-                                  [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
+const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list] [--full] [--debug] \
+                                  [--vivid] [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
+                     dw100-board fuzz [--seed N] [--seconds N]\n       \
                      dw100-board model KEY=VALUE...\n       \
                      dw100-board registers\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
@@ -44,7 +48,11 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             let choice = choice(words)?;
             harness::run(uapi::tests(choice.vivid, choice.trace), &choice)
         }
-        Some("faults") => harness::run(faults::tests(), &choice(words)?),
+        Some("faults") => {
+            let choice = choice(words)?;
+            harness::run(faults::tests(choice.full, choice.debug), &choice)
+        }
+        Some("fuzz") => fuzzed(words),
         Some("lifetime") => {
             let choice = choice(words)?;
             harness::run(lifetime::tests(choice.full), &choice)
@@ -66,6 +74,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
             "--full" => choice.full = true,
             "--vivid" => choice.vivid = true,
             "--trace" => choice.trace = true,
+            "--debug" => choice.debug = true,
             "--skip" => match words.next() {
                 Some(name) => choice.skipped.push(name),
                 None => bail!(USAGE),
@@ -79,6 +88,25 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
         }
     }
     Ok(choice)
+}
+
+fn fuzzed(mut words: impl Iterator<Item = String>) -> Result<()> {
+    // Another one each time, and printed.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    let (mut seed, mut seconds) = (u64::from(now.subsec_nanos()), 30);
+    while let Some(word) = words.next() {
+        let value = match words.next().map(|value| value.parse()) {
+            Some(Ok(value)) => value,
+            _ => bail!(USAGE),
+        };
+        match word.as_str() {
+            "--seed" => seed = value,
+            "--seconds" => seconds = value,
+            _ => bail!(USAGE),
+        }
+    }
+    fuzz::run(seed, Duration::from_secs(seconds));
+    Ok(())
 }
 
 fn frames(words: &[String]) -> Result<()> {

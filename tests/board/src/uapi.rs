@@ -20,7 +20,6 @@ mod metadata;
 mod power;
 mod prefetch;
 mod random;
-mod random_calls;
 mod request_end;
 mod request_rules;
 mod requests;
@@ -88,8 +87,13 @@ mod self_tests {
     #[test]
     fn names_are_unique_and_without_the_colon_that_ends_them() {
         let mut seen = HashSet::new();
+        let faults = faults::tests(false, true).chain(
+            [(false, false), (true, false), (true, true)]
+                .into_iter()
+                .filter_map(|(full, debug)| faults::tests(full, debug).last()),
+        );
         for test in tests(true, true)
-            .chain(faults::tests())
+            .chain(faults)
             .chain(lifetime::tests(false))
             .chain(sleep::TESTS)
             .chain(held::TESTS)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `faults`: an engine that fails or falls silent, by the test client `dw100-board` on the
-//! board. The C driver is shown to fail what is about its faults.
+//! Suite `faults`: an engine that fails or falls silent and memory that runs out, by the test client
+//! `dw100-board` on the board. The C driver is shown to fail what is about its faults.
 
 use anyhow::{Result, ensure};
 
@@ -10,8 +10,7 @@ use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
 /// The watchdog as on a real board. The bus does not time out before it: see [`Options::new`].
-const SCRIPT: &str =
-    "driver unload rust && driver load rust watchdog_ms=0 && dw100-board faults --limit 120";
+const SCRIPT: &str = "driver unload rust && driver load rust watchdog_ms=0 && dw100-board faults";
 
 /// What the C driver fails, by which of its faults, and what the failure says then. A job that never
 /// ends takes the board along, so each has a board of its own.
@@ -57,9 +56,18 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let mut options = Options::new(board.flavour(), Driver::Rust);
-    options.timeout = 1200;
+    options.timeout = if tests.full { 7200 } else { 1200 };
+    let mut script = SCRIPT.to_owned();
+    script += if tests.full {
+        " --full --limit 3600"
+    } else {
+        " --limit 180"
+    };
+    if board.flavour() == Flavour::Debug {
+        script += " --debug";
+    }
     let suffix = format!(", {}", board.flavour().name());
-    tests.judge(board, &options, SCRIPT, &suffix)
+    tests.judge(board, &options, &script, &suffix)
 }
 
 /// That the C driver fails a test, and by what.

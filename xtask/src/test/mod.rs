@@ -4,6 +4,7 @@
 
 mod compliance;
 mod faults;
+mod fuzz;
 mod host;
 mod kunit;
 mod lifetime;
@@ -64,6 +65,11 @@ const SUITES: &[Suite] = &[
         "faults",
         "an engine that fails or falls silent: what comes back, how soon, and what goes on",
         faults::run,
+    ),
+    (
+        "fuzz",
+        "random calls of several processes, with faults and unbinding in between",
+        fuzz::run,
     ),
 ];
 

@@ -23,7 +23,7 @@ use crate::v4l2::{MAP, PREFETCH_MODE, PREFETCH_THRESHOLD};
 
 /// What a word of an argument means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub(crate) enum Field {
     /// `V4L2_BUF_TYPE_…`
     Type,
     /// `V4L2_MEMORY_…`
@@ -76,7 +76,7 @@ pub(super) enum Field {
 
 impl Field {
     /// Values that let an ioctl succeed, and values that are wrong in a way of their own.
-    pub(super) fn values(self) -> (&'static [u32], &'static [u32]) {
+    pub(crate) fn values(self) -> (&'static [u32], &'static [u32]) {
         const NM12: u32 = u32::from_le_bytes(*b"NM12");
         const NV12: u32 = u32::from_le_bytes(*b"NV12");
         const NV16: u32 = u32::from_le_bytes(*b"NV16");
@@ -121,7 +121,7 @@ impl Field {
 
 /// The file that an ioctl is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum File {
+pub(crate) enum File {
     Video,
     Media,
     Request,
@@ -129,7 +129,7 @@ pub(super) enum File {
 
 /// How often an ioctl has to succeed for the test to mean something.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum Due {
     /// With almost any likely argument.
     Often,
     /// When the state is right.
@@ -141,7 +141,7 @@ pub(super) enum Due {
 }
 
 /// An ioctl.
-pub(super) struct Call {
+pub(crate) struct Call {
     pub name: &'static str,
     pub file: File,
     /// The number that the kernel knows it by.
@@ -298,7 +298,7 @@ const TOPOLOGY: Fields = &[
 
 /// All of them. Not `VIDIOC_S_PRIORITY`, with which one file would shut the others out, nor
 /// `VIDIOC_LOG_STATUS`, which prints.
-pub(super) const CALLS: &[Call] = &[
+pub(crate) const CALLS: &[Call] = &[
     video::<v4l2_capability>("QUERYCAP", READ, 0, &[]),
     video::<v4l2_fmtdesc>("ENUM_FMT", BOTH, 2, &[(0, Index), (4, Type)]),
     video::<v4l2_format>("G_FMT", BOTH, 4, FORMAT),

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Random calls of several processes that have files in common, some of which are killed, while the
+//! engine fails and its driver is unbound and bound again. The same seed makes the same choices; when
+//! they meet is up to the machine.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
+
+use crate::binding::Binding;
+use crate::faults::works;
+use crate::harness::{Child, becomes_true, verdict};
+use crate::model;
+use crate::random::calls::{CALLS, Due};
+use crate::random::{Counts, Random, Sender, Targets};
+use crate::v4l2::memory::Mapping;
+use crate::v4l2::{Device, Errno, PATIENCE, PollFlags, Request, wait};
+
+/// Processes at a time.
+const PROCESSES: u64 = 3;
+
+/// What befalls the engine, a few frames from now.
+const FAULTS: [&str; 6] = [
+    "drop-irq=",
+    "stall=",
+    "spurious-irq=",
+    "dma-fault=",
+    "error=0x24@",
+    "error=0x81@",
+];
+
+/// Calls that it takes to mean something: a slow machine has this many times as long for them.
+const LEAST: u32 = 2000;
+const PATIENT: u32 = 6;
+
+/// How long the processes go on when nothing disturbs them any more.
+const AFTERWARDS: Duration = Duration::from_millis(300);
+
+/// How long unbinding may take, and a process to end, on a slow kernel of a busy machine.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// Sends random calls for so long, and prints the verdict.
+pub fn run(seed: u64, time: Duration) {
+    println!("fuzz --seed {seed} --seconds {}", time.as_secs());
+    let result = rounds(seed, time).with_context(|| format!("seed {seed}"));
+    let name =
+        "random calls of several processes, with faults and unbinding, leave a device that works";
+    verdict(name, result);
+}
+
+fn rounds(seed: u64, time: Duration) -> Result<()> {
+    let start = Instant::now();
+    let counts = shared_counts()?;
+    let mut random = Random::new(seed);
+    let (mut rounds, mut unbound) = (0_u32, 0_u32);
+    let few = || sent(counts).iter().sum::<u32>() < LEAST;
+    while start.elapsed() < time || few() && start.elapsed() < PATIENT * time {
+        unbound += round(&mut random, counts).with_context(|| format!("round {rounds}"))?;
+        rounds += 1;
+    }
+    model::set("drop-irq=off;stall=off;spurious-irq=off;dma-fault=off;error=off")?;
+    works().context("after all that")?;
+    for (call, count) in CALLS.iter().zip(counts) {
+        let [sent, good] = count.each_ref().map(|count| count.load(Relaxed));
+        let due = matches!(call.due, Due::Often | Due::Sometimes);
+        ensure!(
+            good > 0 || sent < 300 || !due,
+            "{} never succeeded in {sent} times",
+            call.name
+        );
+    }
+    let [good, bad] = sent(counts);
+    let sent = good + bad;
+    println!(
+        "{sent} calls, of which {good} succeeded, in {rounds} rounds; unbound {unbound} times"
+    );
+    ensure!(
+        sent >= LEAST && good > sent / 50,
+        "only {good} calls of {sent} succeeded"
+    );
+    Ok(())
+}
+
+/// How many calls succeeded and failed.
+fn sent(counts: &Counts) -> [u32; 2] {
+    let add = |[all_good, all_bad]: [u32; 2], count: &[AtomicU32; 2]| {
+        let [sent, good] = count.each_ref().map(|count| count.load(Relaxed));
+        [all_good + good, all_bad + sent.saturating_sub(good)]
+    };
+    counts.iter().fold([0; 2], add)
+}
+
+/// Counters that all processes have in common.
+fn shared_counts() -> Result<&'static Counts> {
+    let size = std::num::NonZeroUsize::new(size_of::<Counts>()).context("there are calls")?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: The kernel chooses a place that is free.
+    let place = unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)? };
+    // SAFETY: It is as large as the counters, zero, and mapped as long as there is a process.
+    Ok(unsafe { place.cast().as_ref() })
+}
+
+/// Processes that have opened the device, until their time is up. Returns how often it was unbound.
+fn round(random: &mut Random, counts: &'static Counts) -> Result<u32> {
+    let there = becomes_true(PATIENCE, || Ok(Device::open().is_ok()))?;
+    ensure!(there, "there is no node");
+    let mut common = Some(opened()?);
+    let length = Duration::from_millis(u64::from(500 + random.word() % 2000));
+    let mut children = Vec::new();
+    for _ in 0..PROCESSES {
+        let seed = u64::from(random.word());
+        // Longer than anybody waits for those that are to be killed at work.
+        let time = length + AFTERWARDS;
+        // What the child takes is a copy of its own.
+        children.push(Child::start(|| {
+            child(common.take(), counts, seed, time);
+            Ok(())
+        })?);
+    }
+    // Some rounds the processes alone keep the files open, and it takes their end to close them.
+    let kept = common.take_if(|_| random.once_in(2));
+    drop(common);
+    let disturbed = disturb(random, length);
+    let ended = children
+        .into_iter()
+        .try_for_each(|child| end(child, random.once_in(2)));
+    drop(kept);
+    ended?;
+    disturbed
+}
+
+/// Has the engine fail now and then, and unbinds its driver in the midst of it.
+fn disturb(random: &mut Random, length: Duration) -> Result<u32> {
+    let device = Binding::find()?;
+    let end = Instant::now() + length;
+    let mut unbound = 0;
+    while Instant::now() < end {
+        sleep(Duration::from_millis(u64::from(random.word() % 150)));
+        let (fault, frame) = (random.pick(&FAULTS), 1 + random.word() % 8);
+        model::set(&format!("{fault}{frame}"))?;
+        if random.once_in(8) {
+            let took = device.unbind()?;
+            ensure!(took < BOUND, "unbinding took {took:?}");
+            sleep(Duration::from_millis(u64::from(random.word() % 100)));
+            device.bind()?;
+            unbound += 1;
+        }
+    }
+    Ok(unbound)
+}
+
+/// Waits for the end of a process, which may be told to die.
+fn end(child: Child, now: bool) -> Result<()> {
+    if !now {
+        return child.end(BOUND);
+    }
+    child.kill()?;
+    let status = child.ended_within(BOUND)?;
+    status.map(drop).context("a process does not die")
+}
+
+/// What the processes of a round have in common.
+fn opened() -> Result<(Targets, [Request; 3])> {
+    let targets = Targets::open()?;
+    let requests = targets.requests()?;
+    Ok((targets, requests))
+}
+
+/// One process: calls on the files that it has in common with others, and on some of its own. When
+/// those are dead, on what it finds bound next.
+fn child(mut next: Option<(Targets, [Request; 3])>, counts: &Counts, seed: u64, time: Duration) {
+    let mut random = Random::new(seed);
+    for device in next
+        .iter_mut()
+        .flat_map(|(targets, _)| &mut targets.devices)
+    {
+        if random.once_in(3)
+            && let Ok(own) = device.again()
+        {
+            *device = own;
+        }
+    }
+    let end = Instant::now() + time;
+    let left = || end.saturating_duration_since(Instant::now());
+    while !left().is_zero() {
+        let Some((targets, requests)) = next.take().or_else(|| opened().ok()) else {
+            continue;
+        };
+        let seed = u64::from(random.word());
+        let mut sender = Sender::new(&targets, counts, requests, seed);
+        while sender.run(20, left()) {
+            let device = random.pick(&[0, 1, 2]);
+            look(&targets.devices[device], &mut random);
+            let dead = targets.devices[device].capability() == Err(Errno::ENODEV);
+            if dead && random.once_in(3) {
+                break;
+            }
+        }
+    }
+}
+
+/// Maps a buffer, and polls.
+fn look(device: &Device, random: &mut Random) {
+    /// Where buffers of the CAPTURE queue begin.
+    const CAPTURE: u32 = 1 << 30;
+    let offset = random.pick(&[0, CAPTURE, 0x1_0000, CAPTURE + 0x1_0000]);
+    if let Ok(mapping) = Mapping::new(device.as_fd(), offset, 4096) {
+        mapping.fill(0x77);
+    }
+    let events = random.pick(&[PollFlags::POLLIN, PollFlags::POLLOUT, PollFlags::POLLPRI]);
+    // Whatever it says.
+    let _ = wait(
+        device,
+        events,
+        Duration::from_millis(u64::from(random.word() % 10)),
+    );
+}
