@@ -23,11 +23,11 @@ use crate::{
 use kernel::time::delay::fsleep;
 
 /// Frames until the watchdog and the interrupt have met at every distance several times.
-const FRAMES: i32 = 2000;
+const FRAMES: i32 = 1000;
 /// How often a stream is stopped.
-const STOPS: u32 = 200;
+const STOPS: u32 = 60;
 /// How often a device is unbound.
-const UNBINDS: u32 = 20;
+const UNBINDS: u32 = 6;
 
 /// What a frame may take where the watchdog is to meet the interrupt.
 const LIMIT: Delta = Delta::from_micros(400);

@@ -29,8 +29,9 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// How long unbinding may take.
-const BOUND: Duration = Duration::from_secs(1);
+/// How long unbinding may take on a kernel that checks everything. The memory is held for as long as
+/// that takes.
+const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a thread is given to run into a lock.
 const MOMENT: Duration = Duration::from_millis(200);

@@ -38,7 +38,7 @@ pub const TESTS: &[Test] = &[
 ];
 
 /// How often the system sleeps in a test.
-const SLEEPS: usize = 5;
+const SLEEPS: usize = 2;
 
 /// How many files stream.
 const FILES: u32 = 3;
