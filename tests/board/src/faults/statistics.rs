@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Set, model};
+use super::Set;
 use crate::harness::{Test, test};
+use crate::model;
 use crate::statistics::Statistics;
 use crate::v4l2::{Device, Sent};
 
@@ -36,7 +37,7 @@ fn counted(fault: &str, count: usize, due: &[(&str, u64)]) -> Result<()> {
     let devices = [Device::open()?, Device::open()?];
     let set = Set::start(&devices[1], u32::try_from(count)?, 9)?;
     let before = Statistics::read(&devices[0])?;
-    model(fault)?;
+    model::set(fault)?;
     for index in 0..count {
         set.stream.queue(index, &Sent::default())?;
     }
@@ -112,16 +113,16 @@ fn spurious() -> Result<()> {
     let set = Set::start(&device, 1, 29)?;
     let (before, came) = (Statistics::read(&device)?, interrupts()?);
     // One half-way through each frame; and so close to its end that the line is still high then.
-    model("spurious-irq=every:1")?;
+    model::set("spurious-irq=every:1")?;
     let result = ["1", "1000"].into_iter().try_for_each(|speed| {
-        model(&format!("pixels-per-clock={speed}"))?;
+        model::set(&format!("pixels-per-clock={speed}"))?;
         (0..10).try_for_each(|_| {
             set.stream.queue(0, &Sent::default())?;
             set.take(0, 29)
         })
     });
-    model("spurious-irq=off")?;
-    model("pixels-per-clock=1")?;
+    model::set("spurious-irq=off")?;
+    model::set("pixels-per-clock=1")?;
     result?;
     // The last one's line may still be high.
     sleep(Duration::from_millis(100));
