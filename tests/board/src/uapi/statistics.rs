@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use super::{Test, becomes_true, test};
 use crate::picture::Bands;
-use crate::statistics::{Numbers, Statistics};
+use crate::statistics::{Numbers, Statistics, own_numbers};
 use crate::v4l2::{Device, PATIENCE, Sent, Stream};
 
 pub(super) const TESTS: &[Test] = &[
@@ -126,17 +126,22 @@ fn times() -> Result<()> {
 fn closed() -> Result<()> {
     let device = Device::open()?;
     let before = Statistics::read(&device)?;
-    let listed = |count| Ok(Statistics::read(&device)?.own().len() == count);
+    let first = own_numbers(&device)?;
     for round in 1..=3 {
         let other = device.again()?;
-        ensure!(listed(2)?, "round {round}: the other file is not listed");
+        let both = own_numbers(&device)?;
+        ensure!(
+            both.len() == 2 && both.starts_with(&first),
+            "round {round}: beside {first:?} another was opened, and {both:?} are listed"
+        );
         let bands = Bands::set(&other)?;
         Stream::start(&other, 1)?.frame(&bands.source)?;
         drop(other);
         // The thread that finished its last frame may still be at it.
         ensure!(
-            becomes_true(PATIENCE, || listed(1))?,
-            "round {round}: the closed file is listed"
+            becomes_true(PATIENCE, || Ok(own_numbers(&device)? == first))?,
+            "round {round}: of {both:?} the last was closed, and {:?} are listed",
+            own_numbers(&device)?
         );
     }
     let after = Statistics::read(&device)?;
@@ -147,11 +152,17 @@ fn closed() -> Result<()> {
 /// Reads until the end, and returns how often.
 fn read_until(end: &AtomicBool, device: &Device) -> Result<u32> {
     let (mut reads, mut done) = (0, 0);
+    let first = own_numbers(device)?;
     while !end.load(Relaxed) {
         let statistics = Statistics::read(device)?;
         let now = statistics.device.get("frames_done")?;
         ensure!(now >= done, "{done} frames were done, and then {now}");
-        ensure!(!statistics.own().is_empty(), "the open file is not listed");
+        let own = statistics.own();
+        let context = own.first().context("the open file is not listed")?;
+        ensure!(
+            [context.get("context")?] == first[..1],
+            "{first:?} is open, and {context:?} is listed first"
+        );
         (reads, done) = (reads + 1, now);
     }
     Ok(reads)
