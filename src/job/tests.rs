@@ -27,6 +27,12 @@ const LONG: Delta = Delta::from_secs(3600);
 /// One that every test waits for.
 const SHORT: Delta = Delta::from_millis(10);
 
+/// How far a helper is, for the test and for the helper.
+fn flag() -> Result<(Arc<Atomic<i32>>, Arc<Atomic<i32>>)> {
+    let flag = Arc::new(Atomic::new(0), GFP_KERNEL)?;
+    Ok((flag.clone(), flag))
+}
+
 #[kunit_tests(dw100_job)]
 mod tests {
     use super::*;
@@ -261,7 +267,23 @@ mod tests {
             interrupt,
             ..
         } = bench;
-        drop(software);
+        let wire = software.wire();
+        let (unbound, shown) = flag()?;
+        let helper = Helper::start(move || {
+            drop(software);
+            shown.store(1, Relaxed);
+        })?;
+        let in_time = wait(|| unbound.load(Relaxed) == 1);
+        // If not, the frame is ended for it.
+        ensure!(wait(|| {
+            if !in_time {
+                panel.report(1);
+                wire.raise();
+            }
+            unbound.load(Relaxed) == 1
+        }));
+        helper.join();
+        ensure!(in_time);
         ensure!(stream.held() == 0);
         ensure!(panel.was_reset());
         ensure!(shared.runner.claim.phase() == claim::Phase::Over);
@@ -295,8 +317,7 @@ mod tests {
         let warned = has_warned();
         let bench = Arc::new(Bench::running(LONG, false, BUFFERS)?, GFP_KERNEL)?;
         let other = bench.clone();
-        let phase = Arc::new(Atomic::new(0), GFP_KERNEL)?;
-        let shown = phase.clone();
+        let (phase, shown) = flag()?;
         let helper = Helper::start(move || {
             shown.store(1, Relaxed);
             other.stream.stop();
