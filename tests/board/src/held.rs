@@ -20,11 +20,11 @@ use crate::v4l2::{Device, Errno, MAP, PATIENCE, Sent, Stream, Way, Which};
 /// All tests. They need a kernel with `CONFIG_USERFAULTFD`.
 pub const TESTS: &[Test] = &[
     test(
-        "unbinding does not wait for a process that keeps a file's controls locked",
+        "unbinding does not wait for a process that keeps the controls of a file locked",
         controls,
     ),
     test(
-        "unbinding does not wait for a process that keeps the media device's graph locked",
+        "unbinding does not wait for a process that keeps the graph of the media device locked",
         graph,
     ),
 ];
