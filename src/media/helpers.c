@@ -214,7 +214,8 @@ bool helper_vb2_is_busy(struct vb2_queue *q)
  */
 void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb)
 {
-	if (vb2_is_busy(q) && !vb2_is_streaming(q) && !q->waiting_in_dqbuf &&
+	if (vb2_is_busy(q) && !vb2_is_streaming(q) &&
+	    (!q->waiting_in_dqbuf || !rb->count) &&
 	    !vb2_verify_memory_type(q, rb->memory, rb->type))
 		vb2_streamoff(q, rb->type);
 }

@@ -61,10 +61,11 @@ const LOOK: Delta = Delta::from_millis(100);
 /// `node` is valid: `video` keeps it.
 pub(super) struct Remains<T: Operations> {
     node: NonNull<Node<T>>,
-    device: Arc<Device<T>>,
     /// The node of the media device, if that was registered.
     media: Option<ARef<device::Device>>,
     video: ARef<device::Device>,
+    /// Keeps the platform device, the parent of both.
+    device: Arc<Device<T>>,
 }
 
 // SAFETY: What it holds may be used and released from any thread.
@@ -109,9 +110,9 @@ impl<T: Operations> Remains<T> {
         // SAFETY: The module is the one that this code is in.
         if !unsafe { bindings::try_module_get(owner) } {
             // It is being unloaded, so there is no open file and no request: only who freed the
-            // last one may have to count it off yet.
+            // last one may have to count it off yet, or a job that has ended to let go of its file.
             self.end();
-            while self.has_requests() {
+            while is_shared(&self.video) || self.has_requests() {
                 fsleep(GLANCE);
             }
             return;

