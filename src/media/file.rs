@@ -364,6 +364,16 @@ impl<T: Operations> Entry<T> {
         // SAFETY: `release` takes the entry off the list before it drops the file.
         unsafe { self.0.as_ref() }
     }
+
+    /// Another reference to it.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Entry::file`].
+    pub(super) unsafe fn keep(&self) -> Arc<File<T>> {
+        // SAFETY: As in `file`.
+        unsafe { File::reference(self.0.as_ptr().cast()) }
+    }
 }
 
 // SAFETY: The pointer is only used as `File<T>` allows from any thread.

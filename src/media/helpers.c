@@ -34,6 +34,44 @@ void helper_mutex_destroy(struct mutex *lock)
 	mutex_destroy(lock);
 }
 
+struct thread {
+	struct work_struct work;
+	int (*run)(void *data);
+	void *data;
+	const char *name;
+	int ret;
+};
+
+static void thread_start(struct work_struct *work)
+{
+	struct thread *thread = container_of(work, struct thread, work);
+	struct task_struct *task;
+
+	task = kthread_run(thread->run, thread->data, "%s-unregister",
+			   thread->name);
+	thread->ret = PTR_ERR_OR_ZERO(task);
+}
+
+/*
+ * Starts a thread. A worker does it: a process that was killed, and is still
+ * to unbind a device, gets none.
+ */
+int helper_kthread_run(int (*run)(void *data), void *data, const char *name)
+{
+	struct thread thread = {
+		.run = run,
+		.data = data,
+		.name = name,
+	};
+
+	INIT_WORK_ONSTACK(&thread.work, thread_start);
+	queue_work(system_dfl_wq, &thread.work);
+	flush_work(&thread.work);
+	destroy_work_on_stack(&thread.work);
+
+	return thread.ret;
+}
+
 /* Ends the calling thread, and gives up a reference to the module it is in. */
 void helper_module_put_and_kthread_exit(struct module *module)
 {

@@ -10,6 +10,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 #include <media/media-device.h>
 #include <media/media-request.h>
 #include <media/v4l2-ctrls.h>
@@ -25,6 +26,7 @@ void helper_mutex_lock(struct mutex *lock);
 int helper_mutex_lock_interruptible(struct mutex *lock);
 void helper_mutex_unlock(struct mutex *lock);
 void helper_mutex_destroy(struct mutex *lock);
+int helper_kthread_run(int (*run)(void *data), void *data, const char *name);
 void __noreturn helper_module_put_and_kthread_exit(struct module *module);
 unsigned int helper_device_references(const struct device *dev);
 int helper_media_device_requests(struct media_device *mdev);

@@ -22,7 +22,7 @@ use core::{
 };
 use kernel::{
     device,
-    error::from_err_ptr,
+    error::to_result,
     ffi::{
         c_int,
         c_void, //
@@ -215,22 +215,12 @@ impl<T: Operations> Thread<T> {
             remains,
             over: over.clone(),
         }));
-        // SAFETY: The thread gets a box of its own, and its name from two strings.
-        let task = from_err_ptr(unsafe {
-            kernel::bindings::kthread_create_on_node(
-                Some(Self::run),
-                this.cast(),
-                kernel::bindings::NUMA_NO_NODE,
-                c"%s-unregister".as_char_ptr(),
-                T::NAME.as_char_ptr(),
-            )
+        // SAFETY: The thread gets a box of its own, and the name is a string.
+        let started = to_result(unsafe {
+            bindings::helper_kthread_run(Some(Self::run), this.cast(), T::NAME.as_char_ptr())
         });
-        match task {
-            Ok(task) => {
-                // SAFETY: The thread was made just now, and waits for this.
-                unsafe { kernel::bindings::wake_up_process(task) };
-                Ok(over)
-            }
+        match started {
+            Ok(()) => Ok(over),
             // SAFETY: There is no thread that could have it.
             Err(_) => Err(KBox::into_inner(unsafe { KBox::from_raw(this) }).remains),
         }

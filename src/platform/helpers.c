@@ -26,11 +26,28 @@ void helper_ratelimit_state_init(struct ratelimit_state *state)
 			     DEFAULT_RATELIMIT_BURST);
 }
 
+/*
+ * The file is held against its removal for no longer than this takes, and not
+ * while what it says is copied to userspace, which may wait for a page of it.
+ */
+static int shown_show(struct seq_file *seq, void *unused)
+{
+	struct dentry *dentry = file_dentry(seq->file);
+	struct helper_shown *shown = seq->private;
+	int ret;
+
+	ret = debugfs_file_get(dentry);
+	if (ret)
+		return ret;
+	ret = shown->show(seq, unused);
+	debugfs_file_put(dentry);
+
+	return ret;
+}
+
 static int shown_open(struct inode *inode, struct file *file)
 {
-	struct helper_shown *shown = inode->i_private;
-
-	return single_open(file, shown->show, shown);
+	return single_open(file, shown_show, inode->i_private);
 }
 
 static const struct file_operations shown_fops = {
@@ -49,7 +66,7 @@ struct dentry *helper_debugfs_create_dir(const char *name)
 void helper_debugfs_create_file(const char *name, struct dentry *dir,
 				struct helper_shown *shown)
 {
-	debugfs_create_file(name, 0400, dir, shown, &shown_fops);
+	debugfs_create_file_unsafe(name, 0400, dir, shown, &shown_fops);
 }
 
 void helper_debugfs_remove(struct dentry *dir)

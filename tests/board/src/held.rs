@@ -3,13 +3,15 @@
 //! A process that keeps an ioctl waiting for a page of its memory, for as long as it likes, with a
 //! lock of the V4L2 core held: unbinding goes on without it. See `docs/v4l2-core.md`.
 
+use std::fs::File;
+use std::io::{Read, Write, pipe};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::binding::Binding;
-use crate::harness::{Test, fails, test};
+use crate::harness::{Child, Test, fails, test};
 use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::bindings::{v4l2_ext_control, v4l2_ext_control__bindgen_ty_1};
@@ -26,6 +28,14 @@ pub const TESTS: &[Test] = &[
     test(
         "unbinding does not wait for a process that keeps the graph of the media device locked",
         graph,
+    ),
+    test(
+        "unbinding does not wait for a process that reads from debugfs",
+        debugfs,
+    ),
+    test(
+        "unbinding does not wait when who unbinds is killed meanwhile",
+        killed,
     ),
 ];
 
@@ -135,5 +145,51 @@ fn graph() -> Result<()> {
     )?;
     drop((device, media));
     binding.bind()?;
+    works()
+}
+
+fn debugfs() -> Result<()> {
+    let device = Device::open()?;
+    let binding = Binding::find()?;
+    let path = format!("/sys/kernel/debug/{}/statistics", device.name()?);
+    let file = File::open(&path).context(path)?;
+    let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+    while_held(&memory, || memory.read_from(&file), || unbind(&binding))?;
+    drop((device, file));
+    binding.bind()?;
+    works()
+}
+
+/// The later it dies, the further it has come: some of them when they make a thread.
+fn killed() -> Result<()> {
+    const ROUNDS: u64 = 20;
+    let binding = Binding::find()?;
+    let mut unbound = 0;
+    for round in 0..ROUNDS {
+        let (mut told, mut tell) = pipe()?;
+        // A process forks before it has threads.
+        let child = Child::start(|| {
+            told.read_exact(&mut [0])?;
+            binding.unbind().map(drop)
+        })?;
+        let media = Device::open()?.media()?;
+        let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+        // SAFETY: The memory is a megabyte.
+        let get_graph = || unsafe { media.entities_to(memory.as_ptr()) };
+        while_held(&memory, get_graph, || {
+            tell.write_all(&[0])?;
+            sleep(Duration::from_millis(round));
+            child.kill()?;
+            let ended = child.ended_within(BOUND)?.is_some();
+            ensure!(ended, "unbinding goes on after {BOUND:?}, in round {round}");
+            Ok(())
+        })?;
+        drop(media);
+        if !binding.bound() {
+            unbound += 1;
+            binding.bind()?;
+        }
+    }
+    ensure!(unbound > 0, "nobody came as far as to unbind the device");
     works()
 }

@@ -4,8 +4,9 @@
 //! whether the system really slept or turned back halfway.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,8 @@ use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, PATIENCE, Sent, Stream, Which};
 
-/// All tests. They need a kernel with `CONFIG_PM_DEBUG`, and a character a second on the first UART.
+/// All tests. They need a kernel with `CONFIG_PM_DEBUG`, and an alarm on the first UART, as that of
+/// `cargo xtask board --alarm`.
 pub const TESTS: &[Test] = &[
     test(
         "no frame is lost or torn when the system stops short of sleep, devices suspended",
@@ -30,8 +32,8 @@ pub const TESTS: &[Test] = &[
     test(
         "no frame is lost or torn when the system sleeps and wakes up",
         || {
-            let _alarm = Alarm::set()?;
-            streams_through(asleep)
+            let alarm = Alarm::set()?;
+            streams_through(|| asleep(&alarm))
         },
     ),
     test("a device that does not stream sleeps and wakes up", idle),
@@ -47,8 +49,9 @@ const FILES: u32 = 3;
 const SLOW: &str = "pixels-per-clock=0.002";
 
 /// Puts the system to sleep, until it is woken up.
-fn sleep() -> Result<()> {
+fn sleep(alarm: Option<&Alarm>) -> Result<()> {
     for _ in 0..20 {
+        alarm.map_or(Ok(()), Alarm::ask)?;
         match fs::write("/sys/power/state", "freeze") {
             // What was to wake it up came too soon.
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
@@ -63,31 +66,40 @@ fn short_of_sleep(stage: &str) -> Result<()> {
     let setting = Path::new("/sys/power/pm_test");
     fs::write("/sys/module/suspend/parameters/pm_test_delay", "0")?;
     fs::write(setting, stage).context("is this a kernel with CONFIG_PM_DEBUG?")?;
-    let slept = sleep();
+    let slept = sleep(None);
     fs::write(setting, "none")?;
     slept
 }
 
-/// Really sleeps, which takes until the next character on the first UART.
-fn asleep() -> Result<()> {
+/// Really sleeps, until the alarm.
+fn asleep(alarm: &Alarm) -> Result<()> {
     let counter = Path::new("/sys/power/suspend_stats/success");
     let count = || -> Result<u32> { Ok(fs::read_to_string(counter)?.trim().parse()?) };
     let before = count()?;
-    sleep()?;
+    sleep(Some(alarm))?;
     ensure!(count()? == before + 1, "the system did not sleep");
     Ok(())
 }
 
-/// What wakes the system up: a character on the first UART.
-struct Alarm(#[expect(dead_code, reason = "the UART listens only while it is open")] File);
+/// What wakes the system up: a character on the first UART, some seconds after one from here.
+struct Alarm(File);
 
 impl Alarm {
     const SETTING: &'static str = "/sys/class/tty/ttymxc0/power/wakeup";
 
     fn set() -> Result<Self> {
-        let uart = OpenOptions::new().read(true).open("/dev/ttymxc0")?;
+        let path = "/dev/ttymxc0";
+        let uart = OpenOptions::new().read(true).write(true).open(path)?;
+        let stty = ["-F", path, "raw", "-echo"];
+        let status = Command::new("stty").args(stty).status()?;
+        ensure!(status.success(), "stty: {status}");
         fs::write(Self::SETTING, "enabled")?;
         Ok(Self(uart))
+    }
+
+    /// Asks to be woken up.
+    fn ask(&self) -> Result<()> {
+        Ok((&self.0).write_all(b"\n")?)
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Options {
     /// More words for the kernel's command line
     #[arg(long, value_name = "ARGS")]
     pub append: Option<String>,
-    /// /dev/ttymxc0 receives a character a second, which can wake a sleeping board
+    /// Some seconds after each character to /dev/ttymxc0 one comes back, which can wake the board up
     #[arg(long)]
     pub alarm: bool,
     /// A directory to read at /in

@@ -5,7 +5,7 @@
 //! on the board: on the debug kernel, whose checks are the better half of the tests, and on the other
 //! one, which is fast enough to say how long unbinding takes. The C driver is shown to fail.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{Tests, ended, result, side_by_side, verdicts};
 use crate::board::{Board, Driver, End, Options};
@@ -13,6 +13,10 @@ use crate::kernel::Flavour;
 
 /// What the kernel says of the C driver when a file is used after unbinding (fault 2).
 const FREED: &str = "KASAN: slab-use-after-free in v4l2_ioctl";
+
+/// What the C driver never gets to the end of when the system sleeps (fault 8).
+const LOSES: &str =
+    "no frame is lost or torn when the system stops short of sleep, power domains off";
 
 /// What clients hold, each for itself. The debug kernel, which takes long, has them all at once on
 /// every day.
@@ -39,23 +43,35 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         ours(tests, &rt)?;
         theirs(tests, &debug)
     };
-    side_by_side([&|| ours(tests, &debug), &|| asleep(tests, &debug), &others])
+    let sleeps = || {
+        if tests.full {
+            sleeps(tests, &debug)
+        } else {
+            Ok(())
+        }
+    };
+    side_by_side([&|| ours(tests, &debug), &sleeps, &others])
 }
 
-/// System sleep, and processes that keep the kernel waiting while the device is unbound.
-fn asleep(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+/// System sleep, which the C driver's streams do not get over.
+fn sleeps(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.alarm = true;
     options.timeout = 900;
-    let mut script = "driver unload rust && driver load rust watchdog_ms=2000 && \
-                      dw100-board held --limit 60"
-        .to_owned();
-    if tests.full {
-        // Not of every day: the emulated board does not always wake up.
-        script += " && /board/asleep dw100-board sleep --limit 200";
-    }
-    let suffix = format!(", {}", board.flavour().name());
-    tests.judge(board, &options, &script, &suffix)
+    let script = "/board/asleep dw100-board sleep --limit 200";
+    tests.judge(board, &options, script, ", debug")?;
+    options.driver = Driver::C;
+    let script = format!("/board/asleep dw100-board sleep --limit 40 '{LOSES}'");
+    let printed = tests.run(board, &options, &script)?.printed;
+    let why = verdicts(&printed).find_map(|(_, failure)| failure);
+    let why = why.unwrap_or("it passes");
+    let failed = if why.starts_with("no end") {
+        Ok(())
+    } else {
+        Err(anyhow!("{why}"))
+    };
+    tests.record(&format!("the C driver fails by fault 8: {LOSES}"), failed);
+    Ok(())
 }
 
 /// All tests with this project's driver. The log is clean at the end, of leaks also.
@@ -67,8 +83,14 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         ("", 300, 1500)
     };
     options.timeout = timeout;
+    let mut script = String::new();
+    if board.flavour() == Flavour::Debug {
+        // It has what keeps the kernel waiting.
+        script += "driver unload rust && driver load rust watchdog_ms=2000 && \
+                   dw100-board held --limit 60; ";
+    }
     // The tests load it as they need it.
-    let mut script = format!("driver unload rust && dw100-board lifetime{full} --limit {limit}");
+    script += &format!("driver unload rust && dw100-board lifetime{full} --limit {limit}");
     if board.flavour() == Flavour::Debug && !tests.full {
         for name in ALONE {
             script += &format!(" --skip '{name}'");
@@ -100,7 +122,7 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let end = tests.run(board, &options, script)?.end;
     let failed = || -> Result<()> {
         let End::Splat(report) = &end else {
-            anyhow::bail!("no report: {end:?}");
+            bail!("no report: {end:?}");
         };
         let first = report.first().map_or("", String::as_str);
         ensure!(first.contains(FREED), "{}", report.join("\n"));

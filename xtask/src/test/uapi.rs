@@ -52,7 +52,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
             // Random arguments find a cycle of locks in the V4L2 core: freeing a buffer that holds
             // the last of a request takes the controls' lock, which is held where pages are waited for.
             format!(
-                "{vivid} && dw100-board uapi --vivid --trace \
+                "{vivid} && dw100-board uapi --vivid --trace --limit 150 \
                  --skip 'random arguments in any ioctl leave a device that works'"
             ),
         )
@@ -139,6 +139,7 @@ fn compared<'a>(
     for (name, failure) in verdicts(printed) {
         match (failure, entry(name)) {
             (None, None) => passed += 1,
+            (None, Some((race, ..))) if c_driver::RACES.contains(race) => passed += 1,
             (Some(why), Some((_, _, says))) if why.contains(says) => failed += 1,
             (Some(why), Some((_, fault, _))) => {
                 surprises.push((name, anyhow!("fails, and not by '{fault}': {why}")));

@@ -67,7 +67,7 @@ fn while_streaming() -> Result<()> {
 
 /// Frames that take the engine so long that maps can be set meanwhile.
 ///
-/// The emulated engine is made to need 40 cycles of 2 ns a pixel. It looks at the map when they
+/// The emulated engine is made to need 100 cycles of 2 ns a pixel. It looks at the map when they
 /// are over, and takes its time with the pixels then.
 pub(super) struct LongFrames {
     /// The source, and what tells maps apart.
@@ -85,12 +85,12 @@ impl LongFrames {
         const SIZE: (u32, u32) = (1280, 720);
         let bands = Bands::set_to(device, SIZE.0, SIZE.1)?;
         // Calculation prefetch takes four times what is said here.
-        let slow = Self::set_speed("0.1")?;
+        let slow = Self::set_speed("0.04")?;
         Ok(Self {
             maps: (0..40).map(|band| bands.map(band)).collect(),
             bands,
             fastest: Duration::MAX,
-            length: slow.then(|| Duration::from_nanos(80 * u64::from(SIZE.0 * SIZE.1))),
+            length: slow.then(|| Duration::from_nanos(200 * u64::from(SIZE.0 * SIZE.1))),
         })
     }
 

@@ -95,6 +95,14 @@ impl HeldMemory {
         self.start.as_ptr()
     }
 
+    /// Reads from a file into it. Returns how many bytes.
+    pub fn read_from(&self, file: &File) -> Result<usize, Errno> {
+        // SAFETY: The memory is so long, and nobody looks at it.
+        let read = unsafe { libc::read(file.as_raw_fd(), self.as_ptr(), LENGTH.get()) };
+        // CAST: Not negative, as that is an error.
+        Errno::result(read).map(|read| read as usize)
+    }
+
     /// Waits until somebody waits for it; false if nobody does in that time.
     pub fn is_touched(&self, patience: Duration) -> Result<bool, Errno> {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);

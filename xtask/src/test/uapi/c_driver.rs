@@ -237,6 +237,9 @@ pub const FAILS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Which of them are lost races, that a busy machine may have the C driver win.
+pub const RACES: &[&str] = &["a crop that changes beside running frames is whole in each"];
+
 /// What is not run with the C driver because it would take the kernel with it.
 pub const SKIPS: &[(&str, &str)] = &[
     (
