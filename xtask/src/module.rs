@@ -146,6 +146,13 @@ fn rustc_version(rustc: &mut Command) -> String {
 /// `cargo xtask install TREE`: copies the driver into a kernel source tree and hooks it up there.
 /// Doing it again brings the copy up to date.
 pub fn install(env: &Env, tree: &Path) -> Result<()> {
+    let driver = copy_into(env, tree)?;
+    println!("{}: enable CONFIG_VIDEO_DW100_RUST", driver.display());
+    Ok(())
+}
+
+/// Does that, and returns the driver's directory in the tree.
+pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     let vendor = tree.join("drivers/media/platform/nxp");
     if !vendor.join("Kconfig").is_file() {
         bail!(
@@ -172,8 +179,7 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
         "obj-y += dw100-rust/",
         "obj-y += dw100/",
     )?;
-    println!("{}: enable CONFIG_VIDEO_DW100_RUST", driver.display());
-    Ok(())
+    Ok(driver)
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Tests, ended};
+use super::{Tests, ended, kunit_tool};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -28,13 +28,24 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     options.append = Some("kunit.enable=1".to_owned());
     options.timeout = 900;
     let outcome = tests.run(&board, &options, SCRIPT)?;
-    let report = &outcome.printed;
-    for suite in &expected {
+    record(tests, &expected, &outcome.printed, "");
+    tests.record("runs to its end", ended(&outcome));
+    if tests.full {
+        let (printed, ended) = kunit_tool::run(tests.env)?;
+        record(tests, &expected, &printed, ", kunit.py");
+        tests.record("runs to its end, kunit.py", ended);
+    }
+    Ok(())
+}
+
+/// Records what a report has of the suites. Each test's name is followed by `suffix`.
+fn record(tests: &Tests<'_>, suites: &BTreeSet<String>, report: &str, suffix: &str) {
+    for suite in suites {
         let (planned, cases) = cases(report, suite);
         if cases.is_empty() || cases.len() != planned {
             let reported = cases.len();
             let why = anyhow!("{reported} of {planned} cases have reported");
-            tests.record(suite, Err(why));
+            tests.record(&format!("{suite}{suffix}"), Err(why));
         }
         for (case, passed) in cases {
             let result = if passed {
@@ -42,11 +53,10 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             } else {
                 Err(anyhow!("{}", why(report, case)))
             };
-            tests.record(&format!("{suite}: {}", case.replace('_', " ")), result);
+            let case = case.replace('_', " ");
+            tests.record(&format!("{suite}: {case}{suffix}"), result);
         }
     }
-    tests.record("runs to its end", ended(&outcome));
-    Ok(())
 }
 
 /// The suites that the module's source has.

@@ -7,6 +7,7 @@ mod faults;
 mod fuzz;
 mod host;
 mod kunit;
+mod kunit_tool;
 mod lifetime;
 mod parity;
 mod stream;

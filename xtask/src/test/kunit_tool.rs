@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tests inside the driver by the kernel's own `kunit.py`: in a source tree that the driver is
+//! installed in, built into a kernel for QEMU's machine `virt`.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::Env;
+use crate::kernel::{Flavour, Kernel};
+use crate::key::Key;
+use crate::qemu::Qemu;
+use crate::sandbox::Sandbox;
+use crate::tools::Model;
+use crate::{host, module};
+
+/// Builds and runs the kernel. Returns what it printed, and whether the tool was content.
+pub fn run(env: &Env) -> Result<(String, Result<()>)> {
+    let sandbox = Sandbox::prepare(env)?;
+    let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;
+    let model = Model::prepare(env, &sandbox)?;
+    let qemu = Qemu::prepare(env, &sandbox, &model)?;
+
+    let key = Key::new()
+        .add(source.as_os_str().as_encoded_bytes())
+        .finish();
+    let scratch = env.cache.scratch(&env.ui, &format!("kunit-{key}"))?;
+    let (tree, copied) = (scratch.dir.join("tree"), scratch.dir.join("copied"));
+    let step = env.ui.step("kunit.py", env.cache.log("kunit.py"))?;
+    if !copied.exists() {
+        step.run(Command::new("rm").arg("-rf").arg(&tree))?;
+        step.run(Command::new("cp").arg("-a").args([&source, &tree]))?;
+        File::create(&copied)?;
+    }
+    module::copy_into(env, &tree)?;
+
+    let printed = scratch.dir.join("printed");
+    let path = |dir: Option<&Path>| dir.unwrap_or(Path::new("/")).display().to_string();
+    let mut command = sandbox.command(&tree, "bash");
+    command
+        .args(["-o", "pipefail", "-c"])
+        .arg("PATH=$1:$PATH LD_LIBRARY_PATH=$2; export PATH LD_LIBRARY_PATH; shift 2; \"$@\" | tee ../printed")
+        .arg("kunit")
+        .arg(path(qemu.binary.parent()))
+        .arg(&model.dir)
+        .args(["tools/testing/kunit/kunit.py", "run", "--arch=arm64"])
+        .args(["--make_options", "LLVM=1", "--raw_output=kunit"])
+        .arg(format!("--jobs={}", host::jobs()))
+        .arg(format!("--kunitconfig={}", env.checkout.join("tests/.kunitconfig").display()))
+        .arg(format!("--build_dir={}", scratch.dir.join("build").display()))
+        .args(["--timeout=600", "dw100*"]);
+    let ended = step.run(&mut command);
+    if ended.is_ok() {
+        step.finish();
+    }
+    Ok((fs::read_to_string(printed)?, ended))
+}
