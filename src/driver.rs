@@ -63,7 +63,7 @@ impl platform::Driver for Driver {
 impl pm::Sleep for Driver {
     /// The frame at work ends as ever; those that wait are still there afterwards.
     fn suspend(&self) -> Result {
-        self.m2m.pause()?;
+        self.m2m.pause();
         self.device.suspend();
         Ok(())
     }

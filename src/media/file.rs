@@ -242,8 +242,9 @@ impl<T: Operations> File<T> {
     /// running job, and the media device's `req_queue_mutex` be held.
     pub(super) unsafe fn close(this: Arc<Self>) {
         let entry = NonNull::from(&*this);
-        this.device.files().lock().retain(|other| other.0 != entry);
         this.stop();
+        // It has no job any more that anybody could wait for.
+        this.device.files().lock().retain(|other| other.0 != entry);
         // Neither may the worker run when the module is gone, nor a frame's start hand it
         // anything. It waits for nobody: no ioctl that could hold the controls is under way.
         this.settle();
@@ -363,16 +364,6 @@ impl<T: Operations> Entry<T> {
     pub(super) unsafe fn file(&self) -> &File<T> {
         // SAFETY: `release` takes the entry off the list before it drops the file.
         unsafe { self.0.as_ref() }
-    }
-
-    /// Another reference to it.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Entry::file`].
-    pub(super) unsafe fn keep(&self) -> Arc<File<T>> {
-        // SAFETY: As in `file`.
-        unsafe { File::reference(self.0.as_ptr().cast()) }
     }
 }
 

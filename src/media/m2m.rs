@@ -215,18 +215,12 @@ impl<T: Operations> Device<T> {
     }
 
     /// Waits for the running job, and starts no more until [`Device::go_on`].
-    pub(crate) fn pause(&self) -> Result {
-        // mem2mem waits at the context of the file whose job runs, and keeps it from nobody.
-        let mut kept = KVec::new();
-        let files = self.files.lock();
-        for entry in files.iter() {
-            // SAFETY: The entry is in the list, which is locked.
-            kept.push(unsafe { entry.keep() }, GFP_KERNEL)?;
-        }
-        drop(files);
+    pub(crate) fn pause(&self) {
+        // mem2mem waits at the context of the file whose job runs, and keeps it from nobody. A file
+        // in the list is not yet closed, and one whose job runs is in the list.
+        let _files = self.files.lock();
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_suspend(self.m2m_dev()) };
-        Ok(())
     }
 
     /// Starts jobs again.

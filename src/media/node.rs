@@ -99,6 +99,8 @@ impl<T: Operations> Node<T> {
         unsafe {
             (*media).dev = parent;
             copy_name(&mut (*media).model, T::NAME);
+            // The media core would look for it where there is none when the device is unbound.
+            copy_name(&mut (*media).driver_name, T::NAME);
             bindings::media_device_init(media);
             (*media).ops = &Self::MEDIA_OPS;
         }

@@ -117,7 +117,8 @@ impl<T: Operations> Remains<T> {
             }
             return;
         }
-        match Thread::start(self) {
+        // SAFETY: Taken just now.
+        match unsafe { Thread::start(self) } {
             Ok(over) => {
                 let start = Instant::<Monotonic>::now();
                 while !over.load(Acquire) && start.elapsed() < PATIENCE {
@@ -204,7 +205,11 @@ struct Thread<T: Operations> {
 impl<T: Operations> Thread<T> {
     /// Starts the thread, which gives up a reference to the module when it ends. Returns what it
     /// sets when the nodes are taken away; or the nodes, if there is no memory.
-    fn start(remains: Remains<T>) -> Result<Arc<Atomic<bool>>, Remains<T>> {
+    ///
+    /// # Safety
+    ///
+    /// The caller must refer to the module, and hand that on if this succeeds.
+    unsafe fn start(remains: Remains<T>) -> Result<Arc<Atomic<bool>>, Remains<T>> {
         let Ok(over) = Arc::new(Atomic::new(false), GFP_KERNEL) else {
             return Err(remains);
         };
@@ -215,7 +220,7 @@ impl<T: Operations> Thread<T> {
             remains,
             over: over.clone(),
         }));
-        // SAFETY: The thread gets a box of its own, and the name is a string.
+        // SAFETY: The thread gets a box of its own and the caller's reference; the name is a string.
         let started = to_result(unsafe {
             bindings::helper_kthread_run(Some(Self::run), this.cast(), T::NAME.as_char_ptr())
         });

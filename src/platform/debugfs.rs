@@ -66,7 +66,7 @@ impl<T> fmt::Display for Shown<'_, T> {
     }
 }
 
-/// A directory with files. Dropping it removes them, and waits for who reads one.
+/// A directory with files. Dropping it removes them, and waits for what is just being shown.
 ///
 /// # Invariants
 ///

@@ -86,6 +86,7 @@ where
 
 fn controls() -> Result<()> {
     let [device, other] = [Device::open()?, Device::open()?];
+    let media = device.media()?;
     let binding = Binding::find()?;
     // A frame that never ends, of a file that cannot be stopped while another one is starting.
     let bands = Bands::set(&other)?;
@@ -118,14 +119,19 @@ fn controls() -> Result<()> {
             let starter = scope.spawn(start);
             sleep(MOMENT);
             ensure!(!starter.is_finished(), "STREAMON did not wait");
-            let result = unbind(&binding);
+            let result = unbind(&binding).and_then(|()| {
+                // The media device is yet to be unregistered, and its parent has no driver.
+                let driver = media.info()?.driver();
+                ensure!(driver == "dw100", "the media device is of {driver:?}");
+                Ok(())
+            });
             memory.let_go();
             ensure!(starter.join().is_ok(), "the thread panicked");
             result
         })
     })?;
     drop((starting, stalled));
-    drop((device, other));
+    drop((device, other, media));
     binding.bind()?;
     works().context("after binding again")
 }

@@ -46,7 +46,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
     match words.next().as_deref() {
         Some("uapi") => {
             let choice = choice(words)?;
-            harness::run(uapi::tests(choice.vivid, choice.trace), &choice)
+            harness::run(uapi::tests(&choice), &choice)
         }
         Some("faults") => {
             let choice = choice(words)?;

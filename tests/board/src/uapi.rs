@@ -34,38 +34,39 @@ mod trace;
 mod undisturbed;
 mod vivid;
 
-use crate::harness::{Test, becomes_true, fails, test};
+use crate::harness::{Choice, Test, becomes_true, fails, test};
 
 /// All tests. Those that need the buffers of the test driver vivid, or trace events, only where
-/// they are.
-pub fn tests(with_vivid: bool, with_trace: bool) -> impl Iterator<Item = &'static Test> {
-    let vivid = if with_vivid { vivid::TESTS } else { &[] };
-    let trace = if with_trace { trace::TESTS } else { &[] };
+/// they are. What a picture shows is left out on a kernel that checks everything, unless all is to
+/// be run: no check of the kernel's is about that.
+pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
+    let when = |is: bool, tests: &'static [Test]| if is { tests } else { &[] };
+    let pictures = |tests| when(choice.full || !choice.debug, tests);
     [
-        formats::TESTS,
-        stride::TESTS,
+        pictures(formats::TESTS),
+        pictures(stride::TESTS),
         controls::TESTS,
-        identity::TESTS,
+        pictures(identity::TESTS),
         maps::TESTS,
         selection::TESTS,
-        selection_rounding::TESTS,
+        pictures(selection_rounding::TESTS),
         selection_pixels::TESTS,
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,
         requests_and_maps::TESTS,
         buffers::TESTS,
-        metadata::TESTS,
+        pictures(metadata::TESTS),
         dmabuf::TESTS,
-        vivid,
+        when(choice.vivid, vivid::TESTS),
         events::TESTS,
-        prefetch::TESTS,
+        pictures(prefetch::TESTS),
         contexts::TESTS,
         topology::TESTS,
         libcamera::TESTS,
         debugfs::TESTS,
         statistics::TESTS,
-        trace,
+        when(choice.trace, trace::TESTS),
         lifecycle::TESTS,
         hostile::TESTS,
         hostile_buffers::TESTS,
@@ -92,7 +93,12 @@ mod self_tests {
                 .into_iter()
                 .filter_map(|(full, debug)| faults::tests(full, debug).last()),
         );
-        for test in tests(true, true)
+        let all = Choice {
+            vivid: true,
+            trace: true,
+            ..Choice::default()
+        };
+        for test in tests(&all)
             .chain(faults)
             .chain(lifetime::tests(false))
             .chain(sleep::TESTS)

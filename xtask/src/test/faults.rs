@@ -65,6 +65,10 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     if board.flavour() == Flavour::Debug {
         script += " --debug";
+        if !tests.full {
+            // Half the time.
+            options = options.on_one_cpu();
+        }
     }
     let suffix = format!(", {}", board.flavour().name());
     tests.judge(board, &options, &script, &suffix)

@@ -47,14 +47,10 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         // Its buffers are to be contiguous, like a camera's.
         let vivid =
             "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=2 allocators=1";
+        let full = if tests.full { " --full" } else { "" };
         (
             ", debug kernel",
-            // Random arguments find a cycle of locks in the V4L2 core: freeing a buffer that holds
-            // the last of a request takes the controls' lock, which is held where pages are waited for.
-            format!(
-                "{vivid} && dw100-board uapi --vivid --trace --limit 150 \
-                 --skip 'random arguments in any ioctl leave a device that works'"
-            ),
+            format!("{vivid} && dw100-board uapi --debug{full} --vivid --trace --limit 150"),
         )
     } else {
         let script = "dw100-board uapi && dw100-board registers";
