@@ -4,11 +4,12 @@
 //! lock of the V4L2 core held: unbinding goes on without it. See `docs/v4l2-core.md`.
 
 use std::fs::File;
-use std::io::{Read, Write, pipe};
+use std::io::{Read, Write};
 use std::thread::{self, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
+use nix::unistd::pipe;
 
 use crate::binding::Binding;
 use crate::harness::{Child, Test, fails, test};
@@ -172,7 +173,8 @@ fn killed() -> Result<()> {
     let binding = Binding::find()?;
     let mut unbound = 0;
     for round in 0..ROUNDS {
-        let (mut told, mut tell) = pipe()?;
+        let (told, tell) = pipe()?;
+        let (mut told, mut tell) = (File::from(told), File::from(tell));
         // A process forks before it has threads.
         let child = Child::start(|| {
             told.read_exact(&mut [0])?;
