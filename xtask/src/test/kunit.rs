@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Tests, ended, kunit_tool};
+use super::{Tests, ended, kunit_tool, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -23,19 +23,25 @@ const SCRIPT: &str = "cat /sys/kernel/debug/kunit/dw100*/results; \
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let expected = suites(&tests.env.checkout.join("src"))?;
-    let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    let mut options = Options::new(Flavour::Debug, Driver::Rust);
-    options.append = Some("kunit.enable=1".to_owned());
-    options.timeout = 900;
-    let outcome = tests.run(&board, &options, SCRIPT)?;
-    record(tests, &expected, &outcome.printed, "");
-    tests.record("runs to its end", ended(&outcome));
-    if tests.full {
-        let (printed, ended) = kunit_tool::run(tests.env)?;
-        record(tests, &expected, &printed, ", kunit.py");
-        tests.record("runs to its end, kunit.py", ended);
-    }
-    Ok(())
+    let on_board = || {
+        let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+        let mut options = Options::new(Flavour::Debug, Driver::Rust);
+        options.append = Some("kunit.enable=1".to_owned());
+        options.timeout = 900;
+        let outcome = tests.run(&board, &options, SCRIPT)?;
+        record(tests, &expected, &outcome.printed, "");
+        tests.record("runs to its end", ended(&outcome));
+        Ok(())
+    };
+    let by_the_kernel = || {
+        if tests.full {
+            let (printed, ended) = kunit_tool::run(tests.env)?;
+            record(tests, &expected, &printed, ", kunit.py");
+            tests.record("runs to its end, kunit.py", ended);
+        }
+        Ok(())
+    };
+    side_by_side([&on_board, &by_the_kernel])
 }
 
 /// Records what a report has of the suites. Each test's name is followed by `suffix`.
