@@ -72,6 +72,16 @@ int helper_kthread_run(int (*run)(void *data), void *data, const char *name)
 	return thread.ret;
 }
 
+bool helper_try_module_get(struct module *module)
+{
+	return try_module_get(module);
+}
+
+void helper_module_put(struct module *module)
+{
+	module_put(module);
+}
+
 /* Ends the calling thread, and gives up a reference to the module it is in. */
 void helper_module_put_and_kthread_exit(struct module *module)
 {

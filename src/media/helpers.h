@@ -27,6 +27,8 @@ int helper_mutex_lock_interruptible(struct mutex *lock);
 void helper_mutex_unlock(struct mutex *lock);
 void helper_mutex_destroy(struct mutex *lock);
 int helper_kthread_run(int (*run)(void *data), void *data, const char *name);
+bool helper_try_module_get(struct module *module);
+void helper_module_put(struct module *module);
 void __noreturn helper_module_put_and_kthread_exit(struct module *module);
 unsigned int helper_device_references(const struct device *dev);
 int helper_media_device_requests(struct media_device *mdev);

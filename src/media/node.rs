@@ -181,14 +181,14 @@ impl<T: Operations> Node<T> {
         // SAFETY: The caller's promise.
         let node = unsafe { &*container_of!(Opaque::cast_from(media), Self, media) };
         // SAFETY: The module is there while the media device is open.
-        if !unsafe { bindings::try_module_get(node.owner) } {
+        if !unsafe { bindings::helper_try_module_get(node.owner) } {
             return ptr::null_mut();
         }
         match KBox::new(Request::zeroed(), GFP_KERNEL) {
             Ok(request) => KBox::into_raw(request).cast(),
             Err(_) => {
                 // SAFETY: Taken above.
-                unsafe { bindings::module_put(node.owner) };
+                unsafe { bindings::helper_module_put(node.owner) };
                 ptr::null_mut()
             }
         }
@@ -206,7 +206,7 @@ impl<T: Operations> Node<T> {
             let node = container_of!(Opaque::cast_from((*request).mdev), Self, media);
             let owner = (*node).owner;
             drop(KBox::from_raw(request.cast::<Request>()));
-            bindings::module_put(owner);
+            bindings::helper_module_put(owner);
         }
     }
 

@@ -108,7 +108,7 @@ impl<T: Operations> Remains<T> {
     pub(super) fn take_away(self) {
         let owner = self.node().owner();
         // SAFETY: The module is the one that this code is in.
-        if !unsafe { bindings::try_module_get(owner) } {
+        if !unsafe { bindings::helper_try_module_get(owner) } {
             // It is being unloaded, so there is no open file and no request: only who freed the
             // last one may have to count it off yet, or a job that has ended to let go of its file.
             self.end();
@@ -134,7 +134,7 @@ impl<T: Operations> Remains<T> {
                 }
                 drop(this);
                 // SAFETY: Taken above.
-                unsafe { bindings::module_put(owner) };
+                unsafe { bindings::helper_module_put(owner) };
             }
         }
     }
