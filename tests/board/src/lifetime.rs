@@ -27,14 +27,14 @@ const DEBUG_BOUND: Duration = Duration::from_secs(20);
 /// After how many milliseconds a frame is given up: long enough to unbind the device meanwhile.
 pub const WATCHDOG_MS: u32 = 250;
 
-/// How many tests there are.
-const COUNT: usize = 24;
-
-/// All tests; with `full`, everything is done twenty times.
-pub fn tests(full: bool) -> impl Iterator<Item = &'static Test> {
-    static ONCE: [Test; COUNT] = list::<false>();
-    static OFTEN: [Test; COUNT] = list::<true>();
-    if full { &OFTEN } else { &ONCE }.iter()
+/// All tests; with `full`, everything is done twenty times. Else a debug kernel, which takes long,
+/// has the situations all at once only.
+pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
+    static ONCE: [&[Test]; 2] = [&list::<false>(), &each_alone::<false>()];
+    static OFTEN: [&[Test]; 2] = [&list::<true>(), &each_alone::<true>()];
+    let [list, alone] = if full { OFTEN } else { ONCE };
+    let alone = if debug && !full { &[] } else { alone };
+    list.iter().chain(alone)
 }
 
 /// How often something is done.
@@ -58,7 +58,7 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
-const fn list<const FULL: bool>() -> [Test; COUNT] {
+const fn list<const FULL: bool>() -> [Test; 12] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
@@ -82,6 +82,28 @@ const fn list<const FULL: bool>() -> [Test; COUNT] {
         test("unbinding at a random moment of a stream", || {
             random::unbind(times::<FULL>(8, 200))
         }),
+        test(
+            "a request is closed when its device and all other files are gone",
+            requests::closed_last,
+        ),
+        test(
+            "a request can be polled and queued when its device and all other files are gone",
+            requests::used_last,
+        ),
+        test("a dma-buf outlives the module", || {
+            without_the_module(&Situation::DMA_BUF, times::<FULL>(1, 20))
+        }),
+        test("a request outlives the module or keeps it", || {
+            without_the_module(&Situation::LONE_REQUEST, times::<FULL>(1, 20))
+        }),
+        test("a file of debugfs outlives the module or keeps it", || {
+            without_the_module(&Situation::DEBUGFS, times::<FULL>(1, 20))
+        }),
+    ]
+}
+
+const fn each_alone<const FULL: bool>() -> [Test; 12] {
+    [
         test("an idle open file", || one::<FULL>(&Situation::IDLE)),
         test("a stream", || one::<FULL>(&Situation::STREAM)),
         test("a thread that waits in DQBUF", || {
@@ -109,23 +131,6 @@ const fn list<const FULL: bool>() -> [Test; COUNT] {
         test("an open media device", || one::<FULL>(&Situation::MEDIA)),
         test("an open file of debugfs", || {
             one::<FULL>(&Situation::DEBUGFS)
-        }),
-        test(
-            "a request is closed when its device and all other files are gone",
-            requests::closed_last,
-        ),
-        test(
-            "a request can be polled and queued when its device and all other files are gone",
-            requests::used_last,
-        ),
-        test("a dma-buf outlives the module", || {
-            without_the_module(&Situation::DMA_BUF, times::<FULL>(1, 20))
-        }),
-        test("a request outlives the module or keeps it", || {
-            without_the_module(&Situation::LONE_REQUEST, times::<FULL>(1, 20))
-        }),
-        test("a file of debugfs outlives the module or keeps it", || {
-            without_the_module(&Situation::DEBUGFS, times::<FULL>(1, 20))
         }),
     ]
 }

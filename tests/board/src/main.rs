@@ -55,7 +55,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         Some("fuzz") => fuzzed(words),
         Some("lifetime") => {
             let choice = choice(words)?;
-            harness::run(lifetime::tests(choice.full), &choice)
+            harness::run(lifetime::tests(choice.full, choice.debug), &choice)
         }
         Some("held") => harness::run(held::TESTS.iter(), &choice(words)?),
         Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),

@@ -100,7 +100,7 @@ mod self_tests {
         };
         for test in tests(&all)
             .chain(faults)
-            .chain(lifetime::tests(false))
+            .chain(lifetime::tests(false, false))
             .chain(sleep::TESTS)
             .chain(held::TESTS)
         {

@@ -37,12 +37,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let on = |board: &Board<'_>| {
-        let mut options = Options::new(board.flavour(), Driver::Rust);
+        let mut options = tests.options(board);
         options.timeout = 1800;
-        if board.flavour() == Flavour::Debug && !tests.full {
-            // Half the time.
-            options = options.on_one_cpu();
-        }
         comply(tests, board, &options, &RUNS);
         if board.flavour() == Flavour::Rt || tests.full {
             comply(tests, board, &options.on_one_cpu(), &[FORMATS]);

@@ -3,9 +3,9 @@
 //! Suite `faults`: an engine that fails or falls silent and memory that runs out, by the test client
 //! `dw100-board` on the board. The C driver is shown to fail what is about its faults.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use super::{Tests, side_by_side, verdicts};
+use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -55,7 +55,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 }
 
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let mut options = Options::new(board.flavour(), Driver::Rust);
+    let mut options = tests.options(board);
     options.timeout = if tests.full { 7200 } else { 1200 };
     let mut script = SCRIPT.to_owned();
     script += if tests.full {
@@ -65,10 +65,6 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     if board.flavour() == Flavour::Debug {
         script += " --debug";
-        if !tests.full {
-            // Half the time.
-            options = options.on_one_cpu();
-        }
     }
     let suffix = format!(", {}", board.flavour().name());
     tests.judge(board, &options, &script, &suffix)
@@ -85,12 +81,6 @@ fn theirs(
     options.timeout = timeout;
     let script = format!("dw100-board faults --limit {limit} '{name}'");
     let printed = tests.run(board, &options, &script)?.printed;
-    let failed = || -> Result<()> {
-        let why = verdicts(&printed).find_map(|(_, failure)| failure);
-        let why = why.unwrap_or("it passes");
-        ensure!(why.contains(says), "{why}");
-        Ok(())
-    };
-    tests.record(&format!("the C driver fails by {fault}: {name}"), failed());
+    tests.fails(name, fault, says, &printed);
     Ok(())
 }

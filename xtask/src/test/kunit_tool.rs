@@ -4,7 +4,6 @@
 //! installed in, built into a kernel for QEMU's machine `virt`.
 
 use std::fs::{self, File};
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -16,6 +15,10 @@ use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::tools::Model;
 use crate::{host, module};
+
+/// Runs a command with the emulator $1, whose library is in $2, and keeps what it prints.
+const SCRIPT: &str =
+    "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2; shift 2; \"$@\" | tee ../printed";
 
 /// Builds and runs the kernel. Returns what it printed, and whether the tool was content.
 pub fn run(env: &Env) -> Result<(String, Result<()>)> {
@@ -38,19 +41,17 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     module::copy_into(env, &tree)?;
 
     let printed = scratch.dir.join("printed");
-    let path = |dir: Option<&Path>| dir.unwrap_or(Path::new("/")).display().to_string();
     let mut command = sandbox.command(&tree, "bash");
     command
-        .args(["-o", "pipefail", "-c"])
-        .arg("PATH=$1:$PATH LD_LIBRARY_PATH=$2; export PATH LD_LIBRARY_PATH; shift 2; \"$@\" | tee ../printed")
-        .arg("kunit")
-        .arg(path(qemu.binary.parent()))
-        .arg(&model.dir)
+        .args(["-o", "pipefail", "-c", SCRIPT, "kunit"])
+        .args([&qemu.binary, &model.dir])
         .args(["tools/testing/kunit/kunit.py", "run", "--arch=arm64"])
         .args(["--make_options", "LLVM=1", "--raw_output=kunit"])
         .arg(format!("--jobs={}", host::jobs()))
-        .arg(format!("--kunitconfig={}", env.checkout.join("tests/.kunitconfig").display()))
-        .arg(format!("--build_dir={}", scratch.dir.join("build").display()))
+        .arg("--kunitconfig")
+        .arg(env.checkout.join("tests/.kunitconfig"))
+        .arg("--build_dir")
+        .arg(scratch.dir.join("build"))
         .args(["--timeout=600", "dw100*"]);
     let ended = step.run(&mut command);
     if ended.is_ok() {

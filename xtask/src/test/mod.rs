@@ -17,10 +17,11 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::Env;
-use crate::board::{Board, End, Options, Outcome};
+use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::kernel::Flavour;
 
 /// A suite: its name, what it proves, and its tests.
 type Suite = (&'static str, &'static str, fn(&Tests<'_>) -> Result<()>);
@@ -102,6 +103,30 @@ impl Tests<'_> {
         let mut report = locked(self.report);
         report.results[usize::from(failed)] += 1;
         report.line(self.number, line);
+    }
+
+    /// Records that the C driver fails a test, the only one that a board's output is about, and that
+    /// what it fails with contains `says`.
+    pub fn fails(&self, name: &str, fault: &str, says: &str, printed: &str) {
+        let why = verdicts(printed).find_map(|(_, failure)| failure);
+        let why = why.unwrap_or("it passes");
+        let failed = if why.contains(says) {
+            Ok(())
+        } else {
+            Err(anyhow!("{why}"))
+        };
+        self.record(&format!("the C driver fails by {fault}: {name}"), failed);
+    }
+
+    /// Options for a boot with this project's driver. On every day the debug kernel has one CPU,
+    /// which takes half the time: what races is seen on the other board, or by another suite.
+    pub fn options(&self, board: &Board<'_>) -> Options {
+        let options = Options::new(board.flavour(), Driver::Rust);
+        if board.flavour() == Flavour::Debug && !self.full {
+            options.on_one_cpu()
+        } else {
+            options
+        }
     }
 
     /// Boots and runs a script, as soon as there are few enough boards.
@@ -261,7 +286,7 @@ fn verdicts(lines: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 fn result(failure: Option<&str>) -> Result<()> {
     match failure {
         None => Ok(()),
-        Some(why) => Err(anyhow::anyhow!("{why}")),
+        Some(why) => Err(anyhow!("{why}")),
     }
 }
 

@@ -259,12 +259,8 @@ fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
 
 fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let mut options = Options::new(board.flavour(), Driver::Rust);
+    let mut options = tests.options(board);
     options.timeout = 1200;
-    if board.flavour() == Flavour::Debug && !tests.full {
-        // Half the time.
-        options = options.on_one_cpu();
-    }
     exchange(&mut options, &work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";
     // Nobody looks at the pixels.

@@ -57,11 +57,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         ("", script.to_owned())
     };
     let work = tests.env.cache.run_dir()?;
-    let mut options = Options::new(board.flavour(), Driver::Rust);
-    if debug && !tests.full {
-        // What races is seen on the other board, and this one takes half the time.
-        options = options.on_one_cpu();
-    }
+    let mut options = tests.options(board);
     options.output = Some(work.dir.clone());
     options.timeout = 1200;
     tests.judge(board, &options, &script, suffix)?;
