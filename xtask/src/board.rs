@@ -233,8 +233,8 @@ fn judge(boot: &Boot, in_time: bool) -> Result<End> {
     let last = || {
         format!(
             "{}\n{}",
-            tail(&boot.console, 15),
-            tail(&boot.dir.join("qemu"), 5)
+            tail(&boot.console, 0, 15),
+            tail(&boot.dir.join("qemu"), 0, 5)
         )
     };
     if !in_time {

@@ -74,6 +74,8 @@ impl Step {
     pub fn run(&self, command: &mut Command) -> Result<()> {
         let mut log = File::options().append(true).open(&self.log)?;
         writeln!(log, "+ {}", show(command))?;
+        let start = log.metadata()?.len();
+        let last = || tail(&self.log, start, 1);
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -86,18 +88,18 @@ impl Step {
                 break status;
             }
             if let Some(bar) = &self.bar {
-                bar.set_message(tail(&self.log, 1));
+                bar.set_message(last());
                 bar.tick();
             } else if beat.elapsed() >= HEARTBEAT {
                 beat = Instant::now();
                 let seconds = self.started.elapsed().as_secs();
-                eprintln!("{}: {seconds} s, {}", self.name, tail(&self.log, 1));
+                eprintln!("{}: {seconds} s, {}", self.name, last());
             }
             sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(100));
         };
         if !status.success() {
-            let lines = tail(&self.log, 20);
+            let lines = tail(&self.log, 0, 20);
             bail!(
                 "step {} failed ({status}){}\nlast lines of {}:\n{lines}",
                 self.name,
@@ -148,12 +150,12 @@ pub fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The last lines of a file, as far as its last 8 KB hold them.
-pub fn tail(path: &Path, lines: usize) -> String {
+/// The last lines of a file from byte `start` on, as far as its last 8 KB hold them.
+pub fn tail(path: &Path, start: u64, lines: usize) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(8192)))?;
+        file.seek(SeekFrom::Start(start.max(length.saturating_sub(8192))))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())

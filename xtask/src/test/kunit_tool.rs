@@ -17,8 +17,7 @@ use crate::tools::Model;
 use crate::{host, module};
 
 /// Runs a command with the emulator $1, whose library is in $2, and keeps what it prints.
-const SCRIPT: &str =
-    "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2; shift 2; \"$@\" | tee ../printed";
+const SCRIPT: &str = "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2 PYTHONUNBUFFERED=1; shift 2; \"$@\" | tee ../printed";
 
 /// Builds and runs the kernel. Returns what it printed, and whether the tool was content.
 pub fn run(env: &Env) -> Result<(String, Result<()>)> {
