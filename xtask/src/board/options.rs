@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
+use crate::host;
 use crate::kernel::Flavour;
 
 /// Which driver the board loads.
@@ -73,14 +74,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, for this kernel and driver, with an engine whose bus waits without limit: on a
-    /// busy machine the emulated CPUs stand still for longer than the engine would bear.
+    /// The defaults, for this kernel and driver, with no more CPUs than this machine has, but two: one
+    /// that stands still with a lock held keeps the others spinning. And with an engine whose bus
+    /// waits without limit: on a busy machine the CPUs stand still for longer than it would bear.
     pub fn new(kernel: Flavour, driver: Driver) -> Self {
         Self {
             kernel,
             driver,
             icount: false,
-            smp: 4,
+            // CAST: A small number.
+            smp: host::jobs().clamp(2, 4) as u8,
             model: vec!["timeout-cycles=0".to_owned()],
             append: None,
             alarm: false,

@@ -28,8 +28,6 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     };
     let seconds = SECONDS[usize::from(tests.full)];
     let mut options = Options::new(board.flavour(), Driver::Rust);
-    // What meets has to meet somewhere; more CPUs than this are not there on most machines.
-    options.smp = 2;
     options.timeout = 6 * seconds + 600;
     let script = format!(
         "driver unload rust && driver load rust watchdog_ms=0 && \

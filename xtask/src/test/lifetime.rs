@@ -37,7 +37,8 @@ fn sleeps(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.alarm = true;
     options.timeout = 900;
-    let script = "/board/asleep dw100-board sleep --limit 200";
+    let script = "driver unload rust && driver load rust watchdog_ms=5000 && \
+                  /board/asleep dw100-board sleep --limit 200";
     tests.judge(board, &options, script, ", debug")?;
     options.driver = Driver::C;
     let script = format!("/board/asleep dw100-board sleep --limit 40 '{LOSES}'");

@@ -173,7 +173,7 @@ fn one_thread(comms: &str, interrupts: &str) -> Result<()> {
 /// How soon the bus is gated after the interrupt line rises, in instructions.
 fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let mut options = Options::new(Flavour::Rt, Driver::Rust);
+    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
     options.icount = true;
     options.model.clear();
     exchange(&mut options, &work.dir)?;
