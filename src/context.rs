@@ -367,7 +367,7 @@ impl Operations for Context {
         drop(powered);
     }
 
-    fn run(&self, job: Job, prepared: Option<Prepared>) -> Option<u64> {
+    fn run(&self, job: Job, prepared: Option<Prepared>) -> (Option<u64>, Result<(), Job>) {
         let mut state = self.state.lock();
         job.source().set_sequence(state.output.next_sequence());
         job.destination()
@@ -381,11 +381,11 @@ impl Operations for Context {
             job,
             account: self.account.account().clone(),
         };
-        match program {
+        let started = match program {
             Ok(program) => self.device.start(frame, &program, sizes),
-            Err(_) => self.device.refuse(frame),
-        }
-        moment.ok().flatten()
+            Err(_) => Err(self.device.refuse(frame)),
+        };
+        (moment.ok().flatten(), started)
     }
 
     fn has_changed_since(&self, moment: u64, id: u32) -> bool {

@@ -20,6 +20,7 @@ use crate::{
         Runner,
         Watchdog, //
     },
+    media::m2m::Job,
     module_parameters,
     platform::{
         binding::{
@@ -154,23 +155,24 @@ impl Device {
         self.accounts.show(f)
     }
 
-    /// Gives a frame back as failed for which there is no program.
-    pub(crate) fn refuse(&self, frame: Frame) {
-        self.runner.refuse(frame);
+    /// Gives a frame back for which there is no program, to be ended as failed.
+    pub(crate) fn refuse(&self, frame: Frame) -> Job {
+        self.runner.refuse(frame)
     }
 
-    /// Starts a frame with the images' sizes. A frame that cannot be started comes back as failed.
+    /// Starts a frame with the images' sizes. One that cannot be started comes back, to be ended as
+    /// failed.
     pub(crate) fn start(
         &self,
         frame: Frame,
         program: &Program,
         (source, destination): (Size, Size),
-    ) {
+    ) -> Result<(), Job> {
         // Streams keep the device powered, unless that failed when the system woke up. Unbinding
         // may be over while they have yet to end.
         let bound = self.bound();
         if bound.is_none() || !self.ready.load(Relaxed) {
-            return self.refuse(frame);
+            return Err(self.refuse(frame));
         }
         let limit = match *module_parameters::watchdog_ms.value_ref() {
             0 => deadline::nanoseconds(source, destination, self.rate.load(Relaxed)),
@@ -178,9 +180,10 @@ impl Device {
         };
         // CAST: A minute at most.
         let limit = Delta::from_nanos(limit as i64);
-        self.runner.start(frame, program, limit);
+        self.runner.start(frame, program, limit)?;
         // The engine is at work: now there is time for this.
         Timer::arm(&self.watchdog, limit);
+        Ok(())
     }
 
     /// Powers the device until the guard is dropped, with its engine reset when it was

@@ -149,9 +149,9 @@ impl Runner {
         &self.totals
     }
 
-    /// Starts a frame, which is to end within `limit`. A frame that cannot be started comes back
-    /// as failed.
-    pub(crate) fn start(&self, frame: Frame, program: &Program, limit: Delta) {
+    /// Starts a frame, which is to end within `limit`. One that cannot be started comes back, to be
+    /// ended as failed.
+    pub(crate) fn start(&self, frame: Frame, program: &Program, limit: Delta) -> Result<(), Job> {
         let context = frame.account.number;
         // Whoever ends the frame has to find it, so it is there before anybody may. mem2mem
         // starts a job only when the last one has ended: a job found here is a bug, and
@@ -168,11 +168,10 @@ impl Runner {
             }
             started || self.claim.claim_if(generation).is_none()
         });
-        if !started {
-            if let Some(frame) = self.take() {
-                self.refuse(frame);
-            }
+        if started {
+            return Ok(());
         }
+        self.take().map_or(Ok(()), |frame| Err(self.refuse(frame)))
     }
 
     /// Ends the frame that is at work as failed, if there is one. Nobody may start one meanwhile.
@@ -181,16 +180,17 @@ impl Runner {
             // The job keeps the device powered. The reset fails only when no engine is there.
             let _ = self.engine.reset();
             if let Some(frame) = self.take() {
-                self.refuse(frame);
+                drop(self.refuse(frame));
             }
         }
     }
 
-    /// Gives a frame back as failed that the engine was not started with, or is kept from ending.
-    pub(crate) fn refuse(&self, frame: Frame) {
+    /// Gives a frame back that the engine was not started with, or is kept from ending, to be ended
+    /// as failed.
+    pub(crate) fn refuse(&self, frame: Frame) -> Job {
         self.totals.frames.note_refused();
         frame.account.frames.note_refused();
-        drop(frame);
+        frame.job
     }
 
     /// The frame, for who has claimed it. It must not be ended with the lock held: that
@@ -250,6 +250,8 @@ impl irq::Handler for Interrupt {
         let reset = (silent || state == State::Error) && self.0.engine.reset().is_ok();
         if let Some(Frame { job, account }) = self.0.take() {
             let (wait, took) = self.0.clock.times(job.ready());
+            // The next frame starts before anything else is done for this one.
+            let buffers = job.finish(state);
             let ended = Ended {
                 done: state == State::Done,
                 status,
@@ -261,7 +263,7 @@ impl irq::Handler for Interrupt {
             self.0.totals.frames.note(&ended);
             account.frames.note(&ended);
             trace::job_finish(outcome.generation.number(), account.number, &ended);
-            job.finish(state);
+            drop(buffers);
         }
         // The next frame does not wait for the message.
         let errors = status.errors();

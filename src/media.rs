@@ -13,6 +13,7 @@ mod ioctl;
 mod job;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod kunit;
+mod lock;
 pub(crate) mod m2m;
 mod node;
 mod queue;

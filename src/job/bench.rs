@@ -158,17 +158,17 @@ impl Operations for Context {
 
     fn stop(&self, _: Direction) {}
 
-    fn run(&self, job: Job, _: Option<()>) -> Option<u64> {
+    fn run(&self, job: Job, _: Option<()>) -> (Option<u64>, Result<(), Job>) {
         self.0.started.fetch_add(1, Relaxed);
         let frame = Frame {
             job,
             account: self.0.account.clone(),
         };
-        self.0.runner.start(frame, &PROGRAM, self.0.limit);
+        let started = self.0.runner.start(frame, &PROGRAM, self.0.limit);
         if let Some(timer) = &self.0.timer {
             Timer::arm(timer, self.0.limit);
         }
-        None
+        (None, started)
     }
 
     fn has_changed_since(&self, _: u64, _: u32) -> bool {

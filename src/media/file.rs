@@ -7,7 +7,9 @@
 use super::{
     bindings,
     control,
+    format::Direction,
     ioctl,
+    lock::Lock,
     m2m::{
         Device,
         Operations, //
@@ -44,6 +46,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -55,77 +61,6 @@ use kernel::{
         WorkItem, //
     }, //
 };
-
-/// A mutex that the media core locks and unlocks, too.
-///
-/// There is one for each open file, which serialises its queue operations and
-/// `VIDIOC_S_FMT`; and one for the video device, which the V4L2 core takes before, for every
-/// ioctl that is not a queue operation.
-#[pin_data(PinnedDrop)]
-pub(super) struct Lock {
-    #[pin]
-    raw: Opaque<bindings::mutex>,
-}
-
-impl Lock {
-    /// The lock of a video device.
-    pub(super) fn of_device() -> impl PinInit<Self> {
-        pin_init!(Self {
-            // SAFETY: The place is valid for writes and stays where it is.
-            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init_device(lock) }),
-        })
-    }
-
-    /// The lock of an open file.
-    fn of_file() -> impl PinInit<Self> {
-        pin_init!(Self {
-            // SAFETY: The place is valid for writes and stays where it is.
-            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init_file(lock) }),
-        })
-    }
-
-    /// The C mutex.
-    pub(super) fn as_raw(&self) -> *mut bindings::mutex {
-        self.raw.get()
-    }
-
-    /// Takes the lock until the guard is dropped.
-    pub(super) fn lock(&self) -> LockGuard<'_> {
-        // SAFETY: The mutex is initialised.
-        unsafe { bindings::helper_mutex_lock(self.as_raw()) };
-        LockGuard(self)
-    }
-
-    /// The same, unless a signal comes: `ERESTARTSYS`.
-    pub(super) fn lock_interruptible(&self) -> Result<LockGuard<'_>> {
-        // SAFETY: The mutex is initialised.
-        to_result(unsafe { bindings::helper_mutex_lock_interruptible(self.as_raw()) })?;
-        Ok(LockGuard(self))
-    }
-}
-
-#[pinned_drop]
-impl PinnedDrop for Lock {
-    fn drop(self: Pin<&mut Self>) {
-        // SAFETY: The mutex is initialised and nobody uses it any more.
-        unsafe { bindings::helper_mutex_destroy(self.as_raw()) };
-    }
-}
-
-// SAFETY: A mutex may be used from any thread.
-unsafe impl Send for Lock {}
-// SAFETY: As above.
-unsafe impl Sync for Lock {}
-
-/// Holds a [`Lock`].
-pub(super) struct LockGuard<'a>(&'a Lock);
-
-impl Drop for LockGuard<'_> {
-    fn drop(&mut self) {
-        // SAFETY: Taken when the guard was made.
-        unsafe { bindings::helper_mutex_unlock(self.0.as_raw()) };
-    }
-}
 
 /// The V4L2 core's part of an open file, [`struct v4l2_fh`].
 ///
@@ -159,6 +94,8 @@ pub(super) struct File<T: Operations> {
     pub(super) context: T,
     #[pin]
     pub(super) lock: Lock,
+    /// Whether its job is to end with the frame that is at work.
+    stopping: Atomic<bool>,
     /// Held while a frame starts, until its request waits to be settled.
     #[pin]
     pub(super) starting: Mutex<()>,
@@ -192,6 +129,7 @@ impl<T: Operations> File<T> {
             device,
             worker <- new_work!("File::worker"),
             settlement <- Settlement::new(),
+            stopping: Atomic::new(false),
             starting <- new_mutex!((), "File::starting"),
             lock <- Lock::of_file(),
             context <- T::open(data),
@@ -270,6 +208,31 @@ impl<T: Operations> File<T> {
         let _guard = self.lock.lock();
         // SAFETY: The lock is held.
         unsafe { self.queues.stop() };
+    }
+
+    /// Whether its job is to end with the frame that is at work.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    /// Says so.
+    pub(super) fn set_stopping(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Takes note that a queue starts to stream.
+    pub(super) fn note_start(&self, direction: Direction) {
+        self.stopping.store(false, Relaxed);
+        if direction == Direction::Output {
+            self.device.count_user(1);
+        }
+    }
+
+    /// Takes note that a queue that was started stops.
+    pub(super) fn note_stop(&self, direction: Direction) {
+        if direction == Direction::Output {
+            self.device.count_user(-1);
+        }
     }
 
     /// Has a ticket settled, soon: its request's frame has started or was given up.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One mem2mem job: a pair of buffers that the device is to process. It is made
-//! when mem2mem starts it and ended exactly once: [`Job::finish`] takes it by
-//! value, and dropping it ends it as failed.
+//! One frame of a mem2mem job: a pair of buffers that the device is to process. It ends exactly
+//! once: [`Job::finish`] takes it by value, and dropping it ends it as failed.
+//!
+//! To mem2mem a job may be more than one frame, and so it is as long as no other file waits for the
+//! device: the next frame starts before the last one's buffers are handed back, and without
+//! mem2mem's worker. Stopping a stream waits for the job, and so for all that is handed back.
 
 use super::{
     bindings,
@@ -14,6 +17,10 @@ use super::{
     m2m::Operations,
     request::Slot, //
 };
+use core::{
+    mem,
+    ptr, //
+};
 use kernel::{
     ffi::c_void,
     sync::Arc,
@@ -23,17 +30,72 @@ use kernel::{
     }, //
 };
 
-/// Something that only has to stay alive.
-trait Keep: Send + Sync {}
+/// What became of the next frame of a job.
+enum Next {
+    /// It is under way.
+    Started,
+    /// It could not be started.
+    Refused(Job),
+    /// There is none, or another file's comes first: the job is over.
+    None,
+}
 
-impl<T: Operations> Keep for File<T> {}
+/// An open file, to its job.
+trait Client: Send + Sync {
+    /// Starts the next frame of its job, if there is one and no other file waits for the device.
+    ///
+    /// # Safety
+    ///
+    /// The device must run the file's job, and the frame before be off mem2mem's lists.
+    unsafe fn go_on(&self) -> Next;
+}
 
-/// A running job of some open file.
+impl<T: Operations> Client for File<T> {
+    unsafe fn go_on(&self) -> Next {
+        if !self.device.has_one_user() || self.is_stopping() {
+            return Next::None;
+        }
+        // SAFETY: mem2mem knows the file by this pointer, and its job refers to it. The rest is
+        // the caller's promise.
+        unsafe {
+            let this = Self::reference(ptr::from_ref(self).cast_mut().cast());
+            start_next(&this)
+        }
+    }
+}
+
+/// Starts the next frame of the job of `file`.
+///
+/// # Safety
+///
+/// As for [`Client::go_on`].
+unsafe fn start_next<T: Operations>(file: &Arc<File<T>>) -> Next {
+    // SAFETY: The caller's promise.
+    let Some(job) = (unsafe { Job::next(file) }) else {
+        return Next::None;
+    };
+    let _starting = file.starting.lock();
+    // SAFETY: The source is the job's alone.
+    let mut ticket = unsafe { Slot::<T>::take(job.source) };
+    let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
+    let (moment, started) = file.context.run(job, prepared);
+    // The engine is at work: now there is time for the rest.
+    if let Some(mut ticket) = ticket {
+        ticket.as_mut().set_in_effect(moment);
+        File::settle_soon(file, ticket);
+    }
+    match started {
+        Ok(()) => Next::Started,
+        Err(job) => Next::Refused(job),
+    }
+}
+
+/// A frame of some open file, whose job runs.
 ///
 /// # Invariants
 ///
-/// - `ctx` is valid while `_file` is held, and it is the one that its device runs
-///   until [`Job::end`] is called.
+/// - `ctx` is valid while `file` is held, and until the frame has ended it is the one that its
+///   device runs.
 /// - `source` and `destination` are the first buffers of its two lists until then.
 pub(crate) struct Job {
     ctx: *mut bindings::v4l2_m2m_ctx,
@@ -41,7 +103,7 @@ pub(crate) struct Job {
     destination: *mut bindings::vb2_v4l2_buffer,
     ready: Instant<Monotonic>,
     ended: bool,
-    _file: Arc<dyn Keep>,
+    file: Arc<dyn Client>,
 }
 
 // SAFETY: mem2mem lets a job be ended from any thread; its buffers are the job's
@@ -49,21 +111,24 @@ pub(crate) struct Job {
 unsafe impl Send for Job {}
 
 impl Job {
-    /// Takes on the job that mem2mem just started for `T`'s open file `context`.
+    /// The next frame of the job of `file`, if it has one.
     ///
     /// # Safety
     ///
-    /// To be called by mem2mem's `device_run`, once, with the pointer it got.
-    unsafe fn new<T: Operations>(context: *mut c_void) -> (Arc<File<T>>, Self) {
-        // SAFETY: A file is not released before its running job has ended.
-        let file = unsafe { File::<T>::reference(context) };
+    /// As for [`Client::go_on`].
+    unsafe fn next<T: Operations>(file: &Arc<File<T>>) -> Option<Self> {
         let ctx = file.m2m_ctx();
         // SAFETY: The file has its mem2mem context.
-        let source = unsafe { bindings::helper_v4l2_m2m_next_src_buf(ctx) };
-        // SAFETY: As above.
-        let destination = unsafe { bindings::helper_v4l2_m2m_next_dst_buf(ctx) };
-        // SAFETY: mem2mem starts a job only when both lists have a buffer, and these are the
-        // job's alone.
+        let (source, destination) = unsafe {
+            (
+                bindings::helper_v4l2_m2m_next_src_buf(ctx),
+                bindings::helper_v4l2_m2m_next_dst_buf(ctx),
+            )
+        };
+        if source.is_null() || destination.is_null() {
+            return None;
+        }
+        // SAFETY: What the lists of a running job start with is the job's alone.
         let (one, other) = unsafe {
             (
                 Slot::<T>::handed_over(source),
@@ -71,7 +136,7 @@ impl Job {
             )
         };
         // INVARIANT: As above, and mem2mem takes none off while the job runs.
-        let job = Self {
+        Some(Self {
             ctx,
             source,
             destination,
@@ -81,9 +146,8 @@ impl Job {
                 one
             },
             ended: false,
-            _file: file.clone(),
-        };
-        (file, job)
+            file: file.clone(),
+        })
     }
 
     /// The frame to read.
@@ -111,37 +175,75 @@ impl Job {
         }
     }
 
-    /// Ends the job, gives both buffers back, and starts the device's next job in
-    /// the calling thread. May sleep.
-    pub(crate) fn finish(mut self, state: State) {
-        self.end(state);
-        // SAFETY: `ctx` is valid by the type invariant.
-        unsafe { bindings::v4l2_m2m_try_schedule(self.ctx) };
-    }
-
-    fn end(&mut self, state: State) {
+    /// Ends the frame, and starts the next one in the calling thread: that of the same file if no
+    /// other one waits. The buffers go back to userspace when what this returns is dropped, with
+    /// which the device's next job starts if that was the last frame of this one. May sleep.
+    pub(crate) fn finish(mut self, state: State) -> Finished {
         self.ended = true;
-        // The CAPTURE buffer goes back first, so that who waits for the request finds
-        // it done.
-        // SAFETY: By the type invariant the context and its device are valid, and this
-        // is the job that the device runs.
-        unsafe {
-            bindings::v4l2_m2m_buf_done_and_job_finish(
-                (*self.ctx).m2m_dev,
-                self.ctx,
-                state.into_raw(),
-            );
+        // SAFETY: By the type invariant the context is valid and runs, and these are the first
+        // buffers of its lists.
+        let next = unsafe {
+            bindings::helper_v4l2_m2m_src_buf_remove(self.ctx);
+            bindings::helper_v4l2_m2m_dst_buf_remove(self.ctx);
+            self.file.go_on()
+        };
+        // INVARIANT: Taken off just now.
+        Finished {
+            job: self,
+            state,
+            next,
         }
     }
 }
 
 impl Drop for Job {
-    /// A job that nobody finished has failed. The next one is started by mem2mem's
-    /// worker: the drop may happen where that job's start would be nested in this
+    /// A frame that nobody finished has failed, and its job is over. The next one is started by
+    /// mem2mem's worker: the drop may happen where that job's start would be nested in this
     /// one's.
     fn drop(&mut self) {
         if !self.ended {
-            self.end(State::Error);
+            // SAFETY: By the type invariant the context and its device are valid, and this is
+            // the job that the device runs.
+            unsafe {
+                bindings::v4l2_m2m_buf_done_and_job_finish(
+                    (*self.ctx).m2m_dev,
+                    self.ctx,
+                    State::Error.into_raw(),
+                );
+            }
+        }
+    }
+}
+
+/// A frame that has ended, and whose buffers go back when this is dropped.
+///
+/// # Invariants
+///
+/// The buffers of `job` are on no list. The device runs the job of its context.
+#[must_use]
+pub(crate) struct Finished {
+    job: Job,
+    state: State,
+    next: Next,
+}
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        let ctx = self.job.ctx;
+        // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
+        for buffer in [self.job.destination, self.job.source] {
+            // SAFETY: By the type invariant the buffer is nobody else's.
+            unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, self.state.into_raw()) };
+        }
+        match mem::replace(&mut self.next, Next::Started) {
+            Next::Started => {}
+            Next::Refused(job) => drop(job),
+            // SAFETY: By the type invariant the context and its device are valid, and this is the
+            // job that the device runs.
+            Next::None => unsafe {
+                bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx);
+                bindings::v4l2_m2m_try_schedule(ctx);
+            },
         }
     }
 }
@@ -152,17 +254,29 @@ impl Drop for Job {
 ///
 /// To be called by mem2mem only.
 pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
-    // SAFETY: mem2mem calls this once for each job, with the pointer that
-    // `Queues::new` gave it.
-    let (file, job) = unsafe { Job::new::<T>(context) };
-    let _starting = file.starting.lock();
-    // SAFETY: The source is the job's alone.
-    let mut ticket = unsafe { Slot::<T>::take(job.source) };
-    let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
-    let moment = file.context.run(job, prepared);
-    // The engine is at work: now there is time for the rest.
-    if let Some(mut ticket) = ticket {
-        ticket.as_mut().set_in_effect(moment);
-        File::settle_soon(&file, ticket);
+    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
+    // released before the job has ended.
+    let file = unsafe { File::<T>::reference(context) };
+    // SAFETY: mem2mem has started the file's job just now, which has no frame yet.
+    match unsafe { start_next(&file) } {
+        Next::Started => {}
+        Next::Refused(job) => drop(job),
+        // mem2mem starts no job of a file that lacks a buffer.
+        Next::None => {
+            let ctx = file.m2m_ctx();
+            // SAFETY: The context and its device are valid, and this is the job that it runs.
+            unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) };
+        }
     }
+}
+
+/// mem2mem's `job_abort` for `T`: the file's job is to end with the frame that is at work.
+///
+/// # Safety
+///
+/// To be called by mem2mem only.
+pub(super) unsafe extern "C" fn job_abort<T: Operations>(context: *mut c_void) {
+    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
+    // released before the job has ended.
+    unsafe { File::<T>::reference(context) }.set_stopping();
 }

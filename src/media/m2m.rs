@@ -37,6 +37,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     }, //
@@ -119,12 +123,13 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// A queue that was started stops, after its last job has ended.
     fn stop(&self, direction: Direction);
 
-    /// Starts a job, with the controls of its request. Its end is [`Job::finish`], from
+    /// Starts a frame, with the controls of its request. Its end is [`Job::finish`], from
     /// another thread; dropping it ends it as failed. Called in a thread that may sleep, for
-    /// one job of this file at a time, with no other lock of it held that can be relied on.
+    /// one frame of this file at a time, with no other lock of it held that can be relied on.
     ///
-    /// Returns the moment at which the request's controls took effect, if they did.
-    fn run(&self, job: Job, prepared: Option<Self::Prepared>) -> Option<u64>;
+    /// Returns the moment at which the request's controls took effect, if they did; and the
+    /// frame, if it cannot be started.
+    fn run(&self, job: Job, prepared: Option<Self::Prepared>) -> (Option<u64>, Result<(), Job>);
 
     /// Whether the control has changed since that moment. Called with the controls locked.
     fn has_changed_since(&self, moment: u64, id: u32) -> bool;
@@ -168,6 +173,8 @@ pub(crate) struct Device<T: Operations> {
     /// The open files, so that unbinding can stop them.
     #[pin]
     files: Mutex<KVec<file::Entry<T>>>,
+    /// How many files stream, one more while the system sleeps: who may want the device.
+    users: Atomic<i32>,
     parent: ARef<device::Device>,
     data: Arc<T::Device>,
 }
@@ -179,6 +186,7 @@ impl<T: Operations> Device<T> {
             try_pin_init!(Self {
                 scheduler: Scheduler::new::<T>()?,
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
+                users: Atomic::new(0),
                 parent: parent.into(),
                 data,
             }),
@@ -214,17 +222,30 @@ impl<T: Operations> Device<T> {
         &self.files
     }
 
+    /// There is one more who wants the device, or one less.
+    pub(super) fn count_user(&self, more: i32) {
+        self.users.fetch_add(more, Relaxed);
+    }
+
+    /// Whether nobody wants the device but one file.
+    pub(super) fn has_one_user(&self) -> bool {
+        self.users.load(Relaxed) == 1
+    }
+
     /// Waits for the running job, and starts no more until [`Device::go_on`].
     pub(crate) fn pause(&self) {
         // mem2mem waits at the context of the file whose job runs, and keeps it from nobody. A file
         // in the list is not yet closed, and one whose job runs is in the list.
         let _files = self.files.lock();
+        // The job ends with the frame that is at work.
+        self.count_user(1);
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_suspend(self.m2m_dev()) };
     }
 
     /// Starts jobs again.
     pub(crate) fn go_on(&self) {
+        self.count_user(-1);
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_resume(self.m2m_dev()) };
     }
@@ -264,6 +285,6 @@ impl<T: Operations> Callbacks<T> {
     const OPS: bindings::v4l2_m2m_ops = bindings::v4l2_m2m_ops {
         device_run: Some(job::device_run::<T>),
         job_ready: None,
-        job_abort: None,
+        job_abort: Some(job::job_abort::<T>),
     };
 }

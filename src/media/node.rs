@@ -10,6 +10,7 @@ use super::{
     bindings,
     file,
     ioctl,
+    lock::Lock,
     m2m::{
         Device,
         Operations, //
@@ -62,7 +63,7 @@ pub(super) struct Node<T: Operations> {
     /// Taken by the V4L2 core for every ioctl that is not a queue operation. Setting a format
     /// changes the length of a control, which the core reads before it locks the controls.
     #[pin]
-    lock: file::Lock,
+    lock: Lock,
     /// [`None`] once the nodes are unregistered.
     #[pin]
     device: Mutex<Option<Arc<Device<T>>>>,
@@ -80,7 +81,7 @@ impl<T: Operations> Node<T> {
                 video: Opaque::zeroed(),
                 v4l2: Opaque::zeroed(),
                 media: Opaque::zeroed(),
-                lock <- file::Lock::of_device(),
+                lock <- Lock::of_device(),
                 device <- new_mutex!(Some(device.clone()), "Node::device"),
                 owner,
             }? Error),

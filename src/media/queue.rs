@@ -298,6 +298,8 @@ impl<T: Operations> Callbacks<T> {
                     );
                 }
             })?;
+            // SAFETY: As above.
+            unsafe { (*file).note_start(direction) };
             Ok(0)
         })
     }
@@ -307,6 +309,7 @@ impl<T: Operations> Callbacks<T> {
         if let Ok((file, context, direction)) = unsafe { Self::parts(queue) } {
             // SAFETY: As above.
             unsafe {
+                (*file).note_stop(direction);
                 Self::return_all(
                     file,
                     direction,

@@ -5,11 +5,12 @@
 use std::os::fd::AsRawFd;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use super::maps::LongFrames;
 use super::{Test, fails, test};
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, PollFlags, Sent, Stream, Way, Which, one_frame, wait};
@@ -23,6 +24,10 @@ pub(super) const TESTS: &[Test] = &[
     test(
         "STREAMOFF in mid-frame gives all buffers back",
         stopped_in_mid_frame,
+    ),
+    test(
+        "STREAMOFF waits for the frame at work and for no other",
+        stopped_soon,
     ),
     test("STREAMOFF wakes who waits for a buffer", wakes_dqbuf),
     test(
@@ -49,6 +54,29 @@ fn again_and_again() -> Result<()> {
         }
         stream.stop()?;
     }
+    Ok(())
+}
+
+fn stopped_soon() -> Result<()> {
+    const BUFFERS: u32 = 8;
+    let device = Device::open()?;
+    let long = LongFrames::set(&device)?;
+    let stream = Stream::prepare(&device, BUFFERS)?;
+    stream.resume()?;
+    for index in 0..BUFFERS as usize {
+        stream.output.write(index, &long.bands.source)?;
+        stream.queue(index, &Sent::default())?;
+    }
+    let start = Instant::now();
+    stream.stop()?;
+    let took = start.elapsed();
+    // On a slow machine, too, that is far from all of them.
+    let most = long.length().map(|length| length * (BUFFERS / 2));
+    ensure!(
+        most.is_none_or(|most| took < most),
+        "it took {took:?}, with {BUFFERS} frames of {:?} queued",
+        long.length()
+    );
     Ok(())
 }
 

@@ -112,6 +112,11 @@ impl LongFrames {
         &self.maps[band as usize]
     }
 
+    /// How long the engine works on a frame, if that is known.
+    pub fn length(&self) -> Option<Duration> {
+        self.length
+    }
+
     /// Notes how long it took to change something during a frame, from `start`, before the frame.
     pub fn note(&mut self, start: Instant) {
         self.fastest = self.fastest.min(start.elapsed());
