@@ -88,29 +88,28 @@ impl Identity {
         self.grid
     }
 
-    /// The vertex at one place of the map, row by row.
-    ///
-    /// Past the end the last row goes on.
-    pub fn vertex(&self, index: usize) -> u32 {
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        vertex(
-            coordinate(
-                index % self.grid.columns,
-                self.source.width(),
-                self.destination.width(),
-            ),
-            coordinate(
-                index / self.grid.columns,
-                self.source.height(),
-                self.destination.height(),
-            ),
-        )
+    /// Where a column of vertices lies.
+    fn x(&self, column: u32) -> u32 {
+        coordinate(column, self.source.width(), self.destination.width())
     }
 
-    /// Writes the vertices of a map, but for those before index `from`.
+    /// Where a row of vertices lies.
+    fn y(&self, row: u32) -> u32 {
+        coordinate(row, self.source.height(), self.destination.height())
+    }
+
+    /// Writes the vertices of a map, row by row, but for those before index `from`. Past the end
+    /// the last row goes on.
     pub fn fill(&self, map: &mut [u32], from: usize) {
-        for (index, word) in map.iter_mut().enumerate().skip(from) {
-            *word = self.vertex(index);
+        // CAST: 257 at most.
+        let columns = self.grid.columns as usize;
+        let mut left = from;
+        for (row, line) in (0u32..).zip(map.chunks_mut(columns)) {
+            let y = self.y(row);
+            for (column, word) in (0u32..).zip(line.iter_mut()).skip(left) {
+                *word = vertex(self.x(column), y);
+            }
+            left = left.saturating_sub(columns);
         }
     }
 }
@@ -249,8 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn an_index_past_the_end_does_not_panic() {
+    fn past_the_end_the_last_row_goes_on() {
         let identity = Identity::new(Size::MAX, Size::MAX);
-        assert_eq!(identity.vertex(usize::MAX) >> 16, 16 * 3072);
+        let (columns, vertices) = (257, 257 * 193);
+        let mut map = vec![0; vertices + columns + 9];
+        identity.fill(&mut map, 0);
+        assert_eq!(
+            map[vertices..][..columns],
+            map[vertices - columns..vertices]
+        );
+        assert_eq!(map[vertices + columns..], map[vertices - columns..][..9]);
     }
 }

@@ -36,8 +36,10 @@ enum Next {
     Started,
     /// It could not be started.
     Refused(Job),
-    /// There is none, or another file's comes first: the job is over.
+    /// There is none.
     None,
+    /// Another file's comes first, or the stream is being stopped.
+    Others,
 }
 
 /// An open file, to its job.
@@ -53,7 +55,7 @@ trait Client: Send + Sync {
 impl<T: Operations> Client for File<T> {
     unsafe fn go_on(&self) -> Next {
         if !self.device.has_one_user() || self.is_stopping() {
-            return Next::None;
+            return Next::Others;
         }
         // SAFETY: mem2mem knows the file by this pointer, and its job refers to it. The rest is
         // the caller's promise.
@@ -238,9 +240,12 @@ impl Drop for Finished {
         match mem::replace(&mut self.next, Next::Started) {
             Next::Started => {}
             Next::Refused(job) => drop(job),
+            // If there is one by now, mem2mem's worker starts it.
             // SAFETY: By the type invariant the context and its device are valid, and this is the
             // job that the device runs.
-            Next::None => unsafe {
+            Next::None => unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) },
+            // SAFETY: As above.
+            Next::Others => unsafe {
                 bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx);
                 bindings::v4l2_m2m_try_schedule(ctx);
             },
@@ -262,7 +267,7 @@ pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) 
         Next::Started => {}
         Next::Refused(job) => drop(job),
         // mem2mem starts no job of a file that lacks a buffer.
-        Next::None => {
+        Next::None | Next::Others => {
             let ctx = file.m2m_ctx();
             // SAFETY: The context and its device are valid, and this is the job that it runs.
             unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) };

@@ -8,7 +8,7 @@ mod options;
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -123,6 +123,14 @@ impl<'a> Board<'a> {
     /// Which kernel boots.
     pub fn flavour(&self) -> Flavour {
         self.kernel.flavour
+    }
+
+    /// The modules of the C driver and of this one.
+    pub fn modules(&self) -> Result<[PathBuf; 2]> {
+        let ours = self.module.as_ref().context("no module was built")?;
+        let modules = self.kernel.modules().join(&self.kernel.release);
+        let theirs = modules.join("kernel/drivers/media/platform/nxp/dw100/dw100.ko");
+        Ok([theirs, ours.file.clone()])
     }
 
     /// The kernel's version.

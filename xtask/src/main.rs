@@ -3,6 +3,7 @@
 //! `cargo xtask`: the one front door to everything that is built and run here. Each command sets
 //! up what it needs by itself.
 
+mod bench;
 mod board;
 mod cache;
 mod crates;
@@ -73,6 +74,8 @@ enum Action {
         #[arg(long, value_enum, default_value = "photo")]
         picture: demo::Picture,
     },
+    /// Measures the C driver and this one; the figures are in target/bench.json
+    Bench,
     /// Runs suites: all, or the named ones
     Test {
         /// Names of suites
@@ -198,6 +201,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             }
             return Ok(end.status());
         }
+        Action::Bench => bench::run(env)?,
         Action::Demo { driver, picture } => demo::run(env, driver, picture)?,
         Action::Test { suites, full, .. } => {
             return Ok(u8::from(!test::run(env, &suites, full)?));

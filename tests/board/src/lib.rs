@@ -3,7 +3,9 @@
 //! The test client of the emulated or real board: the driver's V4L2 interface, seen from a program
 //! that uses all of it and abuses some.
 
+pub mod bench;
 pub mod binding;
+pub mod endure;
 pub mod faults;
 pub mod fuzz;
 pub mod harness;

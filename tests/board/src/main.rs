@@ -7,13 +7,17 @@
 //! (`held`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
 //! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
 //! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
-//! suite.
+//! suite; `dw100-board bench WHAT NUMBER…` measures what frames and open files cost; `dw100-board
+//! endure [--faults] FILES SECONDS` streams beside something else, and `dw100-board hog BUSY GAP
+//! TIMES` is that, for microseconds on end.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, bail};
+use dw100_board::bench;
+use dw100_board::endure;
 use dw100_board::faults;
 use dw100_board::fuzz;
 use dw100_board::harness::{self, Choice};
@@ -30,6 +34,9 @@ const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list]
                      dw100-board fuzz [--seed N] [--seconds N]\n       \
                      dw100-board model KEY=VALUE...\n       \
                      dw100-board registers\n       \
+                     dw100-board bench WHAT NUMBER...\n       \
+                     dw100-board endure [--faults] FILES SECONDS\n       \
+                     dw100-board hog BUSY GAP TIMES\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
 fn main() -> ExitCode {
@@ -61,6 +68,14 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),
         Some("model") => words.try_for_each(|setting| model::set(&setting)),
         Some("registers") => registers::run(),
+        Some("endure") => endured(&words.collect::<Vec<_>>()),
+        Some("hog") => {
+            let [busy, gap, times] = numbers(&words.collect::<Vec<_>>())?;
+            let micros = |number: u32| Duration::from_micros(number.into());
+            endure::hog(micros(busy), micros(gap), times);
+            Ok(())
+        }
+        Some("bench") => bench::run(&words.collect::<Vec<_>>()),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
     }
@@ -107,6 +122,26 @@ fn fuzzed(mut words: impl Iterator<Item = String>) -> Result<()> {
     }
     fuzz::run(seed, Duration::from_secs(seconds));
     Ok(())
+}
+
+fn endured(words: &[String]) -> Result<()> {
+    let (faults, words) = match words {
+        [flag, rest @ ..] if flag == "--faults" => (true, rest),
+        all => (false, all),
+    };
+    let [files, seconds] = numbers(words)?;
+    endure::run(files, seconds, faults)
+}
+
+fn numbers<const N: usize>(words: &[String]) -> Result<[u32; N]> {
+    let numbers = words
+        .iter()
+        .map(|word| word.parse().ok())
+        .collect::<Option<Vec<u32>>>();
+    match numbers.map(TryInto::try_into) {
+        Some(Ok(numbers)) => Ok(numbers),
+        _ => bail!(USAGE),
+    }
 }
 
 fn frames(words: &[String]) -> Result<()> {

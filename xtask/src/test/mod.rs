@@ -10,6 +10,7 @@ mod kunit;
 mod kunit_tool;
 mod lifetime;
 mod parity;
+mod rt;
 mod stream;
 mod uapi;
 
@@ -67,6 +68,11 @@ const SUITES: &[Suite] = &[
         "faults",
         "an engine that fails or falls silent: what comes back, how soon, and what goes on",
         faults::run,
+    ),
+    (
+        "rt",
+        "real-time tasks beside a stream: the gate, rcutorture, latency",
+        rt::run,
     ),
     (
         "fuzz",

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What frames and open files cost, for `cargo xtask bench`: each measurement is a line of JSON on
+//! stdout, in nanoseconds and bytes. With `--icount` a nanosecond is an instruction, this program's
+//! own included.
+
+use std::fs;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::libc::{SCHED_IDLE, sched_param, sched_setscheduler};
+use serde_json::{Value, json};
+
+use crate::picture::constant_map;
+use crate::v4l2::{Device, Errno, Format, PATIENCE, Request, Sent, Stream, Which};
+
+/// Frames that a stream has before it is measured.
+const WARM_UP: u32 = 16;
+
+/// Runs a measurement: `stream WIDTH HEIGHT FILES FRAMES SECONDS`, `requests WIDTH HEIGHT FRAMES`
+/// or `files COUNT`.
+pub fn run(words: &[String]) -> Result<()> {
+    let (verb, numbers) = words.split_first().context("bench what?")?;
+    let numbers = numbers
+        .iter()
+        .map(|word| word.parse().with_context(|| format!("'{word}'")))
+        .collect::<Result<Vec<u32>>>()?;
+    let measured = match (verb.as_str(), numbers.as_slice()) {
+        ("stream", &[width, height, files, frames, seconds]) => {
+            stream((width, height), files, frames, seconds)?
+        }
+        ("requests", &[width, height, frames]) => requests((width, height), frames)?,
+        ("files", &[count]) => files(count)?,
+        _ => bail!("no measurement: {words:?}"),
+    };
+    println!("{measured}");
+    Ok(())
+}
+
+/// Two buffers a queue if they are large, of which a board has no memory for many; else four.
+fn buffers((width, height): (u32, u32)) -> u32 {
+    if width * height > 1920 * 1080 { 2 } else { 4 }
+}
+
+/// Sets NV12 of this size on both queues.
+fn set_size(device: &Device, (width, height): (u32, u32)) -> Result<Format> {
+    let format = Format::new(b"NV12", width, height);
+    Ok(device.set_formats(&format, &format)?.1)
+}
+
+/// Frames through several files at once, each with a thread of its own, until each file has had
+/// `frames` or `seconds` are over. With one CPU, `busy_ns` is the time in which it had work.
+fn stream(size: (u32, u32), files: u32, frames: u32, seconds: u32) -> Result<Value> {
+    let ready = Barrier::new(files as usize + 1);
+    let limit = Duration::from_secs(seconds.into());
+    let devices = (0..files)
+        .map(|_| Device::open())
+        .collect::<Result<Vec<_>>>()?;
+    let one = |device| -> Result<u32> {
+        let stream = warm(device, size);
+        // Also who failed: nobody is to wait for it.
+        ready.wait();
+        let stream = stream?;
+        let start = Instant::now();
+        let mut count = 0;
+        while count < frames && start.elapsed() < limit {
+            turn(&stream)?;
+            count += 1;
+        }
+        Ok(count)
+    };
+    let over = AtomicBool::new(false);
+    let idle = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let soak = thread::available_parallelism()?.get() == 1;
+        if soak {
+            scope.spawn(|| soak_up(&idle, &over));
+        }
+        let threads: Vec<_> = devices
+            .iter()
+            .map(|device| scope.spawn(|| one(device)))
+            .collect();
+        ready.wait();
+        let (start, switches) = (Instant::now(), context_switches()?);
+        let idled = idle.load(Ordering::Relaxed);
+        let mut count = 0;
+        let counts: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        let (took, switches) = (nanoseconds(start), context_switches()? - switches);
+        let idled = idle.load(Ordering::Relaxed) - idled;
+
+        // What the idle loop counts in the time when there is nothing else.
+        let (start, from) = (Instant::now(), idle.load(Ordering::Relaxed));
+        thread::sleep(Duration::from_millis(if soak { 50 } else { 0 }));
+        let (alone, to) = (nanoseconds(start), idle.load(Ordering::Relaxed));
+        over.store(true, Ordering::Relaxed);
+        for frames in counts {
+            count += match frames {
+                Ok(frames) => frames?,
+                Err(_) => bail!("a thread panicked"),
+            };
+        }
+        let busy = soak.then(|| took.saturating_sub(idled * alone / (to - from).max(1)));
+        Ok(json!({"frames": count, "ns": took, "busy_ns": busy, "switches": switches}))
+    })
+}
+
+/// Counts for as long as nobody else wants the CPU.
+fn soak_up(count: &AtomicU64, over: &AtomicBool) {
+    let lowest = sched_param { sched_priority: 0 };
+    // SAFETY: The parameters are there. An error means that it counts in the place of others, which
+    // shows.
+    unsafe { sched_setscheduler(0, SCHED_IDLE, &lowest) };
+    while !over.load(Ordering::Relaxed) {
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    // CAST: Less than five centuries.
+    since.elapsed().as_nanos() as u64
+}
+
+/// A stream that is under way.
+fn warm(device: &Device, size: (u32, u32)) -> Result<Stream<'_>> {
+    set_size(device, size)?;
+    let stream = Stream::start(device, buffers(size))?;
+    (0..stream.output.len()).try_for_each(|index| stream.queue(index, &Sent::default()))?;
+    (0..WARM_UP).try_for_each(|_| turn(&stream))?;
+    Ok(stream)
+}
+
+/// Takes a frame back and sends its buffers again.
+fn turn(stream: &Stream<'_>) -> Result<()> {
+    let capture = stream.capture.dequeue_within(PATIENCE)?;
+    let output = match stream.output.dequeue() {
+        Err(Errno::EAGAIN) => stream.output.dequeue_within(PATIENCE)?,
+        output => output?,
+    };
+    ensure!(!capture.failed(), "a frame failed");
+    stream.capture.queue(capture.index, &Sent::default())?;
+    Ok(stream.output.queue(output.index, &Sent::default())?)
+}
+
+/// Frames in requests, one after the other: without a control, and each with a map of its own.
+fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
+    let device = Device::open()?;
+    let media = device.media()?;
+    let format = set_size(&device, size)?;
+    let map = constant_map(&format, 16, 16);
+    let stream = Stream::start(&device, 1)?;
+    let request = media.request()?;
+    let one = |request: &Request, map: Option<&[u32]>| -> Result<()> {
+        if let Some(map) = map {
+            device.set_map(Which::Request(request), map)?;
+        }
+        stream.capture.queue(0, &Sent::default())?;
+        let sent = Sent {
+            request: Some(request),
+            ..Default::default()
+        };
+        stream.output.queue(0, &sent)?;
+        request.queue()?;
+        stream.dequeue()?;
+        ensure!(request.completed(PATIENCE)?, "a request does not complete");
+        Ok(request.reinit()?)
+    };
+    let timed = |map: Option<&[u32]>| -> Result<u64> {
+        (0..WARM_UP).try_for_each(|_| one(&request, map))?;
+        let start = Instant::now();
+        (0..frames).try_for_each(|_| one(&request, map))?;
+        Ok(nanoseconds(start))
+    };
+    let (without, with) = (timed(None)?, timed(Some(&map))?);
+    Ok(json!({"frames": frames, "ns": without, "ns_with_map": with, "vertices": map.len()}))
+}
+
+/// Opens files, and closes them; then has all open at once, with both streams started.
+fn files(count: u32) -> Result<Value> {
+    let open = || Device::open();
+    (0..WARM_UP).try_for_each(|_| open().map(drop))?;
+    let device = open()?;
+    let start = Instant::now();
+    (0..count).try_for_each(|_| device.again().map(drop))?;
+    let took = nanoseconds(start);
+
+    let before = memory()?;
+    let all = (0..count)
+        .map(|_| device.again())
+        .collect::<Result<Vec<_>>>()?;
+    let opened = memory()?;
+    let streams = all
+        .iter()
+        .map(|device| Stream::start(device, 1))
+        .collect::<Result<Vec<_>>>()?;
+    let started = memory()?;
+    drop(streams);
+    Ok(json!({
+        "files": count,
+        "ns": took,
+        "bytes_open": before.saturating_sub(opened),
+        "bytes_streaming": before.saturating_sub(started),
+    }))
+}
+
+/// Memory that is free, bytes.
+fn memory() -> Result<u64> {
+    let text = fs::read_to_string("/proc/meminfo")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemFree:"));
+    let number = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
+    let kilobytes: u64 = number
+        .context("no MemFree in /proc/meminfo")?
+        .trim()
+        .parse()?;
+    Ok(1024 * kilobytes)
+}
+
+/// Of all CPUs, since the boot.
+fn context_switches() -> Result<u64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("ctxt "));
+    Ok(line.context("no ctxt in /proc/stat")?.trim().parse()?)
+}

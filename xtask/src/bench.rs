@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cargo xtask bench`: what frames cost with the C driver and with this one, on the same board and
+//! kernel. Figures of instructions come from boots with `--icount`, where they repeat; throughput
+//! from one boot in which the drivers alternate. A table, and `target/bench.json`.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value, json};
+
+use crate::Env;
+use crate::board::{Board, Driver, End, Options};
+use crate::demo::{frames_of, span};
+use crate::kernel::Flavour;
+use crate::owner::HandOver;
+use crate::step::{capture, make_dir};
+
+/// The drivers, the one to compare with first.
+const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
+
+/// How often the drivers take turns.
+const ROUNDS: usize = 5;
+
+/// Frames that are counted in instructions, of one file and of four, in sizes of their own so that
+/// the engine's trace tells them apart.
+const COUNTED: [(&str, u32, u32); 2] = [("640 480 1", 640, 200), ("656 480 4", 656, 50)];
+
+/// Sizes whose throughput is measured, and seconds for each.
+const SIZES: [&str; 4] = ["176 144", "640 480", "1920 1080", "4096 3072"];
+const SECONDS: u32 = 1;
+
+/// Buffers of 4096x3072 for four files.
+const MEMORY: &str = "cma=768M";
+
+/// A figure: its name, the C driver's and this one's, and how much of the C driver's this one's may
+/// be at most, or must be at least.
+struct Figure {
+    name: String,
+    values: [f64; 2],
+    aim: Aim,
+}
+
+/// What a figure is to be.
+#[derive(Clone, Copy)]
+enum Aim {
+    /// At most this.
+    AtMost(f64),
+    /// At most this many times the C driver's.
+    Share(f64),
+    /// At least this many times the C driver's.
+    Times(f64),
+    /// Nothing was promised.
+    Open,
+}
+
+impl Figure {
+    /// Whether the aim is met, if there is one.
+    fn met(&self) -> Option<bool> {
+        let [theirs, ours] = self.values;
+        match self.aim {
+            Aim::AtMost(most) => Some(ours <= most),
+            Aim::Share(share) => Some(ours <= share * theirs),
+            Aim::Times(times) => Some(ours >= times * theirs),
+            Aim::Open => None,
+        }
+    }
+
+    /// A line of the table.
+    fn line(&self) -> String {
+        let [theirs, ours] = self.values;
+        let aim = match self.aim {
+            Aim::AtMost(most) => format!("at most {most}"),
+            Aim::Share(share) => format!("at most {share} x C"),
+            Aim::Times(times) => format!("at least {times} x C"),
+            Aim::Open => String::new(),
+        };
+        let verdict = match self.met() {
+            Some(true) => "met",
+            Some(false) => "MISSED",
+            None => "",
+        };
+        let (name, ratio) = (&self.name, ours / theirs);
+        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6.2}  {verdict:6} {aim}");
+        line.trim_end().to_owned()
+    }
+}
+
+/// Runs the benchmark.
+pub fn run(env: &Env) -> Result<()> {
+    let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
+    let step = env.ui.step("bench", env.cache.log("bench"))?;
+    let counted = DRIVERS.map(|driver| counted(env, &board, driver));
+    let [theirs, ours] = counted;
+    let mut figures = compared(&[theirs?, ours?])?;
+    figures.extend(throughput(&board)?);
+    figures.push(text_size(env, &board)?);
+    step.finish();
+
+    let titles = ["", "C", "Rust", "ratio"];
+    println!(
+        "{:60} {:>12} {:>12} {:>6}",
+        titles[0], titles[1], titles[2], titles[3]
+    );
+    let mut all = Map::new();
+    for figure in &figures {
+        println!("{}", figure.line());
+        let [theirs, ours] = figure.values;
+        let value = json!({"c": theirs, "rust": ours, "met": figure.met()});
+        all.insert(figure.name.clone(), value);
+    }
+    let target = env.checkout.join("target");
+    let _owner = HandOver::of_new(&target);
+    make_dir(&target)?;
+    let file = target.join("bench.json");
+    fs::write(&file, format!("{:#}\n", Value::Object(all)))?;
+    println!("{}", file.display());
+    Ok(())
+}
+
+/// The measurements of a boot, which must have ended well.
+fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>> {
+    let outcome = board.run(options, script, false)?;
+    if outcome.end != End::Script(0) {
+        let why = outcome.end.message().unwrap_or_default();
+        bail!(
+            "the board did not deliver: {}\n{why}",
+            outcome.printed.trim()
+        );
+    }
+    // The shell has a word on the hog's end.
+    let measured = outcome.printed.lines().filter(|line| line.starts_with('{'));
+    measured
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
+}
+
+/// The figures of a boot with `--icount`, by name.
+fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
+    let work = env.cache.run_dir()?;
+    let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
+    options.icount = true;
+    options.model = vec!["pixels=off".to_owned()];
+    options.append = Some(MEMORY.to_owned());
+    options.output = Some(work.dir.clone());
+    options.timeout = 900;
+    let mut script = "set -e\n".to_owned();
+    for (stream, _, frames) in COUNTED {
+        script += &format!("dw100-board bench stream {stream} {frames} 100\n");
+    }
+    script += "model pixels-per-clock=1000
+        dw100-board bench stream 176 144 1 500 100
+        dw100-board bench requests 4096 3072 30
+        dw100-board bench files 100";
+    let measured = boot(board, &options, &script)?;
+    let [one, four, small, requests, files] = measured.as_slice() else {
+        bail!("{} measurements, not 5", measured.len());
+    };
+    let trace = frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)?;
+    let mut figures = Vec::new();
+    let mut add = |name: &str, value: f64, aim| figures.push((name.to_owned(), value, aim));
+
+    let of_one = of_width(&trace, COUNTED[0].1)?;
+    for (name, key, most) in [("reads", "reads", 1.0), ("writes", "writes", 22.0)] {
+        let name = format!("register {name} a frame");
+        add(
+            &name,
+            median(of_one, |frame| frame[key].as_f64())?,
+            Aim::AtMost(most),
+        );
+    }
+    let between = |to| move |frame: &Value| Some(span(frame, "irq_ns", to)? as f64);
+    let gate = median(of_one, between("gate_ns"))?;
+    add(
+        "instructions, line raised to gate, median",
+        gate,
+        Aim::AtMost(520.0),
+    );
+    let worst = largest(of_one, between("gate_ns"))?;
+    add("instructions, line raised to gate, worst", worst, Aim::Open);
+    let next = median(of_one, between("next_start_ns"))?;
+    add(
+        "instructions, line raised to next START, 1 file",
+        next,
+        Aim::AtMost(5000.0),
+    );
+    let next = median(of_width(&trace, COUNTED[1].1)?, between("next_start_ns"))?;
+    add(
+        "instructions, line raised to next START, 4 files",
+        next,
+        Aim::Open,
+    );
+
+    for (name, value, key, aim) in [
+        (
+            "instructions a frame, program included, 1 file",
+            one,
+            "busy_ns",
+            Aim::Share(0.7),
+        ),
+        (
+            "instructions a frame, program included, 4 files",
+            four,
+            "busy_ns",
+            Aim::Open,
+        ),
+        (
+            "instructions a frame, program included, one at a time",
+            small,
+            "busy_ns",
+            Aim::Open,
+        ),
+        (
+            "context switches a frame, 1 file",
+            one,
+            "switches",
+            Aim::Open,
+        ),
+        (
+            "context switches a frame, 4 files",
+            four,
+            "switches",
+            Aim::Open,
+        ),
+    ] {
+        add(name, each(value, key, "frames")?, aim);
+    }
+    let map = each(requests, "ns_with_map", "frames")? - each(requests, "ns", "frames")?;
+    add(
+        "instructions for a map of 4096x3072 in a request",
+        map,
+        Aim::Open,
+    );
+    for (name, key) in [
+        ("instructions to open and close a file", "ns"),
+        ("bytes of an open file", "bytes_open"),
+        (
+            "bytes of an open file with a buffer for each queue",
+            "bytes_streaming",
+        ),
+    ] {
+        add(name, each(files, key, "files")?, Aim::Open);
+    }
+    Ok(figures)
+}
+
+/// The figures of both drivers side by side.
+fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
+    let [theirs, ours] = drivers;
+    ensure!(theirs.len() == ours.len(), "the drivers have other figures");
+    let pairs = theirs.iter().zip(ours);
+    Ok(pairs
+        .map(|((name, theirs, aim), (_, ours, _))| Figure {
+            name: name.clone(),
+            values: [*theirs, *ours],
+            aim: *aim,
+        })
+        .collect())
+}
+
+/// A number of a measurement, for each of what was measured.
+fn each(measured: &Value, key: &str, of: &str) -> Result<f64> {
+    let number = |key: &str| measured[key].as_f64().with_context(|| format!("no {key}"));
+    Ok(number(key)? / number(of)?)
+}
+
+/// The frames of the trace whose source has this width; not those in which the stream starts.
+fn of_width(trace: &[Value], width: u32) -> Result<&[Value]> {
+    let is = |frame: &Value| {
+        frame["regs"]["0x18"].as_u64().map(|size| size & 0xffff) == Some(width.into())
+    };
+    let first = trace
+        .iter()
+        .position(is)
+        .with_context(|| format!("no frame of width {width}"))?;
+    let frames = &trace[first..];
+    let count = frames
+        .iter()
+        .position(|frame| !is(frame))
+        .unwrap_or(frames.len());
+    ensure!(count > 40, "{count} frames of width {width}");
+    Ok(&frames[16..count - 8])
+}
+
+fn sorted(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<Vec<f64>> {
+    let values = frames
+        .iter()
+        .map(|frame| value(frame).with_context(|| format!("in {frame}")));
+    let mut values = values.collect::<Result<Vec<_>>>()?;
+    values.sort_by(f64::total_cmp);
+    Ok(values)
+}
+
+fn median(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64> {
+    let values = sorted(frames, value)?;
+    values.get(values.len() / 2).copied().context("no frame")
+}
+
+fn largest(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64> {
+    sorted(frames, value)?.pop().context("no frame")
+}
+
+/// Frames a second, the drivers in turn: the median of all rounds. Once more with a real-time task
+/// that never sleeps where the interrupt and mem2mem's worker run.
+fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
+    let mut options = Options::new(Flavour::Rt, Driver::None);
+    options.model.push("pixels=off".to_owned());
+    options.append = Some(MEMORY.to_owned());
+    options.timeout = 900;
+    let hog = "taskset -c 0 chrt -f 10 sh -c 'while :; do :; done' & hog=$!";
+    let mut runs = Vec::new();
+    for size in SIZES {
+        for files in [1, 4] {
+            let name = format!(
+                "frames a second, {}, {files} file(s)",
+                size.replace(' ', "x")
+            );
+            let stream = format!("dw100-board bench stream {size} {files} 1000000 {SECONDS}");
+            let aim = Aim::Times(if size == SIZES[0] { 1.5 } else { 1.0 });
+            runs.push((name, stream, aim));
+        }
+    }
+    let stream = format!("dw100-board bench stream {} 1 1000000 {SECONDS}", SIZES[0]);
+    runs.push((
+        format!(
+            "frames a second, {}, a FIFO hog on CPU 0",
+            SIZES[0].replace(' ', "x")
+        ),
+        format!("{hog}; taskset -c 1 {stream}; kill -9 $hog; wait $hog || true"),
+        Aim::Times(1.5),
+    ));
+    let mut script = "set -e\n".to_owned();
+    for round in 0..ROUNDS {
+        for turn in 0..2 {
+            let driver = DRIVERS[(round + turn) % 2].name();
+            script += &format!("driver load {driver}\n");
+            for (_, run, _) in &runs {
+                script += &format!("{run}\n");
+            }
+            script += &format!("driver unload {driver}\n");
+        }
+    }
+    let measured = boot(board, &options, &script)?;
+    ensure!(
+        measured.len() == 2 * ROUNDS * runs.len(),
+        "{} measurements",
+        measured.len()
+    );
+    let mut figures = Vec::new();
+    for (number, (name, _, aim)) in runs.iter().enumerate() {
+        let mut values = [Vec::new(), Vec::new()];
+        for (turn, measured) in measured.chunks(runs.len()).enumerate() {
+            // Every second round the drivers change places.
+            let driver = (turn + turn / 2) % 2;
+            values[driver].push(1e9 / each(&measured[number], "ns", "frames")?);
+        }
+        let median = |values: &mut Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        let [theirs, ours] = &mut values;
+        figures.push(Figure {
+            name: name.clone(),
+            values: [median(theirs), median(ours)],
+            aim: *aim,
+        });
+    }
+    Ok(figures)
+}
+
+/// Bytes of code in the modules.
+fn text_size(env: &Env, board: &Board<'_>) -> Result<Figure> {
+    let text = |module: &Path| -> Result<f64> {
+        let mut command = board.sandbox.command(&env.checkout, "llvm-size");
+        let printed = capture(command.args(["-A", "-d"]).arg(module))?;
+        let sections = printed.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            words.next().filter(|name| name.starts_with(".text"))?;
+            words.next()?.parse::<f64>().ok()
+        });
+        Ok(sections.sum())
+    };
+    let [theirs, ours] = board.modules()?;
+    Ok(Figure {
+        name: "bytes of .text".to_owned(),
+        values: [text(&theirs)?, text(&ours)?],
+        aim: Aim::Share(2.5),
+    })
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `rt`: what PREEMPT_RT is hard on. The bus is gated in time while real-time tasks have the
+//! CPUs, which the C driver's is not; nothing sleeps where it must not, beside rcutorture and CPUs
+//! that come and go; and other real-time tasks wait no longer because of a stream.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{Tests, side_by_side};
+use crate::board::{Board, Driver, End, Options};
+use crate::demo::{frames_of, span};
+use crate::kernel::Flavour;
+
+/// After how many instructions the bus must be gated, whoever has the CPU: half the time after
+/// which the engine's bus runs out of it here.
+const GATE_LIMIT_NS: i64 = 20_000;
+
+/// The engine's bus time-out, cycles of 2 ns.
+const TIME_OUT_CYCLES: i64 = GATE_LIMIT_NS;
+
+/// The status bit of a bus that timed out.
+const TIME_OUT: u64 = 1 << 1;
+
+/// Frames that must have come, for the figures to say something.
+const FRAMES: usize = 50;
+
+/// Streams while a task of FIFO 80 has the CPU, first for good, then with gaps in which the rest of
+/// the system runs. A stream that fails or stands still is seen in the engine's trace.
+const HOGGED: &str = "model pixels=off pixels-per-clock=1
+    dw100-board bench stream 640 480 1 1000000 4 &
+    stream=$!
+    sleep 0.1
+    chrt -f 80 dw100-board hog 150000 0 1
+    chrt -f 80 dw100-board hog 10000 2000 40
+    kill $stream
+    true";
+
+/// How much longer than beside the C driver's stream a task of FIFO 95 may have to wait,
+/// nanoseconds.
+const TAIL_NS: u64 = 5_000;
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let on_rt = || {
+        gate(tests, &rt)?;
+        latency(tests, &rt)
+    };
+    side_by_side([&on_rt, &|| torture(tests, &debug)])
+}
+
+/// The gate under load, with either driver.
+fn gate(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let [ours, theirs] = [Driver::Rust, Driver::C].map(|driver| hogged(tests, board, driver));
+    let (ours, theirs) = (ours?, theirs?);
+    let name = format!(
+        "every frame's bus is gated within {GATE_LIMIT_NS} instructions, whoever has the CPU"
+    );
+    tests.record(&name, gated(&ours));
+    let told = format!(
+        "line raised to gate under load: {}, C driver {}",
+        told(&ours),
+        told(&theirs)
+    );
+    tests.record(&told, Ok(()));
+    let bites = match gated(&theirs) {
+        Err(_) => Ok(()),
+        Ok(()) => Err(anyhow::anyhow!("it passes")),
+    };
+    tests.record(
+        "the C driver's bus times out or stays open under load",
+        bites,
+    );
+    Ok(())
+}
+
+/// The frames of a boot with hogs.
+fn hogged(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<Vec<Value>> {
+    let work = tests.env.cache.run_dir()?;
+    // Of several CPUs only one at a time is emulated here, and an interrupt waits for its turn.
+    let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
+    options.icount = true;
+    options.model = vec![format!("timeout-cycles={TIME_OUT_CYCLES}")];
+    options.output = Some(work.dir.clone());
+    tests.boot(board, &options, HOGGED)?;
+    frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
+}
+
+/// That every frame was gated in time, and none timed out.
+fn gated(frames: &[Value]) -> Result<()> {
+    ensure!(frames.len() >= FRAMES, "only {} frames", frames.len());
+    for frame in frames {
+        let status = frame["status"].as_u64().unwrap_or_default();
+        ensure!(
+            status & TIME_OUT == 0,
+            "frame {}: its bus timed out",
+            frame["frame"]
+        );
+        let Some(time) = span(frame, "irq_ns", "gate_ns") else {
+            // The board may go off with a frame at work.
+            ensure!(
+                frame["irq_ns"].is_null(),
+                "frame {} was never gated",
+                frame["frame"]
+            );
+            continue;
+        };
+        ensure!(
+            time <= GATE_LIMIT_NS,
+            "frame {} was gated after {time}",
+            frame["frame"]
+        );
+    }
+    Ok(())
+}
+
+/// The distribution of the gate's time.
+fn told(frames: &[Value]) -> String {
+    let mut times: Vec<i64> = frames
+        .iter()
+        .filter_map(|frame| span(frame, "irq_ns", "gate_ns"))
+        .collect();
+    times.sort_unstable();
+    let (Some(median), Some(worst)) = (times.get(times.len() / 2), times.last()) else {
+        return "no gate".to_owned();
+    };
+    let late = frames
+        .iter()
+        .filter(|frame| frame["status"].as_u64().unwrap_or_default() & TIME_OUT != 0)
+        .count();
+    format!(
+        "median {median}, worst {worst}, {late} of {} frames timed out",
+        frames.len()
+    )
+}
+
+/// How long a task of FIFO 95 waits, alone and beside a stream.
+fn latency(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let alone = worst_wait(tests, board, Driver::None)?;
+    let theirs = worst_wait(tests, board, Driver::C)?;
+    let ours = worst_wait(tests, board, Driver::Rust)?;
+    let name = format!(
+        "a real-time task waits {ours} ns at most beside a stream, {theirs} beside the C driver's, {alone} alone"
+    );
+    let result = if ours <= theirs + TAIL_NS {
+        Ok(())
+    } else {
+        Err(anyhow::anyhow!("that is a longer tail"))
+    };
+    tests.record(&name, result);
+    Ok(())
+}
+
+/// The longest that cyclictest has waited.
+fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u64> {
+    let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
+    options.icount = true;
+    let stream = match driver {
+        Driver::None => "",
+        Driver::C | Driver::Rust => {
+            "model pixels=off pixels-per-clock=20; dw100-board bench stream 640 480 2 1000000 4 & sleep 0.5;"
+        }
+    };
+    let script = format!(
+        "{stream} cyclictest --quiet --priority=95 --interval=300 --loops=5000 --nsecs --mlockall"
+    );
+    let outcome = tests.run(board, &options, &script)?;
+    if outcome.end != End::Script(0) {
+        bail!(
+            "{}: {}",
+            outcome.printed,
+            outcome.end.message().unwrap_or_default()
+        );
+    }
+    let max = outcome
+        .printed
+        .rsplit_once("Max:")
+        .context("no Max from cyclictest")?
+        .1;
+    let max = max
+        .split_whitespace()
+        .next()
+        .context("no figure from cyclictest")?;
+    Ok(max.parse()?)
+}
+
+/// Four files stream, by requests and without, beside rcutorture with CPUs that come and go; then
+/// with an engine that fails. The log is clean at the end.
+fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let seconds = if tests.full { 300 } else { 30 };
+    let mut options = Options::new(Flavour::Debug, Driver::Rust);
+    options.smp = 2;
+    options.timeout = 600 + 10 * seconds;
+    let mut tortures = vec!["rcutorture"];
+    if tests.full {
+        tortures.push("locktorture");
+    }
+    let mut script = String::new();
+    for (torture, count) in tortures.iter().zip(1..) {
+        script += &format!(
+            "modprobe {torture} stat_interval=0 onoff_holdoff=3 onoff_interval=200 || exit 1
+            dw100-board endure 4 {seconds} || exit 1
+            rmmod {torture}
+            [ $(dmesg | grep -c 'End of test: SUCCESS') = {count} ] || {{ dmesg | grep torture; exit 1; }}
+            "
+        );
+    }
+    script += &format!(
+        "driver unload rust && driver load rust watchdog_ms=300 &&
+        model drop-irq=every:31 error=0x02@every:7 &&
+        dw100-board endure --faults 4 {}",
+        seconds / 3
+    );
+    let name = format!(
+        "four files stream beside {} and with an engine that fails, and nothing sleeps where it must not",
+        tortures.join(" and ")
+    );
+    tests.record(&name, tests.boot(board, &options, &script).map(drop));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn frames(last: &Value) -> Vec<Value> {
+        let good = json!({"frame": 1, "irq_ns": 1000, "gate_ns": 1500, "status": 1});
+        let mut frames = vec![good; FRAMES];
+        frames.push(last.clone());
+        frames
+    }
+
+    #[test]
+    fn a_frame_that_is_gated_late_or_never_or_times_out_is_found() {
+        let with = |gate: Value, status: u32| {
+            gated(&frames(
+                &json!({"frame": 2, "irq_ns": 1000, "gate_ns": gate, "status": status}),
+            ))
+        };
+        assert!(with(json!(21_000), 1).is_ok());
+        assert!(with(json!(21_001), 1).is_err());
+        assert!(with(json!(1500), 3).is_err());
+        assert!(with(Value::Null, 1).is_err());
+        assert!(
+            gated(&frames(
+                &json!({"frame": 2, "irq_ns": null, "gate_ns": null, "status": 0})
+            ))
+            .is_ok()
+        );
+        assert!(gated(&[]).is_err());
+    }
+}
