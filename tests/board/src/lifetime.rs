@@ -27,14 +27,17 @@ const DEBUG_BOUND: Duration = Duration::from_secs(20);
 /// After how many milliseconds a frame is given up: long enough to unbind the device meanwhile.
 pub const WATCHDOG_MS: u32 = 250;
 
-/// All tests; with `full`, everything is done twenty times. Else a debug kernel, which takes long,
-/// has the situations all at once only.
+/// All tests; with `full`, everything is done twenty times. A debug kernel, which takes long, has
+/// all situations at once so often, and each alone but once, or never if not `full`.
 pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
-    static ONCE: [&[Test]; 2] = [&list::<false>(), &each_alone::<false>()];
-    static OFTEN: [&[Test]; 2] = [&list::<true>(), &each_alone::<true>()];
-    let [list, alone] = if full { OFTEN } else { ONCE };
-    let alone = if debug && !full { &[] } else { alone };
-    list.iter().chain(alone)
+    static TOGETHER: [&[Test]; 2] = [&at_once::<false>(), &at_once::<true>()];
+    static ALONE: [&[Test]; 2] = [&each_alone::<false>(), &each_alone::<true>()];
+    let alone = match (full, debug) {
+        (false, true) => &[],
+        (true, false) => ALONE[1],
+        _ => ALONE[0],
+    };
+    TOGETHER[usize::from(full)].iter().chain(alone)
 }
 
 /// How often something is done.
@@ -58,7 +61,7 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
-const fn list<const FULL: bool>() -> [Test; 12] {
+const fn at_once<const FULL: bool>() -> [Test; 12] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
