@@ -4,6 +4,7 @@
 //! look.
 
 use super::size::Size;
+use core::mem;
 
 /// Side of a block of the destination, in pixels.
 pub const BLOCK: u32 = 16;
@@ -103,13 +104,22 @@ impl Identity {
     pub fn fill(&self, map: &mut [u32], from: usize) {
         // CAST: 257 at most.
         let columns = self.grid.columns as usize;
-        let mut left = from;
-        for (row, line) in (0u32..).zip(map.chunks_mut(columns)) {
+        let mut before = from % columns;
+        let mut above: Option<&[u32]> = None;
+        // V4L2 asks for nothing but the end of what it has set, which is to cost nothing.
+        for (row, line) in (0u32..).zip(map.chunks_mut(columns)).skip(from / columns) {
             let y = self.y(row);
-            for (column, word) in (0u32..).zip(line.iter_mut()).skip(left) {
-                *word = vertex(self.x(column), y);
+            if let Some(above) = above {
+                for (word, same_column) in line.iter_mut().zip(above) {
+                    *word = vertex(same_column & 0xffff, y);
+                }
+            } else {
+                for (column, word) in (0u32..).zip(line.iter_mut()).skip(before) {
+                    *word = vertex(self.x(column), y);
+                }
             }
-            left = left.saturating_sub(columns);
+            // The row that the map starts in is not all there.
+            above = (mem::take(&mut before) == 0).then_some(line);
         }
     }
 }
