@@ -2,7 +2,7 @@
 
 //! One frame's life: it is started with a program and a pair of buffers, the hard
 //! half of the interrupt stops the engine and keeps the status, the threaded half
-//! gives the buffers back and starts the next one. If no interrupt comes in time, a
+//! starts the next one and gives the buffers back. If no interrupt comes in time, a
 //! watchdog does what the hard half would have done.
 
 #[cfg(CONFIG_KUNIT = "y")]
@@ -153,9 +153,9 @@ impl Runner {
     /// ended as failed.
     pub(crate) fn start(&self, frame: Frame, program: &Program, limit: Delta) -> Result<(), Job> {
         let context = frame.account.number;
-        // Whoever ends the frame has to find it, so it is there before anybody may. mem2mem
-        // starts a job only when the last one has ended: a job found here is a bug, and
-        // dropping it ends it.
+        // Whoever ends the frame has to find it, so it is there before anybody may. A frame
+        // is started only when the last one was taken out: one found here is a bug, and dropping
+        // it ends it.
         let left_over = self.frame.lock().replace(frame);
         drop(left_over);
         self.limit.store(limit.as_nanos(), Relaxed);

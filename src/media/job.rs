@@ -3,9 +3,9 @@
 //! One frame of a mem2mem job: a pair of buffers that the device is to process. It ends exactly
 //! once: [`Job::finish`] takes it by value, and dropping it ends it as failed.
 //!
-//! To mem2mem a job may be more than one frame, and so it is as long as no other file waits for the
-//! device: the next frame starts before the last one's buffers are handed back, and without
-//! mem2mem's worker. Stopping a stream waits for the job, and so for all that is handed back.
+//! To mem2mem a job may be more than one frame, and so it is as long as no other file streams:
+//! the next frame starts before the last one's buffers are handed back, and without mem2mem's
+//! worker. Stopping a stream waits for the job, and so for all that is handed back.
 
 use super::{
     bindings,
@@ -36,15 +36,13 @@ enum Next {
     Started,
     /// It could not be started.
     Refused(Job),
-    /// There is none.
+    /// There is none, or another file may come first: the job is over.
     None,
-    /// Another file's comes first, or the stream is being stopped.
-    Others,
 }
 
 /// An open file, to its job.
 trait Client: Send + Sync {
-    /// Starts the next frame of its job, if there is one and no other file waits for the device.
+    /// Starts the next frame of its job, if there is one and no other file streams.
     ///
     /// # Safety
     ///
@@ -55,7 +53,7 @@ trait Client: Send + Sync {
 impl<T: Operations> Client for File<T> {
     unsafe fn go_on(&self) -> Next {
         if !self.device.has_one_user() || self.is_stopping() {
-            return Next::Others;
+            return Next::None;
         }
         // SAFETY: mem2mem knows the file by this pointer, and its job refers to it. The rest is
         // the caller's promise.
@@ -178,7 +176,7 @@ impl Job {
     }
 
     /// Ends the frame, and starts the next one in the calling thread: that of the same file if no
-    /// other one waits. The buffers go back to userspace when what this returns is dropped, with
+    /// other one streams. The buffers go back to userspace when what this returns is dropped, with
     /// which the device's next job starts if that was the last frame of this one. May sleep.
     pub(crate) fn finish(mut self, state: State) -> Finished {
         self.ended = true;
@@ -240,12 +238,10 @@ impl Drop for Finished {
         match mem::replace(&mut self.next, Next::Started) {
             Next::Started => {}
             Next::Refused(job) => drop(job),
-            // If there is one by now, mem2mem's worker starts it.
+            // What was queued meanwhile starts now, and does not wait for mem2mem's worker.
             // SAFETY: By the type invariant the context and its device are valid, and this is the
             // job that the device runs.
-            Next::None => unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) },
-            // SAFETY: As above.
-            Next::Others => unsafe {
+            Next::None => unsafe {
                 bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx);
                 bindings::v4l2_m2m_try_schedule(ctx);
             },
@@ -267,7 +263,7 @@ pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) 
         Next::Started => {}
         Next::Refused(job) => drop(job),
         // mem2mem starts no job of a file that lacks a buffer.
-        Next::None | Next::Others => {
+        Next::None => {
             let ctx = file.m2m_ctx();
             // SAFETY: The context and its device are valid, and this is the job that it runs.
             unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) };

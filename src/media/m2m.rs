@@ -173,7 +173,7 @@ pub(crate) struct Device<T: Operations> {
     /// The open files, so that unbinding can stop them.
     #[pin]
     files: Mutex<KVec<file::Entry<T>>>,
-    /// How many files stream, one more while the system sleeps: who may want the device.
+    /// How many OUTPUT queues stream, one more while the system sleeps: who may want the device.
     users: Atomic<i32>,
     parent: ARef<device::Device>,
     data: Arc<T::Device>,
