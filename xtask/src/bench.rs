@@ -162,8 +162,8 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     let mut add = |name: &str, value: f64, aim| figures.push((name.to_owned(), value, aim));
 
     let of_one = of_width(&trace, COUNTED[0].1)?;
-    for (name, key, most) in [("reads", "reads", 1.0), ("writes", "writes", 22.0)] {
-        let name = format!("register {name} a frame");
+    for (key, most) in [("reads", 1.0), ("writes", 22.0)] {
+        let name = format!("register {key} a frame");
         add(
             &name,
             median(of_one, |frame| frame[key].as_f64())?,
@@ -355,14 +355,12 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
             let driver = (turn + turn / 2) % 2;
             values[driver].push(1e9 / each(&measured[number], "ns", "frames")?);
         }
-        let median = |values: &mut Vec<f64>| {
+        for values in &mut values {
             values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        let [theirs, ours] = &mut values;
+        }
         figures.push(Figure {
             name: name.clone(),
-            values: [median(theirs), median(ours)],
+            values: values.map(|values| values[ROUNDS / 2]),
             aim: *aim,
         });
     }

@@ -6,11 +6,11 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{Tests, side_by_side};
-use crate::board::{Board, Driver, End, Options};
+use crate::board::{Board, Driver, Options};
 use crate::demo::{frames_of, span};
 use crate::kernel::Flavour;
 
@@ -168,24 +168,12 @@ fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u6
     let script = format!(
         "{stream} cyclictest --quiet --priority=95 --interval=300 --loops=5000 --nsecs --mlockall"
     );
-    let outcome = tests.run(board, &options, &script)?;
-    if outcome.end != End::Script(0) {
-        bail!(
-            "{}: {}",
-            outcome.printed,
-            outcome.end.message().unwrap_or_default()
-        );
-    }
-    let max = outcome
-        .printed
+    let printed = tests.boot(board, &options, &script)?;
+    let (_, max) = printed
         .rsplit_once("Max:")
-        .context("no Max from cyclictest")?
-        .1;
-    let max = max
-        .split_whitespace()
-        .next()
-        .context("no figure from cyclictest")?;
-    Ok(max.parse()?)
+        .context("no Max from cyclictest")?;
+    let max = max.split_whitespace().next();
+    Ok(max.context("no figure from cyclictest")?.parse()?)
 }
 
 /// Four files stream, by requests and without, beside rcutorture with CPUs that come and go; then
@@ -193,7 +181,6 @@ fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u6
 fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let seconds = if tests.full { 300 } else { 30 };
     let mut options = Options::new(Flavour::Debug, Driver::Rust);
-    options.smp = 2;
     options.timeout = 600 + 10 * seconds;
     let mut tortures = vec!["rcutorture"];
     if tests.full {
