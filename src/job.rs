@@ -250,8 +250,6 @@ impl irq::Handler for Interrupt {
         let reset = (silent || state == State::Error) && self.0.engine.reset().is_ok();
         if let Some(Frame { job, account }) = self.0.take() {
             let (wait, took) = self.0.clock.times(job.ready());
-            // The next frame starts before anything else is done for this one.
-            let buffers = job.finish(state);
             let ended = Ended {
                 done: state == State::Done,
                 status,
@@ -259,11 +257,12 @@ impl irq::Handler for Interrupt {
                 engine: (!silent).then_some(took),
                 reset,
             };
-            // Before its user has the frame back, and may look.
-            self.0.totals.frames.note(&ended);
-            account.frames.note(&ended);
-            trace::job_finish(outcome.generation.number(), account.number, &ended);
-            drop(buffers);
+            job.finish(state, || {
+                // The engine is at work again, and this frame's user may not look yet.
+                self.0.totals.frames.note(&ended);
+                account.frames.note(&ended);
+                trace::job_finish(outcome.generation.number(), account.number, &ended);
+            });
         }
         // The next frame does not wait for the message.
         let errors = status.errors();

@@ -96,6 +96,10 @@ pub(super) struct File<T: Operations> {
     pub(super) lock: Lock,
     /// Whether its job is to end with the frame that is at work.
     stopping: Atomic<bool>,
+    /// Held while the buffers of a job that has ended are handed back. Taken before `starting`, of
+    /// whatever file.
+    #[pin]
+    pub(super) handing_back: Mutex<()>,
     /// Held while a frame starts, until its request waits to be settled.
     #[pin]
     pub(super) starting: Mutex<()>,
@@ -130,6 +134,7 @@ impl<T: Operations> File<T> {
             worker <- new_work!("File::worker"),
             settlement <- Settlement::new(),
             stopping: Atomic::new(false),
+            handing_back <- new_mutex!((), "File::handing_back"),
             starting <- new_mutex!((), "File::starting"),
             lock <- Lock::of_file(),
             context <- T::open(data),

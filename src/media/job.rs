@@ -3,9 +3,10 @@
 //! One frame of a mem2mem job: a pair of buffers that the device is to process. It ends exactly
 //! once: [`Job::finish`] takes it by value, and dropping it ends it as failed.
 //!
-//! To mem2mem a job may be more than one frame, and so it is as long as no other file streams:
-//! the next frame starts before the last one's buffers are handed back, and without mem2mem's
-//! worker. Stopping a stream waits for the job, and so for all that is handed back.
+//! The engine is not kept waiting: what comes next starts before the buffers are handed back, and
+//! without mem2mem's worker. As long as no other file streams that is the next frame of the same
+//! job, for to mem2mem a job may be more than one frame. Otherwise it is another file's job.
+//! Stopping a stream waits for its job, and for what is still being handed back after it.
 
 use super::{
     bindings,
@@ -17,13 +18,13 @@ use super::{
     m2m::Operations,
     request::Slot, //
 };
-use core::{
-    mem,
-    ptr, //
-};
+use core::ptr;
 use kernel::{
     ffi::c_void,
-    sync::Arc,
+    sync::{
+        Arc,
+        Mutex, //
+    },
     time::{
         Instant,
         Monotonic, //
@@ -48,6 +49,9 @@ trait Client: Send + Sync {
     ///
     /// The device must run the file's job, and the frame before be off mem2mem's lists.
     unsafe fn go_on(&self) -> Next;
+
+    /// Held while buffers are handed back after their job.
+    fn handing_back(&self) -> &Mutex<()>;
 }
 
 impl<T: Operations> Client for File<T> {
@@ -61,6 +65,10 @@ impl<T: Operations> Client for File<T> {
             let this = Self::reference(ptr::from_ref(self).cast_mut().cast());
             start_next(&this)
         }
+    }
+
+    fn handing_back(&self) -> &Mutex<()> {
+        &self.handing_back
     }
 }
 
@@ -175,10 +183,9 @@ impl Job {
         }
     }
 
-    /// Ends the frame, and starts the next one in the calling thread: that of the same file if no
-    /// other one streams. The buffers go back to userspace when what this returns is dropped, with
-    /// which the device's next job starts if that was the last frame of this one. May sleep.
-    pub(crate) fn finish(mut self, state: State) -> Finished {
+    /// Ends the frame: starts what comes next, in the calling thread; does what is to be done
+    /// `meanwhile`; and gives the buffers back to userspace. May sleep.
+    pub(crate) fn finish(mut self, state: State, meanwhile: impl FnOnce()) {
         self.ended = true;
         // SAFETY: By the type invariant the context is valid and runs, and these are the first
         // buffers of its lists.
@@ -187,11 +194,26 @@ impl Job {
             bindings::helper_v4l2_m2m_dst_buf_remove(self.ctx);
             self.file.go_on()
         };
-        // INVARIANT: Taken off just now.
-        Finished {
-            job: self,
-            state,
-            next,
+        // From the end of its job on, this keeps the stream from being stopped.
+        let handing_back = matches!(next, Next::None).then(|| self.file.handing_back().lock());
+        if handing_back.is_some() {
+            // SAFETY: By the type invariant the context and its device are valid, and this is the
+            // job that the device runs.
+            unsafe {
+                bindings::v4l2_m2m_job_finish((*self.ctx).m2m_dev, self.ctx);
+                bindings::v4l2_m2m_try_schedule(self.ctx);
+            }
+        }
+        meanwhile();
+        // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
+        for buffer in [self.destination, self.source] {
+            // SAFETY: It is on no list any more, and so nobody else's. Its stream is not stopped
+            // while its job runs or the lock is held.
+            unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state.into_raw()) };
+        }
+        drop(handing_back);
+        if let Next::Refused(job) = next {
+            drop(job);
         }
     }
 }
@@ -211,40 +233,6 @@ impl Drop for Job {
                     State::Error.into_raw(),
                 );
             }
-        }
-    }
-}
-
-/// A frame that has ended, and whose buffers go back when this is dropped.
-///
-/// # Invariants
-///
-/// The buffers of `job` are on no list. The device runs the job of its context.
-#[must_use]
-pub(crate) struct Finished {
-    job: Job,
-    state: State,
-    next: Next,
-}
-
-impl Drop for Finished {
-    fn drop(&mut self) {
-        let ctx = self.job.ctx;
-        // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
-        for buffer in [self.job.destination, self.job.source] {
-            // SAFETY: By the type invariant the buffer is nobody else's.
-            unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, self.state.into_raw()) };
-        }
-        match mem::replace(&mut self.next, Next::Started) {
-            Next::Started => {}
-            Next::Refused(job) => drop(job),
-            // What was queued meanwhile starts now, and does not wait for mem2mem's worker.
-            // SAFETY: By the type invariant the context and its device are valid, and this is the
-            // job that the device runs.
-            Next::None => unsafe {
-                bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx);
-                bindings::v4l2_m2m_try_schedule(ctx);
-            },
         }
     }
 }

@@ -310,6 +310,8 @@ impl<T: Operations> Callbacks<T> {
             // SAFETY: As above.
             unsafe {
                 (*file).note_stop(direction);
+                // No job of the file runs; the last one's buffers may be on their way.
+                drop((*file).handing_back.lock());
                 Self::return_all(
                     file,
                     direction,

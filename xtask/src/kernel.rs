@@ -42,6 +42,8 @@ pub enum Flavour {
     Rt,
     /// PREEMPT_RT with every check that finds a driver out
     Debug,
+    /// PREEMPT without RT, which reports data races
+    Kcsan,
 }
 
 impl Flavour {
@@ -50,6 +52,7 @@ impl Flavour {
         match self {
             Self::Rt => "rt",
             Self::Debug => "debug",
+            Self::Kcsan => "kcsan",
         }
     }
 
@@ -60,7 +63,9 @@ impl Flavour {
             // The tests inside the module run where they are asked for, not with every load of it.
             // The HSIO block registers a clock with its power domain's lock taken, to which lockdep
             // objects, and then looks at nothing else any more. The engine does not need the block.
-            Self::Debug => "kunit.enable=0 initcall_blacklist=imx8mp_blk_ctrl_driver_init",
+            Self::Debug | Self::Kcsan => {
+                "kunit.enable=0 initcall_blacklist=imx8mp_blk_ctrl_driver_init"
+            }
         }
     }
 
@@ -68,6 +73,7 @@ impl Flavour {
         match self {
             Self::Rt => &["base", "rt"],
             Self::Debug => &["base", "rt", "debug"],
+            Self::Kcsan => &["base", "kcsan"],
         }
     }
 
@@ -75,7 +81,7 @@ impl Flavour {
     fn gigabytes(self) -> f64 {
         match self {
             Self::Rt => 1.0,
-            Self::Debug => 1.5,
+            Self::Debug | Self::Kcsan => 1.5,
         }
     }
 }
