@@ -210,6 +210,8 @@ pub(super) struct Bench {
     pub(super) interrupt: Interrupt,
     /// A watchdog without a timer.
     pub(super) watchdog: Watchdog,
+    /// To open another file.
+    pub(super) node: Node<Context>,
     pub(super) software: Software,
 }
 
@@ -251,6 +253,7 @@ impl Bench {
             panel,
             interrupt: Interrupt(runner.clone()),
             watchdog: watchdog(),
+            node,
             software,
         })
     }
@@ -287,6 +290,15 @@ impl Bench {
     /// Frames that were started.
     pub(super) fn started(&self) -> i32 {
         self.shared.started.load(Relaxed)
+    }
+
+    /// The frame that is at work, for who ends it in the place of the threaded half: done, and latched.
+    pub(super) fn latched(&self) -> Option<Job> {
+        self.panel.report(1);
+        self.hard();
+        let runner = &self.shared.runner;
+        runner.claim.claim_latched()?;
+        runner.take().map(|frame| frame.job)
     }
 
     /// Whether a frame is at work.

@@ -256,6 +256,61 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_cannot_be_started_comes_back_after_the_one_before() -> Result {
+        for others in [0, 1] {
+            let bench = Bench::running(LONG, false, 2)?;
+            // Who streams keeps a job from being more than one frame.
+            let other = bench.node.open()?;
+            if others > 0 {
+                other.allocate(1)?;
+                other.start()?;
+            }
+            let job = bench.latched().ok_or(EINVAL)?;
+            // Another frame is not over, so to speak.
+            let claim = &bench.shared.runner.claim;
+            ensure!(claim.start().is_some());
+            job.finish(State::Done, || {});
+            ensure!(bench.has_returned(&[(0, false), (1, true)]));
+            ensure!(bench.started() == 2);
+            ensure!(claim.claim_any().is_some());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn stopping_waits_for_buffers_on_their_way() -> Result {
+        let warned = has_warned();
+        let bench = Arc::new(Bench::running(LONG, false, 1)?, GFP_KERNEL)?;
+        let job = bench.latched().ok_or(EINVAL)?;
+        let (handing, shown) = flag()?;
+        let (go, awaited) = flag()?;
+        let helper = Helper::start(move || {
+            job.finish(State::Done, || {
+                shown.store(1, Relaxed);
+                wait(|| awaited.load(Relaxed) == 1);
+            });
+        })?;
+        ensure!(wait(|| handing.load(Relaxed) == 1));
+        let other = bench.clone();
+        let (phase, shown) = flag()?;
+        let stopping = Helper::start(move || {
+            shown.store(1, Relaxed);
+            other.stream.stop();
+            shown.store(2, Relaxed);
+        })?;
+        ensure!(wait(|| phase.load(Relaxed) == 1));
+        fsleep(SHORT);
+        let waits = phase.load(Relaxed) == 1 && bench.stream.held() == 2;
+        go.store(1, Relaxed);
+        helper.join();
+        stopping.join();
+        ensure!(waits);
+        ensure!(bench.stream.held() == 0);
+        ensure!(warned || !has_warned());
+        Ok(())
+    }
+
+    #[test]
     fn unbinding_ends_the_frame_at_work_and_nothing_starts_after() -> Result {
         let warned = has_warned();
         let bench = Bench::running(SHORT, true, BUFFERS)?;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! One open file of a mem2mem video device, and the file operations that make
-//! and end it. It is counted: a job that is being finished holds a reference,
-//! so that closing the file waits for nobody.
+//! and end it. It is counted: a job that is being finished holds a reference.
 
 use super::{
     bindings,
     control,
     format::Direction,
     ioctl,
+    job::HandBack,
     lock::Lock,
     m2m::{
         Device,
@@ -31,10 +31,7 @@ use core::{
 };
 use kernel::{
     container_of,
-    error::{
-        from_result,
-        to_result, //
-    },
+    error::from_result,
     ffi::{
         c_int,
         c_long,
@@ -96,10 +93,8 @@ pub(super) struct File<T: Operations> {
     pub(super) lock: Lock,
     /// Whether its job is to end with the frame that is at work.
     stopping: Atomic<bool>,
-    /// Held while the buffers of a job that has ended are handed back. Taken before `starting`, of
-    /// whatever file.
     #[pin]
-    pub(super) handing_back: Mutex<()>,
+    pub(super) hand_back: HandBack,
     /// Held while a frame starts, until its request waits to be settled.
     #[pin]
     pub(super) starting: Mutex<()>,
@@ -134,7 +129,7 @@ impl<T: Operations> File<T> {
             worker <- new_work!("File::worker"),
             settlement <- Settlement::new(),
             stopping: Atomic::new(false),
-            handing_back <- new_mutex!((), "File::handing_back"),
+            hand_back <- HandBack::new(),
             starting <- new_mutex!((), "File::starting"),
             lock <- Lock::of_file(),
             context <- T::open(data),

@@ -7,6 +7,7 @@
 //! without mem2mem's worker. As long as no other file streams that is the next frame of the same
 //! job, for to mem2mem a job may be more than one frame. Otherwise it is another file's job.
 //! Stopping a stream waits for its job, and for what is still being handed back after it.
+//! [`HandBack`] sees to that, and that a file's buffers come back in their order.
 
 use super::{
     bindings,
@@ -21,9 +22,13 @@ use super::{
 use core::ptr;
 use kernel::{
     ffi::c_void,
+    new_mutex,
+    new_spinlock,
+    prelude::*,
     sync::{
         Arc,
-        Mutex, //
+        Mutex,
+        SpinLock, //
     },
     time::{
         Instant,
@@ -50,8 +55,8 @@ trait Client: Send + Sync {
     /// The device must run the file's job, and the frame before be off mem2mem's lists.
     unsafe fn go_on(&self) -> Next;
 
-    /// Held while buffers are handed back after their job.
-    fn handing_back(&self) -> &Mutex<()>;
+    /// Its own.
+    fn hand_back(&self) -> &HandBack;
 }
 
 impl<T: Operations> Client for File<T> {
@@ -67,8 +72,67 @@ impl<T: Operations> Client for File<T> {
         }
     }
 
-    fn handing_back(&self) -> &Mutex<()> {
-        &self.handing_back
+    fn hand_back(&self) -> &HandBack {
+        &self.hand_back
+    }
+}
+
+/// How the buffers of a file's frames come back: in the order of the frames, although the next one
+/// starts before; and before the file's stream is stopped, although its job may be over.
+#[pin_data]
+pub(super) struct HandBack {
+    /// Held from before a frame's job may end until its buffers are back: by who starts frames
+    /// meanwhile, of whatever file, and so taken before [`File::starting`].
+    #[pin]
+    turn: Mutex<()>,
+    #[pin]
+    state: SpinLock<HandBackState>,
+}
+
+/// What a frame that cannot be started has to know.
+struct HandBackState {
+    /// Whether buffers are being handed back.
+    busy: bool,
+    /// The frame that is to follow them. There is no other until it has ended: its job runs.
+    refused: Option<Job>,
+}
+
+impl HandBack {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            turn <- new_mutex!((), "HandBack::turn"),
+            state <- new_spinlock!(HandBackState { busy: false, refused: None }, "HandBack::state"),
+        })
+    }
+
+    /// Waits until no buffers are being handed back. To be called when no job runs.
+    pub(super) fn wait(&self) {
+        drop(self.turn.lock());
+    }
+
+    /// Ends a frame that could not be started, when what is being handed back is back.
+    fn refuse(&self, job: Job) {
+        let mut state = self.state.lock();
+        if state.busy {
+            state.refused = Some(job);
+        } else {
+            drop(state);
+            drop(job);
+        }
+    }
+
+    /// Does what hands buffers back.
+    fn during(&self, work: impl FnOnce()) {
+        let turn = self.turn.lock();
+        self.state.lock().busy = true;
+        work();
+        let refused = {
+            let mut state = self.state.lock();
+            state.busy = false;
+            state.refused.take()
+        };
+        drop(turn);
+        drop(refused);
     }
 }
 
@@ -187,34 +251,33 @@ impl Job {
     /// `meanwhile`; and gives the buffers back to userspace. May sleep.
     pub(crate) fn finish(mut self, state: State, meanwhile: impl FnOnce()) {
         self.ended = true;
-        // SAFETY: By the type invariant the context is valid and runs, and these are the first
-        // buffers of its lists.
-        let next = unsafe {
-            bindings::helper_v4l2_m2m_src_buf_remove(self.ctx);
-            bindings::helper_v4l2_m2m_dst_buf_remove(self.ctx);
-            self.file.go_on()
-        };
-        // From the end of its job on, this keeps the stream from being stopped.
-        let handing_back = matches!(next, Next::None).then(|| self.file.handing_back().lock());
-        if handing_back.is_some() {
-            // SAFETY: By the type invariant the context and its device are valid, and this is the
-            // job that the device runs.
-            unsafe {
-                bindings::v4l2_m2m_job_finish((*self.ctx).m2m_dev, self.ctx);
-                bindings::v4l2_m2m_try_schedule(self.ctx);
+        let hand_back = self.file.hand_back();
+        hand_back.during(|| {
+            // SAFETY: By the type invariant the context is valid and runs, and these are the first
+            // buffers of its lists.
+            let next = unsafe {
+                bindings::helper_v4l2_m2m_src_buf_remove(self.ctx);
+                bindings::helper_v4l2_m2m_dst_buf_remove(self.ctx);
+                self.file.go_on()
+            };
+            match next {
+                Next::Started => {}
+                Next::Refused(job) => hand_back.refuse(job),
+                // SAFETY: By the type invariant the device runs the job, and both are valid as
+                // long as the file is held.
+                Next::None => unsafe {
+                    bindings::v4l2_m2m_job_finish((*self.ctx).m2m_dev, self.ctx);
+                    bindings::v4l2_m2m_try_schedule(self.ctx);
+                },
             }
-        }
-        meanwhile();
-        // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
-        for buffer in [self.destination, self.source] {
-            // SAFETY: It is on no list any more, and so nobody else's. Its stream is not stopped
-            // while its job runs or the lock is held.
-            unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state.into_raw()) };
-        }
-        drop(handing_back);
-        if let Next::Refused(job) = next {
-            drop(job);
-        }
+            meanwhile();
+            // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
+            for buffer in [self.destination, self.source] {
+                // SAFETY: It was taken off the lists and is nobody else's. The stream is not
+                // stopped before this returns.
+                unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state.into_raw()) };
+            }
+        });
     }
 }
 
@@ -249,7 +312,7 @@ pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) 
     // SAFETY: mem2mem has started the file's job just now, which has no frame yet.
     match unsafe { start_next(&file) } {
         Next::Started => {}
-        Next::Refused(job) => drop(job),
+        Next::Refused(job) => file.hand_back.refuse(job),
         // mem2mem starts no job of a file that lacks a buffer.
         Next::None => {
             let ctx = file.m2m_ctx();

@@ -40,6 +40,11 @@ pub(crate) struct Node<T: Operations> {
     reference: ARef<device::Device>,
 }
 
+// SAFETY: The mutex may be used from any thread, as all the rest.
+unsafe impl<T: Operations> Send for Node<T> {}
+// SAFETY: As above.
+unsafe impl<T: Operations> Sync for Node<T> {}
+
 impl<T: Operations> Node<T> {
     /// Does what [`register`](super::m2m::register) does.
     pub(crate) fn register(

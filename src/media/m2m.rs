@@ -232,7 +232,8 @@ impl<T: Operations> Device<T> {
         self.users.load(Relaxed) == 1
     }
 
-    /// Waits for the running job, and starts no more until [`Device::go_on`].
+    /// Waits for the running job, and starts no more until [`Device::go_on`]. Its buffers may yet be on
+    /// their way.
     pub(crate) fn pause(&self) {
         // mem2mem waits at the context of the file whose job runs, and keeps it from nobody. A file
         // in the list is not yet closed, and one whose job runs is in the list.

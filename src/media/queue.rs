@@ -311,7 +311,7 @@ impl<T: Operations> Callbacks<T> {
             unsafe {
                 (*file).note_stop(direction);
                 // No job of the file runs; the last one's buffers may be on their way.
-                drop((*file).handing_back.lock());
+                (*file).hand_back.wait();
                 Self::return_all(
                     file,
                     direction,
@@ -326,7 +326,8 @@ impl<T: Operations> Callbacks<T> {
     ///
     /// # Safety
     ///
-    /// `file` must be valid, its lock held, and none of its jobs running.
+    /// `file` must be valid, its lock held, none of its jobs running, and none of its buffers on its
+    /// way.
     unsafe fn return_all(
         file: *const File<T>,
         direction: Direction,

@@ -90,10 +90,12 @@ impl Figure {
 /// Runs the benchmark.
 pub fn run(env: &Env) -> Result<()> {
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
+    let debug = Board::prepare(env, Flavour::Debug, Driver::Rust)?;
     let step = env.ui.step("bench", env.cache.log("bench"))?;
-    let counted = DRIVERS.map(|driver| counted(env, &board, driver));
-    let [theirs, ours] = counted;
+    let [theirs, ours] = DRIVERS.map(|driver| counted(env, &board, driver));
     let mut figures = compared(&[theirs?, ours?])?;
+    let [theirs, ours] = DRIVERS.map(|driver| traced(&debug, driver));
+    figures.extend(compared(&[theirs?, ours?])?);
     figures.extend(throughput(&board)?);
     figures.push(text_size(env, &board)?);
     step.finish();
@@ -243,6 +245,28 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
         add(name, each(files, key, "files")?, Aim::Open);
     }
     Ok(figures)
+}
+
+/// The figures of a boot whose events are traced, by name.
+fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
+    let mut options = Options::new(Flavour::Debug, driver);
+    options.model.push("pixels=off".to_owned());
+    let measured = boot(board, &options, "dw100-board bench events 200")?;
+    let [events] = measured.as_slice() else {
+        bail!("{} measurements, not 1", measured.len());
+    };
+    Ok(vec![
+        (
+            "memory allocations a frame, V4L2's of each ioctl aside".to_owned(),
+            each(events, "allocations", "frames")?,
+            Aim::AtMost(0.0),
+        ),
+        (
+            "wake-ups a frame, 1 file".to_owned(),
+            each(events, "wakeups", "frames")?,
+            Aim::Open,
+        ),
+    ])
 }
 
 /// The figures of both drivers side by side.

@@ -4,7 +4,8 @@
 //! stdout, in nanoseconds and bytes. With `--icount` a nanosecond is an instruction, this program's
 //! own included.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -20,8 +21,8 @@ use crate::v4l2::{Device, Errno, Format, PATIENCE, Request, Sent, Stream, Which}
 /// Frames that a stream has before it is measured.
 const WARM_UP: u32 = 16;
 
-/// Runs a measurement: `stream WIDTH HEIGHT FILES FRAMES SECONDS`, `requests WIDTH HEIGHT FRAMES`
-/// or `files COUNT`.
+/// Runs a measurement: `stream WIDTH HEIGHT FILES FRAMES SECONDS`, `requests WIDTH HEIGHT FRAMES`,
+/// `files COUNT` or `events FRAMES`.
 pub fn run(words: &[String]) -> Result<()> {
     let (verb, numbers) = words.split_first().context("bench what?")?;
     let numbers = numbers
@@ -34,6 +35,7 @@ pub fn run(words: &[String]) -> Result<()> {
         }
         ("requests", &[width, height, frames]) => requests((width, height), frames)?,
         ("files", &[count]) => files(count)?,
+        ("events", &[frames]) => events(frames)?,
         _ => bail!("no measurement: {words:?}"),
     };
     println!("{measured}");
@@ -179,9 +181,8 @@ fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
 
 /// Opens files, and closes them; then has all open at once, with both streams started.
 fn files(count: u32) -> Result<Value> {
-    let open = || Device::open();
-    (0..WARM_UP).try_for_each(|_| open().map(drop))?;
-    let device = open()?;
+    (0..WARM_UP).try_for_each(|_| Device::open().map(drop))?;
+    let device = Device::open()?;
     let start = Instant::now();
     (0..count).try_for_each(|_| device.again().map(drop))?;
     let took = nanoseconds(start);
@@ -203,6 +204,76 @@ fn files(count: u32) -> Result<Value> {
         "bytes_open": before.saturating_sub(opened),
         "bytes_streaming": before.saturating_sub(started),
     }))
+}
+
+/// Where the kernel's events are told.
+const TRACING: &str = "/sys/kernel/tracing";
+
+/// The events that are counted.
+const EVENTS: [&str; 3] = [
+    "kmem/kmalloc",
+    "kmem/kmem_cache_alloc",
+    "sched/sched_wakeup",
+];
+
+/// Who allocates for a frame: this program, the interrupt's thread, interrupts that found nobody at
+/// work, and whoever is in a driver's module.
+const TASKS: [&str; 3] = ["dw100-board-", "irq/", "<idle>-"];
+const MODULE: &str = "[dw100";
+
+/// Who is woken for a frame.
+const WOKEN: [&str; 3] = ["dw100-board", "irq/", "kworker/"];
+
+/// Allocations that no driver can help: V4L2's copies of what system calls pass, and what the kernel's
+/// own checks note.
+const NOT_THE_DRIVERS: [&str; 3] = [
+    "call_site=video_usercopy",
+    "name=kmemleak_object",
+    "name=debug_objects_cache",
+];
+
+/// Frames of one file, with what the kernel's events tell of them. They need tracefs.
+fn events(frames: u32) -> Result<Value> {
+    let path = |event: &str| format!("{TRACING}/{event}");
+    let enable = |on: &str| {
+        EVENTS.iter().try_for_each(|event| {
+            let path = path(&format!("events/{event}/enable"));
+            fs::write(&path, on).context(path)
+        })
+    };
+    let device = Device::open()?;
+    let stream = warm(&device, (640, 480))?;
+    // Kilobytes of each CPU, enough for all.
+    fs::write(path("buffer_size_kb"), "8192")?;
+    let mut marker = OpenOptions::new().write(true).open(path("trace_marker"))?;
+    enable("1")?;
+    marker.write_all(b"from here")?;
+    (0..frames).try_for_each(|_| turn(&stream))?;
+    marker.write_all(b"to here")?;
+    enable("0")?;
+    let trace = fs::read_to_string(path("trace"))?;
+    let traced = trace
+        .split_once("from here")
+        .and_then(|(_, rest)| rest.split_once("to here"));
+    let (traced, _) = traced.context("no marks in the trace")?;
+
+    let allocates = |line: &&str| {
+        let line = line.trim_start();
+        line.contains("alloc: call_site=")
+            && (TASKS.iter().any(|task| line.starts_with(task)) || line.contains(MODULE))
+            && !NOT_THE_DRIVERS.iter().any(|word| line.contains(word))
+    };
+    let wakes = |line: &&str| {
+        let woken = line.split_once("sched_wakeup: comm=");
+        woken.is_some_and(|(_, comm)| WOKEN.iter().any(|task| comm.starts_with(task)))
+    };
+    let mut allocations = 0;
+    for line in traced.lines().filter(allocates) {
+        eprintln!("{}", line.trim());
+        allocations += 1;
+    }
+    let wakeups = traced.lines().filter(wakes).count();
+    Ok(json!({"frames": frames, "allocations": allocations, "wakeups": wakeups}))
 }
 
 /// Memory that is free, bytes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Streams beside something that is hard on the kernel, and a task that is hard on them.
+//! Streams beside something that is hard on the kernel or on them, and a task that is.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,14 +13,18 @@ use crate::v4l2::{Device, PATIENCE, Request, Sent, Stream, Which};
 /// Buffers of each queue.
 const BUFFERS: usize = 3;
 
-/// Has several files stream for some seconds, every second one by requests, and checks that every
-/// buffer comes back once, in its order, with its pixels; with `faults`, or as failed. Prints how
-/// many frames there were.
+/// A frame's size, pixels.
+const SIZE: (u32, u32) = (176, 144);
+
+/// Has several files [`stream`] for some seconds. Prints how many frames there were.
 pub fn run(files: u32, seconds: u32, faults: bool) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds.into());
     let counts = thread::scope(|scope| {
         let threads: Vec<_> = (0..files)
-            .map(|file| scope.spawn(move || stream(file, end, faults)))
+            .map(|file| {
+                let goes_on = move |_| Instant::now() < end;
+                scope.spawn(move || stream(file, SIZE, faults, goes_on))
+            })
             .collect();
         let counts = threads.into_iter().map(|thread| match thread.join() {
             Ok(counts) => counts,
@@ -43,10 +47,19 @@ pub fn run(files: u32, seconds: u32, faults: bool) -> Result<()> {
     Ok(())
 }
 
-/// Frames of one file, and how many failed.
-fn stream(file: u32, end: Instant, faults: bool) -> Result<[u32; 2]> {
+/// Streams for as long as `goes_on` says, which is told how many frames there were, and checks that
+/// every buffer comes back once, in its order, with its pixels; with `faults`, or as failed. Every
+/// second file streams by requests.
+///
+/// Returns the number of frames, and how many failed.
+pub fn stream(
+    file: u32,
+    (width, height): (u32, u32),
+    faults: bool,
+    goes_on: impl Fn(u32) -> bool,
+) -> Result<[u32; 2]> {
     let device = Device::open()?;
-    let bands = Bands::set(&device)?;
+    let bands = Bands::set_to(&device, width, height)?;
     let band = file % 8 + 1;
     let map = bands.map(band);
     device.set_map(Which::Current, &map)?;
@@ -73,7 +86,7 @@ fn stream(file: u32, end: Instant, faults: bool) -> Result<[u32; 2]> {
         send(index)?;
     }
     let mut counts = [0; 2];
-    while Instant::now() < end || counts[0] as usize % BUFFERS != 0 {
+    while goes_on(counts[0]) || counts[0] as usize % BUFFERS != 0 {
         let due = counts[0];
         let told = || format!("frame {due} of file {file}");
         let (output, capture) = stream.dequeue_any().with_context(told)?;
@@ -93,6 +106,9 @@ fn stream(file: u32, end: Instant, faults: bool) -> Result<[u32; 2]> {
             bands
                 .check(&stream.capture.read(index), band)
                 .with_context(told)?;
+            for plane in stream.capture.planes(index) {
+                plane.fill(0xa5);
+            }
         }
         if let Some(request) = requests.get(index) {
             ensure!(request.completed(PATIENCE)?, "{}: its request", told());

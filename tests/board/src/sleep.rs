@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::endure::stream;
 use crate::harness::{Test, becomes_true, test};
 use crate::model;
 use crate::picture::Bands;
-use crate::v4l2::{Device, PATIENCE, Sent, Stream, Which};
+use crate::v4l2::{Device, PATIENCE, Stream, Which};
 
 /// All tests. They need a kernel with `CONFIG_PM_DEBUG`, and an alarm on the first UART, as that of
 /// `cargo xtask board --alarm`.
@@ -120,7 +121,13 @@ fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
         let over = &over;
         let streams: Vec<_> = (0..)
             .zip(&counts)
-            .map(|(file, count)| scope.spawn(move || stream(file, count, over)))
+            .map(|(file, count)| {
+                let goes_on = move |frames| {
+                    count.store(frames, Ordering::Relaxed);
+                    !over.load(Ordering::Relaxed)
+                };
+                scope.spawn(move || stream(file, SIZE, false, goes_on))
+            })
             .collect();
         // From the first time on the system falls asleep in the middle of all of them.
         let mut slept = goes_on(&counts).context("before any sleep");
@@ -136,7 +143,7 @@ fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
             Err(_) => bail!("a stream panicked"),
         });
         // What a stream saw says more than that it stopped.
-        ended.collect::<Result<Vec<()>>>().and(slept)
+        ended.collect::<Result<Vec<_>>>().and(slept)
     });
     model::set("pixels-per-clock=1")?;
     streamed
@@ -148,42 +155,6 @@ fn goes_on(counts: &[AtomicU32]) -> Result<()> {
         let before = count.load(Ordering::Relaxed);
         let more = || Ok(count.load(Ordering::Relaxed) >= before + 3);
         ensure!(becomes_true(PATIENCE, more)?, "a stream stands still");
-    }
-    Ok(())
-}
-
-/// Streams until it is over, and checks every frame.
-fn stream(file: u32, count: &AtomicU32, over: &AtomicBool) -> Result<()> {
-    const BUFFERS: usize = 3;
-    let device = Device::open()?;
-    let bands = Bands::set_to(&device, SIZE.0, SIZE.1)?;
-    let band = 8 * file + 3;
-    device.set_map(Which::Current, &bands.map(band))?;
-    let stream = Stream::start(&device, BUFFERS as u32)?;
-    for index in 0..BUFFERS {
-        stream.output.write(index, &bands.source)?;
-        stream.queue(index, &Sent::default())?;
-    }
-    let mut due = 0;
-    while !over.load(Ordering::Relaxed) || due % BUFFERS != 0 {
-        let (from, to) = stream
-            .dequeue()
-            .with_context(|| format!("frame {due} of file {file}"))?;
-        let index = due % BUFFERS;
-        ensure!(
-            (from.index, to.index) == (index, index) && to.sequence as usize == due,
-            "buffers {} and {} with sequence {} came back in the place of frame {due}",
-            from.index,
-            to.index,
-            to.sequence
-        );
-        bands.check(&stream.capture.read(index), band)?;
-        for plane in stream.capture.planes(index) {
-            plane.fill(0xa5);
-        }
-        due += 1;
-        count.fetch_add(1, Ordering::Relaxed);
-        stream.queue(index, &Sent::default())?;
     }
     Ok(())
 }
