@@ -299,7 +299,8 @@ mod tests {
             shown.store(2, Relaxed);
         })?;
         ensure!(wait(|| phase.load(Relaxed) == 1));
-        fsleep(SHORT);
+        // Ample for one that does not wait.
+        fsleep(Delta::from_millis(500));
         let waits = phase.load(Relaxed) == 1 && bench.stream.held() == 2;
         go.store(1, Relaxed);
         helper.join();
