@@ -23,12 +23,25 @@ const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
 /// How often the drivers take turns.
 const ROUNDS: usize = 5;
 
-/// Frames that are counted in instructions, of one file and of four, in sizes of their own so that
-/// the engine's trace tells them apart.
-const COUNTED: [(&str, u32, u32); 2] = [("640 480 1", 640, 200), ("656 480 4", 656, 50)];
+/// Streams whose frames are counted in instructions: sizes of their own, so that the engine's trace
+/// tells them apart; files; buffers; the width.
+const COUNTED: [(&str, u32); 3] = [
+    ("640 480 1 4", 640),
+    ("656 480 4 4", 656),
+    ("672 480 1 1", 672),
+];
 
-/// Sizes whose throughput is measured, and seconds for each.
-const SIZES: [&str; 4] = ["176 144", "640 480", "1920 1080", "4096 3072"];
+/// So many of each file that it no longer matters how they begin.
+const FRAMES: u32 = 1000;
+
+/// Sizes whose throughput is measured; how many buffers a queue has, for the largest ones no more
+/// than the board has memory for; and seconds for each.
+const SIZES: [(&str, u32); 4] = [
+    ("176 144", 4),
+    ("640 480", 4),
+    ("1920 1080", 4),
+    ("4096 3072", 2),
+];
 const SECONDS: u32 = 1;
 
 /// Buffers of 4096x3072 for four files.
@@ -148,15 +161,14 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     options.output = Some(work.dir.clone());
     options.timeout = 900;
     let mut script = "set -e\n".to_owned();
-    for (stream, _, frames) in COUNTED {
-        script += &format!("dw100-board bench stream {stream} {frames} 100\n");
+    for (stream, _) in COUNTED {
+        script += &format!("dw100-board bench stream {stream} {FRAMES} 100\n");
     }
     script += "model pixels-per-clock=1000
-        dw100-board bench stream 176 144 1 500 100
         dw100-board bench requests 4096 3072 30
         dw100-board bench files 100";
     let measured = boot(board, &options, &script)?;
-    let [one, four, small, requests, files] = measured.as_slice() else {
+    let [one, four, single, requests, files] = measured.as_slice() else {
         bail!("{} measurements, not 5", measured.len());
     };
     let trace = frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)?;
@@ -209,7 +221,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
         ),
         (
             "instructions a frame, program included, one at a time",
-            small,
+            single,
             "busy_ns",
             Aim::Open,
         ),
@@ -335,22 +347,24 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     options.timeout = 900;
     let hog = "taskset -c 0 chrt -f 10 dw100-board hog 100000 100 1000000 & hog=$!";
     let mut runs = Vec::new();
-    for size in SIZES {
+    for (size, buffers) in SIZES {
         for files in [1, 4] {
             let name = format!(
                 "frames a second, {}, {files} file(s)",
                 size.replace(' ', "x")
             );
-            let stream = format!("dw100-board bench stream {size} {files} 1000000 {SECONDS}");
-            let aim = Aim::Times(if size == SIZES[0] { 1.5 } else { 1.0 });
+            let stream =
+                format!("dw100-board bench stream {size} {files} {buffers} 1000000 {SECONDS}");
+            let aim = Aim::Times(if size == SIZES[0].0 { 1.5 } else { 1.0 });
             runs.push((name, stream, aim));
         }
     }
-    let stream = format!("dw100-board bench stream {} 1 1000000 {SECONDS}", SIZES[0]);
+    let (small, buffers) = SIZES[0];
+    let stream = format!("dw100-board bench stream {small} 1 {buffers} 1000000 {SECONDS}");
     runs.push((
         format!(
             "frames a second, {}, a FIFO hog on CPU 0",
-            SIZES[0].replace(' ', "x")
+            small.replace(' ', "x")
         ),
         format!("{hog}; taskset -c 1 {stream}; kill -9 $hog; wait $hog || true"),
         Aim::Times(1.5),

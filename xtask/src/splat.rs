@@ -47,10 +47,21 @@ const HARMLESS: &[&str] = &[
     "ODEBUG: selftest passed",
     "active objects replaced",
     "WARNING: Unknown kernel command line",
+    // The interrupt core looks without its lock first, and then once more with it.
+    "KCSAN: data-race in handle_irq_event / synchronize_hardirq",
     // Of the trace units in the device tree, which nobody drives: they wait for a driver when the
     // system goes to sleep.
     "amba 28",
 ];
+
+/// The start of a data race's report, and the line that ends it.
+const RACE: &str = "BUG: KCSAN: data-race in ";
+const RACE_END: &str = "========";
+
+/// What a data race's report contains that has to do with this driver: in its title a function of the
+/// media core, or anywhere one of the module. There are others in the kernel.
+const RACY: &[&str] = &["v4l2_", "vb2_", "media_", "video_"];
+const MODULE: &str = "[dw100";
 
 /// How many lines of a report are shown.
 const SHOWN: usize = 20;
@@ -58,10 +69,21 @@ const SHOWN: usize = 20;
 /// The first report in a kernel log: its first lines, none if the log is clean.
 pub fn first(log: &str) -> Vec<&str> {
     let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
-    match lines.iter().position(|line| is_mark(line)) {
-        Some(start) => lines[start..].iter().take(SHOWN).copied().collect(),
+    let starts = (0..lines.len()).filter(|&start| is_mark(lines[start]));
+    let mut reports = starts.map(|start| &lines[start..]);
+    match reports.find(|report| concerns_us(report)) {
+        Some(report) => report.iter().take(SHOWN).copied().collect(),
         None => Vec::new(),
     }
+}
+
+/// Whether a report is not just of a data race that has nothing to do with this driver.
+fn concerns_us(report: &[&str]) -> bool {
+    let Some((_, title)) = report.first().and_then(|line| line.split_once(RACE)) else {
+        return true;
+    };
+    let mut lines = report.iter().take_while(|line| !line.contains(RACE_END));
+    RACY.iter().any(|word| title.contains(word)) || lines.any(|line| line.contains(MODULE))
 }
 
 fn is_mark(line: &str) -> bool {
@@ -80,7 +102,7 @@ mod tests {
         "[    3.500] Internal error: Oops: 0000000096000004 [#1]  SMP",
         "[    3.510] Kernel panic - not syncing: Oops: Fatal exception",
         "[    3.499] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010",
-        "[   20.000] BUG: KCSAN: data-race in dw100_irq / dw100_run",
+        "[   20.000] BUG: KCSAN: data-race in v4l2_m2m_try_run / vb2_buffer_done",
         "[    1.000] UBSAN: array-index-out-of-bounds in drivers/media/x.c:12:3",
         "[   33.100] WARNING: possible circular locking dependency detected",
         "[   33.100] [ BUG: Invalid wait context ]",
@@ -121,6 +143,37 @@ mod tests {
             [    1.500000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15724)\n\
             [    1.600000] dw100 32e30000.dwe: dw100 v4l2 m2m registered as /dev/video0\n";
         assert!(first(log).is_empty());
+    }
+
+    #[test]
+    fn a_data_race_of_others_is_not_ours() {
+        let race = |title: &str, caller: &str| {
+            format!(
+                "[ 1.0] BUG: KCSAN: data-race in {title}\n[ 1.0] write to 0xff of 4 bytes by task 7:\n\
+                 [ 1.0]  f+0x1/0x2\n[ 1.0]  {caller}\n[ 1.0] =========\n[ 1.1]  g+0x1/0x2 [dw100_rust]\n"
+            )
+        };
+        assert!(
+            first(&race(
+                "tick_nohz_handler / tick_nohz_idle_got_tick",
+                "g+0x1/0x2"
+            ))
+            .is_empty()
+        );
+        assert!(
+            first(&race(
+                "handle_irq_event / synchronize_hardirq",
+                "g+0x1/0x2 [dw100_rust]"
+            ))
+            .is_empty()
+        );
+        for report in [
+            race("f / g", "g+0x1/0x2 [dw100_rust]"),
+            race("__vb2_queue_cancel / vb2_buffer_done", "g+0x1/0x2"),
+            race("f / g", "g+0x1/0x2") + "BUG: x\n",
+        ] {
+            assert!(!first(&report).is_empty(), "{report}");
+        }
     }
 
     #[test]

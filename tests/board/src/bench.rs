@@ -21,8 +21,8 @@ use crate::v4l2::{Device, Errno, Format, PATIENCE, Request, Sent, Stream, Which}
 /// Frames that a stream has before it is measured.
 const WARM_UP: u32 = 16;
 
-/// Runs a measurement: `stream WIDTH HEIGHT FILES FRAMES SECONDS`, `requests WIDTH HEIGHT FRAMES`,
-/// `files COUNT` or `events FRAMES`.
+/// Runs a measurement: `stream WIDTH HEIGHT FILES BUFFERS FRAMES SECONDS`, `requests WIDTH HEIGHT
+/// FRAMES`, `files COUNT` or `events FRAMES`.
 pub fn run(words: &[String]) -> Result<()> {
     let (verb, numbers) = words.split_first().context("bench what?")?;
     let numbers = numbers
@@ -30,8 +30,8 @@ pub fn run(words: &[String]) -> Result<()> {
         .map(|word| word.parse().with_context(|| format!("'{word}'")))
         .collect::<Result<Vec<u32>>>()?;
     let measured = match (verb.as_str(), numbers.as_slice()) {
-        ("stream", &[width, height, files, frames, seconds]) => {
-            stream((width, height), files, frames, seconds)?
+        ("stream", &[width, height, files, buffers, frames, seconds]) => {
+            stream((width, height), files, buffers, frames, seconds)?
         }
         ("requests", &[width, height, frames]) => requests((width, height), frames)?,
         ("files", &[count]) => files(count)?,
@@ -42,27 +42,22 @@ pub fn run(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Two buffers a queue if they are large, of which a board has no memory for many; else four.
-fn buffers((width, height): (u32, u32)) -> u32 {
-    if width * height > 1920 * 1080 { 2 } else { 4 }
-}
-
 /// Sets NV12 of this size on both queues.
 fn set_size(device: &Device, (width, height): (u32, u32)) -> Result<Format> {
     let format = Format::new(b"NV12", width, height);
     Ok(device.set_formats(&format, &format)?.1)
 }
 
-/// Frames through several files at once, each with a thread of its own, until each file has had
-/// `frames` or `seconds` are over. With one CPU, `busy_ns` is the time in which it had work.
-fn stream(size: (u32, u32), files: u32, frames: u32, seconds: u32) -> Result<Value> {
+/// Frames through several files at once, each with a thread of its own and `buffers` a queue, until
+/// each file has had `frames` or `seconds` are over. With one CPU, `busy_ns` is the time in which it had work.
+fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32) -> Result<Value> {
     let ready = Barrier::new(files as usize + 1);
     let limit = Duration::from_secs(seconds.into());
     let devices = (0..files)
         .map(|_| Device::open())
         .collect::<Result<Vec<_>>>()?;
     let one = |device| -> Result<u32> {
-        let stream = warm(device, size);
+        let stream = warm(device, size, buffers);
         // Also who failed: nobody is to wait for it.
         ready.wait();
         let stream = stream?;
@@ -126,9 +121,9 @@ fn nanoseconds(since: Instant) -> u64 {
 }
 
 /// A stream that is under way.
-fn warm(device: &Device, size: (u32, u32)) -> Result<Stream<'_>> {
+fn warm(device: &Device, size: (u32, u32), buffers: u32) -> Result<Stream<'_>> {
     set_size(device, size)?;
-    let stream = Stream::start(device, buffers(size))?;
+    let stream = Stream::start(device, buffers)?;
     (0..stream.output.len()).try_for_each(|index| stream.queue(index, &Sent::default()))?;
     (0..WARM_UP).try_for_each(|_| turn(&stream))?;
     Ok(stream)
@@ -242,7 +237,7 @@ fn events(frames: u32) -> Result<Value> {
         })
     };
     let device = Device::open()?;
-    let stream = warm(&device, (640, 480))?;
+    let stream = warm(&device, (640, 480), 4)?;
     // Kilobytes of each CPU, enough for all.
     fs::write(path("buffer_size_kb"), "8192")?;
     let mut marker = OpenOptions::new().write(true).open(path("trace_marker"))?;
