@@ -9,9 +9,8 @@ use crate::dewarp::{
     status::Status, //
 };
 
-// Here and not in `platform`, for what a tracepoint is called is the driver's.
-// SAFETY: These are the prototypes of `trace/helpers.h`. The functions take any value, in any
-// context.
+// Here and not in `platform`, for what a tracepoint is called is the driver's. These are the
+// prototypes of `trace/helpers.h`, whose functions take any value, in any context.
 unsafe extern "C" {
     safe fn dw100_trace_job_start(frame: u64, context: u64, source: u32, destination: u32);
     safe fn dw100_trace_irq(frame: u64, status: u32, latched: bool);

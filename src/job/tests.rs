@@ -27,14 +27,17 @@ const LONG: Delta = Delta::from_secs(3600);
 /// One that every test waits for.
 const SHORT: Delta = Delta::from_millis(10);
 
-/// How far a helper is, for the test and for the helper.
-fn flag() -> Result<(Arc<Atomic<i32>>, Arc<Atomic<i32>>)> {
+/// How far a helper is.
+type Flag = Arc<Atomic<i32>>;
+
+/// A flag for the test, and the same for the helper.
+fn flag() -> Result<(Flag, Flag)> {
     let flag = Arc::new(Atomic::new(0), GFP_KERNEL)?;
     Ok((flag.clone(), flag))
 }
 
 #[kunit_tests(dw100_job)]
-mod tests {
+mod steps {
     use super::*;
 
     #[test]

@@ -62,7 +62,7 @@ pub(crate) struct Item(*const c_char);
 impl Item {
     /// An item called `name`.
     pub(crate) const fn new(name: &'static CStr) -> Self {
-        Self(name.as_ptr())
+        Self(name.to_bytes_with_nul().as_ptr())
     }
 }
 

@@ -13,6 +13,7 @@ mod host;
 mod kconfig;
 mod kernel;
 mod key;
+mod lint;
 mod mirror;
 mod module;
 mod owner;
@@ -87,6 +88,8 @@ enum Action {
         #[arg(long)]
         list: bool,
     },
+    /// Runs what checks the sources without running them
+    Lint,
     /// Boots the board with its console here
     Shell {
         #[command(flatten)]
@@ -202,6 +205,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             return Ok(end.status());
         }
         Action::Bench => bench::run(env)?,
+        Action::Lint => return Ok(u8::from(!lint::run(env)?)),
         Action::Demo { driver, picture } => demo::run(env, driver, picture)?,
         Action::Test { suites, full, .. } => {
             return Ok(u8::from(!test::run(env, &suites, full)?));

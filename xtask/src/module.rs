@@ -65,7 +65,7 @@ impl Module {
 }
 
 /// `make`'s words for the module out of tree.
-fn external(checkout: &Path, output: &Path) -> [String; 3] {
+pub fn external(checkout: &Path, output: &Path) -> [String; 3] {
     let (checkout, output) = (checkout.to_string_lossy(), output.to_string_lossy());
     EXTERNAL.map(|word| match word {
         "M=" => format!("{word}{checkout}"),

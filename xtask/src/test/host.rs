@@ -2,16 +2,22 @@
 
 //! Suite `host`: what cargo can test without a board, in the sandbox.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
 use super::Tests;
 use crate::sandbox::Sandbox;
-use crate::{host, tools};
+use crate::{host, lint, tools};
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
+    crates(tests)?;
+    lint::checks(tests.env, &mut |name, result| tests.record(name, result))
+}
+
+/// The tests of all crates.
+fn crates(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     host::fetch_crates(env)?;
@@ -21,21 +27,6 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         command.args(words);
         command
     };
-
-    tests.record(
-        "cargo fmt --check",
-        quietly(&mut cargo(&["fmt", "--all", "--check"])),
-    );
-    let clippy = [
-        "clippy",
-        "-q",
-        "--offline",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-    ];
-    let strict = ["--", "-D", "warnings"];
-    tests.record("cargo clippy", quietly(cargo(&clippy).args(strict)));
 
     let step = env.ui.step("host-tests", env.cache.log("host-tests"))?;
     let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
@@ -73,19 +64,6 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             output.status,
             super::last_lines(&errors, 20)
         );
-    }
-    Ok(())
-}
-
-fn quietly(command: &mut Command) -> Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot start cargo")?;
-    if !output.status.success() {
-        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-        said += &String::from_utf8_lossy(&output.stderr);
-        bail!("{}\n{}", output.status, super::last_lines(&said, 30));
     }
     Ok(())
 }

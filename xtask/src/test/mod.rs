@@ -309,7 +309,7 @@ fn ended(outcome: &Outcome) -> Result<()> {
 }
 
 /// The end of a text.
-fn last_lines(text: &str, count: usize) -> String {
+pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
