@@ -155,7 +155,7 @@ fn goes_on(counts: &[AtomicU32]) -> Result<()> {
     for count in counts {
         let before = count.load(Ordering::Relaxed);
         let more = || Ok(count.load(Ordering::Relaxed) >= before + 3);
-        ensure!(becomes_true(PATIENCE, more)?, "a stream stands still");
+        ensure!(becomes_true(3 * PATIENCE, more)?, "a stream stands still");
     }
     Ok(())
 }
