@@ -16,13 +16,14 @@ const BUFFERS: usize = 3;
 /// A frame's size, pixels.
 const SIZE: (u32, u32) = (176, 144);
 
-/// Has several files [`stream`] for some seconds. Prints how many frames there were.
-pub fn run(files: u32, seconds: u32, faults: bool) -> Result<()> {
+/// Has several files [`stream`], each so many frames and so many seconds at least. Prints how many
+/// frames there were.
+pub fn run(files: u32, frames: u32, seconds: u32, faults: bool) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds.into());
     let counts = thread::scope(|scope| {
         let threads: Vec<_> = (0..files)
             .map(|file| {
-                let goes_on = move |_| Instant::now() < end;
+                let goes_on = move |count| count < frames || Instant::now() < end;
                 scope.spawn(move || stream(file, SIZE, faults, goes_on))
             })
             .collect();

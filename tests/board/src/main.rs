@@ -8,7 +8,7 @@
 //! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
 //! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
 //! suite; `dw100-board bench WHAT NUMBER…` measures what frames and open files cost; `dw100-board
-//! endure [--faults] FILES SECONDS` streams beside something else, and `dw100-board hog BUSY GAP
+//! endure [--faults] FILES FRAMES SECONDS` streams beside something else, and `dw100-board hog BUSY GAP
 //! TIMES` is that, for microseconds on end.
 
 use std::path::Path;
@@ -35,7 +35,7 @@ const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list]
                      dw100-board model KEY=VALUE...\n       \
                      dw100-board registers\n       \
                      dw100-board bench WHAT NUMBER...\n       \
-                     dw100-board endure [--faults] FILES SECONDS\n       \
+                     dw100-board endure [--faults] FILES FRAMES SECONDS\n       \
                      dw100-board hog BUSY GAP TIMES\n       \
                      dw100-board parity [--pixels] PLAN RECORD";
 
@@ -129,8 +129,8 @@ fn endured(words: &[String]) -> Result<()> {
         [flag, rest @ ..] if flag == "--faults" => (true, rest),
         all => (false, all),
     };
-    let [files, seconds] = numbers(words)?;
-    endure::run(files, seconds, faults)
+    let [files, frames, seconds] = numbers(words)?;
+    endure::run(files, frames, seconds, faults)
 }
 
 fn numbers<const N: usize>(words: &[String]) -> Result<[u32; N]> {

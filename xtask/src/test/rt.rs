@@ -39,6 +39,9 @@ const HOGGED: &str = "model pixels=off pixels-per-clock=1
     kill $stream
     true";
 
+/// Frames of each of four files with an engine that fails.
+const FRAMES_EACH: u32 = 500;
+
 /// How much longer than beside the C driver's stream a task of FIFO 95 may have to wait,
 /// nanoseconds.
 const TAIL_NS: u64 = 5_000;
@@ -186,7 +189,7 @@ fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u6
 fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let seconds = if tests.full { 300 } else { 30 };
     let mut options = Options::new(Flavour::Debug, Driver::Rust);
-    options.timeout = 600 + 10 * seconds;
+    options.timeout = 900 + 10 * seconds;
     let mut tortures = vec!["rcutorture"];
     if tests.full {
         tortures.push("locktorture");
@@ -195,7 +198,7 @@ fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     for (torture, count) in tortures.iter().zip(1..) {
         script += &format!(
             "modprobe {torture} stat_interval=0 onoff_holdoff=3 onoff_interval=200 || exit 1
-            dw100-board endure 4 {seconds} || exit 1
+            dw100-board endure 4 0 {seconds} || exit 1
             rmmod {torture}
             [ $(dmesg | grep -c 'End of test: SUCCESS') = {count} ] || {{ dmesg | grep torture; exit 1; }}
             "
@@ -203,8 +206,8 @@ fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     }
     script += &format!(
         "driver unload rust && driver load rust watchdog_ms=300 &&
-        model drop-irq=every:31 error=0x02@every:7 &&
-        dw100-board endure --faults 4 {}",
+        model drop-irq=every:97 error=0x02@every:41 &&
+        dw100-board endure --faults 4 {FRAMES_EACH} {}",
         seconds / 3
     );
     let name = format!(
@@ -225,19 +228,21 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
         let mut options = Options::new(Flavour::Kcsan, Driver::Rust);
         options.append = Some(format!("kunit.enable=1{threads}"));
         options.timeout = 1800;
-        let script = "grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
+        let script = format!(
+            "grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
             for round in 1 2 3; do
                 cat /sys/kernel/debug/kunit/dw100*/results | grep 'not ok' && exit 1
                 [ $(cat /sys/kernel/debug/kunit/dw100*/results | grep -c '^ok ') = 3 ] || exit 1
-                dw100-board endure 4 20 || exit 1
+                dw100-board endure 4 0 20 || exit 1
                 driver unload rust && driver load rust watchdog_ms=300 || exit 1
                 model drop-irq=every:31 error=0x02@every:7
-                dw100-board endure --faults 4 10 || exit 1
+                dw100-board endure --faults 4 0 10 || exit 1
                 model drop-irq=off error=off
             done
             dmesg | grep -c 'BUG: KCSAN'
-            true";
-        let result = tests.boot(&board, &options, script);
+            true"
+        );
+        let result = tests.boot(&board, &options, &script);
         let others = match &result {
             Ok(printed) => printed.lines().last().unwrap_or_default().trim(),
             Err(_) => "",
