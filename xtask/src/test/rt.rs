@@ -228,8 +228,7 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
         let mut options = Options::new(Flavour::Kcsan, Driver::Rust);
         options.append = Some(format!("kunit.enable=1{threads}"));
         options.timeout = 1800;
-        let script = format!(
-            "grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
+        let script = "grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
             for round in 1 2 3; do
                 cat /sys/kernel/debug/kunit/dw100*/results | grep 'not ok' && exit 1
                 [ $(cat /sys/kernel/debug/kunit/dw100*/results | grep -c '^ok ') = 3 ] || exit 1
@@ -240,9 +239,8 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
                 model drop-irq=off error=off
             done
             dmesg | grep -c 'BUG: KCSAN'
-            true"
-        );
-        let result = tests.boot(&board, &options, &script);
+            true";
+        let result = tests.boot(&board, &options, script);
         let others = match &result {
             Ok(printed) => printed.lines().last().unwrap_or_default().trim(),
             Err(_) => "",
