@@ -232,7 +232,8 @@ impl Device {
 
 /// Ends the frame that is at work when the device is unbound, if there is one: who waits for a page
 /// of userspace can keep its stream from being stopped before. It is dropped when there is no
-/// interrupt, no watchdog and no binding any more, and so nobody else who could start or end one.
+/// interrupt, no watchdog and no binding any more, and so nobody else who could start or end one, or
+/// who is handing buffers back.
 struct LastFrame(Arc<Runner>);
 
 impl Drop for LastFrame {

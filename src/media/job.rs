@@ -113,12 +113,13 @@ impl HandBack {
     /// Ends a frame that could not be started, when what is being handed back is back.
     fn refuse(&self, job: Job) {
         let mut state = self.state.lock();
-        if state.busy {
-            state.refused = Some(job);
+        let ends_now = if state.busy {
+            state.refused.replace(job)
         } else {
-            drop(state);
-            drop(job);
-        }
+            Some(job)
+        };
+        drop(state);
+        drop(ends_now);
     }
 
     /// Does what hands buffers back.

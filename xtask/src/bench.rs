@@ -94,8 +94,13 @@ impl Figure {
             Some(false) => "MISSED",
             None => "",
         };
-        let (name, ratio) = (&self.name, ours / theirs);
-        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6.2}  {verdict:6} {aim}");
+        let ratio = if theirs > 0.0 {
+            format!("{:.2}", ours / theirs)
+        } else {
+            String::new()
+        };
+        let name = &self.name;
+        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6}  {verdict:6} {aim}");
         line.trim_end().to_owned()
     }
 }
