@@ -232,8 +232,7 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
     for (threads, told) in [("", ""), (" threadirqs", ", with threadirqs")] {
         let mut options = Options::new(Flavour::Kcsan, Driver::Rust);
-        // One access of so many is watched for others.
-        options.append = Some(format!("kunit.enable=1 kcsan.skip_watch=100{threads}"));
+        options.append = Some(format!("kunit.enable=1{threads}"));
         options.timeout = 1800;
         let script = "grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
             for round in 1 2 3; do
