@@ -36,6 +36,19 @@ fn flag() -> Result<(Flag, Flag)> {
     Ok((flag.clone(), flag))
 }
 
+/// A helper that stops the stream. It is about to when this returns; the flag becomes 2 when it has.
+fn stop_beside(bench: &Arc<Bench>) -> Result<(Flag, Helper)> {
+    let other = bench.clone();
+    let (phase, shown) = flag()?;
+    let helper = Helper::start(move || {
+        shown.store(1, Relaxed);
+        other.stream.stop();
+        shown.store(2, Relaxed);
+    })?;
+    ensure!(wait(|| phase.load(Relaxed) == 1));
+    Ok((phase, helper))
+}
+
 #[kunit_tests(dw100_job)]
 mod steps {
     use super::*;
@@ -294,14 +307,7 @@ mod steps {
             });
         })?;
         ensure!(wait(|| handing.load(Relaxed) == 1));
-        let other = bench.clone();
-        let (phase, shown) = flag()?;
-        let stopping = Helper::start(move || {
-            shown.store(1, Relaxed);
-            other.stream.stop();
-            shown.store(2, Relaxed);
-        })?;
-        ensure!(wait(|| phase.load(Relaxed) == 1));
+        let (phase, stopping) = stop_beside(&bench)?;
         // Ample for one that does not wait.
         fsleep(Delta::from_millis(500));
         let waits = phase.load(Relaxed) == 1 && bench.stream.held() == 2;
@@ -375,14 +381,7 @@ mod steps {
     fn stopping_waits_for_the_frame_at_work_and_hands_every_buffer_back() -> Result {
         let warned = has_warned();
         let bench = Arc::new(Bench::running(LONG, false, BUFFERS)?, GFP_KERNEL)?;
-        let other = bench.clone();
-        let (phase, shown) = flag()?;
-        let helper = Helper::start(move || {
-            shown.store(1, Relaxed);
-            other.stream.stop();
-            shown.store(2, Relaxed);
-        })?;
-        ensure!(wait(|| phase.load(Relaxed) == 1));
+        let (phase, helper) = stop_beside(&bench)?;
         fsleep(SHORT);
         ensure!(phase.load(Relaxed) == 1);
         // More than once, should the helper be slower than this.

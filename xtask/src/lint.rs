@@ -58,10 +58,12 @@ pub fn checks(env: &Env, tell: &mut dyn FnMut(&str, Result<()>)) -> Result<()> {
     tell("the module with CLIPPY=1 W=1", quietly(&mut make));
     let script = format!(
         "perl {}/scripts/checkpatch.pl --no-tree --strict --terse --show-types {NOT_CHECKED} \
-         -f Kbuild Kconfig $(find src -name '*.[ch]')",
-        kernel.source.display()
+         -f {checkout}/Kbuild {checkout}/Kconfig $(find {checkout}/src -name '*.[ch]')",
+        kernel.source.display(),
+        checkout = env.checkout.display()
     );
-    let mut command = sandbox.command(&env.checkout, "sh");
+    // It leaves a file of its own where it runs.
+    let mut command = sandbox.command(&output.dir, "sh");
     tell(
         "checkpatch.pl --strict",
         quietly(command.args(["-c", &script])),

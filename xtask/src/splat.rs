@@ -58,9 +58,9 @@ const HARMLESS: &[&str] = &[
 const RACE: &str = "BUG: KCSAN: data-race in ";
 const RACE_END: &str = "========";
 
-/// What a data race's report contains that has to do with this driver: in its title a function of the
-/// media core, or anywhere one of the module. There are others in the kernel.
-const RACY: &[&str] = &["v4l2_", "vb2_", "media_", "video_"];
+/// What a data race's report contains that has to do with this driver: in its title a function of its
+/// helpers or of the media core, or anywhere one of the module. There are others in the kernel.
+const RACY: &[&str] = &["dw100_", "v4l2_", "vb2_", "media_", "video_"];
 const MODULE: &str = "[dw100";
 
 /// How many lines of a report are shown.
@@ -102,6 +102,7 @@ mod tests {
         "[    3.500] Internal error: Oops: 0000000096000004 [#1]  SMP",
         "[    3.510] Kernel panic - not syncing: Oops: Fatal exception",
         "[    3.499] Unable to handle kernel NULL pointer dereference at virtual address 0000000000000010",
+        "[   20.000] BUG: KCSAN: data-race in dw100_irq / dw100_run",
         "[   20.000] BUG: KCSAN: data-race in v4l2_m2m_try_run / vb2_buffer_done",
         "[    1.000] UBSAN: array-index-out-of-bounds in drivers/media/x.c:12:3",
         "[   33.100] WARNING: possible circular locking dependency detected",

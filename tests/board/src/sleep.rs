@@ -126,7 +126,7 @@ fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
                     count.store(frames, Ordering::Relaxed);
                     !over.load(Ordering::Relaxed)
                 };
-                // Without requests, by which the C driver fails before anything sleeps.
+                // Without requests, for which the C driver has faults of its own.
                 scope.spawn(move || stream(2 * file, SIZE, false, goes_on))
             })
             .collect();
