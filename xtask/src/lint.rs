@@ -2,17 +2,29 @@
 
 //! `cargo xtask lint`: what tools say of the sources, for the host's as for the kernel's.
 
+mod links;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
+use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
 use crate::{Env, host, module, tools};
 
+/// What describes the engine's node, below the kernel's bindings.
+const BINDING: &str = "Documentation/devicetree/bindings/media/nxp,dw100.yaml";
+
 /// What `checkpatch.pl` is not asked about: macros that declare trace events are laid out like no
 /// other code.
 const NOT_CHECKED: &str = "--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE";
+
+/// Debian's sparse does not know a keyword that the kernel uses.
+const SPARSE: &str = "CHECK=sparse -D__typeof_unqual__=__typeof__ -Wsparse-error";
 
 /// Runs all checks and prints a line for each. True if none found anything.
 pub fn run(env: &Env) -> Result<bool> {
@@ -53,34 +65,130 @@ pub fn checks(env: &Env, tell: &mut dyn FnMut(&str, Result<()>)) -> Result<()> {
     let mut make = kernel.make(&sandbox);
     make.arg("clean")
         .args(module::external(&env.checkout, &output.dir))
-        .args(["CLIPPY=1", "W=1"])
+        .args(["CLIPPY=1", "W=1", "C=2", SPARSE])
         .args(["KRUSTFLAGS=-Dwarnings", "KCFLAGS=-Werror"]);
-    tell("the module with CLIPPY=1 W=1", quietly(&mut make));
-    let script = format!(
-        "perl {}/scripts/checkpatch.pl --no-tree --strict --terse --show-types {NOT_CHECKED} \
-         -f {checkout}/Kbuild {checkout}/Kconfig $(find {checkout}/src -name '*.[ch]')",
-        kernel.source.display(),
-        checkout = env.checkout.display()
-    );
-    // It leaves a file of its own where it runs.
-    let mut command = sandbox.command(&output.dir, "sh");
     tell(
-        "checkpatch.pl --strict",
-        quietly(command.args(["-c", &script])),
+        "the module with CLIPPY=1 W=1 and sparse",
+        quietly(&mut make),
+    );
+    let trees = DeviceTrees {
+        sandbox: &sandbox,
+        kernel: &kernel,
+        dir: &output.dir,
+    };
+    let overlays = files(&env.checkout.join("dts"), Some(&["dtso"]))?;
+    tell(
+        "the device tree with the overlays",
+        schema(&trees, &overlays),
+    );
+
+    let scripts = kernel.source.join("scripts");
+    let c = files(&env.checkout.join("src"), Some(&["c", "h"]))?;
+    let shim = files(&env.checkout.join("tests/qemu"), Some(&["c", "h"]))?;
+    // It leaves a file of its own where it runs.
+    let mut checkpatch = sandbox.command(&output.dir, "perl");
+    checkpatch
+        .arg(scripts.join("checkpatch.pl"))
+        .args(["--no-tree", "--strict", "--terse", "--show-types"])
+        .args([NOT_CHECKED, "-f"])
+        .args(["Kbuild", "Kconfig"].map(|name| env.checkout.join(name)))
+        .args(&c);
+    tell("checkpatch.pl --strict", quietly(&mut checkpatch));
+    let mut comments = sandbox.command(&output.dir, "python3");
+    comments
+        .arg(scripts.join("kernel-doc"))
+        .args(["-none", "-Werror"])
+        .args(c.iter().chain(&shim));
+    tell("kernel-doc", quietly(&mut comments));
+
+    let scripts = shell_scripts(&env.checkout)?;
+    let mut shellcheck = sandbox.command(&env.checkout, "shellcheck");
+    tell("shellcheck", quietly(shellcheck.args(&scripts)));
+    let mut spelling = sandbox.command(&env.checkout, "codespell");
+    let skipped = "--skip=./target,./.git,Cargo.lock,LICENSES";
+    spelling.args([skipped, "--ignore-words-list=atmost"]);
+    tell("codespell", quietly(&mut spelling));
+    let all = files(&env.checkout, None)?;
+    let mut licences = sandbox.command(&env.checkout, "reuse");
+    licences.args(["lint-file", "--lines"]).args(&all);
+    tell("licences, by reuse", quietly(&mut licences));
+    tell("links in Markdown", links::check(&env.checkout));
+    Ok(())
+}
+
+/// Holds the board's tree with all overlays against the bindings: the engine's, and those that come with
+/// dt-schema.
+fn schema(trees: &DeviceTrees<'_>, overlays: &[PathBuf]) -> Result<()> {
+    let tree = trees.board(None, overlays)?;
+    let (binding, processed) = (trees.kernel.source.join(BINDING), trees.dir.join("schema"));
+    let tool = |name| trees.sandbox.command(trees.dir, name);
+    quietly(tool("dt-doc-validate").arg(&binding))?;
+    quietly(
+        tool("dt-mk-schema")
+            .arg("-j")
+            .arg("-o")
+            .args([&processed, &binding]),
+    )?;
+    let mut validate = tool("dt-validate");
+    validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
+    let output = validate.arg(&processed).arg(&tree).output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // It complains, and ends with success.
+    ensure!(
+        output.status.success() && said.is_empty(),
+        "{}",
+        said.trim()
     );
     Ok(())
 }
 
+/// The files below a directory, or those with one of these extensions, in order. Nothing of what cargo
+/// built or git keeps.
+fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
+        let path = entry?.path();
+        let text =
+            |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
+        let (name, kind) = (text(path.file_name()), text(path.extension()));
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, extensions)?);
+        } else if path.is_file() && extensions.is_none_or(|wanted| wanted.contains(&kind.as_str()))
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The shell scripts.
+fn shell_scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
+    let mut scripts = vec![checkout.join(".ci/run")];
+    for entry in fs::read_dir(checkout.join("tests/board"))? {
+        let path = entry?.path();
+        if path.is_file() && fs::read(&path)?.starts_with(b"#!") {
+            scripts.push(path);
+        }
+    }
+    Ok(scripts)
+}
+
 /// Runs a command whose output matters only if it fails.
 fn quietly(command: &mut Command) -> Result<()> {
+    heard(command).map(drop)
+}
+
+/// Runs a command, and returns what it prints. If it fails, the end of that is the error.
+fn heard(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
         .context("cannot be started")?;
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
-        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
         said += &String::from_utf8_lossy(&output.stderr);
         bail!("{}\n{}", output.status, crate::test::last_lines(&said, 30));
     }
-    Ok(())
+    Ok(said)
 }

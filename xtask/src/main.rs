@@ -8,6 +8,7 @@ mod board;
 mod cache;
 mod crates;
 mod demo;
+mod devicetree;
 mod guest;
 mod host;
 mod kconfig;
@@ -107,6 +108,9 @@ enum Action {
     Install {
         /// The kernel's source tree
         tree: PathBuf,
+        /// Take it out again
+        #[arg(long)]
+        remove: bool,
     },
     /// Builds a kernel of the board
     Kernel {
@@ -178,7 +182,8 @@ fn run(cli: Cli) -> Result<u8> {
     let env = Env::new(cli.mirror, cli.kernel_source)?;
     match cli.command {
         Action::Module { build_dir } => module::build_for(&env, &build_dir)?,
-        Action::Install { tree } => module::install(&env, &tree)?,
+        Action::Install { tree, remove: true } => module::uninstall(&tree)?,
+        Action::Install { tree, .. } => module::install(&env, &tree)?,
         command => {
             if let Action::Test { suites, .. } = &command {
                 test::check_names(suites)?;

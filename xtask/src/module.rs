@@ -25,6 +25,22 @@ const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
 /// `make`'s words for the module out of tree, where `M=` and `MO=` are followed by a directory.
 const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
 
+/// The first kernel with all Rust abstractions that the driver uses.
+const OLDEST: (u32, u32) = (7, 3);
+
+/// Where the driver goes in a tree, below the vendor's directory.
+const DIRECTORY: &str = "dw100-rust";
+
+/// The lines that make it known there: the file, the line, and which one it comes after.
+const HOOKS: [(&str, &str, &str); 2] = [
+    (
+        "Kconfig",
+        "source \"drivers/media/platform/nxp/dw100-rust/Kconfig\"",
+        "source \"drivers/media/platform/nxp/dw100/Kconfig\"",
+    ),
+    ("Makefile", "obj-y += dw100-rust/", "obj-y += dw100/"),
+];
+
 /// The module for one of the board's kernels.
 pub struct Module {
     /// The file.
@@ -91,6 +107,10 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
             .lines()
             .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
     };
+    let release = fs::read_to_string(tree.join("include/config/kernel.release"));
+    let mut numbers = release.iter().flat_map(|text| text.split('.'));
+    let mut number = || numbers.next()?.trim().parse().ok();
+    new_enough(&tree, number().zip(number()))?;
     for needed in ["CONFIG_RUST", "CONFIG_MODULES", "CONFIG_VIDEO_DEV"] {
         if option(needed).is_none() {
             bail!("the kernel in {} has no {needed}", tree.display());
@@ -153,33 +173,75 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
 
 /// Does that, and returns the driver's directory in the tree.
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
+    let vendor = vendor(tree)?;
+    let driver = vendor.join(DIRECTORY);
+    remove_copy(&driver)?;
+    make_dir(&driver)?;
+    for path in SOURCES {
+        copy(&env.checkout.join(path), &driver.join(path))?;
+    }
+    for (file, line, neighbour) in HOOKS {
+        edit(&vendor.join(file), |text| with_line(text, line, neighbour))?;
+    }
+    Ok(driver)
+}
+
+/// `cargo xtask install --remove TREE`: takes the driver out of the tree again.
+pub fn uninstall(tree: &Path) -> Result<()> {
+    let vendor = vendor(tree)?;
+    remove_copy(&vendor.join(DIRECTORY))?;
+    for (file, line, _) in HOOKS {
+        edit(&vendor.join(file), |text| without_line(text, line))?;
+    }
+    Ok(())
+}
+
+/// The directory of a kernel source tree that the driver goes into, if the tree is one that the driver
+/// can be built in.
+fn vendor(tree: &Path) -> Result<PathBuf> {
     let vendor = tree.join("drivers/media/platform/nxp");
-    if !vendor.join("Kconfig").is_file() {
+    let makefile = fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
+    if !vendor.join("Kconfig").is_file() || makefile.is_empty() {
         bail!(
             "{} is not a kernel source tree with drivers/media/platform/nxp",
             tree.display()
         );
     }
-    let driver = vendor.join("dw100-rust");
+    new_enough(tree, version(&makefile))?;
+    Ok(vendor)
+}
+
+/// Fails on a kernel that lacks what the driver is written against.
+fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
+    let Some((major, minor)) = version else {
+        bail!("{} does not say which kernel it is", tree.display());
+    };
+    let (least, less) = OLDEST;
+    if (major, minor) < OLDEST {
+        bail!(
+            "{} is Linux {major}.{minor}, whose Rust abstractions are too old: it takes {least}.{less}",
+            tree.display()
+        );
+    }
+    Ok(())
+}
+
+/// VERSION and PATCHLEVEL of the kernel's top Makefile.
+fn version(makefile: &str) -> Option<(u32, u32)> {
+    let number = |name: &str| {
+        makefile.lines().find_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            (key.trim() == name).then(|| value.trim().parse().ok())?
+        })
+    };
+    Some((number("VERSION")?, number("PATCHLEVEL")?))
+}
+
+fn remove_copy(driver: &Path) -> Result<()> {
     if driver.exists() {
-        fs::remove_dir_all(&driver)?;
+        fs::remove_dir_all(driver).with_context(|| format!("removing {}", driver.display()))?;
     }
-    make_dir(&driver)?;
-    for path in SOURCES {
-        copy(&env.checkout.join(path), &driver.join(path))?;
-    }
-    let menu = "source \"drivers/media/platform/nxp/dw100-rust/Kconfig\"";
-    add_line(
-        &vendor.join("Kconfig"),
-        menu,
-        "source \"drivers/media/platform/nxp/dw100/Kconfig\"",
-    )?;
-    add_line(
-        &vendor.join("Makefile"),
-        "obj-y += dw100-rust/",
-        "obj-y += dw100/",
-    )?;
-    Ok(driver)
+    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -195,12 +257,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Adds `line` to a file that lacks it, after `neighbour`, else at its end.
-fn add_line(file: &Path, line: &str, neighbour: &str) -> Result<()> {
+/// Replaces a file's text, if it is another.
+fn edit(file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    Ok(fs::write(file, with_line(&text, line, neighbour))?)
+    let changed = change(&text);
+    if changed != text {
+        fs::write(file, changed).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
 }
 
+/// A text with `line`, which comes after `neighbour`, else at the end.
 fn with_line(text: &str, line: &str, neighbour: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     if !lines.contains(&line) {
@@ -208,6 +275,11 @@ fn with_line(text: &str, line: &str, neighbour: &str) -> String {
         lines.insert(place.map_or(lines.len(), |place| place + 1), line);
     }
     lines.join("\n") + "\n"
+}
+
+fn without_line(text: &str, line: &str) -> String {
+    let others = text.lines().filter(|other| *other != line);
+    others.map(|line| format!("{line}\n")).collect()
 }
 
 #[cfg(test)]
@@ -219,6 +291,45 @@ mod tests {
         let once = with_line("a\nb\nc\n", "new", "b");
         assert_eq!(once, "a\nb\nnew\nc\n");
         assert_eq!(with_line(&once, "new", "b"), once);
+        assert_eq!(without_line(&once, "new"), "a\nb\nc\n");
         assert_eq!(with_line("a\n", "new", "missing"), "a\nnew\n");
+    }
+    #[test]
+    fn a_tree_that_is_too_old_is_refused_with_both_versions() {
+        let makefile = "# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n";
+        let tree = Path::new("/linux");
+        let error = new_enough(tree, version(makefile)).unwrap_err().to_string();
+        assert!(
+            error.contains("/linux is Linux 6.12") && error.contains("takes 7.3"),
+            "{error}"
+        );
+        assert!(new_enough(tree, Some((7, 3))).is_ok() && new_enough(tree, Some((8, 0))).is_ok());
+        assert!(new_enough(tree, version("all:\n")).is_err());
+    }
+
+    #[test]
+    fn a_driver_that_was_installed_and_removed_leaves_nothing() {
+        let tree = std::env::temp_dir().join(format!("dw100-tree-{}", std::process::id()));
+        let place = tree.join("drivers/media/platform/nxp");
+        fs::create_dir_all(&place).unwrap();
+        let (kconfig, makefile) = ("if MEDIA\nendif\n", "obj-y += dw100/\nobj-y += imx-jpeg/\n");
+        fs::write(tree.join("Makefile"), "VERSION = 7\nPATCHLEVEL = 3\n").unwrap();
+        fs::write(place.join("Kconfig"), kconfig).unwrap();
+        fs::write(place.join("Makefile"), makefile).unwrap();
+        let env = Env::new(None, None).unwrap();
+        for _ in 0..2 {
+            let driver = copy_into(&env, &tree).unwrap();
+            assert!(driver.join("src/dw100.rs").is_file());
+        }
+        let hooked = fs::read_to_string(place.join("Makefile")).unwrap();
+        assert_eq!(
+            hooked,
+            "obj-y += dw100/\nobj-y += dw100-rust/\nobj-y += imx-jpeg/\n"
+        );
+        uninstall(&tree).unwrap();
+        let left = |name: &str| fs::read_to_string(place.join(name)).unwrap();
+        assert_eq!([left("Kconfig"), left("Makefile")], [kconfig, makefile]);
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
+        fs::remove_dir_all(&tree).unwrap();
     }
 }

@@ -60,6 +60,12 @@ const PACKAGES: &[&str] = &[
     "libfdt-dev",
     "zlib1g-dev",
     "ca-certificates",
+    // What looks at sources.
+    "codespell",
+    "dt-schema",
+    "reuse",
+    "shellcheck",
+    "sparse",
 ];
 
 /// Where cargo keeps crates inside.

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::{Board, Driver, Options};
+use crate::devicetree::DeviceTrees;
 use crate::step::{copy_file, make_dir};
 
 /// The files of one boot.
@@ -17,6 +18,8 @@ pub(super) struct Boot {
     pub(super) dir: PathBuf,
     /// What the console prints.
     pub(super) console: PathBuf,
+    /// The device tree.
+    tree: PathBuf,
     /// What appears as /board.
     files: PathBuf,
     /// What appears as /in.
@@ -64,7 +67,13 @@ impl Board<'_> {
         for stale in ["exit-status", "dmesg.txt", "trace.jsonl"] {
             let _ = fs::remove_file(output.join(stale));
         }
+        let trees = DeviceTrees {
+            sandbox: &self.sandbox,
+            kernel: &self.kernel,
+            dir,
+        };
         Ok(Boot {
+            tree: trees.board(options.edits, &options.overlays)?,
             dir: dir.to_owned(),
             console: options.console.clone().unwrap_or(dir.join("console")),
             files,
@@ -104,7 +113,7 @@ impl Board<'_> {
             .arg("-kernel")
             .arg(self.kernel.image())
             .arg("-dtb")
-            .arg(self.kernel.device_tree());
+            .arg(&boot.tree);
         if options.icount {
             command.args(["-icount", "shift=0,sleep=off"]);
         }

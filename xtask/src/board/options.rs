@@ -53,6 +53,9 @@ pub struct Options {
     /// More words for the kernel's command line
     #[arg(long, value_name = "ARGS")]
     pub append: Option<String>,
+    /// An overlay for the device tree, compiled or not (repeatable)
+    #[arg(long = "overlay", value_name = "DTBO|DTSO")]
+    pub overlays: Vec<PathBuf>,
     /// Some seconds after each character to /dev/ttymxc0 one comes back, which can wake the board up
     #[arg(long)]
     pub alarm: bool,
@@ -65,6 +68,9 @@ pub struct Options {
     /// Seconds after which the board is switched off
     #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub timeout: u64,
+    /// Device tree source that comes after the board's own
+    #[arg(skip)]
+    pub edits: Option<&'static str>,
     /// Gigabytes of memory
     #[arg(skip = 2)]
     pub memory: u8,
@@ -86,10 +92,12 @@ impl Options {
             smp: host::jobs().clamp(2, 4) as u8,
             model: vec!["timeout-cycles=0".to_owned()],
             append: None,
+            overlays: Vec::new(),
             alarm: false,
             input: None,
             output: None,
             timeout: 300,
+            edits: None,
             memory: 2,
             console: None,
         }

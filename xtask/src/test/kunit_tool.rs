@@ -3,18 +3,17 @@
 //! The tests inside the driver by the kernel's own `kunit.py`: in a source tree that the driver is
 //! installed in, built into a kernel for QEMU's machine `virt`.
 
-use std::fs::{self, File};
-use std::process::Command;
+use std::fs;
 
 use anyhow::Result;
 
+use super::trees::Tree;
 use crate::Env;
+use crate::host;
 use crate::kernel::{Flavour, Kernel};
-use crate::key::Key;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::tools::Model;
-use crate::{host, module};
 
 /// Runs a command with the emulator $1, whose library is in $2, and keeps what it prints.
 const SCRIPT: &str = "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2 PYTHONUNBUFFERED=1; shift 2; \"$@\" | tee ../printed";
@@ -26,21 +25,10 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let model = Model::prepare(env, &sandbox)?;
     let qemu = Qemu::prepare(env, &sandbox, &model)?;
 
-    let key = Key::new()
-        .add(source.as_os_str().as_encoded_bytes())
-        .finish();
-    let scratch = env.cache.scratch(&env.ui, &format!("kunit-{key}"))?;
-    let (tree, copied) = (scratch.dir.join("tree"), scratch.dir.join("copied"));
+    let tree = Tree::prepare(env, &source)?;
     let step = env.ui.step("kunit.py", env.cache.log("kunit.py"))?;
-    if !copied.exists() {
-        step.run(Command::new("rm").arg("-rf").arg(&tree))?;
-        step.run(Command::new("cp").arg("-a").args([&source, &tree]))?;
-        File::create(&copied)?;
-    }
-    module::copy_into(env, &tree)?;
-
-    let printed = scratch.dir.join("printed");
-    let mut command = sandbox.command(&tree, "bash");
+    let printed = tree.scratch.dir.join("printed");
+    let mut command = sandbox.command(&tree.source, "bash");
     command
         .args(["-o", "pipefail", "-c", SCRIPT, "kunit"])
         .args([&qemu.binary, &model.dir])
@@ -50,7 +38,7 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
         .arg("--kunitconfig")
         .arg(env.checkout.join("tests/.kunitconfig"))
         .arg("--build_dir")
-        .arg(scratch.dir.join("build"))
+        .arg(tree.scratch.dir.join("build"))
         .args(["--timeout=600", "dw100*"]);
     let ended = step.run(&mut command);
     if ended.is_ok() {

@@ -3,6 +3,7 @@
 //! `cargo xtask test`: the suites, their order, and the line that each test prints.
 
 mod compliance;
+mod deploy;
 mod faults;
 mod fuzz;
 mod host;
@@ -12,6 +13,7 @@ mod lifetime;
 mod parity;
 mod rt;
 mod stream;
+mod trees;
 mod uapi;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -73,6 +75,11 @@ const SUITES: &[Suite] = &[
         "rt",
         "real-time tasks beside a stream: the gate, rcutorture, latency",
         rt::run,
+    ),
+    (
+        "deploy",
+        "the way onto boards: overlays of the device tree, kernel trees of other configurations",
+        deploy::run,
     ),
     (
         "fuzz",

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Device trees: the board's own, edited and with overlays, as a boot loader would put them in.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::kernel::Kernel;
+use crate::sandbox::Sandbox;
+use crate::step::copy_file;
+
+/// The tools that come with a kernel, and where what they make goes.
+pub struct DeviceTrees<'a> {
+    /// Where programs run.
+    pub sandbox: &'a Sandbox,
+    /// Whose compiler and bindings are used.
+    pub kernel: &'a Kernel,
+    /// Inside what is lent to the sandbox.
+    pub dir: &'a Path,
+}
+
+impl DeviceTrees<'_> {
+    /// The board's tree with `edits` in device tree source after its own, and then `overlays`,
+    /// compiled (`.dtbo`) or not (`.dtso`).
+    pub fn board(&self, edits: Option<&str>, overlays: &[PathBuf]) -> Result<PathBuf> {
+        let mut tree = self.kernel.device_tree();
+        if let Some(edits) = edits {
+            let (source, edited) = (self.dir.join("board.dts"), self.dir.join("edited.dtb"));
+            let read = ["-q", "-I", "dtb", "-O", "dts", "-o"];
+            self.run(self.tool("dtc").args(read).args([&source, &tree]))?;
+            let text = fs::read_to_string(&source)? + edits;
+            fs::write(&source, text)?;
+            let write = ["-q", "-I", "dts", "-O", "dtb", "-o"];
+            self.run(self.tool("dtc").args(write).args([&edited, &source]))?;
+            tree = edited;
+        }
+        if overlays.is_empty() {
+            return Ok(tree);
+        }
+        let compiled = overlays
+            .iter()
+            .map(|overlay| self.overlay(overlay))
+            .collect::<Result<Vec<_>>>()?;
+        let merged = self.dir.join("merged.dtb");
+        let mut apply = self.tool("fdtoverlay");
+        apply.arg("-i").arg(&tree).arg("-o").args([&merged]);
+        self.run(apply.args(&compiled))
+            .context("the overlays do not fit the board's device tree")?;
+        Ok(merged)
+    }
+
+    /// An overlay, compiled. A warning is an error.
+    pub fn overlay(&self, file: &Path) -> Result<PathBuf> {
+        let name = file.file_name().context("an overlay is a file")?;
+        // The sandbox does not see every place of the host.
+        let inside = self.dir.join(name);
+        copy_file(file, &inside)?;
+        match file.extension().and_then(OsStr::to_str) {
+            Some("dtbo") => Ok(inside),
+            Some("dtso") => {
+                let (plain, compiled) = (
+                    inside.with_extension("plain"),
+                    inside.with_extension("dtbo"),
+                );
+                let mut preprocess = self.sandbox.command(self.dir, "cpp");
+                preprocess
+                    .args(["-nostdinc", "-undef", "-D__DTS__", "-P"])
+                    .args(["-x", "assembler-with-cpp", "-I"])
+                    .arg(self.kernel.source.join("include"));
+                self.run(preprocess.args([&inside, &plain]))?;
+                let mut compile = self.tool("dtc");
+                compile.args(["-@", "-I", "dts", "-O", "dtb", "-o"]);
+                let said = self.run(compile.args([&compiled, &plain]))?;
+                ensure!(said.is_empty(), "{}", said.trim());
+                Ok(compiled)
+            }
+            _ => bail!("{}: an overlay is a .dtbo or a .dtso", file.display()),
+        }
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let program = self.kernel.objects.join("scripts/dtc").join(name);
+        self.sandbox.command(self.dir, &program.to_string_lossy())
+    }
+
+    /// Runs a tool and returns its complaints.
+    fn run(&self, command: &mut Command) -> Result<String> {
+        let output = command.stdin(Stdio::null()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{}", said.trim());
+        Ok(said)
+    }
+}

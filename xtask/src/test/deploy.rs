@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `deploy`: the way onto boards. Overlays for device trees that are not the emulated board's;
+//! with `--full` the driver in kernel trees of other configurations and of another architecture.
+
+use anyhow::Result;
+
+use super::{Tests, trees};
+use crate::board::{Board, Driver, Options};
+use crate::kernel::Flavour;
+
+/// The overlays.
+const NODE: &str = "imx8mp-dw100.dtso";
+const MEMORY: &str = "imx8mp-dw100-cma.dtso";
+
+/// The board's tree without the engine.
+const WITHOUT: &str = "/delete-node/ &{/soc@0/bus@32c00000/dwe@32e30000};";
+
+/// The board's tree with the engine as NXP's own kernels describe it.
+const VENDOR: &str = r#"
+&{/soc@0/bus@32c00000/dwe@32e30000} {
+	compatible = "fsl,imx8mp-dwe";
+	clocks = <0xffffffff 0>;
+	clock-names = "core", "axi", "ahb";
+	power-domains = <0xffffffff>;
+	id = <0>;
+	status = "disabled";
+};"#;
+
+const NO_DEVICE: &str = "[ ! -e /dev/video0 ]";
+const STREAMS: &str = "dw100-board endure 2 20 0";
+
+/// Two streams of frames of the largest size, and as much memory as the overlay says.
+const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma /proc/meminfo; exit 1; }
+    model pixels=off
+    for stream in 1 2; do
+        v4l2-ctl -d /dev/video0 --set-fmt-video-out=width=4096,height=3072,pixelformat=NV16 \
+            --set-fmt-video=width=4096,height=3072,pixelformat=NV16 --stream-mmap=4 --stream-out-mmap=4 \
+            --stream-count=4 > /tmp/$stream 2>&1 &
+        eval stream$stream=$!
+    done
+    wait $stream1 && wait $stream2 || { cat /tmp/1 /tmp/2; exit 1; }";
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let boots = [
+        (
+            "a tree without the engine has no device",
+            Some(WITHOUT),
+            &[][..],
+            NO_DEVICE,
+        ),
+        (
+            "the overlay adds the engine",
+            Some(WITHOUT),
+            &[NODE],
+            STREAMS,
+        ),
+        (
+            "a tree for the vendor's driver has no device",
+            Some(VENDOR),
+            &[],
+            NO_DEVICE,
+        ),
+        (
+            "the overlay takes the place of the vendor's node",
+            Some(VENDOR),
+            &[NODE],
+            STREAMS,
+        ),
+        (
+            "the overlay reserves memory for two streams of 4096x3072",
+            None,
+            &[MEMORY],
+            LARGE,
+        ),
+    ];
+    for (name, edits, overlays, script) in boots {
+        let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
+        options.edits = edits;
+        options.overlays = overlays
+            .iter()
+            .map(|name| tests.env.checkout.join("dts").join(name))
+            .collect();
+        tests.record(name, tests.boot(&board, &options, script).map(drop));
+    }
+    if tests.full {
+        trees::run(tests)?;
+    }
+    Ok(())
+}
