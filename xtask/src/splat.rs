@@ -49,6 +49,9 @@ const HARMLESS: &[&str] = &[
     "WARNING: Unknown kernel command line",
     // The interrupt core looks without its lock first, and then once more with it.
     "KCSAN: data-race in handle_irq_event / synchronize_hardirq",
+    // mem2mem looks whether a queue streams, in a word of which vb2 writes another bit meanwhile, with
+    // whatever driver: see docs/v4l2-core.md.
+    "KCSAN: data-race in __v4l2_m2m_try_queue [v4l2_mem2mem] / vb2_core_qbuf [videobuf2_common]",
     // Of the trace units in the device tree, which nobody drives: they wait for a driver when the
     // system goes to sleep.
     "amba 28",
