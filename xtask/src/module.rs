@@ -28,6 +28,17 @@ const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
 /// The first kernel with all Rust abstractions that the driver uses.
 const OLDEST: (u32, u32) = (7, 3);
 
+/// What a kernel must have for the module to be built and loaded.
+const NEEDED: [&str; 7] = [
+    "CONFIG_RUST",
+    "CONFIG_MODULES",
+    "CONFIG_COMMON_CLK",
+    "CONFIG_VIDEO_DEV",
+    "CONFIG_MEDIA_CONTROLLER",
+    "CONFIG_V4L2_MEM2MEM_DEV",
+    "CONFIG_VIDEOBUF2_DMA_CONTIG",
+];
+
 /// Where the driver goes in a tree, below the vendor's directory.
 const DIRECTORY: &str = "dw100-rust";
 
@@ -111,10 +122,11 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     let mut numbers = release.iter().flat_map(|text| text.split('.'));
     let mut number = || numbers.next()?.trim().parse().ok();
     new_enough(&tree, number().zip(number()))?;
-    for needed in ["CONFIG_RUST", "CONFIG_MODULES", "CONFIG_VIDEO_DEV"] {
-        if option(needed).is_none() {
-            bail!("the kernel in {} has no {needed}", tree.display());
-        }
+    // Out of tree nothing selects what the driver selects in its Kconfig.
+    let missing = NEEDED.into_iter().filter(|name| option(name).is_none());
+    let missing = missing.collect::<Vec<_>>().join(", ");
+    if !missing.is_empty() {
+        bail!("the kernel in {} has no {missing}", tree.display());
     }
     let wanted = option("CONFIG_RUSTC_VERSION_TEXT").unwrap_or_default();
     let wanted = wanted.trim_matches('"');

@@ -63,7 +63,7 @@ impl Random {
     }
 }
 
-/// How often each of [`CALLS`] was sent, and succeeded.
+/// How often each of `CALLS` was sent, and succeeded.
 pub type Counts = [[AtomicU32; 2]; CALLS.len()];
 
 /// What several senders send their ioctls to.

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0
+# Not tried. For a kernel recipe that inherits kernel-yocto, of Yocto 6.0 and later.
+
+FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
+SRC_URI:append = " file://dw100-rust.cfg"
+KERNEL_FEATURES:append = " rust"
+
+# The C driver is not loaded by itself.
+KERNEL_MODULE_PROBECONF += "dw100"
+module_conf_dw100 = "blacklist dw100"
