@@ -133,6 +133,11 @@ impl<'a> Board<'a> {
         Ok([theirs, ours.file.clone()])
     }
 
+    /// Where the kernel was built.
+    pub fn kernel_objects(&self) -> &Path {
+        &self.kernel.objects
+    }
+
     /// The kernel's version.
     pub fn kernel_release(&self) -> &str {
         &self.kernel.release

@@ -181,7 +181,9 @@ fn run(cli: Cli) -> Result<u8> {
     }
     let env = Env::new(cli.mirror, cli.kernel_source)?;
     match cli.command {
-        Action::Module { build_dir } => module::build_for(&env, &build_dir)?,
+        Action::Module { build_dir } => {
+            println!("{}", module::build_for(&env, &build_dir)?.display())
+        }
         Action::Install { tree, remove: true } => module::uninstall(&tree)?,
         Action::Install { tree, .. } => module::install(&env, &tree)?,
         command => {

@@ -106,8 +106,8 @@ fn jobs() -> String {
 }
 
 /// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree,
-/// with the compiler that built it: this machine's, else the sandbox's.
-pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
+/// with the compiler that built it: this machine's, else the sandbox's. Returns the file.
+pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     let tree = tree
         .canonicalize()
         .with_context(|| format!("no directory {}", tree.display()))?;
@@ -164,8 +164,7 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<()> {
     let step = env.ui.step("module", env.cache.log("module"))?;
     step.run(&mut make)?;
     step.finish();
-    println!("{}", output.join(FILE).display());
-    Ok(())
+    Ok(output.join(FILE))
 }
 
 fn rustc_version(rustc: &mut Command) -> String {

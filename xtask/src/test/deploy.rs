@@ -8,6 +8,8 @@ use anyhow::Result;
 use super::{Tests, trees};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
+use crate::module;
+use crate::step::copy_file;
 
 /// The overlays.
 const NODE: &str = "imx8mp-dw100.dtso";
@@ -86,7 +88,20 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         tests.record(name, tests.boot(&board, &options, script).map(drop));
     }
     if tests.full {
+        let name = "a module built for the kernel's tree by `cargo xtask module` drives the board";
+        tests.record(name, by_hand(tests, &board));
         trees::run(tests)?;
     }
     Ok(())
+}
+
+/// Builds the module as who has a tree of their own does, and loads that on the board.
+fn by_hand(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let work = tests.env.cache.run_dir()?;
+    let built = module::build_for(tests.env, board.kernel_objects())?;
+    copy_file(&built, &work.dir.join("dw100_rust.ko"))?;
+    let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+    options.input = Some(work.dir.clone());
+    let script = "modprobe -a v4l2-mem2mem videobuf2-dma-contig && insmod /in/dw100_rust.ko && dw100-board endure 2 20 0";
+    tests.boot(board, &options, script).map(drop)
 }

@@ -14,6 +14,7 @@ use crate::cache::Scratch;
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
+use crate::step::Step;
 use crate::{Env, host, kconfig, module};
 
 /// Where the driver is in a tree.
@@ -23,20 +24,30 @@ const MODULE: &str = "drivers/media/platform/nxp/dw100-rust/dw100_rust.ko";
 const RUST: &str = "CONFIG_RUST=y\nCONFIG_WERROR=y\nCONFIG_RANDSTRUCT_NONE=y\nCONFIG_GCC_PLUGINS=n\n\
     CONFIG_DEBUG_INFO_BTF=n\nCONFIG_VIDEO_DW100_RUST=m\n";
 
-/// Configurations: a name, the architecture, what is configured, and more options.
-const BUILDS: [(&str, &str, &str, &str); 2] = [
-    (
-        "allmodconfig, versions of symbols by GENDWARFKSYMS",
-        "arm64",
-        "allmodconfig",
-        "CONFIG_MODVERSIONS=y\nCONFIG_GENDWARFKSYMS=y\nCONFIG_DEBUG_INFO_DWARF5=y\n",
-    ),
-    (
-        "COMPILE_TEST, looked at by objtool",
-        "x86_64",
-        "allmodconfig",
-        "CONFIG_MODVERSIONS=n\n",
-    ),
+/// A configuration of a kernel.
+struct Build {
+    name: &'static str,
+    /// `make`'s words for all that is made there.
+    words: &'static [&'static str],
+    /// What configures it.
+    target: &'static str,
+    /// Options beside [`RUST`].
+    options: &'static str,
+}
+
+const BUILDS: [Build; 2] = [
+    Build {
+        name: "arm64 by clang, allmodconfig, versions of symbols by GENDWARFKSYMS",
+        words: &["ARCH=arm64", "LLVM=1"],
+        target: "allmodconfig",
+        options: "CONFIG_MODVERSIONS=y\nCONFIG_GENDWARFKSYMS=y\nCONFIG_DEBUG_INFO_DWARF5=y\n",
+    },
+    Build {
+        name: "x86-64 by gcc, allmodconfig, looked at by objtool",
+        words: &["ARCH=x86_64"],
+        target: "allmodconfig",
+        options: "CONFIG_MODVERSIONS=n\n",
+    },
 ];
 
 /// A copy of the kernel's source that the driver is installed in.
@@ -76,37 +87,42 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Rt)?.source;
     let tree = Tree::prepare(env, &source)?;
-    for (name, architecture, target, options) in BUILDS {
-        let objects = tree.scratch.dir.join(architecture);
+    for (build, number) in BUILDS.iter().zip(1..) {
+        let name = format!("tree-{number}");
+        let objects = tree.scratch.dir.join(&name);
         fs::create_dir_all(&objects)?;
-        let requested = objects.join("requested.config");
-        fs::write(&requested, format!("{RUST}{options}"))?;
-        let make = |words: &[&str]| {
-            let mut make = sandbox.command(&tree.source, "make");
-            make.arg(format!("O={}", objects.display()))
-                .args(["LLVM=1", &format!("ARCH={architecture}")])
-                .arg(format!("KCONFIG_ALLCONFIG={}", requested.display()))
-                .args(words);
-            make
-        };
-        let log = env.cache.log(&format!("tree-{architecture}"));
-        let step = env.ui.step(&format!("tree-{architecture}"), log)?;
-        let build = || -> Result<()> {
-            step.run(&mut make(&[target]))?;
-            let asked = kconfig::merge(&[format!("{RUST}{options}")]);
-            let unmet = kconfig::unmet(&asked, &fs::read_to_string(objects.join(".config"))?);
-            ensure!(unmet.is_empty(), "there cannot be: {}", unmet.join(", "));
-            // Nothing that an earlier run left.
-            let _ = fs::remove_file(objects.join(MODULE));
-            step.run(&mut make(&[MODULE, &format!("-j{}", host::jobs())]))?;
-            ensure!(objects.join(MODULE).is_file(), "no {MODULE} was built");
-            Ok(())
-        };
-        let built = build();
+        let step = env.ui.step(&name, env.cache.log(&name))?;
+        let built = build.run(&sandbox, &tree.source, &objects, &step);
         if built.is_ok() {
             step.finish();
         }
-        tests.record(&format!("{architecture}, {name}"), built);
+        tests.record(build.name, built);
     }
     Ok(())
+}
+
+impl Build {
+    /// Configures a kernel, and builds as much of it as the driver takes.
+    fn run(&self, sandbox: &Sandbox, source: &Path, objects: &Path, step: &Step) -> Result<()> {
+        let (requested, module) = (objects.join("requested.config"), objects.join(MODULE));
+        let options = format!("{RUST}{}", self.options);
+        fs::write(&requested, &options)?;
+        let make = |words: &[&str]| {
+            let mut make = sandbox.command(source, "make");
+            make.arg(format!("O={}", objects.display()))
+                .arg(format!("KCONFIG_ALLCONFIG={}", requested.display()))
+                .args(self.words)
+                .args(words);
+            make
+        };
+        step.run(&mut make(&[self.target]))?;
+        let config = fs::read_to_string(objects.join(".config"))?;
+        let unmet = kconfig::unmet(&kconfig::merge(&[options]), &config);
+        ensure!(unmet.is_empty(), "there cannot be: {}", unmet.join(", "));
+        // Nothing that an earlier run left.
+        let _ = fs::remove_file(&module);
+        step.run(&mut make(&[MODULE, &format!("-j{}", host::jobs())]))?;
+        ensure!(module.is_file(), "no {MODULE} was built");
+        Ok(())
+    }
 }
