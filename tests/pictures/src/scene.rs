@@ -3,6 +3,7 @@
 //! wide lens. Only the four basic operations are used on numbers, so that it
 //! comes out the same, byte for byte, on every machine.
 
+use dewarp::lens::{Brown, Distortion};
 use dewarp::{Lens, Picture, Size};
 
 /// The size of the scene.
@@ -15,8 +16,11 @@ pub const SIZE: Size = Size {
 pub const LENS: Lens = Lens {
     focal: [1050.0, 1050.0],
     center: [968.0, 533.0],
-    radial: [-0.24, 0.06, -0.007],
-    tangential: [0.0008, -0.0005],
+    distortion: Distortion::Brown(Brown {
+        radial: [-0.24, 0.06, -0.007],
+        tangential: [0.0008, -0.0005],
+        ..Brown::NONE
+    }),
 };
 
 type Colour = [u8; 3];

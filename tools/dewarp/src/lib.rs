@@ -14,10 +14,11 @@ pub mod map;
 pub mod picture;
 #[cfg(feature = "device")]
 pub mod stream;
+pub mod view;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, Rectification};
 pub use error::{Error, Result};
 pub use format::{Format, Size};
-pub use lens::Lens;
+pub use lens::{Distortion, Lens};
 pub use map::VertexMap;
 pub use picture::Picture;

@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use dewarp::device::{Colours, Device};
 use dewarp::file::FileKind;
+use dewarp::lens::{Brown, Distortion};
 use dewarp::stream::{Side, Source, Stream, report};
 use dewarp::{Calibration, Error, Format, Lens, Picture, Result, Size, VertexMap};
 
@@ -204,12 +205,16 @@ fn lens(args: &MapArgs) -> Result<(Lens, Option<Size>)> {
         return Err(Error::bad_use("focal lengths must be positive"));
     }
     let tangential = args.tangential.unwrap_or_default();
+    let brown = Brown {
+        radial,
+        tangential,
+        ..Brown::NONE
+    };
     Ok((
         Lens {
             focal,
             center,
-            radial,
-            tangential,
+            distortion: Distortion::Brown(brown),
         },
         None,
     ))
