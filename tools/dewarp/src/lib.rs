@@ -4,6 +4,7 @@
 //! it is plain computation; only [`device`] and [`stream`] talk to a device.
 
 pub mod calibration;
+pub mod check;
 #[cfg(feature = "device")]
 pub mod device;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod stream;
 pub mod view;
 
 pub use calibration::{Calibration, Rectification};
+pub use check::Check;
 pub use error::{Error, Result};
 pub use format::{Format, Size};
 pub use lens::{Distortion, Lens};

@@ -12,7 +12,7 @@ use crate::view::{Camera, Layout, View};
 const BLOCK: u32 = 16;
 
 /// The largest coordinate a vertex can hold, in sixteenths: 4095 15/16.
-const LARGEST: f64 = 65535.0;
+pub(crate) const LARGEST: f64 = 65535.0;
 
 /// A map for one size of destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +45,8 @@ impl VertexMap {
         let (columns, rows) = Self::dimensions(size);
         let mut vertices = Vec::with_capacity(columns * rows);
         for row in 0..rows {
-            let y = (row as u32 * BLOCK).min(size.height);
             for column in 0..columns {
-                let x = (column as u32 * BLOCK).min(size.width);
+                let [x, y] = position(size, column, row);
                 let [sx, sy] = source(f64::from(x), f64::from(y));
                 vertices.push(fixed(sy) << 16 | fixed(sx));
             }
@@ -92,12 +91,53 @@ impl VertexMap {
         Ok(VertexMap { size, vertices })
     }
 
+    /// The map held by a map file for a destination of unknown size: the shape in
+    /// which vertices are most like those above them. `None` if no destination
+    /// has as many.
+    pub fn guess(bytes: &[u8]) -> Option<Self> {
+        let words = bytes.len() / 4;
+        let apart = |map: &VertexMap, columns: usize| {
+            let steps = map.vertices.iter().zip(&map.vertices[columns..]);
+            let far = |(a, b): (&u32, &u32)| {
+                u64::from((a & 0xffff).abs_diff(b & 0xffff))
+                    + u64::from((a >> 16).abs_diff(b >> 16))
+            };
+            steps.map(far).sum::<u64>() / (map.vertices.len() - columns) as u64
+        };
+        (2..=words / 2)
+            .filter(|columns| words % columns == 0)
+            .filter_map(|columns| {
+                let side = |count: usize| u32::try_from(count - 1).ok()?.checked_mul(BLOCK);
+                let size = Size {
+                    width: side(columns)?,
+                    height: side(words / columns)?,
+                };
+                // The multiple of 16; 8 less would have as many vertices.
+                let map = Self::from_bytes(size.check().ok()?, bytes).ok()?;
+                Some((apart(&map, columns), map))
+            })
+            .min_by_key(|(apart, _)| *apart)
+            .map(|(_, map)| map)
+    }
+
     /// The map as a map file holds it: little-endian words, row by row.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.vertices
             .iter()
             .flat_map(|vertex| vertex.to_le_bytes())
             .collect()
+    }
+
+    /// The destination's pixel at which a vertex stands.
+    pub fn position(&self, column: usize, row: usize) -> [u32; 2] {
+        position(self.size, column, row)
+    }
+
+    /// The source's point that a vertex holds, in pixels.
+    pub fn point(&self, column: usize, row: usize) -> [f64; 2] {
+        let (columns, _) = Self::dimensions(self.size);
+        let vertex = self.vertices[row * columns + column];
+        [vertex & 0xffff, vertex >> 16].map(|half| f64::from(half) / 16.0)
     }
 
     /// The size of the destination.
@@ -109,6 +149,15 @@ impl VertexMap {
     pub fn vertices(&self) -> &[u32] {
         &self.vertices
     }
+}
+
+/// The pixel of a destination of `size` at which a vertex stands.
+fn position(size: Size, column: usize, row: usize) -> [u32; 2] {
+    // CAST: a map's columns and rows are counted from pixels.
+    [
+        (column as u32 * BLOCK).min(size.width),
+        (row as u32 * BLOCK).min(size.height),
+    ]
 }
 
 /// A coordinate as UQ12.4.

@@ -183,7 +183,7 @@ mod tests {
         data: [ 5.35915733961632e+02, 0., 3.42283e+02, 0.,\n       \
         5.35915733961632e+02, 2.3557e+02, 0., 0., 1. ]\n\
         distortion_coefficients: !!opencv-matrix\n   rows: 5\n   cols: 1\n   dt: d\n   \
-        data: [ -2.6637260909660682e-01, -3.8588898922304653e-02,\n       \
+        data: [ -2.66372609e-01, -3.85888989e-02,\n       \
         1.78319e-03, -2.81221e-04,\n       2.3839e-01 ]\n";
 
     fn read(text: &str) -> Parsed<Calibration> {
@@ -201,7 +201,7 @@ mod tests {
         assert_eq!(lens.center, [3.42283e+02, 2.3557e+02]);
         // In OpenCV's order the tangential ones stand before k3.
         let expected = Brown {
-            radial: [-2.6637260909660682e-01, -3.8588898922304653e-02, 2.3839e-01],
+            radial: [-2.66372609e-01, -3.85888989e-02, 2.3839e-01],
             tangential: [1.78319e-03, -2.81221e-04],
             ..Brown::NONE
         };
@@ -216,15 +216,15 @@ mod tests {
             3.42283e+02, 0.0,\n            5.35915733961632e+02, 2.3557e+02, 0.0, 0.0, 1.0 ]\n    },\n    \
             \"distortion_coefficients\": {\n        \"type_id\": \"opencv-matrix\",\n        \
             \"rows\": 5,\n        \"cols\": 1,\n        \"dt\": \"d\",\n        \"data\": [ \
-            -2.6637260909660682e-01, -3.8588898922304653e-02,\n            1.78319e-03, \
+            -2.66372609e-01, -3.85888989e-02,\n            1.78319e-03, \
             -2.81221e-04, 2.3839e-01 ]\n    }\n}\n";
         let xml = "<?xml version=\"1.0\"?>\n<opencv_storage>\n<image_width>640</image_width>\n\
             <image_height>480</image_height>\n<camera_matrix type_id=\"opencv-matrix\">\n  \
             <rows>3</rows>\n  <cols>3</cols>\n  <dt>d</dt>\n  <data>\n    5.35915733961632e+02 0. \
             3.42283e+02 0. 5.35915733961632e+02 2.3557e+02 0. 0. 1.</data></camera_matrix>\n\
             <distortion_coefficients type_id=\"opencv-matrix\">\n  <rows>5</rows>\n  \
-            <cols>1</cols>\n  <dt>d</dt>\n  <data>\n    -2.6637260909660682e-01 \
-            -3.8588898922304653e-02 1.78319e-03 -2.81221e-04 2.3839e-01</data>\n\
+            <cols>1</cols>\n  <dt>d</dt>\n  <data>\n    -2.66372609e-01 \
+            -3.85888989e-02 1.78319e-03 -2.81221e-04 2.3839e-01</data>\n\
             </distortion_coefficients>\n</opencv_storage>\n";
         assert_eq!(read(json), read(FILE));
         assert_eq!(read(xml), read(FILE));

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command as a user meets it: what it writes, what it says when the
+//! request is wrong, and its exit status. None of this takes a device.
+
+mod common;
+mod maps;
+mod pictures;
