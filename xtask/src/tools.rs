@@ -121,9 +121,14 @@ impl Client {
         self.dir.join(TEST_CLIENT)
     }
 
+    /// The client for this machine.
+    pub fn here(&self) -> PathBuf {
+        self.dir.join(HERE)
+    }
+
     /// A command that runs the client on this machine, in the checkout.
     pub fn command(&self, env: &Env, sandbox: &Sandbox) -> Command {
-        sandbox.command(&env.checkout, &self.dir.join(HERE).to_string_lossy())
+        sandbox.command(&env.checkout, &self.here().to_string_lossy())
     }
 }
 
