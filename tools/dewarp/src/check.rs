@@ -76,7 +76,7 @@ impl Survey {
     fn add(&mut self, block: &Block, source: Option<Size>) {
         self.blocks += 1;
         let [[a, b], [c, d]] = block.slope();
-        let area = a * d - b * c;
+        let area = block.area();
         if area == 0.0 {
             self.flat += 1;
             return;
@@ -205,14 +205,14 @@ fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
 }
 
 /// A block of the output, and where its corners point.
-struct Block {
-    at: [u32; 2],
-    side: [f64; 2],
+pub(crate) struct Block {
+    pub(crate) at: [u32; 2],
+    pub(crate) side: [f64; 2],
     /// Top left, top right, bottom left, bottom right.
     corners: [[f64; 2]; 4],
 }
 
-fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
+pub(crate) fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
     let (columns, rows) = VertexMap::dimensions(map.size());
     (0..rows - 1).flat_map(move |row| {
         (0..columns - 1).map(move |column| {
@@ -229,7 +229,7 @@ fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
 
 impl Block {
     /// Whether all of it shows the source.
-    fn lies_in(&self, source: Option<Size>) -> bool {
+    pub(crate) fn lies_in(&self, source: Option<Size>) -> bool {
         // A vertex at the end of what it can hold may be clamped.
         let [right, bottom] = source.map_or([LARGEST / 16.0 - 1.0 / 16.0; 2], |size| {
             [f64::from(size.width), f64::from(size.height)]
@@ -253,6 +253,18 @@ impl Block {
     /// Where the engine finds the source of the middle.
     fn between(&self) -> [f64; 2] {
         [0, 1].map(|axis| self.corners.iter().map(|corner| corner[axis]).sum::<f64>() / 4.0)
+    }
+
+    /// The source's area on one output pixel, negative if mirrored.
+    fn area(&self) -> f64 {
+        let [[a, b], [c, d]] = self.slope();
+        a * d - b * c
+    }
+
+    /// Source pixels on one of the output's, the mean of all directions.
+    #[cfg(feature = "preview")]
+    pub(crate) fn scale(&self) -> f64 {
+        self.area().abs().sqrt()
     }
 
     /// Source pixels for each of the output: rows x and y, columns across and down.

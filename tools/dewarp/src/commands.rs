@@ -3,3 +3,6 @@
 
 pub mod info;
 pub mod map;
+pub mod pages;
+#[cfg(feature = "preview")]
+pub mod preview;

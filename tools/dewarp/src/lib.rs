@@ -13,6 +13,8 @@ pub mod format;
 pub mod lens;
 pub mod map;
 pub mod picture;
+#[cfg(feature = "preview")]
+pub mod preview;
 #[cfg(feature = "device")]
 pub mod stream;
 pub mod view;

@@ -12,7 +12,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 #[cfg(feature = "device")]
 use dewarp::device::{Colours, Device};
@@ -26,6 +26,9 @@ use dewarp::{Format, Size, VertexMap};
 
 use commands::info::InfoArgs;
 use commands::map::MapArgs;
+use commands::pages::{CompletionsArgs, ManArgs};
+#[cfg(feature = "preview")]
+use commands::preview::PreviewArgs;
 
 /// Straighten pictures with the DW100 dewarper of the i.MX8MP.
 #[derive(Parser)]
@@ -41,6 +44,9 @@ enum Command {
     Map(Box<MapArgs>),
     /// Explain a map file.
     Info(InfoArgs),
+    /// Draw what a map does to a picture, without a device.
+    #[cfg(feature = "preview")]
+    Preview(PreviewArgs),
     /// Send a picture or raw frames through the device.
     #[cfg(feature = "device")]
     Run(RunArgs),
@@ -48,6 +54,10 @@ enum Command {
     Compare(CompareArgs),
     /// Write a picture in another file format.
     Convert(ConvertArgs),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print the man page, or write one for each command.
+    Man(ManArgs),
 }
 
 #[cfg(feature = "device")]
@@ -114,10 +124,14 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Map(args) => commands::map::make(&args),
         Command::Info(args) => commands::info::show(&args),
+        #[cfg(feature = "preview")]
+        Command::Preview(args) => commands::preview::draw(&args),
         #[cfg(feature = "device")]
         Command::Run(args) => run(&args),
         Command::Compare(args) => compare(&args),
         Command::Convert(args) => convert(&args),
+        Command::Completions(args) => commands::pages::completions(&args, Cli::command()),
+        Command::Man(args) => commands::pages::man(&args, Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

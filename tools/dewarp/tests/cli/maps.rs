@@ -284,7 +284,7 @@ fn info_explains_a_map() {
 fn help_names_every_command() {
     let dir = Scratch::new("help");
     let text = said(&dir, "--help");
-    for command in ["map", "info", "compare", "convert"] {
+    for command in ["map", "info", "compare", "convert", "completions", "man"] {
         assert!(text.contains(&format!("\n  {command} ")), "{text}");
     }
     let text = said(&dir, "map --help");
@@ -295,4 +295,41 @@ fn help_names_every_command() {
     ] {
         assert!(text.contains(heading), "{text}");
     }
+}
+
+#[cfg(feature = "preview")]
+#[test]
+fn preview_puts_grid_result_and_scale_side_by_side() {
+    let dir = Scratch::new("preview");
+    map(&dir, "identity --size 320x240 --source 640x480");
+    dir.picture("photo.jpg", 640, 480);
+    assert_eq!(
+        dir.run("preview photo.jpg --map map.bin --out-size 320x240 -o preview.png"),
+        (0, String::new())
+    );
+    let size = dewarp::Picture::load(&dir.path("preview.png"))
+        .unwrap()
+        .size;
+    assert_eq!(size.to_string(), "1296x480");
+    let (code, text) = dir.run("preview photo.jpg --map map.bin -o preview.png");
+    assert!(
+        code == 2 && text.contains("an output of 640x480 takes 5084"),
+        "{text}"
+    );
+}
+
+#[test]
+fn completions_and_man_pages_know_the_commands() {
+    let dir = Scratch::new("pages");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = said(&dir, &format!("completions {shell}"));
+        assert!(
+            text.contains("--calibration") || text.contains("calibration"),
+            "{shell}"
+        );
+    }
+    assert!(said(&dir, "man").starts_with(".ie "));
+    assert_eq!(dir.run("man pages"), (0, String::new()));
+    let page = std::fs::read_to_string(dir.path("pages/dewarp-map.1")).unwrap();
+    assert!(page.contains("projection"), "{page}");
 }
