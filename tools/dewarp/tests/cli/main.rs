@@ -3,5 +3,6 @@
 //! request is wrong, and its exit status. None of this takes a device.
 
 mod common;
+mod documents;
 mod maps;
 mod pictures;
