@@ -31,14 +31,18 @@ const BUILD: [&str; 4] = ["build", "--release", "--locked", "--offline"];
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
 
 /// What the clients are made from.
-const CLIENT_SOURCES: [&str; 6] = [
+const CLIENT_SOURCES: [&str; 7] = [
     "Cargo.toml",
     "Cargo.lock",
+    "tests/model",
     "tests/board/Cargo.toml",
     "tests/board/src",
     "tools/dewarp/Cargo.toml",
     "tools/dewarp/src",
 ];
+
+/// The board has no use for what draws previews.
+const LEAN: &str = "--no-default-features";
 
 /// The test client's package and program.
 const TEST_CLIENT: &str = "dw100-board";
@@ -94,7 +98,17 @@ impl Client {
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let builds: [&[&str]; 2] = [
             &["-p", "dewarp", "--target", HERE],
-            &["-p", "dewarp", "-p", TEST_CLIENT, "--target", BOARD],
+            &[
+                "-p",
+                "dewarp",
+                "-p",
+                TEST_CLIENT,
+                "--target",
+                BOARD,
+                LEAN,
+                "--features",
+                "dewarp/device",
+            ],
         ];
         let place = |scratch: &Path, dir: &Path| {
             for target in [HERE, BOARD] {
@@ -121,9 +135,14 @@ impl Client {
         self.dir.join(TEST_CLIENT)
     }
 
+    /// The client for this machine.
+    pub fn here(&self) -> PathBuf {
+        self.dir.join(HERE)
+    }
+
     /// A command that runs the client on this machine, in the checkout.
     pub fn command(&self, env: &Env, sandbox: &Sandbox) -> Command {
-        sandbox.command(&env.checkout, &self.dir.join(HERE).to_string_lossy())
+        sandbox.command(&env.checkout, &self.here().to_string_lossy())
     }
 }
 

@@ -3,6 +3,7 @@
 //! wide lens. Only the four basic operations are used on numbers, so that it
 //! comes out the same, byte for byte, on every machine.
 
+use dewarp::lens::{Brown, Distortion};
 use dewarp::{Lens, Picture, Size};
 
 /// The size of the scene.
@@ -15,11 +16,15 @@ pub const SIZE: Size = Size {
 pub const LENS: Lens = Lens {
     focal: [1050.0, 1050.0],
     center: [968.0, 533.0],
-    radial: [-0.24, 0.06, -0.007],
-    tangential: [0.0008, -0.0005],
+    distortion: Distortion::Brown(Brown {
+        radial: [-0.24, 0.06, -0.007],
+        tangential: [0.0008, -0.0005],
+        ..Brown::NONE
+    }),
 };
 
-type Colour = [u8; 3];
+/// Red, green and blue.
+pub type Colour = [u8; 3];
 
 const WALL: Colour = [214, 190, 160];
 const LEDGE: Colour = [242, 236, 224];
@@ -40,35 +45,41 @@ const SAMPLES: i32 = 4;
 
 /// Renders the scene as the lens shows it.
 pub fn render() -> Picture {
-    let (width, height) = (SIZE.width as usize, SIZE.height as usize);
-    let mut picture = Picture::filled(SIZE, WALL);
-    let mut above = corners(0);
+    through(SIZE, &LENS, colour)
+}
+
+/// What a lens shows of a wall whose point (x, y), in pixels of a camera without
+/// distortion, has this colour.
+pub fn through(size: Size, lens: &Lens, colour: impl Fn([f64; 2]) -> Colour) -> Picture {
+    let (width, height) = (size.width as usize, size.height as usize);
+    let mut picture = Picture::filled(size, [0; 3]);
+    let mut above = corners(size, lens, 0);
     for y in 0..height {
-        let below = corners(y + 1);
+        let below = corners(size, lens, y + 1);
         for x in 0..width {
             let quad = [above[x], above[x + 1], below[x], below[x + 1]];
-            picture.rgb[(y * width + x) * 3..][..3].copy_from_slice(&pixel(quad));
+            picture.rgb[(y * width + x) * 3..][..3].copy_from_slice(&pixel(quad, &colour));
         }
         above = below;
     }
     picture
 }
 
-/// Where the upper corners of the pixels of a line are on the house.
-fn corners(line: usize) -> Vec<[f64; 2]> {
-    (0..=SIZE.width)
+/// Where the upper corners of the pixels of a line are on the wall.
+fn corners(size: Size, lens: &Lens, line: usize) -> Vec<[f64; 2]> {
+    (0..=size.width)
         .map(|column| {
             let corner = [f64::from(column) - 0.5, line as f64 - 0.5];
             // The lens can be undone everywhere in the picture: a test sees to it.
-            LENS.undistort(corner).unwrap_or(corner)
+            lens.undistort(corner).unwrap_or(corner)
         })
         .collect()
 }
 
-/// The mean colour of a pixel whose corners are these points of the house.
-fn pixel([a, b, c, d]: [[f64; 2]; 4]) -> Colour {
+/// The mean colour of a pixel whose corners are these points of the wall.
+fn pixel([a, b, c, d]: [[f64; 2]; 4], colour: &impl Fn([f64; 2]) -> Colour) -> Colour {
     let here = colour(a);
-    // Nothing on the house is as thin as a pixel.
+    // Nothing on the wall is as thin as a pixel.
     if [b, c, d].into_iter().all(|corner| colour(corner) == here) {
         return here;
     }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use dewarp::{Calibration, Format, Picture, VertexMap};
+use dewarp::{Calibration, Distortion, Format, Picture, VertexMap};
 use dw100_model::{Crop, Image, ImageSpec, dewarp_image};
 use dw100_pictures::{Measured, PictureKind};
 
@@ -78,7 +78,10 @@ fn a_map_for_another_lens_does_not_pass() {
     let input = Picture::load(&committed("photo.jpg")).unwrap();
     let Calibration { mut lens, .. } =
         Calibration::load(&committed("left_intrinsics.yml")).unwrap();
-    lens.radial = lens.radial.map(|k| k / 2.0);
+    let Distortion::Brown(brown) = &mut lens.distortion else {
+        panic!("the photograph's lens is no fisheye");
+    };
+    brown.radial = brown.radial.map(|k| k / 2.0);
     let map = VertexMap::undistort(input.size, input.size, &lens, 1.0);
     let nv12 = "nv12".parse().unwrap();
     let frame = input.to_frame("nv12".parse().unwrap()).unwrap();

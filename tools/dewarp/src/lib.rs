@@ -4,6 +4,7 @@
 //! it is plain computation; only [`device`] and [`stream`] talk to a device.
 
 pub mod calibration;
+pub mod check;
 #[cfg(feature = "device")]
 pub mod device;
 pub mod error;
@@ -12,12 +13,16 @@ pub mod format;
 pub mod lens;
 pub mod map;
 pub mod picture;
+#[cfg(feature = "preview")]
+pub mod preview;
 #[cfg(feature = "device")]
 pub mod stream;
+pub mod view;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, Rectification};
+pub use check::Check;
 pub use error::{Error, Result};
 pub use format::{Format, Size};
-pub use lens::Lens;
+pub use lens::{Distortion, Lens};
 pub use map::VertexMap;
 pub use picture::Picture;

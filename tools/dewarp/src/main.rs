@@ -1,18 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The `dewarp` command: the command line, and what each command does.
+//! The `dewarp` command: the command line, and the commands for pictures. Those
+//! for maps are in [`commands`]; what talks to a device is a feature.
 //! Exit status: 0, 1 when something failed, 2 for bad use.
 
+mod commands;
+
+#[cfg(feature = "device")]
 use std::fs::File;
+#[cfg(feature = "device")]
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
+#[cfg(feature = "device")]
 use dewarp::device::{Colours, Device};
+#[cfg(feature = "device")]
 use dewarp::file::FileKind;
+#[cfg(feature = "device")]
 use dewarp::stream::{Side, Source, Stream, report};
-use dewarp::{Calibration, Error, Format, Lens, Picture, Result, Size, VertexMap};
+use dewarp::{Error, Picture, Result};
+#[cfg(feature = "device")]
+use dewarp::{Format, Size, VertexMap};
+
+use commands::info::InfoArgs;
+use commands::map::MapArgs;
+use commands::pages::{CompletionsArgs, ManArgs};
+#[cfg(feature = "preview")]
+use commands::preview::PreviewArgs;
 
 /// Straighten pictures with the DW100 dewarper of the i.MX8MP.
 #[derive(Parser)]
@@ -25,56 +41,26 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Make a vertex map: which point of the source each block corner shows.
-    Map(MapArgs),
+    Map(Box<MapArgs>),
+    /// Explain a map file.
+    Info(InfoArgs),
+    /// Draw what a map does to a picture, without a device.
+    #[cfg(feature = "preview")]
+    Preview(PreviewArgs),
     /// Send a picture or raw frames through the device.
+    #[cfg(feature = "device")]
     Run(RunArgs),
     /// Put two pictures side by side.
     Compare(CompareArgs),
     /// Write a picture in another file format.
     Convert(ConvertArgs),
+    /// Print the completions of a shell.
+    Completions(CompletionsArgs),
+    /// Print the man page, or write one for each command.
+    Man(ManArgs),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum MapKind {
-    /// The source as it is, scaled to the output.
-    Identity,
-    /// What undoes the distortion of a lens.
-    Lens,
-}
-
-#[derive(Args)]
-struct MapArgs {
-    /// What the map is to do.
-    kind: MapKind,
-    /// Size of the output.
-    #[arg(long, value_name = "WxH")]
-    size: Size,
-    /// Size of the input [default: the calibration's, or else the output's].
-    #[arg(long, value_name = "WxH")]
-    source: Option<Size>,
-    /// Camera calibration in OpenCV's YAML.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["center", "focal", "radial", "tangential"])]
-    calibration: Option<PathBuf>,
-    /// Principal point in pixels of the input.
-    #[arg(long, value_name = "CX,CY", value_parser = numbers::<2>, allow_hyphen_values = true)]
-    center: Option<[f64; 2]>,
-    /// Focal lengths in pixels of the input.
-    #[arg(long, value_name = "FX,FY", value_parser = numbers::<2>)]
-    focal: Option<[f64; 2]>,
-    /// Radial distortion.
-    #[arg(long, value_name = "K1,K2,K3", value_parser = numbers::<3>, allow_hyphen_values = true)]
-    radial: Option<[f64; 3]>,
-    /// Tangential distortion [default: none].
-    #[arg(long, value_name = "P1,P2", value_parser = numbers::<2>, allow_hyphen_values = true)]
-    tangential: Option<[f64; 2]>,
-    /// Focal lengths of the output in terms of the lens's: more enlarges the middle.
-    #[arg(long, value_name = "Z", default_value_t = 1.0)]
-    zoom: f64,
-    /// The map: little-endian words, row by row, as the control takes them.
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
-}
-
+#[cfg(feature = "device")]
 #[derive(Args)]
 struct RunArgs {
     /// The device [default: the first one whose driver is dw100].
@@ -136,10 +122,16 @@ struct ConvertArgs {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Map(args) => make_map(&args),
+        Command::Map(args) => commands::map::make(&args),
+        Command::Info(args) => commands::info::show(&args),
+        #[cfg(feature = "preview")]
+        Command::Preview(args) => commands::preview::draw(&args),
+        #[cfg(feature = "device")]
         Command::Run(args) => run(&args),
         Command::Compare(args) => compare(&args),
         Command::Convert(args) => convert(&args),
+        Command::Completions(args) => commands::pages::completions(&args, Cli::command()),
+        Command::Man(args) => commands::pages::man(&args, Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -150,71 +142,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `N` numbers with commas between.
-fn numbers<const N: usize>(text: &str) -> std::result::Result<[f64; N], String> {
-    text.split(',')
-        .map(|number| {
-            number
-                .trim()
-                .parse()
-                .ok()
-                .filter(|value: &f64| value.is_finite())
-        })
-        .collect::<Option<Vec<f64>>>()
-        .and_then(|values| values.try_into().ok())
-        .ok_or(format!("{N} numbers with commas between are wanted"))
-}
-
-fn make_map(args: &MapArgs) -> Result<()> {
-    let size = args.size.check()?;
-    let map = match args.kind {
-        MapKind::Identity => VertexMap::identity(size, args.source.unwrap_or(size).check()?),
-        MapKind::Lens => {
-            if !(args.zoom.is_finite() && args.zoom > 0.0) {
-                return Err(Error::bad_use(format!(
-                    "a zoom of {} is not positive",
-                    args.zoom
-                )));
-            }
-            let (lens, calibrated) = lens(args)?;
-            let source = args.source.or(calibrated).unwrap_or(size).check()?;
-            if let Some(calibrated) = calibrated.filter(|&calibrated| calibrated != source) {
-                return Err(Error::bad_use(format!(
-                    "the calibration is of pictures of {calibrated}, not of {source}"
-                )));
-            }
-            VertexMap::undistort(size, source, &lens, args.zoom)
-        }
-    };
-    write_file(&args.output, &map.to_bytes())
-}
-
-/// The lens that the options describe, and the size its calibration is for.
-fn lens(args: &MapArgs) -> Result<(Lens, Option<Size>)> {
-    if let Some(path) = &args.calibration {
-        let Calibration { lens, size } = Calibration::load(path)?;
-        return Ok((lens, size));
-    }
-    let (Some(center), Some(focal), Some(radial)) = (args.center, args.focal, args.radial) else {
-        return Err(Error::bad_use(
-            "a lens takes --calibration, or --center, --focal and --radial",
-        ));
-    };
-    if focal.iter().any(|&length| length <= 0.0) {
-        return Err(Error::bad_use("focal lengths must be positive"));
-    }
-    let tangential = args.tangential.unwrap_or_default();
-    Ok((
-        Lens {
-            focal,
-            center,
-            radial,
-            tangential,
-        },
-        None,
-    ))
-}
-
+#[cfg(feature = "device")]
 fn run(args: &RunArgs) -> Result<()> {
     // Whatever can be wrong with the request is found before the device is touched.
     let picture = match FileKind::of(&args.input) {
@@ -307,6 +235,7 @@ fn run(args: &RunArgs) -> Result<()> {
     }
 }
 
+#[cfg(feature = "device")]
 fn load_map(path: &Path, size: Size) -> Result<VertexMap> {
     let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
     VertexMap::from_bytes(size, &bytes)

@@ -6,12 +6,13 @@
 use crate::error::{Error, Result};
 use crate::format::Size;
 use crate::lens::Lens;
+use crate::view::{Camera, Layout, View};
 
 /// Pixels of a block's side.
 const BLOCK: u32 = 16;
 
 /// The largest coordinate a vertex can hold, in sixteenths: 4095 15/16.
-const LARGEST: f64 = 65535.0;
+pub(crate) const LARGEST: f64 = 65535.0;
 
 /// A map for one size of destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,9 +45,8 @@ impl VertexMap {
         let (columns, rows) = Self::dimensions(size);
         let mut vertices = Vec::with_capacity(columns * rows);
         for row in 0..rows {
-            let y = (row as u32 * BLOCK).min(size.height);
             for column in 0..columns {
-                let x = (column as u32 * BLOCK).min(size.width);
+                let [x, y] = position(size, column, row);
                 let [sx, sy] = source(f64::from(x), f64::from(y));
                 vertices.push(fixed(sy) << 16 | fixed(sx));
             }
@@ -56,8 +56,8 @@ impl VertexMap {
 
     /// The map that shows the whole source, scaled to the destination.
     pub fn identity(size: Size, source: Size) -> Self {
-        let [fx, fy] = scale(size, source);
-        Self::from_fn(size, |x, y| [x * fx, y * fy])
+        let layout = Layout::whole(size, source);
+        Self::from_fn(size, |x, y| layout.point(x, y))
     }
 
     /// The map that undoes `lens`, whose matrix is in pixels of the source.
@@ -66,8 +66,9 @@ impl VertexMap {
     /// same place, with the same matrix but focal lengths `zoom` times as
     /// long, scaled to the destination's size.
     pub fn undistort(size: Size, source: Size, lens: &Lens, zoom: f64) -> Self {
-        let [fx, fy] = scale(size, source);
-        Self::from_fn(size, |x, y| lens.distort_zoomed([x * fx, y * fy], zoom))
+        let camera = Camera::like(lens).zoomed(zoom);
+        let view = View::new(*lens, camera, Layout::whole(size, source));
+        Self::from_fn(size, |x, y| view.source(x, y))
     }
 
     /// The map held by a map file.
@@ -90,12 +91,53 @@ impl VertexMap {
         Ok(VertexMap { size, vertices })
     }
 
+    /// The map held by a map file for a destination of unknown size: the shape in
+    /// which vertices are most like those above them. `None` if no destination
+    /// has as many.
+    pub fn guess(bytes: &[u8]) -> Option<Self> {
+        let words = bytes.len() / 4;
+        let apart = |map: &VertexMap, columns: usize| {
+            let steps = map.vertices.iter().zip(&map.vertices[columns..]);
+            let far = |(a, b): (&u32, &u32)| {
+                u64::from((a & 0xffff).abs_diff(b & 0xffff))
+                    + u64::from((a >> 16).abs_diff(b >> 16))
+            };
+            steps.map(far).sum::<u64>() / (map.vertices.len() - columns) as u64
+        };
+        (2..=words / 2)
+            .filter(|columns| words % columns == 0)
+            .filter_map(|columns| {
+                let side = |count: usize| u32::try_from(count - 1).ok()?.checked_mul(BLOCK);
+                let size = Size {
+                    width: side(columns)?,
+                    height: side(words / columns)?,
+                };
+                // The multiple of 16; 8 less would have as many vertices.
+                let map = Self::from_bytes(size.check().ok()?, bytes).ok()?;
+                Some((apart(&map, columns), map))
+            })
+            .min_by_key(|(apart, _)| *apart)
+            .map(|(_, map)| map)
+    }
+
     /// The map as a map file holds it: little-endian words, row by row.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.vertices
             .iter()
             .flat_map(|vertex| vertex.to_le_bytes())
             .collect()
+    }
+
+    /// The destination's pixel at which a vertex stands.
+    pub fn position(&self, column: usize, row: usize) -> [u32; 2] {
+        position(self.size, column, row)
+    }
+
+    /// The source's point that a vertex holds, in pixels.
+    pub fn point(&self, column: usize, row: usize) -> [f64; 2] {
+        let (columns, _) = Self::dimensions(self.size);
+        let vertex = self.vertices[row * columns + column];
+        [vertex & 0xffff, vertex >> 16].map(|half| f64::from(half) / 16.0)
     }
 
     /// The size of the destination.
@@ -109,11 +151,12 @@ impl VertexMap {
     }
 }
 
-/// Source pixels for each destination pixel.
-fn scale(size: Size, source: Size) -> [f64; 2] {
+/// The pixel of a destination of `size` at which a vertex stands.
+fn position(size: Size, column: usize, row: usize) -> [u32; 2] {
+    // CAST: a map's columns and rows are counted from pixels.
     [
-        f64::from(source.width) / f64::from(size.width),
-        f64::from(source.height) / f64::from(size.height),
+        (column as u32 * BLOCK).min(size.width),
+        (row as u32 * BLOCK).min(size.height),
     ]
 }
 
@@ -126,6 +169,7 @@ fn fixed(pixels: f64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lens::{Brown, Distortion};
     use proptest::prelude::*;
 
     const VGA: Size = Size {
@@ -141,20 +185,26 @@ mod tests {
     const LEFT: Lens = Lens {
         focal: [535.915_733_961_632, 535.915_733_961_632],
         center: [342.283_154_733_083, 235.570_829_097_882],
-        radial: [
-            -0.266_372_609_096_609,
-            -0.038_588_898_922_305,
-            0.238_391_530_808_785,
-        ],
-        tangential: [0.001_783_194_704_285, -0.000_281_221_004_411],
+        distortion: Distortion::Brown(Brown {
+            radial: [
+                -0.266_372_609_096_609,
+                -0.038_588_898_922_305,
+                0.238_391_530_808_785,
+            ],
+            tangential: [0.001_783_194_704_285, -0.000_281_221_004_411],
+            ..Brown::NONE
+        }),
     };
 
     /// A wide lens with all five coefficients large.
     const WIDE: Lens = Lens {
         focal: [1000.0, 990.0],
         center: [970.5, 530.25],
-        radial: [-0.21, 0.06, -0.009],
-        tangential: [0.004, -0.003],
+        distortion: Distortion::Brown(Brown {
+            radial: [-0.21, 0.06, -0.009],
+            tangential: [0.004, -0.003],
+            ..Brown::NONE
+        }),
     };
 
     /// A destination pixel and its source.
@@ -317,13 +367,6 @@ mod tests {
                 let ys: Vec<u32> = (0..rows).map(|row| map.vertices()[row * columns + column] >> 16).collect();
                 prop_assert!(ys.windows(2).all(|pair| pair[0] < pair[1]));
             }
-        }
-
-        #[test]
-        fn undistort_is_the_inverse_of_distort(x in 0.0..640.0, y in 0.0..480.0) {
-            let there = LEFT.distort([x, y]);
-            let back = LEFT.undistort(there).unwrap();
-            prop_assert!((back[0] - x).abs() < 1e-6 && (back[1] - y).abs() < 1e-6, "{back:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `host`: what cargo can test without a board, in the sandbox.
+//! Suite `host`: what cargo can test without a board, and maps beside OpenCV's, in the sandbox.
 
 use std::process::Stdio;
 
@@ -13,6 +13,9 @@ use crate::{host, lint, tools};
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     crates(tests)?;
+    if let Err(why) = super::opencv::run(tests) {
+        tests.record("maps agree with OpenCV", Err(why));
+    }
     lint::checks(tests.env, &mut |name, result| tests.record(name, result))
 }
 

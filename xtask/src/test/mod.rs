@@ -10,6 +10,7 @@ mod host;
 mod kunit;
 mod kunit_tool;
 mod lifetime;
+mod opencv;
 mod parity;
 mod rt;
 mod stream;

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What becomes of a map in the engine: how far it enlarges and reduces, which
+//! blocks show nothing but an edge, what a vertex could not hold and how far
+//! the engine's straight lines between vertices are from the map that was meant.
+
+use crate::format::Size;
+use crate::map::{LARGEST, VertexMap};
+
+/// Source pixels on one of the output from which a bilinear filter, which reads
+/// 2x2 of them, leaves some out. That the engine's is one is assumed.
+const SKIPS: f64 = 2.0;
+
+/// Pixels that a map may be off before the user is told.
+const TOLERANCE: f64 = 1.0;
+
+/// Where in the output, and how much there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spot {
+    /// The output's pixel.
+    pub at: [u32; 2],
+    /// How much.
+    pub amount: f64,
+}
+
+/// Keeps the spot with more.
+fn more(worst: &mut Option<Spot>, spot: Spot) {
+    if worst.is_none_or(|worst| spot.amount > worst.amount) {
+        *worst = Some(spot);
+    }
+}
+
+/// What the vertices alone tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    /// Least and largest coordinates, x and y.
+    pub range: [[f64; 2]; 2],
+    /// Blocks of the map.
+    pub blocks: usize,
+    /// Blocks that show a line or a point of the source: its edge.
+    pub flat: usize,
+    /// Blocks that show the source mirrored.
+    pub mirrored: usize,
+    /// The least source pixels on one of the output's in any direction, where a
+    /// block shows any.
+    pub least: Option<Spot>,
+    /// The most of them.
+    pub most: Option<Spot>,
+}
+
+impl Survey {
+    /// Looks at a map. Blocks that are not wholly in `source` have no scale.
+    pub fn of(map: &VertexMap, source: Option<Size>) -> Self {
+        let mut survey = Survey {
+            range: [[f64::INFINITY, 0.0]; 2],
+            blocks: 0,
+            flat: 0,
+            mirrored: 0,
+            least: None,
+            most: None,
+        };
+        let (columns, rows) = VertexMap::dimensions(map.size());
+        for row in 0..rows {
+            for column in 0..columns {
+                let point = map.point(column, row);
+                for (range, part) in survey.range.iter_mut().zip(point) {
+                    *range = [range[0].min(part), range[1].max(part)];
+                }
+            }
+        }
+        for block in blocks(map) {
+            survey.add(&block, source);
+        }
+        survey
+    }
+
+    fn add(&mut self, block: &Block, source: Option<Size>) {
+        self.blocks += 1;
+        let [[a, b], [c, d]] = block.slope();
+        let area = block.area();
+        if area == 0.0 {
+            self.flat += 1;
+            return;
+        }
+        self.mirrored += usize::from(area < 0.0);
+        if !block.lies_in(source) {
+            return;
+        }
+        // The singular values of the slope.
+        let sum = a * a + b * b + c * c + d * d;
+        let root = (sum * sum - 4.0 * area * area).max(0.0).sqrt();
+        let [least, most] = [sum - root, sum + root].map(|twice| (twice.max(0.0) / 2.0).sqrt());
+        let at = block.at;
+        more(&mut self.most, Spot { at, amount: most });
+        if self.least.is_none_or(|spot| least < spot.amount) {
+            self.least = Some(Spot { at, amount: least });
+        }
+    }
+}
+
+/// What becomes of a map that was meant to be exact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Check {
+    /// What the vertices tell.
+    pub survey: Survey,
+    /// Vertices of the map.
+    pub vertices: usize,
+    /// Vertices that are more than a pixel of the output away from what was meant.
+    pub clamped: usize,
+    /// The one that is furthest away.
+    pub furthest: Option<Spot>,
+    /// Vertices at which the lens sees nothing.
+    pub blind: usize,
+    /// How far the map is off in the middle of a block.
+    pub coarsest: Option<Spot>,
+}
+
+impl Check {
+    /// Compares `map` with the function it was made from.
+    pub fn of(map: &VertexMap, source: Size, exact: impl Fn(f64, f64) -> [f64; 2]) -> Self {
+        let (columns, rows) = VertexMap::dimensions(map.size());
+        let mut check = Check {
+            survey: Survey::of(map, Some(source)),
+            vertices: columns * rows,
+            clamped: 0,
+            furthest: None,
+            blind: 0,
+            coarsest: None,
+        };
+        // A flipped picture's last vertices are off by one pixel of the output:
+        // they lie on the far side of the source's first pixel.
+        let pixel = check.survey.most.map_or(1.0, |spot| spot.amount.max(1.0));
+        for row in 0..rows {
+            for column in 0..columns {
+                let at = map.position(column, row);
+                let meant = exact(f64::from(at[0]), f64::from(at[1]));
+                if meant.iter().any(|part| !part.is_finite()) {
+                    check.blind += 1;
+                    continue;
+                }
+                let held = map.point(column, row);
+                let [dx, dy] = [0, 1].map(|axis| (meant[axis] - held[axis]).abs());
+                let amount = dx.max(dy);
+                if amount > pixel + 1.0 / 16.0 {
+                    check.clamped += 1;
+                    more(&mut check.furthest, Spot { at, amount });
+                }
+            }
+        }
+        for block in blocks(map) {
+            let off = |at: [f64; 2], held: [f64; 2]| distance(exact(at[0], at[1]), held);
+            // A corner that could not be held has been told of already.
+            let corners = block.places().into_iter().zip(block.corners);
+            if !corners.into_iter().all(|(at, held)| off(at, held) < 0.1) {
+                continue;
+            }
+            let amount = off(block.middle(), block.between());
+            if block.lies_in(Some(source)) && amount.is_finite() {
+                let at = block.at;
+                more(&mut check.coarsest, Spot { at, amount });
+            }
+        }
+        check
+    }
+
+    /// What the user should know, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(Spot { at: [x, y], amount }) = self.furthest {
+            warnings.push(format!(
+                "{} of {} vertices lie outside the 0 to 4095 15/16 that a map can hold: what is left \
+                 of the source or above it shows its edge; furthest, by {amount:.1} pixels, at \
+                 ({x}, {y}) of the output",
+                self.clamped, self.vertices
+            ));
+        }
+        if self.blind > 0 {
+            warnings.push(format!(
+                "{} of {} vertices are out of the lens's sight and show the boundary colour",
+                self.blind, self.vertices
+            ));
+        }
+        if let Some(Spot { at: [x, y], amount }) =
+            self.survey.most.filter(|spot| spot.amount > SKIPS)
+        {
+            warnings.push(format!(
+                "at ({x}, {y}) of the output {amount:.1} source pixels make one: the engine's filter is \
+                 assumed to read 2x2, so fine detail is lost there; a larger --size keeps it"
+            ));
+        }
+        if let Some(Spot { at: [x, y], amount }) =
+            self.coarsest.filter(|spot| spot.amount > TOLERANCE)
+        {
+            warnings.push(format!(
+                "between the vertices around ({x}, {y}) of the output the map is off by {amount:.1} \
+                 source pixels: it bends more than blocks of 16 pixels can follow; a larger --size \
+                 has more of them"
+            ));
+        }
+        warnings
+    }
+}
+
+fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
+    (a[0] - b[0]).hypot(a[1] - b[1])
+}
+
+/// A block of the output, and where its corners point.
+pub(crate) struct Block {
+    pub(crate) at: [u32; 2],
+    pub(crate) side: [f64; 2],
+    /// Top left, top right, bottom left, bottom right.
+    corners: [[f64; 2]; 4],
+}
+
+pub(crate) fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
+    let (columns, rows) = VertexMap::dimensions(map.size());
+    (0..rows - 1).flat_map(move |row| {
+        (0..columns - 1).map(move |column| {
+            let (at, end) = (map.position(column, row), map.position(column + 1, row + 1));
+            Block {
+                at,
+                side: [0, 1].map(|axis| f64::from(end[axis] - at[axis])),
+                corners: [(0, 0), (1, 0), (0, 1), (1, 1)]
+                    .map(|(right, down)| map.point(column + right, row + down)),
+            }
+        })
+    })
+}
+
+impl Block {
+    /// Whether all of it shows the source.
+    pub(crate) fn lies_in(&self, source: Option<Size>) -> bool {
+        // A vertex at the end of what it can hold may be clamped.
+        let [right, bottom] = source.map_or([LARGEST / 16.0 - 1.0 / 16.0; 2], |size| {
+            [f64::from(size.width), f64::from(size.height)]
+        });
+        self.corners
+            .iter()
+            .all(|[x, y]| *x <= right && *y <= bottom)
+    }
+
+    /// Where the corners are in the output.
+    fn places(&self) -> [[f64; 2]; 4] {
+        let [x, y] = self.at.map(f64::from);
+        let [right, below] = [x + self.side[0], y + self.side[1]];
+        [[x, y], [right, y], [x, below], [right, below]]
+    }
+
+    fn middle(&self) -> [f64; 2] {
+        [0, 1].map(|axis| f64::from(self.at[axis]) + self.side[axis] / 2.0)
+    }
+
+    /// Where the engine finds the source of the middle.
+    fn between(&self) -> [f64; 2] {
+        [0, 1].map(|axis| self.corners.iter().map(|corner| corner[axis]).sum::<f64>() / 4.0)
+    }
+
+    /// The source's area on one output pixel, negative if mirrored.
+    fn area(&self) -> f64 {
+        let [[a, b], [c, d]] = self.slope();
+        a * d - b * c
+    }
+
+    /// Source pixels on one of the output's, the mean of all directions.
+    #[cfg(feature = "preview")]
+    pub(crate) fn scale(&self) -> f64 {
+        self.area().abs().sqrt()
+    }
+
+    /// Source pixels for each of the output: rows x and y, columns across and down.
+    fn slope(&self) -> [[f64; 2]; 2] {
+        let [a, b, c, d] = self.corners;
+        [0, 1].map(|axis| {
+            [
+                (b[axis] - a[axis] + d[axis] - c[axis]) / 2.0 / self.side[0],
+                (c[axis] - a[axis] + d[axis] - b[axis]) / 2.0 / self.side[1],
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size {
+        width: 320,
+        height: 240,
+    };
+
+    fn check(exact: impl Fn(f64, f64) -> [f64; 2] + Copy) -> Check {
+        Check::of(&VertexMap::from_fn(SIZE, exact), SIZE, exact)
+    }
+
+    #[test]
+    fn an_identity_has_nothing_to_tell() {
+        let check = check(|x, y| [x, y]);
+        assert_eq!(check.warnings(), Vec::<String>::new());
+        assert_eq!(check.survey.range, [[0.0, 320.0], [0.0, 240.0]]);
+        let amounts = [check.survey.least, check.survey.most].map(|spot| spot.unwrap().amount);
+        assert_eq!(amounts, [1.0, 1.0]);
+        assert_eq!((check.survey.flat, check.survey.mirrored), (0, 0));
+    }
+
+    #[test]
+    fn what_is_left_of_the_source_is_told_with_place_and_distance() {
+        let check = check(|x, y| [x - 20.0, y]);
+        // Two columns of 16 vertices: at -20 and at -4.
+        assert_eq!(check.clamped, 32);
+        let furthest = Spot {
+            at: [0, 0],
+            amount: 20.0,
+        };
+        assert_eq!(check.furthest, Some(furthest));
+        assert!(
+            check.warnings()[0].starts_with("32 of 336 vertices lie outside the 0 to 4095 15/16")
+        );
+        // Blocks between two clamped columns show the edge.
+        assert_eq!(check.survey.flat, 15);
+    }
+
+    #[test]
+    fn a_flip_s_last_column_is_no_warning() {
+        let halved = Check::of(
+            &VertexMap::from_fn(SIZE, |x, y| [638.0 - 2.0 * x, 478.0 - 2.0 * y]),
+            Size {
+                width: 640,
+                height: 480,
+            },
+            |x, y| [638.0 - 2.0 * x, 478.0 - 2.0 * y],
+        );
+        assert_eq!(halved.warnings(), Vec::<String>::new());
+        let check = check(|x, y| [319.0 - x, y]);
+        assert_eq!(check.warnings(), Vec::<String>::new());
+        assert_eq!(check.survey.mirrored, check.survey.blocks);
+    }
+
+    #[test]
+    fn what_the_lens_does_not_see_is_counted() {
+        let check = check(|x, y| {
+            if x < 100.0 {
+                [f64::INFINITY; 2]
+            } else {
+                [x, y]
+            }
+        });
+        assert_eq!(check.blind, 7 * 16);
+        assert!(check.warnings()[0].starts_with("112 of 336 vertices are out of the lens's sight"));
+    }
+
+    #[test]
+    fn reduction_and_bends_are_told_where_they_are_worst() {
+        // 3 source pixels for one, across; that leaves the source after a third.
+        let warnings = check(|x, y| [3.0 * x, y]).warnings();
+        assert!(
+            warnings[0].starts_with("at (0, 0) of the output 3.0 source pixels"),
+            "{warnings:?}"
+        );
+        // A wave as short as a block, so that its vertices see none of it.
+        let wave = |x: f64, y: f64| [x, y + 3.0 * (x * std::f64::consts::PI / 16.0).sin().powi(2)];
+        let check = check(wave);
+        assert!((check.coarsest.unwrap().amount - 3.0).abs() < 0.1);
+        assert!(check.warnings()[0].contains("off by 3.0 source pixels"));
+    }
+
+    #[test]
+    fn the_scale_is_the_same_in_every_direction_of_a_turned_picture() {
+        let map = VertexMap::from_fn(SIZE, |x, y| {
+            [300.0 + 0.5 * x - 0.5 * y, 10.0 + 0.5 * x + 0.5 * y]
+        });
+        let survey = Survey::of(&map, None);
+        for spot in [survey.least, survey.most] {
+            assert!(
+                (spot.unwrap().amount - 0.5f64.sqrt()).abs() < 0.01,
+                "{spot:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `dewarp info`: explains a map file, which holds nothing but vertices.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use dewarp::check::Survey;
+use dewarp::{Error, Result, Size, VertexMap};
+
+#[derive(Args)]
+pub struct InfoArgs {
+    /// A map made by `dewarp map`.
+    map: PathBuf,
+    /// Size of the output it is for [default: told from the vertices].
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
+    /// Size of the input, so that what lies outside has no part in the scale.
+    #[arg(long, value_name = "WxH")]
+    source: Option<Size>,
+}
+
+/// Prints what a map does.
+pub fn show(args: &InfoArgs) -> Result<()> {
+    let path = &args.map;
+    let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
+    print!("{}", explain(path, &bytes, args.size, args.source)?);
+    Ok(())
+}
+
+fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) -> Result<String> {
+    let map = match size {
+        Some(size) => VertexMap::from_bytes(size.check()?, bytes)?,
+        None => VertexMap::guess(bytes).ok_or_else(|| {
+            Error::bad_use(format!(
+                "{} is no map: no output has {} bytes of vertices",
+                path.display(),
+                bytes.len()
+            ))
+        })?,
+    };
+    let (columns, rows) = VertexMap::dimensions(map.size());
+    let survey = Survey::of(&map, source);
+    let sizes: Vec<String> = match size {
+        Some(size) => vec![size.to_string()],
+        None => sizes(columns, rows),
+    };
+    let mut text = String::new();
+    let mut line = |what: &str, value: String| {
+        let _ = writeln!(text, "{what:<10}{value}");
+    };
+    line(
+        "map",
+        format!("{columns}x{rows} vertices, {} bytes", bytes.len()),
+    );
+    line("output", sizes.join(" or "));
+    let [[left, right], [top, bottom]] = survey.range;
+    line(
+        "source",
+        format!("x from {left} to {right}, y from {top} to {bottom}"),
+    );
+    if let (Some(least), Some(most)) = (survey.least, survey.most) {
+        line(
+            "scale",
+            format!(
+                "one output pixel takes {:.2} (at {},{}) to {:.2} (at {},{}) source pixels",
+                least.amount, least.at[0], least.at[1], most.amount, most.at[0], most.at[1]
+            ),
+        );
+    }
+    line(
+        "blocks",
+        format!(
+            "{}, of which {} show only an edge of the source and {} show it mirrored",
+            survey.blocks, survey.flat, survey.mirrored
+        ),
+    );
+    Ok(text)
+}
+
+/// The sizes of output whose maps have these dimensions.
+fn sizes(columns: usize, rows: usize) -> Vec<String> {
+    // CAST: at most the vertices of the largest output.
+    let ends = |count: usize| [16 * count as u32 - 16, 16 * count as u32 - 24];
+    let pairs = ends(columns)
+        .into_iter()
+        .flat_map(|width| ends(rows).map(|height| Size { width, height }));
+    let taken = pairs.filter(|size| size.check().is_ok());
+    taken.map(|size| size.to_string()).collect()
+}

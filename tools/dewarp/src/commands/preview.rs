@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `dewarp preview`: a map as a picture, without a device.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use dewarp::{Error, Picture, Result, Size, VertexMap, preview};
+
+#[derive(Args)]
+pub struct PreviewArgs {
+    /// The picture to look at it on (.png, .jpg).
+    input: PathBuf,
+    /// A map made by `dewarp map`.
+    #[arg(long, value_name = "FILE")]
+    map: PathBuf,
+    /// Size of the output that the map is for [default: the picture's].
+    #[arg(long, value_name = "WxH")]
+    out_size: Option<Size>,
+    /// Source with the map's grid, result, and scale (white 1:1, blue enlarged, red reduced), side
+    /// by side (.png, .jpg).
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+/// Draws the three pictures.
+pub fn draw(args: &PreviewArgs) -> Result<()> {
+    let picture = Picture::load(&args.input)?;
+    let source = picture.size.check()?;
+    let bytes =
+        std::fs::read(&args.map).map_err(|error| Error::file("cannot read", &args.map, error))?;
+    let map = VertexMap::from_bytes(args.out_size.unwrap_or(source).check()?, &bytes)?;
+    preview::with_grid(&picture, &map)?
+        .beside(&preview::result(&picture, &map)?)
+        .beside(&preview::heat(&map, source))
+        .save(&args.output)
+}

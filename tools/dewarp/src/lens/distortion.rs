@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0
+//! How lenses bend. Each model has the coefficients, in the order and with the
+//! names, of the program that fits it.
+
+use std::f64::consts::{FRAC_PI_2, PI};
+
+/// A model of distortion with its coefficients.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Distortion {
+    /// Brown and Conrady's, and what OpenCV's `calibrateCamera` adds to it.
+    Brown(Brown),
+    /// Kannala and Brandt's k1 to k4, as OpenCV's `fisheye` fits them: a ray at
+    /// the angle a lands at the radius a (1 + k1 a^2 + k2 a^4 + k3 a^6 + k4 a^8).
+    Fisheye([f64; 4]),
+    /// A radius r on the plane at distance 1 becomes r (c0 + c1 r + c2 r^2 +
+    /// c3 r^3 + c4 r^4): the models of Lensfun, brought to that plane.
+    Radial([f64; 5]),
+}
+
+/// OpenCV's coefficients for lenses that are not fisheyes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Brown {
+    /// k1, k2, k3: the radial factor, or what is above the line of it.
+    pub radial: [f64; 3],
+    /// p1, p2.
+    pub tangential: [f64; 2],
+    /// k4, k5, k6: what is below the line of the rational model.
+    pub rational: [f64; 3],
+    /// s1, s2, s3, s4 of the thin prism.
+    pub prism: [f64; 4],
+    /// The sensor's tilt about x and y, in radians.
+    pub tilt: [f64; 2],
+}
+
+impl Brown {
+    /// All coefficients 0.
+    pub const NONE: Self = Brown {
+        radial: [0.0; 3],
+        tangential: [0.0; 2],
+        rational: [0.0; 3],
+        prism: [0.0; 4],
+        tilt: [0.0; 2],
+    };
+
+    /// The coefficients in OpenCV's order: k1 k2 p1 p2, then k3, then k4 k5 k6,
+    /// then s1 s2 s3 s4, then the tilt. `None` for a number of them that OpenCV
+    /// does not write.
+    pub fn from_opencv(values: &[f64]) -> Option<Self> {
+        if ![4, 5, 8, 12, 14].contains(&values.len()) {
+            return None;
+        }
+        let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+        Some(Brown {
+            radial: [at(0), at(1), at(4)],
+            tangential: [at(2), at(3)],
+            rational: [at(5), at(6), at(7)],
+            prism: [at(8), at(9), at(10), at(11)],
+            tilt: [at(12), at(13)],
+        })
+    }
+
+    /// The radial factor at a squared radius.
+    fn factor(&self, r2: f64) -> f64 {
+        let [k1, k2, k3] = self.radial;
+        let [k4, k5, k6] = self.rational;
+        (1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    }
+
+    fn bend(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        let [p1, p2] = self.tangential;
+        let [s1, s2, s3, s4] = self.prism;
+        let r2 = x * x + y * y;
+        let factor = self.factor(r2);
+        let bent = [
+            x * factor + 2.0 * p1 * x * y + p2 * (r2 + 2.0 * x * x) + r2 * (s1 + s2 * r2),
+            y * factor + p1 * (r2 + 2.0 * y * y) + 2.0 * p2 * x * y + r2 * (s3 + s4 * r2),
+        ];
+        match self.tilt {
+            [0.0, 0.0] => bent,
+            tilt => tilted(tilt, bent),
+        }
+    }
+}
+
+/// The point in which a ray through `point` of the level sensor meets the one
+/// tilted about x, then about y.
+fn tilted([about_x, about_y]: [f64; 2], [x, y]: [f64; 2]) -> [f64; 2] {
+    let ((sx, cx), (sy, cy)) = (about_x.sin_cos(), about_y.sin_cos());
+    // The ray in the sensor's frame: the rows of Ry * Rx.
+    let u = cy * x + sy * sx * y - sy * cx;
+    let v = cx * y + sx;
+    let w = sy * x - cy * sx * y + cy * cx;
+    // The sensor's axis meets it at distance cy * cx, off by the other two.
+    [(cy * cx * u + sy * cx * w) / w, (cy * cx * v - sx * w) / w]
+}
+
+impl Distortion {
+    /// Where a point of the plane at distance 1 seems to be.
+    ///
+    /// A fisheye's rays are better given by their angle: see [`fisheye`].
+    pub fn bend(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+        match self {
+            Distortion::Brown(brown) => brown.bend([x, y]),
+            Distortion::Fisheye(k) => {
+                let r = x.hypot(y);
+                let factor = fisheye(k, r.atan()) / r.max(f64::MIN_POSITIVE);
+                [x * factor, y * factor]
+            }
+            Distortion::Radial(c) => {
+                let factor = horner(c, x.hypot(y));
+                [x * factor, y * factor]
+            }
+        }
+    }
+
+    /// The radius at which a ray at this angle from the axis lands, whatever is
+    /// not the same all around left out.
+    pub fn radius(&self, angle: f64) -> f64 {
+        let r = angle.tan();
+        match self {
+            Distortion::Brown(brown) => r * brown.factor(r * r),
+            Distortion::Fisheye(k) => fisheye(k, angle),
+            Distortion::Radial(c) => r * horner(c, r),
+        }
+    }
+
+    /// The angle from the axis at which the model's rays end.
+    pub fn widest(&self) -> f64 {
+        match self {
+            Distortion::Fisheye(_) => PI,
+            _ => FRAC_PI_2,
+        }
+    }
+}
+
+/// c0 + c1 r + c2 r^2 + ...
+fn horner(c: &[f64], r: f64) -> f64 {
+    c.iter().rev().fold(0.0, |sum, c| sum * r + c)
+}
+
+/// The radius at which a fisheye's ray at this angle lands.
+pub fn fisheye([k1, k2, k3, k4]: &[f64; 4], angle: f64) -> f64 {
+    let a2 = angle * angle;
+    angle * (1.0 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+}
+
+/// The angle of the fisheye's ray that lands at this radius, by Newton's method
+/// from the axis outwards. `None` beyond the fold.
+pub fn fisheye_angle(k: &[f64; 4], radius: f64) -> Option<f64> {
+    let [k1, k2, k3, k4] = k;
+    let mut angle = 0.0f64;
+    for _ in 0..100 {
+        let error = fisheye(k, angle) - radius;
+        if error.abs() < 1e-13 {
+            return Some(angle);
+        }
+        let a2 = angle * angle;
+        let slope = 1.0 + a2 * (3.0 * k1 + a2 * (5.0 * k2 + a2 * (7.0 * k3 + a2 * 9.0 * k4)));
+        if slope.is_nan() || slope <= 0.0 {
+            return None;
+        }
+        // Small steps: none may jump over the fold and find its way on beyond it.
+        angle = (angle - (error / slope).clamp(-0.2, 0.2)).clamp(0.0, PI);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coefficients_stand_in_opencv_s_order() {
+        let values: Vec<f64> = (1..=14).map(f64::from).collect();
+        let brown = Brown::from_opencv(&values).unwrap();
+        assert_eq!(brown.radial, [1.0, 2.0, 5.0]);
+        assert_eq!(brown.tangential, [3.0, 4.0]);
+        assert_eq!(brown.rational, [6.0, 7.0, 8.0]);
+        assert_eq!(brown.prism, [9.0, 10.0, 11.0, 12.0]);
+        assert_eq!(brown.tilt, [13.0, 14.0]);
+        assert_eq!(Brown::from_opencv(&values[..4]).unwrap().radial[2], 0.0);
+        assert_eq!(Brown::from_opencv(&values[..6]), None);
+    }
+
+    #[test]
+    fn a_tilt_of_nothing_moves_nothing() {
+        assert_eq!(tilted([0.0; 2], [0.3, -0.2]), [0.3, -0.2]);
+        // Tilted about x, the axis still meets the sensor in its middle.
+        let [x, y] = tilted([0.1, 0.2], [0.0, 0.0]);
+        assert!(x.abs() < 1e-15 && y.abs() < 1e-15, "{x} {y}");
+    }
+
+    #[test]
+    fn a_fisheye_s_angle_is_found_up_to_the_fold_and_not_beyond() {
+        let k = [-0.1, 0.0, 0.0, 0.0];
+        // The fold is at an angle of 1.8257, a radius of 1.2172.
+        let angle = fisheye_angle(&k, 1.2).unwrap();
+        assert!((fisheye(&k, angle) - 1.2).abs() < 1e-12 && angle < 1.8257);
+        assert_eq!(fisheye_angle(&k, 1.25), None);
+    }
+}

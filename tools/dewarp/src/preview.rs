@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Pictures of a map, made without a device: where its grid lies in the source,
+//! what the engine would deliver (by its model), and how much it enlarges and
+//! reduces.
+
+use dw100_model::{Crop, Image, ImageSpec, PixelFormat, dewarp_image};
+use tiny_skia::{Color, Paint, PathBuilder, Pixmap, Stroke, Transform};
+
+use crate::check::{Block, blocks};
+use crate::error::{Error, Result};
+use crate::format::{Format, Size};
+use crate::map::VertexMap;
+use crate::picture::Picture;
+
+/// The format that the picture goes through the model in: it keeps most colour.
+const FORMAT: &str = "nv16";
+
+/// The least and the most that the heat map tells apart: a quarter, four times.
+const STEPS: f64 = 2.0;
+
+/// Lines of the grid: blocks are hard to see apart in a large picture.
+const LARGE: usize = 60;
+
+/// The picture that the engine's model makes with this map.
+pub fn result(picture: &Picture, map: &VertexMap) -> Result<Picture> {
+    let ours: Format = FORMAT.parse().map_err(Error::failed)?;
+    let failed = |error: dw100_model::image::Error| Error::failed(error.to_string());
+    let theirs: PixelFormat = FORMAT.parse().map_err(failed)?;
+    let frame = picture.to_frame(ours)?;
+    let source = Image {
+        format: theirs,
+        width: picture.size.width,
+        height: picture.size.height,
+        data: &frame,
+    };
+    let spec = ImageSpec {
+        format: theirs,
+        width: map.size().width,
+        height: map.size().height,
+    };
+    let output = dewarp_image(&source, &spec, map.vertices(), Crop::FULL).map_err(failed)?;
+    Picture::from_frame(ours, map.size(), &output)
+}
+
+/// The source with the map's grid drawn over it; of a large map, every second or
+/// fourth line.
+pub fn with_grid(picture: &Picture, map: &VertexMap) -> Result<Picture> {
+    let Size { width, height } = picture.size;
+    let mut canvas = Pixmap::new(width, height)
+        .ok_or_else(|| Error::failed(format!("no picture of {} can be drawn on", picture.size)))?;
+    let pixels = canvas.data_mut().chunks_exact_mut(4);
+    for (pixel, rgb) in pixels.zip(picture.rgb.chunks_exact(3)) {
+        pixel.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);
+    }
+    let (columns, rows) = VertexMap::dimensions(map.size());
+    let step = columns.max(rows).div_ceil(LARGE).next_power_of_two();
+    // The last line is always drawn: it is the output's edge.
+    let lines = |count: usize| (0..count - 1).step_by(step).chain([count - 1]);
+    let mut path = PathBuilder::new();
+    for row in lines(rows) {
+        follow(
+            &mut path,
+            picture.size,
+            (0..columns).map(|column| map.point(column, row)),
+        );
+    }
+    for column in lines(columns) {
+        follow(
+            &mut path,
+            picture.size,
+            (0..rows).map(|row| map.point(column, row)),
+        );
+    }
+    if let Some(path) = path.finish() {
+        let paint = Paint {
+            shader: tiny_skia::Shader::SolidColor(Color::from_rgba8(255, 32, 160, 200)),
+            ..Paint::default()
+        };
+        let stroke = Stroke {
+            // CAST: about a thousandth of the picture.
+            width: (width as f32 / 800.0).max(1.0),
+            ..Stroke::default()
+        };
+        canvas.stroke_path(&path, &paint, &stroke, Transform::identity(), None);
+    }
+    Ok(Picture {
+        size: picture.size,
+        rgb: canvas
+            .data()
+            .chunks_exact(4)
+            .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
+            .collect(),
+    })
+}
+
+/// A line through points of the source; points outside it cut the line.
+fn follow(path: &mut PathBuilder, size: Size, points: impl Iterator<Item = [f64; 2]>) {
+    let mut drawing = false;
+    for [x, y] in points {
+        let inside = x <= f64::from(size.width) && y <= f64::from(size.height);
+        // CAST: below 4096.
+        match (inside, drawing) {
+            (true, true) => path.line_to(x as f32, y as f32),
+            (true, false) => path.move_to(x as f32, y as f32),
+            (false, _) => {}
+        }
+        drawing = inside;
+    }
+}
+
+/// How many source pixels each block's pixels take: white is one, blue less (the
+/// source is enlarged), red more; grey shows no part of the source, black only
+/// its edge.
+pub fn heat(map: &VertexMap, source: Size) -> Picture {
+    let mut picture = Picture::filled(map.size(), [0; 3]);
+    let width = map.size().width as usize;
+    for block in blocks(map) {
+        let colour = match block.lies_in(Some(source)) {
+            true => shade(block.scale()),
+            false => [128; 3],
+        };
+        for y in rows_of(&block) {
+            let line = &mut picture.rgb[y * width * 3..][..width * 3];
+            let [left, across] = [block.at[0] as usize, block.side[0] as usize];
+            for pixel in line[left * 3..][..across * 3].chunks_exact_mut(3) {
+                pixel.copy_from_slice(&colour);
+            }
+        }
+    }
+    picture
+}
+
+fn rows_of(block: &Block) -> std::ops::Range<usize> {
+    let top = block.at[1] as usize;
+    top..top + block.side[1] as usize
+}
+
+/// The colour of a scale.
+fn shade(scale: f64) -> [u8; 3] {
+    if scale == 0.0 {
+        return [0; 3];
+    }
+    let steps = (scale.log2() / STEPS).clamp(-1.0, 1.0);
+    // CAST: from 0 to 255.
+    let rest = (255.0 * (1.0 - steps.abs())) as u8;
+    match steps < 0.0 {
+        true => [rest, rest, 255],
+        false => [255, rest, rest],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size {
+        width: 320,
+        height: 240,
+    };
+
+    #[test]
+    fn the_identity_s_result_is_the_source() {
+        let mut picture = Picture::filled(SIZE, [200, 60, 30]);
+        picture.rgb[..3 * 320 * 100].fill(90);
+        let back = result(&picture, &VertexMap::identity(SIZE, SIZE)).unwrap();
+        let worst = picture
+            .rgb
+            .iter()
+            .zip(&back.rgb)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max();
+        assert!(worst <= Some(3), "{worst:?}");
+    }
+
+    #[test]
+    fn the_grid_lies_where_the_vertices_point() {
+        let picture = Picture::filled(SIZE, [0; 3]);
+        let map = VertexMap::from_fn(SIZE, |x, y| [40.0 + x / 2.0, 30.0 + y / 2.0]);
+        let drawn = with_grid(&picture, &map).unwrap();
+        let red = |x: usize, y: usize| drawn.rgb[(y * 320 + x) * 3];
+        assert!(red(100, 30) > 60 && red(40, 100) > 60, "no border");
+        assert_eq!(red(20, 100), 0, "outside the part that the map shows");
+    }
+
+    #[test]
+    fn the_heat_map_is_white_at_1_red_above_and_blue_below() {
+        let colour = |scale: f64| {
+            let map = VertexMap::from_fn(SIZE, |x, y| [x * scale, y * scale]);
+            let large = Size {
+                width: 2000,
+                height: 2000,
+            };
+            heat(&map, large).rgb[..3].to_vec()
+        };
+        assert_eq!(colour(1.0), [255, 255, 255]);
+        assert_eq!(colour(2.0), [255, 127, 127]);
+        assert_eq!(colour(0.5), [127, 127, 255]);
+        let outside = VertexMap::from_fn(SIZE, |x, y| [x + 321.0, y]);
+        assert_eq!(heat(&outside, SIZE).rgb[..3], [128; 3]);
+        let edge = VertexMap::from_fn(SIZE, |x, y| [x - 321.0, y]);
+        assert_eq!(heat(&edge, SIZE).rgb[..3], [0; 3]);
+    }
+}

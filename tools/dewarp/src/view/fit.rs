@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Free scaling: how much of the lens's picture the camera takes in, from no
+//! black in its own picture (alpha 0) to nothing of the source left out (1),
+//! the sense of OpenCV's `getOptimalNewCameraMatrix`. Unlike there, pixels keep
+//! their shape.
+
+use super::{Camera, View};
+use crate::error::{Error, Result};
+use crate::format::Size;
+
+/// Points looked at on each side of a picture.
+const POINTS: u32 = 64;
+
+impl View {
+    /// Sets the camera's focal lengths and centre for `alpha`, for a source of
+    /// the size `whole` and a picture of the camera's of the same size.
+    ///
+    /// A bad-use error if no such camera exists: rays beside the camera are in
+    /// no rectilinear picture, for one.
+    pub fn fit(&mut self, whole: Size, alpha: f64) -> Result<()> {
+        if !(0.0..=1.0).contains(&alpha) {
+            return Err(Error::bad_use(format!(
+                "an alpha of {alpha} is not from 0 to 1"
+            )));
+        }
+        // Either may not exist, and only what is asked for must.
+        let (inner, outer) = if alpha == 0.0 {
+            let inner = self.inner(whole)?;
+            (inner, inner)
+        } else if alpha == 1.0 {
+            let outer = self.outer(whole)?;
+            (outer, outer)
+        } else {
+            (self.inner(whole)?, self.outer(whole)?)
+        };
+        let mix = |a: f64, b: f64| a * (1.0 - alpha) + b * alpha;
+        for axis in [0, 1] {
+            self.camera.focal[axis] = mix(inner.focal[axis], outer.focal[axis]);
+            self.camera.center[axis] = mix(inner.center[axis], outer.center[axis]);
+        }
+        Ok(())
+    }
+
+    /// The camera that just takes in the whole source.
+    fn outer(&self, whole: Size) -> Result<Camera> {
+        let mut low = [f64::INFINITY; 2];
+        let mut high = [f64::NEG_INFINITY; 2];
+        // Corners that no ray reaches, of a round picture, are not missed.
+        let rays = border(whole).filter_map(|pixel| self.lens.unproject(pixel));
+        for ray in rays {
+            let point = self.camera.point(ray).ok_or_else(|| {
+                Error::bad_use(
+                    "no such picture can show every pixel of this source: take a smaller --alpha, \
+                     or --projection cylindrical or equirectangular",
+                )
+            })?;
+            for axis in [0, 1] {
+                low[axis] = low[axis].min(point[axis]);
+                high[axis] = high[axis].max(point[axis]);
+            }
+        }
+        let span = [0, 1].map(|axis| self.camera.focal[axis] * (high[axis] - low[axis]));
+        if !span.iter().all(|span| span.is_finite() && *span > 0.0) {
+            return Err(Error::bad_use(
+                "the lens's model holds nowhere on the picture's border",
+            ));
+        }
+        let [width, height] = extent(whole);
+        let scale = (width / span[0]).min(height / span[1]);
+        let middle = [0, 1].map(|axis| (low[axis] + high[axis]) / 2.0);
+        Ok(self.centred(whole, middle, scale))
+    }
+
+    /// The camera whose picture is as wide as it can be and all from the source.
+    fn inner(&self, whole: Size) -> Result<Camera> {
+        let middle = self.middle(whole).ok_or_else(|| {
+            Error::bad_use("the middle of the source is not in the output: look less far aside")
+        })?;
+        let covered = |scale: f64| {
+            let view = View {
+                camera: self.centred(whole, middle, scale),
+                ..*self
+            };
+            let [width, height] = extent(whole);
+            border(whole).all(|pixel| {
+                view.seen(pixel)
+                    .is_some_and(|[x, y]| (0.0..=width).contains(&x) && (0.0..=height).contains(&y))
+            })
+        };
+        let mut good = 1.0 / 64.0;
+        while !covered(good) {
+            good *= 2.0;
+            if good > 1024.0 {
+                return Err(Error::bad_use(
+                    "no part of the output would be without black",
+                ));
+            }
+        }
+        let mut bad = good / 2.0;
+        for _ in 0..40 {
+            let between = (good + bad) / 2.0;
+            match covered(between) {
+                true => good = between,
+                false => bad = between,
+            }
+        }
+        Ok(self.centred(whole, middle, good))
+    }
+
+    /// The middle of what lies between the source's sides, or of the source
+    /// where they do not stand that way.
+    fn middle(&self, whole: Size) -> Option<[f64; 2]> {
+        let [width, height] = extent(whole);
+        let point = |pixel| self.camera.point(self.lens.unproject(pixel)?);
+        let along = |side: fn(f64, [f64; 2]) -> [f64; 2]| -> Option<Vec<[f64; 2]>> {
+            let part = |index: u32| f64::from(index) / f64::from(POINTS);
+            (0..=POINTS)
+                .map(|index| point(side(part(index), [width, height])))
+                .collect()
+        };
+        let most = |points: Vec<[f64; 2]>, axis: usize, sign: f64| {
+            let parts = points.into_iter().map(|point| sign * point[axis]);
+            sign * parts.fold(f64::NEG_INFINITY, f64::max)
+        };
+        let between = || {
+            let left = most(along(|part, [_, h]| [0.0, part * h])?, 0, 1.0);
+            let right = most(along(|part, [w, h]| [w, part * h])?, 0, -1.0);
+            let top = most(along(|part, [w, _]| [part * w, 0.0])?, 1, 1.0);
+            let bottom = most(along(|part, [w, h]| [part * w, h])?, 1, -1.0);
+            (left < right && top < bottom).then(|| [(left + right) / 2.0, (top + bottom) / 2.0])
+        };
+        between().or_else(|| point([width / 2.0, height / 2.0]))
+    }
+
+    /// The camera with this point in the middle of its picture.
+    fn centred(&self, whole: Size, middle: [f64; 2], scale: f64) -> Camera {
+        let focal = self.camera.focal.map(|focal| focal * scale);
+        let extent = extent(whole);
+        Camera {
+            focal,
+            center: [0, 1].map(|axis| extent[axis] / 2.0 - middle[axis] * focal[axis]),
+            ..self.camera
+        }
+    }
+}
+
+/// From the first to the last pixel's centre.
+fn extent(size: Size) -> [f64; 2] {
+    [size.width, size.height].map(|side| f64::from(side) - 1.0)
+}
+
+/// Points on the border of a picture.
+fn border(size: Size) -> impl Iterator<Item = [f64; 2]> {
+    let [width, height] = extent(size);
+    (0..=POINTS).flat_map(move |index| {
+        let part = f64::from(index) / f64::from(POINTS);
+        let (x, y) = (width * part, height * part);
+        [[x, 0.0], [x, height], [0.0, y], [width, y]]
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lens::{Brown, Distortion, Lens};
+    use crate::view::{Layout, Projection};
+
+    const SIZE: Size = Size {
+        width: 640,
+        height: 480,
+    };
+
+    fn barrel() -> Lens {
+        Lens {
+            focal: [400.0, 400.0],
+            center: [330.0, 235.0],
+            distortion: Distortion::Brown(Brown {
+                radial: [-0.25, 0.05, 0.0],
+                ..Brown::NONE
+            }),
+        }
+    }
+
+    fn fitted(lens: Lens, alpha: f64, pan: f64) -> View {
+        let camera = Camera::like(&lens).looking(pan, 0.0, 0.0);
+        let mut view = View::new(lens, camera, Layout::whole(SIZE, SIZE));
+        view.fit(SIZE, alpha).unwrap();
+        view
+    }
+
+    /// Whether each border pixel of the output shows the source.
+    fn without_black(view: &View) -> bool {
+        border(SIZE).all(|[x, y]| {
+            let [x, y] = view.source(x, y);
+            (-0.01..=639.01).contains(&x) && (-0.01..=479.01).contains(&y)
+        })
+    }
+
+    #[test]
+    fn alpha_0_has_no_black_and_nearly_touches_it() {
+        for pan in [0.0, 12.0] {
+            let mut view = fitted(barrel(), 0.0, pan);
+            assert!(without_black(&view));
+            view.camera = view.camera.zoomed(0.98);
+            assert!(!without_black(&view));
+        }
+    }
+
+    #[test]
+    fn alpha_1_shows_every_pixel_of_the_source_and_no_wider() {
+        let view = fitted(barrel(), 1.0, 0.0);
+        let mut nearest = f64::INFINITY;
+        for pixel in border(SIZE) {
+            let point = view
+                .camera
+                .point(view.lens.unproject(pixel).unwrap())
+                .unwrap();
+            let [x, y] =
+                [0, 1].map(|axis| point[axis] * view.camera.focal[axis] + view.camera.center[axis]);
+            nearest = nearest.min(x).min(y).min(639.0 - x).min(479.0 - y);
+        }
+        assert!(nearest.abs() < 1e-6, "{nearest}");
+    }
+
+    #[test]
+    fn between_them_the_focal_length_is_between() {
+        let focal = |alpha| fitted(barrel(), alpha, 0.0).camera.focal[0];
+        assert!((focal(0.5) - (focal(0.0) + focal(1.0)) / 2.0).abs() < 1e-9);
+        assert!(focal(0.0) > focal(1.0));
+    }
+
+    #[test]
+    fn a_lens_that_bends_nothing_is_left_alone_by_any_alpha() {
+        let lens = Lens::straight([500.0, 500.0], [319.5, 239.5]);
+        for alpha in [0.0, 0.4, 1.0] {
+            let Camera { focal, center, .. } = fitted(lens, alpha, 0.0).camera;
+            assert!((focal[0] - 500.0).abs() < 1e-6 && (center[0] - 319.5).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn a_fisheye_of_half_the_sphere_fits_a_cylinder_and_no_plane() {
+        let lens = Lens {
+            focal: [200.0, 200.0],
+            center: [319.5, 239.5],
+            distortion: Distortion::Fisheye([0.0; 4]),
+        };
+        let camera = Camera::like(&lens);
+        let mut view = View::new(lens, camera, Layout::whole(SIZE, SIZE));
+        let error = view.fit(SIZE, 1.0).unwrap_err();
+        assert!(
+            error.to_string().contains("--projection cylindrical"),
+            "{error}"
+        );
+        view.fit(SIZE, 0.0).unwrap();
+        assert!(without_black(&view));
+        view.camera.projection = Projection::Equirectangular;
+        view.fit(SIZE, 1.0).unwrap();
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Every command line of the documents, run as it stands there.
+
+use std::path::Path;
+
+use crate::common::Scratch;
+
+/// The documents, and the fewest commands that each must have.
+const DOCUMENTS: [(&str, usize); 2] = [("README.md", 1), ("docs/calibration.md", 25)];
+
+/// Commands in the shell blocks of a document.
+fn commands(text: &str) -> Vec<&str> {
+    let blocks = text.split("```").skip(1).step_by(2);
+    let shell = blocks.filter_map(|block| block.strip_prefix("sh\n"));
+    shell
+        .flat_map(str::lines)
+        .filter_map(|line| line.split('#').next()?.trim().strip_prefix("dewarp "))
+        .collect()
+}
+
+/// What must be there: the cameras, a photograph, a map.
+fn furnish(dir: &Scratch, root: &Path) {
+    let cameras = root.join("tools/dewarp/tests/cameras");
+    for file in std::fs::read_dir(cameras).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        std::fs::copy(file.path(), dir.path(&name)).unwrap();
+    }
+    for name in ["photo.png", "photo.jpg"] {
+        dir.picture(name, 640, 480);
+    }
+}
+
+#[test]
+fn every_documented_command_line_works() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (document, fewest) in DOCUMENTS {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let commands = commands(&text);
+        assert!(commands.len() >= fewest, "{document}: {commands:?}");
+        let dir = Scratch::new(&document.replace(['/', '.'], "-"));
+        furnish(&dir, &root);
+        for command in commands {
+            // A map for these, whatever the command before made.
+            if ["run", "preview", "info"]
+                .iter()
+                .any(|word| command.starts_with(word))
+            {
+                assert_eq!(dir.run("map identity --size 640x480 -o map.bin").0, 0);
+            }
+            if command.starts_with("preview") && cfg!(not(feature = "preview")) {
+                continue;
+            }
+            let (code, said) = dir.run(command);
+            match command.starts_with("run") {
+                // As far as it comes without a device.
+                true if cfg!(feature = "device") => {
+                    assert_eq!(code, 1, "{document}: dewarp {command}: {said}");
+                    assert!(said.contains("modprobe dw100_rust"), "{command}: {said}");
+                }
+                true => {}
+                false => assert_eq!(code, 0, "{document}: dewarp {command}: {said}"),
+            }
+            if command.starts_with("map") && !command.contains("--alpha 0.5") {
+                assert_eq!(said, "", "{document}: dewarp {command}");
+            }
+        }
+    }
+}

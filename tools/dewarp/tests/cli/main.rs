@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The command as a user meets it: what it writes, what it says when the
+//! request is wrong, and its exit status. None of this takes a device.
+
+mod common;
+mod documents;
+mod maps;
+mod pictures;

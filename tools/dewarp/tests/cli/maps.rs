@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The commands for maps.
+
+use crate::common::Scratch;
+use dewarp::{Size, VertexMap};
+
+const VGA: Size = Size {
+    width: 640,
+    height: 480,
+};
+
+/// A camera without distortion.
+const STRAIGHT: &str = "camera_matrix: [500, 0, 320, 0, 500, 240, 0, 0, 1]\n\
+    distortion_coefficients: [0, 0, 0, 0, 0]\nimage_width: 640\nimage_height: 480\n";
+
+/// A stereo camera in OpenCV's two files.
+const PAIR: &str = "M1: [500, 0, 320, 0, 500, 240, 0, 0, 1]\nD1: [-0.1, 0, 0, 0, 0]\n\
+    M2: [505, 0, 322, 0, 505, 241, 0, 0, 1]\nD2: [-0.1, 0, 0, 0, 0]\n";
+const RECTIFIED: &str = "R1: [1, 0, 0, 0, 1, 0, 0, 0, 1]\nP1: [480, 0, 310, 0, 0, 480, 250, 0, 0, 0, 1, 0]\n\
+    R2: [1, 0, 0, 0, 1, 0, 0, 0, 1]\nP2: [480, 0, 310, -50, 0, 480, 250, 0, 0, 0, 1, 0]\n";
+
+/// Where a map's vertex points, in sixteenths.
+fn vertex(bytes: &[u8], number: usize) -> [u16; 2] {
+    let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    [half(number * 4), half(number * 4 + 2)]
+}
+
+/// What a command prints.
+fn said(dir: &Scratch, words: &str) -> String {
+    let (code, printed, errors) = dir.start(words);
+    assert_eq!((code, errors.as_str()), (0, ""), "{words}");
+    printed
+}
+
+/// The map that `dewarp map` makes of the words, which may name camera.yml.
+fn map(dir: &Scratch, words: &str) -> Vec<u8> {
+    let words = format!("map {words} -o map.bin");
+    assert_eq!(dir.run(&words), (0, String::new()), "{words}");
+    std::fs::read(dir.path("map.bin")).unwrap()
+}
+
+fn with(name: &str, files: &[(&str, &str)]) -> Scratch {
+    let dir = Scratch::new(name);
+    for (name, text) in files {
+        std::fs::write(dir.path(name), text).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn map_writes_the_control_s_payload() {
+    let dir = Scratch::new("map");
+    let bytes = map(&dir, "identity --size 640x480");
+    assert_eq!(bytes, VertexMap::identity(VGA, VGA).to_bytes());
+    // The README's command.
+    let bytes = map(
+        &dir,
+        "--size 640x480 lens --center 342.28,235.57 --focal 535.92,535.92 --radial -0.266,-0.0386,0.238",
+    );
+    assert_eq!(bytes.len(), 5084);
+    // The first vertex, from OpenCV: (42.1793, 29.6661).
+    let bytes = map(
+        &dir,
+        "--size 640x480 lens --center 342.283,235.571 --focal 535.916,535.916 --radial \
+         -0.266373,-0.0385889,0.238392 --tangential 0.00178319,-0.000281221",
+    );
+    assert_eq!(vertex(&bytes, 0), [675, 475]);
+}
+
+#[test]
+fn the_calibration_file_gives_the_same_map_as_its_numbers() {
+    let file = "%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\ncamera_matrix: !!opencv-matrix\n   \
+        data: [ 500., 0., 320., 0., 510., 240., 0., 0., 1. ]\ndistortion_coefficients: \
+        !!opencv-matrix\n   data: [ -0.2, 0.05, 0.001, -0.002, 0.01 ]\n";
+    let dir = with("calibration", &[("camera.yml", file)]);
+    let one = map(&dir, "lens --size 320x240 --calibration camera.yml");
+    let other = map(
+        &dir,
+        "--size 320x240 --source 640x480 lens --center 320,240 --focal 500,510 --radial \
+         -0.2,0.05,0.01 --tangential 0.001,-0.002",
+    );
+    assert_eq!(one, other);
+}
+
+#[test]
+fn a_fisheye_is_told_by_option_or_by_numbers() {
+    let file = "K: [[300, 0, 320], [0, 300, 240], [0, 0, 1]]\nD: [-0.02, 0.003, 0.001, -0.001]\n";
+    let dir = with("fisheye", &[("camera.json", file)]);
+    let one = map(
+        &dir,
+        "lens --size 640x480 --calibration camera.json --model fisheye",
+    );
+    let other = map(
+        &dir,
+        "lens --size 640x480 --center 320,240 --focal 300,300 --fisheye -0.02,0.003,0.001,-0.001",
+    );
+    assert_eq!(one, other);
+}
+
+#[test]
+fn the_view_s_options_do_what_they_say() {
+    let dir = with("view", &[("camera.yml", STRAIGHT)]);
+    let lens = "lens --size 640x480 --calibration camera.yml";
+    let straight = VertexMap::identity(VGA, VGA).to_bytes();
+    assert_eq!(map(&dir, lens), straight);
+    // The middle of the output is vertex 15 * 41 + 20.
+    let middle = |words: &str| vertex(&map(&dir, &format!("{lens} {words}")), 635);
+    assert_eq!(middle(""), [320 * 16, 240 * 16]);
+    let aside = (16.0 * 500.0 * 5f64.to_radians().tan()).round() as u16;
+    assert_eq!(middle("--zoom 1.5 --pan 5"), [320 * 16 + aside, 240 * 16]);
+    assert_eq!(middle("--zoom 1.5 --tilt 5"), [320 * 16, 240 * 16 - aside]);
+    assert_eq!(middle("--zoom 2 --roll 30"), [320 * 16, 240 * 16]);
+    assert_eq!(middle("--crop 320x240+0+0"), [160 * 16, 120 * 16]);
+    assert_eq!(
+        middle("--projection cylindrical --zoom 1.5"),
+        [320 * 16, 240 * 16]
+    );
+    // A lens that bends nothing is all there and nothing else at any alpha.
+    assert_eq!(middle("--alpha 0"), [320 * 16, 240 * 16]);
+}
+
+#[test]
+fn turned_pictures_have_their_corners_elsewhere() {
+    let dir = Scratch::new("turn");
+    let first = |words: &str| vertex(&map(&dir, &format!("identity {words}")), 0);
+    assert_eq!(first("--size 640x480 --flip horizontal"), [639 * 16, 0]);
+    assert_eq!(first("--size 640x480 --flip vertical"), [0, 479 * 16]);
+    assert_eq!(
+        first("--size 480x640 --source 640x480 --rotate 90"),
+        [0, 479 * 16]
+    );
+    assert_eq!(first("--size 640x480 --rotate 180"), [639 * 16, 479 * 16]);
+    assert_eq!(
+        first("--size 320x240 --source 640x480 --crop 320x240+16+8"),
+        [16 * 16, 8 * 16]
+    );
+}
+
+#[test]
+fn a_stereo_camera_is_rectified_with_its_own_r_and_p() {
+    let dir = with(
+        "stereo",
+        &[("intrinsics.yml", PAIR), ("extrinsics.yml", RECTIFIED)],
+    );
+    let words = "lens --size 640x480 --calibration intrinsics.yml --rectify extrinsics.yml";
+    let one = dir.run(&format!("map {words} --camera 1 -o one.bin"));
+    let two = dir.run(&format!("map {words} --camera 2 -o two.bin"));
+    assert_eq!((one.0, two.0), (0, 0), "{one:?} {two:?}");
+    let read = |name: &str| std::fs::read(dir.path(name)).unwrap();
+    assert_ne!(read("one.bin"), read("two.bin"));
+    // P's centre shows the lens's axis.
+    let (code, text) = dir.run(&format!("map {words} -o map.bin"));
+    assert_eq!(code, 2);
+    assert!(
+        text.contains("intrinsics.yml, an OpenCV calibration: it has two cameras"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_the_engine_cannot_do_is_a_warning_or_with_strict_an_error() {
+    let dir = with("strict", &[("camera.yml", STRAIGHT)]);
+    let words = "map lens --size 640x480 --calibration camera.yml --pan -10 -o map.bin";
+    let (code, text) = dir.run(words);
+    assert_eq!(code, 0);
+    assert!(
+        text.starts_with("dewarp: warning: ") && text.contains(" vertices lie outside"),
+        "{text}"
+    );
+    assert!(dir.path("map.bin").exists());
+    std::fs::remove_file(dir.path("map.bin")).unwrap();
+    let (code, text) = dir.run(&format!("{words} --strict"));
+    assert_eq!(code, 2);
+    assert!(
+        text.starts_with("dewarp: ") && text.contains("vertices lie outside"),
+        "{text}"
+    );
+    assert!(!dir.path("map.bin").exists());
+}
+
+#[test]
+fn bad_use_exits_with_2_and_says_what_is_right() {
+    let dir = with(
+        "use",
+        &[
+            ("camera.yml", STRAIGHT),
+            (
+                "cut.yml",
+                "camera_matrix: [1, 2]\ndistortion_coefficients: [1, 2, 3, 4]\n",
+            ),
+        ],
+    );
+    let cases = [
+        ("map identity --size 640", "640 is not WIDTHxHEIGHT"),
+        ("map lens --size 640x480", "--calibration, or --center"),
+        (
+            "map lens --size 640x480 --radial 1,2",
+            "3 numbers with commas",
+        ),
+        (
+            "map lens --size 640x480 --center 1,2 --focal 3,4",
+            "--radial or --fisheye",
+        ),
+        (
+            "map identity --size 640x480 --zoom 2",
+            "--zoom is for `map lens`",
+        ),
+        ("map lens --size 640x480 --zoom 0", "a positive number"),
+        (
+            "map lens --size 640x480 --pan 200",
+            "degrees from -180 to 180",
+        ),
+        (
+            "map lens --size 640x480 --calibration camera.yml --alpha 2",
+            "an alpha of 2 is not from 0 to 1",
+        ),
+        (
+            "map lens --size 640x480 --calibration camera.yml --source 320x240",
+            "is of pictures of 640x480",
+        ),
+        (
+            "map lens --size 640x480 --calibration cut.yml",
+            "camera_matrix has 2 numbers, not 9 (3x3)",
+        ),
+        (
+            "map identity --size 640x480 --crop 640x480+1+0",
+            "not inside a picture of 640x480",
+        ),
+        (
+            "map identity --size 640x480 --crop 3",
+            "not WIDTHxHEIGHT+X+Y",
+        ),
+        (
+            "map identity --size 640x480 --rotate 45",
+            "[possible values: 90, 180, 270]",
+        ),
+    ];
+    for (words, what) in cases {
+        let (code, text) = dir.run(&format!("{words} -o map.bin"));
+        assert_eq!(code, 2, "{words}: {text}");
+        assert!(text.contains(what), "{words}: {text}");
+    }
+    let (code, text) = dir.run("map lens --size 640x480 --calibration no.yml -o map.bin");
+    assert_eq!(
+        (code, text.as_str()),
+        (
+            1,
+            "dewarp: cannot read no.yml: No such file or directory (os error 2)\n"
+        )
+    );
+}
+
+#[test]
+fn info_explains_a_map() {
+    let dir = Scratch::new("info");
+    map(&dir, "identity --size 640x480 --source 1280x480");
+    let text = said(&dir, "info map.bin");
+    assert_eq!(
+        text,
+        "map       41x31 vertices, 5084 bytes\n\
+         output    640x480 or 640x472 or 632x480 or 632x472\n\
+         source    x from 0 to 1280, y from 0 to 480\n\
+         scale     one output pixel takes 1.00 (at 0,0) to 2.00 (at 0,0) source pixels\n\
+         blocks    1200, of which 0 show only an edge of the source and 0 show it mirrored\n"
+    );
+    assert!(said(&dir, "info --size 632x480 map.bin").contains("output    632x480\n"));
+    let (code, text) = dir.run("info --size 800x600 map.bin");
+    assert!(
+        code == 2 && text.contains("the map has 5084 bytes"),
+        "{text}"
+    );
+    std::fs::write(dir.path("no.bin"), [1, 2, 3]).unwrap();
+    let (code, text) = dir.run("info no.bin");
+    assert_eq!(
+        (code, text.as_str()),
+        (
+            2,
+            "dewarp: no.bin is no map: no output has 3 bytes of vertices\n"
+        )
+    );
+}
+
+#[test]
+fn help_names_every_command() {
+    let dir = Scratch::new("help");
+    let text = said(&dir, "--help");
+    for command in ["map", "info", "compare", "convert", "completions", "man"] {
+        assert!(text.contains(&format!("\n  {command} ")), "{text}");
+    }
+    let text = said(&dir, "map --help");
+    for heading in [
+        "The lens:",
+        "What the output shows:",
+        "How it lies in the output:",
+    ] {
+        assert!(text.contains(heading), "{text}");
+    }
+}
+
+#[cfg(feature = "preview")]
+#[test]
+fn preview_puts_grid_result_and_scale_side_by_side() {
+    let dir = Scratch::new("preview");
+    map(&dir, "identity --size 320x240 --source 640x480");
+    dir.picture("photo.jpg", 640, 480);
+    assert_eq!(
+        dir.run("preview photo.jpg --map map.bin --out-size 320x240 -o preview.png"),
+        (0, String::new())
+    );
+    let size = dewarp::Picture::load(&dir.path("preview.png"))
+        .unwrap()
+        .size;
+    assert_eq!(size.to_string(), "1296x480");
+    let (code, text) = dir.run("preview photo.jpg --map map.bin -o preview.png");
+    assert!(
+        code == 2 && text.contains("an output of 640x480 takes 5084"),
+        "{text}"
+    );
+}
+
+#[test]
+fn completions_and_man_pages_know_the_commands() {
+    let dir = Scratch::new("pages");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = said(&dir, &format!("completions {shell}"));
+        assert!(
+            text.contains("--calibration") || text.contains("calibration"),
+            "{shell}"
+        );
+    }
+    assert!(said(&dir, "man").starts_with(".ie "));
+    assert_eq!(dir.run("man pages"), (0, String::new()));
+    let page = std::fs::read_to_string(dir.path("pages/dewarp-map.1")).unwrap();
+    assert!(page.contains("projection"), "{page}");
+}

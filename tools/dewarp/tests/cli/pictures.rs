@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The commands for pictures.
+
+#[cfg(feature = "device")]
+use std::path::Path;
+
+use crate::common::{Scratch, dewarp};
+use dewarp::{Picture, Size};
+
+#[cfg(feature = "device")]
+#[test]
+fn a_picture_of_an_unsupported_size_is_refused_with_the_nearest_one() {
+    let dir = Scratch::new("size");
+    let picture = dir.picture("odd.png", 640, 481);
+    let (code, said) = dewarp(&["run", "-o", "/dev/null"], &[&picture]);
+    assert_eq!(code, 2);
+    assert_eq!(
+        said,
+        "dewarp: 640x481 is not a size the device takes; nearest is 640x480\n"
+    );
+}
+
+#[cfg(feature = "device")]
+#[test]
+fn a_map_of_the_wrong_length_is_refused_with_both_lengths() {
+    let dir = Scratch::new("length");
+    let picture = dir.picture("a.png", 640, 480);
+    let map = dir.path("map.bin");
+    std::fs::write(&map, [0; 4096]).unwrap();
+    let (code, said) = dewarp(&["run", "-o", "/dev/null", "--map"], &[&map, &picture]);
+    assert_eq!(code, 2);
+    assert!(
+        said.contains("has 4096 bytes") && said.contains("takes 5084"),
+        "{said}"
+    );
+}
+
+#[cfg(feature = "device")]
+#[test]
+fn a_missing_device_says_which_driver_to_load() {
+    let dir = Scratch::new("device");
+    let picture = dir.picture("a.png", 640, 480);
+    let (code, said) = dewarp(
+        &["run", "-d", "/dev/no-such-video", "-o", "/dev/null"],
+        &[&picture],
+    );
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("/dev/no-such-video") && said.contains("modprobe dw100_rust"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[cfg(feature = "device")]
+#[test]
+fn bad_use_exits_with_2_and_says_what_is_right() {
+    let dir = Scratch::new("use");
+    let picture = dir.picture("a.png", 640, 480);
+    let raw = dir.path("a.raw");
+    std::fs::write(&raw, [0; 100]).unwrap();
+    let cases: [(&[&str], &Path, &str); 6] = [
+        (&["frobnicate"], &picture, "unrecognized subcommand"),
+        (
+            &["run", "-o", "/dev/null", "--in-format", "rgb"],
+            &picture,
+            "rgb is none of nv12",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--size", "320x240"],
+            &picture,
+            "a picture of 640x480",
+        ),
+        (&["run", "-o", "/dev/null"], &raw, "raw input takes --size"),
+        (
+            &["run", "-o", "/dev/null", "--size", "640x480"],
+            &raw,
+            "must hold whole frames",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--frames", "0"],
+            &picture,
+            "0 is not in 1..",
+        ),
+    ];
+    for (args, path, what) in cases {
+        let (code, said) = dewarp(args, &[path]);
+        assert_eq!(code, 2, "{args:?}: {said}");
+        assert!(said.contains(what), "{args:?}: {said}");
+    }
+}
+
+#[cfg(feature = "device")]
+#[test]
+fn a_missing_file_is_named() {
+    let (code, said) = dewarp(&["run", "-o", "/dev/null", "/no/such/picture.png"], &[]);
+    assert_eq!(code, 1);
+    assert!(
+        said.starts_with("dewarp: cannot read /no/such/picture.png: No such file"),
+        "{said}"
+    );
+}
+
+#[test]
+fn compare_puts_two_pictures_side_by_side() {
+    let dir = Scratch::new("compare");
+    let (a, b) = (dir.picture("a.png", 40, 30), dir.picture("b.jpg", 50, 20));
+    let both = dir.path("both.png");
+    assert_eq!(dewarp(&["compare"], &[&a, &b, "-o".as_ref(), &both]).0, 0);
+    assert_eq!(
+        Picture::load(&both).unwrap().size,
+        Size {
+            width: 98,
+            height: 30
+        }
+    );
+}
+
+#[test]
+fn convert_keeps_the_picture() {
+    let dir = Scratch::new("convert");
+    let (jpeg, png) = (dir.picture("a.jpg", 40, 30), dir.path("a.png"));
+    assert_eq!(dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &png]).0, 0);
+    assert!(Picture::load(&png) == Picture::load(&jpeg));
+    let (code, said) = dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &dir.path("a.tga")]);
+    assert_eq!(code, 2);
+    assert!(said.contains("neither .png nor .jpg"), "{said}");
+}

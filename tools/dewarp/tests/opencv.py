@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The maps of `dewarp` beside OpenCV's own, for random calibrations.
+
+usage: opencv.py DEWARP SEED COUNT
+
+Each calibration is written by OpenCV's FileStorage, read by `dewarp map`, and
+the map compared at every vertex with initUndistortRectifyMap: they may be a
+sixteenth of a pixel apart. Prints `ok NAME` or `FAIL NAME: WHY` for each kind.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+
+import cv2
+import numpy as np
+
+TOLERANCE = 1 / 16
+# What a vertex can hold.
+LARGEST = 65535 / 16
+
+
+def brown_radius(d, r):
+    """The radial part of OpenCV's model for pinhole cameras."""
+    d = np.concatenate([d, np.zeros(14 - len(d))])
+    r2 = r * r
+    above = 1 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
+    below = 1 + r2 * (d[5] + r2 * (d[6] + r2 * d[7]))
+    return r * above / below
+
+
+def fisheye_radius(d, r):
+    a = np.arctan(r)
+    a2 = a * a
+    return a * (1 + a2 * (d[0] + a2 * (d[1] + a2 * (d[2] + a2 * d[3]))))
+
+
+class Kind:
+    """A kind of calibration: its name, file type, model and what is random."""
+
+    def __init__(self, name, extension, coefficients, fisheye=False, stereo=False):
+        self.name = name
+        self.extension = extension
+        self.coefficients = coefficients
+        self.fisheye = fisheye
+        self.stereo = stereo
+
+    def random(self, rng):
+        """Size, K, D, R and P of a lens that can be undone in the whole view."""
+        while True:
+            width = int(rng.integers(22, 240)) * 8
+            height = int(rng.integers(18, 135)) * 8
+            focal = rng.uniform(0.45, 1.6) * width
+            k = np.array(
+                [
+                    [focal, 0, width * rng.uniform(0.45, 0.55)],
+                    [0, focal * rng.uniform(0.95, 1.05), height * rng.uniform(0.45, 0.55)],
+                    [0, 0, 1],
+                ]
+            )
+            d = self.coefficients(rng)
+            r, p = np.eye(3), k
+            if self.stereo:
+                r, _ = cv2.Rodrigues(rng.uniform(-0.08, 0.08, 3))
+                p = k.copy()
+                p[0, 0] = p[1, 1] = focal * rng.uniform(0.9, 1.1)
+                p[:2, 2] += rng.uniform(-20, 20, 2)
+            # As far from the axis as the view looks.
+            corners = np.array([[x, y, 1] for x in (0, width) for y in (0, height)])
+            rays = (np.linalg.inv(p @ r) @ corners.T).T
+            if (rays[:, 2] <= 0.1).any():
+                continue
+            across = np.hypot(rays[:, 0], rays[:, 1]) / rays[:, 2]
+            radius = fisheye_radius if self.fisheye else brown_radius
+            landed = radius(d, np.linspace(0, 1.05 * across.max(), 2000))
+            if (np.diff(landed) > 0).all():
+                return (width, height), k, d, r, p
+
+    def write(self, path, size, k, d, r, p):
+        fs = cv2.FileStorage(path, cv2.FILE_STORAGE_WRITE)
+        fs.write("image_width", size[0])
+        fs.write("image_height", size[1])
+        if self.fisheye:
+            fs.write("fisheye_model", 1)
+        names = ("M1", "D1") if self.stereo else ("camera_matrix", "distortion_coefficients")
+        fs.write(names[0], k)
+        fs.write(names[1], d.reshape(-1, 1))
+        if self.stereo:
+            fs.write("R1", r)
+            fs.write("P1", np.hstack([p, np.zeros((3, 1))]))
+        fs.release()
+
+    def theirs(self, size, k, d, r, p):
+        """OpenCV's map at the vertices, as far as vertices can hold it."""
+        make = cv2.fisheye.initUndistortRectifyMap if self.fisheye else cv2.initUndistortRectifyMap
+        width, height = size
+        maps = make(k, d.reshape(-1, 1), r, p, (width + 1, height + 1), cv2.CV_32FC1)
+        columns = np.minimum(np.arange(-(-width // 16) + 1) * 16, width)
+        rows = np.minimum(np.arange(-(-height // 16) + 1) * 16, height)
+        return np.stack([m[np.ix_(rows, columns)] for m in maps], -1).clip(0, LARGEST)
+
+
+def brown(count):
+    spread = [0.3, 0.1, 0.003, 0.003, 0.03, 0.3, 0.1, 0.03] + [0.003] * 4 + [0.05] * 2
+    return lambda rng: rng.uniform(-1, 1, count) * spread[:count]
+
+
+def fisheye(rng):
+    return rng.uniform(-1, 1, 4) * [0.1, 0.05, 0.02, 0.01]
+
+
+KINDS = [
+    Kind("radial and tangential, YAML", "yml", brown(5)),
+    Kind("rational, JSON", "json", brown(8)),
+    Kind("thin prism, XML", "xml", brown(12)),
+    Kind("tilted sensor, YAML", "yaml", brown(14)),
+    Kind("fisheye, YAML", "yml", fisheye, fisheye=True),
+    Kind("a rectified pair, YAML", "yml", brown(5), stereo=True),
+    Kind("a rectified pair of fisheyes, JSON", "json", fisheye, fisheye=True, stereo=True),
+]
+
+
+def compare(kind, dewarp, rng, directory):
+    """The largest distance, and the case; raises if dewarp fails."""
+    size, k, d, r, p = kind.random(rng)
+    path = os.path.join(directory, "camera." + kind.extension)
+    output = os.path.join(directory, "map.bin")
+    kind.write(path, size, k, d, r, p)
+    command = [dewarp, "map", "lens", "--size", f"{size[0]}x{size[1]}", "--calibration", path]
+    command += ["--rectify", path] if kind.stereo else []
+    done = subprocess.run(command + ["-o", output], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+    theirs = kind.theirs(size, k, d, r, p)
+    ours = np.fromfile(output, "<u2").reshape(theirs.shape) / 16
+    return np.abs(ours - theirs).max(), f"{size} K {k.tolist()} D {d.tolist()}"
+
+
+def main():
+    dewarp, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    rng = np.random.default_rng(seed)
+    each = -(-count // len(KINDS))
+    with tempfile.TemporaryDirectory() as directory:
+        for kind in KINDS:
+            name = f"maps agree with OpenCV {cv2.__version__}: {kind.name} ({each}, seed {seed})"
+            try:
+                worst, case = max(compare(kind, dewarp, rng, directory) for _ in range(each))
+                if worst <= TOLERANCE:
+                    print(f"ok {name}")
+                else:
+                    print(f"FAIL {name}: {worst:.3f} pixels apart: {case}")
+                print(f"{kind.name}: at most {worst:.4f} pixels apart", file=sys.stderr)
+            except RuntimeError as error:
+                print(f"FAIL {name}: {error}")
+
+
+main()

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Part of suite `host`: the maps of `dewarp` beside OpenCV's own. OpenCV comes from PyPI into a
+//! virtual environment in the cache.
+
+use anyhow::{Context, Result, bail};
+
+use super::Tests;
+use crate::cache::{Entry, Partial, Recipe};
+use crate::key::Key;
+use crate::sandbox::Sandbox;
+use crate::tools::Client;
+
+/// What is installed. The versions stand so that a run repeats.
+const PACKAGES: [&str; 2] = ["opencv-python-headless==4.13.0.92", "numpy==2.3.5"];
+
+/// Calibrations compared, and the seed they are made from.
+const RANDOM: [&str; 2] = ["1", "280"];
+
+/// Compares the maps, a test for each kind of calibration.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let env = tests.env;
+    let sandbox = Sandbox::prepare(env)?;
+    let client = Client::prepare(env, &sandbox)?;
+    let python = environment(tests, &sandbox)?;
+    let mut command = sandbox.command(
+        &env.checkout,
+        &python.dir.join("bin/python").to_string_lossy(),
+    );
+    command
+        .arg("tools/dewarp/tests/opencv.py")
+        .arg(client.here())
+        .args(RANDOM);
+    let output = command.output().context("cannot start python")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if tests.record_lines(&printed) == 0 || !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "opencv.py ended with {}:\n{}",
+            output.status,
+            super::last_lines(&errors, 20)
+        );
+    }
+    Ok(())
+}
+
+/// Python with OpenCV.
+fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
+    let env = tests.env;
+    let recipe = Recipe {
+        name: "opencv",
+        key: Key::new()
+            .add(sandbox.toolchain()?)
+            .words(PACKAGES)
+            .finish(),
+        partial: Partial::Discard,
+        gigabytes: 0.5,
+    };
+    env.cache.entry(&env.ui, &recipe, |step, dir| {
+        step.run(
+            sandbox
+                .command(dir, "python3")
+                .args(["-m", "venv"])
+                .arg(dir),
+        )?;
+        let pip = dir.join("bin/pip");
+        let words = ["install", "--no-cache-dir", "--only-binary=:all:"];
+        step.run(
+            sandbox
+                .command(dir, &pip.to_string_lossy())
+                .args(words)
+                .args(PACKAGES),
+        )
+        .context("OpenCV, which maps are compared with, comes from PyPI: is there a network?")
+    })
+}
