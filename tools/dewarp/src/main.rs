@@ -8,7 +8,8 @@ mod commands;
 #[cfg(feature = "device")]
 use std::fs::File;
 #[cfg(feature = "device")]
-use std::io::{BufWriter, Write};
+use std::io::BufWriter;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -249,6 +250,16 @@ fn compare(args: &CompareArgs) -> Result<()> {
 
 fn convert(args: &ConvertArgs) -> Result<()> {
     Picture::load(&args.input)?.save(&args.output)
+}
+
+/// Prints; that nobody reads to the end is no error of ours.
+fn print(bytes: &[u8]) -> Result<()> {
+    match std::io::stdout().write_all(bytes) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("cannot print: {error}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -3,6 +3,9 @@
 //! Part of suite `host`: the maps of `dewarp` beside OpenCV's own. OpenCV comes from PyPI into a
 //! virtual environment in the cache.
 
+use std::path::Path;
+use std::process::Command;
+
 use anyhow::{Context, Result, bail};
 
 use super::Tests;
@@ -14,7 +17,10 @@ use crate::tools::Client;
 /// What is installed. The versions stand so that a run repeats.
 const PACKAGES: [&str; 2] = ["opencv-python-headless==4.13.0.92", "numpy==2.3.5"];
 
-/// Calibrations compared, and the seed they are made from.
+/// The authorities that Debian and Ubuntu trust.
+const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// The seed, and how many calibrations are compared.
 const RANDOM: [&str; 2] = ["1", "280"];
 
 /// Compares the maps, a test for each kind of calibration.
@@ -63,14 +69,24 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
                 .args(["-m", "venv"])
                 .arg(dir),
         )?;
-        let pip = dir.join("bin/pip");
-        let words = ["install", "--no-cache-dir", "--only-binary=:all:"];
-        step.run(
-            sandbox
-                .command(dir, &pip.to_string_lossy())
-                .args(words)
-                .args(PACKAGES),
-        )
-        .context("OpenCV, which maps are compared with, comes from PyPI: is there a network?")
+        let mut pip = with_host_certificates(sandbox, dir);
+        pip.arg(dir.join("bin/pip"))
+            .args(["install", "--no-cache-dir", "--only-binary=:all:"])
+            .args(PACKAGES);
+        step.run(&mut pip)
+            .context("OpenCV, which maps are compared with, comes from PyPI: is there a network?")
     })
+}
+
+/// `env` in the sandbox, for a `pip` that trusts whom this machine trusts: a proxy between may have
+/// an authority of its own.
+fn with_host_certificates(sandbox: &Sandbox, dir: &Path) -> Command {
+    let bundle = Path::new(CERTIFICATES);
+    let lent: &[(&Path, &Path)] = match bundle.exists() {
+        true => &[(bundle, bundle)],
+        false => &[],
+    };
+    let mut command = sandbox.command_with(lent, dir, "env");
+    command.arg(format!("PIP_CERT={CERTIFICATES}"));
+    command
 }

@@ -9,6 +9,8 @@ use clap::Args;
 use dewarp::check::Survey;
 use dewarp::{Error, Result, Size, VertexMap};
 
+use crate::print;
+
 #[derive(Args)]
 pub struct InfoArgs {
     /// A map made by `dewarp map`.
@@ -25,8 +27,7 @@ pub struct InfoArgs {
 pub fn show(args: &InfoArgs) -> Result<()> {
     let path = &args.map;
     let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
-    print!("{}", explain(path, &bytes, args.size, args.source)?);
-    Ok(())
+    print(explain(path, &bytes, args.size, args.source)?.as_bytes())
 }
 
 fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) -> Result<String> {

@@ -2,13 +2,14 @@
 //! `dewarp completions` and `dewarp man`: what a packager installs, made from
 //! the command line's own description.
 
-use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
 use dewarp::{Error, Result};
+
+use crate::print;
 
 #[derive(Args)]
 pub struct CompletionsArgs {
@@ -47,10 +48,4 @@ pub fn man(args: &ManArgs, command: Command) -> Result<()> {
             print(&page)
         }
     }
-}
-
-fn print(bytes: &[u8]) -> Result<()> {
-    stdout()
-        .write_all(bytes)
-        .map_err(|error| Error::failed(format!("cannot print: {error}")))
 }

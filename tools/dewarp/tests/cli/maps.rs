@@ -260,7 +260,7 @@ fn info_explains_a_map() {
         "map       41x31 vertices, 5084 bytes\n\
          output    640x480 or 640x472 or 632x480 or 632x472\n\
          source    x from 0 to 1280, y from 0 to 480\n\
-         scale     one output pixel takes 1.00 (at 0,0) to 2.00 (at 0,0) source pixels\n\
+         scale     one output pixel takes 1.00 (at 16,16) to 2.00 (at 16,16) source pixels\n\
          blocks    1200, of which 0 show only an edge of the source and 0 show it mirrored\n"
     );
     assert!(said(&dir, "info --size 632x480 map.bin").contains("output    632x480\n"));
