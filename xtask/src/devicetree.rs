@@ -5,13 +5,13 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernel::Kernel;
 use crate::sandbox::Sandbox;
-use crate::step::copy_file;
+use crate::step::{copy_file, hear};
 
 /// The tools that come with a kernel, and where what they make goes.
 pub struct DeviceTrees<'a> {
@@ -31,11 +31,11 @@ impl DeviceTrees<'_> {
         if let Some(edits) = edits {
             let (source, edited) = (self.dir.join("board.dts"), self.dir.join("edited.dtb"));
             let read = ["-q", "-I", "dtb", "-O", "dts", "-o"];
-            self.run(self.tool("dtc").args(read).args([&source, &tree]))?;
+            hear(self.tool("dtc").args(read).args([&source, &tree]))?;
             let text = fs::read_to_string(&source)? + edits;
             fs::write(&source, text)?;
             let write = ["-q", "-I", "dts", "-O", "dtb", "-o"];
-            self.run(self.tool("dtc").args(write).args([&edited, &source]))?;
+            hear(self.tool("dtc").args(write).args([&edited, &source]))?;
             tree = edited;
         }
         if overlays.is_empty() {
@@ -48,8 +48,7 @@ impl DeviceTrees<'_> {
         let merged = self.dir.join("merged.dtb");
         let mut apply = self.tool("fdtoverlay");
         apply.arg("-i").arg(&tree).arg("-o").args([&merged]);
-        self.run(apply.args(&compiled))
-            .context("the overlays do not fit the board's device tree")?;
+        hear(apply.args(&compiled)).context("the overlays do not fit the board's device tree")?;
         Ok(merged)
     }
 
@@ -71,10 +70,10 @@ impl DeviceTrees<'_> {
                     .args(["-nostdinc", "-undef", "-D__DTS__", "-P"])
                     .args(["-x", "assembler-with-cpp", "-I"])
                     .arg(self.kernel.source.join("include"));
-                self.run(preprocess.args([&inside, &plain]))?;
+                hear(preprocess.args([&inside, &plain]))?;
                 let mut compile = self.tool("dtc");
                 compile.args(["-@", "-I", "dts", "-O", "dtb", "-o"]);
-                let said = self.run(compile.args([&compiled, &plain]))?;
+                let said = hear(compile.args([&compiled, &plain]))?;
                 ensure!(said.is_empty(), "{}", said.trim());
                 Ok(compiled)
             }
@@ -85,13 +84,5 @@ impl DeviceTrees<'_> {
     fn tool(&self, name: &str) -> Command {
         let program = self.kernel.objects.join("scripts/dtc").join(name);
         self.sandbox.command(self.dir, &program.to_string_lossy())
-    }
-
-    /// Runs a tool and returns its complaints.
-    fn run(&self, command: &mut Command) -> Result<String> {
-        let output = command.stdin(Stdio::null()).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.success(), "{}", said.trim());
-        Ok(said)
     }
 }

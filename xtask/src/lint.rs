@@ -4,16 +4,16 @@
 
 mod links;
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
+use crate::step::{files, hear};
 use crate::{Env, host, module, tools};
 
 /// What describes the engine's node, below the kernel's bindings.
@@ -67,9 +67,14 @@ pub fn checks(env: &Env, tell: &mut dyn FnMut(&str, Result<()>)) -> Result<()> {
         .args(module::external(&env.checkout, &output.dir))
         .args(["CLIPPY=1", "W=1", "C=2", SPARSE])
         .args(["KRUSTFLAGS=-Dwarnings", "KCFLAGS=-Werror"]);
+    // make goes on without a checker that it does not like.
+    let checked = |said: String| {
+        ensure!(said.contains("  CHECK  "), "make did not run sparse");
+        Ok(())
+    };
     tell(
         "the module with CLIPPY=1 W=1 and sparse",
-        quietly(&mut make),
+        hear(&mut make).and_then(checked),
     );
     let trees = DeviceTrees {
         sandbox: &sandbox,
@@ -131,44 +136,18 @@ fn schema(trees: &DeviceTrees<'_>, overlays: &[PathBuf]) -> Result<()> {
     )?;
     let mut validate = tool("dt-validate");
     validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
-    let output = validate.arg(&processed).arg(&tree).output()?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = hear(validate.arg(&processed).arg(&tree))?;
     // It complains, and ends with success.
-    ensure!(
-        output.status.success() && said.is_empty(),
-        "{}",
-        said.trim()
-    );
+    ensure!(said.is_empty(), "{}", said.trim());
     Ok(())
-}
-
-/// The files below a directory, or those with one of these extensions, in order. Nothing of what cargo
-/// built or git keeps.
-fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
-        let path = entry?.path();
-        let text =
-            |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
-        let (name, kind) = (text(path.file_name()), text(path.extension()));
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
-            found.extend(files(&path, extensions)?);
-        } else if path.is_file() && extensions.is_none_or(|wanted| wanted.contains(&kind.as_str()))
-        {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// The shell scripts.
 fn shell_scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
     let mut scripts = vec![checkout.join(".ci/run")];
-    for entry in fs::read_dir(checkout.join("tests/board"))? {
-        let path = entry?.path();
-        if path.is_file() && fs::read(&path)?.starts_with(b"#!") {
-            scripts.push(path);
+    for file in files(&checkout.join("tests/board"), Some(&[""]))? {
+        if fs::read(&file)?.starts_with(b"#!") {
+            scripts.push(file);
         }
     }
     Ok(scripts)
@@ -176,19 +155,5 @@ fn shell_scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
 
 /// Runs a command whose output matters only if it fails.
 fn quietly(command: &mut Command) -> Result<()> {
-    heard(command).map(drop)
-}
-
-/// Runs a command, and returns what it prints. If it fails, the end of that is the error.
-fn heard(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .context("cannot be started")?;
-    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        said += &String::from_utf8_lossy(&output.stderr);
-        bail!("{}\n{}", output.status, crate::test::last_lines(&said, 30));
-    }
-    Ok(said)
+    hear(command).map(drop)
 }

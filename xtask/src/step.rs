@@ -3,6 +3,7 @@
 //! Long work in front of the user: a step's name, elapsed time and log file, and the last lines
 //! of that log when it fails.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -150,6 +151,21 @@ pub fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Runs a command and returns all that it says, on stdout and then on stderr. If it fails, the end of
+/// that is the error.
+pub fn hear(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| start_hint(command))?;
+    let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+    said += &String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("{}\n{}", output.status, crate::test::last_lines(&said, 30));
+    }
+    Ok(said)
+}
+
 /// The last lines of a file from byte `start` on, as far as its last 8 KB hold them.
 pub fn tail(path: &Path, start: u64, lines: usize) -> String {
     let read = || -> std::io::Result<String> {
@@ -218,6 +234,26 @@ fn advice(log: &str) -> &'static str {
 /// Creates a directory with its parents, with an error that names it.
 pub fn make_dir(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))
+}
+
+/// The files below a directory, or those with one of these extensions, in order. Nothing of what cargo
+/// built or git keeps.
+pub fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
+        let path = entry?.path();
+        let text =
+            |part: Option<&OsStr>| part.and_then(OsStr::to_str).unwrap_or_default().to_owned();
+        let (name, kind) = (text(path.file_name()), text(path.extension()));
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, extensions)?);
+        } else if path.is_file() && extensions.is_none_or(|wanted| wanted.contains(&kind.as_str()))
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Copies a file, with an error that names both ends.

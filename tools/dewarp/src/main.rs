@@ -238,8 +238,7 @@ fn run(args: &RunArgs) -> Result<()> {
 
 #[cfg(feature = "device")]
 fn load_map(path: &Path, size: Size) -> Result<VertexMap> {
-    let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
-    VertexMap::from_bytes(size, &bytes)
+    VertexMap::from_bytes(size, &read_file(path)?)
 }
 
 fn compare(args: &CompareArgs) -> Result<()> {
@@ -260,6 +259,10 @@ fn print(bytes: &[u8]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -163,12 +163,7 @@ mod tests {
         let mut picture = Picture::filled(SIZE, [200, 60, 30]);
         picture.rgb[..3 * 320 * 100].fill(90);
         let back = result(&picture, &VertexMap::identity(SIZE, SIZE)).unwrap();
-        let worst = picture
-            .rgb
-            .iter()
-            .zip(&back.rgb)
-            .map(|(a, b)| a.abs_diff(*b))
-            .max();
+        let worst = picture.worst_difference(&back);
         assert!(worst <= Some(3), "{worst:?}");
     }
 

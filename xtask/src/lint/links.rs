@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
-use super::files;
+use crate::step::files;
 
 /// Looks at all Markdown files of the checkout, and names every link that leads nowhere.
 pub fn check(checkout: &Path) -> Result<()> {

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
 use super::{Tests, ended, kunit_tool, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
+use crate::step::files;
 
 /// What marks a suite in the module's source.
 const MARK: &str = "kunit_tests(";
@@ -68,16 +69,10 @@ fn record(tests: &Tests<'_>, suites: &BTreeSet<String>, report: &str, suffix: &s
 /// The suites that the module's source has.
 fn suites(dir: &Path) -> Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    let mut left = vec![dir.to_owned()];
-    while let Some(path) = left.pop() {
-        if path.is_dir() {
-            let entries = fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
-            left.append(&mut entries.collect::<Result<Vec<PathBuf>>>()?);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(path)?;
-            let marked = text.split(MARK).skip(1);
-            found.extend(marked.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())));
-        }
+    for file in files(dir, Some(&["rs"]))? {
+        let text = fs::read_to_string(file)?;
+        let marked = text.split(MARK).skip(1);
+        found.extend(marked.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())));
     }
     if found.is_empty() {
         bail!("no suite is marked {MARK} in {}", dir.display());

@@ -13,11 +13,12 @@ mod lifetime;
 mod opencv;
 mod parity;
 mod rt;
+mod slots;
 mod stream;
 mod trees;
 mod uapi;
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -26,6 +27,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::kernel::Flavour;
+use slots::Slots;
 
 /// A suite: its name, what it proves, and its tests.
 type Suite = (&'static str, &'static str, fn(&Tests<'_>) -> Result<()>);
@@ -241,39 +243,6 @@ impl Report {
     }
 }
 
-/// Places for boards.
-struct Slots {
-    free: Mutex<usize>,
-    freed: Condvar,
-}
-
-impl Slots {
-    fn new(count: usize) -> Self {
-        Self {
-            free: Mutex::new(count),
-            freed: Condvar::new(),
-        }
-    }
-
-    /// Waits for a place, and keeps it until the value is dropped.
-    fn take(&self) -> Slot<'_> {
-        let none = |free: &mut usize| *free == 0;
-        let free = self.freed.wait_while(locked(&self.free), none);
-        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
-        Slot(self)
-    }
-}
-
-/// A place that is taken.
-struct Slot<'a>(&'a Slots);
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        *locked(&self.0.free) += 1;
-        self.0.freed.notify_one();
-    }
-}
-
 /// Runs parts of a suite at the same time.
 fn side_by_side<const N: usize>(parts: [&(dyn Fn() -> Result<()> + Sync); N]) -> Result<()> {
     thread::scope(|scope| {
@@ -430,24 +399,5 @@ mod tests {
         assert_eq!(report.due(), ["b", "c"]);
         report.over[2] = true;
         assert!(report.due().is_empty());
-    }
-
-    #[test]
-    fn no_more_boards_are_up_than_there_are_places() {
-        let (slots, up) = (Slots::new(2), Mutex::new((0, 0)));
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    let _slot = slots.take();
-                    {
-                        let mut up = locked(&up);
-                        *up = (up.0 + 1, up.1.max(up.0 + 1));
-                    }
-                    thread::sleep(std::time::Duration::from_millis(5));
-                    locked(&up).0 -= 1;
-                });
-            }
-        });
-        assert_eq!(*locked(&up), (0, 2));
     }
 }

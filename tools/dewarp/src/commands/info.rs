@@ -9,7 +9,7 @@ use clap::Args;
 use dewarp::check::Survey;
 use dewarp::{Error, Result, Size, VertexMap};
 
-use crate::print;
+use crate::{print, read_file};
 
 #[derive(Args)]
 pub struct InfoArgs {
@@ -26,8 +26,7 @@ pub struct InfoArgs {
 /// Prints what a map does.
 pub fn show(args: &InfoArgs) -> Result<()> {
     let path = &args.map;
-    let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
-    print(explain(path, &bytes, args.size, args.source)?.as_bytes())
+    print(explain(path, &read_file(path)?, args.size, args.source)?.as_bytes())
 }
 
 fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) -> Result<String> {

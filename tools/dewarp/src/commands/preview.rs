@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use dewarp::{Error, Picture, Result, Size, VertexMap, preview};
+use dewarp::{Picture, Result, Size, VertexMap, preview};
+
+use crate::read_file;
 
 #[derive(Args)]
 pub struct PreviewArgs {
@@ -27,9 +29,8 @@ pub struct PreviewArgs {
 pub fn draw(args: &PreviewArgs) -> Result<()> {
     let picture = Picture::load(&args.input)?;
     let source = picture.size.check()?;
-    let bytes =
-        std::fs::read(&args.map).map_err(|error| Error::file("cannot read", &args.map, error))?;
-    let map = VertexMap::from_bytes(args.out_size.unwrap_or(source).check()?, &bytes)?;
+    let size = args.out_size.unwrap_or(source).check()?;
+    let map = VertexMap::from_bytes(size, &read_file(&args.map)?)?;
     preview::with_grid(&picture, &map)?
         .beside(&preview::result(&picture, &map)?)
         .beside(&preview::heat(&map, source))

@@ -36,17 +36,25 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs `dewarp`: exit status, what it said.
-pub fn dewarp(args: &[&str], paths: &[&Path]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_dewarp"))
-        .args(args)
-        .args(paths)
-        .output()
-        .unwrap();
+/// The command.
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_dewarp"))
+}
+
+/// Runs it: exit status, what it printed, what it said on stderr.
+fn run(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
     (
         output.status.code().unwrap(),
+        String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     )
+}
+
+/// Runs `dewarp`: exit status, what it said.
+pub fn dewarp(args: &[&str], paths: &[&Path]) -> (i32, String) {
+    let (code, _, errors) = run(command().args(args).args(paths));
+    (code, errors)
 }
 
 impl Scratch {
@@ -59,15 +67,7 @@ impl Scratch {
 
     /// The same with what it printed.
     pub fn start(&self, words: &str) -> (i32, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_dewarp"))
-            .args(words.split_whitespace())
-            .current_dir(&self.0)
-            .output()
-            .unwrap();
-        (
-            output.status.code().unwrap(),
-            String::from_utf8(output.stdout).unwrap(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
+        let words = words.split_whitespace();
+        run(command().args(words).current_dir(&self.0))
     }
 }
