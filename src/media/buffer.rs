@@ -6,7 +6,10 @@ use super::{
     bindings,
     format::PixelFormat, //
 };
-use kernel::prelude::*;
+use kernel::{
+    ffi::c_ulong,
+    prelude::*, //
+};
 
 /// How a buffer goes back to userspace.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,36 +65,46 @@ impl Buffer {
         unsafe { (*self.vb2()).num_planes }
     }
 
-    /// Bus address of memory plane `plane`.
+    /// Bytes from the start of memory plane `plane` to its image: what the program said when it
+    /// queued the buffer, and 0 for a buffer that is written.
     ///
     /// `EINVAL` if the buffer has no such plane.
-    pub(crate) fn dma_address(&self, plane: u32) -> Result<u64> {
+    fn data_offset(&self, plane: u32) -> Result<u32> {
         if plane >= self.num_planes() {
             return Err(EINVAL);
         }
-        // SAFETY: The buffer is valid and has this plane, whose memory is
-        // attached by the type invariant.
-        Ok(unsafe { bindings::helper_vb2_dma_contig_plane_dma_addr(self.vb2(), plane) })
+        // SAFETY: The buffer is valid and has this plane.
+        Ok(unsafe { bindings::helper_vb2_plane_data_offset(self.vb2(), plane) })
     }
 
-    /// Checks that each plane of `format` fits, starting at the plane's first
-    /// byte, and declares it filled.
+    /// Bus address of the image in memory plane `plane`.
     ///
-    /// `EINVAL` if a plane is missing, too small, or has a data offset.
+    /// `EINVAL` if the buffer has no such plane.
+    pub(crate) fn dma_address(&self, plane: u32) -> Result<u64> {
+        let offset = u64::from(self.data_offset(plane)?);
+        // SAFETY: The buffer is valid and has this plane, whose memory is
+        // attached by the type invariant.
+        let start = unsafe { bindings::helper_vb2_dma_contig_plane_dma_addr(self.vb2(), plane) };
+        start.checked_add(offset).ok_or(EINVAL)
+    }
+
+    /// Checks that each plane of `format` fits from the plane's data offset on,
+    /// and declares it filled.
+    ///
+    /// `EINVAL` if a plane is missing or too small.
     pub(super) fn fill(&self, format: &PixelFormat) -> Result {
         for (index, plane) in (0..).zip(format.planes()) {
-            // CAST: `c_ulong` is at least 32 bits wide.
-            let size = plane.size_image as kernel::ffi::c_ulong;
-            if index >= self.num_planes()
-                // SAFETY: The buffer is valid and has this plane.
-                || unsafe { bindings::helper_vb2_plane_size(self.vb2(), index) } < size
-                // SAFETY: As above.
-                || unsafe { bindings::helper_vb2_plane_data_offset(self.vb2(), index) } != 0
-            {
+            // As V4L2 counts it, with what lies before the image.
+            let end = u64::from(self.data_offset(index)?) + u64::from(plane.size_image);
+            // SAFETY: The buffer is valid and has this plane.
+            let room = unsafe { bindings::helper_vb2_plane_room(self.vb2(), index) };
+            // CAST: `c_ulong` is at most 64 bits wide.
+            if end > room as u64 {
                 return Err(EINVAL);
             }
-            // SAFETY: As above, and the plane holds `size` bytes.
-            unsafe { bindings::helper_vb2_set_plane_payload(self.vb2(), index, size) };
+            // SAFETY: As above, and the plane holds `end` bytes.
+            // CAST: No more than `room`.
+            unsafe { bindings::helper_vb2_set_plane_payload(self.vb2(), index, end as c_ulong) };
         }
         Ok(())
     }

@@ -280,10 +280,19 @@ dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 	return vb2_dma_contig_plane_dma_addr(vb, plane_no);
 }
 
-unsigned long helper_vb2_plane_size(struct vb2_buffer *vb,
+/*
+ * How much of a plane's memory is there. Of planes in one dma-buf, vb2 checks
+ * only the first one's length against it.
+ */
+unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,
 				    unsigned int plane_no)
 {
-	return vb2_plane_size(vb, plane_no);
+	unsigned int first = 0;
+
+	while (vb->planes[first].mem_priv != vb->planes[plane_no].mem_priv)
+		first++;
+
+	return min(vb2_plane_size(vb, first), vb2_plane_size(vb, plane_no));
 }
 
 unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,

@@ -55,7 +55,7 @@ void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb);
 int helper_vb2_held(struct vb2_queue *q);
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 						unsigned int plane_no);
-unsigned long helper_vb2_plane_size(struct vb2_buffer *vb,
+unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,
 				    unsigned int plane_no);
 unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
 					  unsigned int plane_no);

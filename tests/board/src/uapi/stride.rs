@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::dmabuf::{of_heap, shared};
-use super::{Test, test};
+use super::{Test, fails, test};
 use crate::picture::{gather, noise, pixels, same, size, spread};
 use crate::v4l2::dma_heap::Heap;
 use crate::v4l2::{Device, Errno, Format, Memory, Queue, Sent, Stream, Way};
@@ -37,7 +37,14 @@ pub(super) const TESTS: &[Test] = &[
         "lines of 0xfff8 bytes carry a frame, and bound what may be written",
         widest,
     ),
-    test("a data_offset is refused or honoured", data_offset),
+    test(
+        "a data_offset is honoured, or refused if the engine cannot start there",
+        data_offset,
+    ),
+    test(
+        "planes in one dma-buf have a data_offset each, and no more room than it has",
+        one_dma_buf,
+    ),
 ];
 
 /// Bytes of a line with no padding.
@@ -232,8 +239,7 @@ fn data_offset() -> Result<()> {
     Ok(())
 }
 
-/// One frame from the start of its planes, and one from an offset, out of the same buffer: the
-/// second one may only be refused.
+/// Frames from the start of their planes and from offsets, out of the same buffer.
 fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Memory) -> Result<()> {
     const OFFSET: usize = 4096;
     let mut roomy = output.clone();
@@ -286,23 +292,59 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
     put(&Sent::default()).context("QBUF without a data_offset")?;
     shown(&first)?;
 
-    let second = noise(length, 4);
-    fill(OFFSET, &second)?;
-    let sent = Sent {
-        // CAST: One page.
-        data_offset: OFFSET as u32,
+    // CAST: One page.
+    let from = |offset: usize| Sent {
+        data_offset: offset as u32,
         ..Sent::default()
     };
-    match put(&sent) {
-        Err(Errno::EINVAL) => {
-            // Not for another reason: the same buffer goes from its start.
-            fill(0, &second)?;
-            put(&Sent::default()).context("QBUF after one that was refused")?;
-            shown(&second)
-        }
-        other => {
-            other.context("QBUF with a data_offset")?;
-            shown(&second).context("the data_offset was taken and not heeded")
-        }
+    for (offset, seed) in [(OFFSET, 4), (16, 5)] {
+        let frame = noise(length, seed);
+        fill(offset, &frame)?;
+        put(&from(offset)).with_context(|| format!("QBUF with a data_offset of {offset}"))?;
+        shown(&frame)
+            .with_context(|| format!("the data_offset of {offset} was taken and not heeded"))?;
     }
+    // The engine's addresses are multiples of 16, and what is behind the room is not the buffer's.
+    for offset in [8, 2 * OFFSET] {
+        let what = format!("QBUF with a data_offset of {offset}");
+        fails(put(&from(offset)), Errno::EINVAL, &what)?;
+    }
+    fill(0, &first)?;
+    put(&Sent::default()).context("QBUF after one that was refused")?;
+    shown(&first)
+}
+
+fn one_dma_buf() -> Result<()> {
+    let device = Device::open()?;
+    let format = Format::new(b"NM12", 176, 144);
+    let (output, capture) = device.set_formats(&format, &format)?;
+    let stream = Stream {
+        device: &device,
+        output: Queue::import(&device, Way::Output, 1)?,
+        capture: Queue::allocate(&device, Way::Capture, 1)?,
+    };
+    stream.resume()?;
+
+    let frame = noise(pixels(output.fourcc)?.frame_bytes(size(&output)), 6);
+    let planes = spread(&output, &frame, 0)?;
+    let luma = planes[0].len();
+    let whole = Heap::open()?.allocate(planes.concat().len())?;
+    whole.write(&planes.concat())?;
+    let put = |offset: usize, length: usize| {
+        let both = [(&whole, whole.len()), (&whole, length)];
+        // CAST: Some pages.
+        let offsets = [0, offset as u32];
+        stream.output.queue_parts(0, &both, &offsets)
+    };
+
+    // The second plane's length is more than the dma-buf has, which vb2 does not see.
+    let behind = whole.len();
+    let what = "QBUF of a plane behind the end of its dma-buf";
+    fails(put(behind, 4 * behind), Errno::EINVAL, what)?;
+
+    put(luma, whole.len()).context("QBUF of two planes in one dma-buf")?;
+    stream.capture.queue(0, &Sent::default())?;
+    stream.dequeue()?;
+    let got = gather(&capture, &stream.capture.read(0))?;
+    same(&got, &frame, output.planes[0].bytesperline)
 }

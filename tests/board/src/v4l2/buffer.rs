@@ -336,12 +336,31 @@ impl<'d> Queue<'d> {
         sent: &Sent<'_>,
         planes: &[(impl AsFd, usize)],
     ) -> Result<(), Errno> {
+        self.shared(index, sent, planes)
+            .call(self.device, raw::qbuf)
+    }
+
+    fn shared(&self, index: usize, sent: &Sent<'_>, planes: &[(impl AsFd, usize)]) -> Raw {
         let mut raw = self.described(index, sent);
         for (plane, (file, length)) in raw.planes.iter_mut().zip(planes) {
             plane.m.fd = file.as_fd().as_raw_fd();
             // CAST: A plane is shorter than 2^29 bytes.
             plane.length = *length as u32;
             plane.bytesused = sent.bytesused.unwrap_or(*length as u32);
+        }
+        raw
+    }
+
+    /// `VIDIOC_QBUF` of dma-bufs, one a plane, each from an offset of its own.
+    pub fn queue_parts(
+        &self,
+        index: usize,
+        planes: &[(impl AsFd, usize)],
+        offsets: &[u32],
+    ) -> Result<(), Errno> {
+        let mut raw = self.shared(index, &Sent::default(), planes);
+        for (plane, offset) in raw.planes.iter_mut().zip(offsets) {
+            plane.data_offset = *offset;
         }
         raw.call(self.device, raw::qbuf)
     }

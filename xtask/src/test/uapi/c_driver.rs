@@ -41,9 +41,14 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "Output NV12 176x144 has lines and planes of [(176,",
     ),
     (
-        "a data_offset is refused or honoured",
+        "a data_offset is honoured, or refused if the engine cannot start there",
         "fault 19",
-        "the data_offset was taken and not heeded",
+        "the data_offset of 4096 was taken and not heeded",
+    ),
+    (
+        "planes in one dma-buf have a data_offset each, and no more room than it has",
+        "fault 19",
+        "QBUF of a plane behind the end of its dma-buf succeeded",
     ),
     (
         "the identity is exact for sides that are not multiples of 16",
