@@ -66,7 +66,7 @@ impl Buffer {
     }
 
     /// Bytes from the start of memory plane `plane` to its image: what the program said when it
-    /// queued the buffer, and 0 for a buffer that is written.
+    /// prepared the buffer, and 0 for a buffer that is written.
     ///
     /// `EINVAL` if the buffer has no such plane.
     fn data_offset(&self, plane: u32) -> Result<u32> {
@@ -96,7 +96,7 @@ impl Buffer {
         for (index, plane) in (0..).zip(format.planes()) {
             // As V4L2 counts it, with what lies before the image.
             let end = u64::from(self.data_offset(index)?) + u64::from(plane.size_image);
-            // SAFETY: The buffer is valid and has this plane.
+            // SAFETY: The buffer is valid and has this plane, which has a data offset.
             let room = unsafe { bindings::helper_vb2_plane_room(self.vb2(), index) };
             // CAST: `c_ulong` is at most 64 bits wide.
             if end > room as u64 {

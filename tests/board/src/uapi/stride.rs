@@ -279,9 +279,16 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
         Memory::Mmap => stream.output.queue(index, sent),
         _ => stream.output.queue_shared(index, sent, &shared(&planes)),
     };
-    let shown = |frame: &[u8]| -> Result<()> {
+    let shown = |frame: &[u8], offset: usize| -> Result<()> {
         stream.capture.queue(0, &Sent::default())?;
-        stream.dequeue()?;
+        let (done, _) = stream.dequeue()?;
+        // CAST: One page.
+        let due = output.planes.iter().map(|p| p.sizeimage + offset as u32);
+        ensure!(
+            done.bytesused.iter().copied().eq(due),
+            "it came back with {:?} bytes",
+            done.bytesused
+        );
         let got = gather(capture, &stream.capture.read(0))?;
         same(&got, frame, output.planes[0].bytesperline)
     };
@@ -290,7 +297,7 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
     let first = noise(length, 3);
     fill(0, &first)?;
     put(&Sent::default()).context("QBUF without a data_offset")?;
-    shown(&first)?;
+    shown(&first, 0)?;
 
     // CAST: One page.
     let from = |offset: usize| Sent {
@@ -301,7 +308,7 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
         let frame = noise(length, seed);
         fill(offset, &frame)?;
         put(&from(offset)).with_context(|| format!("QBUF with a data_offset of {offset}"))?;
-        shown(&frame)
+        shown(&frame, offset)
             .with_context(|| format!("the data_offset of {offset} was taken and not heeded"))?;
     }
     // The engine's addresses are multiples of 16, and what is behind the room is not the buffer's.
@@ -311,7 +318,7 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
     }
     fill(0, &first)?;
     put(&Sent::default()).context("QBUF after one that was refused")?;
-    shown(&first)
+    shown(&first, 0)
 }
 
 fn one_dma_buf() -> Result<()> {
@@ -346,5 +353,7 @@ fn one_dma_buf() -> Result<()> {
     stream.capture.queue(0, &Sent::default())?;
     stream.dequeue()?;
     let got = gather(&capture, &stream.capture.read(0))?;
-    same(&got, &frame, output.planes[0].bytesperline)
+    same(&got, &frame, output.planes[0].bytesperline)?;
+    // Also where the same buffer had room enough before.
+    fails(put(behind, 4 * behind), Errno::EINVAL, what)
 }
