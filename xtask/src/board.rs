@@ -120,6 +120,15 @@ impl<'a> Board<'a> {
         })
     }
 
+    /// The same for boots as `options` say.
+    pub fn prepare_for(env: &'a Env, options: &Options) -> Result<Self> {
+        let mut board = Self::prepare(env, options.kernel, options.driver)?;
+        if options.clients {
+            board.guest = Guest::with_clients(env)?;
+        }
+        Ok(board)
+    }
+
     /// Which kernel boots.
     pub fn flavour(&self) -> Flavour {
         self.kernel.flavour

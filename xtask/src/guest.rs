@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The board's root file system: an arm64 Debian tree with the V4L2 tools, made without running
+//! The board's root file systems: arm64 Debian trees with the V4L2 tools, made without running
 //! any arm64 program.
 
 use std::os::unix::fs::symlink;
@@ -26,6 +26,48 @@ const PACKAGES: &[&str] = &[
     "v4l-utils",
 ];
 
+/// A root file system.
+struct Tree {
+    name: &'static str,
+    /// Packages beside the board's.
+    packages: &'static [&'static str],
+    /// What Debian's alternatives would link for these.
+    links: &'static [(&'static str, &'static str)],
+    /// The disk space it takes.
+    gigabytes: f64,
+}
+
+/// The one that most boots take.
+const BOARD: Tree = Tree {
+    name: "guest",
+    packages: &[],
+    links: &[],
+    gigabytes: 0.5,
+};
+
+/// The one with the programs of docs/clients.md.
+const CLIENTS: Tree = Tree {
+    name: "guest-clients",
+    packages: &[
+        "ffmpeg",
+        "gstreamer1.0-libcamera",
+        "gstreamer1.0-plugins-base",
+        "gstreamer1.0-plugins-good",
+        "gstreamer1.0-tools",
+    ],
+    links: &[
+        (
+            "blas/libblas.so.3",
+            "usr/lib/aarch64-linux-gnu/libblas.so.3",
+        ),
+        (
+            "lapack/liblapack.so.3",
+            "usr/lib/aarch64-linux-gnu/liblapack.so.3",
+        ),
+    ],
+    gigabytes: 1.5,
+};
+
 /// Where a boot mounts things.
 const PLACES: [&str; 9] = [
     "in",
@@ -39,7 +81,7 @@ const PLACES: [&str; 9] = [
     "usr/lib/modules",
 ];
 
-/// What the packages do not bring: the merged /usr, a shell, the tools of tests/board.
+/// What the packages may not bring: the merged /usr, a shell; and the tools of tests/board.
 const LINKS: [(&str, &str); 8] = [
     ("usr/bin", "bin"),
     ("usr/sbin", "sbin"),
@@ -52,13 +94,14 @@ const LINKS: [(&str, &str); 8] = [
 ];
 
 /// `mmdebstrap`'s words, as far as they do not depend on this machine.
-fn words() -> [String; 5] {
+fn words(more: &[&str]) -> [String; 5] {
+    let packages = [PACKAGES, more].concat().join(",");
     [
         "--mode=root".to_owned(),
         "--variant=extract".to_owned(),
         "--format=directory".to_owned(),
         "--architectures=arm64".to_owned(),
-        format!("--include={}", PACKAGES.join(",")),
+        format!("--include={packages}"),
     ]
 }
 
@@ -72,24 +115,35 @@ pub struct Guest {
 impl Guest {
     /// Makes the tree if it is not there.
     pub fn prepare(env: &Env) -> Result<Self> {
+        Self::make(env, &BOARD)
+    }
+
+    /// The same with the programs of docs/clients.md.
+    pub fn with_clients(env: &Env) -> Result<Self> {
+        Self::make(env, &CLIENTS)
+    }
+
+    fn make(env: &Env, tree: &Tree) -> Result<Self> {
         host::install_tools(env)?;
+        let words = words(tree.packages);
+        let links = [&LINKS, tree.links].concat();
         let key = Key::new()
-            .words(words())
+            .words(&words)
             .words([RELEASE, NO_RECOMMENDS])
-            .add(format!("{PLACES:?}{LINKS:?}"))
+            .add(format!("{PLACES:?}{links:?}"))
             .finish();
         let recipe = Recipe {
-            name: "guest",
+            name: tree.name,
             key,
             partial: Partial::Discard,
-            gigabytes: 0.5,
+            gigabytes: tree.gigabytes,
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
             let mut command = host::tied("mmdebstrap");
             command
                 .arg(NO_RECOMMENDS)
                 .args(sandbox::apt_options())
-                .args(words())
+                .args(&words)
                 .arg(RELEASE)
                 .arg(dir)
                 .args(sandbox::sources(env));
@@ -97,8 +151,11 @@ impl Guest {
             for place in PLACES {
                 make_dir(&dir.join(place))?;
             }
-            for (target, link) in LINKS {
-                symlink(target, dir.join(link)).with_context(|| format!("making /{link}"))?;
+            for (target, link) in links {
+                let place = dir.join(link);
+                if !place.is_symlink() {
+                    symlink(target, place).with_context(|| format!("making /{link}"))?;
+                }
             }
             Ok(())
         })?;

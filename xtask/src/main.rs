@@ -204,7 +204,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 [file] if Path::new(file).is_file() => std::fs::read_to_string(file)?,
                 words => words.join(" "),
             };
-            let board = Board::prepare(env, options.kernel, options.driver)?;
+            let board = Board::prepare_for(env, &options)?;
             let end = board.run(&options, &script, true)?.end;
             if let Some(message) = end.message() {
                 eprintln!("{message}");
@@ -218,7 +218,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             return Ok(u8::from(!test::run(env, &suites, full)?));
         }
         Action::Shell { options, print } => {
-            Board::prepare(env, options.kernel, options.driver)?.shell(&options, print)?;
+            Board::prepare_for(env, &options)?.shell(&options, print)?;
         }
         Action::Kernel { flavour } => {
             let kernel = Kernel::prepare(env, &Sandbox::prepare(env)?, flavour)?;

@@ -56,6 +56,9 @@ pub struct Options {
     /// An overlay for the device tree, compiled or not (repeatable)
     #[arg(long = "overlay", value_name = "DTBO|DTSO")]
     pub overlays: Vec<PathBuf>,
+    /// A board that also has GStreamer, ffmpeg and libcamera
+    #[arg(long)]
+    pub clients: bool,
     /// Some seconds after each character to /dev/ttymxc0 one comes back, which can wake the board up
     #[arg(long)]
     pub alarm: bool,
@@ -93,6 +96,7 @@ impl Options {
             model: vec!["timeout-cycles=0".to_owned()],
             append: None,
             overlays: Vec::new(),
+            clients: false,
             alarm: false,
             input: None,
             output: None,

@@ -2,6 +2,7 @@
 
 //! `cargo xtask test`: the suites, their order, and the line that each test prints.
 
+mod clients;
 mod compliance;
 mod deploy;
 mod faults;
@@ -83,6 +84,11 @@ const SUITES: &[Suite] = &[
         "deploy",
         "the way onto boards: overlays of the device tree, kernel trees of other configurations",
         deploy::run,
+    ),
+    (
+        "clients",
+        "the command lines of docs/clients.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
+        clients::run,
     ),
     (
         "fuzz",

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `clients`: the command lines of docs/clients.md, run on the board as they stand there, with
+//! both drivers. What comes of them is compared with what `dewarp` makes of the same frames, which
+//! the suite `stream` judges, or with what no driver had a hand in.
+
+use std::fs;
+
+use anyhow::{Result, anyhow, ensure};
+use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+
+use super::{Tests, ended, result, side_by_side, verdicts};
+use crate::board::{Board, Driver, Options};
+use crate::kernel::Flavour;
+
+/// What must be true after the commands under a heading were run, as a shell finds out that stops at
+/// the first failure. What they printed is in `said`.
+const CHECKS: &[(&str, &str)] = &[
+    (
+        "Frames to begin with",
+        "[ $(stat -c %s frames.nv12) = $((3 * 640 * 480 * 3 / 2)) ]
+        dd if=frames.nv12 of=first bs=460800 count=1
+        dd if=frames.nv12 of=second bs=460800 count=1 skip=1
+        ! cmp -s first second || say 'the frames are the same'",
+    ),
+    (
+        "v4l2-ctl scales and converts",
+        "dewarp run --size 640x480 --out-size 320x240 --out-format yuyv frames.nv12 -o wanted
+        cmp small.yuyv wanted",
+    ),
+    (
+        "v4l2-ctl crops",
+        "gst-launch-1.0 -q filesrc location=frames.nv12 ! rawvideoparse format=nv12 width=640 height=480 \
+            ! videocrop left=160 right=160 top=120 bottom=120 ! filesink location=wanted
+        cmp middle.nv12 wanted",
+    ),
+    (
+        "v4l2-ctl and the map",
+        "send() { v4l2-ctl -d /dev/video0 $1 --stream-out-mmap --stream-mmap --stream-count=1 --stream-to=$2; }
+        luma() { head -c 307200 $1 | od -An -v -tu1 -w1 | sort -u; }
+        send '' whole.nv16
+        at=$(head -c 64101 whole.nv16 | tail -c 1 | od -An -tu1 -w1)
+        [ \"$(luma point.nv16)\" = \"$at\" ] || say \"the luma is\" $(luma point.nv16) \"and not\" $at
+        send '-v width=640,height=480,pixelformat=NV12 -c dewarping_vertex_map=104859200' identity.nv12
+        [ $(luma identity.nv12 | wc -l) -gt 1 ] || say 'the map outlives setting the format'",
+    ),
+    (
+        "GStreamer finds the device",
+        "grep -q 'V4L2 Video Converter' said",
+    ),
+    (
+        "GStreamer converts",
+        "dewarp run --size 640x480 --out-format yuyv frames.nv12 -o wanted
+        cmp frames.yuyv wanted",
+    ),
+    (
+        "GStreamer scales",
+        "dewarp run --size 640x480 --out-size 320x240 frames.nv12 -o wanted
+        cmp small.nv12 wanted
+        ! gst-launch-1.0 videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=1920,height=1080 \
+            ! v4l2convert ! video/x-raw,width=640,height=480,colorimetry=bt601 ! fakesink > colours 2>&1
+        grep 'does not support bt601 colorimetry' colours",
+    ),
+    (
+        "GStreamer leaves a frame as it is",
+        "cmp same.nv12 frames.nv12
+        gst-launch-1.0 -q filesrc location=frames.nv12 ! rawvideoparse format=nv12 width=640 height=480 \
+            ! v4l2convert disable-passthrough=true extra-controls=c,dewarping_vertex_map=104859200 \
+            ! filesink location=extra.nv12
+        cmp extra.nv12 frames.nv12",
+    ),
+    // The camera keeps the format and the colours that GStreamer chose.
+    (
+        "GStreamer takes a camera's frames without a copy",
+        "v4l2-ctl -d /dev/video1 --stream-mmap --stream-count=1 --stream-to=camera.yuyv
+        dewarp run --size 640x480 --in-format yuyv camera.yuyv --frames 5 -o wanted
+        cmp camera.nv12 wanted",
+    ),
+    (
+        "ffmpeg before and behind the device",
+        "ffmpeg -nostdin -loglevel error -i small.mkv -pix_fmt nv12 -f rawvideo came.nv12
+        dewarp run --size 640x480 --out-size 320x240 frames.nv12 -o wanted
+        cmp came.nv12 wanted",
+    ),
+    (
+        "Why ffmpeg cannot drive the device",
+        "grep -q 'Could not find a valid device' said
+        grep -q 'Not a video capture device' said
+        ffmpeg -hide_banner -filters > filters
+        grep -q ' scale ' filters
+        ! grep -i v4l2 filters || say 'a filter knows V4L2'",
+    ),
+    (
+        "libcamera finds the device",
+        "grep -q 'Added device /dev/media0: dw100' said
+        grep -q 'Could not find any supported camera' said",
+    ),
+];
+
+/// The shell's words for why a check fails.
+const SAY: &str = "say() { echo \"$@\"; exit 1; }\n";
+
+/// What the C driver does not do: the heading, and a part of what its check says.
+const C_DRIVER: &[(&str, &str)] = &[(
+    "GStreamer takes a camera's frames without a copy",
+    "camera.nv12 wanted differ: char 1,",
+)];
+
+/// Seconds that the commands under a heading may take.
+const PATIENCE: u32 = 300;
+
+/// Runs the commands under each heading, then its check. Which ones there are stands in /in/names.
+/// libcamera asks udev for devices; the board has none, so this notes what it would.
+const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients && cd /tmp/clients || exit 1
+for device in /sys/class/video4linux/*/dev /sys/bus/media/devices/*/dev; do
+    echo I:1 > /run/udev/data/c$(cat $device)
+done
+while read -r part name; do
+    if ! timeout PATIENCE sh -e /in/$part.commands < /dev/null > said 2>&1; then
+        echo \"FAIL $name: the commands fail: $(tail -n 5 said | tr '\\n' ' ')\"
+    elif ! sh -e /in/$part.check < /dev/null > wrong 2>&1; then
+        echo \"FAIL $name: $(tail -n 3 wrong | tr '\\n' ' ')\"
+    else
+        echo \"ok $name\"
+    fi
+done < /in/names";
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let mut options = Options::new(Flavour::Rt, Driver::Rust);
+    options.clients = true;
+    options.timeout = 1200;
+    let board = Board::prepare_for(tests.env, &options)?;
+    let work = tests.env.cache.run_dir()?;
+    let text = fs::read_to_string(tests.env.checkout.join("docs/clients.md"))?;
+    let parts = parts(&text)?;
+    let mut names = String::new();
+    for (number, (name, commands, check)) in parts.iter().enumerate() {
+        fs::write(work.dir.join(format!("{number}.commands")), commands)?;
+        fs::write(
+            work.dir.join(format!("{number}.check")),
+            format!("{SAY}{check}"),
+        )?;
+        names += &format!("{number} {name}\n");
+    }
+    fs::write(work.dir.join("names"), names)?;
+    options.input = Some(work.dir.clone());
+    let script = SCRIPT.replace("PATIENCE", &PATIENCE.to_string());
+
+    let ours = || tests.judge(&board, &options, &script, "");
+    let theirs = || {
+        let mut options = options.clone();
+        options.driver = Driver::C;
+        let outcome = tests.run(&board, &options, &script)?;
+        for (name, failure) in verdicts(&outcome.printed) {
+            let known = C_DRIVER.iter().find(|(listed, _)| *listed == name);
+            let judged = match (known, failure) {
+                (None, failure) => result(failure),
+                (Some((_, says)), Some(why)) if why.contains(says) => Ok(()),
+                (Some(_), failure) => Err(anyhow!("{}", failure.unwrap_or("it passes"))),
+            };
+            let how = known.map_or("", |_| ", fails as listed");
+            tests.record(&format!("{name}, C driver{how}"), judged);
+        }
+        tests.record("runs to its end, C driver", ended(&outcome));
+        Ok(())
+    };
+    side_by_side([&ours, &theirs])
+}
+
+/// The headings of the document, the commands under each, and its check.
+fn parts(text: &str) -> Result<Vec<(String, String, &'static str)>> {
+    let mut found: Vec<(String, String, &str)> = Vec::new();
+    for (heading, commands) in blocks(text) {
+        match found.last_mut() {
+            Some((name, earlier, _)) if *name == heading => *earlier += &commands,
+            _ => {
+                let check = CHECKS.iter().find(|(name, _)| *name == heading);
+                let check = check
+                    .ok_or_else(|| anyhow!("nothing checks the commands under '{heading}'"))?;
+                found.push((heading, commands, check.1));
+            }
+        }
+    }
+    for (name, _) in CHECKS {
+        ensure!(
+            found.iter().any(|(heading, ..)| heading == name),
+            "docs/clients.md has no commands under '{name}'"
+        );
+    }
+    Ok(found)
+}
+
+/// The blocks of shell commands, each with the heading above it.
+fn blocks(text: &str) -> Vec<(String, String)> {
+    let (mut heading, mut in_heading) = (String::new(), false);
+    let mut commands: Option<String> = None;
+    let mut found = Vec::new();
+    for event in Parser::new(text) {
+        match event {
+            Event::Start(Tag::Heading { .. }) => (heading, in_heading) = (String::new(), true),
+            Event::End(TagEnd::Heading(_)) => in_heading = false,
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))) if &*language == "sh" => {
+                commands = Some(String::new());
+            }
+            Event::End(TagEnd::CodeBlock) => {
+                found.extend(commands.take().map(|commands| (heading.clone(), commands)));
+            }
+            Event::Text(more) | Event::Code(more) => match &mut commands {
+                Some(commands) => *commands += &more,
+                None if in_heading => heading += &more,
+                None => {}
+            },
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_with_their_heading_and_other_blocks_are_not() {
+        let text =
+            "# A\n```sh\none\n```\n## `b` c\ntext\n```\nno\n```\n```sh\ntwo \\\n  more\n```\n";
+        let pair = |heading: &str, commands: &str| (heading.to_owned(), commands.to_owned());
+        assert_eq!(
+            blocks(text),
+            [pair("A", "one\n"), pair("b c", "two \\\n  more\n")]
+        );
+    }
+
+    #[test]
+    fn commands_that_nothing_checks_and_checks_of_nothing_are_refused() {
+        let unknown = parts("# Nobody knows this\n```sh\ntrue\n```\n").unwrap_err();
+        assert!(
+            unknown.to_string().contains("Nobody knows this"),
+            "{unknown}"
+        );
+        let missing = parts("").unwrap_err().to_string();
+        assert!(missing.contains(CHECKS[0].0), "{missing}");
+    }
+
+    #[test]
+    fn what_the_c_driver_fails_is_checked() {
+        for (name, _) in C_DRIVER {
+            assert!(CHECKS.iter().any(|(heading, _)| heading == name), "{name}");
+        }
+    }
+}
