@@ -247,8 +247,7 @@ impl<'a> Stream<'a> {
 
     /// Streams the frames; `sink` gets each one that comes back, in order, with
     /// the number of its output, as a closure to read it with (frames nobody
-    /// reads cost no copy). `sent` gets each one before, in the same way, where
-    /// that is not the file's.
+    /// reads cost no copy). `sent` gets each frame of a camera in the same way.
     pub fn run(
         &mut self,
         mut sent: impl FnMut(u64, &dyn Fn() -> Result<Vec<u8>>) -> Result<()>,

@@ -77,8 +77,8 @@ impl RunArgs {
             (1, 0) => Ok((files, read)),
             (outputs, maps) if outputs == maps => Ok((files, read)),
             (outputs, maps) => Err(Error::bad_use(format!(
-                "{outputs} outputs take {outputs} maps, not {maps}: give -o and --map, or -o and \
-                 --maps, as often as each other"
+                "{maps} maps for {outputs} outputs: give -o and --map, or -o and --maps, as often as \
+                 each other"
             ))),
         }
     }
