@@ -67,19 +67,28 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The files of maps, and how each is read.
-    fn maps(&self) -> Result<(&[PathBuf], fn(&Path, Size) -> Result<Maps>)> {
-        let (files, read): (&[PathBuf], fn(&Path, Size) -> Result<Maps>) = match &self.maps[..] {
-            [] => (&self.map, Maps::one),
-            maps => (maps, Maps::each),
+    /// The files of maps: one for each output, or none.
+    fn map_files(&self) -> Result<&[PathBuf]> {
+        let files = match &self.maps[..] {
+            [] => &self.map[..],
+            maps => maps,
         };
         match (self.output.len(), files.len()) {
-            (1, 0) => Ok((files, read)),
-            (outputs, maps) if outputs == maps => Ok((files, read)),
+            (1, 0) => Ok(files),
+            (outputs, maps) if outputs == maps => Ok(files),
             (outputs, maps) => Err(Error::bad_use(format!(
                 "{maps} maps for {outputs} outputs: give -o and --map, or -o and --maps, as often as \
                  each other"
             ))),
+        }
+    }
+
+    /// Reads a file of maps for an output of this size.
+    fn read_maps(&self, path: &Path, size: Size) -> Result<Maps> {
+        if self.maps.is_empty() {
+            Maps::one(path, size)
+        } else {
+            Maps::each(path, size)
         }
     }
 }
@@ -225,7 +234,7 @@ fn interrupted() -> Result<Arc<AtomicBool>> {
 pub fn run(args: &RunArgs) -> Result<()> {
     // Whatever can be wrong with the request is found before the device is touched; only a camera
     // must be asked what it has, and that depends on what the device takes.
-    let (paths, read) = args.maps()?;
+    let files = args.map_files()?;
     let open_device = || Device::open(args.device.as_deref());
     let (mut opened, mut device) = if camera::is_device(&args.input) {
         let device = open_device()?;
@@ -241,9 +250,9 @@ pub fn run(args: &RunArgs) -> Result<()> {
         format: args.out_format,
         size: args.out_size.unwrap_or(opened.size).check()?,
     };
-    let mut maps = paths
+    let mut maps = files
         .iter()
-        .map(|path| read(path, to.size))
+        .map(|path| args.read_maps(path, to.size))
         .collect::<Result<Vec<_>>>()?;
     if maps.is_empty() {
         maps.push(Maps::Identity);
@@ -301,7 +310,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         write_file(path, &last[0])?;
     }
     if let Some(path) = &args.report {
-        let text = format!("{:#}\n", stream.report([from, to], paths, &outcome));
+        let text = format!("{:#}\n", stream.report([from, to], files, &outcome));
         write_file(path, text.as_bytes())?;
     }
     if outcome.frames > 1 {
