@@ -1,31 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The DW100 as a V4L2 memory-to-memory device: finding it, its formats, the
-//! map control, and its two queues of memory-mapped buffers.
+//! map control, requests, and its two queues of buffers.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use v4l2r::bindings;
-use v4l2r::ioctl::{
-    self, Capability, CtrlWhich, MemoryConsistency, PlaneMapping, QueryBuffer, V4l2Buffer,
-    V4l2MplaneFormat,
-};
+use v4l2r::ioctl::{self, CtrlWhich, PlaneMapping, Request, V4l2MplaneFormat};
 use v4l2r::memory::MemoryType;
-use v4l2r::nix::errno::Errno;
-use v4l2r::nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use v4l2r::{Colorspace, Quantization, QueueType, XferFunc, YCbCrEncoding};
 
 use crate::error::{Error, Result};
 use crate::format::{Format, Size};
 use crate::map::VertexMap;
+use crate::node::{Node, Plane, Returned};
+use crate::statistics::EngineTime;
 
 /// The driver name that every driver of the engine carries.
 const DRIVER: &str = "dw100";
 
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP` of `linux/dw100.h`.
 const VERTEX_MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
+
+/// Where debugfs is.
+const DEBUGFS: &str = "/sys/kernel/debug";
+
+/// `VIDEO_MAX_PLANES`.
+const PLANES: usize = bindings::VIDEO_MAX_PLANES as usize;
+
+/// How long a frame may take. The largest takes well under a second.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What to do when there is no device.
 const LOAD: &str = "load the driver, `modprobe dw100_rust` (or the C one, `modprobe dw100`), on a \
@@ -36,7 +43,7 @@ const LOAD: &str = "load the driver, `modprobe dw100_rust` (or the C one, `modpr
 pub enum Colours {
     /// Frames made from a PNG or JPEG file: see [`crate::picture`].
     Picture,
-    /// Raw frames: the driver's default.
+    /// Other frames: the driver's default.
     Unknown,
 }
 
@@ -66,17 +73,13 @@ impl Way {
 }
 
 /// An open device node of a DW100 driver.
-pub struct Device {
-    file: File,
-    /// Its path, `/dev/videoN`.
-    pub path: PathBuf,
-    /// What it says of itself.
-    pub capability: Capability,
-}
+pub struct Device(Node);
 
-impl AsRawFd for Device {
-    fn as_raw_fd(&self) -> RawFd {
-        self.file.as_raw_fd()
+impl Deref for Device {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.0
     }
 }
 
@@ -86,11 +89,11 @@ impl Device {
         let Some(path) = path else {
             return Self::find();
         };
-        let device = Self::open_node(path).map_err(|error| {
+        let node = Node::open(path).map_err(|error| {
             Error::failed(format!("cannot open {}: {error}; {LOAD}", path.display()))
         })?;
-        match device.capability.driver.as_str() {
-            DRIVER => Ok(device),
+        match node.capability.driver.as_str() {
+            DRIVER => Ok(Device(node)),
             other => Err(Error::failed(format!(
                 "{} belongs to the driver {other}, not to {DRIVER}; leave -d out to have the \
                  device found",
@@ -111,8 +114,8 @@ impl Device {
         nodes.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
         let mut closed = String::new();
         for node in &nodes {
-            match Self::open_node(node) {
-                Ok(device) if device.capability.driver == DRIVER => return Ok(device),
+            match Node::open(node) {
+                Ok(found) if found.capability.driver == DRIVER => return Ok(Device(found)),
                 Ok(_) => {}
                 Err(error) => closed = format!(" ({} does not open: {error})", node.display()),
             }
@@ -123,22 +126,9 @@ impl Device {
         )))
     }
 
-    fn open_node(path: &Path) -> std::result::Result<Device, String> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(|error| error.to_string())?;
-        let capability = ioctl::querycap(&file).map_err(|_| "it is not a V4L2 device")?;
-        Ok(Device {
-            file,
-            path: path.to_owned(),
-            capability,
-        })
-    }
-
     /// Sets the format of a queue, exactly as asked.
     ///
+    /// Lines are `stride` bytes apart, or as the driver likes if that is 0.
     /// Returns the bytes from line to line in each memory plane. A bad-use
     /// error says what the device takes when it would take something else.
     pub fn set_format(
@@ -147,15 +137,16 @@ impl Device {
         format: Format,
         size: Size,
         colours: Colours,
+        stride: usize,
     ) -> Result<Vec<usize>> {
-        let wanted = v4l2_format(way, format, size, colours);
-        let got: V4l2MplaneFormat = ioctl::s_fmt(self, wanted)
+        let wanted = v4l2_format(way, format, size, colours, stride);
+        let got: V4l2MplaneFormat = ioctl::s_fmt(&mut self.0, wanted)
             .map_err(|error| self.error(&format!("setting the {} format", way.name()), error))?;
         if got.pixelformat().to_fourcc() != format.fourcc {
             return Err(Error::bad_use(format!(
                 "the device does not take {format} as {}; it takes {}",
                 way.name(),
-                self.formats(way).join(" ")
+                self.takes(way).join(" ")
             )));
         }
         let (width, height) = got.size();
@@ -170,21 +161,13 @@ impl Device {
     }
 
     /// The names of the formats a queue takes.
-    fn formats(&self, way: Way) -> Vec<String> {
-        ioctl::FormatIterator::new(self, way.queue_type())
-            .map(|description| {
-                let fourcc = description.pixelformat.to_fourcc();
-                match Format::from_fourcc(fourcc) {
-                    Some(format) => format.to_string(),
-                    None => description.pixelformat.to_string(),
-                }
-            })
-            .collect()
+    pub fn takes(&self, way: Way) -> Vec<String> {
+        self.formats(way.queue_type())
     }
 
-    /// Sets the vertex map. To be called after the output format is set, which
-    /// is what gives the control its dimensions.
-    pub fn set_map(&self, map: &VertexMap) -> Result<()> {
+    /// Sets the vertex map, for a request if there is one. To be called after the
+    /// output format is set, which is what gives the control its dimensions.
+    pub fn set_map(&self, map: &VertexMap, request: Option<&Request>) -> Result<()> {
         // The kernel takes the words in the machine's order and does not write to them.
         let mut words = map.vertices().to_vec();
         let mut controls = [bindings::v4l2_ext_control {
@@ -195,8 +178,42 @@ impl Device {
                 p_u32: words.as_mut_ptr(),
             },
         }];
-        ioctl::s_ext_ctrls(self, CtrlWhich::Current, controls.as_mut_slice())
+        let which = match request {
+            Some(request) => CtrlWhich::Request(request.as_raw_fd()),
+            None => CtrlWhich::Current,
+        };
+        ioctl::s_ext_ctrls(&self.0, which, controls.as_mut_slice())
             .map_err(|error| self.error("setting the vertex map", error.error))
+    }
+
+    /// Opens the media device that requests are made with.
+    pub fn media(&self) -> Result<File> {
+        let sysfs = self.sysfs()?;
+        let look = |error| Error::file("cannot look into", &sysfs, error);
+        let name = std::fs::read_dir(&sysfs)
+            .map_err(look)?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .find(|name| name.starts_with("media"));
+        let Some(name) = name else {
+            return Err(self.error(
+                "looking for its media device",
+                "it has none, and a map for each frame takes one",
+            ));
+        };
+        let path = Path::new("/dev").join(name);
+        let file = OpenOptions::new().read(true).write(true).open(&path);
+        file.map_err(|error| Error::file("cannot open", &path, error))
+    }
+
+    /// The time that the engine took for this process's frames, if the driver
+    /// counts it and this process may read it.
+    pub fn engine_time(&self) -> Option<EngineTime> {
+        let sysfs = self.sysfs().ok()?;
+        let path = Path::new(DEBUGFS)
+            .join(sysfs.file_name()?)
+            .join("statistics");
+        let text = std::fs::read_to_string(path).ok()?;
+        EngineTime::of_process(&text, std::process::id())
     }
 
     /// Allocates `count` buffers (or what the driver makes of it) in the format
@@ -210,36 +227,10 @@ impl Device {
         count: u32,
     ) -> Result<Queue> {
         let kind = way.queue_type();
-        let count: usize = ioctl::reqbufs(
-            self,
-            kind,
-            MemoryType::Mmap,
-            count,
-            MemoryConsistency::empty(),
-        )
-        .map_err(|error| {
-            let text = format!("allocating {count} {} buffers of {size}", way.name());
-            match Errno::from(error) {
-                Errno::ENOMEM => Error::failed(format!(
-                    "{}: {text}: no memory; give the kernel more contiguous memory, such \
-                             as cma=128M",
-                    self.path.display()
-                )),
-                error => self.error(&text, error),
-            }
-        })?;
-        let mut buffers = Vec::with_capacity(count);
-        for index in 0..count {
-            let buffer: QueryBuffer = ioctl::querybuf(self, kind, index)
-                .map_err(|error| self.error("asking for a buffer", error))?;
-            let planes = buffer
-                .planes
-                .iter()
-                .map(|plane| ioctl::mmap(&self.file.as_fd(), plane.mem_offset, plane.length))
-                .collect::<std::result::Result<Vec<_>, _>>()
-                .map_err(|error| self.error("mapping a buffer", error))?;
-            buffers.push(planes);
-        }
+        let count = self.reserve(kind, MemoryType::Mmap, count)?;
+        let buffers = (0..count)
+            .map(|index| self.map(kind, index))
+            .collect::<Result<_>>()?;
         Ok(Queue {
             kind,
             format,
@@ -249,89 +240,59 @@ impl Device {
         })
     }
 
-    /// Starts a queue.
-    pub fn start(&self, queue: &Queue) -> Result<()> {
-        ioctl::streamon(self, queue.kind).map_err(|error| self.error("starting to stream", error))
+    /// Makes room for `count` buffers of frames that are in others' memory.
+    pub fn import(&self, count: usize) -> Result<()> {
+        // CAST: a queue has 32 buffers at most.
+        self.reserve(Way::In.queue_type(), MemoryType::DmaBuf, count as u32)
+            .map(drop)
     }
 
-    /// Stops a queue; its buffers are the program's again.
-    pub fn stop(&self, queue: &Queue) -> Result<()> {
-        ioctl::streamoff(self, queue.kind).map_err(|error| self.error("stopping to stream", error))
+    /// Starts both queues.
+    pub fn start(&self) -> Result<()> {
+        self.0.start(Way::Out.queue_type())?;
+        self.0.start(Way::In.queue_type())
     }
 
-    /// Queues a buffer that carries frame `number`.
-    pub fn enqueue(&self, queue: &Queue, index: usize, number: u64) -> Result<()> {
-        // The driver copies the time stamp from input to output: the number of
-        // the frame comes back with its picture.
-        let stamp = i64::try_from(number).unwrap_or(i64::MAX);
-        let mut buffer = V4l2Buffer::new(queue.kind, index as u32, MemoryType::Mmap);
-        buffer.set_field(ioctl::BufferField::None);
-        buffer.set_timestamp(bindings::timeval {
-            tv_sec: stamp / 1_000_000,
-            tv_usec: stamp % 1_000_000,
-        });
-        let lengths: Vec<u32> = queue.buffers[index]
-            .iter()
-            .map(|plane| plane.size() as u32)
-            .collect();
-        buffer
-            .set_num_planes(lengths.len())
-            .map_err(|error| self.error("queueing a buffer", error))?;
-        for (plane, length) in buffer.planes_iter_mut().zip(lengths) {
-            *plane.length = length;
-            if queue.kind == Way::In.queue_type() {
-                *plane.bytesused = length;
+    /// Stops both queues; their buffers are the program's again.
+    pub fn stop(&self) -> Result<()> {
+        self.0.stop(Way::In.queue_type())?;
+        self.0.stop(Way::Out.queue_type())
+    }
+
+    /// Queues a frame to be dewarped, under its number.
+    pub fn send(
+        &self,
+        index: usize,
+        number: u64,
+        planes: &[Plane<'_>],
+        request: Option<&Request>,
+    ) -> Result<()> {
+        self.enqueue(Way::In.queue_type(), index, number, planes, request)
+    }
+
+    /// Queues a buffer to be filled.
+    pub fn receive(&self, queue: &Queue, index: usize) -> Result<()> {
+        self.enqueue(queue.kind, index, 0, &queue.planes(index), None)
+    }
+
+    /// Waits for a buffer to come back.
+    pub fn returned(&self, way: Way) -> Result<Returned> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if let Some(returned) = self.dequeue(way.queue_type(), left)? {
+                return Ok(returned);
             }
-        }
-        ioctl::qbuf::<_, ()>(self, buffer).map_err(|error| self.error("queueing a buffer", error))
-    }
-
-    /// Waits for a buffer to come back, `patience` long.
-    pub fn dequeue(&self, queue: &Queue, patience: Duration) -> Result<Returned> {
-        let ready = match queue.kind {
-            QueueType::VideoOutputMplane => PollFlags::POLLOUT,
-            _ => PollFlags::POLLIN,
-        };
-        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
-        let mut polled = [PollFd::new(self.file.as_fd(), ready)];
-        match poll(&mut polled, timeout) {
-            Ok(0) => {
+            // A signal is no reason to give up.
+            if Instant::now() >= until {
                 return Err(Error::failed(format!(
                     "{}: no frame came back for {} s; see the kernel log",
                     self.path.display(),
-                    patience.as_secs()
+                    PATIENCE.as_secs()
                 )));
             }
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(error) => return Err(self.error("waiting for a frame", error)),
         }
-        let buffer: V4l2Buffer = ioctl::dqbuf(self, queue.kind)
-            .map_err(|error| self.error("taking a buffer back", error))?;
-        let stamp = buffer.timestamp();
-        Ok(Returned {
-            index: buffer.index() as usize,
-            number: (stamp.tv_sec * 1_000_000 + stamp.tv_usec)
-                .max(0)
-                .unsigned_abs(),
-            failed: buffer.has_error(),
-        })
     }
-
-    /// An error of the device's.
-    fn error(&self, doing: &str, cause: impl std::fmt::Display) -> Error {
-        Error::failed(format!("{}: {doing}: {cause}", self.path.display()))
-    }
-}
-
-/// A buffer that came back.
-#[derive(Debug, Clone, Copy)]
-pub struct Returned {
-    /// Which buffer of the queue.
-    pub index: usize,
-    /// The frame it carries.
-    pub number: u64,
-    /// Whether the engine failed on it.
-    pub failed: bool,
 }
 
 /// The buffers of one way, mapped into memory.
@@ -352,6 +313,24 @@ impl Queue {
     /// Whether the driver gave none.
     pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
+    }
+
+    /// The planes of a buffer, for the device that it belongs to.
+    pub fn planes(&self, index: usize) -> Vec<Plane<'static>> {
+        let plane = |plane: &PlaneMapping| Plane {
+            shared: None,
+            // CAST: a plane of the largest frame has 24 MiB.
+            length: plane.size() as u32,
+            offset: 0,
+        };
+        self.buffers[index].iter().map(plane).collect()
+    }
+
+    /// All buffers for other files of the device: a dma-buf for each plane.
+    pub fn share(&self, device: &Device) -> Result<Vec<Vec<OwnedFd>>> {
+        (0..self.len())
+            .map(|index| device.export(self.kind, index, self.buffers[index].len()))
+            .collect()
     }
 
     /// Writes a tight frame into a buffer that is not queued.
@@ -375,7 +354,13 @@ impl Queue {
 }
 
 /// What to ask VIDIOC_S_FMT for.
-fn v4l2_format(way: Way, format: Format, size: Size, colours: Colours) -> bindings::v4l2_format {
+fn v4l2_format(
+    way: Way,
+    format: Format,
+    size: Size,
+    colours: Colours,
+    stride: usize,
+) -> bindings::v4l2_format {
     let (colorspace, transfer, encoding, range) = match colours {
         // What JFIF prescribes; V4L2_COLORSPACE_JPEG stands for the same and
         // is meant for compressed formats.
@@ -387,6 +372,9 @@ fn v4l2_format(way: Way, format: Format, size: Size, colours: Colours) -> bindin
         ),
         Colours::Unknown => Default::default(),
     };
+    let mut plane_fmt = [bindings::v4l2_plane_pix_format::default(); PLANES];
+    // CAST: what a driver said in 32 bits, or 0.
+    plane_fmt[0].bytesperline = stride as u32;
     bindings::v4l2_format {
         type_: way.queue_type() as u32,
         fmt: bindings::v4l2_format__bindgen_ty_1 {
@@ -401,6 +389,7 @@ fn v4l2_format(way: Way, format: Format, size: Size, colours: Colours) -> bindin
                 __bindgen_anon_1: bindings::v4l2_pix_format_mplane__bindgen_ty_1 {
                     ycbcr_enc: encoding as u8,
                 },
+                plane_fmt,
                 ..Default::default()
             },
         },

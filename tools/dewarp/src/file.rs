@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Picture files: PNG and JPEG, read into and written from RGB.
+//! What files hold, by their names; and picture files: PNG and JPEG, read into and
+//! written from RGB.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
@@ -24,12 +25,14 @@ pub enum FileKind {
     Png,
     /// A JPEG picture.
     Jpeg,
+    /// A video of planar frames: see [`crate::y4m`].
+    Y4m,
     /// Raw frames, one after the other.
     Raw,
 }
 
 impl FileKind {
-    /// By the extension: png, jpg, jpeg; anything else is raw.
+    /// By the extension: png, jpg, jpeg, y4m; anything else is raw.
     pub fn of(path: &Path) -> Self {
         let extension = path
             .extension()
@@ -38,6 +41,7 @@ impl FileKind {
         match extension.to_ascii_lowercase().as_str() {
             "png" => FileKind::Png,
             "jpg" | "jpeg" => FileKind::Jpeg,
+            "y4m" => FileKind::Y4m,
             _ => FileKind::Raw,
         }
     }
@@ -56,7 +60,7 @@ impl Picture {
                 let bytes = std::fs::read(path).map_err(|error| read(error.to_string()))?;
                 decode_jpeg(&bytes).map_err(read)
             }
-            FileKind::Raw => Err(Error::bad_use(format!(
+            FileKind::Y4m | FileKind::Raw => Err(Error::bad_use(format!(
                 "{} is neither .png nor .jpg",
                 path.display()
             ))),
@@ -68,7 +72,7 @@ impl Picture {
         let wrote = match FileKind::of(path) {
             FileKind::Png => self.save_png(path),
             FileKind::Jpeg => self.save_jpeg(path),
-            FileKind::Raw => {
+            FileKind::Y4m | FileKind::Raw => {
                 return Err(Error::bad_use(format!(
                     "{} is neither .png nor .jpg",
                     path.display()
@@ -200,6 +204,7 @@ mod tests {
         let kind = |name: &str| FileKind::of(Path::new(name));
         assert_eq!(kind("a.PNG"), FileKind::Png);
         assert_eq!(kind("b.jpeg"), FileKind::Jpeg);
+        assert_eq!(kind("c.y4m"), FileKind::Y4m);
         assert_eq!(kind("c.nv12"), FileKind::Raw);
         assert_eq!(kind("png"), FileKind::Raw);
     }

@@ -121,13 +121,19 @@ const fn format(
     }
 }
 
+/// What 4:2:0 is sent as if nothing is said.
+pub const NV12: Format = format("nv12", b"NV12", Layout::SemiPlanar420, false, false);
+
+/// What 4:2:2 is sent as if nothing is said.
+pub const NV16: Format = format("nv16", b"NV16", Layout::SemiPlanar422, false, false);
+
 /// Every format, in the order of the help text.
 pub const FORMATS: [Format; 10] = [
-    format("nv12", b"NV12", Layout::SemiPlanar420, false, false),
+    NV12,
     format("nv12m", b"NM12", Layout::SemiPlanar420, false, true),
     format("nv21", b"NV21", Layout::SemiPlanar420, true, false),
     format("nv21m", b"NM21", Layout::SemiPlanar420, true, true),
-    format("nv16", b"NV16", Layout::SemiPlanar422, false, false),
+    NV16,
     format("nv16m", b"NM16", Layout::SemiPlanar422, false, true),
     format("nv61", b"NV61", Layout::SemiPlanar422, true, false),
     format("nv61m", b"NM61", Layout::SemiPlanar422, true, true),
@@ -149,6 +155,11 @@ impl Format {
             Layout::SemiPlanar422 => vec![(width, height), (width, height)],
             Layout::Packed422 => vec![(2 * width, height)],
         }
+    }
+
+    /// How many memory planes a buffer has.
+    pub fn memory_planes(self) -> usize {
+        if self.split { 2 } else { 1 }
     }
 
     /// Bytes of a tight frame: no padding, planes one after the other.
@@ -315,7 +326,7 @@ mod tests {
                 .map(|i| (i % 251) as u8)
                 .collect();
             let planes = format.planes(size);
-            let memory = if format.split { planes.len() } else { 1 };
+            let memory = format.memory_planes();
             let strides: Vec<usize> = planes
                 .iter()
                 .take(memory)

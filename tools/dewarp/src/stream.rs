@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 //! One run through the device: frames in, frames out, several buffers in
-//! flight so that the engine never waits for the program.
+//! flight so that the engine never waits for the program. Several outputs are
+//! as many open files of the device, which read the same buffers.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use v4l2r::ioctl::Request;
 
+use crate::camera::Camera;
 use crate::device::{Colours, Device, Queue, Way};
 use crate::error::{Error, Result};
 use crate::format::{Format, Size};
-use crate::map::VertexMap;
+use crate::frames::{Maps, Source};
+use crate::node::Plane;
+use crate::statistics::Outcome;
 
 /// Buffers a queue, when there are as many frames: one that the engine works
 /// on, one that it goes on to, and two for the program to fill and empty.
@@ -26,81 +33,11 @@ const BUFFERS_LARGE: u64 = 2;
 /// Full HD.
 const LARGE: u64 = 1920 * 1080;
 
-/// How long a frame may take. The largest takes well under a second.
+/// How long a camera may take for a frame: some take seconds for the first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often the progress bar is drawn anew.
 const REFRESH: Duration = Duration::from_millis(250);
-
-/// Where the frames come from.
-pub enum Source {
-    /// One frame, repeated.
-    Frame(Vec<u8>),
-    /// A file of raw frames.
-    File {
-        /// The open file.
-        file: File,
-        /// Its path, for errors.
-        path: PathBuf,
-        /// Bytes of a frame.
-        bytes: usize,
-        /// Frames in the file.
-        count: u64,
-    },
-}
-
-impl Source {
-    /// A file of raw frames.
-    ///
-    /// A bad-use error unless it holds whole frames of this format and size.
-    pub fn raw(path: &Path, format: Format, size: Size) -> Result<Self> {
-        let read = |error| Error::file("cannot read", path, error);
-        let file = File::open(path).map_err(read)?;
-        let length = file.metadata().map_err(read)?.len();
-        let bytes = format.frame_bytes(size);
-        let count = length / bytes as u64;
-        if count == 0 || length % bytes as u64 != 0 {
-            return Err(Error::bad_use(format!(
-                "{} has {length} bytes, and a {format} frame of {size} has {bytes}: it must hold \
-                 whole frames",
-                path.display()
-            )));
-        }
-        Ok(Source::File {
-            file,
-            path: path.to_owned(),
-            bytes,
-            count,
-        })
-    }
-
-    /// How many different frames there are.
-    pub fn count(&self) -> u64 {
-        match self {
-            Source::Frame(_) => 1,
-            Source::File { count, .. } => *count,
-        }
-    }
-
-    /// Frame `number`, starting again from the first after the last.
-    pub fn frame(&mut self, number: u64) -> Result<Vec<u8>> {
-        match self {
-            Source::Frame(frame) => Ok(frame.clone()),
-            Source::File {
-                file,
-                path,
-                bytes,
-                count,
-            } => {
-                let mut frame = vec![0; *bytes];
-                file.seek(SeekFrom::Start(number % *count * *bytes as u64))
-                    .and_then(|_| file.read_exact(&mut frame))
-                    .map_err(|error| Error::file("cannot read", path, error))?;
-                Ok(frame)
-            }
-        }
-    }
-}
 
 /// What one side of the device is to have.
 #[derive(Debug, Clone, Copy)]
@@ -111,118 +48,268 @@ pub struct Side {
     pub size: Size,
 }
 
-/// What came of a run.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Frames that came back.
-    pub frames: u64,
-    /// Frames among them that the engine failed on.
-    pub errors: u64,
-    /// From the first start to the last frame.
-    pub elapsed: Duration,
-    /// Bytes from line to line: input, output.
-    pub strides: [Vec<usize>; 2],
+/// Where a run's frames come from.
+pub enum Input<'a> {
+    /// Files.
+    Source(&'a mut Source, Colours),
+    /// A camera, until the flag is set.
+    Camera(&'a mut Camera, &'a AtomicBool),
 }
 
-impl Outcome {
-    /// Frames each second.
-    pub fn rate(&self) -> f64 {
-        self.frames as f64 / self.elapsed.as_secs_f64().max(1e-9)
+/// Where the frames lie when the device reads them.
+enum Feed<'a> {
+    /// In buffers of the first output's file, which those of the others read as well.
+    Copied {
+        source: &'a mut Source,
+        queue: Queue,
+        shared: Vec<Vec<OwnedFd>>,
+        free: VecDeque<usize>,
+    },
+    /// In those of the camera.
+    Filmed {
+        camera: &'a mut Camera,
+        over: &'a AtomicBool,
+    },
+}
+
+/// A frame that is ready to be sent.
+struct Ready {
+    /// The buffer that it is in.
+    index: usize,
+    /// Its number in time, by which it gets its map.
+    time: u64,
+}
+
+impl Feed<'_> {
+    /// Frame `number`, if it is there within `patience`, or at all.
+    fn next(&mut self, number: u64, patience: Duration) -> Result<Option<Ready>> {
+        match self {
+            Feed::Copied {
+                source,
+                queue,
+                free,
+                ..
+            } => {
+                let Some(index) = free.pop_front() else {
+                    return Ok(None);
+                };
+                // With one frame to repeat, a buffer that was used holds it already.
+                if source.count() > 1 || number < queue.len() as u64 {
+                    queue.write(index, &source.frame(number)?)?;
+                }
+                Ok(Some(Ready {
+                    index,
+                    time: number,
+                }))
+            }
+            Feed::Filmed { camera, over } => {
+                let until = Instant::now() + patience;
+                while !over.load(Ordering::Relaxed) {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if let Some(filmed) = camera.filmed(left)? {
+                        return Ok(Some(Ready {
+                            index: filmed.index,
+                            time: filmed.number,
+                        }));
+                    }
+                    if patience.is_zero() {
+                        break;
+                    }
+                    if Instant::now() >= until {
+                        let seconds = patience.as_secs();
+                        return Err(Error::failed(format!(
+                            "the camera gave no frame for {seconds} s"
+                        )));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The planes of a buffer, for an output.
+    fn planes(&self, output: usize, index: usize) -> Vec<Plane<'_>> {
+        match self {
+            Feed::Copied { queue, shared, .. } => {
+                let mut planes = queue.planes(index);
+                if output > 0 {
+                    for (plane, file) in planes.iter_mut().zip(&shared[index]) {
+                        plane.shared = Some(file.as_fd());
+                    }
+                }
+                planes
+            }
+            Feed::Filmed { camera, .. } => camera.planes(index),
+        }
+    }
+
+    /// The device is done with a buffer.
+    fn done(&mut self, index: usize) -> Result<()> {
+        match self {
+            Feed::Copied { free, .. } => {
+                free.push_back(index);
+                Ok(())
+            }
+            Feed::Filmed { camera, .. } => camera.film(index),
+        }
+    }
+}
+
+/// One output: an open file of the device with a map, or a map for each frame.
+struct Output {
+    device: Device,
+    queue: Queue,
+    maps: Maps,
+    /// Where requests come from, for maps that belong to frames.
+    media: Option<File>,
+}
+
+impl Output {
+    fn send(&mut self, index: usize, number: u64, time: u64, planes: &[Plane<'_>]) -> Result<()> {
+        let device = &self.device;
+        let (Some(media), Some(map)) = (&self.media, self.maps.of_frame(time)?) else {
+            return device.send(index, number, planes, None);
+        };
+        // The kernel keeps a request that it was given until its frame is done.
+        let request =
+            Request::alloc(media).map_err(|error| device.error("making a request", error))?;
+        device.set_map(&map, Some(&request))?;
+        device.send(index, number, planes, Some(&request))?;
+        request
+            .queue()
+            .map_err(|error| device.error("queueing a request", error))
     }
 }
 
 /// A device set up for a run.
 pub struct Stream<'a> {
-    device: &'a mut Device,
-    input: Queue,
-    output: Queue,
+    feed: Feed<'a>,
+    outputs: Vec<Output>,
+    room: usize,
+    total: Option<u64>,
+    /// Bytes from line to line: input, output.
     strides: [Vec<usize>; 2],
-    total: u64,
 }
 
 impl<'a> Stream<'a> {
-    /// Sets formats and map (the driver's identity without one) and allocates
-    /// the buffers for a run of `total` frames.
+    /// Sets formats and maps and allocates the buffers for a run of `total`
+    /// frames, or of as many as the camera gives. There is an output for each
+    /// device and its maps.
     pub fn new(
-        device: &'a mut Device,
-        [input, output]: [Side; 2],
-        colours: Colours,
-        map: Option<&VertexMap>,
-        total: u64,
+        input: Input<'a>,
+        outputs: Vec<(Device, Maps)>,
+        [from, to]: [Side; 2],
+        total: Option<u64>,
     ) -> Result<Self> {
-        // The output's format gives the map control its dimensions, and the
-        // colours of the input's are the output's as well.
-        let in_strides = device.set_format(Way::In, input.format, input.size, colours)?;
-        let out_strides = device.set_format(Way::Out, output.format, output.size, colours)?;
-        if let Some(map) = map {
-            device.set_map(map)?;
-        }
         let pixels = |side: Side| u64::from(side.size.width) * u64::from(side.size.height);
-        let large = pixels(input).max(pixels(output)) > LARGE;
+        let large = pixels(from).max(pixels(to)) > LARGE;
+        let most = if large { BUFFERS_LARGE } else { BUFFERS };
         // CAST: no more than BUFFERS.
-        let count = total.min(if large { BUFFERS_LARGE } else { BUFFERS }) as u32;
-        let strides = [in_strides.clone(), out_strides.clone()];
-        let input = device.allocate(Way::In, input.format, input.size, in_strides, count)?;
-        let output = device.allocate(Way::Out, output.format, output.size, out_strides, count)?;
-        if input.is_empty() || output.is_empty() {
-            return Err(Error::failed(format!(
-                "{}: it gave no buffers",
-                device.path.display()
-            )));
+        let count = total.map_or(most, |total| total.min(most)) as u32;
+        let (stride, colours) = match &input {
+            Input::Source(_, colours) => (0, *colours),
+            Input::Camera(camera, _) => (camera.strides[0], Colours::Unknown),
+        };
+        let mut strides = [Vec::new(), Vec::new()];
+        let mut ready = Vec::with_capacity(outputs.len());
+        for (mut device, maps) in outputs {
+            // The output's format gives the map control its dimensions, and the
+            // colours of the input's are the output's as well.
+            strides = [
+                device.set_format(Way::In, from.format, from.size, colours, stride)?,
+                device.set_format(Way::Out, to.format, to.size, colours, 0)?,
+            ];
+            let mut media = None;
+            match &maps {
+                Maps::Identity => {}
+                Maps::One(map) => device.set_map(map, None)?,
+                Maps::Each(..) => media = Some(device.media()?),
+            }
+            let queue = device.allocate(Way::Out, to.format, to.size, strides[1].clone(), count)?;
+            ready.push(Output {
+                device,
+                queue,
+                maps,
+                media,
+            });
         }
+        let (feed, room) = feed(input, &ready, from, &strides[0], count)?;
         Ok(Stream {
-            device,
-            input,
-            output,
-            strides,
+            feed,
+            room: ready
+                .iter()
+                .fold(room, |room, output| room.min(output.queue.len())),
+            outputs: ready,
             total,
+            strides,
         })
     }
 
-    /// Streams the frames; `sink` gets each one that comes back, in order,
-    /// as a closure to read it with (frames nobody reads cost no copy).
+    /// Streams the frames; `sink` gets each one that comes back, in order, with
+    /// the number of its output, as a closure to read it with (frames nobody
+    /// reads cost no copy). `sent` gets each frame of a camera in the same way.
     pub fn run(
-        mut self,
-        source: &mut Source,
-        mut sink: impl FnMut(u64, &dyn Fn() -> Result<Vec<u8>>) -> Result<()>,
+        &mut self,
+        mut sent: impl FnMut(u64, &dyn Fn() -> Result<Vec<u8>>) -> Result<()>,
+        mut sink: impl FnMut(usize, u64, &dyn Fn() -> Result<Vec<u8>>) -> Result<()>,
     ) -> Result<Outcome> {
         let progress = progress(self.total);
         let mut shown = Instant::now();
         let started = Instant::now();
-        for index in 0..self.output.len() {
-            self.device.enqueue(&self.output, index, 0)?;
+        for Output { device, queue, .. } in &self.outputs {
+            for index in 0..queue.len() {
+                device.receive(queue, index)?;
+            }
+            device.start()?;
         }
-        let ahead = (self.input.len() as u64).min(self.total);
-        for number in 0..ahead {
-            self.input.write(number as usize, &source.frame(number)?)?;
-            self.device.enqueue(&self.input, number as usize, number)?;
+        if let Feed::Filmed { camera, .. } = &self.feed {
+            camera.start()?;
         }
-        self.device.start(&self.output)?;
-        self.device.start(&self.input)?;
-        let (mut next, mut errors) = (ahead, 0);
-        for number in 0..self.total {
-            let done = self.device.dequeue(&self.output, PATIENCE)?;
-            let free = self.device.dequeue(&self.input, PATIENCE)?;
-            if next < self.total {
-                // With one frame to repeat, the buffer holds it already.
-                if source.count() > 1 {
-                    self.input.write(free.index, &source.frame(next)?)?;
+        // Frames at work: number and buffer.
+        let mut at_work = VecDeque::new();
+        let (mut next, mut errors) = (0, 0);
+        loop {
+            while at_work.len() < self.room && self.total.is_none_or(|total| next < total) {
+                // A camera is waited for only when there is nothing else to do.
+                let patience = if at_work.is_empty() {
+                    PATIENCE
+                } else {
+                    Duration::ZERO
+                };
+                let Some(Ready { index, time }) = self.feed.next(next, patience)? else {
+                    break;
+                };
+                if let Feed::Filmed { camera, .. } = &self.feed {
+                    sent(next, &|| camera.read(index))?;
                 }
-                self.device.enqueue(&self.input, free.index, next)?;
+                for (which, output) in self.outputs.iter_mut().enumerate() {
+                    output.send(index, next, time, &self.feed.planes(which, index))?;
+                }
+                at_work.push_back((next, index));
                 next += 1;
             }
-            errors += u64::from(done.failed);
-            if done.number != number {
-                return Err(Error::failed(format!(
-                    "{}: frame {} came back where frame {number} was due",
-                    self.device.path.display(),
-                    done.number
-                )));
+            let Some((number, index)) = at_work.pop_front() else {
+                break;
+            };
+            let mut made = Vec::with_capacity(self.outputs.len());
+            for Output { device, .. } in &self.outputs {
+                let done = device.returned(Way::Out)?;
+                let read = device.returned(Way::In)?;
+                if (done.number, read.index) != (number, index) {
+                    return Err(Error::failed(format!(
+                        "{}: frame {} came back where frame {number} was due",
+                        device.path.display(),
+                        done.number
+                    )));
+                }
+                errors += u64::from(done.failed);
+                made.push(done.index);
             }
-            let output = &self.output;
-            sink(number, &|| output.read(done.index))?;
-            if number + (self.output.len() as u64) < self.total {
-                self.device.enqueue(&self.output, done.index, 0)?;
+            self.feed.done(index)?;
+            for (which, index) in made.into_iter().enumerate() {
+                let Output { device, queue, .. } = &self.outputs[which];
+                sink(which, number, &|| queue.read(index))?;
+                device.receive(queue, index)?;
             }
             // indicatif lets bursts through; a serial console is slow.
             if shown.elapsed() >= REFRESH {
@@ -232,81 +319,120 @@ impl<'a> Stream<'a> {
         }
         let elapsed = started.elapsed();
         progress.finish_and_clear();
-        self.device.stop(&self.input)?;
-        self.device.stop(&self.output)?;
+        let mut dropped = None;
+        if let Feed::Filmed { camera, .. } = &self.feed {
+            camera.stop()?;
+            dropped = Some(camera.dropped());
+        }
+        for Output { device, .. } in &self.outputs {
+            device.stop()?;
+        }
         Ok(Outcome {
-            frames: self.total,
+            frames: next,
             errors,
+            dropped,
             elapsed,
-            strides: self.strides,
+            engine: self.outputs[0].device.engine_time(),
         })
+    }
+
+    /// The report of a run.
+    pub fn report(&self, [from, to]: [Side; 2], maps: &[PathBuf], outcome: &Outcome) -> Value {
+        let side = |side: Side, strides: &[usize]| {
+            json!({
+                "format": side.format.name,
+                "width": side.size.width,
+                "height": side.size.height,
+                "bytes_per_line": strides,
+            })
+        };
+        let device = &self.outputs[0].device;
+        let names: Vec<_> = maps.iter().map(|path| path.display().to_string()).collect();
+        json!({
+            "device": device.path.display().to_string(),
+            "driver": device.capability.driver,
+            "card": device.capability.card,
+            "bus": device.capability.bus_info,
+            "input": side(from, &self.strides[0]),
+            "output": side(to, &self.strides[1]),
+            "map": match names.as_slice() {
+                [] => Value::Null,
+                [name] => json!(name),
+                names => json!(names),
+            },
+            "frames": outcome.frames,
+            "errors": outcome.errors,
+            "dropped": outcome.dropped,
+            "seconds": outcome.elapsed.as_secs_f64(),
+            "fps": outcome.rate(),
+            "engine_ns_mean": outcome.engine.map(|engine| engine.mean_ns),
+            "engine_ns_max": outcome.engine.map(|engine| engine.max_ns),
+        })
+    }
+}
+
+/// The buffers that the outputs read, and how many of them may be at work.
+fn feed<'a>(
+    input: Input<'a>,
+    outputs: &[Output],
+    from: Side,
+    strides: &[usize],
+    count: u32,
+) -> Result<(Feed<'a>, usize)> {
+    let (first, others) = match outputs {
+        [first, others @ ..] => (first, others),
+        [] => return Err(Error::failed("a run without an output")),
+    };
+    match input {
+        Input::Source(source, _) => {
+            let strides = strides.to_vec();
+            let device = &first.device;
+            let queue = device.allocate(Way::In, from.format, from.size, strides, count)?;
+            let shared = match others {
+                [] => Vec::new(),
+                _ => queue.share(device)?,
+            };
+            for output in others {
+                output.device.import(queue.len())?;
+            }
+            let room = queue.len();
+            let free = (0..room).collect();
+            Ok((
+                Feed::Copied {
+                    source,
+                    queue,
+                    shared,
+                    free,
+                },
+                room,
+            ))
+        }
+        Input::Camera(camera, over) => {
+            if camera.strides != strides {
+                return Err(Error::failed(format!(
+                    "the camera's lines are {:?} bytes apart, and the driver takes {strides:?}",
+                    camera.strides
+                )));
+            }
+            for output in outputs {
+                output.device.import(camera.buffers())?;
+            }
+            let room = camera.lent();
+            Ok((Feed::Filmed { camera, over }, room))
+        }
     }
 }
 
 /// A bar for more than one frame (indicatif hides it when nobody looks).
-fn progress(total: u64) -> ProgressBar {
-    if total < 2 {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames, {per_sec}, {eta} left");
-    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-/// The report of a run.
-pub fn report(
-    device: &Device,
-    [input, output]: [Side; 2],
-    map: Option<&Path>,
-    outcome: &Outcome,
-) -> Value {
-    let side = |side: Side, strides: &[usize]| {
-        json!({
-            "format": side.format.name,
-            "width": side.size.width,
-            "height": side.size.height,
-            "bytes_per_line": strides,
-        })
+fn progress(total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(0 | 1) => return ProgressBar::hidden(),
+        Some(total) => (
+            ProgressBar::new(total),
+            "{bar:30} {pos}/{len} frames, {per_sec}, {eta} left",
+        ),
+        None => (ProgressBar::no_length(), "{pos} frames, {per_sec}"),
     };
-    json!({
-        "device": device.path.display().to_string(),
-        "driver": device.capability.driver,
-        "card": device.capability.card,
-        "bus": device.capability.bus_info,
-        "input": side(input, &outcome.strides[0]),
-        "output": side(output, &outcome.strides[1]),
-        "map": map.map(|path| path.display().to_string()),
-        "frames": outcome.frames,
-        "errors": outcome.errors,
-        "seconds": outcome.elapsed.as_secs_f64(),
-        "fps": outcome.rate(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn raw_input_must_hold_whole_frames() {
-        let path = std::env::temp_dir().join(format!("dewarp-raw-{}", std::process::id()));
-        let size = Size {
-            width: 176,
-            height: 144,
-        };
-        let nv12: Format = "nv12".parse().unwrap();
-        let bytes = nv12.frame_bytes(size);
-        std::fs::write(&path, [vec![1; bytes], vec![2; bytes]].concat()).unwrap();
-        let mut source = Source::raw(&path, nv12, size).unwrap();
-        assert_eq!(source.count(), 2);
-        assert_eq!(source.frame(3).unwrap(), vec![2; bytes]);
-        std::fs::write(&path, vec![1; bytes + 1]).unwrap();
-        let error = Source::raw(&path, nv12, size).err().unwrap();
-        assert!(
-            error
-                .to_string()
-                .contains("38017 bytes, and a nv12 frame of 176x144 has 38016")
-        );
-        assert_eq!(error.exit_code(), 2);
-        std::fs::remove_file(&path).unwrap();
-    }
+    let style = ProgressStyle::with_template(template);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -14,6 +14,7 @@ mod lifetime;
 mod opencv;
 mod parity;
 mod rt;
+mod run;
 mod slots;
 mod stream;
 mod trees;
@@ -52,7 +53,7 @@ const SUITES: &[Suite] = &[
     ),
     (
         "stream",
-        "frames through the driver: pixels, pictures, interrupts, endurance",
+        "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance",
         stream::run,
     ),
     (

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Suite `stream`: frames through the driver. Their pixels against the golden model, the demo's
-//! pictures, the interrupt's way, and endurance.
+//! pictures, videos and cameras, the interrupt's way, and endurance.
 
 use std::fs;
 use std::path::Path;
@@ -39,6 +39,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let on_rt = || {
         pairs(tests, &rt, &judges)?;
         pictures(tests, &rt, &judges)?;
+        super::run::run(tests, &rt)?;
         interrupt(tests, &rt)?;
         endurance(tests, &rt);
         Ok(())
@@ -51,7 +52,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 }
 
 /// A boot's files: what it reads in `in`, what it leaves in `out`.
-fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
+pub(super) fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
     for (name, place) in [("in", &mut options.input), ("out", &mut options.output)] {
         fs::create_dir_all(dir.join(name))?;
         *place = Some(dir.join(name));

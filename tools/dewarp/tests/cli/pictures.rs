@@ -59,7 +59,11 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
     let picture = dir.picture("a.png", 640, 480);
     let raw = dir.path("a.raw");
     std::fs::write(&raw, [0; 100]).unwrap();
-    let cases: [(&[&str], &Path, &str); 6] = [
+    let video = dir.path("a.y4m");
+    let header = b"YUV4MPEG2 W640 H480 C420\nFRAME\n".to_vec();
+    std::fs::write(&video, [header, vec![90; 640 * 480 * 3 / 2]].concat()).unwrap();
+    let maps = raw.to_str().unwrap();
+    let cases: [(&[&str], &Path, &str); 12] = [
         (&["frobnicate"], &picture, "unrecognized subcommand"),
         (
             &["run", "-o", "/dev/null", "--in-format", "rgb"],
@@ -82,6 +86,36 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             &picture,
             "0 is not in 1..",
         ),
+        (
+            &["run", "-o", "/dev/null", "--map", maps, "--maps", maps],
+            &picture,
+            "cannot be used with",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--maps", maps],
+            &picture,
+            "100 bytes, and a map for an output of 640x480 has 5084",
+        ),
+        (
+            &["run", "-o", "/dev/null", "-o", "/dev/null"],
+            &picture,
+            "0 maps for 2 outputs",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--map", maps, "--map", maps],
+            &picture,
+            "2 maps for 1 outputs",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--size", "320x240"],
+            &video,
+            "a video of 640x480, not of 320x240",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--in-format", "nv16"],
+            &video,
+            "cannot be sent as nv16",
+        ),
     ];
     for (args, path, what) in cases {
         let (code, said) = dewarp(args, &[path]);
@@ -99,6 +133,10 @@ fn a_missing_file_is_named() {
         said.starts_with("dewarp: cannot read /no/such/picture.png: No such file"),
         "{said}"
     );
+    // A camera that is not there is not taken for raw frames without a size.
+    let (code, said) = dewarp(&["run", "-o", "/dev/null", "/dev/no-such-camera"], &[]);
+    assert_eq!(code, 1);
+    assert!(said.contains("cannot read /dev/no-such-camera"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0
+//! `dewarp run`: pictures, videos and cameras through the device.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Args;
+use signal_hook::consts::SIGINT;
+
+use dewarp::camera::{self, Camera};
+use dewarp::device::{Colours, Device, Way};
+use dewarp::file::FileKind;
+use dewarp::format::NV12;
+use dewarp::frames::{Maps, Source};
+use dewarp::stream::{Input, Side, Stream};
+use dewarp::y4m::{self, Tags};
+use dewarp::{Error, Format, Picture, Result, Size};
+
+use crate::write_file;
+
+#[derive(Args)]
+pub struct RunArgs {
+    /// The device [default: the first one whose driver is dw100].
+    #[arg(short, long, value_name = "/dev/videoN")]
+    device: Option<PathBuf>,
+    /// A map made by `dewarp map`, for all frames [default: the driver's identity].
+    #[arg(long, value_name = "FILE", conflicts_with = "maps")]
+    map: Vec<PathBuf>,
+    /// Maps one after the other, one for each frame, starting again after the last.
+    #[arg(long, value_name = "FILE")]
+    maps: Vec<PathBuf>,
+    /// Format of the frames sent [default: nv12; nv16 for Y4M of 4:2:2; what a camera is set to].
+    #[arg(long, value_name = "FORMAT")]
+    in_format: Option<Format>,
+    /// Format of the frames received.
+    #[arg(long, value_name = "FORMAT", default_value = "nv12")]
+    out_format: Format,
+    /// Size of raw input, or of a camera's frames [default: what it is set to].
+    #[arg(long, value_name = "WxH")]
+    size: Option<Size>,
+    /// Size of the output [default: the input's].
+    #[arg(long, value_name = "WxH")]
+    out_size: Option<Size>,
+    /// Frames to send, starting again at the end of a file [default: as many as it has; a camera's
+    /// until Ctrl-C].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+    /// A picture (.png, .jpg), a video (.y4m), raw frames one after the other, or a camera
+    /// (/dev/videoN).
+    input: PathBuf,
+    /// A picture (.png, .jpg: the last frame), a video (.y4m), or every frame raw. Several times
+    /// with as many maps: an output for each map.
+    #[arg(short, long, value_name = "FILE", required = true)]
+    output: Vec<PathBuf>,
+    /// Where to save the first frame as it was sent.
+    #[arg(long, value_name = "FILE")]
+    save_in: Option<PathBuf>,
+    /// Where to save the last frame of the first output as it was received.
+    #[arg(long, value_name = "FILE")]
+    save_out: Option<PathBuf>,
+    /// Where to write what was done, in JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+impl RunArgs {
+    /// The files of maps: one for each output, or none.
+    fn map_files(&self) -> Result<&[PathBuf]> {
+        let files = match &self.maps[..] {
+            [] => &self.map[..],
+            maps => maps,
+        };
+        match (self.output.len(), files.len()) {
+            (1, 0) => Ok(files),
+            (outputs, maps) if outputs == maps => Ok(files),
+            (outputs, maps) => Err(Error::bad_use(format!(
+                "{maps} maps for {outputs} outputs: give -o and --map, or -o and --maps, as often as \
+                 each other"
+            ))),
+        }
+    }
+
+    /// Reads a file of maps for an output of this size.
+    fn read_maps(&self, path: &Path, size: Size) -> Result<Maps> {
+        if self.maps.is_empty() {
+            Maps::one(path, size)
+        } else {
+            Maps::each(path, size)
+        }
+    }
+}
+
+/// Where the frames come from, opened.
+struct Opened {
+    format: Format,
+    size: Size,
+    /// What a Y4M file is to say of the frames.
+    tags: Tags,
+    frames: Frames,
+}
+
+enum Frames {
+    Stored(Source, Colours),
+    Filmed(Box<Camera>),
+}
+
+/// Opens a file.
+fn open(args: &RunArgs) -> Result<Opened> {
+    let path = &args.input;
+    let sized = |size: Size, what: &str| match args.size {
+        Some(other) if other != size => Err(Error::bad_use(format!(
+            "{} is a {what} of {size}, not of {other}; --size is for raw input and cameras",
+            path.display()
+        ))),
+        _ => size.check(),
+    };
+    // A camera that is not there is no raw input without a size.
+    std::fs::metadata(path).map_err(|error| Error::file("cannot read", path, error))?;
+    let format = args.in_format.unwrap_or(NV12);
+    match FileKind::of(path) {
+        FileKind::Png | FileKind::Jpeg => {
+            let picture = Picture::load(path)?;
+            let size = sized(picture.size, "picture")?;
+            let source = Source::Picture(picture.to_frame(format)?);
+            Ok(Opened {
+                format,
+                size,
+                tags: Tags::picture(),
+                frames: Frames::Stored(source, Colours::Picture),
+            })
+        }
+        FileKind::Y4m => {
+            let reader = y4m::Reader::open(path)?;
+            let (format, size) = (
+                reader.format(args.in_format)?,
+                sized(reader.size(), "video")?,
+            );
+            let tags = reader.tags();
+            let source = Source::Y4m(Box::new(reader), format);
+            Ok(Opened {
+                format,
+                size,
+                tags,
+                frames: Frames::Stored(source, Colours::Unknown),
+            })
+        }
+        FileKind::Raw => {
+            let Some(size) = args.size else {
+                return Err(Error::bad_use("raw input takes --size"));
+            };
+            let size = size.check()?;
+            let source = Source::raw(path, format, size)?;
+            Ok(Opened {
+                format,
+                size,
+                tags: Tags::unknown(),
+                frames: Frames::Stored(source, Colours::Unknown),
+            })
+        }
+    }
+}
+
+/// Opens a camera for a device.
+fn film(args: &RunArgs, device: &Device) -> Result<Opened> {
+    let takes = device.takes(Way::In);
+    let camera = Camera::open(&args.input, args.in_format, args.size, &takes)?;
+    Ok(Opened {
+        format: camera.format,
+        size: camera.size.check()?,
+        tags: Tags::unknown(),
+        frames: Frames::Filmed(Box::new(camera)),
+    })
+}
+
+/// A file that frames are written to.
+enum Written {
+    /// Each frame.
+    Raw(BufWriter<File>),
+    /// Each frame.
+    Y4m(y4m::Writer),
+    /// The last one.
+    Picture,
+}
+
+impl Written {
+    fn create(path: &Path, side: Side, tags: &Tags) -> Result<Self> {
+        Ok(match FileKind::of(path) {
+            FileKind::Raw => {
+                let file = File::create(path);
+                let file = file.map_err(|error| Error::file("cannot write", path, error))?;
+                Written::Raw(BufWriter::new(file))
+            }
+            FileKind::Y4m => Written::Y4m(y4m::Writer::create(path, side.format, side.size, tags)?),
+            FileKind::Png | FileKind::Jpeg => Written::Picture,
+        })
+    }
+
+    fn write(&mut self, path: &Path, frame: &[u8]) -> Result<()> {
+        match self {
+            Written::Raw(file) => file
+                .write_all(frame)
+                .map_err(|error| Error::file("cannot write", path, error)),
+            Written::Y4m(file) => file.write(frame),
+            Written::Picture => Ok(()),
+        }
+    }
+
+    /// Nothing more comes; `last` was the last frame.
+    fn finish(self, path: &Path, side: Side, last: &[u8]) -> Result<()> {
+        match self {
+            Written::Raw(mut file) => file
+                .flush()
+                .map_err(|error| Error::file("cannot write", path, error)),
+            Written::Y4m(_) => Ok(()),
+            Written::Picture => Picture::from_frame(side.format, side.size, last)?.save(path),
+        }
+    }
+}
+
+/// Sets a flag when the user has had enough; who insists ends the program.
+fn interrupted() -> Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    // 130: ended by Ctrl-C. The second look comes first, or the first Ctrl-C would end it.
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&flag))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&flag)))
+        .map_err(|error| Error::failed(format!("cannot wait for Ctrl-C: {error}")))?;
+    Ok(flag)
+}
+
+/// Runs a stream.
+pub fn run(args: &RunArgs) -> Result<()> {
+    // Whatever can be wrong with the request is found before the device is touched; only a camera
+    // must be asked what it has, and that depends on what the device takes.
+    let files = args.map_files()?;
+    let open_device = || Device::open(args.device.as_deref());
+    let (mut opened, mut device) = if camera::is_device(&args.input) {
+        let device = open_device()?;
+        (film(args, &device)?, Some(device))
+    } else {
+        (open(args)?, None)
+    };
+    let from = Side {
+        format: opened.format,
+        size: opened.size,
+    };
+    let to = Side {
+        format: args.out_format,
+        size: args.out_size.unwrap_or(opened.size).check()?,
+    };
+    let mut maps = files
+        .iter()
+        .map(|path| args.read_maps(path, to.size))
+        .collect::<Result<Vec<_>>>()?;
+    if maps.is_empty() {
+        maps.push(Maps::Identity);
+    }
+    let total = match &mut opened.frames {
+        Frames::Stored(source, _) => {
+            if let Some(path) = &args.save_in {
+                write_file(path, &source.frame(0)?)?;
+            }
+            Some(args.frames.unwrap_or(source.count()))
+        }
+        Frames::Filmed(_) => args.frames,
+    };
+
+    let mut outputs = Vec::with_capacity(maps.len());
+    for maps in maps {
+        let device = device.take().map_or_else(open_device, Ok)?;
+        outputs.push((device, maps));
+    }
+    let over;
+    let input = match &mut opened.frames {
+        Frames::Stored(source, colours) => Input::Source(source, *colours),
+        Frames::Filmed(camera) => {
+            over = interrupted()?;
+            Input::Camera(camera, &over)
+        }
+    };
+    let mut stream = Stream::new(input, outputs, [from, to], total)?;
+    let mut written = args
+        .output
+        .iter()
+        .map(|path| Written::create(path, to, &opened.tags))
+        .collect::<Result<Vec<_>>>()?;
+    let mut last = vec![Vec::new(); written.len()];
+    let save_in = args.save_in.as_deref();
+    let outcome = stream.run(
+        |number, read| match save_in {
+            Some(path) if number == 0 => write_file(path, &read()?),
+            _ => Ok(()),
+        },
+        |which, number, read| {
+            // Where the end is not known, any frame may be the last.
+            let may_be_last = total.is_none_or(|total| number + 1 == total);
+            if may_be_last || !matches!(written[which], Written::Picture) {
+                last[which] = read()?;
+                written[which].write(&args.output[which], &last[which])?;
+            }
+            Ok(())
+        },
+    )?;
+    for ((file, path), last) in written.into_iter().zip(&args.output).zip(&last) {
+        file.finish(path, to, last)?;
+    }
+    if let Some(path) = &args.save_out {
+        write_file(path, &last[0])?;
+    }
+    if let Some(path) = &args.report {
+        let text = format!("{:#}\n", stream.report([from, to], files, &outcome));
+        write_file(path, text.as_bytes())?;
+    }
+    if outcome.frames > 1 {
+        eprintln!("dewarp: {outcome}");
+    }
+    match outcome.errors {
+        0 => Ok(()),
+        errors => Err(Error::failed(format!(
+            "{errors} of {} frames came back with an error; see the kernel log",
+            outcome.frames * args.output.len() as u64
+        ))),
+    }
+}

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Y4M files (YUV4MPEG2): planar frames, turned into the semi-planar ones that
+//! the DW100 takes and back. Samples are copied, colours are not converted.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use y4m::{Colorspace, Decoder, Encoder, Frame, Ratio, VendorExtensionString};
+
+use crate::error::{Error, Result};
+use crate::format::{Format, Layout, NV12, NV16, Size};
+
+/// Bytes before the parameters of the header, and its end.
+const HEADER: u64 = "YUV4MPEG2 \n".len() as u64;
+
+/// Bytes before each frame.
+const FRAME: u64 = "FRAME\n".len() as u64;
+
+/// What a Y4M file says of its frames beside their size.
+#[derive(Clone)]
+pub struct Tags {
+    rate: Ratio,
+    colorspace: Colorspace,
+    extensions: Vec<Vec<u8>>,
+}
+
+impl Tags {
+    /// Of frames that nothing is known of.
+    pub fn unknown() -> Self {
+        Tags {
+            rate: Ratio::new(25, 1),
+            colorspace: Colorspace::C420,
+            extensions: Vec::new(),
+        }
+    }
+
+    /// Of frames that [`crate::picture`] makes.
+    pub fn picture() -> Self {
+        Tags {
+            colorspace: Colorspace::C420jpeg,
+            extensions: vec![b"COLORRANGE=FULL".to_vec()],
+            ..Self::unknown()
+        }
+    }
+}
+
+/// The layout of a colour space, planes put together; none of what the engine does not take.
+fn layout(colorspace: Colorspace) -> Option<Layout> {
+    match colorspace {
+        Colorspace::C420 | Colorspace::C420jpeg | Colorspace::C420paldv | Colorspace::C420mpeg2 => {
+            Some(Layout::SemiPlanar420)
+        }
+        Colorspace::C422 => Some(Layout::SemiPlanar422),
+        _ => None,
+    }
+}
+
+/// A Y4M file that is read.
+pub struct Reader {
+    decoder: Decoder<BufReader<File>>,
+    path: PathBuf,
+    layout: Layout,
+    count: u64,
+    /// The frame that the decoder gives next.
+    next: u64,
+}
+
+impl Reader {
+    /// Opens a file.
+    ///
+    /// A bad-use error unless it has whole frames in 8 bits, 4:2:0 or 4:2:2, not interlaced.
+    pub fn open(path: &Path) -> Result<Self> {
+        let decoder = decoder(path)?;
+        let refused = |why: String| Error::bad_use(format!("{} {why}", path.display()));
+        let layout = layout(decoder.get_colorspace()).ok_or_else(|| {
+            refused(format!(
+                "has frames of {:?}; C420 and C422 of 8 bits can be sent",
+                decoder.get_colorspace()
+            ))
+        })?;
+        let tags = || decoder.get_raw_params().split(|&byte| byte == b' ');
+        if tags().any(|tag| [&b"It"[..], b"Ib", b"Im"].contains(&tag)) {
+            return Err(refused(
+                "is interlaced; make whole pictures of its fields first".to_owned(),
+            ));
+        }
+        let size = size(&decoder).check()?;
+        let samples = u64::from(size.width) * u64::from(size.height);
+        let frame = FRAME
+            + match layout {
+                Layout::SemiPlanar420 => samples * 3 / 2,
+                _ => samples * 2,
+            };
+        let length = std::fs::metadata(path)
+            .map_err(|error| Error::file("cannot read", path, error))?
+            .len();
+        let frames = length.saturating_sub(HEADER + decoder.get_raw_params().len() as u64);
+        if frames == 0 || frames % frame != 0 {
+            return Err(refused(format!(
+                "has {frames} bytes of frames, and a frame of {size} has {frame}: it must hold \
+                 whole frames, without parameters of their own"
+            )));
+        }
+        Ok(Reader {
+            decoder,
+            path: path.to_owned(),
+            layout,
+            count: frames / frame,
+            next: 0,
+        })
+    }
+
+    /// The size of the frames.
+    pub fn size(&self) -> Size {
+        size(&self.decoder)
+    }
+
+    /// What is known of them.
+    pub fn tags(&self) -> Tags {
+        let tags = self.decoder.get_raw_params().split(|&byte| byte == b' ');
+        Tags {
+            rate: self.decoder.get_framerate(),
+            colorspace: self.decoder.get_colorspace(),
+            extensions: tags
+                .filter_map(|tag| tag.strip_prefix(b"X"))
+                .map(<[u8]>::to_vec)
+                .collect(),
+        }
+    }
+
+    /// The format for the frames: the one asked for, or else the one next to theirs.
+    ///
+    /// A bad-use error if the one asked for has samples that they have not.
+    pub fn format(&self, wanted: Option<Format>) -> Result<Format> {
+        match wanted {
+            None if self.layout == NV12.layout => Ok(NV12),
+            None => Ok(NV16),
+            Some(format) if format.layout == self.layout => Ok(format),
+            Some(format) => Err(Error::bad_use(format!(
+                "{} has frames of {:?}, which cannot be sent as {format}; leave --in-format out",
+                self.path.display(),
+                self.decoder.get_colorspace(),
+            ))),
+        }
+    }
+
+    /// How many frames there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Frame `number`, starting again from the first after the last: best read in turn.
+    pub fn frame(&mut self, number: u64, format: Format) -> Result<Vec<u8>> {
+        let number = number % self.count;
+        if number < self.next {
+            self.decoder = decoder(&self.path)?;
+            self.next = 0;
+        }
+        loop {
+            let frame = self.decoder.read_frame();
+            let frame = frame.map_err(|error| Error::file("cannot read", &self.path, error))?;
+            self.next += 1;
+            if self.next > number {
+                return Ok(joined(&frame, format));
+            }
+        }
+    }
+}
+
+fn decoder(path: &Path) -> Result<Decoder<BufReader<File>>> {
+    let file = File::open(path).map_err(|error| Error::file("cannot read", path, error))?;
+    y4m::decode(BufReader::new(file)).map_err(|error| Error::file("cannot read", path, error))
+}
+
+fn size(decoder: &Decoder<BufReader<File>>) -> Size {
+    let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+    Size {
+        width: side(decoder.get_width()),
+        height: side(decoder.get_height()),
+    }
+}
+
+/// The tight semi-planar frame made of a planar one.
+fn joined(frame: &Frame<'_>, format: Format) -> Vec<u8> {
+    let (cb, cr) = (frame.get_u_plane(), frame.get_v_plane());
+    let (first, second) = if format.swapped { (cr, cb) } else { (cb, cr) };
+    let mut joined = frame.get_y_plane().to_vec();
+    joined.extend(first.iter().zip(second).flat_map(|(a, b)| [*a, *b]));
+    joined
+}
+
+/// A Y4M file that is written.
+pub struct Writer {
+    /// Unbuffered: a plane is one write, and no error is left for the end.
+    encoder: Encoder<File>,
+    path: PathBuf,
+    format: Format,
+    luma: usize,
+}
+
+impl Writer {
+    /// Starts a file for frames of this format and size.
+    ///
+    /// A bad-use error if the format is packed.
+    pub fn create(path: &Path, format: Format, size: Size, tags: &Tags) -> Result<Self> {
+        let colorspace = match format.layout {
+            Layout::Packed422 => {
+                return Err(Error::bad_use(format!(
+                    "{}: Y4M takes frames of nv12, nv16 or their like, not of {format}",
+                    path.display()
+                )));
+            }
+            same if layout(tags.colorspace) == Some(same) => tags.colorspace,
+            Layout::SemiPlanar420 => Colorspace::C420,
+            Layout::SemiPlanar422 => Colorspace::C422,
+        };
+        let (width, height) = (size.width as usize, size.height as usize);
+        let mut header = y4m::encode(width, height, tags.rate).with_colorspace(colorspace);
+        let failed = |error: y4m::Error| Error::file("cannot write", path, error);
+        for text in &tags.extensions {
+            let extension = VendorExtensionString::new(text.clone()).map_err(failed)?;
+            header = header.append_vendor_extension(extension);
+        }
+        let file = File::create(path).map_err(|error| failed(error.into()))?;
+        Ok(Writer {
+            encoder: header.write_header(file).map_err(failed)?,
+            path: path.to_owned(),
+            format,
+            luma: width * height,
+        })
+    }
+
+    /// Writes a tight frame.
+    pub fn write(&mut self, frame: &[u8]) -> Result<()> {
+        let (luma, chroma) = frame.split_at(self.luma.min(frame.len()));
+        let each =
+            |part: usize| -> Vec<u8> { chroma.iter().skip(part).step_by(2).copied().collect() };
+        let (cb, cr) = (
+            each(usize::from(self.format.swapped)),
+            each(usize::from(!self.format.swapped)),
+        );
+        self.encoder
+            .write_frame(&Frame::new([luma, &cb, &cr], None))
+            .map_err(|error| Error::file("cannot write", &self.path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size {
+        width: 176,
+        height: 144,
+    };
+
+    fn scratch(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("dewarp-{name}-{}.y4m", std::process::id()))
+    }
+
+    fn format(name: &str) -> Format {
+        name.parse().unwrap()
+    }
+
+    /// A file of two frames; Y, U and V of frame n are n, n + 10 and n + 20 all over.
+    fn file(name: &str, header: &str, chroma: usize) -> PathBuf {
+        let mut bytes = format!("YUV4MPEG2 W176 H144 {header}\n").into_bytes();
+        for number in [1, 2] {
+            bytes.extend(b"FRAME\n");
+            bytes.extend([number; 176 * 144]);
+            bytes.extend(vec![number + 10; chroma]);
+            bytes.extend(vec![number + 20; chroma]);
+        }
+        let path = scratch(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn planes_are_joined_in_the_order_that_the_format_says() {
+        let luma = 176 * 144;
+        for (name, header, chroma, own) in [
+            ("420", "F30:1 Ip C420mpeg2", luma / 4, "nv12"),
+            ("none", "F30:1", luma / 4, "nv12"),
+            ("422", "F30:1 C422", luma / 2, "nv16"),
+        ] {
+            let path = file(name, header, chroma);
+            let mut reader = Reader::open(&path).unwrap();
+            assert_eq!((reader.size(), reader.count()), (SIZE, 2), "{header}");
+            let format = reader.format(None).unwrap();
+            assert_eq!(format.name, own, "{header}");
+            // The second, the first again, and the second by going on.
+            for (number, y) in [(1, 2), (2, 1), (3, 2)] {
+                let frame = reader.frame(number, format).unwrap();
+                assert_eq!(frame.len(), format.frame_bytes(SIZE));
+                assert_eq!(frame[luma - 1..luma + 2], [y, y + 10, y + 20], "{number}");
+            }
+            std::fs::remove_file(&path).unwrap();
+        }
+        let path = file("swapped", "C420", luma / 4);
+        let mut reader = Reader::open(&path).unwrap();
+        let frame = reader.frame(0, format("nv21")).unwrap();
+        assert_eq!(frame[luma..luma + 2], [21, 11]);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_format_with_other_samples_is_refused() {
+        let path = file("other", "C420", 176 * 144 / 4);
+        let reader = Reader::open(&path).unwrap();
+        let error = reader.format(Some(format("nv16"))).unwrap_err();
+        assert!(
+            error.to_string().ends_with(
+                "has frames of C420, which cannot be sent as nv16; leave --in-format out"
+            ),
+            "{error}"
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let cases = [
+            ("deep", "C420p10", "frames of C420p10"),
+            ("interlaced", "It C420", "is interlaced"),
+            ("cut", "C422", "must hold whole frames"),
+        ];
+        for (name, header, why) in cases {
+            let path = file(name, header, 176 * 144 / 4);
+            let error = Reader::open(&path).err().unwrap();
+            assert!(error.to_string().contains(why), "{error}");
+            assert_eq!(error.exit_code(), 2);
+            std::fs::remove_file(&path).unwrap();
+        }
+        let path = scratch("no");
+        std::fs::write(&path, "not a video").unwrap();
+        let error = Reader::open(&path).err().unwrap();
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("cannot read {}: ", path.display()))
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn frames_survive_a_file_of_every_semi_planar_format() {
+        for name in ["nv12", "nv21m", "nv16m", "nv61"] {
+            let (path, format) = (scratch(&format!("way-{name}")), format(name));
+            let frame: Vec<u8> = (0..format.frame_bytes(SIZE))
+                .map(|i| (i % 251) as u8)
+                .collect();
+            let mut writer = Writer::create(&path, format, SIZE, &Tags::picture()).unwrap();
+            writer.write(&frame).unwrap();
+            writer.write(&frame).unwrap();
+            let mut reader = Reader::open(&path).unwrap();
+            assert_eq!(reader.count(), 2, "{name}");
+            assert_eq!(reader.frame(1, format).unwrap(), frame, "{name}");
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_the_frames_goes_on_to_the_output() {
+        let source = file(
+            "tags",
+            "F30000:1001 C420paldv XYSCSS=420 XA=b",
+            176 * 144 / 4,
+        );
+        let tags = Reader::open(&source).unwrap().tags();
+        let path = scratch("tags-out");
+        let header = |format: &str| {
+            Writer::create(&path, format.parse().unwrap(), SIZE, &tags).unwrap();
+            std::fs::read_to_string(&path).unwrap()
+        };
+        assert_eq!(
+            header("nv12"),
+            "YUV4MPEG2 W176 H144 F30000:1001 XYSCSS=420 XA=b C420paldv\n"
+        );
+        assert!(header("nv16").ends_with(" C422\n"));
+        for path in [source, path] {
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+
+    #[test]
+    fn packed_frames_are_not_written() {
+        let path = scratch("packed");
+        let error = Writer::create(&path, format("yuyv"), SIZE, &Tags::unknown())
+            .err()
+            .unwrap();
+        assert!(error.to_string().ends_with("not of yuyv"), "{error}");
+        assert!(!path.exists());
+    }
+}
