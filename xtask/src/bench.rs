@@ -196,8 +196,13 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
         gate,
         Aim::AtMost(520.0),
     );
-    let worst = largest(of_one, between("gate_ns"))?;
-    add("instructions, line raised to gate, worst", worst, Aim::Open);
+    // The very worst is one that a tick of the kernel's met: another one in each run.
+    let most = percentile(of_one, 99, between("gate_ns"))?;
+    add(
+        "instructions, line raised to gate, of 99 % at most",
+        most,
+        Aim::Open,
+    );
     let next = median(of_one, between("next_start_ns"))?;
     add(
         "instructions, line raised to next START, 1 file",
@@ -334,12 +339,18 @@ fn sorted(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<Vec
 }
 
 fn median(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64> {
-    let values = sorted(frames, value)?;
-    values.get(values.len() / 2).copied().context("no frame")
+    percentile(frames, 50, value)
 }
 
-fn largest(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64> {
-    sorted(frames, value)?.pop().context("no frame")
+/// What so many of a hundred values are at most.
+fn percentile(
+    frames: &[Value],
+    share: usize,
+    value: impl Fn(&Value) -> Option<f64>,
+) -> Result<f64> {
+    let values = sorted(frames, value)?;
+    let place = values.len() * share / 100;
+    values.get(place).copied().context("no frame")
 }
 
 /// Frames a second, the drivers in turn: the median of all rounds. Once more with a real-time task
