@@ -196,7 +196,7 @@ fn parts(text: &str) -> Result<Vec<(String, String, &'static str)>> {
 }
 
 /// The blocks of shell commands, each with the heading above it.
-fn blocks(text: &str) -> Vec<(String, String)> {
+pub(super) fn blocks(text: &str) -> Vec<(String, String)> {
     let (mut heading, mut in_heading) = (String::new(), false);
     let mut commands: Option<String> = None;
     let mut found = Vec::new();

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Tests;
+use super::clients::blocks;
 use super::stream::exchange;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
@@ -100,10 +101,8 @@ pub fn run(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 
 /// The shell blocks of a document.
 fn shell(document: &str) -> Result<String> {
-    let blocks = document.split("```").skip(1).step_by(2);
-    let shell: String = blocks
-        .filter_map(|block| block.strip_prefix("sh\n"))
-        .collect();
+    let blocks = blocks(document).into_iter();
+    let shell: String = blocks.map(|(_, commands)| commands).collect();
     let streams = shell.matches("dewarp run").count();
     ensure!(
         streams >= 6,
