@@ -12,10 +12,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::libc::{SCHED_IDLE, sched_param, sched_setscheduler};
 use serde_json::{Value, json};
 
 use crate::picture::constant_map;
+use crate::scheduling::Class;
 use crate::v4l2::{Device, Errno, Format, PATIENCE, Request, Sent, Stream, Which};
 
 /// Frames that a stream has before it is measured.
@@ -111,15 +111,14 @@ fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32)
     })
 }
 
-/// Counts for as long as nobody else wants the CPU.
-fn soak_up(count: &AtomicU64, over: &AtomicBool) {
-    let lowest = sched_param { sched_priority: 0 };
-    // SAFETY: The parameters are there. An error means that it counts in the place of others, which
-    // shows.
-    unsafe { sched_setscheduler(0, SCHED_IDLE, &lowest) };
+/// Counts for as long as nobody else wants the CPU. If that cannot be asked for, nothing is counted,
+/// which shows.
+fn soak_up(count: &AtomicU64, over: &AtomicBool) -> Result<()> {
+    Class::Idle.take()?;
     while !over.load(Ordering::Relaxed) {
         count.fetch_add(1, Ordering::Relaxed);
     }
+    Ok(())
 }
 
 fn nanoseconds(since: Instant) -> u64 {

@@ -16,6 +16,7 @@ pub mod parity;
 pub mod picture;
 pub mod random;
 pub mod registers;
+pub mod scheduling;
 pub mod sleep;
 pub mod statistics;
 pub mod uapi;

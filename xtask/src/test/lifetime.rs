@@ -5,6 +5,8 @@
 //! the better half of the tests, and on the other one, which is fast enough to say how long unbinding
 //! takes. The C driver is shown to fail.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Tests, ended, result, side_by_side, verdicts};
@@ -29,6 +31,9 @@ const CAUGHT: [(&str, &str, &str); 2] = [
 /// What the C driver never gets to the end of when the system sleeps (fault 8).
 const LOSES: &str =
     "no frame is lost or torn when the system stops short of sleep, power domains off";
+
+/// How long unbinding may take, whatever is held or dies meanwhile.
+const BOUND: Duration = Duration::from_secs(1);
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
@@ -92,11 +97,17 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     for (name, failure) in verdicts(&outcome.printed) {
         tests.record(&format!("{name}, {kernel}"), result(failure));
     }
-    // Each test has looked whether its own took too long.
     let (name, counted) = match unbinds(&outcome.printed) {
         Ok((count, longest)) => {
-            let longest = longest / 1000;
-            (format!("{count} unbinds took {longest} ms at most"), Ok(()))
+            // Each test has looked whether its own took longer than this kernel may need on a machine
+            // that has much else to do. The thorough run is to have the machine to itself.
+            let in_time = || -> Result<()> {
+                ensure!(!tests.full || longest <= BOUND, "more than {BOUND:?}");
+                Ok(())
+            };
+            let longest = longest.as_millis();
+            let name = format!("{count} unbinds took {longest} ms at most");
+            (name, in_time())
         }
         Err(error) => ("the device is unbound".to_owned(), Err(error)),
     };
@@ -130,12 +141,13 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How many unbinds the tests report, and the longest, in microseconds.
-fn unbinds(printed: &str) -> Result<(u64, u64)> {
-    let report = |line: &str| -> Option<(u64, u64)> {
+/// How many unbinds the tests report, and the longest.
+fn unbinds(printed: &str) -> Result<(u64, Duration)> {
+    let report = |line: &str| -> Option<(u64, Duration)> {
         let (count, longest) = line.strip_prefix("unbound ")?.split_once(" times, in ")?;
         let longest = longest.strip_suffix(" us at most")?;
-        Some((count.parse().ok()?, longest.parse().ok()?))
+        let longest = Duration::from_micros(longest.parse().ok()?);
+        Some((count.parse().ok()?, longest))
     };
     printed
         .lines()
@@ -153,7 +165,7 @@ mod tests {
     fn the_longest_unbind_of_all_tests_is_found() {
         let printed = "unbound 3 times, in 700 us at most\nok a\nunbound x\n\
                        unbound 1 times, in 1200 us at most\nok b\n";
-        assert_eq!(unbinds(printed).unwrap(), (4, 1200));
+        assert_eq!(unbinds(printed).unwrap(), (4, Duration::from_micros(1200)));
         assert!(unbinds("unbound 0 times, in 0 us at most\n").is_err());
         assert!(unbinds("ok a\n").is_err());
     }

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::libc;
 
+use crate::scheduling::Class;
+
 /// How long the other CPUs are kept busy at most. Who waits for a worker meanwhile gets it then.
 const LONGEST: Duration = Duration::from_millis(20);
 
@@ -71,16 +73,11 @@ fn allowed() -> Result<libc::cpu_set_t> {
     Ok(set)
 }
 
-fn schedule(set: &libc::cpu_set_t, policy: i32, priority: i32) -> Result<()> {
+fn schedule(set: &libc::cpu_set_t, class: Class) -> Result<()> {
     // SAFETY: The set is as long as is said.
     let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) };
     checked(result, "sched_setaffinity")?;
-    let param = libc::sched_param {
-        sched_priority: priority,
-    };
-    // SAFETY: The parameter is valid.
-    let result = unsafe { libc::sched_setscheduler(0, policy, &param) };
-    checked(result, "sched_setscheduler")
+    class.take()
 }
 
 /// Puts this thread on one CPU, where it is the only one.
@@ -89,10 +86,10 @@ fn take(cpu: usize) -> Result<()> {
     let mut set: libc::cpu_set_t = unsafe { zeroed() };
     // SAFETY: A board has fewer CPUs than the set.
     unsafe { libc::CPU_SET(cpu, &mut set) };
-    schedule(&set, libc::SCHED_FIFO, PRIORITY)
+    schedule(&set, Class::RealTime(PRIORITY))
 }
 
 /// Makes this thread an ordinary one again.
 fn give_back(all: &libc::cpu_set_t) -> Result<()> {
-    schedule(all, libc::SCHED_OTHER, 0)
+    schedule(all, Class::Ordinary)
 }
