@@ -8,7 +8,7 @@ use std::io::Read;
 use anyhow::{Context, Result, ensure};
 
 use super::gone;
-use crate::harness::fails;
+use crate::harness::{becomes_true, fails};
 use crate::lifetime::client::Link;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, Media, PATIENCE, Request, Sent, Stream, Which};
@@ -23,6 +23,9 @@ pub(super) fn media(link: &Link) -> Result<()> {
     let media = Device::open()?.media()?;
     media.info()?;
     link.hold()?;
+    // A thread takes this node away, for any process could hold it up. Who unbinds waits for it, but
+    // not for long, and it needs a CPU, too.
+    becomes_true(PATIENCE, || Ok(media.info().is_err()))?;
     fails(media.info().map(drop), Errno::EIO, "DEVICE_INFO")?;
     fails(media.request().map(drop), Errno::EIO, "REQUEST_ALLOC")
 }
