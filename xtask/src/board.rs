@@ -7,7 +7,7 @@ mod machine;
 mod options;
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::sleep;
@@ -213,14 +213,12 @@ impl<'a> Board<'a> {
 
     /// Boots with the console on this terminal, or prints the command that would.
     pub fn shell(&self, options: &Options, print: bool) -> Result<()> {
-        let (run_dir, dir);
+        let (run_dir, _printed, dir);
         if print {
             // The command needs the boot's files for as long as someone may want to use it.
-            dir = self.env.cache.root().join("shell");
-            if dir.exists() {
-                fs::remove_dir_all(&dir)?;
-            }
-            make_dir(&dir)?;
+            let all = self.env.checkout.join("target/shell");
+            _printed = HandOver::of_new(&all);
+            dir = unused(&all)?;
         } else {
             run_dir = self.env.cache.run_dir()?;
             dir = run_dir.dir.clone();
@@ -236,6 +234,20 @@ impl<'a> Board<'a> {
         command.status().context("cannot start QEMU")?;
         Ok(())
     }
+}
+
+/// Makes a directory that nobody else uses.
+fn unused(all: &Path) -> Result<PathBuf> {
+    make_dir(all)?;
+    for number in 0.. {
+        let dir = all.join(number.to_string());
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| dir.display().to_string()),
+        }
+    }
+    unreachable!("the numbers do not end")
 }
 
 /// Reads how a boot ended from what it left behind.

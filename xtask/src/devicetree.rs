@@ -54,6 +54,7 @@ impl DeviceTrees<'_> {
 
     /// An overlay, compiled. A warning is an error.
     pub fn overlay(&self, file: &Path) -> Result<PathBuf> {
+        ensure!(file.is_file(), "no overlay {}", file.display());
         let name = file.file_name().context("an overlay is a file")?;
         // The sandbox does not see every place of the host.
         let inside = self.dir.join(name);

@@ -63,6 +63,9 @@ enum Action {
     Board {
         #[command(flatten)]
         options: board::Options,
+        /// Seconds after which the board is switched off
+        #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+        timeout: u64,
         /// A shell command line, or a file with one
         #[arg(required = true, last = true, value_name = "SCRIPT")]
         script: Vec<String>,
@@ -95,13 +98,14 @@ enum Action {
     Shell {
         #[command(flatten)]
         options: board::Options,
-        /// Print the command instead
+        /// Print the command instead, to be run as root; the files that it lends the board are in
+        /// target/shell, in a directory of their own
         #[arg(long)]
         print: bool,
     },
     /// Builds the driver's module against a configured and built kernel tree
     Module {
-        /// The kernel's object directory
+        /// The kernel's object directory, with .config and Module.symvers
         build_dir: PathBuf,
     },
     /// Puts the driver into a kernel source tree
@@ -120,6 +124,8 @@ enum Action {
     },
     /// Builds QEMU with the engine's model
     Qemu,
+    /// Builds dewarp, for this machine and for arm64 boards (Debian 13 or later)
+    Dewarp,
     /// Builds the sandbox, in which all else is built
     Sandbox,
     /// Removes what was not used for two weeks from the cache
@@ -199,7 +205,12 @@ fn run(cli: Cli) -> Result<u8> {
 
 fn as_root(env: &Env, command: Action) -> Result<u8> {
     match command {
-        Action::Board { options, script } => {
+        Action::Board {
+            mut options,
+            timeout,
+            script,
+        } => {
+            options.timeout = timeout;
             let script = match script.as_slice() {
                 [file] if Path::new(file).is_file() => std::fs::read_to_string(file)?,
                 words => words.join(" "),
@@ -231,6 +242,11 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 "{}",
                 qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display()
             );
+        }
+        Action::Dewarp => {
+            let client = tools::Client::prepare(env, &Sandbox::prepare(env)?)?;
+            println!("x86-64: {}", client.here().display());
+            println!("arm64: {}", client.for_board().display());
         }
         Action::Sandbox => {
             Sandbox::prepare(env)?;

@@ -111,15 +111,21 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     let tree = tree
         .canonicalize()
         .with_context(|| format!("no directory {}", tree.display()))?;
-    let config = fs::read_to_string(tree.join("include/config/auto.conf"))
-        .with_context(|| format!("{} is not a configured and built kernel", tree.display()))?;
+    let part = |name: &str| {
+        fs::read_to_string(tree.join(name)).with_context(|| {
+            let tree = tree.display();
+            format!("{tree} is not the object directory of a kernel that was built: {name}")
+        })
+    };
+    let config = part("include/config/auto.conf")?;
     let option = |name: &str| {
         config
             .lines()
             .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
     };
-    let release = fs::read_to_string(tree.join("include/config/kernel.release"));
-    let mut numbers = release.iter().flat_map(|text| text.split('.'));
+    let release = part("include/config/kernel.release")?;
+    part("Module.symvers")?;
+    let mut numbers = release.split('.');
     let mut number = || numbers.next()?.trim().parse().ok();
     new_enough(&tree, number().zip(number()))?;
     // Out of tree nothing selects what the driver selects in its Kconfig.
@@ -140,7 +146,8 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
         let inside = rustc_version(&mut sandbox.command(Path::new("/"), "rustc"));
         if inside != wanted {
             bail!(
-                "{} was built by {wanted}; the sandbox has {inside}",
+                "{} was built by {wanted}; the sandbox has {inside}: put that rustc into the PATH, or run make \
+                 yourself (docs/board.md)",
                 tree.display()
             );
         }

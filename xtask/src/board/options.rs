@@ -68,8 +68,8 @@ pub struct Options {
     /// Where the files that the script leaves in /out go, with dmesg.txt and trace.jsonl
     #[arg(long = "out", value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Seconds after which the board is switched off
-    #[arg(long, value_name = "S", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86400))]
+    /// Seconds after which the board is switched off, unless it is a shell's
+    #[arg(skip = 300u64)]
     pub timeout: u64,
     /// Device tree source that comes after the board's own
     #[arg(skip)]
