@@ -7,7 +7,7 @@ mod machine;
 mod options;
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread::sleep;
@@ -26,7 +26,7 @@ use crate::owner::HandOver;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::splat;
-use crate::step::{make_dir, show, tail};
+use crate::step::{show, tail, unused_dir};
 use crate::tools::{Client, Model};
 
 /// How long after it was asked for the alarm rings, and how often then, where a board has one. The
@@ -218,7 +218,7 @@ impl<'a> Board<'a> {
             // The command needs the boot's files for as long as someone may want to use it.
             let all = self.env.checkout.join("target/shell");
             _printed = HandOver::of_new(&all);
-            dir = unused(&all)?;
+            dir = unused_dir(&all, "")?;
         } else {
             run_dir = self.env.cache.run_dir()?;
             dir = run_dir.dir.clone();
@@ -234,20 +234,6 @@ impl<'a> Board<'a> {
         command.status().context("cannot start QEMU")?;
         Ok(())
     }
-}
-
-/// Makes a directory that nobody else uses.
-fn unused(all: &Path) -> Result<PathBuf> {
-    make_dir(all)?;
-    for number in 0.. {
-        let dir = all.join(number.to_string());
-        match fs::create_dir(&dir) {
-            Ok(()) => return Ok(dir),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| dir.display().to_string()),
-        }
-    }
-    unreachable!("the numbers do not end")
 }
 
 /// Reads how a boot ended from what it left behind.

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::step::{Step, Ui};
+use crate::step::{Step, Ui, unused_dir};
 
 /// What to do with the directory of a build that was cut short.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -171,20 +171,10 @@ impl Cache {
             }
         }
         // Another run may take a directory between its creation and its lock for an abandoned one.
-        for number in 0.. {
-            let dir = all.join(format!("{}-{number}", std::process::id()));
-            match fs::create_dir(&dir) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
-                Err(error) => {
-                    return Err(error).with_context(|| {
-                        format!(
-                            "cannot create {} (is the disk full? DW100_CACHE names another place)",
-                            dir.display()
-                        )
-                    });
-                }
-            }
+        let prefix = format!("{}-", std::process::id());
+        loop {
+            let dir = unused_dir(&all, &prefix)
+                .context("is the disk full? DW100_CACHE names another place")?;
             let handle = match File::open(&dir) {
                 Ok(handle) => handle,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -198,7 +188,6 @@ impl Cache {
                 });
             }
         }
-        unreachable!("the numbers do not end")
     }
 
     fn lock_file(&self, name: &str) -> Result<File> {

@@ -5,7 +5,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -234,6 +234,20 @@ fn advice(log: &str) -> &'static str {
 /// Creates a directory with its parents, with an error that names it.
 pub fn make_dir(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))
+}
+
+/// Makes a directory in `all` that nobody else uses, and that with its parents: `prefix` and a number.
+pub fn unused_dir(all: &Path, prefix: &str) -> Result<PathBuf> {
+    make_dir(all)?;
+    for number in 0.. {
+        let dir = all.join(format!("{prefix}{number}"));
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error).with_context(|| format!("creating {}", dir.display())),
+        }
+    }
+    unreachable!("the numbers do not end")
 }
 
 /// The files below a directory, or those with one of these extensions, in order. Nothing of what cargo

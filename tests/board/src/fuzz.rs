@@ -42,7 +42,7 @@ const PATIENT: u32 = 6;
 /// How long the processes go on when nothing disturbs them any more.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
-/// How long unbinding may take, and a process to end, on a slow kernel of a busy machine.
+/// How long a process may take to end, on a slow kernel of a busy machine.
 const BOUND: Duration = Duration::from_secs(20);
 
 /// Sends random calls for so long, and prints the verdict.
@@ -150,8 +150,7 @@ fn disturb(random: &mut Random, length: Duration) -> Result<u32> {
         let (fault, frame) = (random.pick(&FAULTS), 1 + random.word() % 8);
         model::set(&format!("{fault}{frame}"))?;
         if random.once_in(8) {
-            let took = device.unbind()?;
-            ensure!(took < BOUND, "unbinding took {took:?}");
+            device.unbind()?;
             sleep(Duration::from_millis(u64::from(random.word() % 100)));
             device.bind()?;
             unbound += 1;

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::exit;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -198,6 +199,11 @@ pub fn fails<T>(result: Result<T, Errno>, wanted: Errno, what: &str) -> Result<(
             Ok(())
         }
     }
+}
+
+/// Whether this is the debug kernel, which checks every access to memory and takes its time for it.
+pub fn slow_kernel() -> bool {
+    Path::new("/sys/kernel/debug/kmemleak").exists()
 }
 
 /// Waits until something becomes true; false when the time is up.

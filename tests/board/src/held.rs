@@ -40,19 +40,11 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// How long unbinding may take on a kernel that checks everything. The memory is held for as long as
-/// that takes.
+/// How long what is held up ends after it was killed, and how long the moments get.
 const BOUND: Duration = Duration::from_secs(10);
 
 /// How long a thread is given to run into a lock.
 const MOMENT: Duration = Duration::from_millis(200);
-
-/// Unbinds the device, which must take no longer than it may.
-fn unbind(binding: &Binding) -> Result<()> {
-    let took = binding.unbind()?;
-    ensure!(took < BOUND, "unbinding took {took:?}");
-    Ok(())
-}
 
 /// That the device has its frames.
 fn works() -> Result<()> {
@@ -120,7 +112,7 @@ fn controls() -> Result<()> {
             let starter = scope.spawn(start);
             sleep(MOMENT);
             ensure!(!starter.is_finished(), "STREAMON did not wait");
-            let result = unbind(&binding).and_then(|()| {
+            let result = binding.unbind().and_then(|_| {
                 // The media device is yet to be unregistered, and its parent has no driver.
                 let driver = media.info()?.driver();
                 ensure!(driver == "dw100", "the media device is of {driver:?}");
@@ -144,7 +136,7 @@ fn graph() -> Result<()> {
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
     // SAFETY: The memory is a megabyte.
     let get_graph = || unsafe { media.entities_to(memory.as_ptr()) };
-    while_held(&memory, get_graph, || unbind(&binding))?;
+    while_held(&memory, get_graph, || binding.unbind().map(drop))?;
     fails(
         media.graph().map(drop),
         Errno::EIO,
@@ -161,7 +153,11 @@ fn debugfs() -> Result<()> {
     let path = format!("/sys/kernel/debug/{}/statistics", device.name()?);
     let file = File::open(&path).context(path)?;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
-    while_held(&memory, || memory.read_from(&file), || unbind(&binding))?;
+    while_held(
+        &memory,
+        || memory.read_from(&file),
+        || binding.unbind().map(drop),
+    )?;
     drop((device, file));
     binding.bind()?;
     works()

@@ -11,18 +11,9 @@ mod rounds;
 mod situations;
 mod state;
 
-use std::time::Duration;
-
 use crate::harness::{Test, test};
 use rounds::{Action, alone, without_the_module};
 use situations::Situation;
-
-/// How long unbinding may take.
-const BOUND: Duration = Duration::from_secs(1);
-
-/// How long on a kernel that checks every access to memory: whether it waits for somebody, not how
-/// fast it is.
-const DEBUG_BOUND: Duration = Duration::from_secs(20);
 
 /// After how many milliseconds a frame is given up: long enough to unbind the device meanwhile.
 pub const WATCHDOG_MS: u32 = 250;

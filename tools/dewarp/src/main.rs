@@ -41,6 +41,12 @@ enum Command {
     /// Send a picture, a video or a camera's frames through the device.
     #[cfg(feature = "device")]
     Run(Box<RunArgs>),
+    #[cfg(not(feature = "device"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Run {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _words: Vec<String>,
+    },
     /// Put two pictures side by side.
     Compare(CompareArgs),
     /// Write a picture in another file format.
@@ -79,6 +85,10 @@ fn main() -> ExitCode {
         Command::Preview(args) => commands::preview::draw(&args),
         #[cfg(feature = "device")]
         Command::Run(args) => commands::run::run(&args),
+        #[cfg(not(feature = "device"))]
+        Command::Run { .. } => Err(Error::bad_use(
+            "this dewarp was built without the feature device, which 'run' takes",
+        )),
         Command::Compare(args) => compare(&args),
         Command::Convert(args) => convert(&args),
         Command::Completions(args) => commands::pages::completions(&args, Cli::command()),

@@ -72,7 +72,7 @@ fn every_documented_command_line_works() {
                         "{command}: {said}"
                     );
                 }
-                true => {}
+                true => assert!(code == 2 && said.contains("feature device"), "{said}"),
                 false => assert_eq!(code, 0, "{document}: dewarp {command}: {said}"),
             }
             if command.starts_with("map") && !command.contains("--alpha 0.5") {
