@@ -29,7 +29,8 @@ pub(crate) fn register(parent: &device::Device<Bound>, device: &Arc<Device>) -> 
 /// Powers the engine for as long as it takes.
 fn dump_regs(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let _powered = Device::power(device).map_err(|_| fmt::Error)?;
-    device.engine().dump(f)
+    let bound = device.bound().ok_or(fmt::Error)?;
+    device.engine().dump(&bound, f)
 }
 
 /// The device's, and after an empty line each those of its open files.

@@ -41,7 +41,6 @@ use kernel::{
         self,
         Bound, //
     },
-    devres,
     fmt,
     new_mutex,
     platform,
@@ -96,7 +95,12 @@ impl Device {
         let device = platform.as_ref();
         let clocks = Clocks::get(device, &[c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
-        devres::register(device, LastFrame(runner.clone()), GFP_KERNEL)?;
+        // The frame that is at work by then, if there is one, for who waits for a page of userspace
+        // can keep its stream from being stopped before. There is no interrupt, no watchdog and no
+        // binding any more, and so nobody else who could start or end one, or who is handing
+        // buffers back.
+        let last = runner.clone();
+        binding::at_end(device, move |device| last.abandon(device))?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
         // A device that cannot be powered is better found now than with the first frame. Its
@@ -130,7 +134,7 @@ impl Device {
     ) -> Result<On> {
         let active = pm::Active::get(device)?;
         let running = Clocks::run(clocks)?;
-        engine.reset()?;
+        engine.reset(device)?;
         Ok((running, active))
     }
 
@@ -170,17 +174,17 @@ impl Device {
     ) -> Result<(), Job> {
         // Streams keep the device powered, unless that failed when the system woke up. Unbinding
         // may be over while they have yet to end.
-        let bound = self.bound();
-        if bound.is_none() || !self.ready.load(Relaxed) {
+        let bound = self.bound().filter(|_| self.ready.load(Relaxed));
+        let Some(bound) = bound else {
             return Err(self.refuse(frame));
-        }
+        };
         let limit = match *module_parameters::watchdog_ms.value_ref() {
             0 => deadline::nanoseconds(source, destination, self.rate.load(Relaxed)),
             limit => u64::from(limit.min(MOST_PATIENT)) * 1_000_000,
         };
         // CAST: A minute at most.
         let limit = Delta::from_nanos(limit as i64);
-        self.runner.start(frame, program, limit)?;
+        self.runner.start(&bound, frame, program, limit)?;
         // The engine is at work: now there is time for this.
         Timer::arm(&self.watchdog, limit);
         Ok(())
@@ -227,18 +231,6 @@ impl Device {
             self.power_on(&bound, &mut power)?;
         }
         Ok(())
-    }
-}
-
-/// Ends the frame that is at work when the device is unbound, if there is one: who waits for a page
-/// of userspace can keep its stream from being stopped before. It is dropped when there is no
-/// interrupt, no watchdog and no binding any more, and so nobody else who could start or end one, or
-/// who is handing buffers back.
-struct LastFrame(Arc<Runner>);
-
-impl Drop for LastFrame {
-    fn drop(&mut self) {
-        self.0.abandon();
     }
 }
 

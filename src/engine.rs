@@ -172,10 +172,9 @@ impl Engine {
     /// Resets the engine after it was powered up, and leaves it idle, masked and off
     /// the bus.
     ///
-    /// `ENODEV` if the device is unbound. The device must be powered.
-    pub(crate) fn reset(&self) -> Result {
-        let access = self.io.try_access().ok_or(ENODEV)?;
-        let io = access.registers();
+    /// `ENODEV` if `device` is not the engine's, which must be powered.
+    pub(crate) fn reset(&self, device: &device::Device<device::Bound>) -> Result {
+        let io = self.io.access(device)?;
         let ctrl = io.read(DEWARP_CTRL).with_const_enable::<1>();
         io.write_reg(ctrl.with_const_soft_reset::<1>());
         io.write_reg(ctrl.with_const_soft_reset::<0>());
@@ -190,10 +189,13 @@ impl Engine {
 
     /// Has the engine dewarp a frame. The device must be powered and the engine idle.
     ///
-    /// `ENODEV` if the device is unbound.
-    pub(crate) fn start(&self, program: &Program) -> Result {
-        let access = self.io.try_access().ok_or(ENODEV)?;
-        let io = access.registers();
+    /// `ENODEV` if `device` is not the engine's.
+    pub(crate) fn start(
+        &self,
+        device: &device::Device<device::Bound>,
+        program: &Program,
+    ) -> Result {
+        let io = self.io.access(device)?;
         Self::program(io, program);
 
         let relaxed = io.relaxed();
@@ -233,9 +235,12 @@ impl Engine {
     }
 
     /// Prints the registers, one a line, under their names. The device must be powered.
-    pub(crate) fn dump(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let access = self.io.try_access().ok_or(fmt::Error)?;
-        let io = access.registers();
+    pub(crate) fn dump(
+        &self,
+        device: &device::Device<device::Bound>,
+        f: &mut fmt::Formatter<'_>,
+    ) -> fmt::Result {
+        let io = self.io.access(device).map_err(|_| fmt::Error)?;
         for (offset, name) in (0..).step_by(4).zip(NAMES) {
             let value = io.try_read32(offset).map_err(|_| fmt::Error)?;
             writeln!(f, "DW100_{name}: {value:#x}")?;

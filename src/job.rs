@@ -151,7 +151,13 @@ impl Runner {
 
     /// Starts a frame, which is to end within `limit`. One that cannot be started comes back, to be
     /// ended as failed.
-    pub(crate) fn start(&self, frame: Frame, program: &Program, limit: Delta) -> Result<(), Job> {
+    pub(crate) fn start(
+        &self,
+        device: &Device<Bound>,
+        frame: Frame,
+        program: &Program,
+        limit: Delta,
+    ) -> Result<(), Job> {
         let context = frame.account.number;
         // Whoever ends the frame has to find it, so it is there before anybody may. A frame
         // is started only when the last one was taken out: one found here is a bug, and dropping
@@ -162,7 +168,7 @@ impl Runner {
         let started = self.claim.start().is_some_and(|generation| {
             trace::job_start(generation.number(), context, program);
             self.clock.set(&self.clock.started);
-            let started = self.engine.start(program).is_ok();
+            let started = self.engine.start(device, program).is_ok();
             if started {
                 self.claim.launched(generation);
             }
@@ -175,10 +181,10 @@ impl Runner {
     }
 
     /// Ends the frame that is at work as failed, if there is one. Nobody may start one meanwhile.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(&self, device: &Device<Bound>) {
         if self.claim.claim_any().is_some() {
-            // The job keeps the device powered. The reset fails only when no engine is there.
-            let _ = self.engine.reset();
+            // The job keeps the device powered. The reset fails only for another device.
+            let _ = self.engine.reset(device);
             if let Some(frame) = self.take() {
                 drop(self.refuse(frame));
             }
@@ -246,8 +252,8 @@ impl irq::Handler for Interrupt {
             Verdict::Failed | Verdict::None => State::Error,
         };
         // What stopped it halfway must not stop the next frame. The job keeps the device
-        // powered. The reset fails only when there is no next frame.
-        let reset = (silent || state == State::Error) && self.0.engine.reset().is_ok();
+        // powered. The reset fails only for another device.
+        let reset = (silent || state == State::Error) && self.0.engine.reset(device).is_ok();
         if let Some(Frame { job, account }) = self.0.take() {
             let (wait, took) = self.0.clock.times(job.ready());
             let ended = Ended {

@@ -4,17 +4,11 @@
 //! driver does to them. Memory shows the last value that was written, not the order.
 
 use super::*;
-use crate::platform::{
-    kunit::{
-        ensure,
-        Memory, //
-    },
-    registers::Block, //
+use crate::platform::kunit::{
+    ensure,
+    Memory, //
 };
-use kernel::{
-    devres::Devres,
-    sync::Arc, //
-};
+use kernel::sync::Arc;
 
 /// What is in BUS_CTRL beside the bits that the driver sets: reads that may be under way.
 const BUS: u32 = 0x10;
@@ -28,7 +22,7 @@ impl Panel {
     /// event that waits, at work, and on the bus.
     pub(crate) fn new(device: &device::Device<device::Bound>) -> Result<(Engine, Self)> {
         let memory = Memory::new()?;
-        let engine = Engine::over(Block::Memory(Devres::new(device, memory.clone())?));
+        let engine = Engine::over(Memory::block(&memory, device)?);
         let this = Self(memory);
         let io = this.0.registers();
         io.write_reg(BUS_CTRL::from_raw(BUS).with_const_axi_master_enable::<1>());
@@ -142,7 +136,7 @@ mod tests {
         let (engine, panel) = Panel::new(software.device())?;
         ensure!(panel.is_on_the_bus());
         ensure!(!panel.was_reset());
-        engine.reset()?;
+        engine.reset(software.device())?;
         ensure!(panel.was_reset());
         Ok(())
     }
@@ -151,8 +145,8 @@ mod tests {
     fn a_start_writes_the_program_and_lets_the_engine_onto_the_bus() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
-        engine.reset()?;
-        engine.start(&PROGRAM)?;
+        engine.reset(software.device())?;
+        engine.start(software.device(), &PROGRAM)?;
         let mut expected = [0; SIZE / 4];
         for (number, value) in STARTED {
             if let Some(register) = expected.get_mut(number) {
@@ -167,8 +161,8 @@ mod tests {
     fn without_an_event_nothing_is_written() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
-        engine.reset()?;
-        engine.start(&PROGRAM)?;
+        engine.reset(software.device())?;
+        engine.start(software.device(), &PROGRAM)?;
         for rest in [0, 0xff00, 0x1_ff00] {
             panel.set_status(rest);
             let before = panel.values();
@@ -182,9 +176,9 @@ mod tests {
     fn each_event_is_gated_masked_and_acknowledged() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
-        engine.reset()?;
+        engine.reset(software.device())?;
         for bit in 0..8 {
-            engine.start(&PROGRAM)?;
+            engine.start(software.device(), &PROGRAM)?;
             panel.report(1 << bit);
             let status = engine.quiesce(software.device());
             ensure!(status.is_some_and(|status| status.pending() == 1 << bit));
@@ -199,8 +193,8 @@ mod tests {
     fn silence_gates_and_masks_but_acknowledges_nothing() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
-        engine.reset()?;
-        engine.start(&PROGRAM)?;
+        engine.reset(software.device())?;
+        engine.start(software.device(), &PROGRAM)?;
         engine.silence(software.device());
         ensure!(panel.is_off_the_bus());
         ensure!(panel.status() == 0);
@@ -211,15 +205,28 @@ mod tests {
     fn an_unbound_device_is_not_touched() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
-        engine.reset()?;
+        engine.reset(software.device())?;
+        // Holds the device itself, so that no other one is where it was.
         drop(software);
-        let before = panel.values();
-        ensure!(engine.start(&PROGRAM) == Err(ENODEV));
-        ensure!(engine.reset() == Err(ENODEV));
-        ensure!(panel.values() == before);
         let other = Software::new()?;
+        let before = panel.values();
+        ensure!(engine.start(other.device(), &PROGRAM) == Err(ENODEV));
+        ensure!(engine.reset(other.device()) == Err(ENODEV));
         ensure!(engine.quiesce(other.device()).is_none());
         engine.silence(other.device());
+        ensure!(panel.values() == before);
+        Ok(())
+    }
+
+    #[test]
+    fn a_device_that_is_bound_again_is_not_touched_by_who_knew_it_before() -> Result {
+        let software = Software::new()?;
+        let device = software.device();
+        let (engine, panel) = software.bound_again(|| Panel::new(device))?;
+        let before = panel.values();
+        ensure!(engine.reset(device) == Err(ENODEV));
+        ensure!(engine.start(device, &PROGRAM) == Err(ENODEV));
+        ensure!(engine.quiesce(device).is_none());
         ensure!(panel.values() == before);
         Ok(())
     }

@@ -30,6 +30,7 @@ use crate::{
         }, //
     },
     platform::{
+        binding::Binding,
         kunit::{
             Software,
             Wire, //
@@ -52,6 +53,7 @@ const PATIENCE: Delta = Delta::from_secs(20);
 /// What all open files share.
 pub(super) struct Shared {
     pub(super) runner: Arc<Runner>,
+    binding: Arc<Binding>,
     /// None where the test is its own timer.
     timer: Option<Arc<Timer<Watchdog>>>,
     limit: Delta,
@@ -164,7 +166,11 @@ impl Operations for Context {
             job,
             account: self.0.account.clone(),
         };
-        let started = self.0.runner.start(frame, &PROGRAM, self.0.limit);
+        let Some(bound) = self.0.binding.enter() else {
+            return (None, Err(self.0.runner.refuse(frame)));
+        };
+        let runner = &self.0.runner;
+        let started = runner.start(&bound, frame, &PROGRAM, self.0.limit);
         if let Some(timer) = &self.0.timer {
             Timer::arm(timer, self.0.limit);
         }
@@ -221,14 +227,16 @@ impl Bench {
         let software = Software::new()?;
         let device = software.device();
         let (engine, panel) = Panel::new(device)?;
-        engine.reset()?;
+        engine.reset(device)?;
         let runner = Runner::new(engine)?;
+        let binding = Binding::new(device)?;
         let line = irq::request(software.platform()?, 0, c"bench", Interrupt(runner.clone()))?;
         let watchdog = || Watchdog::new(runner.clone(), line.clone());
         let timer = timer.then(|| Timer::new(device, watchdog())).transpose()?;
         let shared = Arc::new(
             Shared {
                 runner: runner.clone(),
+                binding,
                 timer,
                 limit,
                 started: Atomic::new(0),

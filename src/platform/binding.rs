@@ -48,13 +48,17 @@ impl Binding {
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 readers <- new_srcu!("Binding::readers"),
-                // INVARIANT: `device` is bound until `End` is dropped.
+                // INVARIANT: `device` is bound until this was said to be over.
                 bound: Atomic::new(1),
                 device: device.into(),
             }),
             GFP_KERNEL,
         )?;
-        devres::register(device, End(this.clone()), GFP_KERNEL)?;
+        let ended = this.clone();
+        at_end(device, move |_| {
+            ended.bound.store(0, Release);
+            ended.readers.synchronize();
+        })?;
         Ok(this)
     }
 
@@ -64,23 +68,13 @@ impl Binding {
         if self.bound.load(Acquire) == 0 {
             return None;
         }
-        // SAFETY: By the type invariant the device is bound, and `End` waits for this
-        // reader.
+        // SAFETY: By the type invariant the device is bound, and who ends that waits for
+        // this reader.
         let device = unsafe { self.device.as_bound() };
         Some(Guard {
             device,
             _reader: reader,
         })
-    }
-}
-
-/// Ends a binding when it is dropped, in which devres sees to it.
-struct End(Arc<Binding>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        self.0.bound.store(0, Release);
-        self.0.readers.synchronize();
     }
 }
 
@@ -95,5 +89,40 @@ impl Deref for Guard<'_> {
 
     fn deref(&self) -> &Self::Target {
         self.device
+    }
+}
+
+/// Has `end` called when `device` is unbound, once: after what is registered with it later
+/// was undone, and before what was registered earlier is.
+pub(crate) fn at_end(
+    device: &Device<Bound>,
+    end: impl FnMut(&Device<Bound>) + Send + 'static,
+) -> Result {
+    let device_again = device.into();
+    devres::register(
+        device,
+        AtEnd {
+            // INVARIANT: Devres drops this while the device is bound.
+            device: device_again,
+            end,
+        },
+        GFP_KERNEL,
+    )
+}
+
+/// What to do at the end.
+///
+/// # Invariants
+///
+/// `device` is bound.
+struct AtEnd<F: FnMut(&Device<Bound>)> {
+    device: ARef<Device>,
+    end: F,
+}
+
+impl<F: FnMut(&Device<Bound>)> Drop for AtEnd<F> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        (self.end)(unsafe { self.device.as_bound() });
     }
 }

@@ -6,9 +6,13 @@
 use super::{
     bindings,
     irq,
-    pm, //
+    pm,
+    registers::Block, //
 };
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    ptr, //
+};
 use kernel::{
     device::{
         Bound,
@@ -72,6 +76,12 @@ impl<const SIZE: usize> Memory<SIZE> {
         Ok(Arc::new(Self { raw, _words: words }, GFP_KERNEL)?)
     }
 
+    /// The same as a register block of `device`.
+    pub(crate) fn block(this: &Arc<Self>, device: &Device<Bound>) -> Result<Block<SIZE>> {
+        // SAFETY: By the type invariant; this is handed over.
+        unsafe { Block::over(device, this.raw, this.clone()) }
+    }
+
     /// The registers.
     pub(crate) fn registers(&self) -> Mmio<'_, Region<SIZE>> {
         // SAFETY: By the type invariant this is valid and aligned. The kernel's accessors do
@@ -114,6 +124,23 @@ impl Software {
     /// The device.
     pub(crate) fn platform(&self) -> Result<&platform::Device<Bound>> {
         self.device().try_into()
+    }
+
+    /// Does `first`, and then undoes what that registered with the device, as if it were
+    /// unbound and bound again.
+    pub(crate) fn bound_again<T>(&self, first: impl FnOnce() -> Result<T>) -> Result<T> {
+        let device = pm::as_raw(&self.device);
+        // SAFETY: The device is there.
+        let group = unsafe {
+            kernel::bindings::devres_open_group(device, ptr::null_mut(), GFP_KERNEL.as_raw())
+        };
+        if group.is_null() {
+            return Err(ENOMEM);
+        }
+        let result = first();
+        // SAFETY: The group is the device's.
+        unsafe { kernel::bindings::devres_release_group(device, group) };
+        result
     }
 
     /// Its interrupt.

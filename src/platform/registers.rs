@@ -1,94 +1,114 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device's register block, reachable only while the device is bound. For the tests in
-//! the kernel it can be memory.
+//! A device's register block, reachable only for who knows that the device is bound.
+//! For the tests in the kernel it can be memory.
+//!
+//! The kernel's own `Devres` also serves who does not know it, by RCU: unbinding waits for a
+//! grace period, which beside much else takes most of a second.
 
+use super::binding;
+use core::{
+    mem,
+    ptr, //
+};
 use kernel::{
     device::{
         Bound,
         Device, //
     },
-    devres::DevresGuard,
     io::{
-        mem::{
-            DevresIoMem,
-            IoMem, //
-        },
+        mem::IoMem,
+        IoBackend,
         IoBase,
         Mmio,
+        MmioBackend,
+        MmioRaw,
         Region, //
     },
     platform,
-    prelude::*, //
-};
-#[cfg(CONFIG_KUNIT = "y")]
-use {
-    super::kunit::Memory,
-    kernel::{
-        devres::Devres,
-        revocable::RevocableGuard,
-        sync::Arc, //
-    },
+    prelude::*,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
 };
 
 /// `SIZE` bytes of registers.
-pub(crate) enum Block<const SIZE: usize> {
-    /// Those of a device.
-    Device(DevresIoMem<SIZE>),
-    /// None: what is written stays as it is.
-    #[cfg(CONFIG_KUNIT = "y")]
-    Memory(Devres<Arc<Memory<SIZE>>>),
+pub(crate) struct Block<const SIZE: usize> {
+    device: ARef<Device>,
+    mapping: Arc<Mapping<SIZE>>,
+}
+
+/// Where the registers are.
+///
+/// # Invariants
+///
+/// While `valid` is true to who knows that the device is bound, `raw` is valid and aligned.
+struct Mapping<const SIZE: usize> {
+    raw: MmioRaw<Region<SIZE>>,
+    valid: Atomic<bool>,
 }
 
 impl<const SIZE: usize> Block<SIZE> {
-    /// Maps memory resource `index` of `device`.
+    /// Maps memory resource `index` of `device`, until that is unbound: after what is
+    /// registered with it later was undone.
     ///
     /// `ENODEV` if it has none, `EINVAL` if that is too small.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
         let request = device.io_request_by_index(index).ok_or(ENODEV)?;
-        Ok(Self::Device(request.iomap_sized()?.into_devres()?))
+        let memory = request.iomap_sized::<SIZE>()?;
+        // SAFETY: Lifetimes do not change the layout. It borrows the device only, and is dropped
+        // before that is unbound.
+        let memory = unsafe { mem::transmute::<IoMem<'_, SIZE>, IoMem<'static, SIZE>>(memory) };
+        let start = MmioBackend::as_ptr((&memory).as_view()).cast::<u8>();
+        let raw = MmioRaw::new_region(start.addr(), SIZE)?;
+        // SAFETY: What maps them is handed over.
+        unsafe { Self::over(device.as_ref(), raw, memory) }
     }
 
-    /// The registers, for who knows that `device` is bound.
+    /// The registers at `raw`, until `device` is unbound.
     ///
-    /// `EINVAL` if they are another device's.
+    /// # Safety
+    ///
+    /// They must be valid and aligned until `memory` is dropped.
+    pub(super) unsafe fn over(
+        device: &Device<Bound>,
+        raw: MmioRaw<Region<SIZE>>,
+        memory: impl Send + 'static,
+    ) -> Result<Self> {
+        // INVARIANT: The memory is kept until `valid` is false, and while the device is bound to
+        // all but the driver core.
+        let mapping = Mapping {
+            raw,
+            valid: Atomic::new(true),
+        };
+        let mapping = Arc::new(mapping, GFP_KERNEL)?;
+        let ended = mapping.clone();
+        binding::at_end(device, move |_| {
+            let _kept = &memory;
+            // Who knows that the device is bound by then knows it of its next binding.
+            ended.valid.store(false, Relaxed);
+        })?;
+        Ok(Self {
+            device: device.into(),
+            mapping,
+        })
+    }
+
+    /// The registers. `ENODEV` if they are not those of `device`, or were of an earlier binding.
     pub(crate) fn access<'a>(
         &'a self,
         device: &'a Device<Bound>,
     ) -> Result<Mmio<'a, Region<SIZE>>> {
-        match self {
-            Self::Device(io) => Ok(io.access(device)?.as_view()),
-            #[cfg(CONFIG_KUNIT = "y")]
-            Self::Memory(io) => Ok(io.access(device)?.registers()),
+        let same = ptr::eq::<Device>(&**device, &*self.device);
+        if !same || !self.mapping.valid.load(Relaxed) {
+            return Err(ENODEV);
         }
-    }
-
-    /// The registers, which keep the device from being unbound. [`None`] if it is.
-    pub(crate) fn try_access(&self) -> Option<Access<'_, SIZE>> {
-        match self {
-            Self::Device(io) => io.try_access().map(Access::Device),
-            #[cfg(CONFIG_KUNIT = "y")]
-            Self::Memory(io) => io.try_access().map(Access::Memory),
-        }
-    }
-}
-
-/// A register block of a device that is not unbound meanwhile. Nothing may sleep.
-pub(crate) enum Access<'a, const SIZE: usize> {
-    /// That of a device.
-    Device(DevresGuard<'a, IoMem<'static, SIZE>>),
-    /// Memory.
-    #[cfg(CONFIG_KUNIT = "y")]
-    Memory(RevocableGuard<'a, Arc<Memory<SIZE>>>),
-}
-
-impl<const SIZE: usize> Access<'_, SIZE> {
-    /// The registers.
-    pub(crate) fn registers(&self) -> Mmio<'_, Region<SIZE>> {
-        match self {
-            Self::Device(io) => (&**io).as_view(),
-            #[cfg(CONFIG_KUNIT = "y")]
-            Self::Memory(io) => io.registers(),
-        }
+        // SAFETY: By the type invariant: the device is bound for as long as this lives.
+        Ok(unsafe { Mmio::from_raw(self.mapping.raw) })
     }
 }
