@@ -132,7 +132,11 @@ impl Software {
         let device = pm::as_raw(&self.device);
         // SAFETY: The device is there.
         let group = unsafe {
-            kernel::bindings::devres_open_group(device, ptr::null_mut(), GFP_KERNEL.as_raw())
+            kernel::bindings::devres_open_group(
+                device,
+                ptr::null_mut(),
+                kernel::bindings::GFP_KERNEL,
+            )
         };
         if group.is_null() {
             return Err(ENOMEM);
