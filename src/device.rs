@@ -95,10 +95,9 @@ impl Device {
         let device = platform.as_ref();
         let clocks = Clocks::get(device, &[c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
-        // The frame that is at work by then, if there is one, for who waits for a page of userspace
-        // can keep its stream from being stopped before. There is no interrupt, no watchdog and no
-        // binding any more, and so nobody else who could start or end one, or who is handing
-        // buffers back.
+        // Ends the frame that is at work by then: who waits for a page of userspace can keep its
+        // stream from being stopped before. There is no interrupt, no watchdog and no binding any
+        // more, and so nobody else who could start or end one, or who is handing buffers back.
         let last = runner.clone();
         binding::at_end(device, move |device| last.abandon(device))?;
         let binding = Binding::new(device)?;

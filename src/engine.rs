@@ -147,6 +147,9 @@ const NAMES: [&str; SIZE / 4] = [
     "DST_IMG_UV_SIZE2",
 ];
 
+/// An engine's registers, for who knows that its device is bound.
+pub(crate) type Registers<'a> = Mmio<'a, Region<SIZE>>;
+
 /// The engine, as long as its device is bound.
 pub(crate) struct Engine {
     io: Block<SIZE>,
@@ -187,15 +190,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The registers of an engine that is to be started. `ENODEV` if `device` is not its.
+    pub(crate) fn registers<'a>(
+        &'a self,
+        device: &'a device::Device<device::Bound>,
+    ) -> Result<Registers<'a>> {
+        self.io.access(device)
+    }
+
     /// Has the engine dewarp a frame. The device must be powered and the engine idle.
-    ///
-    /// `ENODEV` if `device` is not the engine's.
-    pub(crate) fn start(
-        &self,
-        device: &device::Device<device::Bound>,
-        program: &Program,
-    ) -> Result {
-        let io = self.io.access(device)?;
+    pub(crate) fn start(&self, io: Registers<'_>, program: &Program) {
         Self::program(io, program);
 
         let relaxed = io.relaxed();
@@ -211,10 +215,9 @@ impl Engine {
         // after what the CPU wrote to the map and the buffers.
         let bus = BUS_CTRL::from_raw(self.bus_off.load(Relaxed));
         io.write_reg(bus.with_const_axi_master_enable::<1>());
-        Ok(())
     }
 
-    fn program(io: Mmio<'_, Region<SIZE>>, program: &Program) {
+    fn program(io: Registers<'_>, program: &Program) {
         let io = io.relaxed();
         io.write_reg(MAP_LUT_ADDR::from_raw(program.lut_address));
         io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));

@@ -158,6 +158,9 @@ impl Runner {
         program: &Program,
         limit: Delta,
     ) -> Result<(), Job> {
+        let Ok(registers) = self.engine.registers(device) else {
+            return Err(self.refuse(frame));
+        };
         let context = frame.account.number;
         // Whoever ends the frame has to find it, so it is there before anybody may. A frame
         // is started only when the last one was taken out: one found here is a bug, and dropping
@@ -165,19 +168,14 @@ impl Runner {
         let left_over = self.frame.lock().replace(frame);
         drop(left_over);
         self.limit.store(limit.as_nanos(), Relaxed);
-        let started = self.claim.start().is_some_and(|generation| {
-            trace::job_start(generation.number(), context, program);
-            self.clock.set(&self.clock.started);
-            let started = self.engine.start(device, program).is_ok();
-            if started {
-                self.claim.launched(generation);
-            }
-            started || self.claim.claim_if(generation).is_none()
-        });
-        if started {
-            return Ok(());
-        }
-        self.take().map_or(Ok(()), |frame| Err(self.refuse(frame)))
+        let Some(generation) = self.claim.start() else {
+            return self.take().map_or(Ok(()), |frame| Err(self.refuse(frame)));
+        };
+        trace::job_start(generation.number(), context, program);
+        self.clock.set(&self.clock.started);
+        self.engine.start(registers, program);
+        self.claim.launched(generation);
+        Ok(())
     }
 
     /// Ends the frame that is at work as failed, if there is one. Nobody may start one meanwhile.

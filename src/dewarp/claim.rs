@@ -78,7 +78,7 @@ pub enum Phase {
 ///   Idle -------> Starting ----------> Running -------> Latched
 ///    ^               |  \________________|____latch_____^  |
 ///    +---------------+-------------------+----------------+
-///          claim_if, claim_any        claim_latched, claim_if, claim_any
+///              claim_any                  claim_latched, claim_any
 /// ```
 ///
 /// A job may be latched before its starter says that it is launched: the engine is fast. A
@@ -171,13 +171,6 @@ impl<W: Word> Slot<W> {
     /// `None` if there is none, or someone else was first.
     pub fn claim_latched(&self) -> Option<Outcome> {
         self.claim(|state| state.is_latched())
-    }
-
-    /// Ends this job and no later one. For the watchdog, and for aborting.
-    ///
-    /// `None` if it has ended.
-    pub fn claim_if(&self, generation: Generation) -> Option<Outcome> {
-        self.claim(|state| !state.is_idle() && state.generation() == generation)
     }
 
     /// Ends whatever job there is. For unbind, when no new one can start.
@@ -302,7 +295,6 @@ mod tests {
         assert_eq!(outcome.status, Some(Status(0x82)));
 
         assert_eq!(slot.claim_latched(), None);
-        assert_eq!(slot.claim_if(job), None);
         assert_eq!(slot.claim_any(), None);
     }
 
@@ -331,7 +323,8 @@ mod tests {
     fn a_job_that_ends_without_an_interrupt_has_no_status() {
         let slot = Slot::new();
         let job = slot.start().unwrap();
-        assert_eq!(slot.claim_if(job).unwrap().status, None);
+        slot.launched(job);
+        assert_eq!(slot.claim_any().unwrap().status, None);
         slot.start().unwrap();
         assert_eq!(slot.claim_any().unwrap().status, None);
     }
@@ -340,17 +333,15 @@ mod tests {
     fn nobody_of_one_job_ends_the_next() {
         let slot = Slot::new();
         let old = slot.start().unwrap();
-        slot.claim_if(old).unwrap();
+        slot.claim_any().unwrap();
         let new = slot.start().unwrap();
         assert_ne!(old, new);
 
-        assert_eq!(slot.claim_if(old), None);
         assert!(!slot.latch(old, DONE));
         assert_eq!(slot.claim_latched(), None);
         assert_eq!(slot.running(), Some(new));
         assert!(slot.latch(new, DONE));
-        assert_eq!(slot.claim_if(old), None);
-        assert_eq!(slot.claim_if(new).unwrap().status, Some(DONE));
+        assert_eq!(slot.claim_latched().unwrap().status, Some(DONE));
     }
 
     #[test]
@@ -368,6 +359,6 @@ mod tests {
         let slot = Slot::with(AtomicU64::new(u64::MAX << 16));
         let job = slot.start().unwrap();
         assert_eq!(job, Generation(0));
-        assert!(slot.claim_if(job).is_some());
+        assert!(slot.claim_any().is_some());
     }
 }

@@ -115,7 +115,7 @@ fn spawn<S: 'static, T: 'static>(
 }
 
 #[test]
-fn interrupt_thread_watchdog_and_unbind_end_a_job_exactly_once() {
+fn interrupt_thread_and_unbind_end_a_job_exactly_once() {
     explore("one job, three that end it", || {
         let slot = Latest::slot();
         let job = slot.start().unwrap();
@@ -128,11 +128,11 @@ fn interrupt_thread_watchdog_and_unbind_end_a_job_exactly_once() {
             assert!(latched || outcome.is_none());
             (latched, outcome)
         });
-        let watchdog = spawn(&slot, move |slot| slot.claim_if(job));
+        let late = spawn(&slot, |slot| slot.claim_latched());
         let unbind = slot.claim_any();
 
         let (latched, thread) = interrupt.join().unwrap();
-        let outcomes = [thread, watchdog.join().unwrap(), unbind];
+        let outcomes = [thread, late.join().unwrap(), unbind];
         let ends: Vec<_> = outcomes.iter().flatten().collect();
         assert_eq!(ends.len(), 1, "{outcomes:?}");
         assert_eq!(ends[0].generation, job);
@@ -183,13 +183,15 @@ fn late_parties_of_one_job_leave_the_next_one_alone() {
         let interrupt = spawn(&slot, move |slot| {
             slot.latch(first, DONE);
         });
-        let watchdog = spawn(&slot, move |slot| slot.claim_if(first).is_some());
-        let abort = slot.claim_if(first).is_some();
-        // Whoever was first: that job has ended, so the next one can start.
+        let watchdog = spawn(&slot, move |slot| {
+            slot.latch(first, Status::SILENCE);
+        });
+        // Latched or not: that job has ended, so the next one can start.
+        assert_eq!(slot.claim_any().unwrap().generation, first);
         let second = slot.start().unwrap();
 
         interrupt.join().unwrap();
-        assert!(watchdog.join().unwrap() != abort);
+        watchdog.join().unwrap();
         assert_eq!(slot.running(), Some(second));
         let outcome = slot.claim_any().unwrap();
         assert_eq!((outcome.generation, outcome.status), (second, None));
@@ -204,15 +206,15 @@ fn a_thread_late_for_one_job_ends_the_next_only_by_its_own_interrupt() {
         assert!(slot.latch(first, DONE));
 
         let late = spawn(&slot, |slot| slot.claim_latched());
-        let watchdog = slot.claim_if(first);
+        let unbind = slot.claim_any();
         // Whoever was first: that job has ended, so the next one can start.
         let second = slot.start().unwrap();
         assert!(slot.latch(second, Status(2)));
         let late = late.join().unwrap();
 
         let got = |outcome: Option<Outcome>| outcome.map(|o| (o.generation, o.status));
-        if watchdog.is_some() {
-            assert_eq!(got(watchdog), Some((first, Some(DONE))));
+        if unbind.is_some() {
+            assert_eq!(got(unbind), Some((first, Some(DONE))));
             // The late thread finds nothing, or the second job when that is done.
             assert!(late.is_none() || got(late) == Some((second, Some(Status(2)))));
         } else {
@@ -304,14 +306,14 @@ fn who_claims_a_latched_job_sees_what_was_before_the_latch() {
 fn who_starts_a_job_sees_what_was_before_the_end_of_the_last() {
     explore("claim, then a start", || {
         let world = World::new();
-        let job = world.slot.start().unwrap();
+        world.slot.start().unwrap();
         let next = spawn(&world, |world| {
             if world.slot.start().is_some() {
                 assert_eq!(world.job.load(Ordering::Relaxed), 7);
             }
         });
         world.job.store(7, Ordering::Relaxed);
-        world.slot.claim_if(job).unwrap();
+        world.slot.claim_any().unwrap();
         next.join().unwrap();
     });
 }

@@ -8,7 +8,10 @@ use crate::platform::kunit::{
     ensure,
     Memory, //
 };
-use kernel::sync::Arc;
+use kernel::{
+    faux,
+    sync::Arc, //
+};
 
 /// What is in BUS_CTRL beside the bits that the driver sets: reads that may be under way.
 const BUS: u32 = 0x10;
@@ -146,7 +149,7 @@ mod tests {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
-        engine.start(software.device(), &PROGRAM)?;
+        engine.start(engine.registers(software.device())?, &PROGRAM);
         let mut expected = [0; SIZE / 4];
         for (number, value) in STARTED {
             if let Some(register) = expected.get_mut(number) {
@@ -162,7 +165,7 @@ mod tests {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
-        engine.start(software.device(), &PROGRAM)?;
+        engine.start(engine.registers(software.device())?, &PROGRAM);
         for rest in [0, 0xff00, 0x1_ff00] {
             panel.set_status(rest);
             let before = panel.values();
@@ -178,7 +181,7 @@ mod tests {
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
         for bit in 0..8 {
-            engine.start(software.device(), &PROGRAM)?;
+            engine.start(engine.registers(software.device())?, &PROGRAM);
             panel.report(1 << bit);
             let status = engine.quiesce(software.device());
             ensure!(status.is_some_and(|status| status.pending() == 1 << bit));
@@ -194,7 +197,7 @@ mod tests {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
-        engine.start(software.device(), &PROGRAM)?;
+        engine.start(engine.registers(software.device())?, &PROGRAM);
         engine.silence(software.device());
         ensure!(panel.is_off_the_bus());
         ensure!(panel.status() == 0);
@@ -202,32 +205,36 @@ mod tests {
     }
 
     #[test]
-    fn an_unbound_device_is_not_touched() -> Result {
+    fn who_knows_another_device_to_be_bound_does_not_reach_the_registers() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
-        // Holds the device itself, so that no other one is where it was.
-        drop(software);
-        let other = Software::new()?;
-        let before = panel.values();
-        ensure!(engine.start(other.device(), &PROGRAM) == Err(ENODEV));
-        ensure!(engine.reset(other.device()) == Err(ENODEV));
-        ensure!(engine.quiesce(other.device()).is_none());
-        engine.silence(other.device());
-        ensure!(panel.values() == before);
+        let other = faux::Registration::new(c"dw100-other", None)?;
+        ensure!(is_out_of_reach(&engine, &panel, other.as_ref()));
         Ok(())
     }
 
     #[test]
-    fn a_device_that_is_bound_again_is_not_touched_by_who_knew_it_before() -> Result {
+    fn who_knows_the_device_to_be_bound_again_does_not_reach_the_registers() -> Result {
         let software = Software::new()?;
         let device = software.device();
         let (engine, panel) = software.bound_again(|| Panel::new(device))?;
-        let before = panel.values();
-        ensure!(engine.reset(device) == Err(ENODEV));
-        ensure!(engine.start(device, &PROGRAM) == Err(ENODEV));
-        ensure!(engine.quiesce(device).is_none());
-        ensure!(panel.values() == before);
+        ensure!(is_out_of_reach(&engine, &panel, device));
         Ok(())
+    }
+
+    /// Whether who knows that `device` is bound can do nothing to the engine.
+    fn is_out_of_reach(
+        engine: &Engine,
+        panel: &Panel,
+        device: &device::Device<device::Bound>,
+    ) -> bool {
+        let before = panel.values();
+        let refused = engine.reset(device) == Err(ENODEV)
+            && engine.registers(device).is_err()
+            && engine.quiesce(device).is_none()
+            && engine.status(device) == Status::SILENCE;
+        engine.silence(device);
+        refused && panel.values() == before
     }
 }

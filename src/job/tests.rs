@@ -11,6 +11,7 @@ use super::{
     *,
 };
 use crate::{
+    engine::kunit::PROGRAM,
     media::format::Direction,
     platform::kunit::{
         ensure,
@@ -20,7 +21,10 @@ use crate::{
     }, //
 };
 use irq::Handler as _;
-use kernel::time::delay::fsleep;
+use kernel::{
+    faux,
+    time::delay::fsleep, //
+};
 
 /// A limit that no test waits for.
 const LONG: Delta = Delta::from_secs(3600);
@@ -157,11 +161,30 @@ mod steps {
         // A hard half and a watchdog that looked at the first frame and were held up.
         ensure!(!runner.claim.latch(first, Status(1)));
         ensure!(!runner.claim.latch(first, Status::SILENCE));
-        ensure!(runner.claim.claim_if(first).is_none());
         ensure!(!bench.threaded());
         ensure!(bench.is_running());
         ensure!(bench.panel.is_on_the_bus());
         ensure!(bench.has_returned(&[]));
+        Ok(())
+    }
+
+    #[test]
+    fn who_knows_another_device_to_be_bound_starts_no_frame() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        let job = bench.latched().ok_or(EINVAL)?;
+        let before = bench.panel.values();
+        let other = faux::Registration::new(c"dw100-other", None)?;
+        let frame = Frame {
+            job,
+            account: Arc::new(Account::new(2, 1), GFP_KERNEL)?,
+        };
+        let runner = &bench.shared.runner;
+        let refused = runner.start(other.as_ref(), frame, &PROGRAM, LONG);
+        ensure!(refused.is_err());
+        drop(refused);
+        ensure!(bench.panel.values() == before);
+        ensure!(runner.claim.phase() == claim::Phase::Over);
+        ensure!(bench.has_returned(&[(0, true)]));
         Ok(())
     }
 

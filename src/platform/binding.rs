@@ -93,21 +93,17 @@ impl Deref for Guard<'_> {
 }
 
 /// Has `end` called when `device` is unbound, once: after what is registered with it later
-/// was undone, and before what was registered earlier is.
+/// was undone, and before what was registered earlier is. If this fails, it is called at once.
 pub(crate) fn at_end(
     device: &Device<Bound>,
     end: impl FnMut(&Device<Bound>) + Send + 'static,
 ) -> Result {
-    let device_again = device.into();
-    devres::register(
-        device,
-        AtEnd {
-            // INVARIANT: Devres drops this while the device is bound.
-            device: device_again,
-            end,
-        },
-        GFP_KERNEL,
-    )
+    // INVARIANT: Devres drops this while the device is bound.
+    let last = AtEnd {
+        end,
+        device: device.into(),
+    };
+    devres::register(device, last, GFP_KERNEL)
 }
 
 /// What to do at the end.
@@ -116,8 +112,8 @@ pub(crate) fn at_end(
 ///
 /// `device` is bound.
 struct AtEnd<F: FnMut(&Device<Bound>)> {
-    device: ARef<Device>,
     end: F,
+    device: ARef<Device>,
 }
 
 impl<F: FnMut(&Device<Bound>)> Drop for AtEnd<F> {

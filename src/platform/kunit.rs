@@ -127,8 +127,8 @@ impl Software {
     }
 
     /// Does `first`, and then undoes what that registered with the device, as if it were
-    /// unbound and bound again.
-    pub(crate) fn bound_again<T>(&self, first: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// unbound and bound again. What it returns borrows nothing of the device.
+    pub(crate) fn bound_again<T: 'static>(&self, first: impl FnOnce() -> Result<T>) -> Result<T> {
         let device = pm::as_raw(&self.device);
         // SAFETY: The device is there.
         let group = unsafe {

@@ -4,7 +4,7 @@
 //! For the tests in the kernel it can be memory.
 //!
 //! The kernel's own `Devres` also serves who does not know it, by RCU: unbinding waits for a
-//! grace period, which beside much else takes most of a second.
+//! grace period of RCU, which on a busy machine takes most of a second.
 
 use super::binding;
 use core::{
@@ -47,7 +47,8 @@ pub(crate) struct Block<const SIZE: usize> {
 ///
 /// # Invariants
 ///
-/// While `valid` is true to who knows that the device is bound, `raw` is valid and aligned.
+/// While `valid` is true to who knows that the device is bound, and knows it from what was
+/// registered with the device later or from its driver's callbacks, `raw` is valid and aligned.
 struct Mapping<const SIZE: usize> {
     raw: MmioRaw<Region<SIZE>>,
     valid: Atomic<bool>,
@@ -55,7 +56,8 @@ struct Mapping<const SIZE: usize> {
 
 impl<const SIZE: usize> Block<SIZE> {
     /// Maps memory resource `index` of `device`, until that is unbound: after what is
-    /// registered with it later was undone.
+    /// registered with it later was undone. Only what is registered later may use it: an
+    /// interrupt, a timer, a [`Binding`](binding::Binding).
     ///
     /// `ENODEV` if it has none, `EINVAL` if that is too small.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
@@ -80,8 +82,8 @@ impl<const SIZE: usize> Block<SIZE> {
         raw: MmioRaw<Region<SIZE>>,
         memory: impl Send + 'static,
     ) -> Result<Self> {
-        // INVARIANT: The memory is kept until `valid` is false, and while the device is bound to
-        // all but the driver core.
+        // INVARIANT: The memory is kept until `valid` is false, and that comes after all that was
+        // registered later is over, and after the driver's callbacks.
         let mapping = Mapping {
             raw,
             valid: Atomic::new(true),
@@ -90,7 +92,8 @@ impl<const SIZE: usize> Block<SIZE> {
         let ended = mapping.clone();
         binding::at_end(device, move |_| {
             let _kept = &memory;
-            // Who knows that the device is bound by then knows it of its next binding.
+            // Who is told from now on that the device is bound was registered earlier, or is
+            // told of its next binding.
             ended.valid.store(false, Relaxed);
         })?;
         Ok(Self {
@@ -108,7 +111,8 @@ impl<const SIZE: usize> Block<SIZE> {
         if !same || !self.mapping.valid.load(Relaxed) {
             return Err(ENODEV);
         }
-        // SAFETY: By the type invariant: the device is bound for as long as this lives.
+        // SAFETY: By the type invariant, for as long as the device is bound to the caller, who is
+        // of those that `map` names.
         Ok(unsafe { Mmio::from_raw(self.mapping.raw) })
     }
 }
