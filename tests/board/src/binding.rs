@@ -62,7 +62,12 @@ impl Binding {
     pub fn unbind(&self) -> Result<Duration> {
         // How long the driver makes it wait is asked, not how long for a CPU: a dozen clients that
         // die at the same time want one too, each for longer than all that unbinding has to do.
-        Class::RealTime(1).take()?;
+        self.unbind_as(Class::RealTime(1))
+    }
+
+    /// The same as a thread of that class. It is an ordinary one afterwards.
+    pub fn unbind_as(&self, class: Class) -> Result<Duration> {
+        class.take()?;
         let start = Instant::now();
         let written = fs::write(Self::file("unbind"), &self.name);
         let took = start.elapsed();

@@ -19,6 +19,7 @@ use crate::harness::{Child, becomes_true, verdict};
 use crate::model;
 use crate::random::calls::{CALLS, Due};
 use crate::random::{Counts, Random, Sender, Targets};
+use crate::scheduling::Class;
 use crate::v4l2::memory::Mapping;
 use crate::v4l2::{Device, Errno, PATIENCE, PollFlags, Request, wait};
 
@@ -150,7 +151,9 @@ fn disturb(random: &mut Random, length: Duration) -> Result<u32> {
         let (fault, frame) = (random.pick(&FAULTS), 1 + random.word() % 8);
         model::set(&format!("{fault}{frame}"))?;
         if random.once_in(8) {
-            device.unbind()?;
+            // Before all others, or with its turns among them.
+            let classes = [Class::Ordinary, Class::RealTime(1)];
+            device.unbind_as(random.pick(&classes))?;
             sleep(Duration::from_millis(u64::from(random.word() % 100)));
             device.bind()?;
             unbound += 1;

@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use super::Set;
-use crate::harness::{Test, test};
+use crate::harness::{Test, becomes_true, test};
 use crate::model;
 use crate::statistics::Statistics;
-use crate::v4l2::{Device, Sent};
+use crate::v4l2::{Device, PATIENCE, Sent};
 
 /// All tests.
 pub(super) const TESTS: &[Test] = &[
@@ -114,18 +114,29 @@ fn spurious() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 29)?;
     let (before, came) = (Statistics::read(&device)?, interrupts()?);
-    // One half-way through each frame; and so close to its end that the line is still high then.
+    // One half-way through each frame; and so close to its end that the line is still high then,
+    // if the board is not too slow to see it.
     model::set("spurious-irq=every:1")?;
-    let result = ["0.01", "1000"].into_iter().try_for_each(|speed| {
-        model::set(&format!("pixels-per-clock={speed}"))?;
-        (0..10).try_for_each(|_| {
-            set.stream.queue(0, &Sent::default())?;
-            set.take(0, 29)
-        })
-    });
+    let mut sent = 0;
+    let found = [("0.01", "interrupts_silent"), ("1000", "interrupts_stale")]
+        .into_iter()
+        .try_for_each(|(speed, name)| {
+            model::set(&format!("pixels-per-clock={speed}"))?;
+            let counted = becomes_true(PATIENCE, || {
+                for _ in 0..10 {
+                    set.stream.queue(0, &Sent::default())?;
+                    set.take(0, 29)?;
+                    sent += 1;
+                }
+                let now = Statistics::read(&device)?.device.get(name)?;
+                Ok(now > before.device.get(name)?)
+            })?;
+            ensure!(counted, "{name} counted nothing in {sent} frames");
+            Ok(())
+        });
     model::set("spurious-irq=off")?;
     model::set("pixels-per-clock=1")?;
-    result?;
+    found?;
     // The last one's line may still be high.
     sleep(Duration::from_millis(100));
     let (after, came) = (Statistics::read(&device)?, interrupts()? - came);
@@ -133,12 +144,8 @@ fn spurious() -> Result<()> {
     let (frames, silent) = (more("frames_done")?, more("interrupts_silent")?);
     let stale = more("interrupts_stale")?;
     ensure!(
-        frames == 20 && came == frames + silent + stale,
+        frames == sent && came == frames + silent + stale,
         "{came} interrupts came, for {frames} frames; {silent} silent and {stale} stale were counted"
-    );
-    ensure!(
-        silent > 0 && stale > 0,
-        "only {silent} silent and {stale} stale interrupts were counted"
     );
     Ok(())
 }
