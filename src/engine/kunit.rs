@@ -210,7 +210,7 @@ mod tests {
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
         let other = faux::Registration::new(c"dw100-other", None)?;
-        ensure!(is_out_of_reach(&engine, &panel, other.as_ref()));
+        ensure!(is_out_of_reach(&engine, &panel, other.as_ref().as_ref()));
         Ok(())
     }
 

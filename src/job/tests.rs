@@ -179,7 +179,7 @@ mod steps {
             account: Arc::new(Account::new(2, 1), GFP_KERNEL)?,
         };
         let runner = &bench.shared.runner;
-        let refused = runner.start(other.as_ref(), frame, &PROGRAM, LONG);
+        let refused = runner.start(other.as_ref().as_ref(), frame, &PROGRAM, LONG);
         ensure!(refused.is_err());
         drop(refused);
         ensure!(bench.panel.values() == before);
