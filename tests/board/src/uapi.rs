@@ -50,7 +50,7 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
         maps::TESTS,
         selection::TESTS,
         pictures(selection_rounding::TESTS),
-        selection_pixels::TESTS,
+        pictures(selection_pixels::TESTS),
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,

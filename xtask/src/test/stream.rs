@@ -252,13 +252,17 @@ fn accesses(frames: &[Value]) -> Result<()> {
 
 /// Many frames, then the module out and in, without a splat.
 fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
-    let frames = if tests.full { 5000 } else { 500 };
+    let (frames, times) = match (tests.full, board.flavour()) {
+        (true, _) => (5000, 20),
+        (false, Flavour::Debug) => (100, 5),
+        (false, _) => (500, 20),
+    };
     let kernel = board.flavour().name();
-    let name = format!("{frames} frames of 1920x1080, then 20 times rmmod and insmod, {kernel}");
-    tests.record(&name, endure(tests, board, frames));
+    let name = format!("{frames} frames of 1920x1080, then {times}x rmmod and insmod, {kernel}");
+    tests.record(&name, endure(tests, board, frames, times));
 }
 
-fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
+fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize, times: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board);
     options.timeout = 1200;
@@ -271,7 +275,7 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
         v4l2-ctl -d /dev/video0 --set-fmt-video-out={format} --set-fmt-video={format} \
             --stream-mmap --stream-out-mmap --stream-count={frames} --stream-to=/dev/null \
             > /tmp/said 2>&1 || {{ tail -c 2000 /tmp/said; exit 1; }}
-        for i in $(seq 20); do driver unload rust; driver load rust; done
+        for i in $(seq {times}); do driver unload rust; driver load rust; done
         v4l2-ctl -d /dev/video0 --all > /dev/null"
     );
     tests.boot(board, &options, &script)?;
