@@ -43,7 +43,8 @@ const BUILDS: [Build; 3] = [
         name: "arm64 by clang, versions of symbols by GENDWARFKSYMS",
         words: &["ARCH=arm64", "LLVM=1"],
         // There are no versions where everything is only compiled.
-        options: "CONFIG_COMPILE_TEST=n\nCONFIG_DEBUG_INFO_DWARF5=y\nCONFIG_MODVERSIONS=y\n\
+        options: "CONFIG_COMPILE_TEST=n\nCONFIG_DEBUG_INFO_DWARF5=y\nCONFIG_DEBUG_INFO_REDUCED=n\n\
+            CONFIG_DEBUG_INFO_SPLIT=n\nCONFIG_MODVERSIONS=y\n\
             CONFIG_GENDWARFKSYMS=y\n",
     },
     Build {
