@@ -342,14 +342,18 @@ pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
 )]
 impl<T: Operations> Callbacks<T> {
     pub(super) const OPS: bindings::v4l2_file_operations = bindings::v4l2_file_operations {
+        owner: core::ptr::null_mut(),
+        read: None,
+        write: None,
         poll: Some(bindings::v4l2_m2m_fop_poll),
         unlocked_ioctl: Some(Self::ioctl),
+        // Only for ioctls of a driver's own.
+        #[cfg(CONFIG_COMPAT)]
+        compat_ioctl32: None,
+        get_unmapped_area: None,
         mmap: Some(bindings::v4l2_m2m_fop_mmap),
         open: Some(Self::open),
         release: Some(Self::release),
-        // Which other members there are depends on the kernel's configuration: CONFIG_COMPAT.
-        // SAFETY: All are pointers, or optional pointers to functions, for which zero is none.
-        ..unsafe { core::mem::zeroed() }
     };
 
     unsafe extern "C" fn open(file: *mut bindings::file) -> c_int {

@@ -4,7 +4,7 @@
 //! For the tests in the kernel it can be memory.
 //!
 //! The kernel's own `Devres` also serves who does not know it, by RCU: unbinding waits for a
-//! grace period of RCU, which on a busy machine takes most of a second.
+//! grace period, which on a busy machine takes most of a second.
 
 use super::binding;
 use core::{

@@ -3,13 +3,13 @@
 //! A timer that expires in hard interrupt context on every kernel, and is stopped when its
 //! device is unbound.
 
+use super::binding;
 use kernel::{
     bindings,
     device::{
         Bound,
         Device, //
     },
-    devres,
     impl_has_hr_timer,
     prelude::*,
     sync::{
@@ -75,14 +75,19 @@ impl<T: Expire> Timer<T> {
         let this = Arc::pin_init(
             pin_init!(Self {
                 timer <- HrTimer::new(),
-                // INVARIANT: The device is bound until `End` is dropped.
+                // INVARIANT: The device is bound until the end, which says so.
                 stopped: Atomic::new(false),
                 handler,
                 device: device.into(),
             }),
             GFP_KERNEL,
         )?;
-        devres::register(device, End(this.clone()), GFP_KERNEL)?;
+        let ended = this.clone();
+        binding::at_end(device, move |_| {
+            ended.stopped.store(true, Release);
+            smp_mb(Full);
+            ended.cancel();
+        })?;
         Ok(this)
     }
 
@@ -90,7 +95,7 @@ impl<T: Expire> Timer<T> {
     /// nothing when the device is unbound. Not for the timer's own handler.
     pub(crate) fn arm(this: &Arc<Self>, after: Delta) {
         this.start(after);
-        // Either `End` finds the timer running, or it is found to have stopped it before.
+        // Either the end finds the timer running, or is found to have stopped it before.
         smp_mb(Full);
         if this.stopped.load(Relaxed) {
             this.cancel();
@@ -98,7 +103,7 @@ impl<T: Expire> Timer<T> {
     }
 
     fn start(&self, after: Delta) {
-        // SAFETY: This is valid until the timer is cancelled: by `End`, which refers to it, or by
+        // SAFETY: This is valid until the timer is cancelled: at the end, which refers to it, or by
         // `arm`, whose caller does.
         unsafe { <Self as HasHrTimer<Self>>::start(self, after) };
     }
@@ -117,7 +122,7 @@ impl<T: Expire> HrTimerCallback for Timer<T> {
 
     fn run(this: ArcBorrow<'_, Self>, _: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
         if !this.stopped.load(Acquire) {
-            // SAFETY: By the type invariant the device is bound, and `End` waits for this.
+            // SAFETY: By the type invariant the device is bound, and its end waits for this.
             let device = unsafe { this.device.as_bound() };
             if let Some(more) = this.handler.expire(device) {
                 // Not by the return value: somebody may have armed the timer meanwhile.
@@ -125,16 +130,5 @@ impl<T: Expire> HrTimerCallback for Timer<T> {
             }
         }
         HrTimerRestart::NoRestart
-    }
-}
-
-/// Stops a timer for good when it is dropped, in which devres sees to it.
-struct End<T: Expire>(Arc<Timer<T>>);
-
-impl<T: Expire> Drop for End<T> {
-    fn drop(&mut self) {
-        self.0.stopped.store(true, Release);
-        smp_mb(Full);
-        self.0.cancel();
     }
 }
