@@ -32,6 +32,7 @@ const PACKAGES: &[&str] = &[
     "kmod",
     "xz-utils",
     "libelf-dev",
+    "libdw-dev",
     "libssl-dev",
     // Tools for this machine and for the board.
     "cargo",
