@@ -43,6 +43,15 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
     done
     wait $stream1 && wait $stream2 || { cat /tmp/1 /tmp/2; exit 1; }";
 
+/// What takes a module that `cargo xtask module` builds for its tree.
+const BY_HAND: [(&str, Flavour); 2] = [
+    ("the kernel takes a module built for its tree", Flavour::Rt),
+    (
+        "a kernel whose symbols have versions takes a module built for its tree",
+        Flavour::Kcsan,
+    ),
+];
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
@@ -88,20 +97,22 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         tests.record(name, tests.boot(&board, &options, script).map(drop));
     }
     if tests.full {
-        let name = "a module built for the kernel's tree by `cargo xtask module` drives the board";
-        tests.record(name, by_hand(tests, &board));
+        for (name, flavour) in BY_HAND {
+            tests.record(name, by_hand(tests, flavour));
+        }
         trees::run(tests)?;
     }
     Ok(())
 }
 
 /// Builds the module as who has a tree of their own does, and loads that on the board.
-fn by_hand(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn by_hand(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
+    let board = Board::prepare(tests.env, flavour, Driver::Rust)?;
     let work = tests.env.cache.run_dir()?;
     let built = module::build_for(tests.env, board.kernel_objects())?;
     copy_file(&built, &work.dir.join("dw100_rust.ko"))?;
-    let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+    let mut options = Options::new(flavour, Driver::None).on_one_cpu();
     options.input = Some(work.dir.clone());
     let script = "modprobe -a v4l2-mem2mem videobuf2-dma-contig && insmod /in/dw100_rust.ko && dw100-board endure 2 20 0";
-    tests.boot(board, &options, script).map(drop)
+    tests.boot(&board, &options, script).map(drop)
 }

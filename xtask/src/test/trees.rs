@@ -33,19 +33,11 @@ struct Build {
     options: &'static str,
 }
 
-const BUILDS: [Build; 3] = [
+const BUILDS: [Build; 2] = [
     Build {
         name: "arm64 by clang, allmodconfig",
         words: &["ARCH=arm64", "LLVM=1"],
         options: "CONFIG_COMPILE_TEST=y\n",
-    },
-    Build {
-        name: "arm64 by clang, versions of symbols by GENDWARFKSYMS",
-        words: &["ARCH=arm64", "LLVM=1"],
-        // There are no versions where everything is only compiled.
-        options: "CONFIG_COMPILE_TEST=n\nCONFIG_DEBUG_INFO_DWARF5=y\nCONFIG_DEBUG_INFO_REDUCED=n\n\
-            CONFIG_DEBUG_INFO_SPLIT=n\nCONFIG_MODVERSIONS=y\n\
-            CONFIG_GENDWARFKSYMS=y\n",
     },
     Build {
         name: "x86-64 by gcc, allmodconfig, looked at by objtool",
