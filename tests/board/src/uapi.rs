@@ -37,30 +37,30 @@ mod vivid;
 use crate::harness::{Choice, Test, becomes_true, fails, test};
 
 /// All tests. Those that need the buffers of the test driver vivid, or trace events, only where
-/// they are. What a picture shows is left out on a kernel that checks everything, unless all is to
-/// be run: no check of the kernel's is about that.
+/// they are. Unless all is to be run, a kernel that checks everything has no tests of what a picture
+/// shows, for no check of it is about that, and none of random calls, which it has from `fuzz`.
 pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
     let when = |is: bool, tests: &'static [Test]| if is { tests } else { &[] };
-    let pictures = |tests| when(choice.full || !choice.debug, tests);
+    let thorough = |tests| when(choice.full || !choice.debug, tests);
     [
-        pictures(formats::TESTS),
-        pictures(stride::TESTS),
+        thorough(formats::TESTS),
+        thorough(stride::TESTS),
         controls::TESTS,
-        pictures(identity::TESTS),
+        thorough(identity::TESTS),
         maps::TESTS,
         selection::TESTS,
-        pictures(selection_rounding::TESTS),
-        pictures(selection_pixels::TESTS),
+        thorough(selection_rounding::TESTS),
+        thorough(selection_pixels::TESTS),
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,
         requests_and_maps::TESTS,
         buffers::TESTS,
-        pictures(metadata::TESTS),
+        thorough(metadata::TESTS),
         dmabuf::TESTS,
         when(choice.vivid, vivid::TESTS),
         events::TESTS,
-        pictures(prefetch::TESTS),
+        thorough(prefetch::TESTS),
         contexts::TESTS,
         topology::TESTS,
         libcamera::TESTS,
@@ -71,7 +71,7 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
         hostile::TESTS,
         hostile_buffers::TESTS,
         hostile_queueing::TESTS,
-        random::TESTS,
+        thorough(random::TESTS),
         power::TESTS,
     ]
     .into_iter()

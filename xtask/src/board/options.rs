@@ -75,7 +75,7 @@ pub struct Options {
     #[arg(skip)]
     pub edits: Option<&'static str>,
     /// Gigabytes of memory
-    #[arg(skip = 2)]
+    #[arg(skip = 1)]
     pub memory: u8,
     /// The file that the console is written to, if it is to outlive the boot
     #[arg(skip)]
@@ -102,7 +102,7 @@ impl Options {
             output: None,
             timeout: 300,
             edits: None,
-            memory: 2,
+            memory: 1,
             console: None,
         }
     }

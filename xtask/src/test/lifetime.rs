@@ -3,9 +3,10 @@
 //! Suite `lifetime`: what is left of the device when it is unbound, and of its streams when the
 //! system sleeps, by the test client `dw100-board` on the board: on the debug kernel, whose checks are
 //! the better half of the tests, and on the other one, which is fast enough to say how long unbinding
-//! takes. The C driver is shown to fail.
+//! takes. After them, on the debug kernel, random calls of several processes, while the engine fails
+//! and the device is unbound. The C driver is shown to fail.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -34,6 +35,12 @@ const LOSES: &str =
 
 /// How long unbinding may take, whatever is held or dies meanwhile.
 const BOUND: Duration = Duration::from_secs(1);
+
+/// Seconds of random calls, of every day and of `--full`.
+const FUZZED: [u64; 2] = [10, 300];
+
+/// Their seed of every day, so that a change is to blame for what is new.
+const SEED: u32 = 0xd100;
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
@@ -92,7 +99,12 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
          dw100-board lifetime{full} --limit {limit}"
     );
     if board.flavour() == Flavour::Debug {
-        script += " --debug";
+        let seconds = FUZZED[usize::from(tests.full)];
+        script += &format!(
+            " --debug; driver unload rust && driver load rust watchdog_ms=0 && \
+             dw100-board fuzz --seed {} --seconds {seconds}",
+            seed(tests.full)?
+        );
     }
     let outcome = tests.run(board, &options, &script)?;
     let kernel = board.flavour().name();
@@ -117,6 +129,16 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.record(&format!("{name}, {kernel}"), counted);
     tests.record(&format!("runs to its end, {kernel}"), ended(&outcome));
     Ok(())
+}
+
+/// Where random calls come from: on every day the same, with `--full` another one each time.
+fn seed(full: bool) -> Result<u32> {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(if full {
+        since_1970.subsec_nanos()
+    } else {
+        SEED
+    })
 }
 
 /// That the kernel reports the C driver, and what it says. Not of every day.

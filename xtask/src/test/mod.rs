@@ -6,7 +6,6 @@ mod clients;
 mod compliance;
 mod deploy;
 mod faults;
-mod fuzz;
 mod host;
 mod kunit;
 mod kunit_tool;
@@ -90,11 +89,6 @@ const SUITES: &[Suite] = &[
         "clients",
         "the command lines of docs/clients.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
         clients::run,
-    ),
-    (
-        "fuzz",
-        "random calls of several processes, with faults and unbinding in between",
-        fuzz::run,
     ),
 ];
 

@@ -47,8 +47,10 @@ const TORTURES: [(&str, &str); 2] = [
     ("locktorture", ""),
 ];
 
-/// Frames of each of four files with an engine that fails.
-const FRAMES_EACH: u32 = 500;
+/// Seconds beside each of them, and frames of each of four files with an engine that fails: of every
+/// day, and of `--full`.
+const SECONDS: [u64; 2] = [10, 300];
+const FRAMES_EACH: [u64; 2] = [125, 500];
 
 /// How much longer than beside the C driver's stream a task of FIFO 95 may have to wait,
 /// nanoseconds.
@@ -196,7 +198,7 @@ fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u6
 /// Four files stream, by requests and without, beside rcutorture with CPUs that come and go; then
 /// with an engine that fails. The log is clean at the end.
 fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let seconds = if tests.full { 300 } else { 30 };
+    let [seconds, frames] = [SECONDS, FRAMES_EACH].map(|each| each[usize::from(tests.full)]);
     let mut options = Options::new(Flavour::Debug, Driver::Rust);
     options.timeout = 900 + 10 * seconds;
     let tortures = &TORTURES[..if tests.full { 2 } else { 1 }];
@@ -213,7 +215,7 @@ fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     script += &format!(
         "driver unload rust && driver load rust watchdog_ms=300 &&
         model drop-irq=every:97 error=0x02@every:41 &&
-        dw100-board endure --faults 4 {FRAMES_EACH} {}",
+        dw100-board endure --faults 4 {frames} {}",
         seconds / 3
     );
     let name = format!(

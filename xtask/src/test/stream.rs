@@ -34,7 +34,6 @@ const HWIRQ: [&str; 2] = ["GICv3", "132"];
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let judges = Judges::prepare(tests.env, &rt.sandbox)?;
     let on_rt = || {
         pairs(tests, &rt, &judges)?;
@@ -44,8 +43,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         endurance(tests, &rt);
         Ok(())
     };
+    // Every day other suites stream on the debug kernel, and load the module again.
     let on_debug = || {
-        endurance(tests, &debug);
+        if tests.full {
+            let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+            endurance(tests, &debug);
+        }
         Ok(())
     };
     side_by_side([&on_rt, &on_debug])
@@ -252,11 +255,8 @@ fn accesses(frames: &[Value]) -> Result<()> {
 
 /// Many frames, then the module out and in, without a splat.
 fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
-    let (frames, times) = match (tests.full, board.flavour()) {
-        (true, _) => (5000, 20),
-        (false, Flavour::Debug) => (100, 5),
-        (false, _) => (500, 20),
-    };
+    let frames = if tests.full { 5000 } else { 500 };
+    let times = 20;
     let kernel = board.flavour().name();
     let name = format!("{frames} frames of 1920x1080, then {times}x rmmod and insmod, {kernel}");
     tests.record(&name, endure(tests, board, frames, times));
