@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `deploy`: the way onto boards. Overlays for device trees that are not the emulated board's;
-//! with `--full` the driver in kernel trees of other configurations and of another architecture.
+//! Suite `deploy`: the way onto boards. Overlays for device trees that are not the emulated board's,
+//! and what docs/board.md has typed on a board; with `--full` the driver in kernel trees of other configurations and of another architecture.
 
-use anyhow::Result;
+use std::fs;
 
+use anyhow::{Result, bail};
+
+use super::clients::blocks;
 use super::{Tests, trees};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
@@ -42,6 +45,9 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
         eval stream$stream=$!
     done
     wait $stream1 && wait $stream2 || { cat /tmp/1 /tmp/2; exit 1; }";
+
+/// Under which heading that is.
+const TYPED: &str = "A module for the kernel that the board has";
 
 /// What takes a module that `cargo xtask module` builds for its tree.
 const BY_HAND: [(&str, Flavour); 2] = [
@@ -96,6 +102,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             .collect();
         tests.record(name, tests.boot(&board, &options, script).map(drop));
     }
+    let name = "the commands of docs/board.md take the C driver's place and give it back";
+    tests.record(name, by_the_document(tests, &board));
     if tests.full {
         for (name, flavour) in BY_HAND {
             tests.record(name, by_hand(tests, flavour));
@@ -103,6 +111,45 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         trees::run(tests)?;
     }
     Ok(())
+}
+
+/// Types what docs/board.md has typed on a board that runs the C driver.
+fn by_the_document(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let document = fs::read_to_string(tests.env.checkout.join("docs/board.md"))?;
+    let shell = blocks(&document)
+        .into_iter()
+        .filter(|(heading, _)| heading == TYPED)
+        .map(|(_, commands)| commands)
+        .skip_while(|commands| !commands.starts_with("install "))
+        .collect::<Vec<_>>();
+    let [install, look, back] = shell.as_slice() else {
+        bail!(
+            "{} blocks of commands for a board under '{TYPED}'",
+            shell.len()
+        );
+    };
+    let work = tests.env.cache.run_dir()?;
+    let [_, ours] = board.modules()?;
+    copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
+    let mut options = Options::new(Flavour::Rt, Driver::C).on_one_cpu();
+    options.input = Some(work.dir.clone());
+    // What the board's root has to let itself be written to.
+    let script = format!(
+        "set -ex
+        mkdir modules
+        cp -a /lib/modules/$(uname -r) modules
+        mount --bind modules /lib/modules
+        mount -t tmpfs tmpfs /etc/modprobe.d
+        cp /in/dw100_rust.ko .
+        {install}
+        dmesg | grep -q 'dw100 32e30000.dwe: registered as /dev/video0'
+        [ ! -e /sys/module/dw100 ]
+        {look}
+        [ $(sed -n 's/frames_done: //p' /sys/kernel/debug/32e30000.dwe/statistics) -ge 100 ]
+        {back}
+        [ -e /sys/module/dw100 ] && [ -e /dev/video0 ] && [ ! -e /sys/module/dw100_rust ]"
+    );
+    tests.boot(board, &options, &script).map(drop)
 }
 
 /// Builds the module as who has a tree of their own does, and loads that on the board.

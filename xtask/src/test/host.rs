@@ -12,6 +12,7 @@ use crate::{host, lint, tools};
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let _slot = tests.slot();
     crates(tests)?;
     if let Err(why) = super::opencv::run(tests) {
         tests.record("maps agree with OpenCV", Err(why));

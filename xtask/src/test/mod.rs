@@ -28,7 +28,7 @@ use anyhow::{Result, anyhow, bail};
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::kernel::Flavour;
-use slots::Slots;
+use slots::{Slot, Slots};
 
 /// A suite: its name, what it proves, and its tests.
 type Suite = (&'static str, &'static str, fn(&Tests<'_>) -> Result<()>);
@@ -146,9 +146,14 @@ impl Tests<'_> {
         }
     }
 
+    /// Waits until there are few enough boards for one more, or for something that is as much work.
+    fn slot(&self) -> Slot<'_> {
+        self.boards.take()
+    }
+
     /// Boots and runs a script, as soon as there are few enough boards.
     pub fn run(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<Outcome> {
-        let _slot = self.boards.take();
+        let _slot = self.slot();
         board.run(options, script, false)
     }
 
@@ -316,8 +321,7 @@ pub fn check_names(names: &[String]) -> Result<()> {
     chosen(names).map(drop)
 }
 
-/// Runs the named suites, or all: those that need a board at the same time, after the one that
-/// does not. True if no test failed.
+/// Runs the named suites, or all, at the same time. True if no test failed.
 pub fn run(env: &Env, names: &[String], full: bool) -> Result<bool> {
     let suites = chosen(names)?;
     let report = Mutex::new(Report::new(suites.len()));
@@ -339,15 +343,8 @@ pub fn run(env: &Env, names: &[String], full: bool) -> Result<bool> {
         let seconds = started.elapsed().as_secs();
         env.ui.say(&format!("{suite}: {seconds} s"));
     };
-    let (host, board): (Vec<_>, Vec<_>) = suites
-        .into_iter()
-        .enumerate()
-        .partition(|(_, suite)| suite.0 == "host");
-    for (number, suite) in host {
-        run(number, suite);
-    }
     thread::scope(|scope| {
-        for (number, suite) in board {
+        for (number, suite) in suites.into_iter().enumerate() {
             let run = &run;
             scope.spawn(move || run(number, suite));
         }
