@@ -206,6 +206,15 @@ pub fn slow_kernel() -> bool {
     Path::new("/sys/kernel/debug/kmemleak").exists()
 }
 
+/// How often something is done that is done so often on a fast kernel.
+pub fn times(fast: u32) -> u32 {
+    if slow_kernel() {
+        fast.div_ceil(3)
+    } else {
+        fast
+    }
+}
+
 /// Waits until something becomes true; false when the time is up.
 pub fn becomes_true(patience: Duration, mut check: impl FnMut() -> Result<bool>) -> Result<bool> {
     let end = Instant::now() + patience;

@@ -19,16 +19,19 @@ use situations::Situation;
 pub const WATCHDOG_MS: u32 = 250;
 
 /// All tests; with `full`, everything is done twenty times. A debug kernel, which takes long, has
-/// all situations at once so often, and each alone but once, or never if not `full`.
+/// all situations at once so often, and each alone but once; if not `full`, none alone, and none
+/// that are closed at once.
 pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
     static TOGETHER: [&[Test]; 2] = [&at_once::<false>(), &at_once::<true>()];
+    static CLOSING: [&[Test]; 2] = [&closing::<false>(), &closing::<true>()];
     static ALONE: [&[Test]; 2] = [&each_alone::<false>(), &each_alone::<true>()];
-    let alone = match (full, debug) {
-        (false, true) => &[],
-        (true, false) => ALONE[1],
-        _ => ALONE[0],
+    let many = usize::from(full);
+    let rest: [&[Test]; 2] = match (full, debug) {
+        (false, true) => [&[], &[]],
+        (true, true) => [CLOSING[1], ALONE[0]],
+        (_, false) => [CLOSING[many], ALONE[many]],
     };
-    TOGETHER[usize::from(full)].iter().chain(alone)
+    TOGETHER[many].iter().chain(rest.into_iter().flatten())
 }
 
 /// How often something is done.
@@ -52,19 +55,13 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
-const fn at_once<const FULL: bool>() -> [Test; 12] {
+const fn at_once<const FULL: bool>() -> [Test; 10] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
         }),
         test("binding again under every situation at once", || {
             together::<FULL>(Action::Rebind)
-        }),
-        test("closing everything before unbinding", || {
-            together::<FULL>(Action::CloseBefore)
-        }),
-        test("closing everything after unbinding without a word", || {
-            together::<FULL>(Action::CloseAfter)
         }),
         test("killing every client around unbinding", || {
             together::<FULL>(Action::Kill)
@@ -92,6 +89,17 @@ const fn at_once<const FULL: bool>() -> [Test; 12] {
         }),
         test("a file of debugfs outlives the module or keeps it", || {
             without_the_module(&Situation::DEBUGFS, times::<FULL>(1, 20))
+        }),
+    ]
+}
+
+const fn closing<const FULL: bool>() -> [Test; 2] {
+    [
+        test("closing everything before unbinding", || {
+            together::<FULL>(Action::CloseBefore)
+        }),
+        test("closing everything after unbinding without a word", || {
+            together::<FULL>(Action::CloseAfter)
         }),
     ]
 }
