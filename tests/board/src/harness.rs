@@ -207,7 +207,7 @@ pub fn slow_kernel() -> bool {
 }
 
 /// How often something is done that is done so often on a fast kernel.
-pub fn times(fast: u32) -> u32 {
+pub fn repeats(fast: u32) -> u32 {
     if slow_kernel() {
         fast.div_ceil(3)
     } else {

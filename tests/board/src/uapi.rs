@@ -34,7 +34,7 @@ mod trace;
 mod undisturbed;
 mod vivid;
 
-use crate::harness::{Choice, Test, becomes_true, fails, test, times};
+use crate::harness::{Choice, Test, becomes_true, fails, repeats, test};
 
 /// All tests. Those that need the buffers of the test driver vivid, or trace events, only where
 /// they are. Unless all is to be run, a kernel that checks everything has no tests of what a picture

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Test, test, times};
+use super::{Test, repeats, test};
 use crate::picture::{BAND, Bands, band_luma, constant_map, gather, luma, uniform};
 use crate::v4l2::{Device, Format, Sent, Stream, Way, Which};
 
@@ -144,7 +144,7 @@ fn of_its_start() -> Result<()> {
     let mut long = LongFrames::set(&device)?;
     let stream = Stream::prepare(&device, 1)?;
     stream.output.write(0, &long.bands.source)?;
-    for round in 0..times(4) {
+    for round in 0..repeats(4) {
         device.set_map(Which::Current, long.map(round))?;
         stream.resume()?;
         // The engine is idle, so the frame has started when this returns.
@@ -181,7 +181,7 @@ fn never_torn() -> Result<()> {
     stream.resume()?;
     let mut changes = 0;
     let mut seen = [0; 2];
-    for _ in 0..times(25) {
+    for _ in 0..repeats(25) {
         // As many changes as fit beside each frame: one at least.
         loop {
             device.set_map(Which::Current, &maps[changes % 2])?;

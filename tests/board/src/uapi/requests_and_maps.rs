@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::maps::LongFrames;
 use super::requests::Requests;
 use super::undisturbed::undisturbed;
-use super::{Test, test, times};
+use super::{Test, repeats, test};
 use crate::picture::{BAND, Bands, band_luma, constant_map, identity_map, luma, uniform};
 use crate::v4l2::{Device, Format, PATIENCE, Queue, Request, Sent, Stream, Way, Which};
 
@@ -64,7 +64,7 @@ fn of_its_request() -> Result<()> {
     let media = device.media()?;
     let mut long = LongFrames::set(&device)?;
     let stream = two_buffers(&device, &long)?;
-    for round in 0..times(4) {
+    for round in 0..repeats(4) {
         stream.resume()?;
         stream.capture.queue(0, &Sent::default())?;
         // The engine is idle, so the frame has started when this returns.

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
-use super::{Test, becomes_true, test, times};
+use super::{Test, becomes_true, repeats, test};
 use crate::picture::Bands;
 use crate::statistics::{Numbers, Statistics, own_numbers};
 use crate::v4l2::{Device, PATIENCE, Sent, Stream};
@@ -172,7 +172,7 @@ fn beside() -> Result<()> {
     let device = Device::open()?;
     let before = Statistics::read(&device)?;
     let end = AtomicBool::new(false);
-    let files = times(15);
+    let files = repeats(15);
     let frames = || -> Result<()> {
         for _ in 0..files {
             let other = device.again()?;
