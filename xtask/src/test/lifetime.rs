@@ -42,6 +42,10 @@ const FUZZED: [u64; 2] = [10, 300];
 /// Their seed of every day, so that a change is to blame for what is new.
 const SEED: u32 = 0xd100;
 
+/// Unloads the module, which what was unbound may keep for some seconds yet.
+const UNLOAD: &str =
+    "for second in 1 2 3 4 5 6 7 8; do driver unload rust && break; sleep 1; done; ";
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
@@ -93,21 +97,20 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         script += "driver unload rust && driver load rust watchdog_ms=2000 && \
                    dw100-board held --limit 120 || exit 1; ";
     }
-    // The tests load it as they need it. What was unbound may keep the module for some seconds yet.
-    script += &format!(
-        "for second in 1 2 3 4 5 6 7 8; do driver unload rust && break; sleep 1; done; \
-         dw100-board lifetime{full} --limit {limit}"
-    );
+    // The tests load it as they need it.
+    script += &format!("{UNLOAD}dw100-board lifetime{full} --limit {limit}");
+    let kernel = board.flavour().name();
+    let mut end = format!("runs to its end, {kernel}");
     if board.flavour() == Flavour::Debug {
-        let seconds = FUZZED[usize::from(tests.full)];
+        let (seed, seconds) = (seed(tests.full)?, FUZZED[usize::from(tests.full)]);
         script += &format!(
-            " --debug; driver unload rust && driver load rust watchdog_ms=0 && \
-             dw100-board fuzz --seed {} --seconds {seconds}",
-            seed(tests.full)?
+            " --debug; {UNLOAD}driver load rust watchdog_ms=0 && \
+             dw100-board fuzz --seed {seed} --seconds {seconds}"
         );
+        // A report of the kernel's says nothing of it.
+        end += &format!(", seed {seed}");
     }
     let outcome = tests.run(board, &options, &script)?;
-    let kernel = board.flavour().name();
     for (name, failure) in verdicts(&outcome.printed) {
         tests.record(&format!("{name}, {kernel}"), result(failure));
     }
@@ -127,7 +130,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         Err(error) => ("the device is unbound".to_owned(), Err(error)),
     };
     tests.record(&format!("{name}, {kernel}"), counted);
-    tests.record(&format!("runs to its end, {kernel}"), ended(&outcome));
+    tests.record(&end, ended(&outcome));
     Ok(())
 }
 

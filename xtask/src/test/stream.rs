@@ -28,6 +28,9 @@ const ACCESSES: [u64; 2] = [1, 22];
 /// Frames over which that is measured.
 const GATED_FRAMES: usize = 100;
 
+/// How often the module goes out and in after many frames.
+const RELOADS: u32 = 20;
+
 /// The engine's line in /proc/interrupts: SPI 100.
 const HWIRQ: [&str; 2] = ["GICv3", "132"];
 
@@ -256,13 +259,12 @@ fn accesses(frames: &[Value]) -> Result<()> {
 /// Many frames, then the module out and in, without a splat.
 fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
     let frames = if tests.full { 5000 } else { 500 };
-    let times = 20;
     let kernel = board.flavour().name();
-    let name = format!("{frames} frames of 1920x1080, then {times}x rmmod and insmod, {kernel}");
-    tests.record(&name, endure(tests, board, frames, times));
+    let name = format!("{frames} frames of 1920x1080, then {RELOADS}x rmmod and insmod, {kernel}");
+    tests.record(&name, endure(tests, board, frames));
 }
 
-fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize, times: usize) -> Result<()> {
+fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board);
     options.timeout = 1200;
@@ -275,7 +277,7 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize, times: usize) -> 
         v4l2-ctl -d /dev/video0 --set-fmt-video-out={format} --set-fmt-video={format} \
             --stream-mmap --stream-out-mmap --stream-count={frames} --stream-to=/dev/null \
             > /tmp/said 2>&1 || {{ tail -c 2000 /tmp/said; exit 1; }}
-        for i in $(seq {times}); do driver unload rust; driver load rust; done
+        for i in $(seq {RELOADS}); do driver unload rust; driver load rust; done
         v4l2-ctl -d /dev/video0 --all > /dev/null"
     );
     tests.boot(board, &options, &script)?;
