@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Suite `deploy`: the way onto boards. Overlays for device trees that are not the emulated board's,
-//! and what docs/board.md has typed on a board; with `--full` the driver in kernel trees of other configurations and of another architecture.
+//! and what docs/board.md has typed on a board; with `--full` the driver in kernel trees of other
+//! configurations and of another architecture.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::clients::blocks;
-use super::{Tests, trees};
+use super::{Tests, last_lines, trees};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::module;
@@ -48,6 +53,15 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
 
 /// Under which heading that is.
 const TYPED: &str = "A module for the kernel that the board has";
+
+/// What the README starts a board with.
+const START: &str = "sh target/board.sh\n";
+
+/// How the prompts of the board's shell end; it asks where the cursor is.
+const PROMPTS: [&[u8]; 2] = [b"# \x1b[6n", b"> \x1b[6n"];
+
+/// How long after a prompt the board's console takes what is typed; before, it is being set up.
+const AFTER_PROMPT: Duration = Duration::from_millis(500);
 
 /// What takes a module that `cargo xtask module` builds for its tree.
 const BY_HAND: [(&str, Flavour); 2] = [
@@ -105,6 +119,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let name = "the commands of docs/board.md take the C driver's place and give it back";
     tests.record(name, by_the_document(tests, &board));
     if tests.full {
+        let name = "the commands of the README stream on a board started by hand";
+        tests.record(name, by_the_readme(tests));
         for (name, flavour) in BY_HAND {
             tests.record(name, by_hand(tests, flavour));
         }
@@ -152,9 +168,61 @@ fn by_the_document(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
+/// Types what the README has typed by hand: here, and at the board's prompt once that is started.
+fn by_the_readme(tests: &Tests<'_>) -> Result<()> {
+    let checkout = &tests.env.checkout;
+    let readme = fs::read_to_string(checkout.join("README.md"))?;
+    let (here, there) = blocks(&readme)
+        .into_iter()
+        .find_map(|(_, commands)| {
+            let (here, there) = commands.split_once(START)?;
+            Some((here.to_owned(), there.to_owned()))
+        })
+        .with_context(|| format!("the README has no '{}'", START.trim_end()))?;
+    let mut shell = Command::new("timeout")
+        .args(["600", "sh", "-ec", &format!("{here}{START}")])
+        .current_dir(checkout)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut console = shell.stdin.take().context("no console")?;
+    let mut output = shell.stdout.take().context("no output")?;
+    let mut said = Vec::new();
+    for line in there
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with('#'))
+    {
+        let mut piece = [0; 4096];
+        while !PROMPTS.iter().any(|prompt| said.ends_with(prompt)) {
+            let length = output.read(&mut piece)?;
+            ensure!(
+                length > 0,
+                "no prompt:\n{}",
+                last_lines(&String::from_utf8_lossy(&said), 8)
+            );
+            said.extend_from_slice(&piece[..length]);
+        }
+        thread::sleep(AFTER_PROMPT);
+        said.push(b'\n');
+        console.write_all(line.as_bytes())?;
+    }
+    output.read_to_end(&mut said)?;
+    let status = shell.wait()?;
+    let said = String::from_utf8_lossy(&said);
+    // v4l2-ctl shows each frame that comes back so.
+    let frames = said.matches('<').count();
+    ensure!(
+        status.success() && frames >= 100,
+        "{frames} frames, {status}:\n{}",
+        last_lines(&said, 8)
+    );
+    Ok(())
+}
+
 /// Builds the module as who has a tree of their own does, and loads that on the board.
 fn by_hand(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
-    let board = Board::prepare(tests.env, flavour, Driver::Rust)?;
+    let board = Board::prepare(tests.env, flavour, Driver::None)?;
     let work = tests.env.cache.run_dir()?;
     let built = module::build_for(tests.env, board.kernel_objects())?;
     copy_file(&built, &work.dir.join("dw100_rust.ko"))?;
