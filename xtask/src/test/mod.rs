@@ -17,6 +17,7 @@ mod run;
 mod slots;
 mod stream;
 mod trees;
+mod typed;
 mod uapi;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

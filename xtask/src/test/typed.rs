@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The commands that README.md and docs/board.md have typed by hand, as they stand there: on a board
+//! with the C driver, here, and at the prompt of a board that was started by hand.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use super::clients::blocks;
+use super::{Tests, last_lines};
+use crate::board::{Board, Driver, Options};
+use crate::devicetree::DeviceTrees;
+use crate::kernel::{Flavour, Kernel};
+use crate::step::{copy_file, hear};
+
+const README: &str = "README.md";
+const BOARD: &str = "docs/board.md";
+
+/// What the README starts a board with.
+const START: &str = "sh target/board.sh\n";
+
+/// How the prompts of the board's shell end; it asks where the cursor is.
+const PROMPTS: [&[u8]; 2] = [b"# \x1b[6n", b"> \x1b[6n"];
+
+/// How long after a prompt the board's console takes what is typed; before, it is being set up.
+const AFTER_PROMPT: Duration = Duration::from_millis(500);
+
+/// The lines of the shell in a document's block that begins so.
+fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
+    let text = fs::read_to_string(tests.env.checkout.join(document))?;
+    blocks(&text)
+        .into_iter()
+        .map(|(_, commands)| commands)
+        .find(|commands| commands.starts_with(begins))
+        .with_context(|| format!("{document} has no commands that begin with '{begins}'"))
+}
+
+/// Types what is to be typed on a board that runs the C driver: the module becomes the board's own
+/// and goes again; it is loaded from where it was copied to, and straightens a picture.
+pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let install = block(tests, BOARD, "install ")?;
+    let look = block(tests, BOARD, "v4l2-ctl -d /dev/video0 --info")?;
+    let back = block(tests, BOARD, "modprobe -r dw100_rust")?;
+    let map = block(tests, README, "dewarp map ")?;
+    let picture = block(
+        tests,
+        README,
+        "modprobe -a v4l2-mem2mem videobuf2-dma-contig\nrmmod",
+    )?;
+    let work = tests.env.cache.run_dir()?;
+    let [_, ours] = board.modules()?;
+    copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
+    let photo = tests.env.checkout.join("tests/pictures/photo.jpg");
+    copy_file(&photo, &work.dir.join("photo.jpg"))?;
+    let mut options = Options::new(Flavour::Rt, Driver::C).on_one_cpu();
+    options.input = Some(work.dir.clone());
+    // What the board's root has to let itself be written to.
+    let script = format!(
+        "set -ex
+        mkdir modules
+        cp -a /lib/modules/$(uname -r) modules
+        mount --bind modules /lib/modules
+        mount -t tmpfs tmpfs /etc/modprobe.d
+        cp /in/dw100_rust.ko /in/photo.jpg .
+        {install}
+        dmesg | grep -q 'dw100 32e30000.dwe: registered as /dev/video0'
+        [ ! -e /sys/module/dw100 ]
+        {look}
+        [ $(sed -n 's/frames_done: //p' /sys/kernel/debug/32e30000.dwe/statistics) -ge 100 ]
+        {back}
+        [ -e /sys/module/dw100 ] && [ -e /dev/video0 ] && [ ! -e /sys/module/dw100_rust ]
+        {map}
+        {picture}
+        [ -e /sys/module/dw100_rust ] && [ -s straight.png ]"
+    );
+    tests.boot(board, &options, &script).map(drop)
+}
+
+/// Types how the overlays are compiled and applied. What comes of it is what the boards of this suite
+/// boot with.
+pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let kernel = Kernel::prepare(tests.env, &board.sandbox, Flavour::Rt)?;
+    let sources = tests.env.checkout.join("dts");
+    let work = tests.env.cache.run_dir()?;
+    symlink(&sources, work.dir.join("dts"))?;
+    copy_file(&kernel.device_tree(), &work.dir.join("imx8mp-board.dtb"))?;
+    let source = kernel.source.display();
+    let commands = block(tests, BOARD, "for name in imx8mp-dw100")?
+        .replace("/path/to/linux", &source.to_string());
+    // The package that the document names is not in the sandbox; the kernel has the same tools.
+    let tools = kernel.objects.join("scripts/dtc");
+    let script = format!("PATH=$PATH:{}\n{commands}", tools.display());
+    hear(
+        board
+            .sandbox
+            .command(&work.dir, "sh")
+            .args(["-ec", &script]),
+    )?;
+    let ours = DeviceTrees {
+        sandbox: &board.sandbox,
+        kernel: &kernel,
+        dir: &work.dir,
+    };
+    let names = ["imx8mp-dw100.dtso", "imx8mp-dw100-cma.dtso"];
+    let wanted = ours.board(None, &names.map(|name| sources.join(name)))?;
+    let typed = work.dir.join("imx8mp-board-dw100.dtb");
+    let same = fs::read(&typed)? == fs::read(&wanted)?;
+    ensure!(same, "another tree than what the board boots with");
+    Ok(())
+}
+
+/// Types how plain `make` builds the module against a kernel's build directory; returns the module.
+pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
+    let checkout = &tests.env.checkout;
+    let objects = board.kernel_objects().display().to_string();
+    let commands = block(tests, BOARD, "make -C ")?.replace("/path/to/kernel/build", &objects);
+    let mut shell = board.sandbox.command(checkout, "sh");
+    hear(shell.args(["-ec", &commands]))?;
+    Ok(checkout.join("target/module/dw100_rust.ko"))
+}
+
+/// Types what is to be typed by hand: here, and at the board's prompt once that is started.
+pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
+    let commands = block(tests, README, "cargo xtask module \"$(")?;
+    let (here, there) = commands
+        .split_once(START)
+        .with_context(|| format!("{README} starts no board with '{}'", START.trim_end()))?;
+    let mut shell = Command::new("timeout")
+        .args(["600", "sh", "-ec", &format!("{here}{START}")])
+        .current_dir(&tests.env.checkout)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut console = shell.stdin.take().context("no console")?;
+    let mut output = shell.stdout.take().context("no output")?;
+    let mut said = Vec::new();
+    let lines = there.split_inclusive('\n');
+    for line in lines.filter(|line| !line.starts_with('#')) {
+        let mut piece = [0; 4096];
+        while !PROMPTS.iter().any(|prompt| said.ends_with(prompt)) {
+            let length = output.read(&mut piece)?;
+            let so_far = || last_lines(&String::from_utf8_lossy(&said), 8);
+            ensure!(length > 0, "no prompt:\n{}", so_far());
+            said.extend_from_slice(&piece[..length]);
+        }
+        thread::sleep(AFTER_PROMPT);
+        said.push(b'\n');
+        console.write_all(line.as_bytes())?;
+    }
+    output.read_to_end(&mut said)?;
+    let status = shell.wait()?;
+    let said = String::from_utf8_lossy(&said);
+    // v4l2-ctl shows each frame that comes back so.
+    let frames = said.matches('<').count();
+    ensure!(
+        status.success() && frames >= 100,
+        "{frames} frames, {status}:\n{}",
+        last_lines(&said, 8)
+    );
+    Ok(())
+}
