@@ -37,6 +37,9 @@ use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
 use crate::step::Ui;
 
+/// Where help lists options that all commands have: after a command's own.
+const LAST: usize = 100;
+
 /// Builds the DW100 driver, the emulated i.MX8MP board and all they need, and runs them.
 #[derive(Parser)]
 #[command(
@@ -46,10 +49,22 @@ use crate::step::Ui;
 )]
 struct Cli {
     /// The Debian mirror, where this machine's apt has none
-    #[arg(long, global = true, value_name = "URL", env = "DEBIAN_MIRROR")]
+    #[arg(
+        long,
+        global = true,
+        display_order = LAST,
+        value_name = "URL",
+        env = "DEBIAN_MIRROR"
+    )]
     mirror: Option<String>,
     /// A kernel source tree, in place of Debian's (built again when its version or commit changes)
-    #[arg(long, global = true, value_name = "DIR", env = "DW100_KERNEL_SOURCE")]
+    #[arg(
+        long,
+        global = true,
+        display_order = LAST,
+        value_name = "DIR",
+        env = "DW100_KERNEL_SOURCE"
+    )]
     kernel_source: Option<PathBuf>,
     #[command(subcommand)]
     command: Action,

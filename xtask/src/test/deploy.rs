@@ -95,6 +95,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let name = "what is typed for the overlays makes the same tree";
     tests.record(name, typed::overlays(tests, &board));
     if tests.full {
+        let name = "the README's command on a board finds the driver";
+        tests.record(name, typed::on_the_side(tests));
         let name = "what is typed by hand streams on a board started by hand";
         tests.record(name, typed::by_hand(tests));
         let name = "the kernel takes a module that plain make built";

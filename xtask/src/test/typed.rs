@@ -23,6 +23,9 @@ use crate::step::{copy_file, hear};
 const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
 
+/// What the README mentions for a command on a board.
+const COMMAND: &str = "cargo xtask board -- 'v4l2-ctl --all'";
+
 /// What the README starts a board with.
 const START: &str = "sh target/board.sh\n";
 
@@ -124,6 +127,21 @@ pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     let mut shell = board.sandbox.command(checkout, "sh");
     hear(shell.args(["-ec", &commands]))?;
     Ok(checkout.join("target/module/dw100_rust.ko"))
+}
+
+/// Runs the command on a board that the README mentions.
+pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
+    let readme = fs::read_to_string(tests.env.checkout.join(README))?;
+    ensure!(
+        readme.contains(&format!("`{COMMAND}`")),
+        "{README} has no '{COMMAND}'"
+    );
+    let mut shell = Command::new("sh");
+    shell.args(["-c", COMMAND]).current_dir(&tests.env.checkout);
+    let said = hear(&mut shell)?;
+    let found = said.contains("Driver name      : dw100");
+    ensure!(found, "no driver:\n{}", last_lines(&said, 8));
+    Ok(())
 }
 
 /// Types what is to be typed by hand: here, and at the board's prompt once that is started.
