@@ -151,7 +151,21 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
                 tree.display()
             );
         }
-        sandbox.command_with(&[(&tree, &tree)], Path::new("/"), "make")
+        if option("CONFIG_ARM64").is_some() && option("CONFIG_CC_IS_GCC").is_some() {
+            bail!(
+                "{} was built by gcc, and the sandbox has none for arm64: run make yourself (docs/board.md)",
+                tree.display()
+            );
+        }
+        // Where objects are apart from the source, this is the way to it.
+        let source = tree.join("source").canonicalize();
+        let mut lent = vec![(tree.as_path(), tree.as_path())];
+        lent.extend(
+            source
+                .iter()
+                .map(|source| (source.as_path(), source.as_path())),
+        );
+        sandbox.command_with(&lent, Path::new("/"), "make")
     };
     make.arg("-C")
         .arg(&tree)
@@ -191,7 +205,8 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
 
 /// Does that, and returns the driver's directory in the tree.
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
-    let vendor = vendor(tree)?;
+    let (vendor, makefile) = vendor(tree)?;
+    new_enough(tree, version(&makefile))?;
     let driver = vendor.join(DIRECTORY);
     remove_copy(&driver)?;
     make_dir(&driver)?;
@@ -204,9 +219,10 @@ pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     Ok(driver)
 }
 
-/// `cargo xtask install --remove TREE`: takes the driver out of the tree again.
+/// `cargo xtask install --remove TREE`: takes the driver out of the tree again, whichever kernel it
+/// has become.
 pub fn uninstall(tree: &Path) -> Result<()> {
-    let vendor = vendor(tree)?;
+    let (vendor, _) = vendor(tree)?;
     remove_copy(&vendor.join(DIRECTORY))?;
     for (file, line, _) in HOOKS {
         edit(&vendor.join(file), |text| without_line(text, line))?;
@@ -214,9 +230,8 @@ pub fn uninstall(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The directory of a kernel source tree that the driver goes into, if the tree is one that the driver
-/// can be built in.
-fn vendor(tree: &Path) -> Result<PathBuf> {
+/// The directory of a kernel source tree that the driver goes into, and the tree's makefile.
+fn vendor(tree: &Path) -> Result<(PathBuf, String)> {
     let vendor = tree.join("drivers/media/platform/nxp");
     let makefile = fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
     if !vendor.join("Kconfig").is_file() || makefile.is_empty() {
@@ -225,8 +240,7 @@ fn vendor(tree: &Path) -> Result<PathBuf> {
             tree.display()
         );
     }
-    new_enough(tree, version(&makefile))?;
-    Ok(vendor)
+    Ok((vendor, makefile))
 }
 
 /// Fails on a kernel that lacks what the driver is written against.
@@ -344,6 +358,7 @@ mod tests {
             hooked,
             "obj-y += dw100/\nobj-y += dw100-rust/\nobj-y += imx-jpeg/\n"
         );
+        fs::write(tree.join("Makefile"), "VERSION = 6\nPATCHLEVEL = 12\n").unwrap();
         uninstall(&tree).unwrap();
         let left = |name: &str| fs::read_to_string(place.join(name)).unwrap();
         assert_eq!([left("Kconfig"), left("Makefile")], [kconfig, makefile]);

@@ -21,15 +21,26 @@ const MEMORY: &str = "imx8mp-dw100-cma.dtso";
 /// The board's tree without the engine.
 const WITHOUT: &str = "/delete-node/ &{/soc@0/bus@32c00000/dwe@32e30000};";
 
-/// The board's tree with the engine as NXP's own kernels describe it.
+/// The board's tree with the engine where NXP's own kernels have it, and as they describe it.
 const VENDOR: &str = r#"
-&{/soc@0/bus@32c00000/dwe@32e30000} {
-	compatible = "fsl,imx8mp-dwe";
-	clocks = <0xffffffff 0>;
-	clock-names = "core", "axi", "ahb";
-	power-domains = <0xffffffff>;
-	id = <0>;
-	status = "disabled";
+/delete-node/ &{/soc@0/bus@32c00000/dwe@32e30000};
+&{/soc@0/bus@32c00000} {
+	camera {
+		compatible = "fsl,mxc-md", "simple-bus";
+		#address-cells = <1>;
+		#size-cells = <1>;
+		ranges;
+
+		dwe@32e30000 {
+			compatible = "fsl,imx8mp-dwe";
+			reg = <0x32e30000 0x10000>;
+			clocks = <0xffffffff 0>;
+			clock-names = "core", "axi", "ahb";
+			power-domains = <0xffffffff>;
+			id = <0>;
+			status = "disabled";
+		};
+	};
 };"#;
 
 const NO_DEVICE: &str = "[ ! -e /dev/video0 ]";
@@ -69,7 +80,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             NO_DEVICE,
         ),
         (
-            "the overlay takes the place of the vendor's node",
+            "the overlay adds the engine beside the vendor's node",
             Some(VENDOR),
             &[NODE],
             STREAMS,

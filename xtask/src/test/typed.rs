@@ -151,11 +151,10 @@ pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
         .split_once(START)
         .with_context(|| format!("{README} starts no board with '{}'", START.trim_end()))?;
     let mut shell = Command::new("timeout")
-        .args(["600", "sh", "-ec", &format!("{here}{START}")])
+        .args(["600", "sh", "-ec", &format!("exec 2>&1\n{here}{START}")])
         .current_dir(&tests.env.checkout)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()?;
     let mut console = shell.stdin.take().context("no console")?;
     let mut output = shell.stdout.take().context("no output")?;
