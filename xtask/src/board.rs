@@ -21,6 +21,7 @@ pub use options::{Driver, Options};
 use crate::Env;
 use crate::guest::Guest;
 use crate::kernel::{Flavour, Kernel};
+use crate::key::Key;
 use crate::module::Module;
 use crate::owner::HandOver;
 use crate::qemu::Qemu;
@@ -150,6 +151,23 @@ impl<'a> Board<'a> {
     /// The kernel's version.
     pub fn kernel_release(&self) -> &str {
         &self.kernel.release
+    }
+
+    /// A key of all that boots are made of, but for this project's driver.
+    pub fn key(&self) -> Result<Key> {
+        let parts = [
+            &self.kernel.objects,
+            &self.guest.root,
+            &self.model.dir,
+            &self.qemu.binary,
+            &self.client.for_board(),
+        ];
+        let names = parts.map(|part| part.as_os_str().as_encoded_bytes());
+        ["tests/board", "xtask/src/board.rs", "xtask/src/board"]
+            .iter()
+            .try_fold(Key::new().words(names), |key, path| {
+                key.tree(&self.env.checkout.join(path))
+            })
     }
 
     /// Boots and runs `script`. With `live`, what it prints appears at once.

@@ -37,30 +37,28 @@ mod vivid;
 use crate::harness::{Choice, Test, becomes_true, fails, repeats, test};
 
 /// All tests. Those that need the buffers of the test driver vivid, or trace events, only where
-/// they are. Unless all is to be run, a kernel that checks everything has no tests of what a picture
-/// shows, for no check of it is about that, and none of random calls, which it has from `fuzz`.
+/// they are.
 pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
     let when = |is: bool, tests: &'static [Test]| if is { tests } else { &[] };
-    let thorough = |tests| when(choice.full || !choice.debug, tests);
     [
-        thorough(formats::TESTS),
-        thorough(stride::TESTS),
+        formats::TESTS,
+        stride::TESTS,
         controls::TESTS,
-        thorough(identity::TESTS),
+        identity::TESTS,
         maps::TESTS,
         selection::TESTS,
-        thorough(selection_rounding::TESTS),
-        thorough(selection_pixels::TESTS),
+        selection_rounding::TESTS,
+        selection_pixels::TESTS,
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,
         requests_and_maps::TESTS,
         buffers::TESTS,
-        thorough(metadata::TESTS),
+        metadata::TESTS,
         dmabuf::TESTS,
         when(choice.vivid, vivid::TESTS),
         events::TESTS,
-        thorough(prefetch::TESTS),
+        prefetch::TESTS,
         contexts::TESTS,
         topology::TESTS,
         libcamera::TESTS,
@@ -71,7 +69,7 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
         hostile::TESTS,
         hostile_buffers::TESTS,
         hostile_queueing::TESTS,
-        thorough(random::TESTS),
+        random::TESTS,
         power::TESTS,
     ]
     .into_iter()

@@ -34,7 +34,7 @@ const FORMATS: (&str, &str) = (
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     on(tests, Flavour::Rt)?;
-    // The debug kernel sees the same calls every day, from suite `uapi`.
+    // The debug kernel sees such calls every day, from suite `lifetime`.
     if tests.full {
         on(tests, Flavour::Debug)?;
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `uapi`: the driver's V4L2 interface, by the test client `dw100-board` on the board. The
-//! same tests run with the C driver, which must fail those that are about its faults and no other.
+//! Suite `uapi`: the driver's V4L2 interface, by the test client `dw100-board` on the board; with
+//! `--full` on the debug kernel, too, which also has trace events. The same tests run with the C
+//! driver, which must fail those that are about its faults and no other.
 
 mod c_driver;
 
@@ -18,6 +19,10 @@ use crate::kernel::Flavour;
 /// Where memory for buffers is above 4 GiB.
 const CMA: u64 = 0x1_4000_0000;
 
+/// The camera, whose buffers are to be contiguous, like a real one's.
+const VIVID: &str =
+    "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=2 allocators=1";
+
 /// The registers of the map, the source and the destination, in sixteenths of bytes.
 const BASES: [&str; 3] = ["0x08", "0x10", "0x38"];
 
@@ -27,7 +32,6 @@ const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let both_drivers = || {
         ours(tests, &rt)?;
         theirs(tests, &rt)?;
@@ -37,27 +41,24 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         );
         Ok(())
     };
+    if !tests.full {
+        return both_drivers();
+    }
+    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     side_by_side([&both_drivers, &|| ours(tests, &debug)])
 }
 
 /// All tests with this project's driver.
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let debug = board.flavour() == Flavour::Debug;
-    let (suffix, script) = if debug {
-        // Its buffers are to be contiguous, like a camera's.
-        let vivid =
-            "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=2 allocators=1";
-        let full = if tests.full { " --full" } else { "" };
-        (
-            ", debug kernel",
-            format!("{vivid} && dw100-board uapi --debug{full} --vivid --trace --limit 150"),
-        )
+    let (suffix, tail) = if debug {
+        (", debug kernel", "--trace --limit 150")
     } else {
-        let script = "dw100-board uapi && dw100-board registers";
-        ("", script.to_owned())
+        ("", "&& dw100-board registers")
     };
+    let script = format!("{VIVID} && dw100-board uapi --vivid {tail}");
     let work = tests.env.cache.run_dir()?;
-    let mut options = tests.options(board);
+    let mut options = Options::new(board.flavour(), Driver::Rust);
     options.output = Some(work.dir.clone());
     options.timeout = 1200;
     tests.judge(board, &options, &script, suffix)?;
