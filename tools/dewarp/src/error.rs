@@ -7,7 +7,7 @@ use std::path::Path;
 /// An error to show to the user as it is, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// The request cannot be met by anybody: exit status 2.
+    /// What was asked for or given is wrong, whoever is to do it: exit status 2.
     Use(String),
     /// The request was fine and the machine failed it: exit status 1.
     Failed(String),
@@ -27,9 +27,14 @@ impl Error {
         Error::Failed(message.into())
     }
 
-    /// An error of `path`: "`doing` PATH: `cause`".
+    /// The machine's error with `path`: "`doing` PATH: `cause`".
     pub fn file(doing: &str, path: &Path, cause: impl fmt::Display) -> Self {
         Error::Failed(format!("{doing} {}: {cause}", path.display()))
+    }
+
+    /// An error of what stands in `path`: "PATH: `cause`".
+    pub fn content(path: &Path, cause: impl fmt::Display) -> Self {
+        Error::Use(format!("{}: {cause}", path.display()))
     }
 
     /// The exit status that goes with it.

@@ -2,18 +2,18 @@
 //! What files hold, by their names; and picture files: PNG and JPEG, read into and
 //! written from RGB.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::Cursor;
 use std::path::Path;
 
 use zune_jpeg::JpegDecoder;
+use zune_jpeg::errors::DecodeErrors;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::error::{Error, Result};
 use crate::format::Size;
-use crate::picture::Picture;
+use crate::picture::{Picture, bounded};
 
 /// Quality of the JPEG files written.
 const JPEG_QUALITY: u8 = 92;
@@ -49,43 +49,37 @@ impl FileKind {
 
 impl Picture {
     /// Reads a PNG or JPEG file.
+    ///
+    /// A bad-use error if it is damaged, or has more pixels than [`bounded`] allows.
     pub fn load(path: &Path) -> Result<Self> {
-        let read = |error| Error::file("cannot read", path, error);
-        match FileKind::of(path) {
-            FileKind::Png => {
-                let file = File::open(path).map_err(|error| read(error.to_string()))?;
-                decode_png(BufReader::new(file)).map_err(read)
-            }
-            FileKind::Jpeg => {
-                let bytes = std::fs::read(path).map_err(|error| read(error.to_string()))?;
-                decode_jpeg(&bytes).map_err(read)
-            }
-            FileKind::Y4m | FileKind::Raw => Err(Error::bad_use(format!(
-                "{} is neither .png nor .jpg",
-                path.display()
-            ))),
-        }
+        let decode = match FileKind::of(path) {
+            FileKind::Png => decode_png,
+            FileKind::Jpeg => decode_jpeg,
+            FileKind::Y4m | FileKind::Raw => return Err(no_picture(path)),
+        };
+        let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
+        decode(&bytes).map_err(|cause| Error::content(path, cause))
     }
 
     /// Writes a PNG or JPEG file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let wrote = match FileKind::of(path) {
-            FileKind::Png => self.save_png(path),
-            FileKind::Jpeg => self.save_jpeg(path),
-            FileKind::Y4m | FileKind::Raw => {
-                return Err(Error::bad_use(format!(
-                    "{} is neither .png nor .jpg",
-                    path.display()
-                )));
-            }
-        };
-        wrote.map_err(|error| Error::file("cannot write", path, error))
+        let bytes = self.encode(path)?;
+        std::fs::write(path, bytes).map_err(|error| Error::file("cannot write", path, error))
     }
 
-    fn save_png(&self, path: &Path) -> std::result::Result<(), String> {
-        let file = File::create(path).map_err(|error| error.to_string())?;
-        let mut encoder =
-            png::Encoder::new(BufWriter::new(file), self.size.width, self.size.height);
+    /// What a PNG or JPEG file of this name holds.
+    pub fn encode(&self, path: &Path) -> Result<Vec<u8>> {
+        let encoded = match FileKind::of(path) {
+            FileKind::Png => self.encode_png(),
+            FileKind::Jpeg => self.encode_jpeg(),
+            FileKind::Y4m | FileKind::Raw => return Err(no_picture(path)),
+        };
+        encoded.map_err(|cause| Error::content(path, cause))
+    }
+
+    fn encode_png(&self) -> std::result::Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.size.width, self.size.height);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
         encoder.set_source_srgb(png::SrgbRenderingIntent::Perceptual);
@@ -94,31 +88,41 @@ impl Picture {
             writer.write_image_data(&self.rgb)?;
             writer.finish()
         };
-        write().map_err(|error| error.to_string())
+        write().map_err(|error| error.to_string())?;
+        Ok(bytes)
     }
 
-    fn save_jpeg(&self, path: &Path) -> std::result::Result<(), String> {
-        let side = |length: u32| u16::try_from(length).map_err(|_| "too large for JPEG");
+    fn encode_jpeg(&self) -> std::result::Result<Vec<u8>, String> {
+        let side = |length: u32| {
+            u16::try_from(length)
+                .map_err(|_| format!("JPEG has 65535 pixels a side, not {length}; take .png"))
+        };
         let (width, height) = (side(self.size.width)?, side(self.size.height)?);
-        jpeg_encoder::Encoder::new_file(path, JPEG_QUALITY)
-            .and_then(|encoder| {
-                encoder.encode(&self.rgb, width, height, jpeg_encoder::ColorType::Rgb)
-            })
-            .map_err(|error| error.to_string())
+        let mut bytes = Vec::new();
+        jpeg_encoder::Encoder::new(&mut bytes, JPEG_QUALITY)
+            .encode(&self.rgb, width, height, jpeg_encoder::ColorType::Rgb)
+            .map_err(|error| error.to_string())?;
+        Ok(bytes)
     }
 }
 
-fn decode_png(reader: BufReader<File>) -> std::result::Result<Picture, String> {
-    let mut decoder = png::Decoder::new(reader);
+fn no_picture(path: &Path) -> Error {
+    Error::bad_use(format!("{} is neither .png nor .jpg", path.display()))
+}
+
+fn decode_png(bytes: &[u8]) -> std::result::Result<Picture, String> {
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
-    let decode = || -> std::result::Result<(Vec<u8>, png::OutputInfo), png::DecodingError> {
-        let mut reader = decoder.read_info()?;
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap_or(0)];
-        let info = reader.next_frame(&mut pixels)?;
-        pixels.truncate(info.buffer_size());
-        Ok((pixels, info))
-    };
-    let (pixels, info) = decode().map_err(|error| error.to_string())?;
+    let said = |error: png::DecodingError| format!("no whole PNG picture: {error}");
+    let header = decoder.read_header_info().map_err(said)?;
+    let size = bounded(Size {
+        width: header.width,
+        height: header.height,
+    })?;
+    let mut reader = decoder.read_info().map_err(said)?;
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap_or(0)];
+    let info = reader.next_frame(&mut pixels).map_err(said)?;
+    pixels.truncate(info.buffer_size());
     let channels = info.color_type.samples();
     let rgb = match channels {
         // Grey, perhaps with alpha; alpha is dropped.
@@ -132,24 +136,28 @@ fn decode_png(reader: BufReader<File>) -> std::result::Result<Picture, String> {
             .flat_map(|p| [p[0], p[1], p[2]])
             .collect(),
     };
-    Ok(Picture {
-        size: Size {
-            width: info.width,
-            height: info.height,
-        },
-        rgb,
-    })
+    Ok(Picture { size, rgb })
 }
 
 fn decode_jpeg(bytes: &[u8]) -> std::result::Result<Picture, String> {
-    let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::RGB);
+    // Strict: what is cut off or damaged is an error, and not a grey rest.
+    let options = DecoderOptions::default()
+        .jpeg_set_out_colorspace(ColorSpace::RGB)
+        .set_max_width(u16::MAX.into())
+        .set_max_height(u16::MAX.into())
+        .set_strict_mode(true);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let pixels = decoder.decode().map_err(|error| error.to_string())?;
+    let said = |error: DecodeErrors| {
+        let why = error.to_string();
+        format!("no whole JPEG picture: {}", why.trim().trim_matches('"'))
+    };
+    decoder.decode_headers().map_err(said)?;
     let info = decoder.info().ok_or("it has no picture")?;
-    let size = Size {
+    let size = bounded(Size {
         width: info.width.into(),
         height: info.height.into(),
-    };
+    })?;
+    let pixels = decoder.decode().map_err(said)?;
     let count = size.width as usize * size.height as usize;
     let rgb = match pixels.len() / count.max(1) {
         1 => pixels.into_iter().flat_map(|grey| [grey; 3]).collect(),
@@ -165,15 +173,16 @@ fn decode_jpeg(bytes: &[u8]) -> std::result::Result<Picture, String> {
 mod tests {
     use super::*;
 
+    const SIZE: Size = Size {
+        width: 64,
+        height: 48,
+    };
+
     #[test]
     fn pictures_survive_their_files() {
         let dir = std::env::temp_dir().join(format!("dewarp-picture-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let size = Size {
-            width: 64,
-            height: 48,
-        };
-        let mut picture = Picture::filled(size, [0; 3]);
+        let mut picture = Picture::filled(SIZE, [0; 3]);
         for (i, pixel) in picture.rgb.chunks_mut(3).enumerate() {
             pixel.copy_from_slice(&[(i % 64 * 3) as u8, (i / 64 * 4) as u8, 120]);
         }
@@ -182,21 +191,77 @@ mod tests {
         picture.save(&dir.join("a.jpg")).unwrap();
         let jpeg = Picture::load(&dir.join("a.jpg")).unwrap();
         let worst = picture.worst_difference(&jpeg);
-        assert!(jpeg.size == size && worst <= Some(16), "{worst:?}");
+        assert!(jpeg.size == SIZE && worst <= Some(16), "{worst:?}");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
+    /// The header of a PNG file; none of these sizes has any pixels.
+    fn png_of(size: Size) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, size.width, size.height);
+        encoder.set_color(png::ColorType::Rgb);
+        drop(encoder.write_header().unwrap());
+        bytes
+    }
+
+    /// A JPEG file whose header was changed to this size.
+    fn jpeg_of(size: [u16; 2]) -> Vec<u8> {
+        let mut bytes = noise().encode(Path::new("a.jpg")).unwrap();
+        // Start of frame: its mark, length (2 bytes), precision (1), height and width.
+        let frame = bytes
+            .windows(2)
+            .position(|two| two == [0xff, 0xc0])
+            .unwrap();
+        let sides = [size[1].to_be_bytes(), size[0].to_be_bytes()].concat();
+        bytes[frame + 5..frame + 9].copy_from_slice(&sides);
+        bytes
+    }
+
+    /// A picture that takes many bytes.
+    fn noise() -> Picture {
+        let mut picture = Picture::filled(SIZE, [0; 3]);
+        for (i, byte) in picture.rgb.iter_mut().enumerate() {
+            *byte = (i * i % 251) as u8;
+        }
+        picture
+    }
+
     #[test]
-    fn what_is_no_picture_is_said_so() {
-        let path = std::env::temp_dir().join(format!("dewarp-no-{}.png", std::process::id()));
-        std::fs::write(&path, "not a picture").unwrap();
-        let error = Picture::load(&path).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("cannot read {}: ", path.display()))
-        );
-        std::fs::remove_file(&path).unwrap();
+    fn what_is_no_whole_picture_is_refused() {
+        let cut = |name: &str| {
+            let bytes = noise().encode(Path::new(name)).unwrap();
+            bytes[..bytes.len() / 2].to_vec()
+        };
+        let large = Size {
+            width: 100_000,
+            height: 100_000,
+        };
+        let cases = [
+            ("no.png", b"not a picture".to_vec(), "Invalid PNG signature"),
+            ("cut.png", cut("a.png"), "unexpected end of file"),
+            (
+                "large.png",
+                png_of(large),
+                "100000x100000 are 10000000000 pixels",
+            ),
+            ("cut.jpg", cut("a.jpg"), "no whole JPEG picture"),
+            ("empty.jpg", Vec::new(), "no whole JPEG picture"),
+            (
+                "large.jpg",
+                jpeg_of([65535, 65534]),
+                "65535x65534 are 4294770690 pixels",
+            ),
+        ];
+        for (name, bytes, why) in cases {
+            let path = std::env::temp_dir().join(format!("dewarp-{}-{name}", std::process::id()));
+            std::fs::write(&path, bytes).unwrap();
+            let error = Picture::load(&path).unwrap_err();
+            std::fs::remove_file(&path).unwrap();
+            let said = error.to_string();
+            assert!(said.starts_with(&format!("{}: ", path.display())), "{said}");
+            assert!(said.contains(why), "{said}");
+            assert_eq!((error.exit_code(), said.lines().count()), (2, 1), "{said}");
+        }
     }
 
     #[test]

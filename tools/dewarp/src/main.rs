@@ -105,7 +105,7 @@ fn main() -> ExitCode {
 
 fn compare(args: &CompareArgs) -> Result<()> {
     Picture::load(&args.left)?
-        .beside(&Picture::load(&args.right)?)
+        .beside(&Picture::load(&args.right)?)?
         .save(&args.output)
 }
 

@@ -20,6 +20,20 @@ const RANGE: YuvRange = YuvRange::Full;
 const MATRIX: YuvStandardMatrix = YuvStandardMatrix::Bt601;
 const MODE: YuvConversionMode = YuvConversionMode::Balanced;
 
+/// The most pixels of a picture: five times the engine's largest, which leaves room for those that
+/// `preview` and `compare` put side by side.
+const MOST_PIXELS: u64 = 1 << 26;
+
+/// This size, if a picture may have it: looked at before there is memory for one.
+pub fn bounded(size: Size) -> std::result::Result<Size, String> {
+    match u64::from(size.width) * u64::from(size.height) {
+        ..=MOST_PIXELS => Ok(size),
+        pixels => Err(format!(
+            "{size} are {pixels} pixels, more than the {MOST_PIXELS} that a picture may have"
+        )),
+    }
+}
+
 /// An RGB picture, 8 bits a channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picture {
@@ -129,16 +143,19 @@ impl Picture {
     }
 
     /// Two pictures next to each other, a white gap between, tops aligned.
-    pub fn beside(&self, other: &Picture) -> Picture {
+    ///
+    /// A bad-use error if that has more pixels than [`bounded`] allows.
+    pub fn beside(&self, other: &Picture) -> Result<Picture> {
         const GAP: u32 = 8;
         let size = Size {
             width: self.size.width + GAP + other.size.width,
             height: self.size.height.max(other.size.height),
         };
+        let size = bounded(size).map_err(|why| Error::bad_use(format!("side by side: {why}")))?;
         let mut both = Picture::filled(size, [255; 3]);
         both.paste(self, 0);
         both.paste(other, self.size.width + GAP);
-        both
+        Ok(both)
     }
 
     /// Copies `other` in with its left edge at column `left`.
@@ -252,7 +269,7 @@ mod tests {
             },
             [4, 5, 6],
         );
-        let both = left.beside(&right);
+        let both = left.beside(&right).unwrap();
         assert_eq!(
             both.size,
             Size {
@@ -263,5 +280,8 @@ mod tests {
         assert_eq!(both.rgb[..3], [1, 2, 3]);
         assert_eq!(both.rgb[12 * 3..][..3], [4, 5, 6]);
         assert_eq!(both.rgb[5 * 3..][..3], [255; 3]);
+        let high = |width, height| Picture::filled(Size { width, height }, [0; 3]);
+        let error = high(1, 1 << 20).beside(&high(100, 1)).unwrap_err();
+        assert!(error.to_string().contains("109x1048576"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ pub fn draw(args: &PreviewArgs) -> Result<()> {
     let size = args.out_size.unwrap_or(source).check()?;
     let map = VertexMap::from_bytes(size, &read_file(&args.map)?)?;
     preview::with_grid(&picture, &map)?
-        .beside(&preview::result(&picture, &map)?)
-        .beside(&preview::heat(&map, source))
+        .beside(&preview::result(&picture, &map)?)?
+        .beside(&preview::heat(&map, source))?
         .save(&args.output)
 }

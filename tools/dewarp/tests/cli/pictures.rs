@@ -164,3 +164,22 @@ fn convert_keeps_the_picture() {
     assert_eq!(code, 2);
     assert!(said.contains("neither .png nor .jpg"), "{said}");
 }
+
+#[test]
+fn a_picture_that_finds_no_room_is_an_error() {
+    let dir = Scratch::new("full");
+    // Smaller than any buffer.
+    let picture = dir.picture("a.png", 40, 30);
+    for name in ["full.png", "full.jpg"] {
+        let full = dir.path(name);
+        std::os::unix::fs::symlink("/dev/full", &full).unwrap();
+        for command in [&["convert"][..], &["compare", picture.to_str().unwrap()]] {
+            let (code, said) = dewarp(command, &[&picture, "-o".as_ref(), &full]);
+            assert_eq!(code, 1, "{command:?} {name}: {said}");
+            assert!(
+                said.contains(name) && said.contains("No space left"),
+                "{said}"
+            );
+        }
+    }
+}
