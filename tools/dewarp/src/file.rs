@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What files hold, by their names; and picture files: PNG and JPEG, read into and
-//! written from RGB.
+//! What files hold, by their names; which of them are one and the same; and picture
+//! files: PNG and JPEG, read into and written from RGB.
 
-use std::io::Cursor;
-use std::path::Path;
+use std::fs::File;
+use std::io::{Cursor, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
@@ -31,18 +33,117 @@ pub enum FileKind {
     Raw,
 }
 
+/// Pictures and videos that are none of these, and so no raw frames either.
+const OTHERS: [&str; 34] = [
+    "3gp", "264", "265", "asf", "av1", "avi", "avif", "bmp", "dng", "flv", "gif", "h264", "h265",
+    "heic", "heif", "hevc", "ivf", "jp2", "jxl", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4",
+    "mpeg", "mpg", "ogv", "ppm", "tga", "tif", "tiff", "webm", "webp",
+];
+
 impl FileKind {
     /// By the extension: png, jpg, jpeg, y4m; anything else is raw.
-    pub fn of(path: &Path) -> Self {
+    ///
+    /// A bad-use error if it is another format's.
+    pub fn of(path: &Path) -> Result<Self> {
         let extension = path
             .extension()
             .and_then(|text| text.to_str())
             .unwrap_or_default();
         match extension.to_ascii_lowercase().as_str() {
-            "png" => FileKind::Png,
-            "jpg" | "jpeg" => FileKind::Jpeg,
-            "y4m" => FileKind::Y4m,
-            _ => FileKind::Raw,
+            "png" => Ok(FileKind::Png),
+            "jpg" | "jpeg" => Ok(FileKind::Jpeg),
+            "y4m" => Ok(FileKind::Y4m),
+            other if OTHERS.contains(&other) => Err(Error::bad_use(format!(
+                "{} is neither .png nor .jpg nor .y4m; ffmpeg makes these of others, and others of these",
+                path.display()
+            ))),
+            _ => Ok(FileKind::Raw),
+        }
+    }
+}
+
+/// The length of a file that is read from its beginning more than once.
+///
+/// A bad-use error if it is a pipe or a directory.
+pub fn length(path: &Path) -> Result<u64> {
+    let data = std::fs::metadata(path).map_err(|error| Error::file("cannot read", path, error))?;
+    match data.is_file() {
+        true => Ok(data.len()),
+        false => Err(Error::bad_use(format!(
+            "{} is no regular file, and pipes cannot be read; write it to a file first",
+            path.display()
+        ))),
+    }
+}
+
+/// A file that is written.
+pub struct Output {
+    /// Unbuffered, so that no error is left for the end.
+    file: File,
+    path: PathBuf,
+}
+
+impl Output {
+    /// Creates it, or empties it.
+    pub fn create(path: &Path) -> Result<Self> {
+        Ok(Output {
+            file: File::create(path).map_err(|error| Error::file("cannot write", path, error))?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Writes all of this.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file
+            .write_all(bytes)
+            .map_err(|error| Error::file("cannot write", &self.path, error))
+    }
+
+    /// Writes a picture as its name says.
+    pub fn write_picture(&mut self, picture: &Picture) -> Result<()> {
+        self.write(&picture.encode(&self.path)?)
+    }
+}
+
+/// A bad-use error if an output is an input or another output as well. Device nodes and pipes may be
+/// given several times.
+pub fn apart(inputs: &[&Path], outputs: &[&Path]) -> Result<()> {
+    for (at, path) in outputs.iter().enumerate() {
+        let Some(own) = place(path) else { continue };
+        let among = |others: &[&Path]| others.iter().any(|other| place(other) == Some(own.clone()));
+        let other = match () {
+            () if among(inputs) => "an input",
+            () if among(&outputs[..at]) => "another output",
+            () => continue,
+        };
+        return Err(Error::bad_use(format!(
+            "{} would be overwritten: it is {other} as well; give the output a name of its own",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Where a regular file is, whatever names lead to it.
+#[derive(Clone, PartialEq, Eq)]
+enum Place {
+    /// Device and inode.
+    There(u64, u64),
+    /// It is yet to be made.
+    New(PathBuf),
+}
+
+fn place(path: &Path) -> Option<Place> {
+    match std::fs::metadata(path) {
+        Ok(data) if data.is_file() => Some(Place::There(data.dev(), data.ino())),
+        Ok(_) => None,
+        Err(_) => {
+            let parent = match path.parent()? {
+                here if here.as_os_str().is_empty() => Path::new("."),
+                parent => parent,
+            };
+            let parent = parent.canonicalize().ok()?;
+            Some(Place::New(parent.join(path.file_name()?)))
         }
     }
 }
@@ -52,7 +153,7 @@ impl Picture {
     ///
     /// A bad-use error if it is damaged, or has more pixels than [`bounded`] allows.
     pub fn load(path: &Path) -> Result<Self> {
-        let decode = match FileKind::of(path) {
+        let decode = match FileKind::of(path)? {
             FileKind::Png => decode_png,
             FileKind::Jpeg => decode_jpeg,
             FileKind::Y4m | FileKind::Raw => return Err(no_picture(path)),
@@ -63,13 +164,14 @@ impl Picture {
 
     /// Writes a PNG or JPEG file.
     pub fn save(&self, path: &Path) -> Result<()> {
+        // Encoded first: what cannot be leaves the file alone.
         let bytes = self.encode(path)?;
-        std::fs::write(path, bytes).map_err(|error| Error::file("cannot write", path, error))
+        Output::create(path)?.write(&bytes)
     }
 
     /// What a PNG or JPEG file of this name holds.
     pub fn encode(&self, path: &Path) -> Result<Vec<u8>> {
-        let encoded = match FileKind::of(path) {
+        let encoded = match FileKind::of(path)? {
             FileKind::Png => self.encode_png(),
             FileKind::Jpeg => self.encode_jpeg(),
             FileKind::Y4m | FileKind::Raw => return Err(no_picture(path)),
@@ -266,11 +368,17 @@ mod tests {
 
     #[test]
     fn a_file_is_what_its_extension_says() {
-        let kind = |name: &str| FileKind::of(Path::new(name));
+        let kind = |name: &str| FileKind::of(Path::new(name)).unwrap();
         assert_eq!(kind("a.PNG"), FileKind::Png);
         assert_eq!(kind("b.jpeg"), FileKind::Jpeg);
         assert_eq!(kind("c.y4m"), FileKind::Y4m);
-        assert_eq!(kind("c.nv12"), FileKind::Raw);
-        assert_eq!(kind("png"), FileKind::Raw);
+        for raw in ["c.nv12", "c.raw", "c.yuv", "c.bin", "png", "/dev/stdout"] {
+            assert_eq!(kind(raw), FileKind::Raw, "{raw}");
+        }
+        for other in ["d.gif", "d.MP4", "d.tiff", "d.webm"] {
+            let error = FileKind::of(Path::new(other)).unwrap_err();
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("ffmpeg"), "{error}");
+        }
     }
 }

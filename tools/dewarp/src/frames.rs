@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::format::{Format, Size};
 use crate::map::VertexMap;
 use crate::y4m;
@@ -25,9 +26,8 @@ impl Records {
     ///
     /// A bad-use error unless it holds whole ones, and at least one.
     fn open(path: &Path, bytes: usize, one: &str, things: &str) -> Result<Self> {
-        let read = |error| Error::file("cannot read", path, error);
-        let file = File::open(path).map_err(read)?;
-        let length = file.metadata().map_err(read)?.len();
+        let length = file::length(path)?;
+        let file = File::open(path).map_err(|error| Error::file("cannot read", path, error))?;
         let count = length / bytes as u64;
         if count == 0 || length % bytes as u64 != 0 {
             return Err(Error::bad_use(format!(

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use dewarp::{Error, Picture, Result};
+use dewarp::{Error, Picture, Result, file};
 
 use commands::info::InfoArgs;
 use commands::map::MapArgs;
@@ -104,12 +104,14 @@ fn main() -> ExitCode {
 }
 
 fn compare(args: &CompareArgs) -> Result<()> {
+    file::apart(&[&args.left, &args.right], &[&args.output])?;
     Picture::load(&args.left)?
         .beside(&Picture::load(&args.right)?)?
         .save(&args.output)
 }
 
 fn convert(args: &ConvertArgs) -> Result<()> {
+    file::apart(&[&args.input], &[&args.output])?;
     Picture::load(&args.input)?.save(&args.output)
 }
 

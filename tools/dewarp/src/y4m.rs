@@ -190,6 +190,17 @@ fn joined(frame: &Frame<'_>, format: Format) -> Vec<u8> {
     joined
 }
 
+/// A bad-use error if frames of this format cannot be written to `path`: if they are packed.
+pub fn check(path: &Path, format: Format) -> Result<()> {
+    match format.layout {
+        Layout::Packed422 => Err(Error::bad_use(format!(
+            "{}: Y4M takes frames of nv12, nv16 or their like, not of {format}",
+            path.display()
+        ))),
+        Layout::SemiPlanar420 | Layout::SemiPlanar422 => Ok(()),
+    }
+}
+
 /// A Y4M file that is written.
 pub struct Writer {
     /// Unbuffered: a plane is one write, and no error is left for the end.
@@ -202,18 +213,13 @@ pub struct Writer {
 impl Writer {
     /// Starts a file for frames of this format and size.
     ///
-    /// A bad-use error if the format is packed.
+    /// A bad-use error where [`check`] has one.
     pub fn create(path: &Path, format: Format, size: Size, tags: &Tags) -> Result<Self> {
+        check(path, format)?;
         let colorspace = match format.layout {
-            Layout::Packed422 => {
-                return Err(Error::bad_use(format!(
-                    "{}: Y4M takes frames of nv12, nv16 or their like, not of {format}",
-                    path.display()
-                )));
-            }
             same if layout(tags.colorspace) == Some(same) => tags.colorspace,
             Layout::SemiPlanar420 => Colorspace::C420,
-            Layout::SemiPlanar422 => Colorspace::C422,
+            _ => Colorspace::C422,
         };
         let (width, height) = (size.width as usize, size.height as usize);
         let mut header = y4m::encode(width, height, tags.rate).with_colorspace(colorspace);

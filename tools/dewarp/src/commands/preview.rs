@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use dewarp::{Picture, Result, Size, VertexMap, preview};
+use dewarp::{Picture, Result, Size, VertexMap, file, preview};
 
 use crate::read_file;
 
@@ -17,7 +17,7 @@ pub struct PreviewArgs {
     #[arg(long, value_name = "FILE")]
     map: PathBuf,
     /// Size of the output that the map is for [default: the picture's].
-    #[arg(long, value_name = "WxH")]
+    #[arg(long, value_name = "WxH", allow_negative_numbers = true)]
     out_size: Option<Size>,
     /// Source with the map's grid, result, and scale (white 1:1, blue enlarged, red reduced), side
     /// by side (.png, .jpg).
@@ -27,6 +27,7 @@ pub struct PreviewArgs {
 
 /// Draws the three pictures.
 pub fn draw(args: &PreviewArgs) -> Result<()> {
+    file::apart(&[&args.input, &args.map], &[&args.output])?;
     let picture = Picture::load(&args.input)?;
     let source = picture.size.check()?;
     let size = args.out_size.unwrap_or(source).check()?;

@@ -1,25 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `dewarp run`: pictures, videos and cameras through the device.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
+use clap::builder::RangedI64ValueParser;
 use signal_hook::consts::SIGINT;
 
 use dewarp::camera::{self, Camera};
 use dewarp::device::{Colours, Device, Way};
-use dewarp::file::FileKind;
+use dewarp::file::{self, FileKind, Output};
 use dewarp::format::NV12;
 use dewarp::frames::{Maps, Source};
 use dewarp::stream::{Input, Side, Stream};
 use dewarp::y4m::{self, Tags};
 use dewarp::{Error, Format, Picture, Result, Size};
-
-use crate::write_file;
 
 #[derive(Args)]
 pub struct RunArgs {
@@ -39,14 +36,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FORMAT", default_value = "nv12")]
     out_format: Format,
     /// Size of raw input, or of a camera's frames [default: what it is set to].
-    #[arg(long, value_name = "WxH")]
+    #[arg(long, value_name = "WxH", allow_negative_numbers = true)]
     size: Option<Size>,
     /// Size of the output [default: the input's].
-    #[arg(long, value_name = "WxH")]
+    #[arg(long, value_name = "WxH", allow_negative_numbers = true)]
     out_size: Option<Size>,
     /// Frames to send, starting again at the end of a file [default: as many as it has; a camera's
     /// until Ctrl-C].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = RangedI64ValueParser::<u64>::new().range(1..), allow_negative_numbers = true)]
     frames: Option<u64>,
     /// A picture (.png, .jpg), a video (.y4m), raw frames one after the other, or a camera
     /// (/dev/videoN).
@@ -83,6 +80,30 @@ impl RunArgs {
         }
     }
 
+    /// What can be wrong with the names of the files.
+    fn check(&self) -> Result<()> {
+        for path in &self.output {
+            if FileKind::of(path)? == FileKind::Y4m {
+                y4m::check(path, self.out_format)?;
+            }
+        }
+        let frames = [&self.save_in, &self.save_out].into_iter().flatten();
+        for path in frames.clone() {
+            if FileKind::of(path)? != FileKind::Raw {
+                return Err(Error::bad_use(format!(
+                    "{}: --save-in and --save-out write raw frames; give a name like frame.nv12",
+                    path.display()
+                )));
+            }
+        }
+        let inputs = [&self.input].into_iter().chain(&self.map).chain(&self.maps);
+        let outputs = self.output.iter().chain(frames).chain(&self.report);
+        file::apart(
+            &inputs.map(PathBuf::as_path).collect::<Vec<_>>(),
+            &outputs.map(PathBuf::as_path).collect::<Vec<_>>(),
+        )
+    }
+
     /// Reads a file of maps for an output of this size.
     fn read_maps(&self, path: &Path, size: Size) -> Result<Maps> {
         if self.maps.is_empty() {
@@ -117,10 +138,8 @@ fn open(args: &RunArgs) -> Result<Opened> {
         ))),
         _ => size.check(),
     };
-    // A camera that is not there is no raw input without a size.
-    std::fs::metadata(path).map_err(|error| Error::file("cannot read", path, error))?;
     let format = args.in_format.unwrap_or(NV12);
-    match FileKind::of(path) {
+    match FileKind::of(path)? {
         FileKind::Png | FileKind::Jpeg => {
             let picture = Picture::load(path)?;
             let size = sized(picture.size, "picture")?;
@@ -148,6 +167,8 @@ fn open(args: &RunArgs) -> Result<Opened> {
             })
         }
         FileKind::Raw => {
+            // A camera that is not there is no raw input without a size, and neither is a pipe.
+            file::length(path)?;
             let Some(size) = args.size else {
                 return Err(Error::bad_use("raw input takes --size"));
             };
@@ -178,45 +199,61 @@ fn film(args: &RunArgs, device: &Device) -> Result<Opened> {
 /// A file that frames are written to.
 enum Written {
     /// Each frame.
-    Raw(BufWriter<File>),
+    Raw(Output),
     /// Each frame.
     Y4m(y4m::Writer),
     /// The last one.
-    Picture,
+    Picture(Output),
 }
 
 impl Written {
     fn create(path: &Path, side: Side, tags: &Tags) -> Result<Self> {
-        Ok(match FileKind::of(path) {
-            FileKind::Raw => {
-                let file = File::create(path);
-                let file = file.map_err(|error| Error::file("cannot write", path, error))?;
-                Written::Raw(BufWriter::new(file))
-            }
+        Ok(match FileKind::of(path)? {
+            FileKind::Raw => Written::Raw(Output::create(path)?),
             FileKind::Y4m => Written::Y4m(y4m::Writer::create(path, side.format, side.size, tags)?),
-            FileKind::Png | FileKind::Jpeg => Written::Picture,
+            FileKind::Png | FileKind::Jpeg => Written::Picture(Output::create(path)?),
         })
     }
 
-    fn write(&mut self, path: &Path, frame: &[u8]) -> Result<()> {
+    fn write(&mut self, frame: &[u8]) -> Result<()> {
         match self {
-            Written::Raw(file) => file
-                .write_all(frame)
-                .map_err(|error| Error::file("cannot write", path, error)),
+            Written::Raw(file) => file.write(frame),
             Written::Y4m(file) => file.write(frame),
-            Written::Picture => Ok(()),
+            Written::Picture(_) => Ok(()),
         }
     }
 
     /// Nothing more comes; `last` was the last frame.
-    fn finish(self, path: &Path, side: Side, last: &[u8]) -> Result<()> {
+    fn finish(self, side: Side, last: &[u8]) -> Result<()> {
         match self {
-            Written::Raw(mut file) => file
-                .flush()
-                .map_err(|error| Error::file("cannot write", path, error)),
-            Written::Y4m(_) => Ok(()),
-            Written::Picture => Picture::from_frame(side.format, side.size, last)?.save(path),
+            Written::Raw(_) | Written::Y4m(_) => Ok(()),
+            Written::Picture(mut file) => {
+                file.write_picture(&Picture::from_frame(side.format, side.size, last)?)
+            }
         }
+    }
+}
+
+/// All files that are written.
+struct Outputs {
+    frames: Vec<Written>,
+    save_in: Option<Output>,
+    save_out: Option<Output>,
+    report: Option<Output>,
+}
+
+impl Outputs {
+    fn create(args: &RunArgs, side: Side, tags: &Tags) -> Result<Self> {
+        let frames = args.output.iter();
+        let create = |path: &Option<PathBuf>| path.as_deref().map(Output::create).transpose();
+        Ok(Outputs {
+            frames: frames
+                .map(|path| Written::create(path, side, tags))
+                .collect::<Result<_>>()?,
+            save_in: create(&args.save_in)?,
+            save_out: create(&args.save_out)?,
+            report: create(&args.report)?,
+        })
     }
 }
 
@@ -233,8 +270,10 @@ fn interrupted() -> Result<Arc<AtomicBool>> {
 /// Runs a stream.
 pub fn run(args: &RunArgs) -> Result<()> {
     // Whatever can be wrong with the request is found before the device is touched; only a camera
-    // must be asked what it has, and that depends on what the device takes.
+    // must be asked what it has, and that depends on what the device takes. Files are written to
+    // when the device, too, was found good.
     let files = args.map_files()?;
+    args.check()?;
     let open_device = || Device::open(args.device.as_deref());
     let (mut opened, mut device) = if camera::is_device(&args.input) {
         let device = open_device()?;
@@ -257,14 +296,12 @@ pub fn run(args: &RunArgs) -> Result<()> {
     if maps.is_empty() {
         maps.push(Maps::Identity);
     }
-    let total = match &mut opened.frames {
+    let (total, first) = match &mut opened.frames {
         Frames::Stored(source, _) => {
-            if let Some(path) = &args.save_in {
-                write_file(path, &source.frame(0)?)?;
-            }
-            Some(args.frames.unwrap_or(source.count()))
+            let total = args.frames.unwrap_or(source.count());
+            (Some(total), Some(source.frame(0)?))
         }
-        Frames::Filmed(_) => args.frames,
+        Frames::Filmed(_) => (args.frames, None),
     };
 
     let mut outputs = Vec::with_capacity(maps.len());
@@ -281,37 +318,40 @@ pub fn run(args: &RunArgs) -> Result<()> {
         }
     };
     let mut stream = Stream::new(input, outputs, [from, to], total)?;
-    let mut written = args
-        .output
-        .iter()
-        .map(|path| Written::create(path, to, &opened.tags))
-        .collect::<Result<Vec<_>>>()?;
+    let Outputs {
+        frames: mut written,
+        mut save_in,
+        save_out,
+        report,
+    } = Outputs::create(args, to, &opened.tags)?;
+    if let (Some(file), Some(frame)) = (&mut save_in, first) {
+        file.write(&frame)?;
+    }
     let mut last = vec![Vec::new(); written.len()];
-    let save_in = args.save_in.as_deref();
     let outcome = stream.run(
-        |number, read| match save_in {
-            Some(path) if number == 0 => write_file(path, &read()?),
+        |number, read| match &mut save_in {
+            Some(file) if number == 0 => file.write(&read()?),
             _ => Ok(()),
         },
         |which, number, read| {
             // Where the end is not known, any frame may be the last.
             let may_be_last = total.is_none_or(|total| number + 1 == total);
-            if may_be_last || !matches!(written[which], Written::Picture) {
+            if may_be_last || !matches!(written[which], Written::Picture(_)) {
                 last[which] = read()?;
-                written[which].write(&args.output[which], &last[which])?;
+                written[which].write(&last[which])?;
             }
             Ok(())
         },
     )?;
-    for ((file, path), last) in written.into_iter().zip(&args.output).zip(&last) {
-        file.finish(path, to, last)?;
+    for (file, last) in written.into_iter().zip(&last) {
+        file.finish(to, last)?;
     }
-    if let Some(path) = &args.save_out {
-        write_file(path, &last[0])?;
+    if let Some(mut file) = save_out {
+        file.write(&last[0])?;
     }
-    if let Some(path) = &args.report {
+    if let Some(mut file) = report {
         let text = format!("{:#}\n", stream.report([from, to], files, &outcome));
-        write_file(path, text.as_bytes())?;
+        file.write(text.as_bytes())?;
     }
     if outcome.frames > 1 {
         eprintln!("dewarp: {outcome}");
@@ -322,5 +362,49 @@ pub fn run(args: &RunArgs) -> Result<()> {
             "{errors} of {} frames came back with an error; see the kernel log",
             outcome.frames * args.output.len() as u64
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_when_the_files_are_created() {
+        let dir = std::env::temp_dir().join(format!("dewarp-outputs-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let side = Side {
+            format: NV12,
+            size: "640x480".parse().unwrap(),
+        };
+        let create = |option: &str, name: &str| {
+            let file = dir.join(name);
+            let words = ["run", "photo.png", "-o", "/dev/null", option];
+            let mut line = Line::parse_from(words.map(Into::into).into_iter().chain([file]));
+            if option == "-o" {
+                line.args.output.remove(0);
+            }
+            Outputs::create(&line.args, side, &Tags::picture()).map(|_| ())
+        };
+        let options = ["--save-in", "--save-out", "--report", "-o"];
+        let cases = options.map(|option| (option, "a.nv12"));
+        for (option, name) in cases.into_iter().chain([("-o", "a.png"), ("-o", "a.y4m")]) {
+            create(option, name).unwrap();
+            let error = create(option, &format!("none/{name}")).unwrap_err();
+            assert_eq!(error.exit_code(), 1);
+            let said = error.to_string();
+            assert!(
+                said.contains(name) && said.contains("No such file"),
+                "{said}"
+            );
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -2,7 +2,11 @@
 //! The commands for pictures.
 
 #[cfg(feature = "device")]
-use std::path::Path;
+use std::collections::BTreeMap;
+#[cfg(feature = "device")]
+use std::path::{Path, PathBuf};
+#[cfg(feature = "device")]
+use std::process::Command;
 
 use crate::common::{Scratch, dewarp};
 use dewarp::{Picture, Size};
@@ -63,7 +67,15 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
     let header = b"YUV4MPEG2 W640 H480 C420\nFRAME\n".to_vec();
     std::fs::write(&video, [header, vec![90; 640 * 480 * 3 / 2]].concat()).unwrap();
     let maps = raw.to_str().unwrap();
-    let cases: [(&[&str], &Path, &str); 12] = [
+    let (film, pipe) = (dir.path("a.MP4"), dir.path("pipe"));
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let cases: [(&[&str], &Path, &str); 20] = [
         (&["frobnicate"], &picture, "unrecognized subcommand"),
         (
             &["run", "-o", "/dev/null", "--in-format", "rgb"],
@@ -85,6 +97,46 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             &["run", "-o", "/dev/null", "--frames", "0"],
             &picture,
             "0 is not in 1..",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--frames", "-1"],
+            &picture,
+            "-1 is not in 1..",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--out-size", "-640"],
+            &picture,
+            "-640 is not WIDTHxHEIGHT",
+        ),
+        (
+            &["run", "-o", "straight.gif"],
+            &picture,
+            "straight.gif is neither .png nor .jpg nor .y4m; ffmpeg",
+        ),
+        (
+            &["run", "-o", "/dev/null"],
+            &film,
+            "a.MP4 is neither .png nor .jpg nor .y4m; ffmpeg",
+        ),
+        (
+            &["run", "-o", "/no/a.y4m", "--out-format", "yuyv"],
+            &picture,
+            "Y4M takes frames of nv12, nv16 or their like, not of yuyv",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--save-out", "last.png"],
+            &picture,
+            "last.png: --save-in and --save-out write raw frames",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--size", "640x480"],
+            &pipe,
+            "is no regular file, and pipes cannot be read",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--maps", pipe.to_str().unwrap()],
+            &picture,
+            "is no regular file, and pipes cannot be read",
         ),
         (
             &["run", "-o", "/dev/null", "--map", maps, "--maps", maps],
@@ -121,6 +173,82 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
         let (code, said) = dewarp(args, &[path]);
         assert_eq!(code, 2, "{args:?}: {said}");
         assert!(said.contains(what), "{args:?}: {said}");
+    }
+}
+
+/// The inputs of a run, in a directory.
+#[cfg(feature = "device")]
+fn furnished(name: &str) -> Scratch {
+    let dir = Scratch::new(name);
+    dir.picture("a.png", 640, 480);
+    std::fs::write(dir.path("a.nv12"), [7; 640 * 480 * 3 / 2]).unwrap();
+    std::fs::write(dir.path("a.map"), [0; 5084]).unwrap();
+    std::os::unix::fs::symlink("a.nv12", dir.path("link")).unwrap();
+    std::fs::hard_link(dir.path("a.nv12"), dir.path("same.nv12")).unwrap();
+    dir
+}
+
+/// What it holds: names and content.
+#[cfg(feature = "device")]
+fn content(dir: &Scratch) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = std::fs::read_dir(dir.path("")).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+#[cfg(feature = "device")]
+#[test]
+fn no_output_is_an_input_or_another_output() {
+    let dir = furnished("apart");
+    let before = content(&dir);
+    let cases = [
+        ("--size 640x480 a.nv12 -o a.nv12", "an input"),
+        ("--size 640x480 a.nv12 -o ./link", "an input"),
+        ("--size 640x480 a.nv12 -o same.nv12", "an input"),
+        (
+            "--size 640x480 a.nv12 -o /dev/null --save-in a.nv12",
+            "an input",
+        ),
+        ("a.png -o a.png", "an input"),
+        ("a.png --map a.map -o b.png --save-in a.map", "an input"),
+        ("a.png --maps a.map -o b.png --save-out a.map", "an input"),
+        ("a.png -o b.png --report a.png", "an input"),
+        ("a.png -o b.raw --save-in ./b.raw", "another output"),
+        (
+            "a.png --map a.map --map a.map -o b.y4m -o b.y4m",
+            "another output",
+        ),
+        ("a.png -o b.png --save-out c --report c", "another output"),
+    ];
+    for (words, what) in cases {
+        let (code, said) = dir.run(&format!("run {words}"));
+        assert_eq!(code, 2, "{words}: {said}");
+        assert!(
+            said.contains(&format!("would be overwritten: it is {what} as well")),
+            "{words}: {said}"
+        );
+        assert!(content(&dir) == before, "{words}");
+    }
+}
+
+#[cfg(feature = "device")]
+#[test]
+fn without_a_device_nothing_is_written() {
+    let dir = furnished("untouched");
+    std::fs::write(dir.path("old.png"), "old").unwrap();
+    let before = content(&dir);
+    for words in [
+        "a.png -o old.png --save-in b.raw --save-out c.raw --report d.json",
+        "a.png --map a.map --map a.map -o b.nv12 -o e.y4m",
+        // A device node may be given several times.
+        "a.png -o /dev/null --save-in /dev/null --report /dev/null",
+    ] {
+        let (code, said) = dir.run(&format!("run -d /dev/no-such-video {words}"));
+        assert_eq!(code, 1, "{words}: {said}");
+        assert!(said.contains("/dev/no-such-video"), "{words}: {said}");
+        assert!(content(&dir) == before, "{words}");
     }
 }
 
