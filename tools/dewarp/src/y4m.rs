@@ -2,6 +2,8 @@
 //! Y4M files (YUV4MPEG2): planar frames, turned into the semi-planar ones that
 //! the DW100 takes and back. Samples are copied, colours are not converted.
 
+mod header;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -9,10 +11,10 @@ use std::path::{Path, PathBuf};
 use y4m::{Colorspace, Decoder, Encoder, Frame, Ratio, VendorExtensionString};
 
 use crate::error::{Error, Result};
+use crate::file;
 use crate::format::{Format, Layout, NV12, NV16, Size};
 
-/// Bytes before the parameters of the header, and its end.
-const HEADER: u64 = "YUV4MPEG2 \n".len() as u64;
+use header::{Header, layout};
 
 /// Bytes before each frame.
 const FRAME: u64 = "FRAME\n".len() as u64;
@@ -21,6 +23,8 @@ const FRAME: u64 = "FRAME\n".len() as u64;
 #[derive(Clone)]
 pub struct Tags {
     rate: Ratio,
+    /// Of a pixel.
+    aspect: Ratio,
     colorspace: Colorspace,
     extensions: Vec<Vec<u8>>,
 }
@@ -30,6 +34,7 @@ impl Tags {
     pub fn unknown() -> Self {
         Tags {
             rate: Ratio::new(25, 1),
+            aspect: Ratio::new(1, 1),
             colorspace: Colorspace::C420,
             extensions: Vec::new(),
         }
@@ -43,16 +48,12 @@ impl Tags {
             ..Self::unknown()
         }
     }
-}
 
-/// The layout of a colour space, planes put together; none of what the engine does not take.
-fn layout(colorspace: Colorspace) -> Option<Layout> {
-    match colorspace {
-        Colorspace::C420 | Colorspace::C420jpeg | Colorspace::C420paldv | Colorspace::C420mpeg2 => {
-            Some(Layout::SemiPlanar420)
+    /// The frames were made this size: their pixels may have another shape.
+    pub fn resize(&mut self, from: Size, to: Size) {
+        if from != to {
+            self.aspect = Self::unknown().aspect;
         }
-        Colorspace::C422 => Some(Layout::SemiPlanar422),
-        _ => None,
     }
 }
 
@@ -60,7 +61,7 @@ fn layout(colorspace: Colorspace) -> Option<Layout> {
 pub struct Reader {
     decoder: Decoder<BufReader<File>>,
     path: PathBuf,
-    layout: Layout,
+    header: Header,
     count: u64,
     /// The frame that the decoder gives next.
     next: u64,
@@ -71,41 +72,29 @@ impl Reader {
     ///
     /// A bad-use error unless it has whole frames in 8 bits, 4:2:0 or 4:2:2, not interlaced.
     pub fn open(path: &Path) -> Result<Self> {
-        let decoder = decoder(path)?;
-        let refused = |why: String| Error::bad_use(format!("{} {why}", path.display()));
-        let layout = layout(decoder.get_colorspace()).ok_or_else(|| {
-            refused(format!(
-                "has frames of {:?}; C420 and C422 of 8 bits can be sent",
-                decoder.get_colorspace()
-            ))
-        })?;
-        let tags = || decoder.get_raw_params().split(|&byte| byte == b' ');
-        if tags().any(|tag| [&b"It"[..], b"Ib", b"Im"].contains(&tag)) {
-            return Err(refused(
-                "is interlaced; make whole pictures of its fields first".to_owned(),
-            ));
-        }
-        let size = size(&decoder).check()?;
+        let length = file::length(path)?;
+        let header = Header::read(path)?;
+        let size = header.size;
         let samples = u64::from(size.width) * u64::from(size.height);
         let frame = FRAME
-            + match layout {
+            + match header.layout {
                 Layout::SemiPlanar420 => samples * 3 / 2,
                 _ => samples * 2,
             };
-        let length = std::fs::metadata(path)
-            .map_err(|error| Error::file("cannot read", path, error))?
-            .len();
-        let frames = length.saturating_sub(HEADER + decoder.get_raw_params().len() as u64);
+        let frames = length.saturating_sub(header.bytes);
         if frames == 0 || frames % frame != 0 {
-            return Err(refused(format!(
-                "has {frames} bytes of frames, and a frame of {size} has {frame}: it must hold \
-                 whole frames, without parameters of their own"
-            )));
+            return Err(Error::content(
+                path,
+                format!(
+                    "it has {frames} bytes of frames, and a frame of {size} has {frame}: it must \
+                     hold whole frames, without parameters of their own"
+                ),
+            ));
         }
         Ok(Reader {
-            decoder,
+            decoder: decoder(path)?,
             path: path.to_owned(),
-            layout,
+            header,
             count: frames / frame,
             next: 0,
         })
@@ -113,7 +102,7 @@ impl Reader {
 
     /// The size of the frames.
     pub fn size(&self) -> Size {
-        size(&self.decoder)
+        self.header.size
     }
 
     /// What is known of them.
@@ -121,6 +110,7 @@ impl Reader {
         let tags = self.decoder.get_raw_params().split(|&byte| byte == b' ');
         Tags {
             rate: self.decoder.get_framerate(),
+            aspect: self.decoder.get_pixel_aspect(),
             colorspace: self.decoder.get_colorspace(),
             extensions: tags
                 .filter_map(|tag| tag.strip_prefix(b"X"))
@@ -134,13 +124,13 @@ impl Reader {
     /// A bad-use error if the one asked for has samples that they have not.
     pub fn format(&self, wanted: Option<Format>) -> Result<Format> {
         match wanted {
-            None if self.layout == NV12.layout => Ok(NV12),
+            None if self.header.layout == NV12.layout => Ok(NV12),
             None => Ok(NV16),
-            Some(format) if format.layout == self.layout => Ok(format),
+            Some(format) if format.layout == self.header.layout => Ok(format),
             Some(format) => Err(Error::bad_use(format!(
-                "{} has frames of {:?}, which cannot be sent as {format}; leave --in-format out",
+                "{} has frames of {}, which cannot be sent as {format}; leave --in-format out",
                 self.path.display(),
-                self.decoder.get_colorspace(),
+                self.header.colorspace,
             ))),
         }
     }
@@ -159,7 +149,7 @@ impl Reader {
         }
         loop {
             let frame = self.decoder.read_frame();
-            let frame = frame.map_err(|error| Error::file("cannot read", &self.path, error))?;
+            let frame = frame.map_err(|error| unreadable(&self.path, error))?;
             self.next += 1;
             if self.next > number {
                 return Ok(joined(&frame, format));
@@ -170,14 +160,15 @@ impl Reader {
 
 fn decoder(path: &Path) -> Result<Decoder<BufReader<File>>> {
     let file = File::open(path).map_err(|error| Error::file("cannot read", path, error))?;
-    y4m::decode(BufReader::new(file)).map_err(|error| Error::file("cannot read", path, error))
+    y4m::decode(BufReader::new(file)).map_err(|error| unreadable(path, error))
 }
 
-fn size(decoder: &Decoder<BufReader<File>>) -> Size {
-    let side = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-    Size {
-        width: side(decoder.get_width()),
-        height: side(decoder.get_height()),
+/// The error for what the decoder says of a file whose header is good.
+fn unreadable(path: &Path, error: y4m::Error) -> Error {
+    match error {
+        y4m::Error::IoError(error) => Error::file("cannot read", path, error),
+        y4m::Error::ParseError(_) => Error::content(path, "a frame does not begin with FRAME"),
+        error => Error::content(path, error),
     }
 }
 
@@ -217,12 +208,14 @@ impl Writer {
     pub fn create(path: &Path, format: Format, size: Size, tags: &Tags) -> Result<Self> {
         check(path, format)?;
         let colorspace = match format.layout {
-            same if layout(tags.colorspace) == Some(same) => tags.colorspace,
+            same if layout(&format!("{:?}", tags.colorspace)) == Some(same) => tags.colorspace,
             Layout::SemiPlanar420 => Colorspace::C420,
             _ => Colorspace::C422,
         };
         let (width, height) = (size.width as usize, size.height as usize);
-        let mut header = y4m::encode(width, height, tags.rate).with_colorspace(colorspace);
+        let mut header = y4m::encode(width, height, tags.rate)
+            .with_pixel_aspect(tags.aspect)
+            .with_colorspace(colorspace);
         let failed = |error: y4m::Error| Error::file("cannot write", path, error);
         for text in &tags.extensions {
             let extension = VendorExtensionString::new(text.clone()).map_err(failed)?;
@@ -326,27 +319,20 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_refused() {
-        let cases = [
-            ("deep", "C420p10", "frames of C420p10"),
-            ("interlaced", "It C420", "is interlaced"),
-            ("cut", "C422", "must hold whole frames"),
-        ];
-        for (name, header, why) in cases {
-            let path = file(name, header, 176 * 144 / 4);
-            let error = Reader::open(&path).err().unwrap();
-            assert!(error.to_string().contains(why), "{error}");
-            assert_eq!(error.exit_code(), 2);
-            std::fs::remove_file(&path).unwrap();
-        }
-        let path = scratch("no");
-        std::fs::write(&path, "not a video").unwrap();
+    fn frames_that_are_none_are_refused() {
+        let path = file("cut", "C422", 176 * 144 / 4);
         let error = Reader::open(&path).err().unwrap();
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("cannot read {}: ", path.display()))
-        );
+        let said = error.to_string();
+        assert!(said.contains("must hold whole frames"), "{said}");
+        assert_eq!(error.exit_code(), 2);
+        std::fs::remove_file(&path).unwrap();
+        let path = file("begin", "C420", 176 * 144 / 4);
+        let bytes = std::fs::read(&path).unwrap();
+        let at = bytes.windows(5).position(|five| five == b"FRAME").unwrap();
+        std::fs::write(&path, [&bytes[..at], b"frame", &bytes[at + 5..]].concat()).unwrap();
+        let error = Reader::open(&path).unwrap().frame(0, NV12).unwrap_err();
+        assert!(error.to_string().ends_with("does not begin with FRAME"));
+        assert_eq!(error.exit_code(), 2, "{error}");
         std::fs::remove_file(&path).unwrap();
     }
 
@@ -371,20 +357,26 @@ mod tests {
     fn what_is_known_of_the_frames_goes_on_to_the_output() {
         let source = file(
             "tags",
-            "F30000:1001 C420paldv XYSCSS=420 XA=b",
+            "F30000:1001 A16:15 C420paldv XYSCSS=420 XA=b",
             176 * 144 / 4,
         );
         let tags = Reader::open(&source).unwrap().tags();
         let path = scratch("tags-out");
-        let header = |format: &str| {
-            Writer::create(&path, format.parse().unwrap(), SIZE, &tags).unwrap();
+        let header = |name: &str, width: u32| {
+            let size = Size { width, ..SIZE };
+            let mut tags = tags.clone();
+            tags.resize(SIZE, size);
+            Writer::create(&path, format(name), size, &tags).unwrap();
             std::fs::read_to_string(&path).unwrap()
         };
         assert_eq!(
-            header("nv12"),
-            "YUV4MPEG2 W176 H144 F30000:1001 XYSCSS=420 XA=b C420paldv\n"
+            header("nv12", 176),
+            "YUV4MPEG2 W176 H144 F30000:1001 A16:15 XYSCSS=420 XA=b C420paldv\n"
         );
-        assert!(header("nv16").ends_with(" C422\n"));
+        assert_eq!(
+            header("nv16", 352),
+            "YUV4MPEG2 W352 H144 F30000:1001 XYSCSS=420 XA=b C422\n"
+        );
         for path in [source, path] {
             std::fs::remove_file(&path).unwrap();
         }

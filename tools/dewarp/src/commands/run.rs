@@ -289,6 +289,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
         format: args.out_format,
         size: args.out_size.unwrap_or(opened.size).check()?,
     };
+    opened.tags.resize(from.size, to.size);
     let mut maps = files
         .iter()
         .map(|path| args.read_maps(path, to.size))
