@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The `dewarp` command: the command line, and the commands for picture files. The
 //! others are in [`commands`]; what talks to a device is a feature.
-//! Exit status: 0, 1 when something failed, 2 for bad use.
+//! Exit status: see [`EXIT_STATUS`].
 
 mod commands;
 
@@ -21,9 +21,16 @@ use commands::preview::PreviewArgs;
 #[cfg(feature = "device")]
 use commands::run::RunArgs;
 
+/// Below the help, and in the man page.
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  all is done
+  1  the system failed: no device, a file that cannot be opened, read or written, a failed frame
+  2  what was asked for or given is wrong: the command line, or what a file holds";
+
 /// Straighten pictures with the DW100 dewarper of the i.MX8MP.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, after_help = EXIT_STATUS)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -268,10 +268,24 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn exit_statuses_are_told_by_help_and_man_page() {
+    let dir = Scratch::new("statuses");
+    for words in ["--help", "man"] {
+        let (code, text, _) = dir.start(words);
+        assert_eq!(code, 0);
+        for status in ["0  all is done", "1  the system failed", "2  what was"] {
+            assert!(text.contains(status), "{words}: {text}");
+        }
+    }
+}
+
+#[test]
 fn compare_puts_two_pictures_side_by_side() {
     let dir = Scratch::new("compare");
     let (a, b) = (dir.picture("a.png", 40, 30), dir.picture("b.jpg", 50, 20));
     let both = dir.path("both.png");
+    let (code, said) = dewarp(&["compare"], &[&a, &b, "-o".as_ref(), &b]);
+    assert!(code == 2 && said.contains("an input as well"), "{said}");
     assert_eq!(dewarp(&["compare"], &[&a, &b, "-o".as_ref(), &both]).0, 0);
     assert_eq!(
         Picture::load(&both).unwrap().size,
@@ -288,6 +302,8 @@ fn convert_keeps_the_picture() {
     let (jpeg, png) = (dir.picture("a.jpg", 40, 30), dir.path("a.png"));
     assert_eq!(dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &png]).0, 0);
     assert!(Picture::load(&png) == Picture::load(&jpeg));
+    let (code, said) = dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &jpeg]);
+    assert!(code == 2 && said.contains("an input as well"), "{said}");
     let (code, said) = dewarp(&["convert"], &[&jpeg, "-o".as_ref(), &dir.path("a.tga")]);
     assert_eq!(code, 2);
     assert!(said.contains("neither .png nor .jpg"), "{said}");
