@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, ensure};
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
 use super::{Tests, ended, result, side_by_side, verdicts};
-use crate::board::{Board, Driver, Options};
+use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
 
 /// What must be true after the commands under a heading were run, as a shell finds out that stops at
@@ -127,7 +127,7 @@ done < /in/names";
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let mut options = Options::new(Flavour::Rt, Driver::Rust);
+    let mut options = tests.options(Flavour::Rt);
     options.clients = true;
     options.timeout = 1200;
     let board = Board::prepare_for(tests.env, &options)?;

@@ -55,7 +55,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 }
 
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let mut options = tests.options(board);
+    let mut options = tests.options(board.flavour());
     options.timeout = if tests.full { 7200 } else { 1200 };
     let mut script = SCRIPT.to_owned();
     script += if tests.full {

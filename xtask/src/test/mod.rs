@@ -136,14 +136,14 @@ impl Tests<'_> {
         self.record(&format!("the C driver fails by {fault}: {name}"), failed);
     }
 
-    /// Options for a boot with this project's driver. On every day the debug kernel has one CPU,
-    /// which takes half the time: what races is seen on the other board, or by another suite.
-    pub fn options(&self, board: &Board<'_>) -> Options {
-        let options = Options::new(board.flavour(), Driver::Rust);
-        if board.flavour() == Flavour::Debug && !self.full {
-            options.on_one_cpu()
-        } else {
+    /// Options for a boot with this project's driver. On every day the board has one CPU, which takes
+    /// half the time: what races is seen by the suites `kunit`, `lifetime` and `rt`.
+    pub fn options(&self, flavour: Flavour) -> Options {
+        let options = Options::new(flavour, Driver::Rust);
+        if self.full {
             options
+        } else {
+            options.on_one_cpu()
         }
     }
 

@@ -266,7 +266,7 @@ fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
 
 fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let mut options = tests.options(board);
+    let mut options = tests.options(board.flavour());
     options.timeout = 1200;
     exchange(&mut options, &work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";

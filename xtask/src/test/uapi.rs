@@ -58,7 +58,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     let script = format!("{VIVID} && dw100-board uapi --vivid {tail}");
     let work = tests.env.cache.run_dir()?;
-    let mut options = Options::new(board.flavour(), Driver::Rust);
+    let mut options = tests.options(board.flavour());
     options.output = Some(work.dir.clone());
     options.timeout = 1200;
     tests.judge(board, &options, &script, suffix)?;
@@ -106,7 +106,8 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
         timeout: 1200,
-        ..Options::new(board.flavour(), Driver::C)
+        driver: Driver::C,
+        ..tests.options(board.flavour())
     };
     let skips = c_driver::SKIPS
         .iter()
