@@ -10,6 +10,9 @@ pub use distortion::{Brown, Distortion};
 /// Steps of the angle from the axis in which [`Lens::reach`] looks for the fold.
 const STEPS: u32 = 4000;
 
+/// Halvings of an angle until it is as exact as numbers are.
+const HALVINGS: u32 = 60;
+
 /// Newton steps before a point counts as outside the lens's picture.
 const PATIENCE: u32 = 100;
 
@@ -57,20 +60,42 @@ impl Lens {
 
     /// The ray that lands in a pixel: the inverse of [`Lens::project`].
     ///
-    /// `None` outside the region in which the model can be inverted.
+    /// `None` for a pixel in which no ray within [`Lens::reach`] lands.
     pub fn unproject(&self, point: [f64; 2]) -> Option<[f64; 3]> {
-        let target = [
-            (point[0] - self.center[0]) / self.focal[0],
-            (point[1] - self.center[1]) / self.focal[1],
-        ];
-        if let Distortion::Fisheye(k) = &self.distortion {
-            let across = target[0].hypot(target[1]);
-            let (sin, cos) = distortion::fisheye_angle(k, across)?.sin_cos();
+        self.unproject_within(self.reach(), point)
+    }
+
+    /// The same for a reach that is known already: it takes long to find.
+    pub fn unproject_within(&self, reach: f64, point: [f64; 2]) -> Option<[f64; 3]> {
+        let target = [0, 1].map(|axis| (point[axis] - self.center[axis]) / self.focal[axis]);
+        let across = target[0].hypot(target[1]);
+        let angle = self.angle(reach, across);
+        if let Distortion::Fisheye(_) = &self.distortion {
+            let (sin, cos) = angle?.sin_cos();
             let along = sin / across.max(f64::MIN_POSITIVE);
             return Some([target[0] * along, target[1] * along, cos]);
         }
-        let [x, y] = self.straighten(target)?;
+        // Near the rim, what is not the same all around may still reach further.
+        let along = angle.unwrap_or(reach).tan() / across.max(f64::MIN_POSITIVE);
+        let [x, y] = self.straighten(reach.tan(), target, target.map(|part| part * along))?;
         Some([x, y, 1.0])
+    }
+
+    /// The angle up to `reach` at which [`Distortion::radius`], which grows so
+    /// far, is this radius.
+    fn angle(&self, reach: f64, radius: f64) -> Option<f64> {
+        if radius.is_nan() || radius > self.distortion.radius(reach) {
+            return None;
+        }
+        let (mut below, mut above) = (0.0, reach);
+        for _ in 0..HALVINGS {
+            let between = (below + above) / 2.0;
+            match self.distortion.radius(between) < radius {
+                true => below = between,
+                false => above = between,
+            }
+        }
+        Some((below + above) / 2.0)
     }
 
     /// Where the point of the undistorted picture, given in pixels of a camera
@@ -114,11 +139,15 @@ impl Lens {
         angle(STEPS - 1)
     }
 
-    /// The inverse of [`Distortion::bend`], by Newton's method.
-    fn straighten(&self, target: [f64; 2]) -> Option<[f64; 2]> {
+    /// The inverse of [`Distortion::bend`] within a radius, by Newton's method
+    /// from a point close by.
+    fn straighten(&self, radius: f64, target: [f64; 2], near: [f64; 2]) -> Option<[f64; 2]> {
         let bend = |x, y| self.distortion.bend([x, y]);
-        let [mut x, mut y] = target;
+        let [mut x, mut y] = near;
         for _ in 0..PATIENCE {
+            // Beyond the fold it would find a ray that the lens never saw.
+            let back = radius / x.hypot(y).max(radius);
+            (x, y) = (x * back, y * back);
             let [bx, by] = bend(x, y);
             let (ex, ey) = (bx - target[0], by - target[1]);
             if ex * ex + ey * ey < 1e-24 {
@@ -132,7 +161,7 @@ impl Lens {
             };
             let ([a, c], [b, d]) = (slope(step, 0.0), slope(0.0, step));
             let determinant = a * d - b * c;
-            // Beyond the fold the model maps two rays to one point.
+            // At the fold the model maps two rays to one point.
             if determinant.is_nan() || determinant <= 0.0 {
                 return None;
             }
@@ -144,7 +173,7 @@ impl Lens {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -218,6 +247,53 @@ mod tests {
         let lens = lens(Distortion::Brown(brown));
         assert!(lens.unproject([321.0 + 500.0 * 0.69, 238.0]).is_some());
         assert_eq!(lens.unproject([321.0 + 500.0 * 0.71, 238.0]), None);
+        // A fisheye's fold at an angle of 1.8257, a radius of 1.2172.
+        let lens = self::lens(Distortion::Fisheye([-0.1, 0.0, 0.0, 0.0]));
+        let [x, _, z] = lens.unproject([321.0 + 500.0 * 1.2, 238.0]).unwrap();
+        assert!(x.atan2(z) < 1.8257);
+        assert_eq!(lens.unproject([321.0 + 500.0 * 1.25, 238.0]), None);
+    }
+
+    /// The sample `rational.json`, whose fold is at a tangent of 1.48.
+    pub(crate) fn rational() -> Lens {
+        Lens {
+            focal: [420.0, 421.0],
+            center: [324.5, 236.25],
+            distortion: Distortion::Brown(Brown {
+                radial: [0.31, -0.042, 0.0021],
+                tangential: [0.0012, -0.0009],
+                rational: [0.62, 0.07, -0.003],
+                ..Brown::NONE
+            }),
+        }
+    }
+
+    #[test]
+    fn a_ray_is_found_within_the_reach_or_not_at_all() {
+        let lens = rational();
+        let reach = lens.reach();
+        let mut found = 0;
+        for (column, row) in (0..=64).flat_map(|column| (0..=48).map(move |row| (column, row))) {
+            let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
+            let radius = ((pixel[0] - 324.5) / 420.0).hypot((pixel[1] - 236.25) / 421.0);
+            let Some(ray) = lens.unproject(pixel) else {
+                // The radius of the fold, and what the tangential terms may add.
+                assert!(radius > 0.834 - 0.01, "{pixel:?}");
+                continue;
+            };
+            found += 1;
+            assert!(radius < 0.834 + 0.01, "{pixel:?}");
+            assert!(
+                ray[0].hypot(ray[1]).atan2(ray[2]) <= reach + 1e-12,
+                "{pixel:?}"
+            );
+            let [x, y] = lens.project(ray).unwrap();
+            assert!(
+                (x - pixel[0]).hypot(y - pixel[1]) < 1e-6,
+                "{pixel:?}: {x} {y}"
+            );
+        }
+        assert!(found > 2500, "{found}");
     }
 
     proptest! {

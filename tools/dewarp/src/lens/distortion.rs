@@ -144,27 +144,6 @@ pub fn fisheye([k1, k2, k3, k4]: &[f64; 4], angle: f64) -> f64 {
     angle * (1.0 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
 }
 
-/// The angle of the fisheye's ray that lands at this radius, by Newton's method
-/// from the axis outwards. `None` beyond the fold.
-pub fn fisheye_angle(k: &[f64; 4], radius: f64) -> Option<f64> {
-    let [k1, k2, k3, k4] = k;
-    let mut angle = 0.0f64;
-    for _ in 0..100 {
-        let error = fisheye(k, angle) - radius;
-        if error.abs() < 1e-13 {
-            return Some(angle);
-        }
-        let a2 = angle * angle;
-        let slope = 1.0 + a2 * (3.0 * k1 + a2 * (5.0 * k2 + a2 * (7.0 * k3 + a2 * 9.0 * k4)));
-        if slope.is_nan() || slope <= 0.0 {
-            return None;
-        }
-        // Small steps: none may jump over the fold and find its way on beyond it.
-        angle = (angle - (error / slope).clamp(-0.2, 0.2)).clamp(0.0, PI);
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,14 +167,5 @@ mod tests {
         // Tilted about x, the axis still meets the sensor in its middle.
         let [x, y] = tilted([0.1, 0.2], [0.0, 0.0]);
         assert!(x.abs() < 1e-15 && y.abs() < 1e-15, "{x} {y}");
-    }
-
-    #[test]
-    fn a_fisheye_s_angle_is_found_up_to_the_fold_and_not_beyond() {
-        let k = [-0.1, 0.0, 0.0, 0.0];
-        // The fold is at an angle of 1.8257, a radius of 1.2172.
-        let angle = fisheye_angle(&k, 1.2).unwrap();
-        assert!((fisheye(&k, angle) - 1.2).abs() < 1e-12 && angle < 1.8257);
-        assert_eq!(fisheye_angle(&k, 1.25), None);
     }
 }

@@ -4,6 +4,8 @@
 //! the sense of OpenCV's `getOptimalNewCameraMatrix`. Unlike there, pixels keep
 //! their shape.
 
+use std::f64::consts::TAU;
+
 use super::{Camera, View};
 use crate::error::{Error, Result};
 use crate::format::Size;
@@ -45,9 +47,9 @@ impl View {
     fn outer(&self, whole: Size) -> Result<Camera> {
         let mut low = [f64::INFINITY; 2];
         let mut high = [f64::NEG_INFINITY; 2];
-        // Corners that no ray reaches, of a round picture, are not missed.
-        let rays = border(whole).filter_map(|pixel| self.lens.unproject(pixel));
-        for ray in rays {
+        // Where the lens's rays end within the source, their rim is its border.
+        let border = border(whole).filter_map(|pixel| self.unproject(pixel));
+        for ray in border.chain(self.rim(whole)) {
             let point = self.camera.point(ray).ok_or_else(|| {
                 Error::bad_use(
                     "no such picture can show every pixel of this source: take a smaller --alpha, \
@@ -62,13 +64,30 @@ impl View {
         let span = [0, 1].map(|axis| self.camera.focal[axis] * (high[axis] - low[axis]));
         if !span.iter().all(|span| span.is_finite() && *span > 0.0) {
             return Err(Error::bad_use(
-                "the lens's model holds nowhere on the picture's border",
+                "no ray of the lens's model lands on the source: look at the lens's numbers",
             ));
         }
         let [width, height] = extent(whole);
         let scale = (width / span[0]).min(height / span[1]);
         let middle = [0, 1].map(|axis| (low[axis] + high[axis]) / 2.0);
         Ok(self.centred(whole, middle, scale))
+    }
+
+    fn unproject(&self, pixel: [f64; 2]) -> Option<[f64; 3]> {
+        self.lens.unproject_within(self.reach, pixel)
+    }
+
+    /// The lens's outermost rays that land on the source.
+    fn rim(&self, whole: Size) -> impl Iterator<Item = [f64; 3]> {
+        let (across, ahead) = self.reach.sin_cos();
+        let around = (0..4 * POINTS).map(move |index| {
+            let (sin, cos) = (TAU * f64::from(index) / f64::from(4 * POINTS)).sin_cos();
+            [across * cos, across * sin, ahead]
+        });
+        around.filter(move |ray| {
+            let pixel = self.lens.project(*ray);
+            pixel.is_some_and(|pixel| inside(whole, pixel))
+        })
     }
 
     /// The camera whose picture is as wide as it can be and all from the source.
@@ -81,11 +100,7 @@ impl View {
                 camera: self.centred(whole, middle, scale),
                 ..*self
             };
-            let [width, height] = extent(whole);
-            border(whole).all(|pixel| {
-                view.seen(pixel)
-                    .is_some_and(|[x, y]| (0.0..=width).contains(&x) && (0.0..=height).contains(&y))
-            })
+            border(whole).all(|pixel| view.seen(pixel).is_some_and(|pixel| inside(whole, pixel)))
         };
         let mut good = 1.0 / 64.0;
         while !covered(good) {
@@ -111,7 +126,7 @@ impl View {
     /// where they do not stand that way.
     fn middle(&self, whole: Size) -> Option<[f64; 2]> {
         let [width, height] = extent(whole);
-        let point = |pixel| self.camera.point(self.lens.unproject(pixel)?);
+        let point = |pixel| self.camera.point(self.unproject(pixel)?);
         let along = |side: fn(f64, [f64; 2]) -> [f64; 2]| -> Option<Vec<[f64; 2]>> {
             let part = |index: u32| f64::from(index) / f64::from(POINTS);
             (0..=POINTS)
@@ -147,6 +162,12 @@ impl View {
 /// From the first to the last pixel's centre.
 fn extent(size: Size) -> [f64; 2] {
     [size.width, size.height].map(|side| f64::from(side) - 1.0)
+}
+
+/// Whether a point is between the first and the last pixels' centres.
+fn inside(size: Size, [x, y]: [f64; 2]) -> bool {
+    let [width, height] = extent(size);
+    (0.0..=width).contains(&x) && (0.0..=height).contains(&y)
 }
 
 /// Points on the border of a picture.
@@ -220,6 +241,47 @@ mod tests {
             nearest = nearest.min(x).min(y).min(639.0 - x).min(479.0 - y);
         }
         assert!(nearest.abs() < 1e-6, "{nearest}");
+    }
+
+    #[test]
+    fn alpha_1_ends_with_the_rays_where_they_end_within_the_source() {
+        // r (1 - 0.3 r^2) is largest at a tangent of 1.054, 0.703 from the axis.
+        let brown = Brown {
+            radial: [-0.3, 0.0, 0.0],
+            ..Brown::NONE
+        };
+        // A circle within the source; one that the upper border cuts at 239.5 of 309.
+        for (focal, tangent) in [(300.0, 1.054), (440.0, 1.054 * 239.5 / 309.4)] {
+            let lens = Lens {
+                focal: [focal; 2],
+                center: [319.5, 239.5],
+                distortion: Distortion::Brown(brown),
+            };
+            let [_, y, z] = fitted(lens, 1.0, 0.0).camera.ray([319.5, 0.0]).unwrap();
+            assert!((-y / z - tangent).abs() < 0.01, "{focal}: {y} {z}");
+        }
+    }
+
+    #[test]
+    fn what_alpha_1_shows_of_the_sample_rational_json_is_all_that_has_a_ray() {
+        let view = fitted(crate::lens::tests::rational(), 1.0, 0.0);
+        let mut shown = 0;
+        for (column, row) in (0..64).flat_map(|column| (0..48).map(move |row| (column, row))) {
+            let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
+            let Some(ray) = view.lens.unproject(pixel) else {
+                continue;
+            };
+            let point = view.camera.point(ray).unwrap();
+            let [x, y] =
+                [0, 1].map(|axis| point[axis] * view.camera.focal[axis] + view.camera.center[axis]);
+            assert!(
+                (-1.0..=640.0).contains(&x) && (-1.0..=480.0).contains(&y),
+                "{pixel:?}"
+            );
+            shown += 1;
+        }
+        // All but the corners.
+        assert!(shown > 64 * 48 * 9 / 10, "{shown}");
     }
 
     #[test]

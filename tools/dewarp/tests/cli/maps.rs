@@ -120,6 +120,22 @@ fn the_view_s_options_do_what_they_say() {
 }
 
 #[test]
+fn free_scaling_of_a_lens_with_a_fold_shows_the_source_and_not_black() {
+    let sample = include_str!("../cameras/rational.json");
+    let dir = with("fold", &[("rational.json", sample)]);
+    for alpha in ["0.5", "1"] {
+        let words = format!("map lens --size 640x480 --calibration rational.json --alpha {alpha}");
+        let (code, said) = dir.run(&format!("{words} -o map.bin"));
+        assert_eq!(code, 0, "{said}");
+        let bytes = std::fs::read(dir.path("map.bin")).unwrap();
+        let black = |number: &usize| vertex(&bytes, *number) == [u16::MAX; 2];
+        let black = (0..41 * 31).filter(black).count();
+        // Its round picture has corners, and no more.
+        assert!(black < 41 * 31 / 4, "alpha {alpha}: {black}");
+    }
+}
+
+#[test]
 fn turned_pictures_have_their_corners_elsewhere() {
     let dir = Scratch::new("turn");
     let first = |words: &str| vertex(&map(&dir, &format!("identity {words}")), 0);
