@@ -8,11 +8,12 @@ mod opencv;
 mod ros;
 mod tree;
 
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::Size;
-use crate::lens::{Brown, Distortion, Lens};
+use crate::lens::{Brown, Distortion, Lens, scaled};
 use tree::Tree;
 
 /// A lens and the size of picture its pixels refer to.
@@ -62,6 +63,23 @@ pub enum Model {
 /// What is wrong with a file, without its name.
 type Parsed<T> = std::result::Result<T, String>;
 
+/// The largest file that is read, in bytes.
+const LARGEST: u64 = 16 << 20;
+
+/// The text of a file.
+fn text(bytes: Vec<u8>) -> Parsed<String> {
+    if bytes.len() as u64 > LARGEST {
+        return Err("it has more than 16 MiB: it is no camera calibration".into());
+    }
+    let why = match bytes[..] {
+        [0x1f, 0x8b, ..] => ": it is compressed, unpack it with gunzip",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ": it is UTF-16",
+        _ => "",
+    };
+    String::from_utf8(bytes)
+        .map_err(|_| format!("it is no text in UTF-8, as YAML, JSON and XML are{why}"))
+}
+
 /// A file, read far enough to know whose it is.
 enum Content {
     OpenCv(Tree),
@@ -86,9 +104,13 @@ impl Content {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(path);
+        file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
             .map_err(|error| Error::file("cannot read", path, error))?;
-        Self::of(text).map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
+        text(bytes)
+            .and_then(Self::of)
+            .map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
     }
 
     fn whose(&self) -> &'static str {
@@ -105,10 +127,41 @@ impl Content {
         Error::bad_use(format!("{}, {}: {cause}", path.display(), self.whose()))
     }
 
+    /// Whether it has cameras, or lenses, between which --camera chooses.
+    fn has_cameras(&self) -> bool {
+        match self {
+            Content::OpenCv(tree) => opencv::is_pair(tree),
+            Content::Ros(_) => false,
+            Content::Kalibr(_) | Content::Lensfun(_) => true,
+        }
+    }
+
     fn calibration(&self, choice: &Choice) -> Parsed<Calibration> {
+        let lensfun = matches!(self, Content::Lensfun(_));
+        for (given, option, whose) in [
+            (
+                !lensfun && choice.focal_length.is_some(),
+                "--focal-length",
+                "Lensfun's profiles",
+            ),
+            (
+                !lensfun && choice.crop_factor.is_some(),
+                "--crop-factor",
+                "Lensfun's profiles",
+            ),
+            (
+                lensfun && choice.model.is_some(),
+                "--model",
+                "files that do not name it",
+            ),
+        ] {
+            if given {
+                return Err(format!("{option} is for {whose}"));
+            }
+        }
         match self {
             Content::OpenCv(tree) => opencv::calibration(tree, choice),
-            Content::Ros(tree) => ros::calibration(tree),
+            Content::Ros(tree) => ros::calibration(tree, choice),
             Content::Kalibr(tree) => kalibr::calibration(tree, choice),
             Content::Lensfun(text) => lensfun::calibration(text, choice),
         }
@@ -136,10 +189,30 @@ impl Calibration {
     /// A bad-use error that names the file and the key if something is missing
     /// from it, or stands for what is not supported.
     pub fn load_chosen(path: &Path, choice: &Choice) -> Result<Self> {
+        Self::load_rectified(path, None, choice).map(|(calibration, _)| calibration)
+    }
+
+    /// Reads the chosen calibration from a file, and the same camera's
+    /// rectification from another, or from the same one.
+    pub fn load_rectified(
+        path: &Path,
+        rectify: Option<&Path>,
+        choice: &Choice,
+    ) -> Result<(Self, Option<Rectification>)> {
         let content = Content::read(path)?;
-        content
-            .calibration(choice)
-            .map_err(|cause| content.wrong(path, cause))
+        let wrong = |cause| content.wrong(path, cause);
+        let calibration = content.calibration(choice).map_err(wrong)?;
+        let Some(other) = rectify else {
+            if !content.has_cameras() {
+                none_chosen(choice).map_err(wrong)?;
+            }
+            return Ok((calibration, None));
+        };
+        let rectification = match content.has_cameras() {
+            true => Rectification::read(other, choice),
+            false => Rectification::load(other, choice),
+        };
+        Ok((calibration, Some(rectification?)))
     }
 
     /// Reads the text of a calibration file.
@@ -151,69 +224,129 @@ impl Calibration {
 impl Rectification {
     /// Reads the rectification of a camera from a file.
     pub fn load(path: &Path, choice: &Choice) -> Result<Self> {
+        if let content @ Content::Ros(_) = Content::read(path)? {
+            none_chosen(choice).map_err(|cause| content.wrong(path, cause))?;
+        }
+        Self::read(path, choice)
+    }
+
+    /// The same where the choice is of a camera of another file, too.
+    fn read(path: &Path, choice: &Choice) -> Result<Self> {
         let content = Content::read(path)?;
         content
             .rectification(choice)
             .map_err(|cause| content.wrong(path, cause))
     }
 
-    /// From R (3x3) and P (3x4).
-    fn of(rotation: &[f64], projection: &[f64]) -> Parsed<Self> {
-        let (&[a, b, c, d, e, f, g, h, i], &[fx, skew, cx, _, _, fy, cy, ..]) =
-            (rotation, projection)
-        else {
-            return Err("R is not 3x3, or P not 3x4".into());
-        };
-        if !(fx > 0.0 && fy > 0.0 && skew == 0.0) {
+    /// The same in a picture of these many times the columns and lines.
+    pub fn scaled(self, times: [f64; 2]) -> Self {
+        let [focal, center] = scaled(self.focal, self.center, times);
+        Rectification {
+            focal,
+            center,
+            ..self
+        }
+    }
+
+    /// From R (3x3) and P (3x4), each with its name.
+    fn of(rotation: (&str, &Tree), projection: (&str, &Tree)) -> Parsed<Self> {
+        let (r, p) = (rotation.0, projection.0);
+        let [a, b, c, d, e, f, g, h, i] = rotation.1.matrix(r, [3, 3])?;
+        let [fx, skew, cx, _, below, fy, cy, _, last @ ..]: [f64; 12] =
+            projection.1.matrix(p, [3, 4])?;
+        if last != [0.0, 0.0, 1.0, 0.0] {
+            return Err(format!("{p} has the last row {last:?}, not 0 0 1 0"));
+        }
+        if (skew, below) != (0.0, 0.0) {
             return Err(format!(
-                "P has focal lengths {fx} and {fy} and skew {skew}: they must be positive, and it 0"
+                "{p} has {skew} and {below} beside its focal lengths, not 0"
             ));
         }
-        let rotation = [[a, b, c], [d, e, f], [g, h, i]];
+        let [x, y, z] = [[a, b, c], [d, e, f], [g, h, i]];
         // Its rows are at right angles and of length 1, or it is no rotation.
         let product = |m: [f64; 3], n: [f64; 3]| m[0] * n[0] + m[1] * n[1] + m[2] * n[2];
-        let off =
-            |m: usize, n: usize| product(rotation[m], rotation[n]) - f64::from(u8::from(m == n));
-        let worst = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
-            .map(|(m, n)| off(m, n).abs())
-            .into_iter()
-            .fold(0.0, f64::max);
-        if worst.is_nan() || worst > 1e-3 {
-            return Err("R is not a rotation".into());
+        let off = [
+            (x, x, 1.0),
+            (y, y, 1.0),
+            (z, z, 1.0),
+            (x, y, 0.0),
+            (x, z, 0.0),
+            (y, z, 0.0),
+        ]
+        .map(|(m, n, right)| (product(m, n) - right).abs());
+        if off.iter().any(|off| *off > 1e-3) {
+            return Err(format!(
+                "{r} is not a rotation: its rows must have the length 1 and right angles between them"
+            ));
         }
+        let across = [b * f - c * e, c * d - a * f, a * e - b * d];
+        if product(across, z) < 0.0 {
+            return Err(format!(
+                "{r} is not a rotation but a reflection: its determinant is -1, not 1"
+            ));
+        }
+        // The camera that P describes bends nothing.
+        let camera = Lens::straight([fx, fy], [cx, cy]).check();
+        let Lens { focal, center, .. } = camera.map_err(|cause| format!("{p}: {cause}"))?;
         Ok(Rectification {
-            rotation,
-            focal: [fx, fy],
-            center: [cx, cy],
+            rotation: [x, y, z],
+            focal,
+            center,
         })
     }
 }
 
+/// That no camera was chosen of a file that has only one.
+fn none_chosen(choice: &Choice) -> Parsed<()> {
+    match choice.camera {
+        Some(camera) => Err(format!(
+            "it has one camera: there is no --camera {camera} to choose"
+        )),
+        None => Ok(()),
+    }
+}
+
 /// The lens of a 3x3 camera matrix.
-fn lens(matrix: &[f64], name: &str, distortion: Distortion) -> Parsed<Lens> {
-    let &[fx, skew, cx, _, fy, cy, _, _, _] = matrix else {
-        return Err(format!("{name} has {} numbers, not 9 (3x3)", matrix.len()));
-    };
+fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
+    let [fx, skew, cx, below, fy, cy, last @ ..]: [f64; 9] = matrix.matrix(name, [3, 3])?;
+    if last != [0.0, 0.0, 1.0] {
+        let why = match [cx, cy] {
+            [0.0, 0.0] => ": it is transposed, as MATLAB has it",
+            _ => "",
+        };
+        return Err(format!("{name} has the last row {last:?}, not 0 0 1{why}"));
+    }
+    if below != 0.0 {
+        return Err(format!(
+            "{name} has {below} before its second focal length, not 0"
+        ));
+    }
     if skew != 0.0 {
         return Err(format!(
             "{name} has a skew of {skew}, which is not supported: calibrate without \
              (CALIB_FIX_SKEW), or put 0 there, as OpenCV's undistortion does"
         ));
     }
-    checked(Lens {
+    let lens = Lens {
         focal: [fx, fy],
         center: [cx, cy],
         distortion,
-    })
+    };
+    lens.check().map_err(|cause| format!("{name}: {cause}"))
 }
 
-/// A lens with sensible numbers.
-fn checked(lens: Lens) -> Parsed<Lens> {
-    let [fx, fy] = lens.focal;
-    if !(fx > 0.0 && fy > 0.0) {
-        return Err(format!("focal lengths {fx} and {fy} are not positive"));
+/// That the file's key says the model which the user may have said, too.
+fn agrees(choice: &Choice, distortion: &Distortion, key: &str) -> Parsed<()> {
+    let (model, name) = match distortion {
+        Distortion::Fisheye(_) => (Model::Fisheye, "fisheye"),
+        _ => (Model::Pinhole, "pinhole"),
+    };
+    match choice.model {
+        Some(wanted) if wanted != model => Err(format!(
+            "--model contradicts its {key}, which is that of a {name}"
+        )),
+        _ => Ok(()),
     }
-    Ok(lens)
 }
 
 /// OpenCV's coefficients of its model for pinhole cameras.

@@ -115,6 +115,8 @@ pub struct Check {
     pub blind: usize,
     /// How far the map is off in the middle of a block.
     pub coarsest: Option<Spot>,
+    /// Blocks that show anything of the source but its edge.
+    pub showing: usize,
 }
 
 impl Check {
@@ -128,6 +130,7 @@ impl Check {
             furthest: None,
             blind: 0,
             coarsest: None,
+            showing: blocks(map).filter(|block| block.meets(source)).count(),
         };
         // A flipped picture's last vertices are off by one pixel of the output:
         // they lie on the far side of the source's first pixel.
@@ -165,15 +168,29 @@ impl Check {
         check
     }
 
+    /// What is wrong with a map that shows nothing at all.
+    pub fn blank(&self) -> Option<String> {
+        (self.showing == 0).then(|| {
+            format!(
+                "the output would show nothing of the source: of {} vertices {} are out of the lens's \
+                 sight and the others beside the source; look at the view (--pan, --tilt, --zoom, \
+                 --rectify) and at the numbers of the calibration",
+                self.vertices, self.blind
+            )
+        })
+    }
+
     /// What the user should know, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if let Some(Spot { at: [x, y], amount }) = self.furthest {
             warnings.push(format!(
                 "{} of {} vertices lie outside the 0 to 4095 15/16 that a map can hold: what is left \
-                 of the source or above it shows its edge; furthest, by {amount:.1} pixels, at \
-                 ({x}, {y}) of the output",
-                self.clamped, self.vertices
+                 of the source or above it shows its edge; furthest, by {} pixels, at ({x}, {y}) \
+                 of the output",
+                self.clamped,
+                self.vertices,
+                short(amount)
             ));
         }
         if self.blind > 0 {
@@ -186,20 +203,30 @@ impl Check {
             self.survey.most.filter(|spot| spot.amount > SKIPS)
         {
             warnings.push(format!(
-                "at ({x}, {y}) of the output {amount:.1} source pixels make one: the engine's filter is \
-                 assumed to read 2x2, so fine detail is lost there; a larger --size keeps it"
+                "at ({x}, {y}) of the output {} source pixels make one: the engine's filter is \
+                 assumed to read 2x2, so fine detail is lost there; a larger --size keeps it",
+                short(amount)
             ));
         }
         if let Some(Spot { at: [x, y], amount }) =
             self.coarsest.filter(|spot| spot.amount > TOLERANCE)
         {
             warnings.push(format!(
-                "between the vertices around ({x}, {y}) of the output the map is off by {amount:.1} \
-                 source pixels: it bends more than blocks of 16 pixels can follow; a larger --size \
-                 has more of them"
+                "between the vertices around ({x}, {y}) of the output the map is off by {} source \
+                 pixels: it bends more than blocks of 16 pixels can follow; a larger --size has \
+                 more of them",
+                short(amount)
             ));
         }
         warnings
+    }
+}
+
+/// A number of pixels in few digits.
+fn short(pixels: f64) -> String {
+    match pixels < 1e6 {
+        true => format!("{pixels:.1}"),
+        false => format!("{pixels:.1e}"),
     }
 }
 
@@ -240,6 +267,17 @@ impl Block {
         self.corners
             .iter()
             .all(|[x, y]| *x <= right && *y <= bottom)
+    }
+
+    /// Whether any of it may show the source.
+    fn meets(&self, source: Size) -> bool {
+        [(0, source.width), (1, source.height)]
+            .into_iter()
+            .all(|(axis, side)| {
+                let parts = self.corners.map(|corner| corner[axis]);
+                parts.iter().any(|part| *part > 0.0)
+                    && parts.iter().any(|part| *part < f64::from(side))
+            })
     }
 
     /// Where the corners are in the output.
@@ -336,6 +374,29 @@ mod tests {
         let check = check(|x, y| [319.0 - x, y]);
         assert_eq!(check.warnings(), Vec::<String>::new());
         assert_eq!(check.survey.mirrored, check.survey.blocks);
+    }
+
+    #[test]
+    fn a_map_that_shows_nothing_of_the_source_is_blank() {
+        assert_eq!(check(|x, y| [x, y]).blank(), None);
+        assert_eq!(check(|x, y| [x + 319.0, y]).blank(), None);
+        for exact in [
+            |_, _| [f64::INFINITY; 2],
+            |x, y| [x + 320.0, y],
+            |x, y| [x, y - 240.0],
+        ] {
+            let told = check(exact).blank().unwrap();
+            assert!(
+                told.contains("would show nothing of the source: of 336 vertices"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_far_away_is_told_in_few_digits() {
+        let told = check(|x, y| [x - 1e300, y]).warnings();
+        assert!(told[0].contains("furthest, by 1.0e300 pixels"), "{told:?}");
     }
 
     #[test]

@@ -7,6 +7,8 @@ pub mod distortion;
 
 pub use distortion::{Brown, Distortion};
 
+use std::ops::RangeInclusive;
+
 /// Steps of the angle from the axis in which [`Lens::reach`] looks for the fold.
 const STEPS: u32 = 4000;
 
@@ -15,6 +17,16 @@ const HALVINGS: u32 = 60;
 
 /// Newton steps before a point counts as outside the lens's picture.
 const PATIENCE: u32 = 100;
+
+/// Focal lengths, in pixels, of any camera with pictures of some hundred to some
+/// thousand of them.
+const FOCAL: RangeInclusive<f64> = 10.0..=1e7;
+
+/// As far as a principal point may lie from the picture, in pixels.
+const OFFSET: f64 = 1e6;
+
+/// The largest coefficient of distortion: those of long lenses are large.
+const COEFFICIENT: f64 = 1e9;
 
 /// A camera: where a ray lands in the picture that the lens bent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +46,44 @@ impl Lens {
             focal,
             center,
             distortion: Distortion::Brown(Brown::NONE),
+        }
+    }
+
+    /// This lens, if its numbers may be those of one.
+    ///
+    /// Else what is wrong with them, in a sentence.
+    pub fn check(self) -> std::result::Result<Self, String> {
+        // Not-a-number is in no range.
+        let wrong = |values: &[f64], range: &RangeInclusive<f64>| {
+            values.iter().copied().find(|value| !range.contains(value))
+        };
+        if let Some(value) = wrong(&self.focal, &FOCAL) {
+            return Err(format!(
+                "a focal length of {value:?} is not from 10 to 1e7: it must be in pixels"
+            ));
+        }
+        if let Some(value) = wrong(&self.center, &(-OFFSET..=OFFSET)) {
+            return Err(format!(
+                "a principal point at {value:?} is not from -1e6 to 1e6: it must be in pixels"
+            ));
+        }
+        let coefficients = self.distortion.coefficients();
+        match wrong(&coefficients, &(-COEFFICIENT..=COEFFICIENT)) {
+            Some(value) => Err(format!(
+                "a coefficient of distortion of {value:?} is not from -1e9 to 1e9"
+            )),
+            None => Ok(self),
+        }
+    }
+
+    /// The same lens in front of a sensor whose pictures have these many times
+    /// the columns and lines.
+    pub fn scaled(self, times: [f64; 2]) -> Self {
+        let [focal, center] = scaled(self.focal, self.center, times);
+        Lens {
+            focal,
+            center,
+            ..self
         }
     }
 
@@ -170,6 +220,16 @@ impl Lens {
         }
         None
     }
+}
+
+/// Focal lengths and principal point of a picture scaled by `times`: its edge,
+/// half a pixel before the first one's centre, stays where it is.
+pub(crate) fn scaled(focal: [f64; 2], center: [f64; 2], times: [f64; 2]) -> [[f64; 2]; 2] {
+    let focal = [0, 1].map(|axis| focal[axis] * times[axis]);
+    [
+        focal,
+        [0, 1].map(|axis| (center[axis] + 0.5) * times[axis] - 0.5),
+    ]
 }
 
 #[cfg(test)]

@@ -2,38 +2,41 @@
 //! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics.
 
 use super::tree::{self, Tree};
-use super::{Calibration, Choice, Parsed, brown, checked, fisheye};
+use super::{Calibration, Choice, Parsed, agrees, brown, fisheye};
 use crate::lens::{Brown, Distortion, Lens};
 
 /// A chain's cameras are its keys.
 pub fn is_one(tree: &Tree) -> bool {
-    tree.keys().iter().any(|key| {
-        tree.get(key)
-            .is_some_and(|cam| cam.get("camera_model").is_some())
-    })
+    let camera = |key: &&str| tree.get(key).is_some_and(|value| is_camera(&value));
+    tree.keys().iter().any(camera)
+}
+
+fn is_camera(value: &Tree) -> bool {
+    value.get("camera_model").is_some()
 }
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
     let cameras: Vec<&str> = tree
         .keys()
         .into_iter()
-        .filter(|key| key.starts_with("cam"))
+        .filter(|key| tree.get(key).is_some_and(|value| is_camera(&value)))
         .collect();
+    let names = cameras.join(", ");
     let name = match (choice.camera, &cameras[..]) {
         (Some(wanted), _) if cameras.contains(&wanted) => wanted,
-        (None, [only]) => only,
-        _ => {
+        (Some(wanted), _) => {
             return Err(format!(
-                "say which camera with --camera: {}",
-                cameras.join(", ")
+                "it has no camera {wanted}, only {names}: say one with --camera"
             ));
         }
+        (None, [only]) => only,
+        (None, _) => return Err(format!("say which camera with --camera: {names}")),
     };
     let cam = tree.get(name).ok_or("it is empty")?;
-    read(&cam).map_err(|cause| format!("{name}: {cause}"))
+    read(&cam, choice).map_err(|cause| format!("{name}: {cause}"))
 }
 
-fn read(cam: &Tree) -> Parsed<Calibration> {
+fn read(cam: &Tree, choice: &Choice) -> Parsed<Calibration> {
     let numbers = |key: &str| {
         let value = cam.get(key).ok_or_else(|| format!("it has no {key}"))?;
         value.numbers(key)
@@ -62,6 +65,7 @@ fn read(cam: &Tree) -> Parsed<Calibration> {
             ));
         }
     };
+    agrees(choice, &distortion, "distortion_model")?;
     let [fx, fy, cx, cy] = numbers("intrinsics")?[..] else {
         return Err("intrinsics are not fx, fy, cx, cy".into());
     };
@@ -69,11 +73,12 @@ fn read(cam: &Tree) -> Parsed<Calibration> {
         return Err("resolution is not a width and a height".into());
     };
     Ok(Calibration {
-        lens: checked(Lens {
+        lens: Lens {
             focal: [fx, fy],
             center: [cx, cy],
             distortion,
-        })?,
+        }
+        .check()?,
         size: Some(tree::size([width, height], "resolution")?),
     })
 }
@@ -117,7 +122,14 @@ mod tests {
         );
         let error = read(CHAIN, None).unwrap_err();
         assert_eq!(error, "say which camera with --camera: cam0, cam1");
-        assert!(read(CHAIN, Some("cam7")).is_err());
+        assert_eq!(
+            read(CHAIN, Some("cam7")).unwrap_err(),
+            "it has no camera cam7, only cam0, cam1: say one with --camera"
+        );
+        let named = CHAIN.replace("cam0:", "left:").replace("cam1:", "right:");
+        assert_eq!(read(&named, Some("left")).unwrap().lens, left);
+        let error = read(&named, None).unwrap_err();
+        assert_eq!(error, "say which camera with --camera: left, right");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use std::fmt::Display;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{Calibration, Choice, Parsed, checked};
-use crate::format::Size;
+use super::{Calibration, Choice, Parsed};
 use crate::lens::{Distortion, Lens};
 
 /// Diagonal of the 35 mm film's frame, to which crop factors refer, in millimetres.
@@ -16,6 +15,12 @@ const FILM: f64 = 43.266_615_305_567_87;
 
 /// A profile's aspect ratio where it names none.
 const ASPECT: f64 = 1.5;
+
+/// Crop factors: from digital backs to endoscopes.
+const CROP: [f64; 2] = [0.1, 100.0];
+
+/// The longest focal length.
+const MILLIMETRES: f64 = 1e5;
 
 /// Whether the text is of a Lensfun database.
 pub fn is_one(text: &str) -> bool {
@@ -67,36 +72,70 @@ fn chosen_lens<'a, 'input>(root: Node<'a, 'input>, choice: &Choice) -> Parsed<No
     if found.is_empty() {
         found = named(false);
     }
-    let mut names: Vec<&str> = found.iter().filter_map(|lens| model(*lens)).collect();
-    names.dedup();
-    match (&found[..], &names[..]) {
-        ([], _) => Err("it has no lens of this name; --camera is part of its model's name".into()),
+    match (&found[..], &names(&found)[..]) {
+        ([], _) => Err(match choice.camera {
+            Some(wanted) => format!(
+                "it has no lens named {wanted}, but {}: say part of a name with --camera",
+                some(&names(&lenses))
+            ),
+            None => "it has no lens".into(),
+        }),
         ([lens], _) => Ok(*lens),
-        // The same lens calibrated on cameras of different sizes.
-        (_, [_]) => {
-            let crop = |lens: &Node| number(*lens, "cropfactor").unwrap_or(1.0);
-            let camera = choice.crop_factor.ok_or_else(|| {
-                let crops: Vec<f64> = found.iter().map(crop).collect();
-                format!(
-                    "it is calibrated for crop factors {}: say --crop-factor",
-                    list(&crops)
-                )
-            })?;
-            found
-                .into_iter()
-                .filter(|lens| crop(lens) <= camera * 1.01)
-                .max_by(|a, b| crop(a).total_cmp(&crop(b)))
-                .ok_or_else(|| format!("it is not calibrated for a crop factor of {camera}"))
-        }
-        _ => {
-            let some: Vec<&str> = names.iter().take(8).copied().collect();
-            let more = if names.len() > 8 { ", ..." } else { "" };
-            Err(format!(
-                "say which lens with --camera: {}{more}",
-                some.join(", ")
-            ))
-        }
+        (_, [_]) => of_camera(found, choice.crop_factor),
+        (_, names) => Err(format!("say which lens with --camera: {}", some(names))),
     }
+}
+
+/// Of the same lens calibrated on several cameras, the one for a crop factor: the
+/// largest that is not above it.
+fn of_camera<'a, 'input>(
+    lenses: Vec<Node<'a, 'input>>,
+    wanted: Option<f64>,
+) -> Parsed<Node<'a, 'input>> {
+    let crops = lenses.iter().map(|lens| Ok(crop(*lens)?.unwrap_or(1.0)));
+    let crops = crops.collect::<Parsed<Vec<f64>>>()?;
+    let mut known = crops.clone();
+    known.sort_by(f64::total_cmp);
+    known.dedup();
+    let wanted = match (wanted, &known[..]) {
+        (Some(wanted), _) => wanted,
+        (None, [only]) => *only,
+        _ => {
+            return Err(format!(
+                "it is calibrated for crop factors {}: say --crop-factor",
+                list(&known)
+            ));
+        }
+    };
+    let near = |crop: &&f64| **crop <= wanted * 1.01;
+    let best = known.iter().rfind(near).ok_or_else(|| {
+        format!(
+            "it is calibrated for crop factors {}, not for {wanted}",
+            list(&known)
+        )
+    })?;
+    let mut fit = lenses.iter().zip(&crops).filter(|(_, crop)| *crop == best);
+    match (fit.next(), fit.next()) {
+        (Some((lens, _)), None) => Ok(*lens),
+        _ => Err(format!(
+            "it has more than one calibration of this lens for a crop factor of {best}: leave one \
+             of them in the file"
+        )),
+    }
+}
+
+/// The names of lenses, each once.
+fn names<'a>(lenses: &[Node<'a, '_>]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = lenses.iter().filter_map(|lens| model(*lens)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Some of the names.
+fn some(names: &[&str]) -> String {
+    let more = if names.len() > 8 { ", ..." } else { "" };
+    names[..names.len().min(8)].join(", ") + more
 }
 
 fn list(values: &[impl Display]) -> String {
@@ -104,13 +143,28 @@ fn list(values: &[impl Display]) -> String {
     words.join(", ")
 }
 
+/// The number of a text, or of two with a colon between, if it is in this range.
+fn number(text: &str, name: &str, [least, most]: [f64; 2]) -> Parsed<f64> {
+    let parse = |text: &str| text.trim().parse::<f64>().ok();
+    let value = match text.split_once(':') {
+        Some((a, b)) => parse(a).zip(parse(b)).map(|(a, b)| a / b),
+        None => parse(text),
+    };
+    value
+        .filter(|value| (least..=most).contains(value))
+        .ok_or_else(|| format!("{name}: {text} is not a number from {least} to {most}"))
+}
+
 /// The number in a child element.
-fn number(node: Node, name: &str) -> Option<f64> {
-    let text = child(node, name)?.text()?.trim();
-    match text.split_once(':') {
-        Some((a, b)) => Some(a.parse::<f64>().ok()? / b.parse::<f64>().ok()?),
-        None => text.parse().ok(),
-    }
+fn element(lens: Node, name: &str, range: [f64; 2]) -> Parsed<Option<f64>> {
+    let text = child(lens, name).and_then(|node| node.text());
+    text.map(|text| number(text.trim(), name, range))
+        .transpose()
+}
+
+/// The crop factor of the camera of the calibration.
+fn crop(lens: Node) -> Parsed<Option<f64>> {
+    element(lens, "cropfactor", CROP)
 }
 
 fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
@@ -125,15 +179,12 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
     let size = choice
         .size
         .ok_or("a profile is for pictures of any size: say yours with --source")?;
-    let calibrated = number(lens, "cropfactor").ok_or("it has no cropfactor")?;
+    let calibrated = crop(lens)?.ok_or("it has no cropfactor")?;
     let crop = choice.crop_factor.unwrap_or(calibrated);
-    let aspect = number(lens, "aspect-ratio").unwrap_or(ASPECT);
+    let aspect = element(lens, "aspect-ratio", [0.1, 10.0])?.unwrap_or(ASPECT);
     let entry = entry(lens, choice.focal_length)?;
-    let value = |name: &str| -> Parsed<f64> {
-        let text = entry.attribute(name).unwrap_or("0");
-        text.parse()
-            .map_err(|_| format!("{name}: {text} is not a number"))
-    };
+    let attribute = |name: &str, range| number(entry.attribute(name).unwrap_or("0"), name, range);
+    let value = |name: &str| attribute(name, [-100.0, 100.0]);
     // A radius of 1 is half the short side of the calibration's picture.
     let coefficients = match entry.attribute("model") {
         Some("poly3") => {
@@ -152,10 +203,10 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
             ));
         }
     };
-    let focal_length = match value("real-focal")? {
+    let focal_length = match attribute("real-focal", [0.0, MILLIMETRES])? {
         // Of the lens itself; the polynomial's is the straightened picture's.
         real if real > 0.0 => real / coefficients[0],
-        _ => value("focal")?,
+        _ => attribute("focal", [0.1, MILLIMETRES])?,
     };
 
     // From pixel centre to pixel centre, as Lensfun counts.
@@ -164,12 +215,15 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
     let picture = (long / short).hypot(1.0) / aspect.hypot(1.0);
     let unit = short / 2.0 * picture * crop / calibrated;
     let focal = focal_length * crop / FILM * width.hypot(height);
-    let [x, y] = ["x", "y"].map(|axis| {
-        let center = child(lens, "center");
-        let text = center.and_then(|center| center.attribute(axis));
-        text.and_then(|text| text.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    });
+    let shift = |axis| {
+        let center = child(lens, "center").and_then(|center| center.attribute(axis));
+        number(
+            center.unwrap_or("0"),
+            &format!("center's {axis}"),
+            [-1.0, 1.0],
+        )
+    };
+    let (x, y) = (shift("x")?, shift("y")?);
     let mut power = 1.0;
     let coefficients = coefficients.map(|c| {
         let scaled = c * power;
@@ -177,12 +231,13 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
         scaled
     });
     Ok(Calibration {
-        lens: checked(Lens {
+        lens: Lens {
             focal: [focal; 2],
             center: [(width + x * short) / 2.0, (height + y * short) / 2.0],
             distortion: Distortion::Radial(coefficients),
-        })?,
-        size: Some(Size { ..size }),
+        }
+        .check()?,
+        size: Some(size),
     })
 }
 
@@ -221,6 +276,7 @@ fn entry<'a, 'input>(lens: Node<'a, 'input>, wanted: Option<f64>) -> Parsed<Node
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Size;
 
     const FILE: &str = r#"<?xml version="1.0"?>
         <!DOCTYPE lensdatabase SYSTEM "lensfun-database.dtd">
@@ -245,13 +301,22 @@ mod tests {
         focal_length: Option<f64>,
         size: Option<[u32; 2]>,
     ) -> Parsed<Lens> {
+        of(FILE, camera, focal_length, size)
+    }
+
+    fn of(
+        file: &str,
+        camera: Option<&str>,
+        focal_length: Option<f64>,
+        size: Option<[u32; 2]>,
+    ) -> Parsed<Lens> {
         let choice = Choice {
             camera,
             focal_length,
             size: size.map(|[width, height]| Size { width, height }),
             ..Choice::default()
         };
-        Calibration::parse(FILE, &choice).map(|calibration| calibration.lens)
+        Calibration::parse(file, &choice).map(|calibration| calibration.lens)
     }
 
     /// 3:2, like the calibration's pictures: the unit is half the height.
@@ -300,10 +365,68 @@ mod tests {
             error(None, None, SIZE),
             "say which lens with --camera: Acme 10-20mm f/4, Acme 30mm f/2, Acme Fish"
         );
-        assert!(error(Some("Zeta"), None, SIZE).starts_with("it has no lens of this name"));
+        assert_eq!(
+            error(Some("Zeta"), None, SIZE),
+            "it has no lens named Zeta, but Acme 10-20mm f/4, Acme 30mm f/2, Acme Fish: say part of a \
+             name with --camera"
+        );
         assert!(error(Some("30mm"), None, None).ends_with("say yours with --source"));
         assert!(error(Some("10-20"), None, SIZE).contains("known at 10, 20 mm"));
         assert!(error(Some("10-20"), Some(15.0), SIZE).contains("known at 10, 20 mm"));
         assert!(error(Some("Fish"), None, SIZE).contains("type fisheye are not supported"));
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused_with_their_names() {
+        for (right, wrong, error) in [
+            (
+                r#"k1="-0.02""#,
+                r#"k1="nan""#,
+                "k1: nan is not a number from -100 to 100",
+            ),
+            (
+                r#"k2="0.003""#,
+                r#"k2="inf""#,
+                "k2: inf is not a number from -100 to 100",
+            ),
+            (
+                r#"focal="30""#,
+                r#"focal="30" real-focal="inf""#,
+                "real-focal: inf is not",
+            ),
+            (
+                "2.0</crop",
+                "inf</crop",
+                "cropfactor: inf is not a number from 0.1 to 100",
+            ),
+            ("2.0</crop", "5,6</crop", "cropfactor: 5,6 is not"),
+            (
+                "4:3",
+                "0:0",
+                "aspect-ratio: 0:0 is not a number from 0.1 to 10",
+            ),
+            ("4:3", "foo", "aspect-ratio: foo is not"),
+            (
+                "4:3</aspect-ratio>",
+                r#"4:3</aspect-ratio><center x="nan"/>"#,
+                "center's x: nan is not",
+            ),
+        ] {
+            let error = format!("Acme 30mm f/2: {error}");
+            let found = of(&FILE.replace(right, wrong), Some("30mm"), None, SIZE).unwrap_err();
+            assert!(found.starts_with(&error), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_lens_calibrated_on_several_cameras_takes_a_crop_factor() {
+        let twice = |crop: &str| {
+            FILE.replace("Acme Fish", "Acme 30mm f/2")
+                .replace("1.5</crop", crop)
+        };
+        let error = |crop| of(&twice(crop), Some("30mm"), None, SIZE).unwrap_err();
+        let asked = "it is calibrated for crop factors 1.5, 2: say --crop-factor";
+        assert_eq!(error("1.5</crop"), asked);
+        assert!(error("2</crop").starts_with("it has more than one calibration of this lens"));
     }
 }

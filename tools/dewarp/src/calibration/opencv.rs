@@ -3,7 +3,7 @@
 //! samples and applications give to matrices.
 
 use super::tree::{self, Tree};
-use super::{Calibration, Choice, Model, Parsed, Rectification, brown, fisheye, lens};
+use super::{Calibration, Choice, Model, Parsed, Rectification, agrees, brown, fisheye, lens};
 
 /// Names of the camera matrix of the only camera in a file.
 const MATRIX: [&str; 6] = [
@@ -42,6 +42,11 @@ const SIZE: [[&str; 2]; 3] = [
     ["width", "height"],
 ];
 
+/// Whether the file has cameras with numbers, between which --camera chooses.
+pub fn is_pair(tree: &Tree) -> bool {
+    tree.first(MATRIX).is_none()
+}
+
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
     let number = camera(tree, choice)?;
     let (matrix_name, matrix) = find(tree, &MATRIX, &PAIR_MATRIX, number)
@@ -55,31 +60,29 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
             )
         })?;
     let values = coefficients.numbers(&name)?;
-    let said = match tree.number("fisheye_model")? {
+    let fisheye_model = match tree.number("fisheye_model")? {
         Some(0.0) => Some(Model::Pinhole),
         Some(_) => Some(Model::Fisheye),
         None => None,
     };
-    let model = match (said, choice.model) {
-        (Some(said), Some(wanted)) if said != wanted => {
-            return Err("fisheye_model contradicts --model".into());
-        }
-        (Some(model), _) | (_, Some(model)) => model,
+    let model = match fisheye_model.or(choice.model) {
+        Some(model) => model,
         // Four under a short name may be either's.
-        _ if values.len() == 4 && name.starts_with(['D', 'd']) && name.len() <= 2 => {
+        None if values.len() == 4 && name.starts_with(['D', 'd']) && name.len() <= 2 => {
             return Err(format!(
                 "{name} has 4 numbers, k1 k2 p1 p2 of a pinhole or k1 k2 k3 k4 of a fisheye: say \
                  which with --model"
             ));
         }
-        _ => Model::Pinhole,
+        None => Model::Pinhole,
     };
     let distortion = match model {
         Model::Pinhole => brown(&values, &name)?,
         Model::Fisheye => fisheye(&values, &name)?,
     };
+    agrees(choice, &distortion, "fisheye_model")?;
     Ok(Calibration {
-        lens: lens(&matrix.numbers(&matrix_name)?, &matrix_name, distortion)?,
+        lens: lens(&matrix, &matrix_name, distortion)?,
         size: match tree.size(&SIZE)? {
             None => resolution(tree)?,
             size => size,
@@ -97,18 +100,19 @@ pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
     };
     let matrix = |letter: &str| {
         let name = format!("{letter}{number}");
-        let value = tree
-            .get(&name)
-            .ok_or_else(|| missing(tree, "rectification", &name))?;
-        value.numbers(&name)
+        match tree.get(&name) {
+            Some(value) => Ok((name, value)),
+            None => Err(missing(tree, "rectification", &name)),
+        }
     };
-    Rectification::of(&matrix("R")?, &matrix("P")?)
+    let ((r, rotation), (p, projection)) = (matrix("R")?, matrix("P")?);
+    Rectification::of((&r, &rotation), (&p, &projection))
 }
 
 /// The number of the chosen camera of a pair; none where there is but one.
 fn camera<'a>(tree: &Tree, choice: &Choice<'a>) -> Parsed<Option<&'a str>> {
-    if tree.first(MATRIX).is_some() {
-        // A pair's own number may be meant for the file of R and P.
+    if !is_pair(tree) {
+        // A number is meant for the file of R and P.
         return Ok(None);
     }
     let pair = |number: &str| {
@@ -116,10 +120,20 @@ fn camera<'a>(tree: &Tree, choice: &Choice<'a>) -> Parsed<Option<&'a str>> {
             .iter()
             .any(|name| tree.get(&format!("{name}{number}")).is_some())
     };
-    match choice.camera {
-        Some(number) => Ok(Some(number)),
-        None if pair("1") && pair("2") => Err(which()),
-        None => Ok(["1", "2"].into_iter().find(|number| pair(number))),
+    let there: Vec<&str> = ["1", "2"]
+        .into_iter()
+        .filter(|number| pair(number))
+        .collect();
+    match (choice.camera, &there[..]) {
+        // The search for the matrix tells what the keys are.
+        (_, []) => Ok(None),
+        (None, [only]) => Ok(Some(only)),
+        (None, _) => Err(which()),
+        (Some(number), _) if there.contains(&number) => Ok(Some(number)),
+        (Some(number), _) => Err(format!(
+            "it has no camera {number}: say --camera {}",
+            there.join(" or --camera ")
+        )),
     }
 }
 
@@ -247,8 +261,10 @@ mod tests {
         assert!(error("a: 1\nb: 2\n").contains("no camera matrix (camera_matrix, "));
         assert!(error("a: 1\nb: 2\n").ends_with("its keys are a b"));
         let cut = FILE.replace(", 0., 0., 1. ]", " ]");
-        assert_eq!(error(&cut), "camera_matrix has 6 numbers, not 9 (3x3)");
-        let more = FILE.replace("2.3839e-01 ]", "0.1, 0.2, 0.3 ]");
+        assert!(error(&cut).starts_with("camera_matrix has 6 numbers in its data, but rows: 3"));
+        let more = FILE
+            .replace("2.3839e-01 ]", "0.1, 0.2, 0.3 ]")
+            .replace("rows: 5", "rows: 7");
         assert!(error(&more).starts_with("distortion_coefficients has 7 numbers, not 4 or 5"));
         let skew = FILE.replace("[ 5.35915733961632e+02, 0.", "[ 5.35915733961632e+02, 1.5");
         assert!(error(&skew).starts_with("camera_matrix has a skew of 1.5"));
@@ -261,6 +277,12 @@ mod tests {
     #[test]
     fn eight_coefficients_are_rational_and_four_of_d_may_be_a_fisheye_s() {
         let eight = FILE.replace("2.3839e-01 ]", "0.1, 0.2, 0.3, 0.4 ]");
+        let error = read(&eight).unwrap_err();
+        assert!(
+            error.ends_with("has 8 numbers in its data, but rows: 5 and cols: 1"),
+            "{error}"
+        );
+        let eight = eight.replace("rows: 5", "rows: 8");
         let Distortion::Brown(brown) = read(&eight).unwrap().lens.distortion else {
             panic!("not Brown's");
         };
@@ -315,6 +337,6 @@ mod tests {
             ..Choice::default()
         };
         let error = rectification(&tree, &choice).unwrap_err();
-        assert_eq!(error, "R is not a rotation");
+        assert!(error.starts_with("R1 is not a rotation: "), "{error}");
     }
 }

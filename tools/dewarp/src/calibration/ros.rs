@@ -3,16 +3,15 @@
 //! `camera_info_manager` reads it.
 
 use super::tree::Tree;
-use super::{Calibration, Parsed, Rectification, brown, fisheye, lens};
+use super::{Calibration, Choice, Parsed, Rectification, agrees, brown, fisheye, lens};
 
 /// Only ROS names the model beside the matrices.
 pub fn is_one(tree: &Tree) -> bool {
     tree.get("distortion_model").is_some()
 }
 
-pub fn calibration(tree: &Tree) -> Parsed<Calibration> {
+pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
     let (name, matrix) = find(tree, ["camera_matrix", "K", "k"])?;
-    let matrix = matrix.numbers(name)?;
     let (bend, coefficients) = find(tree, ["distortion_coefficients", "D", "d"])?;
     let values = coefficients.numbers(bend)?;
     let model = tree.get("distortion_model");
@@ -34,6 +33,7 @@ pub fn calibration(tree: &Tree) -> Parsed<Calibration> {
             ));
         }
     };
+    agrees(choice, &distortion, "distortion_model")?;
     Ok(Calibration {
         lens: lens(&matrix, name, distortion)?,
         size: tree.size(&[["image_width", "image_height"], ["width", "height"]])?,
@@ -43,7 +43,7 @@ pub fn calibration(tree: &Tree) -> Parsed<Calibration> {
 pub fn rectification(tree: &Tree) -> Parsed<Rectification> {
     let (r, rotation) = find(tree, ["rectification_matrix", "R", "r"])?;
     let (p, projection) = find(tree, ["projection_matrix", "P", "p"])?;
-    Rectification::of(&rotation.numbers(r)?, &projection.numbers(p)?)
+    Rectification::of((r, &rotation), (p, &projection))
 }
 
 fn find<'a>(tree: &Tree, names: [&'a str; 3]) -> Parsed<(&'a str, Tree)> {
@@ -54,7 +54,6 @@ fn find<'a>(tree: &Tree, names: [&'a str; 3]) -> Parsed<(&'a str, Tree)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibration::Choice;
     use crate::lens::Distortion;
 
     const FILE: &str = "image_width: 640\nimage_height: 480\ncamera_name: left\n\
@@ -85,6 +84,7 @@ mod tests {
 
         let fisheye = FILE
             .replace("plumb_bob", "equidistant")
+            .replace("cols: 5", "cols: 4")
             .replace(", 0.0]\nrect", "]\nrect");
         let expected = Distortion::Fisheye([-0.3, 0.1, 0.001, -0.002]);
         assert_eq!(read(&fisheye).unwrap().lens.distortion, expected);
@@ -94,7 +94,8 @@ mod tests {
     fn another_model_is_refused_by_its_name() {
         let error = read(&FILE.replace("plumb_bob", "mei")).unwrap_err();
         assert!(error.starts_with("distortion_model mei is not supported; plumb_bob, "));
-        let error = read(&FILE.replace("0.0]\nrect", "0.0, 1.0]\nrect")).unwrap_err();
+        let six = FILE.replace("0.0]\nrect", "0.0, 1.0]\nrect");
+        let error = read(&six.replace("cols: 5", "cols: 6")).unwrap_err();
         assert!(error.contains("has 6 numbers, and the distortion_model plumb_bob has 5"));
     }
 }

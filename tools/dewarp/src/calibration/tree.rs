@@ -2,12 +2,21 @@
 //! The tree of names and numbers that YAML, JSON and OpenCV's XML write in
 //! different ways.
 
+use std::collections::BTreeMap;
+
 use roxmltree::{Document, Node};
+use yaml_rust2::parser::Parser;
 use yaml_rust2::yaml::Hash;
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::{Event, ScanError, Yaml, YamlLoader};
 
 use super::Parsed;
 use crate::format::Size;
+
+/// How deep values may lie in each other: calibrations take 4.
+const DEPTH: usize = 32;
+
+/// Values that a file may have. The points of some hundred pictures fit in.
+const VALUES: usize = 1_000_000;
 
 /// A value of a calibration file.
 pub struct Tree(Yaml);
@@ -24,8 +33,8 @@ impl Tree {
             Some((first, rest)) if first.starts_with("%YAML") => rest,
             _ => text,
         };
-        let documents = YamlLoader::load_from_str(text)
-            .map_err(|error| format!("it is neither YAML nor JSON nor XML: {error}"))?;
+        bounded(text)?;
+        let documents = YamlLoader::load_from_str(text).map_err(|error| no_yaml(&error))?;
         match documents.into_iter().next() {
             Some(root @ Yaml::Hash(_)) => Ok(Tree(root)),
             Some(_) => Err("it has no keys: it is no camera calibration".into()),
@@ -59,13 +68,60 @@ impl Tree {
 
     /// The numbers of a matrix (in its `data`) or of a list, however nested.
     pub fn numbers(&self, name: &str) -> Parsed<Vec<f64>> {
-        let data = match &self.0["data"] {
+        let mut values = Vec::new();
+        collect(self.data(), name, &mut values)?;
+        let Some([rows, columns]) = self.written_shape()? else {
+            return Ok(values);
+        };
+        // OpenCV's type of the elements: `d`, or `2f` for pairs.
+        let kind = self.get("dt");
+        let kind = kind.as_ref().and_then(Tree::text).unwrap_or_default();
+        let channels = kind
+            .trim_end_matches(char::is_alphabetic)
+            .parse()
+            .unwrap_or(1.0);
+        if rows * columns * channels != values.len() as f64 {
+            return Err(format!(
+                "{name} has {} numbers in its data, but rows: {rows} and cols: {columns}",
+                values.len()
+            ));
+        }
+        Ok(values)
+    }
+
+    /// The `N` numbers of a matrix of this shape: rows and columns.
+    pub fn matrix<const N: usize>(&self, name: &str, shape: [usize; 2]) -> Parsed<[f64; N]> {
+        let [rows, columns] = shape;
+        let values = self.numbers(name)?.try_into().map_err(|values: Vec<f64>| {
+            let count = values.len();
+            format!("{name} has {count} numbers, not {N} ({rows}x{columns})")
+        })?;
+        let lines = self.data().as_vec().into_iter().flatten();
+        let lines: Vec<f64> = lines
+            .filter_map(|line| Some(line.as_vec()?.len() as f64))
+            .collect();
+        let nested = lines.first().map(|columns| [lines.len() as f64, *columns]);
+        let wanted = shape.map(|side| side as f64);
+        match self.written_shape()?.or(nested) {
+            Some(found) if found != wanted => {
+                let [r, c] = found;
+                Err(format!("{name} is {r}x{c}, not {rows}x{columns}"))
+            }
+            _ => Ok(values),
+        }
+    }
+
+    /// The rows and columns that are written beside a matrix's numbers.
+    fn written_shape(&self) -> Parsed<Option<[f64; 2]>> {
+        let (rows, columns) = (self.number("rows")?, self.number("cols")?);
+        Ok(rows.zip(columns).map(|(rows, columns)| [rows, columns]))
+    }
+
+    fn data(&self) -> &Yaml {
+        match &self.0["data"] {
             Yaml::BadValue => &self.0,
             data => data,
-        };
-        let mut values = Vec::new();
-        collect(data, name, &mut values)?;
-        Ok(values)
+        }
     }
 
     /// The number of a key.
@@ -102,6 +158,58 @@ pub fn size([width, height]: [f64; 2], name: &str) -> Parsed<Size> {
     }
 }
 
+/// Whether the text is YAML of which no value is too deep, and not too much once
+/// each alias is what it stands for. The loader has no such bounds.
+fn bounded(text: &str) -> Parsed<()> {
+    let mut parser = Parser::new_from_str(text);
+    let mut count = 0;
+    // Anchors of the values that are open, and what was counted before them.
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    let mut sizes = BTreeMap::new();
+    loop {
+        let (event, _) = parser.next_token().map_err(|error| no_yaml(&error))?;
+        match event {
+            Event::StreamEnd => return Ok(()),
+            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                open.push((anchor, count));
+                count += 1;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some((anchor, before)) = open.pop() {
+                    sizes.insert(anchor, count - before);
+                }
+            }
+            Event::Alias(anchor) => count += sizes.get(&anchor).copied().unwrap_or(1),
+            Event::Scalar(..) => count += 1,
+            _ => {}
+        }
+        if open.len() > DEPTH {
+            return Err(too_deep());
+        }
+        if count > VALUES {
+            return Err(format!(
+                "it has more than {VALUES} values: it is no camera calibration"
+            ));
+        }
+    }
+}
+
+fn too_deep() -> String {
+    format!("its values are more than {DEPTH} deep in each other: it is no camera calibration")
+}
+
+fn no_yaml(error: &ScanError) -> String {
+    // The loader shows the key as Rust writes it.
+    let twice = error.info().strip_suffix(": duplicated key in mapping");
+    match twice.and_then(|key| key.split('"').nth(1)) {
+        Some(key) => format!(
+            "the key {key} stands twice, again in line {}",
+            error.marker().line()
+        ),
+        None => format!("it is neither YAML nor JSON nor XML: {error}"),
+    }
+}
+
 fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
     match value {
         Yaml::Array(items) => items
@@ -128,7 +236,7 @@ fn from_xml(text: &str) -> Parsed<Tree> {
     let document = Document::parse(text).map_err(|error| format!("it is not XML: {error}"))?;
     let root = document.root_element();
     match root.tag_name().name() {
-        "opencv_storage" => Ok(Tree(of_element(root))),
+        "opencv_storage" => of_element(root, 0).map(Tree),
         other => Err(format!(
             "its XML is a <{other}>: known are OpenCV's <opencv_storage> and Lensfun's <lensdatabase>"
         )),
@@ -136,7 +244,10 @@ fn from_xml(text: &str) -> Parsed<Tree> {
 }
 
 /// Elements in an element make a map; text, the list of its words.
-fn of_element(node: Node) -> Yaml {
+fn of_element(node: Node, depth: usize) -> Parsed<Yaml> {
+    if depth > DEPTH {
+        return Err(too_deep());
+    }
     let children: Vec<Node> = node.children().filter(Node::is_element).collect();
     if children.is_empty() {
         let words: Vec<Yaml> = node
@@ -145,15 +256,91 @@ fn of_element(node: Node) -> Yaml {
             .split_whitespace()
             .map(|word| Yaml::String(word.trim_matches('"').to_owned()))
             .collect();
-        return match <[Yaml; 1]>::try_from(words) {
+        return Ok(match <[Yaml; 1]>::try_from(words) {
             Ok([word]) => word,
             Err(words) => Yaml::Array(words),
-        };
+        });
     }
     let mut map = Hash::new();
     for child in children {
         let name = child.tag_name().name().to_owned();
-        map.insert(Yaml::String(name), of_element(child));
+        map.insert(Yaml::String(name), of_element(child, depth + 1)?);
     }
-    Yaml::Hash(map)
+    Ok(Yaml::Hash(map))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_has_the_shape_that_is_written_and_wanted() {
+        let matrix = |value: &str| {
+            let tree = Tree::parse(&format!("R: {value}\n")).unwrap();
+            tree.get("R").unwrap().matrix::<6>("R", [2, 3])
+        };
+        let right = Ok([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        for value in [
+            "[1, 2, 3, 4, 5, 6]",
+            "[[1, 2, 3], [4, 5, 6]]",
+            "{rows: 2, cols: 3, data: [1, 2, 3, 4, 5, 6]}",
+            "{rows: 2, cols: 3, dt: d, data: [[1, 2, 3], [4, 5, 6]]}",
+        ] {
+            assert_eq!(matrix(value), right, "{value}");
+        }
+        for (value, error) in [
+            ("[1, 2, 3, 4, 5]", "R has 5 numbers, not 6 (2x3)"),
+            ("[[1, 2], [3, 4], [5, 6]]", "R is 3x2, not 2x3"),
+            (
+                "{rows: 3, cols: 2, data: [1, 2, 3, 4, 5, 6]}",
+                "R is 3x2, not 2x3",
+            ),
+            (
+                "{rows: 2, cols: 4, data: [1, 2, 3, 4, 5, 6]}",
+                "R has 6 numbers in its data, but rows: 2 and cols: 4",
+            ),
+        ] {
+            assert_eq!(matrix(value), Err(error.to_owned()), "{value}");
+        }
+        let pairs = Tree::parse("p: {rows: 1, cols: 2, dt: 2f, data: [1, 2, 3, 4]}\n").unwrap();
+        let pairs = pairs.get("p").unwrap().numbers("p");
+        assert_eq!(pairs, Ok(vec![1.0, 2.0, 3.0, 4.0]));
+    }
+
+    #[test]
+    fn aliases_are_followed_until_they_are_too_many() {
+        let twice = Tree::parse("a: &a [1, 2]\nb: [*a, *a]\n").unwrap();
+        let twice = twice.get("b").unwrap().numbers("b");
+        assert_eq!(twice, Ok(vec![1.0, 2.0, 1.0, 2.0]));
+        let mut bomb = String::from("a: &a0 [1]\n");
+        for level in 1..=9 {
+            let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
+            bomb += &format!("{level}: &a{level} [{aliases}]\n");
+        }
+        let error = Tree::parse(&bomb).err().unwrap();
+        assert!(
+            error.starts_with("it has more than 1000000 values"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_refused() {
+        let deep = |open: &str, close: &str| open.repeat(20_000) + &close.repeat(20_000);
+        let xml = format!("<opencv_storage>{}</opencv_storage>", deep("<a>", "</a>"));
+        for text in [xml, deep("- ", ""), format!("a: {}", "[".repeat(40))] {
+            let error = Tree::parse(&text).err().unwrap();
+            assert!(
+                error.starts_with("its values are more than 32 deep"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_stands_twice_is_named() {
+        let error = Tree::parse("a: 1\nimage_width: 2\nimage_width: 3\n").err();
+        let named = "the key image_width stands twice, again in line 3";
+        assert_eq!(error.as_deref(), Some(named));
+    }
 }

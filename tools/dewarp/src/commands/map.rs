@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! `dewarp map`: a map from a calibration, and what the output is to show.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::PossibleValue;
@@ -61,16 +61,18 @@ struct LensArgs {
     #[arg(long)]
     model: Option<Model>,
     /// Focal length in millimetres, for a zoom lens of Lensfun.
-    #[arg(long, value_name = "MM", value_parser = positive)]
+    #[arg(long, value_name = "MM", value_parser = |text: &str| within(text, 0.1, 100_000.0),
+          allow_negative_numbers = true)]
     focal_length: Option<f64>,
     /// Crop factor of the camera, for a lens of Lensfun [default: the profile's].
-    #[arg(long, value_name = "F", value_parser = positive)]
+    #[arg(long, value_name = "F", value_parser = |text: &str| within(text, 0.1, 100.0),
+          allow_negative_numbers = true)]
     crop_factor: Option<f64>,
     /// Principal point in pixels of the input.
     #[arg(long, value_name = "CX,CY", value_parser = numbers::<2>, allow_hyphen_values = true)]
     center: Option<[f64; 2]>,
     /// Focal lengths in pixels of the input.
-    #[arg(long, value_name = "FX,FY", value_parser = numbers::<2>)]
+    #[arg(long, value_name = "FX,FY", value_parser = numbers::<2>, allow_hyphen_values = true)]
     focal: Option<[f64; 2]>,
     /// Radial distortion.
     #[arg(long, value_name = "K1,K2,K3", value_parser = numbers::<3>, allow_hyphen_values = true)]
@@ -89,10 +91,16 @@ struct LensArgs {
 struct ViewArgs {
     /// Free scaling, as OpenCV calls it: 0 shows no black, 1 every pixel of the source [default: the
     /// lens's own focal lengths].
-    #[arg(long, value_name = "A", conflicts_with = "rectify")]
+    #[arg(
+        long,
+        value_name = "A",
+        conflicts_with = "rectify",
+        allow_negative_numbers = true
+    )]
     alpha: Option<f64>,
     /// Focal lengths, in terms of those: more enlarges the middle.
-    #[arg(long, value_name = "Z", value_parser = positive)]
+    #[arg(long, value_name = "Z", value_parser = |text: &str| within(text, 0.01, 100.0),
+          allow_negative_numbers = true)]
     zoom: Option<f64>,
     /// Look to the right.
     #[arg(long, value_name = "DEGREES", value_parser = angle, allow_hyphen_values = true)]
@@ -118,7 +126,7 @@ struct LayoutArgs {
     #[arg(long, value_name = "WxH+X+Y")]
     crop: Option<Crop>,
     /// Turn the picture clockwise.
-    #[arg(long, value_name = "DEGREES")]
+    #[arg(long, value_name = "DEGREES", allow_negative_numbers = true)]
     rotate: Option<Quarters>,
     /// Then exchange its sides.
     #[arg(long)]
@@ -186,10 +194,10 @@ fn finite(text: &str) -> Option<f64> {
     text.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
-fn positive(text: &str) -> std::result::Result<f64, String> {
+fn within(text: &str, least: f64, most: f64) -> std::result::Result<f64, String> {
     finite(text)
-        .filter(|value| *value > 0.0)
-        .ok_or("a positive number is wanted".into())
+        .filter(|value| (least..=most).contains(value))
+        .ok_or(format!("a number from {least} to {most} is wanted"))
 }
 
 fn angle(text: &str) -> std::result::Result<f64, String> {
@@ -209,30 +217,74 @@ pub fn make(args: &MapArgs) -> Result<()> {
             finish(args, source, |x, y| layout.point(x, y))
         }
         MapKind::Lens => {
-            let (lens, calibrated) = args.lens.read(args.source)?;
-            let source = args.source.or(calibrated).unwrap_or(size).check()?;
-            if let Some(calibrated) = calibrated.filter(|&calibrated| calibrated != source) {
-                return Err(Error::bad_use(format!(
-                    "the calibration is of pictures of {calibrated}, not of {source}"
-                )));
-            }
+            let (lens, calibrated, rectification) =
+                args.lens.read(args.source, args.view.rectify.as_deref())?;
+            let source = input(args.source, calibrated, size)?;
+            let times = scale(calibrated.unwrap_or(source), source)?;
+            let rectification = rectification.map(|stereo| stereo.scaled(times));
             let layout = args.layout.of(size, source)?;
             let view = args
                 .view
-                .of(lens, layout, source, args.lens.camera.as_deref())?;
+                .of(lens.scaled(times), rectification, layout, source)?;
             finish(args, source, |x, y| view.source(x, y))
         }
     }
 }
 
+/// The input's size, of those that may be known.
+fn input(given: Option<Size>, calibrated: Option<Size>, output: Size) -> Result<Size> {
+    match (given, calibrated) {
+        (None, Some(calibrated)) => calibrated.check().map_err(|error| {
+            Error::bad_use(format!(
+                "the calibration's pictures are not the input's: {error}; say the input's size, of the \
+                 same shape, with --source"
+            ))
+        }),
+        _ => given.unwrap_or(output).check(),
+    }
+}
+
+/// How many times the columns and lines of the calibration's pictures the input
+/// has: as many of both, or it shows another part of what the lens sees.
+fn scale(calibrated: Size, source: Size) -> Result<[f64; 2]> {
+    let sides = |size: Size| [size.width, size.height].map(u64::from);
+    let ([cw, ch], [sw, sh]) = (sides(calibrated), sides(source));
+    if cw * sh != ch * sw {
+        return Err(Error::bad_use(format!(
+            "the calibration is of pictures of {calibrated}, and {source} has another aspect ratio: \
+             take --source {calibrated}, a size of the same ratio, or a calibration of such pictures"
+        )));
+    }
+    let times = f64::from(source.width) / f64::from(calibrated.width);
+    Ok([times; 2])
+}
+
 fn finish(args: &MapArgs, source: Size, exact: impl Fn(f64, f64) -> [f64; 2]) -> Result<()> {
     let map = VertexMap::from_fn(args.size, &exact);
-    let warnings = Check::of(&map, source, &exact).warnings();
+    let check = Check::of(&map, source, &exact);
+    if let Some(blank) = check.blank() {
+        return Err(Error::bad_use(blank));
+    }
+    let warnings = check.warnings();
     if args.strict && !warnings.is_empty() {
         return Err(Error::bad_use(warnings.join("; ")));
     }
     for warning in warnings {
         eprintln!("dewarp: warning: {warning}");
+    }
+    let inputs = [
+        ("--calibration", &args.lens.calibration),
+        ("--rectify", &args.view.rectify),
+    ];
+    let whole = |path: &Path| path.canonicalize().ok();
+    for (option, path) in inputs {
+        let path = path.as_deref().and_then(whole);
+        if path.is_some() && path == whole(&args.output) {
+            return Err(Error::bad_use(format!(
+                "{} is the file of {option}: give -o another name",
+                args.output.display()
+            )));
+        }
     }
     write_file(&args.output, &map.to_bytes())
 }
@@ -242,6 +294,10 @@ fn refuse_lens(args: &MapArgs) -> Result<()> {
     let (lens, view) = (&args.lens, &args.view);
     let given = [
         ("--calibration", lens.calibration.is_some()),
+        ("--camera", lens.camera.is_some()),
+        ("--model", lens.model.is_some()),
+        ("--focal-length", lens.focal_length.is_some()),
+        ("--crop-factor", lens.crop_factor.is_some()),
         ("--center", lens.center.is_some()),
         ("--focal", lens.focal.is_some()),
         ("--radial", lens.radial.is_some()),
@@ -263,20 +319,35 @@ fn refuse_lens(args: &MapArgs) -> Result<()> {
     }
 }
 
+/// A lens, the size of picture that its calibration is for, and a rectification.
+type Described = (Lens, Option<Size>, Option<Rectification>);
+
 impl LensArgs {
-    /// The lens that the options describe, and the size its calibration is for.
-    fn read(&self, source: Option<Size>) -> Result<(Lens, Option<Size>)> {
+    /// The lens that the options describe, the size its calibration is for, and
+    /// the rectification.
+    fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Described> {
+        let choice = Choice {
+            camera: self.camera.as_deref(),
+            model: self.model,
+            size: source,
+            focal_length: self.focal_length,
+            crop_factor: self.crop_factor,
+        };
         if let Some(path) = &self.calibration {
-            let choice = Choice {
-                camera: self.camera.as_deref(),
-                model: self.model,
-                size: source,
-                focal_length: self.focal_length,
-                crop_factor: self.crop_factor,
-            };
-            let Calibration { lens, size } = Calibration::load_chosen(path, &choice)?;
-            return Ok((lens, size));
+            let (Calibration { lens, size }, rectification) =
+                Calibration::load_rectified(path, rectify, &choice)?;
+            return Ok((lens, size, rectification));
         }
+        let rectification = rectify.map(|path| Rectification::load(path, &choice));
+        Ok((
+            self.by_hand(rectify.is_some())?,
+            None,
+            rectification.transpose()?,
+        ))
+    }
+
+    /// The lens of the options with its numbers.
+    fn by_hand(&self, rectified: bool) -> Result<Lens> {
         let (Some(center), Some(focal)) = (self.center, self.focal) else {
             return Err(Error::bad_use(
                 "a lens takes --calibration, or --center, --focal and --radial or --fisheye",
@@ -295,29 +366,38 @@ impl LensArgs {
                 ));
             }
         };
-        if focal.iter().any(|&length| length <= 0.0) {
-            return Err(Error::bad_use("focal lengths must be positive"));
+        for (given, option) in [
+            (self.camera.is_some() && !rectified, "--camera"),
+            (self.model.is_some(), "--model"),
+            (self.focal_length.is_some(), "--focal-length"),
+            (self.crop_factor.is_some(), "--crop-factor"),
+        ] {
+            if given {
+                return Err(Error::bad_use(format!(
+                    "{option} is for a file of --calibration, and this lens has none"
+                )));
+            }
         }
         let lens = Lens {
             focal,
             center,
             distortion,
         };
-        Ok((lens, None))
+        lens.check().map_err(Error::bad_use)
     }
 }
 
 impl ViewArgs {
     /// The view through `lens` onto a source of this size.
-    fn of(&self, lens: Lens, layout: Layout, source: Size, camera: Option<&str>) -> Result<View> {
-        let mut seen = match &self.rectify {
-            Some(path) => {
-                let choice = Choice {
-                    camera,
-                    ..Choice::default()
-                };
-                Camera::rectified(&Rectification::load(path, &choice)?)
-            }
+    fn of(
+        &self,
+        lens: Lens,
+        rectification: Option<Rectification>,
+        layout: Layout,
+        source: Size,
+    ) -> Result<View> {
+        let mut seen = match &rectification {
+            Some(rectification) => Camera::rectified(rectification),
             None => Camera::like(&lens).looking(
                 self.pan.unwrap_or(0.0),
                 self.tilt.unwrap_or(0.0),

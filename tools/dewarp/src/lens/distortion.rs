@@ -113,6 +113,22 @@ impl Distortion {
         }
     }
 
+    /// All its coefficients.
+    pub(super) fn coefficients(&self) -> Vec<f64> {
+        match self {
+            Distortion::Brown(brown) => [
+                &brown.radial[..],
+                &brown.tangential,
+                &brown.rational,
+                &brown.prism,
+                &brown.tilt,
+            ]
+            .concat(),
+            Distortion::Fisheye(k) => k.to_vec(),
+            Distortion::Radial(c) => c.to_vec(),
+        }
+    }
+
     /// The radius at which a ray at this angle from the axis lands, whatever is
     /// not the same all around left out.
     pub fn radius(&self, angle: f64) -> f64 {

@@ -33,13 +33,14 @@ fn said(dir: &Scratch, words: &str) -> String {
 }
 
 /// The map that `dewarp map` makes of the words, which may name camera.yml.
-fn map(dir: &Scratch, words: &str) -> Vec<u8> {
+pub fn map(dir: &Scratch, words: &str) -> Vec<u8> {
     let words = format!("map {words} -o map.bin");
     assert_eq!(dir.run(&words), (0, String::new()), "{words}");
     std::fs::read(dir.path("map.bin")).unwrap()
 }
 
-fn with(name: &str, files: &[(&str, &str)]) -> Scratch {
+/// A directory with these files.
+pub fn with(name: &str, files: &[(&str, &str)]) -> Scratch {
     let dir = Scratch::new(name);
     for (name, text) in files {
         std::fs::write(dir.path(name), text).unwrap();
@@ -221,7 +222,74 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "map identity --size 640x480 --zoom 2",
             "--zoom is for `map lens`",
         ),
-        ("map lens --size 640x480 --zoom 0", "a positive number"),
+        (
+            "map lens --size 640x480 --zoom 0",
+            "a number from 0.01 to 100",
+        ),
+        (
+            "map lens --size 640x480 --zoom -1",
+            "a number from 0.01 to 100",
+        ),
+        (
+            "map lens --size 640x480 --zoom 1e-300",
+            "a number from 0.01 to 100",
+        ),
+        (
+            "map lens --size 640x480 --zoom 1e300",
+            "a number from 0.01 to 100",
+        ),
+        (
+            "map lens --size 640x480 --crop-factor 1e9",
+            "a number from 0.1 to 100",
+        ),
+        (
+            "map lens --size 640x480 --focal-length -5",
+            "a number from 0.1 to 100000",
+        ),
+        (
+            "map lens --size 640x480 --center 320,240 --focal -1,420 --radial 0,0,0",
+            "a focal length of -1.0 is not from 10 to 1e7",
+        ),
+        (
+            "map lens --size 640x480 --center 320,240 --focal 420,420 --radial 1e30,0,0",
+            "distortion of 1e30 is not from -1e9 to 1e9",
+        ),
+        (
+            "map lens --size 640x480 --calibration camera.yml --alpha -0.5",
+            "an alpha of -0.5 is not from 0 to 1",
+        ),
+        (
+            "map lens --size 640x480 --calibration camera.yml --pan 180",
+            "would show nothing of the source: of 1271 vertices 1271 are out of the lens's sight",
+        ),
+        (
+            "map lens --size 640x480 --calibration camera.yml --pan 90",
+            "would show nothing of the source",
+        ),
+        (
+            "map identity --size 640x480 --camera 1",
+            "--camera is for `map lens`",
+        ),
+        (
+            "map identity --size 640x480 --model fisheye",
+            "--model is for `map lens`",
+        ),
+        (
+            "map identity --size 640x480 --focal-length 5",
+            "--focal-length is for `map lens`",
+        ),
+        (
+            "map identity --size 640x480 --crop-factor 5",
+            "--crop-factor is for `map lens`",
+        ),
+        (
+            "map lens --size 640x480 --center 9,9 --focal 99,99 --radial 0,0,0 --model fisheye",
+            "--model is for a file of --calibration",
+        ),
+        (
+            "map lens --size 640x480 --center 9,9 --focal 99,99 --radial 0,0,0 --camera 1",
+            "--camera is for a file of --calibration",
+        ),
         (
             "map lens --size 640x480 --pan 200",
             "degrees from -180 to 180",
@@ -231,8 +299,8 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "an alpha of 2 is not from 0 to 1",
         ),
         (
-            "map lens --size 640x480 --calibration camera.yml --source 320x240",
-            "is of pictures of 640x480",
+            "map lens --size 640x480 --calibration camera.yml --source 320x200",
+            "is of pictures of 640x480, and 320x200 has another aspect ratio",
         ),
         (
             "map lens --size 640x480 --calibration cut.yml",
@@ -250,11 +318,16 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "map identity --size 640x480 --rotate 45",
             "[possible values: 90, 180, 270]",
         ),
+        (
+            "map identity --size 640x480 --rotate -90",
+            "[possible values: 90, 180, 270]",
+        ),
     ];
     for (words, what) in cases {
         let (code, text) = dir.run(&format!("{words} -o map.bin"));
         assert_eq!(code, 2, "{words}: {text}");
         assert!(text.contains(what), "{words}: {text}");
+        assert!(!dir.path("map.bin").exists(), "{words}");
     }
     let (code, text) = dir.run("map lens --size 640x480 --calibration no.yml -o map.bin");
     assert_eq!(
