@@ -91,10 +91,10 @@ impl VertexMap {
         Ok(VertexMap { size, vertices })
     }
 
-    /// The map held by a map file for a destination of unknown size: the shape in
-    /// which vertices are most like those above them. `None` if no destination
-    /// has as many.
-    pub fn guess(bytes: &[u8]) -> Option<Self> {
+    /// The map held by a map file for a destination of unknown size: of the shapes
+    /// with as many vertices, the one in which they are most like those above them
+    /// first. The others follow, less and less so.
+    pub fn guesses(bytes: &[u8]) -> Vec<Self> {
         let words = bytes.len() / 4;
         let apart = |map: &VertexMap, columns: usize| {
             let steps = map.vertices.iter().zip(&map.vertices[columns..]);
@@ -104,7 +104,7 @@ impl VertexMap {
             };
             steps.map(far).sum::<u64>() / (map.vertices.len() - columns) as u64
         };
-        (2..=words / 2)
+        let mut shapes: Vec<(u64, Self)> = (2..=words / 2)
             .filter(|columns| words % columns == 0)
             .filter_map(|columns| {
                 let side = |count: usize| u32::try_from(count - 1).ok()?.checked_mul(BLOCK);
@@ -116,8 +116,9 @@ impl VertexMap {
                 let map = Self::from_bytes(size.check().ok()?, bytes).ok()?;
                 Some((apart(&map, columns), map))
             })
-            .min_by_key(|(apart, _)| *apart)
-            .map(|(_, map)| map)
+            .collect();
+        shapes.sort_by_key(|(apart, _)| *apart);
+        shapes.into_iter().map(|(_, map)| map).collect()
     }
 
     /// The map as a map file holds it: little-endian words, row by row.

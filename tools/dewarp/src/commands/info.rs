@@ -15,7 +15,7 @@ use crate::{print, read_file};
 pub struct InfoArgs {
     /// A map made by `dewarp map`.
     map: PathBuf,
-    /// Size of the output it is for [default: told from the vertices].
+    /// Size of the output it is for [default: guessed from the vertices].
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
     /// Size of the input, so that what lies outside has no part in the scale.
@@ -30,15 +30,19 @@ pub fn show(args: &InfoArgs) -> Result<()> {
 }
 
 fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) -> Result<String> {
-    let map = match size {
-        Some(size) => VertexMap::from_bytes(size.check()?, bytes)?,
-        None => VertexMap::guess(bytes).ok_or_else(|| {
-            Error::bad_use(format!(
-                "{} is no map: no output has {} bytes of vertices",
-                path.display(),
-                bytes.len()
-            ))
-        })?,
+    let (map, others) = match size {
+        Some(size) => (first(size.check()?, bytes)?, Vec::new()),
+        None => {
+            let mut guesses = VertexMap::guesses(bytes).into_iter();
+            let map = guesses.next().ok_or_else(|| {
+                Error::bad_use(format!(
+                    "{} is no map: no output has {} bytes of vertices",
+                    path.display(),
+                    bytes.len()
+                ))
+            })?;
+            (map, guesses.map(|map| map.size().to_string()).collect())
+        }
     };
     let (columns, rows) = VertexMap::dimensions(map.size());
     let survey = Survey::of(&map, source);
@@ -52,9 +56,22 @@ fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) 
     };
     line(
         "map",
-        format!("{columns}x{rows} vertices, {} bytes", bytes.len()),
+        match bytes.len() / (columns * rows * 4) {
+            1 => format!("{columns}x{rows} vertices, {} bytes", bytes.len()),
+            count => format!("{columns}x{rows} vertices, the first of {count} in the file"),
+        },
     );
     line("output", sizes.join(" or "));
+    if !others.is_empty() {
+        line(
+            "guess",
+            format!(
+                "the size is the likeliest; as many vertices have {}, or smaller maps one after the \
+                 other: --size tells",
+                others.join(", ")
+            ),
+        );
+    }
     let [[left, right], [top, bottom]] = survey.range;
     line(
         "source",
@@ -77,6 +94,15 @@ fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) 
         ),
     );
     Ok(text)
+}
+
+/// The first of the maps for this size that a file holds one after the other.
+fn first(size: Size, bytes: &[u8]) -> Result<VertexMap> {
+    let length = VertexMap::bytes_for(size);
+    match bytes.get(..length) {
+        Some(first) if bytes.len() % length == 0 => VertexMap::from_bytes(size, first),
+        _ => VertexMap::from_bytes(size, bytes),
+    }
 }
 
 /// The sizes of output whose maps have these dimensions.

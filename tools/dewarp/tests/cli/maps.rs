@@ -348,11 +348,23 @@ fn info_explains_a_map() {
         text,
         "map       41x31 vertices, 5084 bytes\n\
          output    640x480 or 640x472 or 632x480 or 632x472\n\
+         guess     the size is the likeliest; as many vertices have 480x640, or smaller maps one after \
+         the other: --size tells\n\
          source    x from 0 to 1280, y from 0 to 480\n\
          scale     one output pixel takes 1.00 (at 16,16) to 2.00 (at 16,16) source pixels\n\
          blocks    1200, of which 0 show only an edge of the source and 0 show it mirrored\n"
     );
     assert!(said(&dir, "info --size 632x480 map.bin").contains("output    632x480\n"));
+    assert!(!said(&dir, "info --size 640x480 map.bin").contains("guess"));
+    // Three maps, as for `run --maps`.
+    let maps = std::fs::read(dir.path("map.bin")).unwrap().repeat(3);
+    std::fs::write(dir.path("three.maps"), maps).unwrap();
+    assert!(said(&dir, "info three.maps").contains("maps one after the other: --size tells\n"));
+    let first = said(&dir, "info --size 640x480 three.maps");
+    assert!(
+        first.starts_with("map       41x31 vertices, the first of 3 in the file\n"),
+        "{first}"
+    );
     let (code, text) = dir.run("info --size 800x600 map.bin");
     assert!(
         code == 2 && text.contains("the map has 5084 bytes"),
