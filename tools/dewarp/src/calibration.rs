@@ -202,17 +202,12 @@ impl Calibration {
         let content = Content::read(path)?;
         let wrong = |cause| content.wrong(path, cause);
         let calibration = content.calibration(choice).map_err(wrong)?;
-        let Some(other) = rectify else {
-            if !content.has_cameras() {
-                none_chosen(choice).map_err(wrong)?;
-            }
-            return Ok((calibration, None));
-        };
-        let rectification = match content.has_cameras() {
-            true => Rectification::read(other, choice),
-            false => Rectification::load(other, choice),
-        };
-        Ok((calibration, Some(rectification?)))
+        let chosen = content.has_cameras();
+        if rectify.is_none() && !chosen {
+            none_chosen(choice).map_err(wrong)?;
+        }
+        let rectification = rectify.map(|path| Rectification::read(path, choice, chosen));
+        Ok((calibration, rectification.transpose()?))
     }
 
     /// Reads the text of a calibration file.
@@ -224,17 +219,16 @@ impl Calibration {
 impl Rectification {
     /// Reads the rectification of a camera from a file.
     pub fn load(path: &Path, choice: &Choice) -> Result<Self> {
-        if let content @ Content::Ros(_) = Content::read(path)? {
-            none_chosen(choice).map_err(|cause| content.wrong(path, cause))?;
-        }
-        Self::read(path, choice)
+        Self::read(path, choice, false)
     }
 
-    /// The same where the choice is of a camera of another file, too.
-    fn read(path: &Path, choice: &Choice) -> Result<Self> {
+    /// The same; the choice may have been of a camera of another file already.
+    fn read(path: &Path, choice: &Choice, chosen: bool) -> Result<Self> {
         let content = Content::read(path)?;
-        content
-            .rectification(choice)
+        let one = !chosen && matches!(content, Content::Ros(_));
+        let checked = if one { none_chosen(choice) } else { Ok(()) };
+        checked
+            .and_then(|()| content.rectification(choice))
             .map_err(|cause| content.wrong(path, cause))
     }
 
