@@ -15,6 +15,9 @@ const STEPS: u32 = 4000;
 /// Halvings of an angle until it is as exact as numbers are.
 const HALVINGS: u32 = 60;
 
+/// Halvings until it is near enough for Newton's method.
+const NEAR: u32 = 12;
+
 /// Newton steps before a point counts as outside the lens's picture.
 const PATIENCE: u32 = 100;
 
@@ -108,46 +111,6 @@ impl Lens {
         ])
     }
 
-    /// The ray that lands in a pixel: the inverse of [`Lens::project`].
-    ///
-    /// `None` for a pixel in which no ray within [`Lens::reach`] lands.
-    pub fn unproject(&self, point: [f64; 2]) -> Option<[f64; 3]> {
-        self.unproject_within(self.reach(), point)
-    }
-
-    /// The same for a reach that is known already: it takes long to find.
-    pub fn unproject_within(&self, reach: f64, point: [f64; 2]) -> Option<[f64; 3]> {
-        let target = [0, 1].map(|axis| (point[axis] - self.center[axis]) / self.focal[axis]);
-        let across = target[0].hypot(target[1]);
-        let angle = self.angle(reach, across);
-        if let Distortion::Fisheye(_) = &self.distortion {
-            let (sin, cos) = angle?.sin_cos();
-            let along = sin / across.max(f64::MIN_POSITIVE);
-            return Some([target[0] * along, target[1] * along, cos]);
-        }
-        // Near the rim, what is not the same all around may still reach further.
-        let along = angle.unwrap_or(reach).tan() / across.max(f64::MIN_POSITIVE);
-        let [x, y] = self.straighten(reach.tan(), target, target.map(|part| part * along))?;
-        Some([x, y, 1.0])
-    }
-
-    /// The angle up to `reach` at which [`Distortion::radius`], which grows so
-    /// far, is this radius.
-    fn angle(&self, reach: f64, radius: f64) -> Option<f64> {
-        if radius.is_nan() || radius > self.distortion.radius(reach) {
-            return None;
-        }
-        let (mut below, mut above) = (0.0, reach);
-        for _ in 0..HALVINGS {
-            let between = (below + above) / 2.0;
-            match self.distortion.radius(between) < radius {
-                true => below = between,
-                false => above = between,
-            }
-        }
-        Some((below + above) / 2.0)
-    }
-
     /// Where the point of the undistorted picture, given in pixels of a camera
     /// with the same matrix, is found in the distorted one.
     pub fn distort(&self, point: [f64; 2]) -> Option<[f64; 2]> {
@@ -158,18 +121,12 @@ impl Lens {
         ])
     }
 
-    /// Where the point of the distorted picture would be without distortion:
-    /// the inverse of [`Lens::distort`].
-    ///
-    /// `None` where there is no such point.
-    pub fn undistort(&self, point: [f64; 2]) -> Option<[f64; 2]> {
-        let [x, y, z] = self.unproject(point)?;
-        (z > 0.0).then(|| {
-            [
-                x / z * self.focal[0] + self.center[0],
-                y / z * self.focal[1] + self.center[1],
-            ]
-        })
+    /// The way from pixels back to rays.
+    pub fn inverse(self) -> Inverse {
+        Inverse {
+            reach: self.reach(),
+            lens: self,
+        }
     }
 
     /// The largest angle from the axis, in radians, up to which rays further out
@@ -188,11 +145,74 @@ impl Lens {
         }
         angle(STEPS - 1)
     }
+}
 
-    /// The inverse of [`Distortion::bend`] within a radius, by Newton's method
+/// A lens the other way round, with its reach, which takes long to find.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Inverse {
+    /// The lens.
+    pub lens: Lens,
+    /// [`Lens::reach`].
+    pub reach: f64,
+}
+
+impl Inverse {
+    /// The ray that lands in a pixel: the inverse of [`Lens::project`].
+    ///
+    /// `None` for a pixel in which no ray within [`Lens::reach`] lands.
+    pub fn unproject(&self, point: [f64; 2]) -> Option<[f64; 3]> {
+        let Lens { focal, center, .. } = self.lens;
+        let target = [0, 1].map(|axis| (point[axis] - center[axis]) / focal[axis]);
+        let across = target[0].hypot(target[1]);
+        if let Distortion::Fisheye(_) = &self.lens.distortion {
+            let (sin, cos) = self.angle(across, HALVINGS)?.sin_cos();
+            let along = sin / across.max(f64::MIN_POSITIVE);
+            return Some([target[0] * along, target[1] * along, cos]);
+        }
+        // Near the rim, what is not the same all around may still reach further.
+        let angle = self.angle(across, NEAR).unwrap_or(self.reach);
+        let along = angle.tan() / across.max(f64::MIN_POSITIVE);
+        let [x, y] = self.straighten(target, target.map(|part| part * along))?;
+        Some([x, y, 1.0])
+    }
+
+    /// The angle within the reach at which [`Distortion::radius`], which grows so
+    /// far, is this radius.
+    fn angle(&self, radius: f64, halvings: u32) -> Option<f64> {
+        let at = |angle| self.lens.distortion.radius(angle);
+        if radius.is_nan() || radius > at(self.reach) {
+            return None;
+        }
+        let (mut below, mut above) = (0.0, self.reach);
+        for _ in 0..halvings {
+            let between = (below + above) / 2.0;
+            match at(between) < radius {
+                true => below = between,
+                false => above = between,
+            }
+        }
+        Some((below + above) / 2.0)
+    }
+
+    /// Where the point of the distorted picture would be without distortion:
+    /// the inverse of [`Lens::distort`].
+    ///
+    /// `None` where there is no such point.
+    pub fn undistort(&self, point: [f64; 2]) -> Option<[f64; 2]> {
+        let [x, y, z] = self.unproject(point)?;
+        (z > 0.0).then(|| {
+            [
+                x / z * self.lens.focal[0] + self.lens.center[0],
+                y / z * self.lens.focal[1] + self.lens.center[1],
+            ]
+        })
+    }
+
+    /// The inverse of [`Distortion::bend`] within the reach, by Newton's method
     /// from a point close by.
-    fn straighten(&self, radius: f64, target: [f64; 2], near: [f64; 2]) -> Option<[f64; 2]> {
-        let bend = |x, y| self.distortion.bend([x, y]);
+    fn straighten(&self, target: [f64; 2], near: [f64; 2]) -> Option<[f64; 2]> {
+        let bend = |x, y| self.lens.distortion.bend([x, y]);
+        let radius = self.reach.tan();
         let [mut x, mut y] = near;
         for _ in 0..PATIENCE {
             // Beyond the fold it would find a ray that the lens never saw.
@@ -305,13 +325,26 @@ pub(crate) mod tests {
         };
         // The picture ends at radius 0.703.
         let lens = lens(Distortion::Brown(brown));
-        assert!(lens.unproject([321.0 + 500.0 * 0.69, 238.0]).is_some());
-        assert_eq!(lens.unproject([321.0 + 500.0 * 0.71, 238.0]), None);
+        assert!(
+            lens.inverse()
+                .unproject([321.0 + 500.0 * 0.69, 238.0])
+                .is_some()
+        );
+        assert_eq!(
+            lens.inverse().unproject([321.0 + 500.0 * 0.71, 238.0]),
+            None
+        );
         // A fisheye's fold at an angle of 1.8257, a radius of 1.2172.
         let lens = self::lens(Distortion::Fisheye([-0.1, 0.0, 0.0, 0.0]));
-        let [x, _, z] = lens.unproject([321.0 + 500.0 * 1.2, 238.0]).unwrap();
+        let [x, _, z] = lens
+            .inverse()
+            .unproject([321.0 + 500.0 * 1.2, 238.0])
+            .unwrap();
         assert!(x.atan2(z) < 1.8257);
-        assert_eq!(lens.unproject([321.0 + 500.0 * 1.25, 238.0]), None);
+        assert_eq!(
+            lens.inverse().unproject([321.0 + 500.0 * 1.25, 238.0]),
+            None
+        );
     }
 
     /// The sample `rational.json`, whose fold is at a tangent of 1.48.
@@ -336,7 +369,7 @@ pub(crate) mod tests {
         for (column, row) in (0..=64).flat_map(|column| (0..=48).map(move |row| (column, row))) {
             let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
             let radius = ((pixel[0] - 324.5) / 420.0).hypot((pixel[1] - 236.25) / 421.0);
-            let Some(ray) = lens.unproject(pixel) else {
+            let Some(ray) = lens.inverse().unproject(pixel) else {
                 // The radius of the fold, and what the tangential terms may add.
                 assert!(radius > 0.834 - 0.01, "{pixel:?}");
                 continue;
@@ -360,7 +393,7 @@ pub(crate) mod tests {
         #[test]
         fn unproject_is_the_inverse_of_project(x in 0.0..640.0, y in 0.0..480.0, model in 0usize..5) {
             let lens = lens(models()[model]);
-            let ray = lens.unproject([x, y]).unwrap();
+            let ray = lens.inverse().unproject([x, y]).unwrap();
             let back = lens.project(ray).unwrap();
             prop_assert!((back[0] - x).abs() < 1e-6 && (back[1] - y).abs() < 1e-6, "{back:?}");
         }
@@ -368,7 +401,7 @@ pub(crate) mod tests {
         #[test]
         fn undistort_is_the_inverse_of_distort(x in 60.0..580.0, y in 40.0..440.0, model in 0usize..5) {
             let lens = lens(models()[model]);
-            let back = lens.undistort(lens.distort([x, y]).unwrap()).unwrap();
+            let back = lens.inverse().undistort(lens.distort([x, y]).unwrap()).unwrap();
             prop_assert!((back[0] - x).abs() < 1e-6 && (back[1] - y).abs() < 1e-6, "{back:?}");
         }
     }

@@ -7,7 +7,7 @@ mod fit;
 
 use crate::calibration::Rectification;
 use crate::format::Size;
-use crate::lens::Lens;
+use crate::lens::{Inverse, Lens};
 
 /// A point that every source ends before: it shows the boundary colour.
 pub const NOWHERE: [f64; 2] = [f64::INFINITY; 2];
@@ -196,9 +196,7 @@ fn product(a: Rotation, b: Rotation) -> Rotation {
 /// A lens seen by a camera, laid out on the output.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct View {
-    lens: Lens,
-    /// The lens's, computed once.
-    reach: f64,
+    inverse: Inverse,
     /// The camera.
     pub camera: Camera,
     /// The output.
@@ -209,8 +207,7 @@ impl View {
     /// What `camera` sees through `lens`.
     pub fn new(lens: Lens, camera: Camera, layout: Layout) -> Self {
         View {
-            lens,
-            reach: lens.reach(),
+            inverse: lens.inverse(),
             camera,
             layout,
         }
@@ -225,10 +222,10 @@ impl View {
     /// The source's point at a pixel of the camera's picture.
     fn seen(&self, pixel: [f64; 2]) -> Option<[f64; 2]> {
         let [x, y, z] = self.camera.ray(pixel)?;
-        if x.hypot(y).atan2(z) > self.reach {
+        if x.hypot(y).atan2(z) > self.inverse.reach {
             return None;
         }
-        let point = self.lens.project([x, y, z])?;
+        let point = self.inverse.lens.project([x, y, z])?;
         point.iter().all(|part| part.is_finite()).then_some(point)
     }
 }

@@ -48,7 +48,7 @@ impl View {
         let mut low = [f64::INFINITY; 2];
         let mut high = [f64::NEG_INFINITY; 2];
         // Where the lens's rays end within the source, their rim is its border.
-        let border = border(whole).filter_map(|pixel| self.unproject(pixel));
+        let border = border(whole).filter_map(|pixel| self.inverse.unproject(pixel));
         for ray in border.chain(self.rim(whole)) {
             let point = self.camera.point(ray).ok_or_else(|| {
                 Error::bad_use(
@@ -73,19 +73,15 @@ impl View {
         Ok(self.centred(whole, middle, scale))
     }
 
-    fn unproject(&self, pixel: [f64; 2]) -> Option<[f64; 3]> {
-        self.lens.unproject_within(self.reach, pixel)
-    }
-
     /// The lens's outermost rays that land on the source.
     fn rim(&self, whole: Size) -> impl Iterator<Item = [f64; 3]> {
-        let (across, ahead) = self.reach.sin_cos();
+        let (across, ahead) = self.inverse.reach.sin_cos();
         let around = (0..4 * POINTS).map(move |index| {
             let (sin, cos) = (TAU * f64::from(index) / f64::from(4 * POINTS)).sin_cos();
             [across * cos, across * sin, ahead]
         });
         around.filter(move |ray| {
-            let pixel = self.lens.project(*ray);
+            let pixel = self.inverse.lens.project(*ray);
             pixel.is_some_and(|pixel| inside(whole, pixel))
         })
     }
@@ -126,7 +122,7 @@ impl View {
     /// where they do not stand that way.
     fn middle(&self, whole: Size) -> Option<[f64; 2]> {
         let [width, height] = extent(whole);
-        let point = |pixel| self.camera.point(self.unproject(pixel)?);
+        let point = |pixel| self.camera.point(self.inverse.unproject(pixel)?);
         let along = |side: fn(f64, [f64; 2]) -> [f64; 2]| -> Option<Vec<[f64; 2]>> {
             let part = |index: u32| f64::from(index) / f64::from(POINTS);
             (0..=POINTS)
@@ -234,7 +230,7 @@ mod tests {
         for pixel in border(SIZE) {
             let point = view
                 .camera
-                .point(view.lens.unproject(pixel).unwrap())
+                .point(view.inverse.unproject(pixel).unwrap())
                 .unwrap();
             let [x, y] =
                 [0, 1].map(|axis| point[axis] * view.camera.focal[axis] + view.camera.center[axis]);
@@ -268,7 +264,7 @@ mod tests {
         let mut shown = 0;
         for (column, row) in (0..64).flat_map(|column| (0..48).map(move |row| (column, row))) {
             let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
-            let Some(ray) = view.lens.unproject(pixel) else {
+            let Some(ray) = view.inverse.unproject(pixel) else {
                 continue;
             };
             let point = view.camera.point(ray).unwrap();
