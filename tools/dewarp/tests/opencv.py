@@ -62,7 +62,9 @@ class Kind:
             d = self.coefficients(rng)
             r, p = np.eye(3), k
             if self.stereo:
-                r, _ = cv2.Rodrigues(rng.uniform(-0.08, 0.08, 3))
+                # No more than leaves something of the source in a low picture.
+                most = 0.08 * min(1, height / width)
+                r, _ = cv2.Rodrigues(rng.uniform(-most, most, 3))
                 p = k.copy()
                 p[0, 0] = p[1, 1] = focal * rng.uniform(0.9, 1.1)
                 p[:2, 2] += rng.uniform(-20, 20, 2)

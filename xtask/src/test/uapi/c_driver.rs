@@ -163,7 +163,7 @@ pub const FAILS: &[(&str, &str, &str)] = &[
     (
         "STREAMOFF in the middle of many requests completes them all",
         "fault 11",
-        "round 0: request ",
+        "is not completed after STREAMOFF",
     ),
     (
         "a request serves again as soon as STREAMOFF is over, without any worker",
