@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
+use crate::cache::{Partial, Recipe};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
@@ -23,8 +24,16 @@ const BINDING: &str = "Documentation/devicetree/bindings/media/nxp,dw100.yaml";
 /// other code.
 const NOT_CHECKED: &str = "--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE";
 
-/// Debian's sparse does not know a keyword that the kernel uses.
-const SPARSE: &str = "CHECK=sparse -D__typeof_unqual__=__typeof__ -Wsparse-error";
+/// `make`'s words for a module without a warning. Debian's sparse does not know a keyword that the kernel
+/// uses.
+const CHECKS: [&str; 6] = [
+    "CLIPPY=1",
+    "W=1",
+    "C=2",
+    "CHECK=sparse -D__typeof_unqual__=__typeof__ -Wsparse-error",
+    "KRUSTFLAGS=-Dwarnings",
+    "KCFLAGS=-Werror",
+];
 
 /// Runs all checks and prints a line for each. True if none found anything.
 pub fn run(env: &Env) -> Result<bool> {
@@ -61,21 +70,11 @@ pub fn checks(env: &Env, tell: &mut dyn FnMut(&str, Result<()>)) -> Result<()> {
 
     // With the tests inside the module.
     let kernel = Kernel::prepare(env, &sandbox, Flavour::Debug)?;
-    let output = env.cache.scratch(&env.ui, &tools::own_name(env, "lint"))?;
-    let mut make = kernel.make(&sandbox);
-    make.arg("clean")
-        .args(module::external(&env.checkout, &output.dir))
-        .args(["CLIPPY=1", "W=1", "C=2", SPARSE])
-        .args(["KRUSTFLAGS=-Dwarnings", "KCFLAGS=-Werror"]);
-    // make goes on without a checker that it does not like.
-    let checked = |said: String| {
-        ensure!(said.contains("  CHECK  "), "make did not run sparse");
-        Ok(())
-    };
     tell(
         "the module with CLIPPY=1 W=1 and sparse",
-        hear(&mut make).and_then(checked),
+        module_checked(env, &sandbox, &kernel),
     );
+    let output = env.cache.scratch(&env.ui, &tools::own_name(env, "lint"))?;
     let trees = DeviceTrees {
         sandbox: &sandbox,
         kernel: &kernel,
@@ -119,6 +118,24 @@ pub fn checks(env: &Env, tell: &mut dyn FnMut(&str, Result<()>)) -> Result<()> {
     tell("licences, by reuse", quietly(&mut licences));
     tell("links in Markdown", links::check(&env.checkout));
     Ok(())
+}
+
+/// Has the module's compilers and sparse look for warnings. What was clean is not looked at again.
+fn module_checked(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<()> {
+    let recipe = Recipe {
+        name: "module-lint",
+        key: module::key(env, kernel)?.words(CHECKS).finish(),
+        partial: Partial::Discard,
+        gigabytes: 0.2,
+    };
+    let checked = env.cache.entry(&env.ui, &recipe, |_, dir| {
+        let mut make = kernel.make(sandbox);
+        let said = hear(make.args(module::external(&env.checkout, dir)).args(CHECKS))?;
+        // make goes on without a checker that it does not like.
+        ensure!(said.contains("  CHECK  "), "make did not run sparse");
+        Ok(())
+    });
+    checked.map(drop)
 }
 
 /// Holds the board's tree with all overlays against the bindings: the engine's, and those that come with

@@ -62,17 +62,10 @@ pub struct Module {
 impl Module {
     /// Builds the module if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
-        let mut key = Key::new()
-            .add(&kernel.key)
-            .add(env.checkout.as_os_str().as_encoded_bytes())
-            .words(EXTERNAL);
-        for path in SOURCES {
-            key = key.add(path).tree(&env.checkout.join(path))?;
-        }
         let name = format!("module-{}", kernel.flavour.name());
         let recipe = Recipe {
             name: &name,
-            key: key.finish(),
+            key: key(env, kernel)?.finish(),
             partial: Partial::Discard,
             gigabytes: 0.2,
         };
@@ -89,6 +82,17 @@ impl Module {
             _entry: entry,
         })
     }
+}
+
+/// A key of all that the module is made from.
+pub fn key(env: &Env, kernel: &Kernel) -> Result<Key> {
+    let key = Key::new()
+        .add(&kernel.key)
+        .add(env.checkout.as_os_str().as_encoded_bytes())
+        .words(EXTERNAL);
+    SOURCES.iter().try_fold(key, |key, path| {
+        key.add(path).tree(&env.checkout.join(path))
+    })
 }
 
 /// `make`'s words for the module out of tree.

@@ -19,17 +19,17 @@ use situations::Situation;
 pub const WATCHDOG_MS: u32 = 250;
 
 /// All tests; with `full`, everything is done twenty times. A debug kernel, which takes long, has
-/// all situations at once so often, and each alone but once; if not `full`, none alone, and none
-/// that are closed at once.
+/// all situations at once so often, and each alone but once; if not `full`, none alone, and at once
+/// only what ends by being unbound, killed or unloaded.
 pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
     static TOGETHER: [&[Test]; 2] = [&at_once::<false>(), &at_once::<true>()];
-    static CLOSING: [&[Test]; 2] = [&closing::<false>(), &closing::<true>()];
+    static GENTLY: [&[Test]; 2] = [&gently::<false>(), &gently::<true>()];
     static ALONE: [&[Test]; 2] = [&each_alone::<false>(), &each_alone::<true>()];
     let many = usize::from(full);
     let rest: [&[Test]; 2] = match (full, debug) {
         (false, true) => [&[], &[]],
-        (true, true) => [CLOSING[1], ALONE[0]],
-        (_, false) => [CLOSING[many], ALONE[many]],
+        (true, true) => [GENTLY[1], ALONE[0]],
+        (_, false) => [GENTLY[many], ALONE[many]],
     };
     TOGETHER[many].iter().chain(rest.into_iter().flatten())
 }
@@ -55,13 +55,10 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
-const fn at_once<const FULL: bool>() -> [Test; 10] {
+const fn at_once<const FULL: bool>() -> [Test; 8] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
-        }),
-        test("binding again under every situation at once", || {
-            together::<FULL>(Action::Rebind)
         }),
         test("killing every client around unbinding", || {
             together::<FULL>(Action::Kill)
@@ -81,9 +78,6 @@ const fn at_once<const FULL: bool>() -> [Test; 10] {
             "a request can be polled and queued when its device and all other files are gone",
             requests::used_last,
         ),
-        test("a dma-buf outlives the module", || {
-            without_the_module(&Situation::DMA_BUF, times::<FULL>(1, 20))
-        }),
         test("a request outlives the module or keeps it", || {
             without_the_module(&Situation::LONE_REQUEST, times::<FULL>(1, 20))
         }),
@@ -93,8 +87,14 @@ const fn at_once<const FULL: bool>() -> [Test; 10] {
     ]
 }
 
-const fn closing<const FULL: bool>() -> [Test; 2] {
+const fn gently<const FULL: bool>() -> [Test; 4] {
     [
+        test("binding again under every situation at once", || {
+            together::<FULL>(Action::Rebind)
+        }),
+        test("a dma-buf outlives the module", || {
+            without_the_module(&Situation::DMA_BUF, times::<FULL>(1, 20))
+        }),
         test("closing everything before unbinding", || {
             together::<FULL>(Action::CloseBefore)
         }),

@@ -37,7 +37,7 @@ const LOSES: &str =
 const BOUND: Duration = Duration::from_secs(1);
 
 /// Seconds of random calls, of every day and of `--full`.
-const FUZZED: [u64; 2] = [20, 300];
+const FUZZED: [u64; 2] = [10, 300];
 
 /// Their seed of every day, so that a change is to blame for what is new.
 const SEED: u32 = 0xd100;
