@@ -10,9 +10,12 @@ use super::Tests;
 use crate::sandbox::Sandbox;
 use crate::{host, lint, tools};
 
+/// Seconds that all of it may take, once it is built.
+const LONGEST: u64 = 1200;
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let _slot = tests.slot();
+    let _slot = tests.slot(LONGEST);
     crates(tests)?;
     if let Err(why) = super::opencv::run(tests) {
         tests.record("maps agree with OpenCV", Err(why));

@@ -147,14 +147,15 @@ impl Tests<'_> {
         }
     }
 
-    /// Waits until there are few enough boards for one more, or for something that is as much work.
-    fn slot(&self) -> Slot<'_> {
-        self.boards.take()
+    /// Waits until there are few enough boards for one more, or for something that is as much work and
+    /// may take this many seconds.
+    fn slot(&self, longest: u64) -> Slot<'_> {
+        self.boards.take(longest)
     }
 
     /// Boots and runs a script, as soon as there are few enough boards.
     pub fn run(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<Outcome> {
-        let _slot = self.slot();
+        let _slot = self.slot(options.timeout);
         board.run(options, script, false)
     }
 

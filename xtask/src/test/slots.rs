@@ -8,24 +8,44 @@ use super::locked;
 
 /// Places for boards.
 pub(super) struct Slots {
-    free: Mutex<usize>,
-    freed: Condvar,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// Places that nobody has.
+    free: usize,
+    /// Who waits for one: how long each may take, in seconds.
+    waiting: Vec<u64>,
 }
 
 impl Slots {
     /// So many.
     pub(super) fn new(count: usize) -> Self {
         Self {
-            free: Mutex::new(count),
-            freed: Condvar::new(),
+            state: Mutex::new(State {
+                free: count,
+                waiting: Vec::new(),
+            }),
+            changed: Condvar::new(),
         }
     }
 
-    /// Waits for a place, and keeps it until the value is dropped.
-    pub(super) fn take(&self) -> Slot<'_> {
-        let none = |free: &mut usize| *free == 0;
-        let free = self.freed.wait_while(locked(&self.free), none);
-        *free.unwrap_or_else(PoisonError::into_inner) -= 1;
+    /// Waits for a place, and keeps it until the value is dropped. Who may take longest, in seconds, goes
+    /// first: what is long and comes last keeps one CPU waiting for the other.
+    pub(super) fn take(&self, longest: u64) -> Slot<'_> {
+        let mut state = locked(&self.state);
+        state.waiting.push(longest);
+        let others_turn = |state: &mut State| {
+            state.free == 0 || state.waiting.iter().any(|other| *other > longest)
+        };
+        let state = self.changed.wait_while(state, others_turn);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        let own = state.waiting.iter().position(|other| *other == longest);
+        own.map(|own| state.waiting.swap_remove(own));
+        state.free -= 1;
+        // There may be a place for the next one, too.
+        self.changed.notify_all();
         Slot(self)
     }
 }
@@ -35,8 +55,8 @@ pub(super) struct Slot<'a>(&'a Slots);
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        *locked(&self.0.free) += 1;
-        self.0.freed.notify_one();
+        locked(&self.0.state).free += 1;
+        self.0.changed.notify_all();
     }
 }
 
@@ -52,7 +72,7 @@ mod tests {
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    let _slot = slots.take();
+                    let _slot = slots.take(1);
                     {
                         let mut up = locked(&up);
                         *up = (up.0 + 1, up.1.max(up.0 + 1));
@@ -63,5 +83,25 @@ mod tests {
             }
         });
         assert_eq!(*locked(&up), (0, 2));
+    }
+
+    #[test]
+    fn who_may_take_longest_goes_first() {
+        let (slots, order) = (Slots::new(1), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            let first = slots.take(0);
+            for longest in [1, 3, 2] {
+                let (slots, order) = (&slots, &order);
+                scope.spawn(move || {
+                    let _slot = slots.take(longest);
+                    locked(order).push(longest);
+                });
+            }
+            while locked(&slots.state).waiting.len() < 3 {
+                thread::yield_now();
+            }
+            drop(first);
+        });
+        assert_eq!(*locked(&order), [3, 2, 1]);
     }
 }
