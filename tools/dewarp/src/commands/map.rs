@@ -8,6 +8,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
 use dewarp::calibration::{Choice, Model};
+use dewarp::file;
 use dewarp::lens::{Brown, Distortion};
 use dewarp::view::{Camera, Layout, Part, Projection, Turn, View};
 use dewarp::{Calibration, Check, Error, Lens, Rectification, Result, Size, VertexMap};
@@ -272,20 +273,9 @@ fn finish(args: &MapArgs, source: Size, exact: impl Fn(f64, f64) -> [f64; 2]) ->
     for warning in warnings {
         eprintln!("dewarp: warning: {warning}");
     }
-    let inputs = [
-        ("--calibration", &args.lens.calibration),
-        ("--rectify", &args.view.rectify),
-    ];
-    let whole = |path: &Path| path.canonicalize().ok();
-    for (option, path) in inputs {
-        let path = path.as_deref().and_then(whole);
-        if path.is_some() && path == whole(&args.output) {
-            return Err(Error::bad_use(format!(
-                "{} is the file of {option}: give -o another name",
-                args.output.display()
-            )));
-        }
-    }
+    let inputs = [&args.lens.calibration, &args.view.rectify];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    file::apart(&inputs, &[&args.output])?;
     write_file(&args.output, &map.to_bytes())
 }
 

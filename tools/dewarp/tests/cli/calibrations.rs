@@ -332,7 +332,10 @@ fn a_map_never_replaces_what_it_is_made_from() {
     ] {
         let before = std::fs::read(dir.path(file)).unwrap();
         let (code, text) = dir.run(&format!("map lens --size 640x480 {words}"));
-        assert!(code == 2 && text.contains("give -o another name"), "{text}");
+        assert!(
+            code == 2 && text.contains("would be overwritten: it is an input as well"),
+            "{text}"
+        );
         assert_eq!(std::fs::read(dir.path(file)).unwrap(), before);
     }
 }
