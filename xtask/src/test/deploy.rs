@@ -106,6 +106,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let name = "what is typed for the overlays makes the same tree";
     tests.record(name, typed::overlays(tests, &board));
     if tests.full {
+        let name = "what is typed for a real board builds the module and dewarp";
+        tests.record(name, typed::for_a_board(tests, &board));
         let name = "the README's command on a board finds the driver";
         tests.record(name, typed::on_the_side(tests));
         let name = "what is typed by hand streams on a board started by hand";

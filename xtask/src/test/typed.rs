@@ -129,6 +129,20 @@ pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     Ok(checkout.join("target/module/dw100_rust.ko"))
 }
 
+/// Types how the module and `dewarp` for a real board are built.
+pub fn for_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let objects = board.kernel_objects().display().to_string();
+    let commands = block(tests, README, "cargo xtask module /path/to/kernel/build")?;
+    let commands = commands.replace("/path/to/kernel/build", &objects);
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", &commands]);
+    let said = hear(shell.current_dir(&tests.env.checkout))?;
+    for line in ["/dw100_rust.ko", "\nx86-64: ", "\narm64: "] {
+        ensure!(said.contains(line), "no '{}':\n{said}", line.trim());
+    }
+    Ok(())
+}
+
 /// Runs the command on a board that the README mentions.
 pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
     let readme = fs::read_to_string(tests.env.checkout.join(README))?;
