@@ -163,11 +163,10 @@ impl<'a> Board<'a> {
             &self.client.for_board(),
         ];
         let names = parts.map(|part| part.as_os_str().as_encoded_bytes());
+        let key = Key::new().words(names).add(self.kernel.flavour.arguments());
         ["tests/board", "xtask/src/board.rs", "xtask/src/board"]
             .iter()
-            .try_fold(Key::new().words(names), |key, path| {
-                key.tree(&self.env.checkout.join(path))
-            })
+            .try_fold(key, |key, path| key.tree(&self.env.checkout.join(path)))
     }
 
     /// Boots and runs `script`. With `live`, what it prints appears at once.
