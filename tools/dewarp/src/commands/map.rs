@@ -209,6 +209,9 @@ fn angle(text: &str) -> std::result::Result<f64, String> {
 
 /// Makes the map, and tells what the engine will make of it.
 pub fn make(args: &MapArgs) -> Result<()> {
+    let inputs = [&args.lens.calibration, &args.view.rectify];
+    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+    file::apart(&inputs, &[&args.output])?;
     let size = args.size.check()?;
     match args.kind {
         MapKind::Identity => {
@@ -273,9 +276,6 @@ fn finish(args: &MapArgs, source: Size, exact: impl Fn(f64, f64) -> [f64; 2]) ->
     for warning in warnings {
         eprintln!("dewarp: warning: {warning}");
     }
-    let inputs = [&args.lens.calibration, &args.view.rectify];
-    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-    file::apart(&inputs, &[&args.output])?;
     write_file(&args.output, &map.to_bytes())
 }
 
