@@ -2,6 +2,7 @@
 
 //! How many boards are up at the same time.
 
+use std::collections::BinaryHeap;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::locked;
@@ -16,7 +17,7 @@ struct State {
     /// Places that nobody has.
     free: usize,
     /// Who waits for one: how long each may take, in seconds.
-    waiting: Vec<u64>,
+    waiting: BinaryHeap<u64>,
 }
 
 impl Slots {
@@ -25,7 +26,7 @@ impl Slots {
         Self {
             state: Mutex::new(State {
                 free: count,
-                waiting: Vec::new(),
+                waiting: BinaryHeap::new(),
             }),
             changed: Condvar::new(),
         }
@@ -36,13 +37,12 @@ impl Slots {
     pub(super) fn take(&self, longest: u64) -> Slot<'_> {
         let mut state = locked(&self.state);
         state.waiting.push(longest);
-        let others_turn = |state: &mut State| {
-            state.free == 0 || state.waiting.iter().any(|other| *other > longest)
-        };
+        let others_turn =
+            |state: &mut State| state.free == 0 || state.waiting.peek() > Some(&longest);
         let state = self.changed.wait_while(state, others_turn);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        let own = state.waiting.iter().position(|other| *other == longest);
-        own.map(|own| state.waiting.swap_remove(own));
+        // The longest that waits is this one, or as long.
+        state.waiting.pop();
         state.free -= 1;
         // There may be a place for the next one, too.
         self.changed.notify_all();

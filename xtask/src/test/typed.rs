@@ -45,6 +45,16 @@ fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
         .with_context(|| format!("{document} has no commands that begin with '{begins}'"))
 }
 
+/// Types commands on this machine, in the checkout; returns what they print.
+fn here(tests: &Tests<'_>, commands: &str) -> Result<String> {
+    let mut shell = Command::new("sh");
+    hear(
+        shell
+            .args(["-ec", commands])
+            .current_dir(&tests.env.checkout),
+    )
+}
+
 /// Types what is to be typed on a board that runs the C driver: the module becomes the board's own
 /// and goes again; it is loaded from where it was copied to, and straightens a picture.
 pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
@@ -134,9 +144,7 @@ pub fn for_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let objects = board.kernel_objects().display().to_string();
     let commands = block(tests, README, "cargo xtask module /path/to/kernel/build")?;
     let commands = commands.replace("/path/to/kernel/build", &objects);
-    let mut shell = Command::new("sh");
-    shell.args(["-ec", &commands]);
-    let said = hear(shell.current_dir(&tests.env.checkout))?;
+    let said = here(tests, &commands)?;
     for line in ["/dw100_rust.ko", "\nx86-64: ", "\narm64: "] {
         ensure!(said.contains(line), "no '{}':\n{said}", line.trim());
     }
@@ -150,9 +158,7 @@ pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
         readme.contains(&format!("`{COMMAND}`")),
         "{README} has no '{COMMAND}'"
     );
-    let mut shell = Command::new("sh");
-    shell.args(["-c", COMMAND]).current_dir(&tests.env.checkout);
-    let said = hear(&mut shell)?;
+    let said = here(tests, COMMAND)?;
     let found = said.contains("Driver name      : dw100");
     ensure!(found, "no driver:\n{}", last_lines(&said, 8));
     Ok(())
