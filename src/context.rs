@@ -63,7 +63,9 @@ use kernel::{
 
 use maps::{
     Map,
-    Maps, //
+    Maps,
+    Memory,
+    Vertices, //
 };
 use state::{
     Prepared,
@@ -74,10 +76,11 @@ use state::{
 const CID_BASE: u32 = control::CID_USER_BASE + 0x1190;
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
 const CID_VERTEX_MAP: u32 = CID_BASE + 1;
-/// A [`PrefetchMode`].
-const CID_PREFETCH_MODE: u32 = CID_BASE + 2;
+/// A [`PrefetchMode`]. The last two of the sixteen are this driver's: upstream assigns them from the
+/// first on.
+const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
 /// The threshold of [`PrefetchMode::Auto`].
-const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 3;
+const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
 
 /// An open file.
 #[pin_data]
@@ -100,34 +103,49 @@ impl Context {
             .with_bytes_per_line(stride)
     }
 
-    /// Puts vertices where the engine can read them.
+    /// Composes vertices and the crop where the engine can read them.
     ///
     /// `EINVAL` if they are not one for each of the grid, `ENODEV` if the device is unbound.
-    fn map(&self, vertices: &[u32]) -> Result<Map> {
+    fn map(&self, vertices: Vertices) -> Result<Map> {
         let mut state = self.state.lock();
-        let grid = state.grid();
-        let spare = state.maps.spare.pop();
+        let (grid, crop) = (state.grid(), state.crop);
+        let spare = state.maps.take_spare();
         drop(state);
 
-        if vertices.len() != grid.vertices() {
-            return Err(EINVAL);
-        }
-        let map = match spare {
+        let memory = match spare {
             Some(spare) if spare.fits(grid) => spare,
-            _ => Map::new(&*self.device.bound().ok_or(ENODEV)?, grid)?,
+            _ => Memory::new(&*self.device.bound().ok_or(ENODEV)?, grid)?,
         };
-        map.write(vertices)?;
-        Ok(map)
+        Map::new(memory, vertices, crop)
+    }
+
+    /// Composes the map of the next frame anew, for a crop that was set while a queue streams.
+    fn follow_crop(&self) -> Result {
+        let latest = self.state.lock().maps.latest().cloned();
+        let Some(vertices) = latest else {
+            // No queue streams: it is composed when one starts.
+            return Ok(());
+        };
+        // Holds unbinding up until the map is where it ends the stream and frees it.
+        let bound = self.device.bound();
+        bound.as_ref().ok_or(ENODEV)?;
+        let map = self.map(vertices.clone())?;
+        let mut state = self.state.lock();
+        // Another map that was set meanwhile stays: if it was composed with the crop before, it is
+        // composed anew by the frame that it takes effect with.
+        let is_latest = |latest: &Vertices| Arc::ptr_eq(latest, &vertices);
+        if state.maps.latest().is_some_and(is_latest) {
+            state.maps.set_next(map);
+        }
+        Ok(())
     }
 
     /// Puts the control's map where the engine can read it.
     fn load_map(&self, controls: &control::Handler) -> Result {
         // The control is locked until the map is where a change of it will go, too.
-        let old = controls.with_array(|vertices| {
-            let map = self.map(vertices)?;
-            let mut state = self.state.lock();
-            let old = (state.maps.next.take(), state.maps.current.replace(map));
-            Ok::<_, Error>(old)
+        let old = controls.with_array(|elements| {
+            let map = self.map(maps::vertices(elements)?)?;
+            Ok::<_, Error>(self.state.lock().maps.load(map))
         })?;
         // Freed with no lock held.
         drop(old);
@@ -272,7 +290,12 @@ impl Operations for Context {
                     crop::Unfit::Flags => EINVAL,
                 },
             )?;
-        state.crop = crop;
+        let before = mem::replace(&mut state.crop, crop);
+        drop(state);
+        if crop != before {
+            self.follow_crop()
+                .inspect_err(|_| self.state.lock().crop = before)?;
+        }
         Ok(rect(crop.rect()))
     }
 
@@ -293,7 +316,7 @@ impl Operations for Context {
         let mut map = None;
         if streams {
             bound.as_ref().ok_or(ENODEV)?;
-            map = Some(self.map(elements)?);
+            map = Some(self.map(maps::vertices(elements)?)?);
         }
         let mut state = self.state.lock();
         state.map_is_set = true;
@@ -327,7 +350,9 @@ impl Operations for Context {
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
         Ok(Prepared {
-            map: map.map(|vertices| self.map(vertices)).transpose()?,
+            map: map
+                .map(|elements| self.map(maps::vertices(elements)?))
+                .transpose()?,
             mode: mode.and_then(PrefetchMode::from_code),
             threshold: threshold.and_then(|value| value.try_into().ok()),
         })

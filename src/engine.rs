@@ -230,8 +230,8 @@ impl Engine {
         io.write_reg(DST_IMG_SIZE::from_raw(program.destination_size));
         io.write_reg(DST_IMG_STRIDE::from_raw(program.destination_stride));
         io.write_reg(SWAP_CONTROL::from_raw(program.swap));
-        io.write_reg(SCALE_FACTOR::from_raw(program.scale));
-        io.write_reg(ROI_START::from_raw(program.roi));
+        io.write_reg(SCALE_FACTOR::from_raw(frame::SCALE_FACTOR));
+        io.write_reg(ROI_START::from_raw(frame::ROI_START));
         io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
         io.write_reg(DST_IMG_Y_SIZE1::from_raw(program.destination_y_size));
         io.write_reg(DST_IMG_UV_SIZE1::from_raw(program.destination_uv_size));

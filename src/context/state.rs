@@ -132,7 +132,7 @@ impl State {
     /// `EINVAL` for a map from before the destination had its size, which changes nothing.
     pub(super) fn take_on(&mut self, prepared: Option<Prepared>) -> Result<Option<u64>> {
         let Some(prepared) = prepared else {
-            self.maps.advance(None);
+            self.maps.advance(None, self.crop)?;
             return Ok(None);
         };
         if let Some(map) = &prepared.map {
@@ -142,7 +142,7 @@ impl State {
             self.map_is_set = true;
             self.note_change(CID_VERTEX_MAP);
         }
-        self.maps.advance(prepared.map);
+        self.maps.advance(prepared.map, self.crop)?;
         if let Some(mode) = prepared.mode {
             self.prefetch.mode = mode;
             self.note_change(CID_PREFETCH_MODE);
@@ -160,7 +160,6 @@ impl State {
         let frame = Frame {
             source: place(self.output.image, job.source())?,
             destination: place(self.capture.image, job.destination())?,
-            crop: self.crop,
             map: map.place(),
             prefetch: self.prefetch,
         };

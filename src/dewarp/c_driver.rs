@@ -5,7 +5,6 @@
 
 use super::{
     buffer::Buffer,
-    crop::Rect,
     format::Format,
     frame::Program,
     size::Size, //
@@ -67,38 +66,6 @@ pub(super) fn map(source: Size, destination: Size) -> Vec<u32> {
         .collect()
 }
 
-/// The rectangle by the C code of `dw100_s_selection()` with flags 0.
-pub(super) fn selection(wanted: Rect, source: Size) -> Rect {
-    let (wframe, hframe) = (source.width(), source.height());
-    let top = wanted.top.clamp(0, (hframe - 144) as i32) as u32;
-    let left = wanted.left.clamp(0, (wframe - 176) as i32) as u32;
-    let height = wanted.height.clamp(144, hframe - top);
-    let width = wanted.width.clamp(176, wframe - left);
-    let qscale = ((width << 16) / wframe + (height << 16) / hframe) / 2;
-    let w = (((u64::from(wframe) << 16) * u64::from(qscale)) >> 32) as u32;
-    let h = (((u64::from(hframe) << 16) * u64::from(qscale)) >> 32) as u32;
-    // Unsigned in C, too: a rectangle that grows goes astray.
-    let x = left.wrapping_add(width.wrapping_sub(w) / 2) as i32;
-    let y = top.wrapping_add(height.wrapping_sub(h) / 2) as i32;
-    let x = (wframe - w).min(x.max(0) as u32);
-    let y = (hframe - h).min(y.max(0) as u32);
-    Rect {
-        left: x as i32,
-        top: y as i32,
-        width: w,
-        height: h,
-    }
-}
-
-/// SCALE_FACTOR and ROI_START by the C code of `dw100_hw_set_src_crop()`.
-pub(super) fn crop_registers(crop: Rect, source: Size, destination: Size) -> (u32, u32) {
-    let scale = (crop.width << 7) / source.width();
-    let qscale = (destination.width() << 7) / source.width();
-    let x = ((crop.left as u32) << 7).wrapping_mul(qscale) >> 14;
-    let y = ((crop.top as u32) << 7).wrapping_mul(qscale) >> 14;
-    (scale & 0xff, (y & 0x1fff) << 16 | (x & 0x1fff))
-}
-
 /// The program of the C driver without a crop, by its arithmetic: `dw100_hw_set_source()`,
 /// `dw100_hw_set_destination()`, `dw100_hw_set_mapping()` and `dw100_hw_init_ctrl()`.
 pub(super) fn program(source: &Buffer, destination: &Buffer, map: u64) -> Program {
@@ -144,8 +111,6 @@ pub(super) fn program(source: &Buffer, destination: &Buffer, map: u64) -> Progra
         destination_size: size(w, h),
         destination_stride: destination.bytes_per_line(),
         swap,
-        scale: 128,
-        roi: 0,
         destination_y_size: size_y >> 4,
         destination_uv_size: size_uv >> 4,
     }

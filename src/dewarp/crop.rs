@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Crop of the source: one scale for both sides in 1/128, and where the region starts.
+//! Crop of the source, by way of the vertex map.
+//!
+//! The engine has registers for a crop, SCALE_FACTOR and ROI_START. How it reads them where source
+//! and destination differ in shape is not known, and no driver that runs on silicon relies on it
+//! but the C driver, so they stay at the whole source. Instead each vertex of the map is moved into
+//! the crop, as libcamera does it.
 
-use super::size::Size;
+use super::{
+    map::vertex,
+    size::Size, //
+};
 
 /// A rectangle in pixels, as [`struct v4l2_rect`] has it.
 ///
@@ -22,9 +30,9 @@ pub struct Rect {
 /// Why a rectangle could not be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
-    /// ERANGE: exactly this size was asked for, and the engine has only others.
+    /// ERANGE: no crop satisfies the flags.
     Range,
-    /// EINVAL: the flags say nothing about rounding, and the rectangle needs some.
+    /// EINVAL: an unknown flag is set.
     Flags,
 }
 
@@ -36,153 +44,148 @@ pub const FLAG_LE: u32 = 1 << 1;
 
 const FLAG_EXACT: u32 = FLAG_GE | FLAG_LE;
 
-/// The part of a source that is shown, as the engine can express it.
+/// The part of one side of a source that is shown, pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    start: u32,
+    length: u32,
+}
+
+impl Span {
+    /// The end of the span; the wanted one of userspace can lie anywhere.
+    fn end(start: i32, length: u32) -> i64 {
+        i64::from(start) + i64::from(length)
+    }
+
+    /// A span that lies in `0..side` and is at least [`Crop::LEAST`] long, for the one that
+    /// begins at `start` and has `length` pixels. [`None`] if the flags rule it out.
+    fn adjusted(start: i32, length: u32, side: u32, flags: u32) -> Option<Self> {
+        let end = Self::end(start, length);
+        // CAST: A side is at most 4096, and so is what lies between 0 and a side.
+        let inside = |position: i64| position.clamp(0, i64::from(side)) as u32;
+        let clamped = {
+            let start = inside(start.into()).min(side - Crop::LEAST);
+            let length = length.max(Crop::LEAST).min(side - start);
+            Self { start, length }
+        };
+        match flags {
+            FLAG_GE => {
+                let holds = i64::from(clamped.start) <= i64::from(start)
+                    && Self::end(clamped.start as i32, clamped.length) >= end;
+                holds.then_some(clamped)
+            }
+            FLAG_LE => {
+                let (first, last) = (inside(start.into()), inside(end));
+                let length = last.saturating_sub(first);
+                (length >= Crop::LEAST).then_some(Self {
+                    start: first,
+                    length,
+                })
+            }
+            FLAG_EXACT => (Crop::LEAST..=side).contains(&length).then(|| Self {
+                start: inside(start.into()).min(side - length),
+                length,
+            }),
+            _ => Some(clamped),
+        }
+    }
+
+    /// Moves a coordinate of the whole side into the span: both in UQ12.4, rounded to the nearest
+    /// 1/16 pixel, halves up.
+    #[inline]
+    fn place(self, coordinate: u32, side: u32) -> u32 {
+        // Less than 2^29: see the invariants of `Size`, whose sides are even numbers.
+        (coordinate * self.length + side / 2) / side + self.start * 16
+    }
+}
+
+/// The part of a source that is shown.
 ///
 /// # Invariants
 ///
-/// `scale` lies in [`Crop::MIN_SCALE`]..=[`Crop::MAX_SCALE`]; the rectangle lies in the source, and is
-/// no smaller than [`Size::MIN`].
+/// Both spans lie in the source and are at least [`Crop::LEAST`] pixels long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     source: Size,
-    scale: u32,
-    left: u32,
-    top: u32,
+    across: Span,
+    down: Span,
 }
 
 impl Crop {
-    /// A quarter of each side: the least that SCALE_FACTOR takes.
-    pub const MIN_SCALE: u32 = 32;
-
-    /// All of the source.
-    pub const MAX_SCALE: u32 = 128;
+    /// The fewest columns and lines: what one block of the destination shows at a scale of 1.
+    pub const LEAST: u32 = 16;
 
     /// The whole source.
     pub const fn full(source: Size) -> Self {
+        // INVARIANT: No side of a source is shorter than that.
         Self {
             source,
-            scale: Self::MAX_SCALE,
-            left: 0,
-            top: 0,
+            across: Span {
+                start: 0,
+                length: source.width(),
+            },
+            down: Span {
+                start: 0,
+                length: source.height(),
+            },
         }
     }
 
-    /// The crop that comes nearest to a rectangle, under the flags of VIDIOC_S_SELECTION.
+    /// The crop for a rectangle, under the flags of VIDIOC_S_SELECTION.
     ///
-    /// What lies outside the source, or is too small, is clamped first; [`FLAG_GE`] or
-    /// [`FLAG_LE`] is about what is left. The crop keeps the centre of the rectangle if it can.
+    /// A rectangle inside the source, of at least [`Crop::LEAST`] pixels a side, is kept. Another
+    /// one is clamped without flags. With [`FLAG_GE`] the crop holds the rectangle, with
+    /// [`FLAG_LE`] it lies inside it, and with both it has the same size.
     ///
     /// # Errors
     ///
-    /// [`Unfit::Range`] if both [`FLAG_GE`] and [`FLAG_LE`] stand and no scale gives just that
-    /// size, [`Unfit::Flags`] on unknown flags.
+    /// [`Unfit::Range`] if no crop does what the flags ask for, [`Unfit::Flags`] on unknown flags.
     pub fn adjusted(wanted: Rect, source: Size, flags: u32) -> Result<Self, Unfit> {
-        let least = Self::least(source);
-        let (left, width) = clamped(wanted.left, wanted.width, least, source.width());
-        let (top, height) = clamped(wanted.top, wanted.height, least, source.height());
-
-        let mut scales = least..=Self::MAX_SCALE;
-        let at = |scale| {
-            (
-                scaled(source.width(), scale),
-                scaled(source.height(), scale),
-            )
-        };
-        let scale = match flags {
-            0 => Some(nearest(width, height, source).max(least)),
-            FLAG_GE => scales.find(|&s| at(s).0 >= width && at(s).1 >= height),
-            FLAG_LE => scales.rfind(|&s| at(s).0 <= width && at(s).1 <= height),
-            FLAG_EXACT => scales.find(|&s| at(s) == (wanted.width, wanted.height)),
-            _ => return Err(Unfit::Flags),
+        if flags & !FLAG_EXACT != 0 {
+            return Err(Unfit::Flags);
         }
-        .ok_or(Unfit::Range)?;
-
-        let (new_width, new_height) = at(scale);
-        // INVARIANT: `scale` comes from the range, and `recentred` keeps to the source.
+        let span =
+            |start, length, side| Span::adjusted(start, length, side, flags).ok_or(Unfit::Range);
+        // INVARIANT: `Span::adjusted` returns no other.
         Ok(Self {
             source,
-            scale,
-            left: recentred(left, width, new_width, last(source.width(), scale)),
-            top: recentred(top, height, new_height, last(source.height(), scale)),
+            across: span(wanted.left, wanted.width, source.width())?,
+            down: span(wanted.top, wanted.height, source.height())?,
         })
     }
 
-    /// The least scale that leaves no less than the smallest image.
-    fn least(source: Size) -> u32 {
-        (Self::MIN_SCALE..Self::MAX_SCALE)
-            .find(|&scale| {
-                scaled(source.width(), scale) >= Size::MIN.width()
-                    && scaled(source.height(), scale) >= Size::MIN.height()
-            })
-            .unwrap_or(Self::MAX_SCALE)
-    }
-
-    /// The source this is a crop of.
-    pub const fn source(&self) -> Size {
-        self.source
-    }
-
-    /// The rectangle that the engine really shows, to the nearest pixel.
-    pub fn rect(&self) -> Rect {
+    /// The rectangle, pixels.
+    pub const fn rect(&self) -> Rect {
         Rect {
             // CAST: Less than a side of the source.
-            left: self.left as i32,
-            top: self.top as i32,
-            width: scaled(self.source.width(), self.scale),
-            height: scaled(self.source.height(), self.scale),
+            left: self.across.start as i32,
+            top: self.down.start as i32,
+            width: self.across.length,
+            height: self.down.length,
         }
     }
 
-    /// SCALE_FACTOR: the share of each side, UQ1.7.
-    pub const fn scale_register(&self) -> u32 {
-        self.scale
+    /// Whether it is all of the source.
+    pub fn is_full(&self) -> bool {
+        *self == Self::full(self.source)
     }
 
-    /// ROI_START: where the crop starts, in the pixels of the destination.
+    /// Moves vertices of a map over the whole source into the crop: what lay at a share of a side
+    /// of the source lies at the same share of that side of the crop.
     ///
-    /// Rounds down. The C driver takes Y by the widths and cuts their ratio to 1/128 first: its
-    /// fault 16.
-    pub const fn roi_register(&self, destination: Size) -> u32 {
-        let x = self.left * destination.width() / self.source.width();
-        let y = self.top * destination.height() / self.source.height();
-        // 13 bits each: less than a side of the destination.
-        y << 16 | x
+    /// A vertex that points beyond the source points beyond the crop, by as much less as the crop
+    /// is smaller, and may so show pixels of the source outside the crop.
+    pub fn compose(&self, vertices: &[u32], composed: &mut [u32]) {
+        for (to, from) in composed.iter_mut().zip(vertices) {
+            let x = self.across.place(from & 0xffff, self.source.width());
+            let y = self.down.place(from >> 16, self.source.height());
+            *to = vertex(x, y);
+        }
     }
-}
-
-/// Puts a span into `0..side`, no shorter than the least scale makes it.
-fn clamped(start: i32, length: u32, least: u32, side: u32) -> (u32, u32) {
-    let min = scaled(side, least);
-    let start = u32::try_from(start).unwrap_or(0).min(side - min);
-    (start, length.max(min).min(side - start))
-}
-
-/// The share of a side, to the nearest pixel.
-const fn scaled(side: u32, scale: u32) -> u32 {
-    (side * scale + 64) >> 7
-}
-
-/// The scale nearest to the mean of those that the two sides ask for.
-fn nearest(width: u32, height: u32, source: Size) -> u32 {
-    let area = source.width() * source.height();
-    // Less than 2^31: no side is longer than the source's.
-    let sum = 64 * (width * source.height() + height * source.width());
-    ((sum + area / 2) / area).min(Crop::MAX_SCALE)
-}
-
-/// The last start at which the share of a side, which is seldom whole pixels, ends inside it.
-const fn last(side: u32, scale: u32) -> u32 {
-    side - (side * scale).div_ceil(128)
-}
-
-/// The start of a span of another length about the same centre, no further than `last`.
-fn recentred(start: u32, length: u32, new_length: u32, last: u32) -> u32 {
-    ((2 * start + length).saturating_sub(new_length) / 2).min(last)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::c_driver;
     use super::*;
     use proptest::prelude::*;
 
@@ -206,178 +209,121 @@ mod tests {
         }
     }
 
-    fn adjusted(wanted: Rect, source: Size, flags: u32) -> Rect {
-        Crop::adjusted(wanted, source, flags).unwrap().rect()
+    /// Start and end of both sides.
+    fn sides(rect: Rect) -> [(i64, i64); 2] {
+        let side = |start: i32, length: u32| (start.into(), i64::from(start) + i64::from(length));
+        [side(rect.left, rect.width), side(rect.top, rect.height)]
+    }
+
+    fn lies_in(inner: Rect, outer: Rect) -> bool {
+        let pairs = sides(inner).into_iter().zip(sides(outer));
+        pairs.into_iter().all(|(i, o)| o.0 <= i.0 && i.1 <= o.1)
+    }
+
+    fn adjusted(wanted: Rect, flags: u32) -> Result<Rect, Unfit> {
+        Crop::adjusted(wanted, Size::DEFAULT, flags).map(|crop| crop.rect())
     }
 
     proptest! {
         #[test]
-        fn any_rectangle_becomes_one_inside_the_source_that_the_engine_can_scale(
+        fn any_rectangle_becomes_one_inside_the_source_or_breaks_a_flag(
             wanted in any_rect(), source in any_size(), flags in 0u32..4,
         ) {
+            let all = Crop::full(source).rect();
             let Ok(crop) = Crop::adjusted(wanted, source, flags) else {
-                prop_assert_eq!(flags, FLAG_GE | FLAG_LE);
+                prop_assert_ne!(flags, 0);
+                prop_assert!(!lies_in(wanted, all) || wanted.width < 16 || wanted.height < 16);
                 return Ok(());
             };
             let got = crop.rect();
-            prop_assert!((32..=128).contains(&crop.scale_register()));
-            prop_assert!(got.left >= 0 && got.left as u32 + got.width <= source.width());
-            prop_assert!(got.width >= 176 && got.height >= 144);
-            prop_assert!(got.top >= 0 && got.top as u32 + got.height <= source.height());
+            prop_assert!(lies_in(got, all));
+            prop_assert!(got.width >= 16 && got.height >= 16);
+            prop_assert!(flags != FLAG_GE || lies_in(wanted, got));
+            prop_assert!(flags != FLAG_LE || lies_in(got, wanted));
+            let same_size = (got.width, got.height) == (wanted.width, wanted.height);
+            prop_assert!(flags != FLAG_EXACT || same_size);
         }
 
         #[test]
-        fn the_rectangle_is_what_the_scale_gives(
-            wanted in any_rect(), source in any_size(), flags in 0u32..3,
-        ) {
-            let crop = Crop::adjusted(wanted, source, flags).unwrap();
-            let share = f64::from(crop.scale_register()) / 128.0;
-            let got = crop.rect();
-            prop_assert!((f64::from(got.width) - f64::from(source.width()) * share).abs() <= 0.5);
-            prop_assert!((f64::from(got.height) - f64::from(source.height()) * share).abs() <= 0.5);
-        }
-
-        #[test]
-        fn what_was_returned_can_be_set_again_under_any_flags(
+        fn a_rectangle_that_is_possible_is_kept_under_any_flags(
             wanted in any_rect(), source in any_size(), flags in 0u32..4,
         ) {
-            let crop = Crop::adjusted(wanted, source, 0).unwrap();
-            prop_assert_eq!(Crop::adjusted(crop.rect(), source, flags), Ok(crop));
+            let possible = Crop::adjusted(wanted, source, 0).unwrap();
+            prop_assert_eq!(Crop::adjusted(possible.rect(), source, flags), Ok(possible));
         }
 
         #[test]
-        fn the_flags_bound_the_size(
-            source in any_size(), width in 0u32..4200, height in 0u32..3200,
-        ) {
-            let least = adjusted(rect(0, 0, 0, 0), source, FLAG_LE);
-            let width = width.max(least.width).min(source.width());
-            let height = height.max(least.height).min(source.height());
-            let wanted = rect(0, 0, width, height);
-
-            let larger = adjusted(wanted, source, FLAG_GE);
-            prop_assert!(larger.width >= width && larger.height >= height);
-            let smaller = adjusted(wanted, source, FLAG_LE);
-            prop_assert!(smaller.width <= width && smaller.height <= height);
-            let nearest = adjusted(wanted, source, 0);
-            prop_assert!((smaller.width..=larger.width).contains(&nearest.width));
-            prop_assert_eq!(
-                Crop::adjusted(wanted, source, FLAG_GE | FLAG_LE).is_ok(),
-                larger == smaller
-            );
-        }
-
-        #[test]
-        fn a_crop_that_both_drivers_can_express_is_the_same_in_both(
-            source in any_size(), eighths in 2u32..=8, right in 0.0..1.0, down in 0.0..1.0,
-        ) {
-            // Eighths of a side are whole pixels, and whole 1/128 and 1/65536.
-            let width = source.width() / 8 * eighths;
-            let height = source.height() / 8 * eighths;
-            prop_assume!(width >= 176 && height >= 144);
-            let left = f64::from(source.width() - width) * right;
-            let top = f64::from(source.height() - height) * down;
-            let wanted = rect(left as i32, top as i32, width, height);
-
-            let crop = Crop::adjusted(wanted, source, 0).unwrap();
-            prop_assert_eq!(crop.rect(), wanted);
-            prop_assert_eq!(crop.rect(), c_driver::selection(wanted, source));
-            prop_assert_eq!(
-                (crop.scale_register(), crop.roi_register(source)),
-                c_driver::crop_registers(wanted, source, source)
-            );
-        }
-
-        #[test]
-        fn the_region_starts_where_the_crop_does_in_pixels_of_the_destination(
-            wanted in any_rect(), source in any_size(), destination in any_size(),
+        fn a_vertex_is_moved_to_the_nearest_sixteenth_and_saturates(
+            wanted in any_rect(), source in any_size(), x: u16, y: u16,
         ) {
             let crop = Crop::adjusted(wanted, source, 0).unwrap();
-            let (roi, got) = (crop.roi_register(destination), crop.rect());
-            for (start, from, to, field) in [
-                (got.left, source.width(), destination.width(), roi & 0xffff),
-                (got.top, source.height(), destination.height(), roi >> 16),
+            let got = crop.rect();
+            let mut composed = [0];
+            crop.compose(&[u32::from(y) << 16 | u32::from(x)], &mut composed);
+            for (from, to, start, length, side) in [
+                (x, composed[0] & 0xffff, got.left, got.width, source.width()),
+                (y, composed[0] >> 16, got.top, got.height, source.height()),
             ] {
-                prop_assert!(field < 1 << 13);
-                let exact = i64::from(start) * i64::from(to);
-                let shown = i64::from(field) * i64::from(from);
-                prop_assert!(shown <= exact && exact < shown + i64::from(from));
+                let exact = f64::from(from) * f64::from(length) / f64::from(side)
+                    + 16.0 * f64::from(start);
+                let error = f64::from(to) - exact.min(65535.0);
+                prop_assert!((-0.5..=0.5).contains(&error), "{exact} became {to}");
             }
         }
-    }
 
-    #[test]
-    fn the_whole_source_is_scale_128_from_the_corner() {
-        let crop = Crop::full(Size::DEFAULT);
-        assert_eq!(crop.rect(), rect(0, 0, 640, 480));
-        assert_eq!(crop.scale_register(), 0x80);
-        assert_eq!(crop.roi_register(Size::MAX), 0);
-        assert_eq!(
-            Crop::adjusted(rect(0, 0, 640, 480), Size::DEFAULT, 0),
-            Ok(crop)
-        );
-    }
-
-    #[test]
-    fn a_probe_of_1x1_is_clamped_and_not_refused() {
-        // 39 / 128 is the least that gives 176 columns and 144 lines.
-        assert_eq!(
-            adjusted(rect(0, 0, 1, 1), Size::DEFAULT, 0),
-            rect(0, 0, 195, 146)
-        );
-        // Fault 16: the C driver would go down to 6 / 128 here, and SCALE_FACTOR stops at 32.
-        assert_eq!(
-            adjusted(rect(0, 0, 1, 1), Size::MAX, 0),
-            rect(0, 0, 1024, 768)
-        );
-        assert_eq!(c_driver::selection(rect(0, 0, 1, 1), Size::MAX).width, 184);
-    }
-
-    #[test]
-    fn a_crop_worked_out_by_hand_gives_these_registers() {
-        // Half of each side from 1/4: from (160, 120) of 640x480, on 1280x720 at (320, 180).
-        let crop = Crop::adjusted(rect(160, 120, 320, 240), Size::DEFAULT, 0).unwrap();
-        let destination = Size::constrained(1280, 720);
-        assert_eq!(crop.scale_register(), 64);
-        assert_eq!(crop.roi_register(destination), 180 << 16 | 320);
-        // Fault 16: Y by the ratio of the widths.
-        assert_eq!(
-            c_driver::crop_registers(crop.rect(), Size::DEFAULT, destination),
-            (64, 240 << 16 | 320)
-        );
-    }
-
-    #[test]
-    fn a_rectangle_that_grows_keeps_its_centre() {
-        // Half the width but all of the height: three quarters of both.
-        let wanted = rect(100, 0, 320, 480);
-        assert_eq!(adjusted(wanted, Size::DEFAULT, 0), rect(20, 60, 480, 360));
-        // In the C driver the difference wraps: the rectangle jumps to the left edge.
-        assert_eq!(
-            c_driver::selection(wanted, Size::DEFAULT),
-            rect(0, 60, 480, 360)
-        );
-    }
-
-    #[test]
-    fn exactly_this_size_is_erange_if_the_engine_has_it_not() {
-        let exact = |width, height| Crop::adjusted(rect(0, 0, width, height), Size::DEFAULT, 3);
-        assert!(exact(320, 240).is_ok());
-        assert_eq!(exact(321, 240), Err(Unfit::Range));
-        assert_eq!(exact(321, 241), Err(Unfit::Range));
-    }
-
-    #[test]
-    fn unknown_flags_are_refused_and_an_exact_size_is_the_one_asked_for() {
-        let source = Size::DEFAULT;
-        let whole = rect(0, 0, 640, 480);
-        for flags in [4, FLAG_GE | 4, 1 << 31] {
-            assert_eq!(Crop::adjusted(whole, source, flags), Err(Unfit::Flags));
+        #[test]
+        fn the_whole_source_leaves_every_vertex_as_it_is(source in any_size(), map: [u32; 32]) {
+            let crop = Crop::full(source);
+            prop_assert!(crop.is_full());
+            let mut composed = [0; 32];
+            crop.compose(&map, &mut composed);
+            prop_assert_eq!(composed, map);
         }
-        // Clamped, these have a size that there is.
-        for (width, height) in [(0, 0), (641, 480), (u32::MAX, u32::MAX)] {
-            let wanted = rect(0, 0, width, height);
-            let exact = Crop::adjusted(wanted, source, FLAG_EXACT);
-            assert_eq!(exact, Err(Unfit::Range));
+    }
+
+    #[test]
+    fn a_crop_worked_out_by_hand_moves_these_vertices() {
+        // The middle half of 640x480.
+        let crop = Crop::adjusted(rect(160, 120, 320, 240), Size::DEFAULT, 0).unwrap();
+        assert!(!crop.is_full());
+        let map = [0, 240 << 20 | 320 << 4, 480 << 20 | 640 << 4, 0x0001_0003];
+        let mut composed = [0; 4];
+        crop.compose(&map, &mut composed);
+        assert_eq!(composed[0], 120 << 20 | 160 << 4);
+        assert_eq!(composed[1], 240 << 20 | 320 << 4);
+        assert_eq!(composed[2], 360 << 20 | 480 << 4);
+        // 1.5 and 0.5 sixteenths round up.
+        assert_eq!(composed[3], (120 * 16 + 1) << 16 | (160 * 16 + 2));
+    }
+
+    #[test]
+    fn a_probe_of_1x1_is_clamped_to_the_least_crop() {
+        assert_eq!(adjusted(rect(0, 0, 1, 1), 0), Ok(rect(0, 0, 16, 16)));
+        assert_eq!(
+            adjusted(rect(639, 479, 1, 1), 0),
+            Ok(rect(624, 464, 16, 16))
+        );
+        assert_eq!(adjusted(rect(0, 0, 1, 1), FLAG_GE), Ok(rect(0, 0, 16, 16)));
+        assert_eq!(adjusted(rect(0, 0, 1, 1), FLAG_LE), Err(Unfit::Range));
+    }
+
+    #[test]
+    fn flags_decide_what_happens_to_a_rectangle_that_leaves_the_source() {
+        let over = rect(-8, 400, 100, 100);
+        assert_eq!(adjusted(over, 0), Ok(rect(0, 400, 100, 80)));
+        assert_eq!(adjusted(over, FLAG_GE), Err(Unfit::Range));
+        assert_eq!(adjusted(over, FLAG_LE), Ok(rect(0, 400, 92, 80)));
+        assert_eq!(adjusted(over, FLAG_EXACT), Ok(rect(0, 380, 100, 100)));
+        let all = rect(0, 0, u32::MAX, u32::MAX);
+        assert_eq!(adjusted(all, 0), Ok(rect(0, 0, 640, 480)));
+        assert_eq!(adjusted(all, FLAG_LE), Ok(rect(0, 0, 640, 480)));
+        assert_eq!(adjusted(all, FLAG_EXACT), Err(Unfit::Range));
+    }
+
+    #[test]
+    fn unknown_flags_are_refused() {
+        for flags in [4, FLAG_GE | 4, 1 << 31] {
+            assert_eq!(adjusted(rect(0, 0, 640, 480), flags), Err(Unfit::Flags));
         }
     }
 }

@@ -7,16 +7,21 @@
 
 use super::{
     buffer::base,
-    crop::Crop,
     map::Grid,
-    prefetch::Prefetch,
-    size::Size, //
+    prefetch::Prefetch, //
 };
 
 pub use super::buffer::Buffer;
 
-/// BOUNDARY_PIXEL: black (Y 0, U 128, V 128) where the map points outside the source.
+/// BOUNDARY_PIXEL: black (Y 0, U 128, V 128) where the map points outside the source, as the C and
+/// NXP's driver have it.
 pub const BOUNDARY_PIXEL: u32 = 128 << 8 | 128;
+
+/// SCALE_FACTOR: the whole source, UQ1.7. A crop is part of the map: see [`super::crop`].
+pub const SCALE_FACTOR: u32 = 1 << 7;
+
+/// ROI_START: the first pixel.
+pub const ROI_START: u32 = 0;
 
 /// A vertex map and where it lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +54,6 @@ pub enum Refused {
     Address(Plane, u64),
     /// The map is not for the destination's size.
     Grid(Grid),
-    /// The crop is not for the source's size.
-    Crop(Size),
 }
 
 /// All that the engine has to know about a frame.
@@ -60,8 +63,6 @@ pub struct Frame {
     pub source: Buffer,
     /// Where to leave the result.
     pub destination: Buffer,
-    /// The part of the source that is shown.
-    pub crop: Crop,
     /// Where in the source to look.
     pub map: Map,
     /// How to fetch it.
@@ -95,11 +96,7 @@ pub struct Program {
     pub destination_stride: u32,
     /// SWAP_CONTROL, 0x58.
     pub swap: u32,
-    /// SCALE_FACTOR, 0x64.
-    pub scale: u32,
-    /// ROI_START, 0x68.
-    pub roi: u32,
-    /// DST_IMG_Y_SIZE1, 0x80: 16-byte units.
+    /// DST_IMG_Y_SIZE1, 0x80: 16-byte units. NXP's header calls it the size of a ring buffer.
     pub destination_y_size: u32,
     /// DST_IMG_UV_SIZE1, 0x84: 16-byte units.
     pub destination_uv_size: u32,
@@ -117,9 +114,6 @@ impl Frame {
 
         if self.map.grid != Grid::of(destination.size()) {
             return Err(Refused::Grid(self.map.grid));
-        }
-        if self.crop.source() != source.size() {
-            return Err(Refused::Crop(self.crop.source()));
         }
 
         // CAST: A map has less than 2^18 bytes.
@@ -154,8 +148,6 @@ impl Frame {
             destination_size: pair(destination.size().width(), destination.size().height()),
             destination_stride: destination.bytes_per_line(),
             swap: self.swap(),
-            scale: self.crop.scale_register(),
-            roi: self.crop.roi_register(destination.size()),
             // Fault 18: the C driver gives the bytes of both planes here if they share a buffer.
             destination_y_size: destination.luma_bytes() >> 4,
             destination_uv_size: destination_uv_bytes >> 4,
@@ -238,7 +230,6 @@ mod tests {
                 image: destination,
                 addresses: DESTINATION,
             },
-            crop: Crop::full(source.size()),
             map: Map {
                 grid: Grid::of(destination.size()),
                 address: 0x3_fff0_0000,
@@ -328,8 +319,6 @@ mod tests {
             destination_size: 0x01e0_0280,
             destination_stride: 640,
             swap: 0,
-            scale: 0x80,
-            roi: 0,
             // Fault 18: the C driver has 0x7080 and 0x3840.
             destination_y_size: 0x4b00,
             destination_uv_size: 0x2580,
@@ -358,14 +347,9 @@ mod tests {
     #[test]
     fn parts_that_do_not_belong_together_are_refused() {
         let whole = frame(image(b"NV12", 640, 480), image(b"NV12", 1280, 720));
-        let other = Size::constrained(648, 480);
-
         let mut wrong = whole;
         wrong.map.grid = Grid::of(Size::DEFAULT);
         assert_eq!(wrong.program(), Err(Refused::Grid(Grid::of(Size::DEFAULT))));
-        wrong = whole;
-        wrong.crop = Crop::full(other);
-        assert_eq!(wrong.program(), Err(Refused::Crop(other)));
         wrong = whole;
         wrong.map.address = 8;
         assert_eq!(wrong.program(), Err(Refused::Address(Plane::Map, 8)));
