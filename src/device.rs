@@ -59,7 +59,28 @@ use kernel::{
 use accounts::Accounts;
 
 /// The longest time for a frame that can be asked for, milliseconds: nobody waits without a bound.
-const MOST_PATIENT: u32 = 60_000;
+const MAX_WATCHDOG_MS: u32 = 60_000;
+
+/// What a driver finds out about the engine when it is bound.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity {
+    /// DEWARP_ID.
+    id: u32,
+    /// BUS_CTRL as the reset left it, with the AXI master disabled.
+    bus_ctrl: u32,
+    /// The rate of the AXI clock, hertz.
+    axi_hz: u64,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ID {:#010x}, BUS_CTRL {:#010x}, axi {} Hz",
+            self.id, self.bus_ctrl, self.axi_hz
+        )
+    }
+}
 
 /// A DW100. It is complete before it is registered, and reaches the hardware only
 /// while it is bound.
@@ -70,8 +91,11 @@ pub(crate) struct Device {
     runner: Arc<Runner>,
     accounts: Arc<Accounts>,
     watchdog: Arc<Timer<Watchdog>>,
-    /// Of the engine's clock, hertz, when it was last switched on.
-    rate: Atomic<u64>,
+    identity: Identity,
+    /// The longest time for a frame, milliseconds; 0 for one by its size.
+    watchdog_ms: Atomic<u32>,
+    /// The rate of the engine's clock, hertz, when it was last switched on.
+    axi_hz: Atomic<u64>,
     /// Whether the engine is powered.
     ready: Atomic<bool>,
     #[pin]
@@ -104,8 +128,15 @@ impl Device {
         pm::enable(device)?;
         // A device that cannot be powered is better found now than with the first frame. Its
         // reset silences an engine that was left at work, before its interrupt is taken.
-        drop(Self::switch_on(device, &clocks, runner.engine())?);
-        let line = irq::request(platform, 0, c"dw100", Interrupt(runner.clone()))?;
+        let powered = Self::switch_on(device, &clocks, runner.engine())?;
+        let (id, bus_ctrl) = runner.engine().identity(device)?;
+        let identity = Identity {
+            id,
+            bus_ctrl,
+            axi_hz: clocks.rate(),
+        };
+        drop(powered);
+        let line = irq::request(platform, 0, Interrupt(runner.clone()))?;
         let watchdog = Timer::new(device, Watchdog::new(runner.clone(), line))?;
 
         let accounts = Accounts::new()?;
@@ -116,7 +147,9 @@ impl Device {
                 runner,
                 accounts,
                 watchdog,
-                rate: Atomic::new(0),
+                identity,
+                watchdog_ms: Atomic::new(*module_parameters::watchdog_ms.value_ref()),
+                axi_hz: Atomic::new(0),
                 ready: Atomic::new(false),
                 power <- new_mutex!(PowerState::default(), "Device::power"),
             }),
@@ -133,7 +166,9 @@ impl Device {
     ) -> Result<On> {
         let active = pm::Active::get(device)?;
         let running = Clocks::run(clocks)?;
-        engine.reset(device)?;
+        if engine.reset(device)?.is_busy() {
+            dev_warn!(device, "the engine is busy after a reset\n");
+        }
         Ok((running, active))
     }
 
@@ -145,6 +180,22 @@ impl Device {
     /// The engine.
     pub(crate) fn engine(&self) -> &Engine {
         self.runner.engine()
+    }
+
+    /// What was found out about the engine when the driver was bound.
+    pub(crate) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The longest time for a frame, milliseconds; 0 for one by its size. It holds for frames that
+    /// are started from now on.
+    pub(crate) fn watchdog_ms(&self) -> &Atomic<u32> {
+        &self.watchdog_ms
+    }
+
+    /// Shows the registers as they were when a frame's time was last over.
+    pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.runner.show_time_out(f)
     }
 
     /// An account for a file that is being opened.
@@ -177,12 +228,12 @@ impl Device {
         let Some(bound) = bound else {
             return Err(self.refuse(frame));
         };
-        let limit = match *module_parameters::watchdog_ms.value_ref() {
-            0 => deadline::nanoseconds(source, destination, self.rate.load(Relaxed)),
-            limit => u64::from(limit.min(MOST_PATIENT)) * 1_000_000,
+        let limit_ns = match self.watchdog_ms.load(Relaxed) {
+            0 => deadline::limit_ns(source, destination, self.axi_hz.load(Relaxed)),
+            limit_ms => u64::from(limit_ms.min(MAX_WATCHDOG_MS)) * 1_000_000,
         };
         // CAST: A minute at most.
-        let limit = Delta::from_nanos(limit as i64);
+        let limit = Delta::from_nanos(limit_ns as i64);
         self.runner.start(&bound, frame, program, limit)?;
         // The engine is at work: now there is time for this.
         Timer::arm(&self.watchdog, limit);
@@ -205,7 +256,7 @@ impl Device {
     fn power_on(&self, bound: &device::Device<Bound>, power: &mut PowerState) -> Result {
         if power.on.is_none() {
             power.on = Some(Self::switch_on(bound, &self.clocks, self.engine())?);
-            self.rate.store(self.clocks.rate(), Relaxed);
+            self.axi_hz.store(self.clocks.rate(), Relaxed);
             self.ready.store(true, Relaxed);
         }
         Ok(())

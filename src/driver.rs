@@ -8,6 +8,7 @@ use crate::{
     debugfs,
     device::Device,
     media::m2m,
+    module_parameters,
     platform::{
         dma,
         pm, //
@@ -34,8 +35,10 @@ kernel::of_device_table!(
     [(of::DeviceId::new(c"nxp,imx8mp-dw100"), ())]
 );
 
-/// Bits of an address that the engine can express.
-const ADDRESS_BITS: u32 = 34;
+/// Bits of a DMA address that may be asked for. The registers have 34 (NXP's header), but no driver
+/// that is known to run on silicon has used more than 32: whether the chip connects the upper ones is
+/// not known.
+const DMA_BITS: [u32; 2] = [32, 34];
 
 impl platform::Driver for Driver {
     type IdInfo = ();
@@ -46,7 +49,12 @@ impl platform::Driver for Driver {
         platform: &'bound platform::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'bound {
-        dma::set_address_bits::<ADDRESS_BITS>(platform)?;
+        let dma_bits = *module_parameters::dma_bits.value_ref();
+        if !DMA_BITS.contains(&dma_bits) {
+            dev_err!(platform, "dma_bits is {}: it must be 32 or 34\n", dma_bits);
+            return Err(EINVAL);
+        }
+        dma::set_address_bits(platform, dma_bits)?;
         let device = Device::new(platform)?;
         pm::sleep_with_system::<Self>(platform);
         let (m2m, number) = m2m::register::<Context>(
@@ -55,7 +63,13 @@ impl platform::Driver for Driver {
             device.clone(),
         )?;
         debugfs::register(platform.as_ref(), &device)?;
-        dev_info!(platform, "registered as /dev/video{}\n", number);
+        dev_info!(
+            platform,
+            "registered as /dev/video{}: {}, {}-bit DMA\n",
+            number,
+            device.identity(),
+            dma_bits
+        );
         Ok(Self { device, m2m })
     }
 }

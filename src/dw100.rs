@@ -25,7 +25,11 @@ kernel::module_platform_driver! {
     params: {
         watchdog_ms: u32 {
             default: 0,
-            description: "Milliseconds after which a frame is given up (0: by its size)",
+            description: "Milliseconds that a frame may take, also in debugfs (0: by its size)",
+        },
+        dma_bits: u32 {
+            default: 32,
+            description: "Bits of a DMA address: 32, or 34 (not tried on hardware)",
         },
     },
 }

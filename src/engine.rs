@@ -2,9 +2,12 @@
 
 //! The DW100's register block: reset, start, gate and acknowledge.
 //!
-//! Names and fields are those of `dw100_regs.h` in the upstream C driver and of
-//! NXP's header for the same IP. What a frame puts into the registers is computed
-//! by [`crate::dewarp::frame`]; this only knows where it goes, and in which order.
+//! Names and fields are those of `dw100_regs.h` in the upstream C driver and of NXP's header for
+//! the same IP. What a frame puts into the registers is computed by [`crate::dewarp::frame`]; this
+//! file decides where it goes, and in which order.
+//!
+//! The order is that of the C driver, which has run on silicon. Where it differs, the reason is in
+//! `docs/dw100-rust.rst`, "Differences in register access".
 
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod kunit;
@@ -33,10 +36,20 @@ use kernel::{
     sync::atomic::{
         Atomic,
         Relaxed, //
+    },
+    time::{
+        delay::{
+            fsleep,
+            udelay, //
+        },
+        Delta, //
     }, //
 };
 
 register! {
+    /// Identification. It reads 0 on the i.MX8MP, so it identifies nothing.
+    DEWARP_ID(u32) @ 0x00 {}
+
     /// What the engine does.
     DEWARP_CTRL(u32) @ 0x04 {
         /// Answer to START.
@@ -77,9 +90,9 @@ register! {
     DST_IMG_STRIDE(u32) @ 0x44 {}
     /// Which bytes of source and destination change places.
     SWAP_CONTROL(u32) @ 0x58 {}
-    /// The share of the source that is shown, UQ1.7.
+    /// The share of the source that is shown, UQ1.7. Always the whole: see [`frame::SCALE_FACTOR`].
     SCALE_FACTOR(u32) @ 0x64 {}
-    /// Where that share starts, pixels.
+    /// Where that share starts, pixels. Always 0.
     ROI_START(u32) @ 0x68 {}
     /// What is shown where the map points outside the source: Y, U and V.
     BOUNDARY_PIXEL(u32) @ 0x6c {}
@@ -89,18 +102,19 @@ register! {
 
     /// The bus.
     BUS_CTRL(u32) @ 0x74 {
-        /// Reads that may be under way.
+        /// Reads that may be in flight, less two: 14 after a reset (NXP's header).
         7:0 outstanding_reads;
         /// Count to BUS_TIME_OUT_CYCLE and not to the default.
         26:26 time_out_override;
-        /// Let the engine onto the bus. Its time-out counts while this is 1, also
-        /// when the frame is done.
+        /// Enable the AXI master. Its time-out counts while this is 1, also when the frame is done
+        /// (the fix of the C driver for PREEMPT_RT).
         31:31 axi_master_enable;
     }
 
-    /// Most bytes of luma that may be written, 16 bytes.
+    /// Size of the destination's luma, 16 bytes. NXP's header calls it the size of a ring buffer:
+    /// what exceeds it may be dropped, or written to the plane's start.
     DST_IMG_Y_SIZE1(u32) @ 0x80 {}
-    /// Most bytes of chroma that may be written, 16 bytes.
+    /// Size of the destination's chroma, 16 bytes.
     DST_IMG_UV_SIZE1(u32) @ 0x84 {}
 }
 
@@ -147,20 +161,56 @@ const NAMES: [&str; SIZE / 4] = [
     "DST_IMG_UV_SIZE2",
 ];
 
-/// An engine's registers, for who knows that its device is bound.
+/// An engine's registers, for a caller that holds a `&Device<Bound>`.
 pub(crate) type Registers<'a> = Mmio<'a, Region<SIZE>>;
 
-/// The engine, as long as its device is bound.
+/// How long a gated engine has for the transactions that are in flight, before it is reset. Assumed:
+/// 16 reads of DDR that is shared with a display take some microseconds.
+const IN_FLIGHT: Delta = Delta::from_micros(100);
+
+/// How long SOFT_RESET is held, and how long the engine has to recover. Assumed: hantro's reset
+/// (`imx8m_soft_reset`) takes 2 us on the same chip; BUS_CTRL must not be read before it is over.
+const RESET: Delta = Delta::from_micros(10);
+
+/// How long a frame that is done may still be busy before the AXI master is disabled, in steps of
+/// 1 us. The C driver disables it some hundred nanoseconds after the interrupt.
+const LAST_BURST_STEPS: usize = 5;
+
+/// The values of all registers, in their order.
+pub(crate) struct Snapshot([u32; SIZE / 4]);
+
+impl Snapshot {
+    /// The same with other events in INTERRUPT_STATUS: those that were acknowledged meanwhile.
+    pub(crate) fn with_status(mut self, status: Status) -> Self {
+        let index = <INTERRUPT_STATUS as register::Register>::OFFSET / 4;
+        if let Some(word) = self.0.get_mut(index) {
+            *word = status.0;
+        }
+        self
+    }
+}
+
+impl core::fmt::Display for Snapshot {
+    /// One register a line, under its name, as the C driver lists them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in NAMES.iter().zip(self.0) {
+            writeln!(f, "DW100_{name}: {value:#x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The engine. Its registers are reachable while its device is bound.
 pub(crate) struct Engine {
     io: Block<SIZE>,
-    /// BUS_CTRL with the bus off, as the reset left it.
+    /// BUS_CTRL with the AXI master disabled, as the last reset left it.
     bus_off: Atomic<u32>,
 }
 
 impl Engine {
-    /// Maps the register block, the first memory resource of `device`.
+    /// Requests and maps the register block, the first memory resource of `device`.
     ///
-    /// `ENODEV` if it has none, `EINVAL` if that is too small.
+    /// `ENODEV` if it has none, `EINVAL` if that is too small, `EBUSY` if another driver has it.
     pub(crate) fn new(device: &platform::Device<device::Bound>) -> Result<Self> {
         Ok(Self::over(Block::map(device, 0)?))
     }
@@ -172,22 +222,42 @@ impl Engine {
         }
     }
 
-    /// Resets the engine after it was powered up, and leaves it idle, masked and off
-    /// the bus.
+    /// Resets the engine, whatever it does, and leaves it idle, masked and with the AXI master
+    /// disabled. Sleeps.
     ///
-    /// `ENODEV` if `device` is not the engine's, which must be powered.
-    pub(crate) fn reset(&self, device: &device::Device<device::Bound>) -> Result {
+    /// The AXI master is disabled first, and what is in flight has time to come back: a master that
+    /// is reset in the middle of a burst can block the interconnect. FRAME_BUSY does not tell when
+    /// that is over, for a frame that is cut off stays busy.
+    ///
+    /// Returns INTERRUPT_STATUS afterwards. An engine that is still busy needs its power switched
+    /// off. `ENODEV` if `device` is not the engine's, which must be powered.
+    pub(crate) fn reset(&self, device: &device::Device<device::Bound>) -> Result<Status> {
         let io = self.io.access(device)?;
+        let gated = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
+        io.write_reg(gated);
+        // Each read waits until the writes before it have arrived.
+        let _ = io.read(BUS_CTRL);
+        fsleep(IN_FLIGHT);
+
         let ctrl = io.read(DEWARP_CTRL).with_const_enable::<1>();
         io.write_reg(ctrl.with_const_soft_reset::<1>());
+        let _ = io.read(DEWARP_CTRL);
+        fsleep(RESET);
         io.write_reg(ctrl.with_const_soft_reset::<0>());
-        let bus = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
-        io.write_reg(bus);
-        self.bus_off.store(bus.into_raw(), Relaxed);
-        io.write_reg(INTERRUPT_STATUS::from_raw(
-            Status(u32::from(u8::MAX)).acknowledge(),
-        ));
-        Ok(())
+        let _ = io.read(DEWARP_CTRL);
+        fsleep(RESET);
+
+        let gated = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
+        io.write_reg(gated);
+        self.bus_off.store(gated.into_raw(), Relaxed);
+        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ALL.acknowledge()));
+        Ok(Status(io.read(INTERRUPT_STATUS).into_raw()))
+    }
+
+    /// DEWARP_ID, and BUS_CTRL as the last reset left it. The device must be powered.
+    pub(crate) fn identity(&self, device: &device::Device<device::Bound>) -> Result<(u32, u32)> {
+        let io = self.io.access(device)?;
+        Ok((io.read(DEWARP_ID).into_raw(), self.bus_off.load(Relaxed)))
     }
 
     /// The registers of an engine that is to be started. `ENODEV` if `device` is not its.
@@ -198,69 +268,78 @@ impl Engine {
         self.io.access(device)
     }
 
-    /// Has the engine dewarp a frame. The device must be powered and the engine idle.
+    /// Starts a frame. The device must be powered and the engine idle.
     pub(crate) fn start(&self, io: Registers<'_>, program: &Program) {
+        let relaxed = io.relaxed();
+        let gated = BUS_CTRL::from_raw(self.bus_off.load(Relaxed));
+        relaxed.write_reg(gated);
         Self::program(io, program);
 
-        let relaxed = io.relaxed();
-        // With the enables, forget what the last frame may have left behind.
-        relaxed.write_reg(INTERRUPT_STATUS::from_raw(
-            Status::ENABLE_ALL | Status(u32::from(u8::MAX)).acknowledge(),
-        ));
-        // The other fields are taken over with the edge; no write of their own is needed.
+        // Acknowledges what the last frame may have left. If INT_CLR keeps its value, no event shows
+        // while it is 1: the last write before a frame has it 0, as in each driver that is known.
+        relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ALL.acknowledge()));
+        relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ENABLE_ALL));
         let ctrl = DEWARP_CTRL::from_raw(program.ctrl);
         relaxed.write_reg(ctrl.with_const_start::<1>());
         relaxed.write_reg(ctrl);
-        // Nothing is fetched before the bus is on, and so this one write is ordered
-        // after what the CPU wrote to the map and the buffers.
-        let bus = BUS_CTRL::from_raw(self.bus_off.load(Relaxed));
-        io.write_reg(bus.with_const_axi_master_enable::<1>());
+        // Nothing is fetched before the AXI master is enabled, so this one write is ordered after
+        // what the CPU wrote to the map and the buffers.
+        io.write_reg(gated.with_const_axi_master_enable::<1>());
     }
 
+    /// Writes all that describes a frame, in the order of the C driver. DEWARP_CTRL comes first:
+    /// the engine may take the formats from before START. The map comes last: its address may be
+    /// what arms the frame, with the destination as it stands then.
     fn program(io: Registers<'_>, program: &Program) {
         let io = io.relaxed();
-        io.write_reg(MAP_LUT_ADDR::from_raw(program.lut_address));
-        io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));
-        io.write_reg(SRC_IMG_Y_BASE::from_raw(program.source_y));
-        io.write_reg(SRC_IMG_UV_BASE::from_raw(program.source_uv));
-        io.write_reg(SRC_IMG_SIZE::from_raw(program.source_size));
-        io.write_reg(SRC_IMG_STRIDE::from_raw(program.source_stride));
-        io.write_reg(DST_IMG_Y_BASE::from_raw(program.destination_y));
-        io.write_reg(DST_IMG_UV_BASE::from_raw(program.destination_uv));
-        io.write_reg(DST_IMG_SIZE::from_raw(program.destination_size));
-        io.write_reg(DST_IMG_STRIDE::from_raw(program.destination_stride));
-        io.write_reg(SWAP_CONTROL::from_raw(program.swap));
+        io.write_reg(DEWARP_CTRL::from_raw(program.ctrl));
+        io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
         io.write_reg(SCALE_FACTOR::from_raw(frame::SCALE_FACTOR));
         io.write_reg(ROI_START::from_raw(frame::ROI_START));
-        io.write_reg(BOUNDARY_PIXEL::from_raw(frame::BOUNDARY_PIXEL));
+        io.write_reg(SRC_IMG_SIZE::from_raw(program.source_size));
+        io.write_reg(SRC_IMG_STRIDE::from_raw(program.source_stride));
+        io.write_reg(SRC_IMG_Y_BASE::from_raw(program.source_y));
+        io.write_reg(SRC_IMG_UV_BASE::from_raw(program.source_uv));
+        io.write_reg(SWAP_CONTROL::from_raw(program.swap));
+        io.write_reg(DST_IMG_SIZE::from_raw(program.destination_size));
+        io.write_reg(DST_IMG_STRIDE::from_raw(program.destination_stride));
+        io.write_reg(DST_IMG_Y_BASE::from_raw(program.destination_y));
+        io.write_reg(DST_IMG_UV_BASE::from_raw(program.destination_uv));
         io.write_reg(DST_IMG_Y_SIZE1::from_raw(program.destination_y_size));
         io.write_reg(DST_IMG_UV_SIZE1::from_raw(program.destination_uv_size));
+        io.write_reg(MAP_LUT_ADDR::from_raw(program.lut_address));
+        io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));
     }
 
-    /// Prints the registers, one a line, under their names. The device must be powered.
-    pub(crate) fn dump(
-        &self,
-        device: &device::Device<device::Bound>,
-        f: &mut fmt::Formatter<'_>,
-    ) -> fmt::Result {
-        let io = self.io.access(device).map_err(|_| fmt::Error)?;
-        for (offset, name) in (0..).step_by(4).zip(NAMES) {
-            let value = io.try_read32(offset).map_err(|_| fmt::Error)?;
-            writeln!(f, "DW100_{name}: {value:#x}")?;
+    /// The values of the registers. The device must be powered.
+    ///
+    /// `ENODEV` if `device` is not the engine's.
+    pub(crate) fn snapshot(&self, device: &device::Device<device::Bound>) -> Result<Snapshot> {
+        let io = self.io.access(device)?;
+        let mut values = [0; SIZE / 4];
+        for (offset, value) in (0..).step_by(4).zip(&mut values) {
+            *value = io.try_read32(offset)?;
         }
-        Ok(())
+        Ok(Snapshot(values))
     }
 
-    /// Reads the events, and if there are any takes the engine off the bus, masks its
-    /// interrupt and acknowledges them. For the hard half: no lock, no wait.
+    /// Reads the events, and if there are any disables the AXI master, masks the interrupt and
+    /// acknowledges them. For the interrupt handler: takes no lock.
+    ///
+    /// FRAME_BUSY of the status is that of the first read. If the frame is done and the engine still
+    /// busy, the last burst may be in flight: that has some microseconds to end before the AXI
+    /// master is disabled.
     ///
     /// [`None`] if there are none, or `device` is not the engine's.
     pub(crate) fn quiesce(&self, device: &device::Device<device::Bound>) -> Option<Status> {
         let io = self.io.access(device).ok()?;
         // Ordered before what is read of the frame afterwards.
-        let status = Status(io.read(INTERRUPT_STATUS).into_raw());
+        let mut status = Status(io.read(INTERRUPT_STATUS).into_raw());
         if status.pending() == 0 {
             return None;
+        }
+        if status.is_frame_done() && status.is_busy() {
+            status = status.or(Self::await_last_burst(io));
         }
         let io = io.relaxed();
         io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
@@ -268,23 +347,38 @@ impl Engine {
         Some(status)
     }
 
-    /// The events that wait to be acknowledged. The device must be powered.
-    ///
-    /// [`Status::SILENCE`] if `device` is not the engine's.
-    pub(crate) fn status(&self, device: &device::Device<device::Bound>) -> Status {
-        let io = self.io.access(device);
-        io.map_or(Status::SILENCE, |io| {
-            Status(io.read(INTERRUPT_STATUS).into_raw())
-        })
+    /// Waits until the engine is not busy, for some microseconds at most. Returns all events seen.
+    #[cold]
+    fn await_last_burst(io: Registers<'_>) -> Status {
+        let mut seen = Status::SILENCE;
+        for _ in 0..LAST_BURST_STEPS {
+            let status = Status(io.read(INTERRUPT_STATUS).into_raw());
+            seen = seen.or(status);
+            if !status.is_busy() {
+                break;
+            }
+            udelay(Delta::from_micros(1));
+        }
+        seen
     }
 
-    /// Takes the engine off the bus and masks its interrupt. For a timer that expires in hard
-    /// interrupt context: no lock, no wait.
-    pub(crate) fn silence(&self, device: &device::Device<device::Bound>) {
-        if let Ok(io) = self.io.access(device) {
-            let io = io.relaxed();
-            io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
-            io.write_reg(INTERRUPT_STATUS::from_raw(Status::MASK_ALL));
+    /// Reads the status of a frame whose interrupt did not come in time, then disables the AXI
+    /// master, masks the interrupt and acknowledges every event. For a timer that expires in hard
+    /// interrupt context: takes no lock.
+    ///
+    /// [`Status::SILENCE`] if `device` is not the engine's.
+    pub(crate) fn quiesce_late(&self, device: &device::Device<device::Bound>) -> Status {
+        let Ok(io) = self.io.access(device) else {
+            return Status::SILENCE;
+        };
+        let mut status = Status(io.read(INTERRUPT_STATUS).into_raw());
+        if status.is_frame_done() && status.is_busy() {
+            status = status.or(Self::await_last_burst(io));
         }
+        io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
+        // What has come since the first read.
+        status = status.or(Status(io.read(INTERRUPT_STATUS).into_raw()));
+        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ALL.acknowledge()));
+        status
     }
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One frame's life: it is started with a program and a pair of buffers, the hard
-//! half of the interrupt stops the engine and keeps the status, the threaded half
-//! starts the next one and gives the buffers back. If no interrupt comes in time, a
-//! watchdog does what the hard half would have done.
+//! One frame's life: it is started with a program and a pair of buffers; the interrupt handler
+//! disables the engine's AXI master and latches the status; the interrupt thread starts the next
+//! frame and returns the buffers. If no interrupt comes in time, a watchdog does what the interrupt
+//! handler would have done.
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod bench;
@@ -26,7 +26,10 @@ use crate::{
             Verdict, //
         }, //
     },
-    engine::Engine,
+    engine::{
+        Engine,
+        Snapshot, //
+    },
     media::{
         buffer::State,
         m2m::Job, //
@@ -43,10 +46,12 @@ use kernel::{
         Bound,
         Device, //
     },
+    fmt,
     irq::{
         IrqReturn,
         ThreadedIrqReturn, //
     },
+    new_mutex,
     new_spinlock,
     prelude::*,
     sync::{
@@ -55,6 +60,7 @@ use kernel::{
             Relaxed, //
         },
         Arc,
+        Mutex,
         SpinLock, //
     },
     time::{
@@ -83,6 +89,9 @@ pub(crate) struct Runner {
     /// The frame, for who has claimed it.
     #[pin]
     frame: SpinLock<Option<Frame>>,
+    /// The registers when a frame's time was last over, before the reset.
+    #[pin]
+    time_out: Mutex<Option<Snapshot>>,
     #[pin]
     complaints: RateLimit,
     totals: Totals,
@@ -131,6 +140,7 @@ impl Runner {
                 claim: claim::Slot::new(),
                 limit: Atomic::new(0),
                 frame <- new_spinlock!(None, "Runner::frame"),
+                time_out <- new_mutex!(None, "Runner::time_out"),
                 complaints <- RateLimit::new(),
                 totals: Totals::new(),
                 clock: Clock::new(),
@@ -147,6 +157,16 @@ impl Runner {
     /// What was counted.
     pub(crate) fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Shows the registers as they were when a frame's time was last over: BUS_CTRL with the AXI
+    /// master disabled, and INTERRUPT_STATUS with the events and FRAME_BUSY as the watchdog found
+    /// them. `none` if no frame has run out of time.
+    pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.time_out.lock() {
+            Some(registers) => write!(f, "{registers}"),
+            None => writeln!(f, "none"),
+        }
     }
 
     /// Starts a frame, which is to end within `limit`. One that cannot be started comes back, to be
@@ -234,32 +254,39 @@ impl irq::Handler for Interrupt {
     }
 
     fn threaded(&self, device: &Device<Bound>, number: irq::Number) -> IrqReturn {
+        if self.0.claim.is_late() {
+            // The watchdog latched the frame. Its interrupt handler may run at the same time: it
+            // must not take the next frame's events for this one's, and what it has acknowledged of
+            // this one counts.
+            number.wait_for_hard_half();
+        }
         let Some(outcome) = self.0.claim.claim_latched() else {
             return IrqReturn::None;
         };
-        let mut status = outcome.status.unwrap_or(Status::SILENCE);
-        let silent = status.verdict() == Verdict::None;
-        if silent {
-            // The watchdog latched the frame. Its interrupt may be under way all the same, and must
-            // not be taken for the next frame's; or it was held up, and the frame is done.
-            number.wait_for_hard_half();
-            status = self.0.engine.status(device);
-        }
+        let status = outcome.status.unwrap_or(Status::SILENCE);
         let state = match status.verdict() {
             Verdict::Done => State::Done,
             Verdict::Failed | Verdict::None => State::Error,
         };
+        if outcome.late {
+            // The registers are read for debugfs only, and fail only for another device.
+            if let Ok(registers) = self.0.engine.snapshot(device) {
+                *self.0.time_out.lock() = Some(registers.with_status(status));
+            }
+        }
         // What stopped it halfway must not stop the next frame. The job keeps the device
         // powered. The reset fails only for another device.
-        let reset = (silent || state == State::Error) && self.0.engine.reset(device).is_ok();
+        let reset = (outcome.late || state == State::Error)
+            .then(|| self.0.engine.reset(device).ok())
+            .flatten();
         if let Some(Frame { job, account }) = self.0.take() {
             let (wait, took) = self.0.clock.times(job.ready());
             let ended = Ended {
                 done: state == State::Done,
                 status,
                 wait,
-                engine: (!silent).then_some(took),
-                reset,
+                engine: (!outcome.late).then_some(took),
+                reset: reset.is_some(),
             };
             job.finish(state, || {
                 // The engine is at work again, and this frame's user may not look yet.
@@ -270,17 +297,22 @@ impl irq::Handler for Interrupt {
         }
         // The next frame does not wait for the message.
         let errors = status.errors();
-        if (silent || !errors.is_empty()) && self.0.complaints.allows(c"dw100") {
+        if (outcome.late || !errors.is_empty()) && self.0.complaints.allows(c"dw100") {
             dev_err!(
                 device,
-                "{}: engine reports {:?} (INTERRUPT_STATUS {:#04x})\n",
-                if silent {
+                "{}: engine reports {:?} (INTERRUPT_STATUS {:#04x}){}\n",
+                if outcome.late {
                     "no interrupt in time"
                 } else {
                     "interrupt"
                 },
                 errors,
-                status.pending()
+                status.pending(),
+                if reset.is_some_and(Status::is_busy) {
+                    ", and is busy after a reset"
+                } else {
+                    ""
+                }
             );
         }
         IrqReturn::Handled
@@ -333,9 +365,11 @@ impl timer::Expire for Watchdog {
         if left > Delta::ZERO {
             return Some(left);
         }
-        // From here on the frame ends by the threaded half, which does not run before it is woken.
-        if claim.latch(generation, Status::SILENCE) {
-            self.runner.engine.silence(device);
+        // From here on the frame ends by the interrupt thread, which does not run before it is woken;
+        // until then no other frame starts, and the device stays powered.
+        if claim.expire(generation) {
+            // A frame that is done is done, although its interrupt did not come.
+            claim.add(generation, self.runner.engine.quiesce_late(device));
             self.line.wake_thread();
         }
         None

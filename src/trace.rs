@@ -13,7 +13,7 @@ use crate::dewarp::{
 // prototypes of `trace/helpers.h`, whose functions take any value, in any context.
 unsafe extern "C" {
     safe fn dw100_trace_job_start(frame: u64, context: u64, source: u32, destination: u32);
-    safe fn dw100_trace_irq(frame: u64, status: u32, latched: bool);
+    safe fn dw100_trace_irq(frame: u64, status: u32, busy: bool, latched: bool);
     safe fn dw100_trace_job_finish(
         frame: u64,
         context: u64,
@@ -37,11 +37,12 @@ pub(crate) fn job_start(frame: u64, context: u64, program: &Program) {
     }
 }
 
-/// `dw100_irq`: the engine has interrupted with a frame at work, and is off the bus. The interrupt
-/// is the frame's end if it is `latched`.
+/// `dw100_irq`: the engine has interrupted while a frame runs, and its AXI master is disabled. The
+/// status has the events, and `busy` is FRAME_BUSY. The interrupt is the frame's end if it is
+/// `latched`.
 pub(crate) fn irq(frame: u64, status: Status, latched: bool) {
     if cfg!(CONFIG_TRACEPOINTS) {
-        dw100_trace_irq(frame, status.pending(), latched);
+        dw100_trace_irq(frame, status.pending(), status.is_busy(), latched);
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Outcome {
     pub generation: Generation,
     /// The status of its interrupt; `None` if it was ended without one.
     pub status: Option<Status>,
+    /// The watchdog latched it: its interrupt did not come in time.
+    pub late: bool,
 }
 
 /// How far a job has come, for who watches over it.
@@ -74,20 +76,25 @@ pub enum Phase {
 /// The engine's place for one job.
 ///
 /// ```text
-///         start             launched            latch
+///         start             launched         latch, expire
 ///   Idle -------> Starting ----------> Running -------> Latched
 ///    ^               |  \________________|____latch_____^  |
 ///    +---------------+-------------------+----------------+
 ///              claim_any                  claim_latched, claim_any
 /// ```
 ///
+/// The watchdog latches by [`expire`](Self::expire), and adds the status that it reads afterwards.
+/// An interrupt handler that found the job running just before may have read and acknowledged an
+/// event that the watchdog does not see; its [`latch`](Self::latch) adds that, too. Before such a
+/// job is claimed, wait for the handler: see [`is_late`](Self::is_late).
+///
 /// A job may be latched before its starter says that it is launched: the engine is fast. A
 /// watchdog must not, for it ends what the starter may not be through with: see [`Phase`].
 ///
 /// All that happens before [`start`](Self::start) is visible to who sees the job, and all that
 /// happens before [`latch`](Self::latch) to who claims it: each change of the word both acquires and
-/// releases. No method blocks. [`running`](Self::running) and [`latch`](Self::latch) do not even
-/// loop: they are for the hard interrupt.
+/// releases. No method blocks. [`running`](Self::running), [`latch`](Self::latch) and
+/// [`add`](Self::add) take a bounded number of steps: they are for hard interrupt context.
 pub struct Slot<W = AtomicU64> {
     word: W,
 }
@@ -152,18 +159,49 @@ impl<W: Word> Slot<W> {
         found.is_unlatched().then(|| found.generation())
     }
 
-    /// Keeps the status of a job's interrupt for who ends the job.
+    /// Keeps the status of a job's interrupt for who ends the job. For the interrupt handler.
     ///
-    /// False if the job has ended, or has a status already: the interrupt is stale.
+    /// False if the job has ended, or was latched before: the interrupt is stale. If it was the
+    /// watchdog that latched it, the status is added to what that found.
     pub fn latch(&self, generation: Generation, status: Status) -> bool {
         let latched = State::latched(generation, status);
-        let Err(found) = self.replace(State::running(generation), latched) else {
-            return true;
-        };
+        let running = State::running(generation);
         // What is being started may be launched meanwhile, once.
-        found.0 == State::starting(generation).0
-            && (self.replace(found, latched).is_ok()
-                || self.replace(State::running(generation), latched).is_ok())
+        for expected in [running, State::starting(generation), running] {
+            if self.replace(expected, latched).is_ok() {
+                return true;
+            }
+        }
+        self.add(generation, status);
+        false
+    }
+
+    /// Latches a job whose time is over, with no event yet. For the watchdog, which must have found
+    /// the job running.
+    ///
+    /// False if the job has ended, or was latched before. If true, the engine is the caller's until
+    /// the interrupt thread is woken.
+    pub fn expire(&self, generation: Generation) -> bool {
+        self.replace(State::running(generation), State::late(generation))
+            .is_ok()
+    }
+
+    /// Adds a status to that of a job which the watchdog latched, if that job was not claimed yet.
+    pub fn add(&self, generation: Generation, status: Status) {
+        let mut found = State(self.word.load(Ordering::Relaxed));
+        // Repeats only if the other one of watchdog and interrupt handler has added its own.
+        while found.generation() == generation && found.is_late() {
+            match self.replace(found, found.with(status)) {
+                Ok(()) => return,
+                Err(newer) => found = newer,
+            }
+        }
+    }
+
+    /// Whether the job was latched by the watchdog. Its interrupt handler may run at the same time:
+    /// who is to claim the job waits for that first.
+    pub fn is_late(&self) -> bool {
+        State(self.word.load(Ordering::Relaxed)).is_late()
     }
 
     /// Ends the job whose interrupt has been latched. For the interrupt thread.
@@ -213,7 +251,7 @@ impl Generation {
     }
 }
 
-/// The word: generation in 63:16, pending events in 15:8, state in 7:0.
+/// The word: generation in 63:16, packed status in 15:7, state in 6:0.
 #[derive(Clone, Copy)]
 struct State(u64);
 
@@ -222,6 +260,9 @@ impl State {
     const STARTING: u64 = 1;
     const RUNNING: u64 = 2;
     const LATCHED: u64 = 3;
+    const LATE: u64 = 4;
+    const CODE: u64 = 0x7f;
+    const STATUS_SHIFT: u32 = 7;
 
     const fn idle(generation: Generation) -> Self {
         Self(generation.0 << 16 | Self::IDLE)
@@ -236,11 +277,20 @@ impl State {
     }
 
     fn latched(generation: Generation, status: Status) -> Self {
-        Self(generation.0 << 16 | u64::from(status.pending()) << 8 | Self::LATCHED)
+        Self(generation.0 << 16 | Self::LATCHED).with(status)
+    }
+
+    const fn late(generation: Generation) -> Self {
+        Self(generation.0 << 16 | Self::LATE)
+    }
+
+    /// The same with the events of `status` added.
+    fn with(self, status: Status) -> Self {
+        Self(self.0 | u64::from(status.pack()) << Self::STATUS_SHIFT)
     }
 
     const fn code(self) -> u64 {
-        self.0 & 0xff
+        self.0 & Self::CODE
     }
 
     const fn is_idle(self) -> bool {
@@ -252,7 +302,11 @@ impl State {
     }
 
     const fn is_latched(self) -> bool {
-        self.code() == Self::LATCHED
+        matches!(self.code(), Self::LATCHED | Self::LATE)
+    }
+
+    const fn is_late(self) -> bool {
+        self.code() == Self::LATE
     }
 
     const fn generation(self) -> Generation {
@@ -262,10 +316,11 @@ impl State {
     fn outcome(self) -> Outcome {
         Outcome {
             generation: self.generation(),
-            // CAST: Masked to 8 bits.
-            status: self
-                .is_latched()
-                .then_some(Status((self.0 >> 8 & 0xff) as u32)),
+            // CAST: Masked to 9 bits.
+            status: self.is_latched().then_some(Status::unpack(
+                (self.0 >> Self::STATUS_SHIFT & 0x1ff) as u16,
+            )),
+            late: self.is_late(),
         }
     }
 }
@@ -290,9 +345,11 @@ mod tests {
         assert!(slot.latch(job, Status(0x1_ff82)));
         assert_eq!(slot.running(), None);
         assert_eq!(slot.start(), None);
+        assert!(!slot.is_late());
         let outcome = slot.claim_latched().unwrap();
         assert_eq!(outcome.generation, job);
-        assert_eq!(outcome.status, Some(Status(0x82)));
+        assert_eq!(outcome.status, Some(Status(0x1_0082)));
+        assert!(!outcome.late);
 
         assert_eq!(slot.claim_latched(), None);
         assert_eq!(slot.claim_any(), None);
@@ -352,6 +409,31 @@ mod tests {
         assert!(!slot.latch(job, Status(2)));
         assert_eq!(slot.claim_any().unwrap().status, Some(DONE));
         assert!(!slot.latch(job, DONE));
+    }
+
+    #[test]
+    fn what_the_watchdog_latched_takes_the_status_of_an_interrupt_held_up() {
+        let slot = Slot::new();
+        let job = slot.start().unwrap();
+        assert!(!slot.expire(job), "it is being started");
+        slot.launched(job);
+        assert!(slot.expire(job));
+        assert!(slot.is_late());
+        assert!(!slot.expire(job));
+        slot.add(job, Status(0x1_0000));
+        assert!(!slot.latch(job, DONE));
+        let outcome = slot.claim_latched().unwrap();
+        assert!(outcome.late);
+        assert_eq!(outcome.status, Some(Status(0x1_0001)));
+        assert!(!slot.is_late());
+
+        let next = slot.start().unwrap();
+        slot.launched(next);
+        slot.add(next, DONE);
+        assert!(slot.expire(next));
+        assert!(!slot.latch(job, DONE), "of the job before");
+        slot.add(job, DONE);
+        assert_eq!(slot.claim_any().unwrap().status, Some(Status::SILENCE));
     }
 
     #[test]

@@ -90,14 +90,14 @@ impl Times {
 pub struct Ended {
     /// Whether it came back as done, and not as failed.
     pub done: bool,
-    /// What the engine reported.
+    /// What the engine reported: its events, and whether it was busy.
     pub status: Status,
     /// From when the later one of its two buffers was handed to the driver (by `VIDIOC_QBUF` or
     /// `MEDIA_REQUEST_IOC_QUEUE`, or by `VIDIOC_STREAMON` if that came later) until its registers
     /// were about to be written, nanoseconds.
     pub wait: u64,
-    /// From then until the hard half of its interrupt had taken the engine off the bus,
-    /// nanoseconds. [`None`] if the watchdog gave it up.
+    /// From then until its interrupt handler had disabled the AXI master, nanoseconds. [`None`] if
+    /// the watchdog ended it.
     pub engine: Option<u64>,
     /// Whether the engine was reset after it.
     pub reset: bool,
@@ -110,6 +110,7 @@ pub struct Frames {
     errors: [Counter; Errors::NAMES.len()],
     given_up: Counter,
     resets: Counter,
+    busy_at_done: Counter,
     engine: Times,
     wait: Times,
 }
@@ -123,6 +124,7 @@ impl Frames {
             errors: [const { Counter::new() }; Errors::NAMES.len()],
             given_up: Counter::new(),
             resets: Counter::new(),
+            busy_at_done: Counter::new(),
             engine: Times::new(),
             wait: Times::new(),
         }
@@ -144,6 +146,9 @@ impl Frames {
         }
         if ended.reset {
             self.resets.add(1);
+        }
+        if ended.status.is_frame_done() && ended.status.is_busy() {
+            self.busy_at_done.add(1);
         }
         self.wait.note(ended.wait);
     }
@@ -174,6 +179,7 @@ impl fmt::Display for Frames {
         }
         writeln!(f, "watchdog_fired: {}", self.given_up.get())?;
         writeln!(f, "engine_resets: {}", self.resets.get())?;
+        writeln!(f, "frames_busy_at_done: {}", self.busy_at_done.get())?;
         self.engine.show("engine", f)?;
         self.wait.show("wait", f)
     }
@@ -280,7 +286,7 @@ mod tests {
     #[test]
     fn before_the_first_frame_all_is_zero() {
         let text = Totals::new().to_string();
-        assert_eq!(text.lines().count(), 21);
+        assert_eq!(text.lines().count(), 22);
         assert_eq!(told(&Totals::new()), [""; 0]);
         assert!(text.contains("\nengine_ns_min: 0\n"), "{text}");
     }
@@ -326,6 +332,23 @@ mod tests {
             told(&frames),
             ["frames_failed: 2", "watchdog_fired: 1", "engine_resets: 1",]
         );
+    }
+
+    #[test]
+    fn a_frame_that_is_done_while_the_engine_says_that_it_is_busy_is_counted() {
+        let busy = |frames: &Frames| {
+            told(frames)
+                .into_iter()
+                .find(|line| line.starts_with("frames_busy_at_done"))
+        };
+        let frames = Frames::new();
+        for status in [0x1, 0x1_0002, 0x1_0000].map(Status) {
+            frames.note(&Ended { status, ..DONE });
+        }
+        assert_eq!(busy(&frames), None);
+        let status = Status(0x1_0001);
+        frames.note(&Ended { status, ..DONE });
+        assert_eq!(busy(&frames).as_deref(), Some("frames_busy_at_done: 1"));
     }
 
     #[test]

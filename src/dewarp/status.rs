@@ -24,6 +24,7 @@ impl Status {
     const ERR_TIME_OUT: u32 = 1 << 1;
     const ERR_FRAME_DONE: u32 = 1 << 7;
     const PENDING: u32 = 0xff;
+    const FRAME_BUSY: u32 = 1 << 16;
 
     /// What to write to let all events raise the interrupt.
     pub const ENABLE_ALL: u32 = Self::PENDING << 8;
@@ -31,8 +32,11 @@ impl Status {
     /// What to write to let no event raise it.
     pub const MASK_ALL: u32 = 0;
 
-    /// What stands for the status of a frame that nothing was heard of.
+    /// The status of an engine that reports no event and is idle.
     pub const SILENCE: Self = Self(0);
+
+    /// All events, for who acknowledges whatever there may be.
+    pub const ALL: Self = Self(Self::PENDING);
 
     /// The events that wait to be acknowledged: bits 7:0.
     pub const fn pending(self) -> u32 {
@@ -42,6 +46,32 @@ impl Status {
     /// Whether the destination is complete.
     pub const fn is_frame_done(self) -> bool {
         self.0 & Self::FRAME_DONE != 0
+    }
+
+    /// Whether the engine works on a frame: FRAME_BUSY, bit 16.
+    ///
+    /// What it says beside FRAME_DONE is not known. NXP's driver (`dwe_on_buf_update`) takes it for
+    /// a frame that is not over.
+    pub const fn is_busy(self) -> bool {
+        self.0 & Self::FRAME_BUSY != 0
+    }
+
+    /// The events, and FRAME_BUSY, of two values together.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The events in 7:0 and FRAME_BUSY in bit 8.
+    pub const fn pack(self) -> u16 {
+        // CAST: 9 bits.
+        (self.pending() | (self.is_busy() as u32) << 8) as u16
+    }
+
+    /// The value whose events and FRAME_BUSY were packed.
+    pub const fn unpack(packed: u16) -> Self {
+        let packed = packed as u32;
+        Self(packed & Self::PENDING | (packed >> 8 & 1) * Self::FRAME_BUSY)
     }
 
     /// The errors worth a message.
@@ -160,6 +190,17 @@ mod tests {
         assert_eq!(Status(0xff).acknowledge(), 0xff00_0000);
         assert_eq!(Status::ENABLE_ALL, 0xff00);
         assert_eq!(Status::MASK_ALL, 0);
+    }
+
+    #[test]
+    fn packing_keeps_the_events_and_busy_and_nothing_else() {
+        for raw in [0, 0x01, 0xff, 0x1_0000, 0x1_ff83, 0xfffe_ff00] {
+            let status = Status(raw);
+            let kept = Status::unpack(status.pack());
+            assert_eq!(kept, Status(raw & 0x1_00ff), "{raw:#x}");
+            assert_eq!(kept.is_busy(), status.is_busy());
+        }
+        assert_eq!(Status(1).or(Status(0x1_0002)), Status(0x1_0003));
     }
 
     #[test]

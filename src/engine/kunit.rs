@@ -63,8 +63,8 @@ impl Panel {
         self.0.registers().read(BUS_CTRL).into_raw()
     }
 
-    /// Whether the last thing that happened to the engine was its reset: nothing else
-    /// acknowledges every event and enables none.
+    /// Whether the last thing that happened to the engine was its reset: in these tests nothing else
+    /// sets ENABLE.
     pub(crate) fn was_reset(&self) -> bool {
         let ctrl = self.0.registers().read(DEWARP_CTRL);
         self.is_off_the_bus()
@@ -85,9 +85,9 @@ impl Panel {
     }
 }
 
-/// A program whose words all differ.
+/// A program whose words all differ. It lacks ENABLE, by which a reset is known.
 pub(crate) const PROGRAM: Program = Program {
-    ctrl: 1,
+    ctrl: 0x10,
     lut_address: 2,
     lut_size: 3,
     source_y: 4,
@@ -105,7 +105,7 @@ pub(crate) const PROGRAM: Program = Program {
 
 /// The registers after a start with that program: number and value.
 const STARTED: [(usize, u32); 19] = [
-    (1, 1),
+    (1, 0x10),
     (2, 2),
     (3, 3),
     (4, 4),
@@ -119,8 +119,9 @@ const STARTED: [(usize, u32); 19] = [
     (22, 12),
     (25, 0x80),
     (26, 0),
-    (27, frame::BOUNDARY_PIXEL),
-    (28, 0xff00_ff00),
+    (27, 0x8080),
+    // Enables alone: no event is held acknowledged.
+    (28, 0x0000_ff00),
     (29, BUS | 1 << 31),
     (32, 15),
     (33, 16),
@@ -137,8 +138,10 @@ mod tests {
         let (engine, panel) = Panel::new(software.device())?;
         ensure!(panel.is_on_the_bus());
         ensure!(!panel.was_reset());
-        engine.reset(software.device())?;
+        let status = engine.reset(software.device())?;
         ensure!(panel.was_reset());
+        // Registers in memory show what was written last.
+        ensure!(status == Status(0xff00_0000));
         Ok(())
     }
 
@@ -191,14 +194,33 @@ mod tests {
     }
 
     #[test]
-    fn silence_gates_and_masks_but_acknowledges_nothing() -> Result {
+    fn a_frame_that_is_done_and_busy_is_gated_after_a_bounded_wait() -> Result {
         let software = Software::new()?;
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
         engine.start(engine.registers(software.device())?, &PROGRAM);
-        engine.silence(software.device());
+        // In memory it stays busy.
+        panel.report(1 << 16 | 1);
+        let status = engine.quiesce(software.device());
+        ensure!(status.is_some_and(|status| status.is_busy() && status.pending() == 1));
         ensure!(panel.is_off_the_bus());
-        ensure!(panel.status() == 0);
+        ensure!(panel.status() == 0x0300_0000);
+        Ok(())
+    }
+
+    #[test]
+    fn a_late_frame_is_read_then_gated_masked_and_every_event_acknowledged() -> Result {
+        let software = Software::new()?;
+        let (engine, panel) = Panel::new(software.device())?;
+        engine.reset(software.device())?;
+        for events in [0, 1, 1 << 1, 1 << 16, 1 << 16 | 1] {
+            engine.start(engine.registers(software.device())?, &PROGRAM);
+            panel.report(events);
+            let status = engine.quiesce_late(software.device());
+            ensure!(status.pack() == Status(events).pack());
+            ensure!(panel.is_off_the_bus());
+            ensure!(panel.status() == 0xff00_0000);
+        }
         Ok(())
     }
 
@@ -228,11 +250,11 @@ mod tests {
         device: &device::Device<device::Bound>,
     ) -> bool {
         let before = panel.values();
-        let refused = engine.reset(device) == Err(ENODEV)
+        engine.reset(device) == Err(ENODEV)
             && engine.registers(device).is_err()
+            && engine.snapshot(device).is_err()
             && engine.quiesce(device).is_none()
-            && engine.status(device) == Status::SILENCE;
-        engine.silence(device);
-        refused && panel.values() == before
+            && engine.quiesce_late(device) == Status::SILENCE
+            && panel.values() == before
     }
 }

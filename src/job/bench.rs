@@ -230,7 +230,7 @@ impl Bench {
         engine.reset(device)?;
         let runner = Runner::new(engine)?;
         let binding = Binding::new(device)?;
-        let line = irq::request(software.platform()?, 0, c"bench", Interrupt(runner.clone()))?;
+        let line = irq::request(software.platform()?, 0, Interrupt(runner.clone()))?;
         let watchdog = || Watchdog::new(runner.clone(), line.clone());
         let timer = timer.then(|| Timer::new(device, watchdog())).transpose()?;
         let shared = Arc::new(

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of debugfs that show something of a device. The kernel crate's do not keep the module
-//! while they are open: who closes one after the module was unloaded jumps into nothing.
+//! Files of debugfs that show something of a device, and numbers that can be set. The kernel crate's
+//! files do not keep the module while they are open: a program that closes one after the module was
+//! unloaded makes the kernel jump to code that is gone.
 
 use super::bindings;
 use core::ptr;
@@ -25,8 +26,14 @@ use kernel::{
         seq_print,
         SeqFile, //
     },
-    sync::Arc, //
+    sync::{
+        atomic::Atomic,
+        Arc, //
+    }, //
 };
+
+/// A number of a `T` that can be read and set.
+pub(crate) type Number<T> = fn(&T) -> &Atomic<u32>;
 
 /// What a file shows of a `T`.
 pub(crate) type Show<T> = fn(&Arc<T>, &mut fmt::Formatter<'_>) -> fmt::Result;
@@ -70,10 +77,12 @@ impl<T> fmt::Display for Shown<'_, T> {
 ///
 /// # Invariants
 ///
-/// `dir` is what `debugfs_create_dir()` returned. Its files are `_files`, which stay in place.
+/// `dir` is what `debugfs_create_dir()` returned. Its files are `_files`, which stay in place; its
+/// numbers are those of `_data`.
 struct Directory<T> {
     dir: *mut dentry,
     _files: KVec<KBox<File<T>>>,
+    _data: Arc<T>,
 }
 
 // SAFETY: The directory may be removed by any thread.
@@ -86,12 +95,14 @@ impl<T> Drop for Directory<T> {
     }
 }
 
-/// Shows `data` in these files, by name, in a directory of the name of `device`, until that is
-/// unbound. A module stays while one is open. A kernel without debugfs shows nothing.
+/// Shows `data` in these files, by name, and lets these numbers be set, in a directory of the name
+/// of `device`, until that is unbound. A module stays while a file is open, but not for a number,
+/// whose code is the kernel's. A kernel without debugfs shows nothing.
 pub(crate) fn show<T: Send + Sync + 'static>(
     device: &Device<Bound>,
     data: &Arc<T>,
     files: &[(&'static CStr, Show<T>)],
+    numbers: &[(&'static CStr, Number<T>)],
 ) -> Result {
     let mut kept = KVec::with_capacity(files.len(), GFP_KERNEL)?;
     for (_, show) in files {
@@ -116,6 +127,18 @@ pub(crate) fn show<T: Send + Sync + 'static>(
             )
         };
     }
-    // INVARIANT: Made just now, with these files.
-    devres::register(device, Directory { dir, _files: kept }, GFP_KERNEL)
+    for (name, number) in numbers {
+        // SAFETY: The name is a string, and copied. The number lives until the directory is removed,
+        // which refers to the data, and any value may be stored in it.
+        unsafe {
+            bindings::helper_debugfs_create_u32(name.as_char_ptr(), dir, number(data).as_ptr())
+        };
+    }
+    // INVARIANT: Made just now, with these files and numbers.
+    let directory = Directory {
+        dir,
+        _files: kept,
+        _data: data.clone(),
+    };
+    devres::register(device, directory, GFP_KERNEL)
 }

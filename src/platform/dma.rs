@@ -12,15 +12,16 @@ use kernel::{
     prelude::*, //
 };
 
-/// Says that `device` drives `BITS` address bits, and takes pieces of memory of any length. To
-/// be called by probe before it hands the device to anybody.
+/// Sets the number of address bits that `device` drives, and that it takes pieces of memory of any
+/// length. To be called by probe before it hands the device to anybody.
 ///
-/// `EIO` if the bus cannot do with that.
-pub(crate) fn set_address_bits<const BITS: u32>(device: &platform::Device<Core<'_>>) -> Result {
+/// `EINVAL` if there are no masks of that many bits, `EIO` if the bus cannot do with that.
+pub(crate) fn set_address_bits(device: &platform::Device<Core<'_>>, bits: u32) -> Result {
+    let mask = DmaMask::try_new(bits)?;
     // SAFETY: Only probe and unbind have a `Device<Core>`, under the device's lock;
     // what else could map memory for it does not exist before probe is over.
     unsafe {
         device.dma_set_max_seg_size(u32::MAX);
-        device.dma_set_mask_and_coherent(DmaMask::new::<BITS>())
+        device.dma_set_mask_and_coherent(mask)
     }
 }

@@ -69,6 +69,11 @@ void helper_debugfs_create_file(const char *name, struct dentry *dir,
 	debugfs_create_file_unsafe(name, 0400, dir, shown, &shown_fops);
 }
 
+void helper_debugfs_create_u32(const char *name, struct dentry *dir, u32 *value)
+{
+	debugfs_create_u32(name, 0600, dir, value);
+}
+
 void helper_debugfs_remove(struct dentry *dir)
 {
 	debugfs_remove(dir);

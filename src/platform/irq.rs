@@ -112,12 +112,13 @@ unsafe impl Sync for Line {}
 /// `IRQF_NO_THREAD` a PREEMPT_RT kernel would make it a thread, which any task of
 /// a higher priority holds up.
 ///
+/// The interrupt and its thread have the device's name.
+///
 /// `ENXIO` if the device has no such interrupt, `EPROBE_DEFER` if its controller is
 /// not there yet.
 pub(crate) fn request<T: Handler>(
     device: &platform::Device<Bound>,
     index: u32,
-    name: &'static CStr,
     handler: T,
 ) -> Result<Line> {
     let request = device.irq_by_index(index)?;
@@ -126,6 +127,9 @@ pub(crate) fn request<T: Handler>(
     // before the device is unbound, so that it does not outlive the borrow.
     let request = unsafe { core::mem::transmute::<IrqRequest<'_>, IrqRequest<'static>>(request) };
     let device: &Device<Bound> = device.as_ref();
+    // SAFETY: The interrupt's name is used until the registration is dropped, which devres does while
+    // the device is bound. A bound device is there, and a platform device is not renamed.
+    let name = unsafe { core::mem::transmute::<&CStr, &'static CStr>(device.name()) };
     // INVARIANT: Devres drops the registration while the device is bound.
     let served = Served {
         handler,

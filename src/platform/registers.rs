@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device's register block, reachable only for who knows that the device is bound.
+//! A device's register block, reachable only with a `&Device<Bound>`.
 //! For the tests in the kernel it can be memory.
 //!
 //! The kernel's own `Devres` also serves who does not know it, by RCU: unbinding waits for a
@@ -17,7 +17,7 @@ use kernel::{
         Device, //
     },
     io::{
-        mem::IoMem,
+        mem::ExclusiveIoMem,
         IoBackend,
         IoBase,
         Mmio,
@@ -55,17 +55,19 @@ struct Mapping<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Block<SIZE> {
-    /// Maps memory resource `index` of `device`, until that is unbound: after what is
+    /// Requests and maps memory resource `index` of `device`, until that is unbound: after what is
     /// registered with it later was undone. Only what is registered later may use it: an
     /// interrupt, a timer, a [`Binding`](binding::Binding).
     ///
-    /// `ENODEV` if it has none, `EINVAL` if that is too small.
+    /// `ENODEV` if it has none, `EINVAL` if that is too small, `EBUSY` if it was requested before.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
         let request = device.io_request_by_index(index).ok_or(ENODEV)?;
-        let memory = request.iomap_sized::<SIZE>()?;
+        let memory = request.iomap_exclusive_sized::<SIZE>()?;
         // SAFETY: Lifetimes do not change the layout. It borrows the device only, and is dropped
         // before that is unbound.
-        let memory = unsafe { mem::transmute::<IoMem<'_, SIZE>, IoMem<'static, SIZE>>(memory) };
+        let memory = unsafe {
+            mem::transmute::<ExclusiveIoMem<'_, SIZE>, ExclusiveIoMem<'static, SIZE>>(memory)
+        };
         let start = MmioBackend::as_ptr((&memory).as_view()).cast::<u8>();
         let raw = MmioRaw::new_region(start.addr(), SIZE)?;
         // SAFETY: What maps them is handed over.

@@ -31,20 +31,23 @@ TRACE_EVENT(dw100_job_start,
 );
 
 TRACE_EVENT(dw100_irq,
-	TP_PROTO(u64 frame, u32 status, bool latched),
-	TP_ARGS(frame, status, latched),
+	TP_PROTO(u64 frame, u32 status, bool busy, bool latched),
+	TP_ARGS(frame, status, busy, latched),
 	TP_STRUCT__entry(
 		__field(u64, frame)
 		__field(u32, status)
+		__field(bool, busy)
 		__field(bool, latched)
 	),
 	TP_fast_assign(
 		__entry->frame = frame;
 		__entry->status = status;
+		__entry->busy = busy;
 		__entry->latched = latched;
 	),
-	TP_printk("frame=%llu status=%#04x latched=%d",
-		  __entry->frame, __entry->status, __entry->latched)
+	TP_printk("frame=%llu status=%#04x busy=%d latched=%d",
+		  __entry->frame, __entry->status, __entry->busy,
+		  __entry->latched)
 );
 
 TRACE_EVENT(dw100_job_finish,

@@ -11,9 +11,9 @@ void dw100_trace_job_start(u64 frame, u64 context, u32 source, u32 destination)
 	trace_dw100_job_start(frame, context, source, destination);
 }
 
-void dw100_trace_irq(u64 frame, u32 status, bool latched)
+void dw100_trace_irq(u64 frame, u32 status, bool busy, bool latched)
 {
-	trace_dw100_irq(frame, status, latched);
+	trace_dw100_irq(frame, status, busy, latched);
 }
 
 void dw100_trace_job_finish(u64 frame, u64 context, u32 status, bool done,

@@ -6,7 +6,7 @@
 #include <linux/types.h>
 
 void dw100_trace_job_start(u64 frame, u64 context, u32 source, u32 destination);
-void dw100_trace_irq(u64 frame, u32 status, bool latched);
+void dw100_trace_irq(u64 frame, u32 status, bool busy, bool latched);
 void dw100_trace_job_finish(u64 frame, u64 context, u32 status, bool done,
 			    u64 engine_ns, u64 wait_ns);
 
