@@ -64,8 +64,7 @@ use kernel::{
 use maps::{
     Map,
     Maps,
-    Memory,
-    Vertices, //
+    Memory, //
 };
 use state::{
     Prepared,
@@ -106,7 +105,7 @@ impl Context {
     /// Composes vertices and the crop where the engine can read them.
     ///
     /// `EINVAL` if they are not one for each of the grid, `ENODEV` if the device is unbound.
-    fn map(&self, vertices: Vertices) -> Result<Map> {
+    fn map(&self, vertices: &[u32]) -> Result<Map> {
         let mut state = self.state.lock();
         let (grid, crop) = (state.grid(), state.crop);
         let spare = state.maps.take_spare();
@@ -121,20 +120,26 @@ impl Context {
 
     /// Composes the map of the next frame anew, for a crop that was set while a queue streams.
     fn follow_crop(&self) -> Result {
-        let latest = self.state.lock().maps.latest().cloned();
-        let Some(vertices) = latest else {
-            // No queue streams: it is composed when one starts.
+        let state = self.state.lock();
+        let (grid, streams) = (state.grid(), state.maps.current.is_some());
+        drop(state);
+        if !streams {
+            // It is composed when a queue starts to stream.
             return Ok(());
-        };
+        }
         // Holds unbinding up until the map is where it ends the stream and frees it.
         let bound = self.device.bound();
         bound.as_ref().ok_or(ENODEV)?;
-        let map = self.map(vertices.clone())?;
+        let room = maps::room(grid)?;
+        let latest = self.state.lock().maps.latest(room)?;
+        let Some((vertices, number)) = latest else {
+            return Ok(());
+        };
+        let map = self.map(&vertices)?;
         let mut state = self.state.lock();
         // Another map that was set meanwhile stays: if it was composed with the crop before, it is
         // composed anew by the frame that it takes effect with.
-        let is_latest = |latest: &Vertices| Arc::ptr_eq(latest, &vertices);
-        if state.maps.latest().is_some_and(is_latest) {
+        if state.maps.is_latest(number) {
             state.maps.set_next(map);
         }
         Ok(())
@@ -144,7 +149,7 @@ impl Context {
     fn load_map(&self, controls: &control::Handler) -> Result {
         // The control is locked until the map is where a change of it will go, too.
         let old = controls.with_array(|elements| {
-            let map = self.map(maps::vertices(elements)?)?;
+            let map = self.map(elements)?;
             Ok::<_, Error>(self.state.lock().maps.load(map))
         })?;
         // Freed with no lock held.
@@ -316,7 +321,7 @@ impl Operations for Context {
         let mut map = None;
         if streams {
             bound.as_ref().ok_or(ENODEV)?;
-            map = Some(self.map(maps::vertices(elements)?)?);
+            map = Some(self.map(elements)?);
         }
         let mut state = self.state.lock();
         state.map_is_set = true;
@@ -350,9 +355,7 @@ impl Operations for Context {
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
         Ok(Prepared {
-            map: map
-                .map(|elements| self.map(maps::vertices(elements)?))
-                .transpose()?,
+            map: map.map(|elements| self.map(elements)).transpose()?,
             mode: mode.and_then(PrefetchMode::from_code),
             threshold: threshold.and_then(|value| value.try_into().ok()),
         })

@@ -41,11 +41,9 @@ const CHUNK: usize = 64;
 /// The vertices of a map as they were set, over the whole source.
 pub(super) type Vertices = Arc<KVVec<u32>>;
 
-/// A copy of vertices. `ENOMEM` if there is no memory for it.
-pub(super) fn vertices(of: &[u32]) -> Result<Vertices> {
-    let mut copy = KVVec::with_capacity(of.len(), gfp())?;
-    copy.extend_from_slice(of, gfp())?;
-    Ok(Arc::new(copy, gfp())?)
+/// Room for the vertices of a map over `grid`. `ENOMEM` if there is none.
+pub(super) fn room(grid: Grid) -> Result<KVVec<u32>> {
+    Ok(KVVec::from_elem(0, grid.vertices(), gfp())?)
 }
 
 /// Memory for a vertex map, which the engine can read.
@@ -71,24 +69,29 @@ impl Memory {
 
 /// A vertex map in memory that the engine can read: vertices, moved into a crop.
 pub(super) struct Map {
-    vertices: Vertices,
-    crop: Crop,
     memory: Memory,
+    crop: Crop,
+    /// Kept for another crop. [`None`] if the crop is the whole source: then they are in memory as
+    /// they were set.
+    vertices: Option<Vertices>,
 }
 
 impl Map {
     /// Composes `vertices` and `crop` in `memory`. `EINVAL` if there is not one vertex for each of
     /// its grid.
-    pub(super) fn new(memory: Memory, vertices: Vertices, crop: Crop) -> Result<Self> {
-        if vertices.len() != memory.grid.vertices() {
-            return Err(EINVAL);
+    pub(super) fn new(memory: Memory, vertices: &[u32], crop: Crop) -> Result<Self> {
+        let mut kept = None;
+        if !crop.is_full() {
+            let mut copy = KVVec::with_capacity(vertices.len(), gfp())?;
+            copy.extend_from_slice(vertices, gfp())?;
+            kept = Some(Arc::new(copy, gfp())?);
         }
-        let mut this = Self {
-            vertices,
-            crop,
+        let this = Self {
             memory,
+            crop,
+            vertices: kept,
         };
-        this.write()?;
+        this.write(vertices, crop)?;
         Ok(this)
     }
 
@@ -97,29 +100,47 @@ impl Map {
         self.memory.fits(grid)
     }
 
+    /// The vertices as they were set. `room` is for those that are only in memory, which is slow to
+    /// read; it must have been made for the map's grid, else `EINVAL`.
+    fn vertices(&self, mut room: KVVec<u32>) -> Result<Vertices> {
+        if let Some(vertices) = &self.vertices {
+            return Ok(vertices.clone());
+        }
+        let memory = &self.memory.bytes;
+        let bytes = room.as_bytes_mut();
+        io_project!(memory, [try: ..bytes.len()]).copy_to_slice(bytes);
+        Ok(Arc::new(room, gfp())?)
+    }
+
     /// Composes the map anew if it was composed with another crop. The engine must not be reading
     /// it.
     fn follow(&mut self, crop: Crop) -> Result {
         if self.crop != crop {
+            let vertices = self.vertices(room(self.memory.grid)?)?;
+            self.write(&vertices, crop)?;
             self.crop = crop;
-            self.write()?;
+            self.vertices = Some(vertices);
         }
         Ok(())
     }
 
-    /// Writes vertices and crop to memory. It has as many bytes as the vertices.
-    fn write(&mut self) -> Result {
+    /// Composes vertices and crop in memory. `EINVAL` if there is not one vertex for each of its
+    /// grid.
+    fn write(&self, vertices: &[u32], crop: Crop) -> Result {
+        if vertices.len() != self.memory.grid.vertices() {
+            return Err(EINVAL);
+        }
         let memory = &self.memory.bytes;
-        if self.crop.is_full() {
-            let bytes = self.vertices.as_bytes();
+        if crop.is_full() {
+            let bytes = vertices.as_bytes();
             io_project!(memory, [try: ..bytes.len()]).copy_from_slice(bytes);
             return Ok(());
         }
         let mut composed = [0_u32; CHUNK];
         let mut start = 0;
-        for vertices in self.vertices.chunks(CHUNK) {
+        for vertices in vertices.chunks(CHUNK) {
             let composed = composed.get_mut(..vertices.len()).ok_or(EINVAL)?;
-            self.crop.compose(vertices, composed);
+            crop.compose(vertices, composed);
             let bytes = composed.as_bytes();
             let end = start + bytes.len();
             io_project!(memory, [try: start..end]).copy_from_slice(bytes);
@@ -146,6 +167,8 @@ pub(super) struct Maps {
     next: Option<Map>,
     /// Memory for more. Only while a queue streams, too.
     spare: KVec<Memory>,
+    /// How often another map has become the latest.
+    changes: u64,
 }
 
 impl Maps {
@@ -155,6 +178,7 @@ impl Maps {
             current: None,
             next: None,
             spare: KVec::new(),
+            changes: 0,
         }
     }
 
@@ -163,20 +187,31 @@ impl Maps {
         self.spare.pop()
     }
 
-    /// The vertices of the next frame, unless its request brings others.
-    pub(super) fn latest(&self) -> Option<&Vertices> {
+    /// The vertices of the latest map, which is that of the next frame unless its request brings
+    /// another; and its number. [`None`] if there is no map.
+    ///
+    /// `EINVAL` if `room` was made for another grid.
+    pub(super) fn latest(&self, room: KVVec<u32>) -> Result<Option<(Vertices, u64)>> {
         let latest = self.next.as_ref().or(self.current.as_ref());
-        latest.map(|map| &map.vertices)
+        let vertices = latest.map(|map| map.vertices(room)).transpose()?;
+        Ok(vertices.map(|vertices| (vertices, self.changes)))
+    }
+
+    /// Whether the map of that number is still the latest.
+    pub(super) fn is_latest(&self, number: u64) -> bool {
+        self.current.is_some() && self.changes == number
     }
 
     /// Makes `map` the current one, for a stream that starts. Returns what was there, to be freed
     /// with no lock held.
     pub(super) fn load(&mut self, map: Map) -> (Option<Map>, Option<Map>) {
+        self.changes = self.changes.wrapping_add(1);
         (self.next.take(), self.current.replace(map))
     }
 
     /// Makes `map` take effect with the next frame.
     pub(super) fn set_next(&mut self, map: Map) {
+        self.changes = self.changes.wrapping_add(1);
         let old = self.next.replace(map);
         self.keep(old);
     }
@@ -184,6 +219,8 @@ impl Maps {
     /// Makes the map of the frame that starts now the current one: that of its request, if it
     /// brings one. One from elsewhere follows `crop`, which may have changed after it was composed;
     /// that of a request has the crop from when that was queued.
+    ///
+    /// `ENOMEM` if there is no memory for what it takes to follow.
     pub(super) fn advance(&mut self, of_request: Option<Map>, crop: Crop) -> Result {
         let is_of_request = of_request.is_some();
         let next = self.next.take();
@@ -191,6 +228,7 @@ impl Maps {
             Some(map) => {
                 // It was set before this one took effect.
                 self.keep(next);
+                self.changes = self.changes.wrapping_add(1);
                 Some(map)
             }
             None => next,

@@ -80,7 +80,7 @@ fn told() -> Result<()> {
                 "dw100_job_start: frame={frame} context={context} \
                  source=640x480 destination=176x144"
             ),
-            format!("dw100_irq: frame={frame} status=0x01 latched=1"),
+            format!("dw100_irq: frame={frame} status=0x01 busy=0 latched=1"),
             format!(
                 "dw100_job_finish: frame={frame} context={context} \
                  status=0x01 done=1 engine_ns={engine} wait_ns={wait}"
