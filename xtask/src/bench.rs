@@ -181,7 +181,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     let mut add = |name: &str, value: f64, aim| figures.push((name.to_owned(), value, aim));
 
     let of_one = of_width(&trace, COUNTED[0].1)?;
-    for (key, most) in [("reads", 1.0), ("writes", 22.0)] {
+    for (key, most) in [("reads", 1.0), ("writes", 25.0)] {
         let name = format!("register {key} a frame");
         add(
             &name,
@@ -254,6 +254,18 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     add(
         "instructions for a map of 4096x3072 in a request",
         map,
+        Aim::Open,
+    );
+    let cropped =
+        each(requests, "ns_with_map_and_crop", "frames")? - each(requests, "ns", "frames")?;
+    add(
+        "instructions for a map of 4096x3072 in a request, cropped",
+        cropped,
+        Aim::Open,
+    );
+    add(
+        "instructions for a crop of 4096x3072 in mid-stream",
+        each(requests, "ns_of_crops", "frames")?,
         Aim::Open,
     );
     for (name, key) in [

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::picture::constant_map;
 use crate::scheduling::Class;
-use crate::v4l2::{Device, Errno, Format, PATIENCE, Request, Sent, Stream, Which};
+use crate::v4l2::{Device, Errno, Format, PATIENCE, Rect, Request, Sent, Stream, Which};
 
 /// Frames that a stream has before it is measured.
 const WARM_UP: u32 = 16;
@@ -147,7 +147,8 @@ fn turn(stream: &Stream<'_>) -> Result<()> {
     Ok(stream.output.queue(output.index, &Sent::default())?)
 }
 
-/// Frames in requests, one after the other: without a control, and each with a map of its own.
+/// Frames in requests, one after the other: without a control, each with a map of its own, and that
+/// with a crop. Then crops alone, set in mid-stream.
 fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
     let device = Device::open()?;
     let media = device.media()?;
@@ -177,7 +178,24 @@ fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
         Ok(nanoseconds(start))
     };
     let (without, with) = (timed(None)?, timed(Some(&map))?);
-    Ok(json!({"frames": frames, "ns": without, "ns_with_map": with, "vertices": map.len()}))
+    // CAST: Small numbers.
+    let crop = |margin: u32| {
+        let (width, height) = (size.0 - 2 * margin, size.1 - 2 * margin);
+        device.set_crop(Rect::new(margin as i32, margin as i32, width, height))
+    };
+    crop(400)?;
+    let cropped = timed(Some(&map))?;
+    let start = Instant::now();
+    (0..frames).try_for_each(|frame| crop(400 + 8 * (frame % 2 + 1)).map(drop))?;
+    let crops = nanoseconds(start);
+    Ok(json!({
+        "frames": frames,
+        "ns": without,
+        "ns_with_map": with,
+        "ns_with_map_and_crop": cropped,
+        "ns_of_crops": crops,
+        "vertices": map.len(),
+    }))
 }
 
 /// Opens files, and closes them; then has all open at once, with both streams started.

@@ -7,6 +7,7 @@ mod allocations;
 mod fail_nth;
 mod positions;
 mod statistics;
+mod watchdog;
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
         (true, false) => [allocations::TESTS, allocations::SAMPLE],
         (true, true) => [allocations::TESTS, allocations::ALL],
     };
-    [TESTS, statistics::TESTS, positions]
+    [TESTS, statistics::TESTS, watchdog::TESTS, positions]
         .into_iter()
         .chain(allocations)
         .flatten()
@@ -87,7 +88,7 @@ const TESTS: &[Test] = &[
 ];
 
 /// How soon a small frame must come back that the engine does not end: a tenth of a second is what
-/// the driver waits at least, the rest is for a slow board.
+/// the driver was told to wait at least, the rest is for a slow board.
 fn soon() -> Duration {
     Duration::from_secs(if slow_kernel() { 10 } else { 2 })
 }

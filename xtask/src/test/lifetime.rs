@@ -104,7 +104,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     if board.flavour() == Flavour::Debug {
         let (seed, seconds) = (seed(tests.full)?, FUZZED[usize::from(tests.full)]);
         script += &format!(
-            " --debug; {UNLOAD}driver load rust watchdog_ms=0 && \
+            " --debug; {UNLOAD}driver load rust watchdog_ms=100 && \
              dw100-board fuzz --seed {seed} --seconds {seconds}"
         );
         // A report of the kernel's says nothing of it.

@@ -100,7 +100,7 @@ fn error_beside_done() -> Result<()> {
 /// How often the engine's interrupt has come, on all CPUs.
 fn interrupts() -> Result<u64> {
     let text = fs::read_to_string("/proc/interrupts")?;
-    let line = text.lines().find(|line| line.ends_with(" dw100"));
+    let line = text.lines().find(|line| line.ends_with(" 32e30000.dwe"));
     let words = line
         .context("the engine's interrupt is not listed")?
         .split_whitespace();
