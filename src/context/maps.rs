@@ -107,7 +107,7 @@ impl Map {
             return Ok(vertices.clone());
         }
         let memory = &self.memory.bytes;
-        let bytes = room.as_bytes_mut();
+        let bytes = room.as_mut_bytes();
         io_project!(memory, [try: ..bytes.len()]).copy_to_slice(bytes);
         Ok(Arc::new(room, gfp())?)
     }

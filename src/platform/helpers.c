@@ -2,6 +2,7 @@
 /* Out-of-line copies of static inlines. */
 
 #include <linux/debugfs.h>
+#include <linux/device.h>
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
 #include <linux/module.h>
@@ -9,6 +10,13 @@
 #include <linux/platform_device.h>
 
 #include "helpers.h"
+
+/* Until the device is unbound. False if somebody has a part of the region. */
+bool helper_devm_request_mem_region(struct device *dev, phys_addr_t start,
+				    resource_size_t size)
+{
+	return devm_request_mem_region(dev, start, size, dev_name(dev));
+}
 
 int helper_pm_runtime_resume_and_get(struct device *dev)
 {

@@ -3,9 +3,13 @@
 #ifndef PLATFORM_HELPERS_H
 #define PLATFORM_HELPERS_H
 
+#include <linux/ioport.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 #include <linux/seq_file.h>
+
+bool helper_devm_request_mem_region(struct device *dev, phys_addr_t start,
+				    resource_size_t size);
 
 int helper_pm_runtime_resume_and_get(struct device *dev);
 int helper_pm_runtime_put_sync(struct device *dev);

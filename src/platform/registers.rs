@@ -6,7 +6,11 @@
 //! The kernel's own `Devres` also serves who does not know it, by RCU: unbinding waits for a
 //! grace period, which on a busy machine takes most of a second.
 
-use super::binding;
+use super::{
+    binding,
+    bindings,
+    pm::as_raw, //
+};
 use core::{
     mem,
     ptr, //
@@ -17,7 +21,7 @@ use kernel::{
         Device, //
     },
     io::{
-        mem::ExclusiveIoMem,
+        mem::IoMem,
         IoBackend,
         IoBase,
         Mmio,
@@ -61,13 +65,20 @@ impl<const SIZE: usize> Block<SIZE> {
     ///
     /// `ENODEV` if it has none, `EINVAL` if that is too small, `EBUSY` if it was requested before.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
+        let resource = device.resource_by_index(index).ok_or(ENODEV)?;
+        let (start, size) = (resource.start(), resource.size());
+        let parent = device.as_ref();
+        // The kernel crate's `iomap_exclusive_sized` requests a part of the device's resource. Nobody
+        // sees that where the resource is in no list of the kernel's: one of a device tree is in none.
+        // SAFETY: The device is bound, which ends the request when that ends.
+        if !unsafe { bindings::helper_devm_request_mem_region(as_raw(parent), start, size) } {
+            return Err(EBUSY);
+        }
         let request = device.io_request_by_index(index).ok_or(ENODEV)?;
-        let memory = request.iomap_exclusive_sized::<SIZE>()?;
+        let memory = request.iomap_sized::<SIZE>()?;
         // SAFETY: Lifetimes do not change the layout. It borrows the device only, and is dropped
         // before that is unbound.
-        let memory = unsafe {
-            mem::transmute::<ExclusiveIoMem<'_, SIZE>, ExclusiveIoMem<'static, SIZE>>(memory)
-        };
+        let memory = unsafe { mem::transmute::<IoMem<'_, SIZE>, IoMem<'static, SIZE>>(memory) };
         let start = MmioBackend::as_ptr((&memory).as_view()).cast::<u8>();
         let raw = MmioRaw::new_region(start.addr(), SIZE)?;
         // SAFETY: What maps them is handed over.
