@@ -89,18 +89,19 @@ impl Engine {
     /// A 32-bit read from the register window. Its only side effect is that a spurious
     /// interrupt which was looked at ends [`GLITCH_NS`] later.
     pub fn read(&mut self, now_ns: i64, offset: u64) -> u32 {
-        self.trace.read();
         if offset == regs::INTERRUPT_STATUS {
             let seen = now_ns.saturating_add(GLITCH_NS);
             self.glitch_until_ns = self.glitch_until_ns.map(|until| until.min(seen));
         }
-        self.word(offset)
+        let value = self.word(offset);
+        self.trace.read(offset, value);
+        value
     }
 
     /// A 32-bit write to the register window. Assumed: registers are latched and busy is
     /// set when a job begins, with START given and the bus open.
     pub fn write(&mut self, now_ns: i64, offset: u64, value: u32) {
-        self.trace.write();
+        self.trace.write(offset, value);
         match offset {
             regs::CTRL => self.write_ctrl(now_ns, value),
             regs::BUS_CTRL => self.write_bus(now_ns, value),

@@ -2,6 +2,7 @@
 //! What happened to each frame: one record a frame, one line of JSON a record.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -35,6 +36,68 @@ pub struct Frame {
     /// SHA-256 of the vertex map that the frame fetched, in hexadecimal: of its words as
     /// they lie in memory, columns times rows of them. None if it fetched none.
     pub lut: Option<String>,
+    /// The accesses that `reads` and `writes` count, in their order, as "w 0x04 0x008100a1"
+    /// and "r 0x70 0x0001ff01": offset, value. At most [`SEQUENCE_LEN`], the first ones.
+    pub sequence: Vec<String>,
+}
+
+/// Most entries of [`Frame::sequence`].
+pub const SEQUENCE_LEN: usize = 256;
+
+/// One register access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Access {
+    write: bool,
+    offset: u64,
+    value: u32,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.write { 'w' } else { 'r' };
+        write!(f, "{kind} {:#04x} {:#010x}", self.offset, self.value)
+    }
+}
+
+/// The accesses since the last acknowledgement.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Span {
+    reads: u64,
+    writes: u64,
+    sequence: Vec<Access>,
+    /// The last access, which may have found no place in `sequence`.
+    last: Option<Access>,
+}
+
+impl Span {
+    fn push(&mut self, access: Access) {
+        match access.write {
+            true => self.writes += 1,
+            false => self.reads += 1,
+        }
+        if self.sequence.len() < SEQUENCE_LEN {
+            self.sequence.push(access);
+        }
+        self.last = Some(access);
+    }
+
+    /// Takes the last write back.
+    fn pop_write(&mut self) -> Option<Access> {
+        let access = self.last.take()?;
+        if self.reads + self.writes == self.sequence.len() as u64 {
+            self.sequence.pop();
+        }
+        self.writes = self.writes.saturating_sub(1);
+        Some(access)
+    }
+
+    /// Moves everything into the record of `frame`.
+    fn move_into(&mut self, frame: &mut Frame) {
+        let span = std::mem::take(self);
+        frame.reads = span.reads;
+        frame.writes = span.writes;
+        frame.sequence = span.sequence.iter().map(Access::to_string).collect();
+    }
 }
 
 /// The digest of a vertex map in [`Frame::lut`].
@@ -49,29 +112,39 @@ pub fn digest(map: &[u8]) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     frames: u64,
-    reads: u64,
-    writes: u64,
+    span: Span,
     open: Option<Frame>,
     finished: Vec<Frame>,
 }
 
 impl Trace {
-    /// A register was read.
-    pub fn read(&mut self) {
-        self.reads += 1;
+    /// The register at `offset` was read and gave `value`.
+    pub fn read(&mut self, offset: u64, value: u32) {
+        self.span.push(Access {
+            write: false,
+            offset,
+            value,
+        });
     }
 
-    /// A register was written; called before what the write brings about.
-    pub fn write(&mut self) {
-        self.writes += 1;
+    /// `value` was written to the register at `offset`; called before what the write
+    /// brings about.
+    pub fn write(&mut self, offset: u64, value: u32) {
+        self.span.push(Access {
+            write: true,
+            offset,
+            value,
+        });
     }
 
     /// The write just counted started a frame. `word` gives the register at an offset.
     pub fn start(&mut self, now_ns: i64, word: impl Fn(u64) -> u32) {
         // The START itself belongs to the new frame.
-        self.writes = self.writes.saturating_sub(1);
+        let start = self.span.pop_write();
         self.close(Some(now_ns));
-        self.writes += 1;
+        if let Some(start) = start {
+            self.span.push(start);
+        }
         self.frames += 1;
         self.open = Some(Frame {
             frame: self.frames,
@@ -86,6 +159,7 @@ impl Trace {
             next_start_ns: None,
             status: 0,
             lut: None,
+            sequence: Vec::new(),
         });
     }
 
@@ -123,8 +197,7 @@ impl Trace {
     pub fn acknowledged(&mut self, now_ns: i64) {
         if let Some(frame) = self.open.as_mut().filter(|f| f.ack_ns.is_none()) {
             frame.ack_ns = Some(now_ns);
-            frame.reads = std::mem::take(&mut self.reads);
-            frame.writes = std::mem::take(&mut self.writes);
+            self.span.move_into(frame);
         }
     }
 
@@ -132,8 +205,7 @@ impl Trace {
     pub fn close(&mut self, next_start_ns: Option<i64>) {
         if let Some(mut frame) = self.open.take() {
             if frame.ack_ns.is_none() {
-                frame.reads = std::mem::take(&mut self.reads);
-                frame.writes = std::mem::take(&mut self.writes);
+                self.span.move_into(&mut frame);
             }
             frame.next_start_ns = next_start_ns;
             self.finished.push(frame);
@@ -153,12 +225,13 @@ mod tests {
     #[test]
     fn a_line_has_the_keys_that_its_readers_rely_on() {
         let mut trace = Trace::default();
-        trace.write();
+        trace.write(0x04, 0x0081_00a3);
         trace.start(5, |offset| offset as u32);
         trace.close(None);
         let line = serde_json::to_string(&trace.take()[0]).unwrap();
         let end = "\"reads\":0,\"writes\":1,\"irq_ns\":null,\"gate_ns\":null,\
-                   \"ack_ns\":null,\"next_start_ns\":null,\"status\":0,\"lut\":null}";
+                   \"ack_ns\":null,\"next_start_ns\":null,\"status\":0,\"lut\":null,\
+                   \"sequence\":[\"w 0x04 0x008100a3\"]}";
         assert!(
             line.starts_with("{\"frame\":1,\"regs\":{\"0x00\":0,\"0x04\":4,"),
             "{line}"
@@ -170,14 +243,14 @@ mod tests {
     fn accesses_count_from_one_acknowledgement_to_the_next() {
         let mut trace = Trace::default();
         for start in [10, 20] {
-            trace.read();
-            trace.write();
-            trace.write();
+            trace.read(0x74, 0xe);
+            trace.write(0x08, 1);
+            trace.write(0x04, 3);
             trace.start(start, |_| 0);
-            trace.write();
+            trace.write(0x70, 0x0300_0000);
             trace.acknowledged(start + 5);
         }
-        trace.read();
+        trace.read(0, 0);
         trace.close(None);
         let frames = trace.take();
         assert_eq!(
@@ -187,6 +260,14 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(1, 3); 2]
         );
+        let sequence = [
+            "r 0x74 0x0000000e",
+            "w 0x08 0x00000001",
+            "w 0x04 0x00000003",
+            "w 0x70 0x03000000",
+        ];
+        assert_eq!(frames[0].sequence, sequence);
+        assert_eq!(frames[1].sequence, sequence);
         assert_eq!(frames[0].next_start_ns, Some(20));
         assert_eq!(frames[1].next_start_ns, None);
     }
@@ -195,13 +276,31 @@ mod tests {
     fn an_unacknowledged_frame_leaves_the_next_start_to_the_next_frame() {
         let mut trace = Trace::default();
         for start in [10, 20] {
-            trace.write();
+            trace.write(0x04, start as u32);
             trace.start(start, |_| 0);
         }
         trace.close(None);
-        assert_eq!(
-            trace.take().iter().map(|f| f.writes).collect::<Vec<_>>(),
-            [1, 1]
-        );
+        let frames = trace.take();
+        assert_eq!((frames[0].writes, frames[1].writes), (1, 1));
+        assert_eq!(frames[0].sequence, ["w 0x04 0x0000000a"]);
+        assert_eq!(frames[1].sequence, ["w 0x04 0x00000014"]);
+    }
+
+    #[test]
+    fn a_sequence_keeps_the_first_accesses_and_counts_them_all() {
+        let mut trace = Trace::default();
+        for start in 0..2 {
+            for i in 0..1000 {
+                trace.read(0x70, i);
+            }
+            trace.write(0x04, start as u32);
+            trace.start(start, |_| 0);
+        }
+        trace.close(None);
+        let frames = trace.take();
+        assert_eq!((frames[0].reads, frames[0].writes), (2000, 1));
+        assert_eq!(frames[0].sequence.len(), SEQUENCE_LEN);
+        assert_eq!(frames[0].sequence[255], "r 0x70 0x000000ff");
+        assert_eq!(frames[1].sequence, ["w 0x04 0x00000001"]);
     }
 }

@@ -127,6 +127,7 @@ mod tests {
             next_start_ns: None,
             status: 1,
             lut: Some(frame.to_string()),
+            sequence: Vec::new(),
         };
         let line = |number| serde_json::to_string(&frame(number)).unwrap() + "\n";
         (1..=frames).map(line).collect()
