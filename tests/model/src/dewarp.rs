@@ -24,7 +24,7 @@ pub fn dewarp(program: &Program, memory: &mut impl Memory) -> Result<(), BusErro
 /// The same with the map fetched already.
 pub fn pixels(program: &Program, map: &[u8], memory: &mut impl Memory) -> Result<(), BusError> {
     let mut grid = Grid::new(program, map);
-    let source = Picture::fetch(&program.source, memory)?;
+    let source = Picture::fetch(&program.source, program.worlds, memory)?;
     let destination = &program.destination;
     let layout = destination.layout;
     let stride = u64::from(destination.stride);

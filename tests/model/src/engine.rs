@@ -257,7 +257,7 @@ impl Engine {
             && self.regs.get(regs::MAP_LUT_ADDR) != 0
             && map_size & 0x7ff != 0
             && map_size & 0x7ff_0000 != 0;
-        let length = Program::from_registers(&self.regs)
+        let length = Program::from_registers(&self.regs, self.settings.worlds)
             .filter(|_| map)
             .map(|program| self.settings.timing.frame_ns(&self.regs, &program));
         let (ending, length) = match length {
@@ -275,7 +275,7 @@ impl Engine {
         let Some(job) = &mut self.job else {
             return;
         };
-        let Some(program) = Program::from_registers(&job.regs) else {
+        let Some(program) = Program::from_registers(&job.regs, self.settings.worlds) else {
             return;
         };
         let written = grid::fetch(&program, memory).and_then(|map| {

@@ -15,14 +15,16 @@
 //! `pixels=off` is an aid for tests that look at registers only: the map is still
 //! fetched, but the source is not read and no pixel is written; registers, status,
 //! times and interrupts stay as they are. `pixels=on` ends it.
-//! Keys of one kind replace each other. Of several that meet on a frame, stall comes
-//! before dma-fault, error and drop-irq.
+//! `world=NAME` adds an alternative of [`crate::world`], `world=default` ends them all.
+//! Other keys of one kind replace each other. Of several that meet on a frame, stall
+//! comes before dma-fault, error and drop-irq.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::regs;
 use crate::timing::Timing;
+use crate::world::Worlds;
 
 /// Which frames a fault meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +127,8 @@ pub struct Settings {
     pub pixels_off: bool,
     /// Speed and bus timeout.
     pub timing: Timing,
+    /// How the engine differs from the default model.
+    pub worlds: Worlds,
 }
 
 impl Settings {
@@ -201,10 +205,11 @@ impl Settings {
                     _ => return Err(wrong("on or off")),
                 }
             }
+            "world" => self.worlds = self.worlds.with_name(value)?,
             _ => {
                 return Err(format!(
                     "unknown key {key:?}: use drop-irq, stall, error, spurious-irq, dma-fault, \
-                     timeout-cycles, pixels-per-clock or pixels"
+                     timeout-cycles, pixels-per-clock, pixels or world"
                 ));
             }
         }
@@ -215,6 +220,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::World;
 
     fn endings(keys: &str, frames: usize) -> Vec<Ending> {
         let mut settings = Settings::default();
@@ -246,10 +252,23 @@ mod tests {
             ("pixels-per-clock=0", "from 0.001 to 1000"),
             ("pixels-per-clock=nan", "from 0.001 to 1000"),
             ("pixels=no", "pixels=no: the value must be on or off"),
+            (
+                "world=",
+                "world=: the value must be default or one of int-clr-held",
+            ),
         ] {
             let error = Settings::default().apply(keys).unwrap_err();
             assert!(error.contains(due), "{keys}: {error}");
         }
+    }
+
+    #[test]
+    fn worlds_add_up_until_the_default_is_asked_for() {
+        let mut settings = Settings::default();
+        settings.apply("world=slow;world=round-down").unwrap();
+        assert!(settings.worlds.has(World::Slow) && settings.worlds.has(World::RoundDown));
+        settings.apply("world=default;world=slow").unwrap();
+        assert_eq!(settings.worlds, Worlds::NONE.with(World::Slow));
     }
 
     #[test]

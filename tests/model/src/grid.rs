@@ -9,12 +9,14 @@
 //! (x, y) * SCALE_FACTOR / 128 + ROI_START. That is why ROI_START counts destination
 //! pixels: with a map that spreads the whole source over the destination, SCALE
 //! `128 * crop / source` and ROI `left * destination / source` fill the destination
-//! with the crop rectangle. Assumed, on rounding: the four vertices are weighted
-//! exactly and the sum is rounded to 1/256 pixel, half up.
+//! with the crop rectangle. [`World::RoiByWidth`] reads ROI_START.Y otherwise. Assumed, on
+//! rounding: the four vertices are weighted exactly and the sum is rounded to 1/256
+//! pixel, half up; [`World::RoundDown`] truncates.
 
 use crate::memory::BusError;
 use crate::memory::Memory;
 use crate::program::Program;
+use crate::world::World;
 
 /// Marks a destination pixel for which there is no source coordinate.
 pub const OUTSIDE: u32 = u32::MAX;
@@ -40,6 +42,9 @@ pub struct Grid {
     step: u32,
     /// Position of pixel (0, 0).
     start: (u32, u32),
+    /// Whether blocks that map scales down cannot be fetched.
+    fetches_one_to_one: bool,
+    round_down: bool,
     /// The current row's coordinates at each vertex column, times its block's height.
     edge: [Vec<u64>; 2],
 }
@@ -72,7 +77,9 @@ impl Grid {
             height: program.destination.height * POSITION_ONE,
             // Assumed: values outside the valid range act as its nearest end.
             step: program.scale.clamp(32, POSITION_ONE),
-            start: (program.roi.0 * POSITION_ONE, program.roi.1 * POSITION_ONE),
+            start: start(program),
+            fetches_one_to_one: program.traversal && program.worlds.has(World::TraversalDiffers),
+            round_down: program.worlds.has(World::RoundDown),
             edge: [vec![0; columns], vec![0; columns]],
         }
     }
@@ -98,6 +105,39 @@ impl Grid {
         }
         self.interpolate(tall, 0, xs);
         self.interpolate(tall, 1, ys);
+        if self.fetches_one_to_one {
+            self.drop_spread_blocks(block, xs, ys);
+        }
+    }
+
+    /// Takes the coordinates away from blocks that the map scales down. `row` is the
+    /// block row.
+    fn drop_spread_blocks(&self, row: usize, xs: &mut [u32], ys: &mut [u32]) {
+        let tall = side(self.height, row);
+        let (upper, lower) = (row * self.columns, (row + 1) * self.columns);
+        let spread = |block: usize| {
+            let corners = [
+                upper + block,
+                upper + block + 1,
+                lower + block,
+                lower + block + 1,
+            ];
+            let [a, b, c, d] = corners.map(|at| self.vertices[at]);
+            // Positions have 7 fractional bits, vertices 4.
+            let far = |from: [u16; 2], to: [u16; 2], length: u32| {
+                let longest = from[0].abs_diff(to[0]).max(from[1].abs_diff(to[1]));
+                u32::from(longest) * 8 > length
+            };
+            let wide = side(self.width, block);
+            far(a, b, wide) || far(c, d, wide) || far(a, c, tall) || far(b, d, tall)
+        };
+        let mut position = self.start.0;
+        for (x, y) in xs.iter_mut().zip(ys).take_while(|(x, _)| **x != OUTSIDE) {
+            if spread((position / BLOCK) as usize) {
+                (*x, *y) = (OUTSIDE, OUTSIDE);
+            }
+            position += self.step;
+        }
     }
 
     /// Fills one coordinate of a row from `edge`, block by block.
@@ -116,8 +156,9 @@ impl Grid {
             // 4 fractional bits become 8.
             let scale = 1 << (COORDINATE_BITS - 4);
             let area = u64::from(wide) * tall;
+            let rounding = if self.round_down { 0 } else { area / 2 };
             let mut sum =
-                scale * (left * u64::from(wide - into) + right * u64::from(into)) + area / 2;
+                scale * (left * u64::from(wide - into) + right * u64::from(into)) + rounding;
             let slope = (right.wrapping_sub(left)).wrapping_mul(scale * u64::from(self.step));
             let shift = area.is_power_of_two().then(|| area.trailing_zeros());
             for coordinate in &mut out[x..x + count] {
@@ -133,6 +174,22 @@ impl Grid {
     }
 }
 
+/// The map position of pixel (0, 0).
+fn start(program: &Program) -> (u32, u32) {
+    let (x, mut y) = (program.roi.0 * POSITION_ONE, program.roi.1 * POSITION_ONE);
+    if program.worlds.has(World::RoiByWidth) {
+        let (source, destination) = (&program.source, &program.destination);
+        let wide = u64::from(source.width) * u64::from(destination.height);
+        let tall = u64::from(source.height) * u64::from(destination.width);
+        // From units of the widths' ratio to source lines, from these to destination lines.
+        let scaled = (u64::from(y) * wide + tall / 2).checked_div(tall);
+        // Everything beyond the map is outside.
+        let beyond = u64::from(destination.height * POSITION_ONE);
+        y = scaled.unwrap_or(beyond).min(beyond) as u32;
+    }
+    (x, y)
+}
+
 /// Positions that block number `block` of a side of `whole` positions spans.
 fn side(whole: u32, block: usize) -> u32 {
     BLOCK.min(whole - block as u32 * BLOCK)
@@ -143,6 +200,7 @@ mod tests {
     use super::*;
     use crate::image::identity_map;
     use crate::program::tests::program;
+    use crate::world::Worlds;
     use proptest::prelude::*;
 
     fn grid(width: u32, height: u32, map: &[u32], scale: u32, roi: (u32, u32)) -> Grid {
@@ -218,6 +276,84 @@ mod tests {
         let (xs, _) = row(&mut grid, 0, 64);
         assert_eq!(xs[31], 31 << 8);
         assert!(xs[32..].iter().all(|&x| x == OUTSIDE));
+    }
+
+    /// The source line that the first row of a crop of `lines` lines from `top` shows, with
+    /// ROI_START.Y by the ratio of the heights and of the widths.
+    fn first_lines(worlds: Worlds, top: u32) -> [u32; 2] {
+        // A 640x480 source on 320x320: heights 480 to 320, widths 640 to 320.
+        let map: Vec<u32> = identity_map(320, 320)
+            .iter()
+            .map(|v| (((v >> 16) * 3 / 2) << 16) | ((v & 0xffff) * 2))
+            .collect();
+        [top * 320 / 480, top * 320 / 640].map(|roi| {
+            let mut program = program(320, 320);
+            (program.source.width, program.source.height) = (640, 480);
+            program.worlds = worlds;
+            program.scale = 64;
+            program.roi = (0, roi);
+            let bytes: Vec<u8> = map.iter().flat_map(|v| v.to_le_bytes()).collect();
+            row(&mut Grid::new(&program, &bytes), 0, 320).1[0] >> 8
+        })
+    }
+
+    #[test]
+    fn roi_lines_are_in_units_of_the_heights_or_of_the_widths() {
+        assert_eq!(first_lines(Worlds::NONE, 96), [96, 72]);
+        let by_width = Worlds::NONE.with(World::RoiByWidth);
+        assert_eq!(first_lines(by_width, 96), [128, 96]);
+    }
+
+    #[test]
+    fn roi_by_width_takes_any_size() {
+        for (width, height, outside) in [(0, 0, true), (8191, 1, true), (1, 8191, false)] {
+            let mut program = program(32, 32);
+            (program.source.width, program.source.height) = (width, height);
+            program.worlds = Worlds::NONE.with(World::RoiByWidth);
+            program.roi = (0, 8191);
+            let map: Vec<u8> = identity_map(32, 32)
+                .iter()
+                .flat_map(|v| v.to_le_bytes())
+                .collect();
+            let (xs, _) = row(&mut Grid::new(&program, &map), 0, 32);
+            assert_eq!(xs[0] == OUTSIDE, outside, "{width}x{height}");
+        }
+    }
+
+    #[test]
+    fn traversal_may_fail_where_the_map_scales_down() {
+        // The second block of the first row spans 17 pixels, others 16 or less.
+        let mut map = identity_map(48, 32);
+        map[1] -= 16;
+        let mut program = program(48, 32);
+        let bytes: Vec<u8> = map.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let mut outside = |traversal, worlds| {
+            (program.traversal, program.worlds) = (traversal, worlds);
+            let (xs, ys) = row(&mut Grid::new(&program, &bytes), 3, 48);
+            let at =
+                |list: &[u32]| -> Vec<usize> { (0..48).filter(|&x| list[x] == OUTSIDE).collect() };
+            assert_eq!(at(&xs), at(&ys));
+            at(&xs)
+        };
+        let differs = Worlds::NONE.with(World::TraversalDiffers);
+        assert_eq!(outside(true, differs), (16..32).collect::<Vec<_>>());
+        assert!(outside(false, differs).is_empty());
+        assert!(outside(true, Worlds::NONE).is_empty());
+    }
+
+    #[test]
+    fn vertices_may_be_interpolated_downwards() {
+        // Half-way down, 1/16 pixel at the upper right is 1/512 for each column.
+        let mut program = program(16, 16);
+        let bytes: Vec<u8> = [0u32, 1, 0, 0]
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect();
+        let xs = row(&mut Grid::new(&program, &bytes), 8, 16).0;
+        assert_eq!(xs[..4], [0, 1, 1, 2]);
+        program.worlds = Worlds::NONE.with(World::RoundDown);
+        let xs = row(&mut Grid::new(&program, &bytes), 8, 16).0;
+        assert_eq!(xs[..4], [0, 0, 1, 1]);
     }
 
     #[test]

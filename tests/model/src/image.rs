@@ -14,6 +14,7 @@ use crate::program::MapTable;
 use crate::program::Plane;
 use crate::program::Program;
 use crate::program::Surface;
+use crate::world::Worlds;
 
 /// Pixel formats that the engine reads and writes, named as V4L2 names them. The
 /// two-buffer variants (`nv12m`, ...) hold the same bytes and share a value.
@@ -188,13 +189,28 @@ pub fn identity_map(width: u32, height: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Dewarps a frame as the engine does, byte for byte. `map` holds the vertices of
-/// `dst`'s blocks ([`map_size`]), row by row. The boundary pixel is black.
+/// Dewarps a frame as the engine of the default model does, byte for byte. `map` holds
+/// the vertices of `dst`'s blocks ([`map_size`]), row by row. The boundary pixel is black.
 ///
 /// # Errors
 ///
 /// [`Error`] if a size, the frame's length, the map's length or the crop is off.
 pub fn dewarp_image(
+    src: &Image<'_>,
+    dst: &ImageSpec,
+    map: &[u32],
+    crop: Crop,
+) -> Result<Vec<u8>, Error> {
+    dewarp_image_in(Worlds::NONE, src, dst, map, crop)
+}
+
+/// The same as the engine of other `worlds` does it, with calculation prefetch.
+///
+/// # Errors
+///
+/// As [`dewarp_image`].
+pub fn dewarp_image_in(
+    worlds: Worlds,
     src: &Image<'_>,
     dst: &ImageSpec,
     map: &[u32],
@@ -232,6 +248,8 @@ pub fn dewarp_image(
         scale: crop.scale,
         roi: crop.roi,
         boundary: [0, 128, 128],
+        traversal: false,
+        worlds,
     };
 
     let mut ram = Ram::new(0, layout.end);
@@ -280,6 +298,7 @@ impl Allocator {
             base: self.place(len),
             swap,
             bound: len as u64,
+            wraps: false,
         };
         let (luma, chroma) = (plane(luma, luma_swap), plane(chroma, chroma_swap));
         Surface {

@@ -3,6 +3,8 @@
 
 use crate::regs;
 use crate::regs::Registers;
+use crate::world::World;
+use crate::world::Worlds;
 
 /// Layouts of YUV pixels, as CTRL encodes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +70,11 @@ pub struct Plane {
     pub base: u64,
     /// Four swap bits: byte, short, word, long.
     pub swap: u8,
-    /// Bytes that may be written; not used for a source.
+    /// DST_*_SIZE1 in bytes; not used for a source. NXP's header calls it the size of a
+    /// ring buffer. Assumed by default: bytes beyond it are dropped.
     pub bound: u64,
+    /// Whether bytes beyond `bound` wrap to the plane's start.
+    pub wraps: bool,
 }
 
 /// A picture in memory.
@@ -115,13 +120,27 @@ pub struct Program {
     pub roi: (u32, u32),
     /// Y, U, V written where the map points outside the source.
     pub boundary: [u8; 3],
+    /// Whether prefetch is by traversal.
+    pub traversal: bool,
+    /// How the engine differs from the default model.
+    pub worlds: Worlds,
 }
 
 impl Program {
     /// Decodes the registers; none if a format field holds the reserved value.
-    pub fn from_registers(regs: &Registers) -> Option<Self> {
+    pub fn from_registers(regs: &Registers, worlds: Worlds) -> Option<Self> {
         let ctrl = regs.get(regs::CTRL);
-        let swap = |shift: u32| (regs.get(regs::SWAP_CONTROL) >> shift & 0xf) as u8;
+        let address = |offset| match worlds.has(World::LowAddresses) {
+            false => regs.address(offset),
+            true => regs.address(offset) & 0xffff_ffff,
+        };
+        let plane = |base, shift: u32, bound| Plane {
+            base: address(base),
+            swap: (regs.get(regs::SWAP_CONTROL) >> shift & 0xf) as u8,
+            bound,
+            wraps: worlds.has(World::SizeWraps),
+        };
+        let bound = |offset| regs.address(offset);
         let (src_width, src_height) = regs.pair(regs::SRC_IMG_SIZE);
         let (dst_width, dst_height) = regs.pair(regs::DST_IMG_SIZE);
         let map_size = regs.get(regs::MAP_LUT_SIZE);
@@ -133,41 +152,27 @@ impl Program {
                 width: src_width,
                 height: src_height,
                 stride: regs.get(regs::SRC_IMG_STRIDE) & 0xffff,
-                luma: Plane {
-                    base: regs.address(regs::SRC_IMG_Y_BASE),
-                    swap: swap(0),
-                    bound: 0,
-                },
-                chroma: Plane {
-                    base: regs.address(regs::SRC_IMG_UV_BASE),
-                    swap: swap(4),
-                    bound: 0,
-                },
+                luma: plane(regs::SRC_IMG_Y_BASE, 0, 0),
+                chroma: plane(regs::SRC_IMG_UV_BASE, 4, 0),
             },
             destination: Surface {
                 layout: Layout::from_field(ctrl >> 6)?,
                 width: dst_width,
                 height: dst_height,
                 stride: regs.get(regs::DST_IMG_STRIDE) & 0xffff,
-                luma: Plane {
-                    base: regs.address(regs::DST_IMG_Y_BASE),
-                    swap: swap(8),
-                    bound: regs.address(regs::DST_IMG_Y_SIZE1),
-                },
-                chroma: Plane {
-                    base: regs.address(regs::DST_IMG_UV_BASE),
-                    swap: swap(12),
-                    bound: regs.address(regs::DST_IMG_UV_SIZE1),
-                },
+                luma: plane(regs::DST_IMG_Y_BASE, 8, bound(regs::DST_IMG_Y_SIZE1)),
+                chroma: plane(regs::DST_IMG_UV_BASE, 12, bound(regs::DST_IMG_UV_SIZE1)),
             },
             map: MapTable {
-                base: regs.address(regs::MAP_LUT_ADDR),
+                base: address(regs::MAP_LUT_ADDR),
                 columns: map_size & 0x7ff,
                 rows: map_size >> 16 & 0x7ff,
             },
             scale: regs.get(regs::SCALE_FACTOR) & 0xff,
             roi: regs.pair(regs::ROI_START),
             boundary: [y, u, v],
+            traversal: ctrl >> 16 & 3 == regs::PREFETCH_TRAVERSAL,
+            worlds,
         })
     }
 }
@@ -187,11 +192,13 @@ pub(crate) mod tests {
                 base: luma,
                 swap: 0,
                 bound: 0x4000,
+                wraps: false,
             },
             chroma: Plane {
                 base: chroma,
                 swap: 0,
                 bound: 0x4000,
+                wraps: false,
             },
         };
         Program {
@@ -205,6 +212,8 @@ pub(crate) mod tests {
             scale: 128,
             roi: (0, 0),
             boundary: [0, 128, 128],
+            traversal: false,
+            worlds: Worlds::NONE,
         }
     }
 
@@ -217,7 +226,7 @@ pub(crate) mod tests {
         regs.set(regs::DST_IMG_UV_SIZE1, 0x10);
         regs.set(regs::MAP_LUT_SIZE, 69 << 16 | 121);
         regs.set(regs::BOUNDARY_PIXEL, 0x0010_2030);
-        let program = Program::from_registers(&regs).unwrap();
+        let program = Program::from_registers(&regs, Worlds::NONE).unwrap();
         assert_eq!(program.source.layout, Layout::Yuv420SemiPlanar);
         assert_eq!(program.destination.layout, Layout::Yuv422Packed);
         assert_eq!((program.source.width, program.source.height), (1920, 1080));
@@ -229,11 +238,51 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn upper_address_bits_reach_memory_unless_they_are_tied_off() {
+        let mut regs = Registers::default();
+        let addresses = [
+            regs::SRC_IMG_Y_BASE,
+            regs::SRC_IMG_UV_BASE,
+            regs::DST_IMG_Y_BASE,
+            regs::DST_IMG_UV_BASE,
+            regs::MAP_LUT_ADDR,
+        ];
+        for offset in addresses {
+            regs.set(offset, 0x3234_5678);
+        }
+        let bases = |worlds| {
+            let program = Program::from_registers(&regs, worlds).unwrap();
+            let Program {
+                source,
+                destination,
+                map,
+                ..
+            } = program;
+            let planes = [
+                source.luma,
+                source.chroma,
+                destination.luma,
+                destination.chroma,
+            ];
+            planes
+                .map(|plane| plane.base)
+                .into_iter()
+                .chain([map.base])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(bases(Worlds::NONE), [0x3_2345_6780; 5]);
+        assert_eq!(
+            bases(Worlds::NONE.with(World::LowAddresses)),
+            [0x2345_6780; 5]
+        );
+    }
+
+    #[test]
     fn the_reserved_format_is_no_program() {
         let mut regs = Registers::default();
         regs.set(regs::CTRL, 3 << 4);
-        assert_eq!(Program::from_registers(&regs), None);
+        assert_eq!(Program::from_registers(&regs, Worlds::NONE), None);
         regs.set(regs::CTRL, 3 << 6);
-        assert_eq!(Program::from_registers(&regs), None);
+        assert_eq!(Program::from_registers(&regs, Worlds::NONE), None);
     }
 }

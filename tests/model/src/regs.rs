@@ -43,9 +43,10 @@ pub const INTERRUPT_STATUS: u64 = 0x70;
 pub const BUS_CTRL: u64 = 0x74;
 /// 30:0 cycles until the bus times out, used with [`BUS_TIME_OUT_OVERRIDE`].
 pub const BUS_TIME_OUT_CYCLE: u64 = 0x7c;
-/// Most bytes that may be written to the destination's luma plane, >> 4.
+/// Bytes of the destination's luma plane, >> 4: "image Y ring buffer size" in NXP's
+/// header. What becomes of bytes beyond it is assumed: see [`crate::swap`].
 pub const DST_IMG_Y_SIZE1: u64 = 0x80;
-/// Most bytes that may be written to the destination's chroma plane, >> 4.
+/// Bytes of the destination's chroma plane, >> 4: a ring buffer's size, too.
 pub const DST_IMG_UV_SIZE1: u64 = 0x84;
 /// The last register of the map.
 pub const LAST: u64 = 0x8c;
@@ -58,6 +59,8 @@ pub const CTRL_START: u32 = 1 << 1;
 pub const CTRL_SOFT_RESET: u32 = 1 << 2;
 /// CTRL: value of the prefetch field for traversal.
 pub const PREFETCH_TRAVERSAL: u32 = 0;
+/// BUS_CTRL 7:0 after reset: reads that may be outstanding, less 2 (NXP's header).
+pub const OUTSTANDING_READS: u32 = 14;
 /// BUS_CTRL: take the bus timeout from BUS_TIME_OUT_CYCLE.
 pub const BUS_TIME_OUT_OVERRIDE: u32 = 1 << 26;
 /// BUS_CTRL: the engine may master the AXI bus.
@@ -75,7 +78,8 @@ pub const INTERRUPT_BUSY: u32 = 1 << 16;
 const WORDS: usize = (LAST / 4 + 1) as usize;
 
 /// The words of the register file. Reads outside the map give 0, writes there
-/// are ignored. Assumed: everything resets to 0; reserved bits keep what is written.
+/// are ignored. Everything resets to 0 (assumed) but for [`OUTSTANDING_READS`] (NXP's
+/// header). Assumed: reserved bits keep what is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u32>", into = "Vec<u32>")]
 pub struct Registers {
@@ -84,7 +88,9 @@ pub struct Registers {
 
 impl Default for Registers {
     fn default() -> Self {
-        Self { words: [0; WORDS] }
+        let mut regs = Self { words: [0; WORDS] };
+        regs.set(BUS_CTRL, OUTSTANDING_READS);
+        regs
     }
 }
 

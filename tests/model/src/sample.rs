@@ -3,8 +3,9 @@
 //!
 //! Assumed: coordinates are those of [`crate::grid`], with 8-bit weights, the sum
 //! rounded half up. A whole coordinate is the place of a sample. Coordinates at or
-//! beyond the picture's width or height give the boundary pixel; between the last
-//! sample and that limit the edge repeats. Chroma is sampled at half the coordinate
+//! beyond the picture's width or height give the boundary pixel (libcamera: "black for
+//! everything > 63" of 64 pixels); between the last sample and that limit the edge
+//! repeats, or not: [`World::EdgeBlack`]. [`World::RoundDown`] truncates. Chroma is sampled at half the coordinate
 //! (vertically only in 4:2:0), truncated to 1/256 chroma sample.
 
 use crate::grid::COORDINATE_BITS;
@@ -13,6 +14,8 @@ use crate::memory::Memory;
 use crate::program::Layout;
 use crate::program::Surface;
 use crate::swap;
+use crate::world::World;
+use crate::world::Worlds;
 
 const ONE: u32 = 1 << COORDINATE_BITS;
 
@@ -24,11 +27,19 @@ pub struct Picture {
     rows_per_chroma: u32,
     luma: Vec<u8>,
     chroma: Vec<[u8; 2]>,
+    /// The first coordinates that are outside.
+    limits: (u32, u32),
+    /// What is added to a sum of weighted samples.
+    rounding: u32,
 }
 
 impl Picture {
     /// Fetches a picture. Assumed: all of it, whatever the map refers to.
-    pub fn fetch(surface: &Surface, memory: &mut impl Memory) -> Result<Self, BusError> {
+    pub fn fetch(
+        surface: &Surface,
+        worlds: Worlds,
+        memory: &mut impl Memory,
+    ) -> Result<Self, BusError> {
         let (width, height) = (surface.width, surface.height);
         let layout = surface.layout;
         let pairs = width.div_ceil(2) as usize;
@@ -59,12 +70,14 @@ impl Picture {
             rows_per_chroma: layout.rows_per_chroma(),
             luma,
             chroma,
+            limits: limits(width, height, worlds),
+            rounding: rounding(worlds),
         })
     }
 
     /// Whether a coordinate lies in the picture.
     fn holds(&self, x: u32, y: u32) -> bool {
-        x >> COORDINATE_BITS < self.width && y >> COORDINATE_BITS < self.height
+        x < self.limits.0 && y < self.limits.1
     }
 
     /// Luma at each coordinate, `boundary` for those outside.
@@ -73,7 +86,7 @@ impl Picture {
         for (out, (&x, &y)) in out.iter_mut().zip(xs.iter().zip(ys)) {
             *out = if self.holds(x, y) {
                 let tap = Tap::new(x, y, right, bottom, self.width as usize);
-                tap.blend(tap.at.map(|at| self.luma[at]))
+                tap.blend(tap.at.map(|at| self.luma[at]), self.rounding)
             } else {
                 boundary
             };
@@ -91,12 +104,29 @@ impl Picture {
                 let y = y / self.rows_per_chroma;
                 let tap = Tap::new(x / 2, y, right, bottom, pitch as usize);
                 let near = tap.at.map(|at| self.chroma[at]);
-                [0, 1].map(|i| tap.blend(near.map(|pair| pair[i])))
+                [0, 1].map(|i| tap.blend(near.map(|pair| pair[i]), self.rounding))
             } else {
                 boundary
             };
             out.copy_from_slice(&pair);
         }
+    }
+}
+
+/// The first coordinates that are outside of a picture, in 1/256 pixel.
+fn limits(width: u32, height: u32, worlds: Worlds) -> (u32, u32) {
+    let limit = |side: u32| match worlds.has(World::EdgeBlack) {
+        true if side != 0 => ((side - 1) << COORDINATE_BITS) + 1,
+        _ => side << COORDINATE_BITS,
+    };
+    (limit(width), limit(height))
+}
+
+/// What makes a sum of weighted samples round half up, or truncate.
+fn rounding(worlds: Worlds) -> u32 {
+    match worlds.has(World::RoundDown) {
+        true => 0,
+        false => ONE * ONE / 2,
     }
 }
 
@@ -124,12 +154,12 @@ impl Tap {
     }
 
     #[inline]
-    fn blend(&self, near: [u8; 4]) -> u8 {
+    fn blend(&self, near: [u8; 4], rounding: u32) -> u8 {
         let [a, b, c, d] = near.map(u32::from);
         let upper = a * (ONE - self.right) + b * self.right;
         let lower = c * (ONE - self.right) + d * self.right;
         let sum = upper * (ONE - self.down) + lower * self.down;
-        ((sum + ONE * ONE / 2) >> (2 * COORDINATE_BITS)) as u8
+        ((sum + rounding) >> (2 * COORDINATE_BITS)) as u8
     }
 }
 
@@ -140,6 +170,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn picture(width: u32, height: u32, luma: Vec<u8>) -> Picture {
+        picture_in(Worlds::NONE, width, height, luma)
+    }
+
+    fn picture_in(worlds: Worlds, width: u32, height: u32, luma: Vec<u8>) -> Picture {
         let pairs = (width.div_ceil(2) * height.div_ceil(2)) as usize;
         Picture {
             width,
@@ -147,6 +181,8 @@ mod tests {
             rows_per_chroma: 2,
             luma,
             chroma: (0..pairs).map(|i| [i as u8 * 16, 255 - i as u8]).collect(),
+            limits: limits(width, height, worlds),
+            rounding: rounding(worlds),
         }
     }
 
@@ -176,6 +212,30 @@ mod tests {
         let mut out = [0; 2];
         picture.chroma_row(&[OUTSIDE], &[OUTSIDE], [3, 4], &mut out);
         assert_eq!(out, [3, 4]);
+    }
+
+    #[test]
+    fn the_boundary_may_begin_right_beyond_the_last_sample() {
+        let picture = picture_in(Worlds::NONE.with(World::EdgeBlack), 2, 2, vec![9; 4]);
+        assert_eq!(luma(&picture, 1.0, 1.0), 9);
+        assert_eq!(luma(&picture, 1.0 + 1.0 / 256.0, 0.0), 7);
+        assert_eq!(luma(&picture, 0.0, 1.5), 7);
+        let mut out = [0; 2];
+        picture.chroma_row(&[257], &[0], [3, 4], &mut out);
+        assert_eq!(out, [3, 4]);
+    }
+
+    #[test]
+    fn samples_may_be_truncated() {
+        let picture = picture_in(
+            Worlds::NONE.with(World::RoundDown),
+            2,
+            2,
+            vec![0, 1, 100, 201],
+        );
+        assert_eq!(luma(&picture, 0.5, 0.0), 0);
+        assert_eq!(luma(&picture, 0.5, 0.5), 75);
+        assert_eq!(luma(&picture, 1.0, 1.0), 201);
     }
 
     #[test]

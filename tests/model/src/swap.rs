@@ -5,6 +5,10 @@
 //! 64, and 64-bit units in 128: the same as flipping address bits 0 to 3, since a
 //! plane begins at a multiple of 16. Assumed: the swap acts on the address within
 //! the plane, so a row that is no multiple of the unit trades bytes with its padding.
+//!
+//! Assumed: bytes beyond `DST_*_SIZE1` are dropped, without an error. NXP's header calls
+//! that register the size of a ring buffer; [`crate::world::World::SizeWraps`] is the
+//! engine that writes such bytes at the plane's start.
 
 use crate::memory::BusError;
 use crate::memory::Memory;
@@ -30,8 +34,8 @@ pub fn read_row(
     Ok(())
 }
 
-/// Writes `row` to the bytes at `offset` of a plane. Assumed: bytes beyond the plane's
-/// bound are dropped, without an error; a bound of 0 drops all.
+/// Writes `row` to the bytes at `offset` of a plane. Bytes beyond the plane's bound are
+/// dropped, or wrap; a bound of 0 drops all (assumed).
 pub fn write_row(
     memory: &mut impl Memory,
     plane: &Plane,
@@ -40,12 +44,7 @@ pub fn write_row(
 ) -> Result<(), BusError> {
     let flip = u64::from(plane.swap & 0xf);
     if flip == 0 {
-        let room = plane.bound.saturating_sub(offset);
-        let len = row.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        return match len {
-            0 => Ok(()),
-            _ => memory.write(plane.base + offset, &row[..len]),
-        };
+        return write_run(memory, plane, offset, row);
     }
     let (start, end) = span(offset, row.len(), flip);
     let byte_at = |at: u64| {
@@ -55,13 +54,34 @@ pub fn write_row(
     // Write strobes: runs of bytes that the row covers, not those between them.
     let mut run = Vec::with_capacity((end - start) as usize);
     for at in start..=end {
-        match byte_at(at).filter(|_| at < end.min(plane.bound)) {
+        match byte_at(at).filter(|_| at < end) {
             Some(byte) => run.push(byte),
-            None if run.is_empty() => (),
             None => {
-                memory.write(plane.base + at - run.len() as u64, &run)?;
+                write_run(memory, plane, at - run.len() as u64, &run)?;
                 run.clear();
             }
+        }
+    }
+    Ok(())
+}
+
+/// Writes bytes to neighbouring places of a plane from `offset` on, as far as there are.
+fn write_run(
+    memory: &mut impl Memory,
+    plane: &Plane,
+    mut offset: u64,
+    mut run: &[u8],
+) -> Result<(), BusError> {
+    if plane.wraps && plane.bound != 0 {
+        offset %= plane.bound;
+    }
+    while !run.is_empty() && offset < plane.bound {
+        let room = usize::try_from(plane.bound - offset).unwrap_or(usize::MAX);
+        let (here, rest) = run.split_at(run.len().min(room));
+        memory.write(plane.base + offset, here)?;
+        match plane.wraps {
+            true => (offset, run) = (0, rest),
+            false => break,
         }
     }
     Ok(())
@@ -85,6 +105,7 @@ mod tests {
             base: 0x1000,
             swap,
             bound: u64::MAX,
+            wraps: false,
         }
     }
 
@@ -118,6 +139,40 @@ mod tests {
             assert!(written <= 20, "swap {swap}: wrote {written} bytes");
             assert!(written >= 16, "swap {swap}: wrote {written} bytes");
         }
+    }
+
+    #[test]
+    fn what_is_beyond_the_bound_is_dropped_or_wraps() {
+        let row: Vec<u8> = (1..=40).collect();
+        for (wraps, expected) in [(false, [1, 2, 16]), (true, [33, 34, 32])] {
+            let mut ram = Ram::new(0x1000, 64);
+            let plane = Plane {
+                bound: 16,
+                wraps,
+                ..plane(0)
+            };
+            write_row(&mut ram, &plane, 0, &row).unwrap();
+            let bytes = ram.slice(0x1000, 64).unwrap();
+            assert_eq!([bytes[0], bytes[1], bytes[15]], expected);
+            assert!(bytes[16..].iter().all(|&byte| byte == 0));
+            let mut ram = Ram::new(0x1000, 64);
+            write_row(&mut ram, &plane, 20, &row[..2]).unwrap();
+            let found = ram.slice(0x1004, 2).unwrap();
+            assert_eq!(found, if wraps { [1, 2] } else { [0, 0] });
+        }
+    }
+
+    #[test]
+    fn swapped_bytes_wrap_like_others() {
+        let row: Vec<u8> = (1..=32).collect();
+        let mut ram = Ram::new(0x1000, 32);
+        let plane = Plane {
+            bound: 16,
+            wraps: true,
+            ..plane(1)
+        };
+        write_row(&mut ram, &plane, 0, &row).unwrap();
+        assert_eq!(ram.slice(0x1000, 4).unwrap(), [18, 17, 20, 19]);
     }
 
     proptest! {

@@ -16,6 +16,8 @@ const SIDE: u32 = 32;
 /// 32x32 pixels, one a 2 ns cycle, four times slower with calculation prefetch.
 const FRAME_NS: i64 = 32 * 32 * 2 * 4;
 
+const BUS_OPEN: u32 = regs::BUS_AXI_MASTER_ENABLE | regs::OUTSTANDING_READS;
+
 /// An engine, memory with an identity map and a picture, and a clock.
 struct Board {
     engine: Engine,
@@ -74,11 +76,11 @@ impl Board {
     }
 
     fn open_bus(&mut self) {
-        self.write(regs::BUS_CTRL, regs::BUS_AXI_MASTER_ENABLE);
+        self.write(regs::BUS_CTRL, BUS_OPEN);
     }
 
     fn close_bus(&mut self) {
-        self.write(regs::BUS_CTRL, 0);
+        self.write(regs::BUS_CTRL, regs::OUTSTANDING_READS);
     }
 
     fn start(&mut self) {
@@ -248,8 +250,7 @@ fn an_open_bus_times_out_after_frame_done_and_not_while_the_job_runs() {
     board.program();
     board.write(regs::BUS_TIME_OUT_CYCLE, 50);
     board.pulse_start();
-    let bus = regs::BUS_AXI_MASTER_ENABLE | regs::BUS_TIME_OUT_OVERRIDE;
-    board.write(regs::BUS_CTRL, bus);
+    board.write(regs::BUS_CTRL, BUS_OPEN | regs::BUS_TIME_OUT_OVERRIDE);
     board.pass(FRAME_NS + 99);
     assert_eq!(board.status(), DONE);
     board.pass(1);
