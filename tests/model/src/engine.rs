@@ -8,19 +8,22 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::dewarp;
-use crate::fault::Ending;
+use crate::burst::Burst;
 use crate::fault::Settings;
-use crate::grid;
 use crate::job::Due;
 use crate::job::Job;
 use crate::mailbox::Mailbox;
 use crate::memory::Memory;
-use crate::program::Program;
+use crate::posted::Posted;
 use crate::regs;
 use crate::regs::Registers;
 use crate::trace::Frame;
 use crate::trace::Trace;
+use crate::world::World;
+
+mod control;
+mod frame;
+mod interrupt;
 
 /// How long a spurious interrupt holds the line once INTERRUPT_STATUS was read.
 pub const GLITCH_NS: i64 = 10_000;
@@ -34,18 +37,34 @@ pub struct Engine {
     regs: Registers,
     status: u8,
     enables: u8,
-    /// START was given, the bus is not open yet.
-    start_pending: bool,
-    /// MAP_LUT_ADDR was written since the last job took its map.
-    map_provided: bool,
+    /// INT_CLR as it was last written.
+    clear: u8,
+    /// Status bits that raised the line and were not acknowledged since.
+    holding: u8,
+    /// START was given, the bus is not open yet: CTRL as it stood before that write.
+    pending: Option<u32>,
+    /// MAP_LUT_ADDR was written since the last job took its map: all registers as they
+    /// stood then.
+    map: Option<Registers>,
     job: Option<Job>,
+    /// The last bytes of a frame that is done.
+    burst: Option<Burst>,
     /// A lost interrupt: nothing is raised until the bus closes.
     silent: bool,
     /// When the bus last did something, or was opened.
     last_traffic_ns: i64,
+    /// When the bus was last closed, if that was under a job.
+    cut_off_ns: Option<i64>,
+    /// When SOFT_RESET was last raised.
+    reset_raised_ns: Option<i64>,
+    /// When the reset takes effect, if it has not.
+    reset_due_ns: Option<i64>,
+    /// A reset hung the bus: no write has an effect until power-on reset.
+    hung: bool,
     glitch_until_ns: Option<i64>,
     /// Whether a status bit holds the line, to notice when one first does.
     raised: bool,
+    posted: Posted,
     settings: Settings,
     mailbox: Mailbox,
     trace: Trace,
@@ -61,7 +80,8 @@ impl Engine {
         self.settings.apply(keys)
     }
 
-    /// Power-on reset. Keys, mailbox and the count of frames survive it.
+    /// Power-on reset. Keys, with them the worlds, mailbox and the count of frames
+    /// survive it; a hung bus does not.
     pub fn reset(&mut self) {
         self.trace.close(None);
         *self = Self {
@@ -72,54 +92,58 @@ impl Engine {
         };
     }
 
-    /// Level of the interrupt line.
-    pub fn line(&self) -> bool {
-        self.status & self.enables != 0 || self.glitch_until_ns.is_some()
-    }
-
     /// When [`Engine::tick`] is next due, if nothing else happens before.
     pub fn deadline(&self) -> Option<i64> {
+        let posted = self.posted.deadline();
+        if self.hung {
+            return posted;
+        }
         let job = self.job.as_ref().and_then(Job::deadline);
-        [job, self.glitch_until_ns, self.time_out_at()]
+        let burst = self.burst.as_ref().map(Burst::deadline);
+        let (reset, glitch) = (self.reset_due_ns, self.glitch_until_ns);
+        [posted, job, burst, reset, glitch, self.time_out_at()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    /// A 32-bit read from the register window. Its only side effect is that a spurious
-    /// interrupt which was looked at ends [`GLITCH_NS`] later.
+    /// A 32-bit read from the register window. It waits for the writes before it. Its only
+    /// other side effect is that a spurious interrupt which was looked at ends
+    /// [`GLITCH_NS`] later.
     pub fn read(&mut self, now_ns: i64, offset: u64) -> u32 {
+        self.arrive(now_ns);
         if offset == regs::INTERRUPT_STATUS {
             let seen = now_ns.saturating_add(GLITCH_NS);
             self.glitch_until_ns = self.glitch_until_ns.map(|until| until.min(seen));
         }
-        let value = self.word(offset);
+        let value = self.word(now_ns, offset);
         self.trace.read(offset, value);
         value
     }
 
-    /// A 32-bit write to the register window. Assumed: registers are latched and busy is
-    /// set when a job begins, with START given and the bus open.
+    /// A 32-bit write to the register window. Assumed: it takes effect at once; else
+    /// [`World::LateWrites`].
     pub fn write(&mut self, now_ns: i64, offset: u64, value: u32) {
-        self.trace.write(offset, value);
-        match offset {
-            regs::CTRL => self.write_ctrl(now_ns, value),
-            regs::BUS_CTRL => self.write_bus(now_ns, value),
-            regs::INTERRUPT_STATUS => self.write_interrupt(now_ns, value),
-            regs::MAP_LUT_ADDR => {
-                self.regs.set(offset, value);
-                self.map_provided = true;
-            }
-            _ => self.regs.set(offset, value),
+        if !self.settings.worlds.has(World::LateWrites) {
+            self.arrive(now_ns);
+            return self.take(now_ns, offset, value);
         }
-        self.settle(now_ns);
+        self.advance(now_ns);
+        if let Some(first) = self.posted.push(now_ns, offset, value) {
+            self.take(now_ns, first.offset, first.value);
+        }
     }
 
     /// Does what is due by now. A job's pixels reach memory at its end, in one call;
     /// that it ended is left to the next call, due at once, so that the time which the
     /// host spends on pixels is not counted as an idle bus.
     pub fn tick(&mut self, now_ns: i64, memory: &mut impl Memory) {
+        self.advance(now_ns);
+        if self.hung {
+            return;
+        }
         self.glitch_until_ns.take_if(|until| *until <= now_ns);
+        self.land_burst(now_ns, memory);
         while let Some(due) = self.job.as_mut().and_then(|job| job.due(now_ns)) {
             match due {
                 Due::Glitch => {
@@ -130,7 +154,7 @@ impl Engine {
             }
         }
         if self.time_out_at().is_some_and(|at| at <= now_ns) {
-            self.status |= regs::STATUS_TIME_OUT;
+            self.raise(regs::STATUS_TIME_OUT);
         }
         self.settle(now_ns);
     }
@@ -159,178 +183,69 @@ impl Engine {
         self.trace.take()
     }
 
-    fn word(&self, offset: u64) -> u32 {
+    fn has(&self, world: World) -> bool {
+        self.settings.worlds.has(world)
+    }
+
+    /// Lets the writes reach the block that are due by now.
+    fn advance(&mut self, now_ns: i64) {
+        while let Some(write) = self.posted.pop_due(now_ns) {
+            self.take(write.due_ns, write.offset, write.value);
+        }
+        self.complete_reset(now_ns);
+    }
+
+    /// Lets all writes reach the block, due or not.
+    fn arrive(&mut self, now_ns: i64) {
+        self.advance(now_ns);
+        while let Some(write) = self.posted.pop() {
+            self.take(now_ns, write.offset, write.value);
+        }
+    }
+
+    /// A write reaches the block.
+    fn take(&mut self, now_ns: i64, offset: u64, value: u32) {
+        self.complete_reset(now_ns);
+        self.trace.write(offset, value);
+        if self.hung {
+            return;
+        }
+        let resetting = self.in_reset(now_ns);
+        match offset {
+            regs::CTRL if resetting => self.write_reset_bit(now_ns, value),
+            _ if resetting => (),
+            regs::CTRL => self.write_ctrl(now_ns, value),
+            regs::BUS_CTRL => self.write_bus(now_ns, value),
+            regs::INTERRUPT_STATUS => self.write_interrupt(now_ns, value),
+            regs::MAP_LUT_ADDR => {
+                self.regs.set(offset, value);
+                self.map = Some(self.regs.clone());
+            }
+            _ => self.regs.set(offset, value),
+        }
+        self.settle(now_ns);
+    }
+
+    fn word(&self, now_ns: i64, offset: u64) -> u32 {
         match offset {
             regs::INTERRUPT_STATUS => {
-                let busy = if self.job.is_some() {
-                    regs::INTERRUPT_BUSY
-                } else {
-                    0
+                let busy = match self.busy() {
+                    true => regs::INTERRUPT_BUSY,
+                    false => 0,
                 };
                 u32::from(self.status) | u32::from(self.enables) << 8 | busy
             }
+            regs::BUS_CTRL if self.bus_ctrl_hidden(now_ns) => 0,
             _ => self.regs.get(offset),
         }
     }
 
+    fn busy(&self) -> bool {
+        self.job.is_some() || self.burst.is_some()
+    }
+
     fn bus_open(&self) -> bool {
         self.regs.get(regs::BUS_CTRL) & regs::BUS_AXI_MASTER_ENABLE != 0
-    }
-
-    fn write_ctrl(&mut self, now_ns: i64, value: u32) {
-        let rising = value & !self.regs.get(regs::CTRL);
-        self.regs.set(regs::CTRL, value);
-        if rising & regs::CTRL_SOFT_RESET != 0 {
-            self.soft_reset(now_ns);
-        }
-        let ready = value & (regs::CTRL_ENABLE | regs::CTRL_SOFT_RESET) == regs::CTRL_ENABLE;
-        let idle = self.job.is_none() && !self.start_pending;
-        // Assumed: a START that comes when it cannot be taken is lost.
-        if rising & regs::CTRL_START != 0 && ready && idle {
-            self.start_pending = true;
-            let mut trace = std::mem::take(&mut self.trace);
-            trace.start(now_ns, |offset| self.word(offset));
-            self.trace = trace;
-            self.begin(now_ns);
-        }
-    }
-
-    /// Assumed: ends the job, drops status and enables, clears the frame registers.
-    fn soft_reset(&mut self, now_ns: i64) {
-        self.job = None;
-        self.start_pending = false;
-        self.map_provided = false;
-        self.silent = false;
-        self.glitch_until_ns = None;
-        self.status = 0;
-        self.enables = 0;
-        self.regs.clear_frame();
-        self.last_traffic_ns = now_ns;
-    }
-
-    fn write_bus(&mut self, now_ns: i64, value: u32) {
-        let was_open = self.bus_open();
-        self.regs.set(regs::BUS_CTRL, value);
-        match (was_open, self.bus_open()) {
-            (false, true) => {
-                self.last_traffic_ns = now_ns;
-                if let Some(job) = &mut self.job {
-                    job.resume(now_ns);
-                }
-                self.begin(now_ns);
-            }
-            (true, false) => {
-                self.silent = false;
-                self.trace.gated(now_ns);
-                if let Some(job) = &mut self.job {
-                    job.pause(now_ns);
-                }
-            }
-            _ => (),
-        }
-    }
-
-    fn write_interrupt(&mut self, now_ns: i64, value: u32) {
-        let [_, enables, _, clear] = value.to_le_bytes();
-        let before = self.status;
-        self.enables = enables;
-        self.status &= !clear;
-        if before & !self.status & regs::STATUS_TIME_OUT != 0 {
-            // The counter starts over.
-            self.last_traffic_ns = now_ns;
-        }
-        if before != 0 && self.status == 0 {
-            self.trace.acknowledged(now_ns);
-        }
-    }
-
-    /// Begins the pending job once the bus is open.
-    fn begin(&mut self, now_ns: i64) {
-        if !self.start_pending || !self.bus_open() {
-            return;
-        }
-        self.start_pending = false;
-        self.last_traffic_ns = now_ns;
-        let fate = self.settings.next_frame();
-        let map_size = self.regs.get(regs::MAP_LUT_SIZE);
-        let map = std::mem::take(&mut self.map_provided)
-            && self.regs.get(regs::MAP_LUT_ADDR) != 0
-            && map_size & 0x7ff != 0
-            && map_size & 0x7ff_0000 != 0;
-        let length = Program::from_registers(&self.regs, self.settings.worlds)
-            .filter(|_| map)
-            .map(|program| self.settings.timing.frame_ns(&self.regs, &program));
-        let (ending, length) = match length {
-            Some(length) => (fate.ending, length),
-            // Assumed of the reserved format; known of a missing map.
-            None => (Ending::Never, 0),
-        };
-        let mut job = Job::new(self.regs.clone(), ending, length, fate.glitch);
-        job.resume(now_ns);
-        self.job = Some(job);
-    }
-
-    /// The job's time is over: write its pixels.
-    fn write_pixels(&mut self, memory: &mut impl Memory) {
-        let Some(job) = &mut self.job else {
-            return;
-        };
-        let Some(program) = Program::from_registers(&job.regs, self.settings.worlds) else {
-            return;
-        };
-        let written = grid::fetch(&program, memory).and_then(|map| {
-            self.trace.map_fetched(&map);
-            match self.settings.pixels_off {
-                false => dewarp::pixels(&program, &map, memory),
-                true => Ok(()),
-            }
-        });
-        if written.is_err() {
-            job.ending = Ending::DmaFault;
-        }
-    }
-
-    /// The job's time is over and its pixels are written: raise what it is to raise.
-    fn finish(&mut self, now_ns: i64) {
-        let Some(mut job) = self.job.take() else {
-            return;
-        };
-        self.last_traffic_ns = now_ns;
-        self.silent = job.ending == Ending::Silent;
-        self.status |= match job.ending {
-            Ending::Done => regs::STATUS_FRAME_DONE,
-            Ending::Error(bits) => bits,
-            Ending::DmaFault => regs::STATUS_AXI_RESP,
-            Ending::Silent | Ending::Never => 0,
-        };
-        if !job.ending.writes_pixels() {
-            // Assumed: an engine that met an error stays busy until it is reset.
-            job.stuck = true;
-            self.job = Some(job);
-        }
-    }
-
-    /// When the open bus will have been without traffic for too long. Assumed: a running
-    /// job is traffic, a stuck one is not; a closed bus clears the counter; one timeout is
-    /// raised until it is acknowledged.
-    fn time_out_at(&self) -> Option<i64> {
-        let working = self.job.as_ref().is_some_and(|job| !job.stuck);
-        let raised = self.status & regs::STATUS_TIME_OUT != 0;
-        if !self.bus_open() || self.silent || working || raised {
-            return None;
-        }
-        let patience = self.settings.timing.time_out_ns(&self.regs)?;
-        Some(self.last_traffic_ns.saturating_add_unsigned(patience))
-    }
-
-    /// Notes what the last event did to the line.
-    fn settle(&mut self, now_ns: i64) {
-        self.trace.status(self.status);
-        let raised = self.status & self.enables != 0;
-        if raised && !self.raised {
-            self.trace.line_raised(now_ns);
-        }
-        self.raised = raised;
     }
 }
 

@@ -20,6 +20,10 @@ use crate::memory::Memory;
 /// Raised with any change to the functions below or to [`Dma`].
 pub const ABI_VERSION: u32 = 1;
 
+/// Raised with any change to the state that [`dw100_model_save`] writes: fields that are
+/// new would otherwise be dropped without a word by an older model.
+const STATE_VERSION: u32 = 2;
+
 /// How the host reaches memory: both return 0, anything else is an AXI error.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -196,7 +200,10 @@ pub unsafe extern "C" fn dw100_model_reset(m: *mut Model) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_read(m: *mut Model, now_ns: i64, offset: u64) -> u32 {
     // SAFETY: the caller's promise.
-    unsafe { model(m) }.engine.read(now_ns, offset)
+    let m = unsafe { model(m) };
+    let value = m.engine.read(now_ns, offset);
+    m.flush();
+    value
 }
 
 /// A register write.
@@ -220,6 +227,7 @@ pub unsafe extern "C" fn dw100_model_tick(m: *mut Model, now_ns: i64) {
     // SAFETY: the caller's promise.
     let m = unsafe { model(m) };
     m.engine.tick(now_ns, &mut m.dma);
+    m.flush();
 }
 
 /// Level of the interrupt line.
@@ -278,10 +286,21 @@ pub unsafe extern "C" fn dw100_model_save(m: *mut Model, len: *mut usize) -> *co
     let m = unsafe { model(m) };
     // Cannot fail: no map with keys that are not strings, no writer. An empty state
     // would be refused by the loading side.
-    m.saved = serde_json::to_vec(&m.engine).unwrap_or_default();
+    m.saved = serde_json::to_vec(&(STATE_VERSION, &m.engine)).unwrap_or_default();
     // SAFETY: the caller's promise.
     unsafe { *len = m.saved.len() };
     m.saved.as_ptr()
+}
+
+fn load(state: &[u8]) -> Result<Engine, String> {
+    let wrong = |error| format!("the saved state is not of this model: {error}");
+    match serde_json::from_slice(state) {
+        Ok((STATE_VERSION, engine)) => serde_json::from_value(engine).map_err(wrong),
+        Ok((version, _)) => Err(format!(
+            "the saved state is of version {version}, this model's of {STATE_VERSION}"
+        )),
+        Err(error) => Err(wrong(error)),
+    }
 }
 
 /// Takes over a saved state; NULL, or why it was refused.
@@ -301,8 +320,27 @@ pub unsafe extern "C" fn dw100_model_load(
     };
     // SAFETY: the caller's promise.
     let m = unsafe { model(m) };
-    let result = serde_json::from_slice(state)
-        .map(|engine| m.engine = engine)
-        .map_err(|error| format!("the saved state is not of this model: {error}"));
+    let result = load(state).map(|engine| m.engine = engine);
     m.report(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_of_another_version_is_refused() {
+        let engine = Engine::default();
+        let saved = |version: u32| serde_json::to_vec(&(version, &engine)).unwrap();
+        assert_eq!(load(&saved(STATE_VERSION)).as_ref(), Ok(&engine));
+        let error = load(&saved(1)).unwrap_err();
+        assert_eq!(error, "the saved state is of version 1, this model's of 2");
+        for state in [serde_json::to_vec(&engine).unwrap(), Vec::new()] {
+            let error = load(&state).unwrap_err();
+            assert!(
+                error.starts_with("the saved state is not of this model"),
+                "{error}"
+            );
+        }
+    }
 }

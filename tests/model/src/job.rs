@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::burst::Tail;
 use crate::fault::Ending;
 use crate::regs::Registers;
 
@@ -27,6 +28,8 @@ pub struct Job {
     pub ending: Ending,
     /// Whether it ended in an error, or cannot end: busy until a reset.
     pub stuck: bool,
+    /// The ends of its planes, if they were held back when its pixels were written.
+    pub held: Vec<Tail>,
     left_ns: u64,
     glitch_in_ns: Option<u64>,
     pixels_to_write: bool,
@@ -40,6 +43,7 @@ impl Job {
             regs,
             ending,
             stuck: ending == Ending::Never,
+            held: Vec::new(),
             left_ns: length_ns,
             glitch_in_ns: glitch.then_some(length_ns / 2),
             pixels_to_write: ending.writes_pixels(),

@@ -50,6 +50,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod burst;
 pub mod dewarp;
 pub mod engine;
 pub mod fault;
@@ -59,6 +60,7 @@ pub mod image;
 pub mod job;
 pub mod mailbox;
 pub mod memory;
+pub mod posted;
 pub mod program;
 pub mod regs;
 pub mod sample;

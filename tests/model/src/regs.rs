@@ -48,6 +48,15 @@ pub const BUS_TIME_OUT_CYCLE: u64 = 0x7c;
 pub const DST_IMG_Y_SIZE1: u64 = 0x80;
 /// Bytes of the destination's chroma plane, >> 4: a ring buffer's size, too.
 pub const DST_IMG_UV_SIZE1: u64 = 0x84;
+/// What describes the destination's planes.
+pub const DESTINATION: [u64; 6] = [
+    DST_IMG_Y_BASE,
+    DST_IMG_UV_BASE,
+    DST_IMG_SIZE,
+    DST_IMG_STRIDE,
+    DST_IMG_Y_SIZE1,
+    DST_IMG_UV_SIZE1,
+];
 /// The last register of the map.
 pub const LAST: u64 = 0x8c;
 
@@ -57,6 +66,10 @@ pub const CTRL_ENABLE: u32 = 1 << 0;
 pub const CTRL_START: u32 = 1 << 1;
 /// CTRL: a rising edge resets, the level holds the engine still.
 pub const CTRL_SOFT_RESET: u32 = 1 << 2;
+/// CTRL: the formats of source and destination.
+pub const CTRL_FORMATS: u32 = 0xf << 4;
+/// CTRL: prefetch mode and threshold.
+pub const CTRL_PREFETCH: u32 = 0x1ff << 16;
 /// CTRL: value of the prefetch field for traversal.
 pub const PREFETCH_TRAVERSAL: u32 = 0;
 /// BUS_CTRL 7:0 after reset: reads that may be outstanding, less 2 (NXP's header).

@@ -6,7 +6,9 @@ use crate::image::identity_map;
 use crate::memory::Ram;
 
 mod record;
+mod resets;
 mod untrusted;
+mod worlds;
 
 const BASE: u64 = 0x4000_0000;
 const MAP: u64 = BASE;

@@ -42,10 +42,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             4 => (offset, word).prop_map(|(offset, word)| Step::Write(offset, word)),
             4 => (hot, any::<u32>()).prop_map(|(offset, word)| Step::Write(offset, word)),
             2 => Just(Step::Start),
-            3 => (0i64..100_000).prop_map(Step::Pass),
+            3 => prop_oneof![0i64..3_000, 0i64..100_000].prop_map(Step::Pass),
         ],
         0..60,
     )
+}
+
+/// The keys of any set of worlds.
+fn worlds() -> impl Strategy<Value = String> {
+    let some = prop::collection::vec(prop::sample::select(World::ALL.to_vec()), 0..6);
+    some.prop_map(|worlds| {
+        worlds
+            .iter()
+            .map(|world| format!("world={};", world.name()))
+            .collect()
+    })
 }
 
 fn apply(engine: &mut Engine, now: &mut i64, step: &Step, memory: &mut impl Memory) -> u32 {
@@ -74,11 +85,15 @@ fn apply(engine: &mut Engine, now: &mut i64, step: &Step, memory: &mut impl Memo
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn no_sequence_of_accesses_panics_or_leaves_a_deadline_in_the_past(steps in steps()) {
+    fn no_sequence_of_accesses_panics_or_leaves_a_deadline_in_the_past(
+        steps in steps(),
+        worlds in worlds(),
+    ) {
         let (mut engine, mut now) = (Engine::default(), 0);
+        engine.configure(&worlds).unwrap();
         engine.configure("spurious-irq=every:2;drop-irq=every:3;error=5@every:5").unwrap();
         for step in &steps {
             apply(&mut engine, &mut now, step, &mut Nothing);
@@ -90,9 +105,14 @@ proptest! {
     }
 
     #[test]
-    fn a_saved_engine_goes_on_as_if_nothing_had_been(steps in steps(), cut in 0usize..60) {
+    fn a_saved_engine_goes_on_as_if_nothing_had_been(
+        steps in steps(),
+        cut in 0usize..60,
+        worlds in worlds(),
+    ) {
         let mut ram = Ram::new(0, 0x1000);
         let (mut engine, mut now) = (Engine::default(), 0);
+        engine.configure(&worlds).unwrap();
         engine.configure("spurious-irq=every:2;stall=every:3;pixels-per-clock=0.3").unwrap();
         let (before, after) = steps.split_at(cut.min(steps.len()));
         for step in before {
