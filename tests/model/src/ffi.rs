@@ -201,6 +201,7 @@ pub unsafe extern "C" fn dw100_model_reset(m: *mut Model) {
 pub unsafe extern "C" fn dw100_model_read(m: *mut Model, now_ns: i64, offset: u64) -> u32 {
     // SAFETY: the caller's promise.
     let m = unsafe { model(m) };
+    m.engine.land_burst(now_ns, &mut m.dma);
     let value = m.engine.read(now_ns, offset);
     m.flush();
     value
@@ -214,6 +215,7 @@ pub unsafe extern "C" fn dw100_model_read(m: *mut Model, now_ns: i64, offset: u6
 pub unsafe extern "C" fn dw100_model_write(m: *mut Model, now_ns: i64, offset: u64, value: u32) {
     // SAFETY: the caller's promise.
     let m = unsafe { model(m) };
+    m.engine.land_burst(now_ns, &mut m.dma);
     m.engine.write(now_ns, offset, value);
     m.flush();
 }

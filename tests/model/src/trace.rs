@@ -11,7 +11,8 @@ use sha2::Sha256;
 
 use crate::regs::Registers;
 
-/// One frame, from its START to the next. Times are virtual, absolute, in nanoseconds.
+/// One frame, from its START to the next. Times are virtual, absolute, in nanoseconds;
+/// a write's is when it reached the block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
     /// Which START of this run, from 1.

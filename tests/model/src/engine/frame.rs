@@ -123,9 +123,12 @@ impl Engine {
         }
     }
 
-    /// Lets the last bytes of a frame that is done reach memory once they are due.
-    pub(super) fn land_burst(&mut self, now_ns: i64, memory: &mut impl Memory) {
-        if let Some(burst) = self.burst.take_if(|burst| burst.deadline() <= now_ns) {
+    /// Lets the last bytes of a frame that is done reach memory if they are due. A host whose
+    /// timers are late calls this before an access, so that an access at that time finds
+    /// them there.
+    pub fn land_burst(&mut self, now_ns: i64, memory: &mut impl Memory) {
+        let lands = |burst: &mut Burst| !self.hung && burst.deadline() <= now_ns;
+        if let Some(burst) = self.burst.take_if(lands) {
             self.traffic(now_ns);
             if burst.land(memory).is_err() {
                 self.raise(regs::STATUS_AXI_RESP);

@@ -323,6 +323,19 @@ fn the_last_bytes_may_come_after_frame_done_and_are_lost_behind_a_gate() {
 }
 
 #[test]
+fn last_bytes_that_are_due_are_not_lost_to_a_late_timer() {
+    let mut board = Board::new("world=burst-at-done");
+    board.start();
+    board.pass(FRAME_NS);
+    for (wait_ns, landed) in [(999, false), (1, true)] {
+        board.now += wait_ns;
+        board.engine.land_burst(board.now, &mut board.ram);
+        assert_eq!(board.status() == DONE, landed);
+        assert_eq!(board.output() == picture(), landed);
+    }
+}
+
+#[test]
 fn an_error_may_end_the_job() {
     let seen = both("error-ends", |board| {
         board.engine.configure("error=0x04@1").unwrap();
