@@ -5,6 +5,8 @@ use super::*;
 use crate::image::identity_map;
 use crate::memory::Ram;
 
+mod c_driver;
+mod c_worlds;
 mod record;
 mod resets;
 mod untrusted;
