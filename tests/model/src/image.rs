@@ -314,4 +314,6 @@ impl Allocator {
 }
 
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod tests;
