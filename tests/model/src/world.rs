@@ -10,10 +10,15 @@
 //! and each adds one world. `world=default` goes back to none. A world takes effect
 //! with the next register access or event. Power-on reset keeps the worlds.
 //!
-//! Sources: "C" is the upstream C driver (dw100.c of Linux 7.3.4), which runs on
-//! silicon; "NXP" is the driver of NXP's BSP (isp-vvcam, `vvcam/dwe`); "DW200" are NXP's
-//! and Eswin's drivers for the sibling IP; "list" is the thread on linux-media about the
-//! bus time-out under PREEMPT_RT.
+//! A bus that *hangs*: no register write has an effect any more, reads go on, jobs never
+//! end, nothing is raised, until power-on reset.
+//!
+//! Sources: "C" is the upstream C driver (dw100.c of Linux 7.3.4, with line numbers), which
+//! runs on silicon; "NXP" is the driver of NXP's BSP (isp-vvcam, `vvcam/dwe`); "DW200" are
+//! NXP's and Eswin's drivers for the sibling IP; "list" is the thread on linux-media about
+//! the bus time-out under PREEMPT_RT. A row is one of section 8 ("What silicon has seen")
+//! of the project's list of facts, a finding one of the review of this driver beside C's
+//! and NXP's.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -25,97 +30,101 @@ use serde::Serialize;
 pub enum World {
     /// Bits 31:24 of INTERRUPT_STATUS (INT_CLR) keep the value last written: while a bit
     /// is 1, its event is cleared as it comes, and neither shows nor raises the line.
-    /// Suggested by C, NXP and DW200: the last write before a frame always has these
-    /// bits 0, and two revisions of NXP's write clear and enables, then enables alone.
-    /// Assumed alternative to a strobe that clears itself.
+    /// Suggested by C (L1387), NXP and DW200: the last write before a frame always has
+    /// these bits 0, and two revisions of NXP's write clear and enables, then enables
+    /// alone (row 1). Assumed alternative to a strobe that clears itself.
     IntClrHeld,
     /// CTRL's formats, prefetch and ENABLE count as they stood before the write that
-    /// raises START; a START without ENABLE before it is lost. Suggested by C and NXP,
-    /// which write CTRL before they raise START in a write of its own. Assumed
-    /// alternative to fields that are taken when the job begins.
+    /// raises START; a START without ENABLE before it is lost. Suggested by C (L1156,
+    /// L1189) and NXP, which write CTRL before they raise START in a write of its own
+    /// (row 2). Assumed alternative to fields that are taken when the job begins.
     CtrlBeforeStart,
     /// The write of MAP_LUT_ADDR latches CTRL's formats and DST_*_BASE, DST_IMG_SIZE,
-    /// DST_IMG_STRIDE and DST_*_SIZE1 for the next job. Suggested by C, which writes the
-    /// map last of all, by NXP, which writes it after CTRL and the destination, and by
-    /// what is known of a job without a map: it never completes. Assumed alternative to
-    /// registers that are latched when the job begins.
+    /// DST_IMG_STRIDE and DST_*_SIZE1 for the next job. Suggested by C (L1494), which
+    /// writes the map last of all, by NXP, which writes it after CTRL and the
+    /// destination, and by what is known of a job without a map: it never completes (row
+    /// 3). Assumed alternative to registers that are latched when the job begins.
     LutArmsDestination,
-    /// A START that comes while the AXI master is enabled is lost. Suggested by C and
-    /// NXP, which disable it before they program a frame. Assumed alternative to an order
-    /// that does not matter.
+    /// A START that comes while the AXI master is enabled is lost. Suggested by C (L1484)
+    /// and NXP, which disable it before they program a frame (row 3). Assumed alternative
+    /// to an order that does not matter.
     StartNeedsClosedBus,
     /// ROI_START.Y counts in units of the ratio of the widths, as X does. Suggested by C
-    /// (`dw100_hw_set_src_crop`). Assumed alternative to units of the ratio of the
+    /// (L1229 to L1235, row 10). Assumed alternative to units of the ratio of the
     /// heights, which differs where source and destination differ in shape.
     RoiByWidth,
-    /// SOFT_RESET while the AXI master is enabled hangs the bus (see below). Suggested by
-    /// C and NXP, which reset an idle engine only. Assumed alternative to a reset that is
-    /// always safe.
+    /// SOFT_RESET while the AXI master is enabled hangs the bus. Suggested by C and NXP,
+    /// which reset an idle engine with the bus gated only (row 4). Assumed alternative to
+    /// a reset that is always safe.
     ResetOpenBusHangs,
     /// SOFT_RESET hangs the bus while a job, running or stuck, has it, and for 50 us
     /// after it was gated under such a job. FRAME_BUSY is no proof: a gated job stays
-    /// busy. Suggested by C and NXP as above; a timed-out engine has reads outstanding.
-    /// Assumed alternative to a reset that is always safe.
+    /// busy. Suggested by C and NXP as above; a timed-out engine has up to 16 reads
+    /// outstanding (row 4, finding 3). Assumed alternative to a reset that is always
+    /// safe.
     ResetInFlightHangs,
-    /// A reset takes effect only when SOFT_RESET was held for 1 us; register writes within
-    /// 1 us after it was written 1 are lost, but for CTRL's SOFT_RESET bit itself.
+    /// A reset takes effect only when SOFT_RESET was held for 1 us; register writes
+    /// within 1 us after it was written 1 are lost, but for CTRL's SOFT_RESET bit itself.
     /// Suggested by NXP, which leaves SOFT_RESET set until CTRL is next written; C and
-    /// Eswin do not wait. Assumed alternative to a reset in no time.
+    /// Eswin do not wait (finding 3). Assumed alternative to a reset in no time.
     ResetNeedsTime,
     /// SOFT_RESET keeps the registers that describe a frame. No source says which are
     /// cleared; C writes all of them for each frame. Assumed alternative to clearing.
     ResetKeepsRegisters,
     /// The bus time-out counts from the moment the AXI master is enabled, also while a
     /// frame runs. Suggested by list: the time-out depends on "the geometry of the data",
-    /// and was seen "after changing the vertex map". Assumed alternative to a running job
-    /// that holds the counter.
+    /// and was seen "after changing the vertex map" (row 7, finding 12). Assumed
+    /// alternative to a running job that holds the counter.
     TimeOutInFrame,
     /// TIME_OUT is raised together with FRAME_DONE. Suggested by NXP, which takes
     /// FRAME_DONE for success whatever else is set, and by C, which acknowledges TIME_OUT
-    /// with every event. Assumed alternative to FRAME_DONE alone.
+    /// with every event (L1428, row 7). Assumed alternative to FRAME_DONE alone.
     DoneWithTimeOut,
     /// Bytes beyond DST_*_SIZE1 wrap to the plane's start. Suggested by NXP's header,
-    /// which calls these registers the sizes of ring buffers. Assumed alternative to
-    /// bytes that are dropped.
+    /// which calls these registers the sizes of ring buffers (row 9). Assumed alternative
+    /// to bytes that are dropped.
     SizeWraps,
     /// A write reaches the block 500 ns after the CPU made it, in order; a read waits for
     /// the writes before it. How posted writes to a slow peripheral behave: the
-    /// acknowledgement may arrive after the interrupt handler returned. Assumed
-    /// alternative to writes that take no time.
+    /// acknowledgement may arrive after the interrupt handler returned (finding 9).
+    /// Assumed alternative to writes that take no time.
     LateWrites,
     /// BUS_CTRL reads 0 for 2 us after SOFT_RESET was written 1. Suggested by C and NXP,
-    /// which read it before each write and never right after a reset. Assumed alternative
-    /// to a register that a reset leaves alone.
+    /// which read it before each write and never right after a reset (row 5). Assumed
+    /// alternative to a register that a reset leaves alone.
     BusCtrlLate,
-    /// Bits 33:32 of all addresses are tied to 0. Suggested by C (32-bit DMA mask), NXP and
-    /// Eswin (addresses are `u32`). Assumed alternative to the 34 bits that the registers
-    /// hold.
+    /// Bits 33:32 of all addresses are tied to 0. Suggested by C (32-bit DMA mask), NXP
+    /// and Eswin (addresses are `u32`; row 8). Assumed alternative to the 34 bits that
+    /// the registers hold.
     LowAddresses,
     /// Frames take four times as long. Pixels per clock are not public; sensors limit the
-    /// figures that are known. Assumed alternative to [`crate::timing`].
+    /// figures that are known (row 12). Assumed alternative to [`crate::timing`].
     Slow,
-    /// Enables of 0 do not lower the line, only acknowledging does. C relies on them
-    /// between two writes of one handler only, NXP never. Assumed alternative to a line
-    /// that is the level of the enabled status.
+    /// Enables of 0 do not lower the line, only acknowledging does. Suggested by C, which
+    /// masks only between two writes of one handler and acknowledges with the second, and
+    /// by NXP, which never masks alone (finding 11). Assumed alternative to a line that
+    /// is the level of the enabled status.
     MaskKeepsLine,
     /// FRAME_BUSY stays 1 for 1 us after FRAME_DONE; the last 256 bytes of each plane
     /// reach memory at the end of that time, and are lost if the AXI master is disabled
     /// before. Suggested by C, which gates microseconds after the line rose, and NXP,
-    /// which gates in a tasklet. Assumed alternative to pixels that are complete with
-    /// FRAME_DONE.
+    /// which gates in a tasklet (row 6, finding 8). Assumed alternative to pixels that
+    /// are complete with FRAME_DONE.
     BurstAtDone,
     /// A job that met an error goes idle by itself. Suggested by C, which starts the next
     /// frame after an error without a reset. Assumed alternative to an engine that stays
     /// busy until it is reset.
     ErrorEnds,
-    /// With traversal prefetch, blocks whose vertices lie further apart in the source than
-    /// in the destination get the boundary colour. Suggested by C, whose comment says that
-    /// calculation is "required to support any scaling factor"; NXP uses traversal always.
-    /// Assumed alternative to prefetch modes that differ in time alone.
+    /// With traversal prefetch, blocks whose vertices lie further apart in the source
+    /// than in the destination get the boundary colour. Suggested by C, whose comment
+    /// says that calculation is "required to support any scaling factor" (L1178); NXP
+    /// uses traversal always (row 11). Assumed alternative to prefetch modes that differ
+    /// in time alone.
     TraversalDiffers,
     /// Coordinates beyond W-1 or H-1 give the boundary colour. libcamera's comment
     /// ("black for everything > 63" of 64 pixels) leaves open what lies between the last
-    /// sample and the limit. Assumed alternative to a last sample that repeats up to W.
+    /// sample and the limit (row 14). Assumed alternative to a last sample that repeats
+    /// up to W.
     EdgeBlack,
     /// Interpolation, of vertices and of samples, truncates. Filter and rounding are not
     /// public. Assumed alternative to rounding half up.

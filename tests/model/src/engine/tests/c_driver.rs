@@ -167,7 +167,7 @@ impl Driver {
         self.write(regs::DST_IMG_STRIDE, side.stride());
         self.write(regs::DST_IMG_Y_BASE, (side.base >> 4) as u32);
         self.write(regs::DST_IMG_UV_BASE, side.uv(16));
-        // The whole buffer for luma, as much or half for chroma (facts.md, fault 18).
+        // The whole buffer for luma, as much or half for chroma (fault 18).
         let size = side.bytes() as u32;
         self.write(regs::DST_IMG_Y_SIZE1, size >> 4);
         self.write(

@@ -85,7 +85,7 @@ fn scenarios(worlds: &[&str]) -> [bool; 4] {
 
 /// One frame, frames of alternating formats, a frame after an error, a stream after an
 /// error. A frame after an error comes only where the engine is not left busy: the C driver
-/// does not reset it (facts.md, fault 9).
+/// does not reset it before the next resume (fault 9).
 const STREAMS: [(&str, [bool; 4]); 23] = [
     ("default", [true, true, false, true]),
     ("int-clr-held", [true, true, false, true]),
