@@ -11,8 +11,8 @@ pub const PORT: u64 = 0;
 /// Offset of the verdict on the last line: 0 understood, 1 not.
 pub const VERDICT: u64 = 4;
 
-/// Longest line that is understood, in bytes.
-const LONGEST: usize = 256;
+/// Longest line that is understood, in bytes. All worlds at once fit in.
+const LONGEST: usize = 1024;
 
 /// A line in the making, and the verdict on the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +60,7 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::World;
 
     fn send(mailbox: &mut Mailbox, settings: &mut Settings, line: &[u8]) -> Result<(), String> {
         line.iter()
@@ -78,6 +79,15 @@ mod tests {
         assert_eq!(mailbox.read(VERDICT), 1);
         send(&mut mailbox, &mut settings, b"\n").unwrap();
         assert_eq!(mailbox.read(VERDICT), 0);
+    }
+
+    #[test]
+    fn a_line_may_name_every_world() {
+        let (mut mailbox, mut settings) = (Mailbox::default(), Settings::default());
+        let line: String = World::ALL.map(|w| format!("world={};", w.name())).concat();
+        send(&mut mailbox, &mut settings, line.as_bytes()).unwrap();
+        send(&mut mailbox, &mut settings, b"\n").unwrap();
+        assert!(World::ALL.into_iter().all(|w| settings.worlds.has(w)));
     }
 
     #[test]

@@ -14,6 +14,11 @@ const BUS_CTRL_LATE_NS: i64 = 2_000;
 /// How long after the gate transactions may be in flight in [`World::ResetInFlightHangs`].
 const IN_FLIGHT_NS: i64 = 50_000;
 
+/// Whether an event, if there was one, is less than `ns` ago.
+fn within(event_ns: Option<i64>, now_ns: i64, ns: i64) -> bool {
+    event_ns.is_some_and(|at| now_ns < at.saturating_add(ns))
+}
+
 impl Engine {
     /// Assumed: a START that comes when it cannot be taken is lost; SOFT_RESET takes effect
     /// with its edge and holds the engine still.
@@ -67,8 +72,7 @@ impl Engine {
 
     /// Whether the job may have transactions on the bus.
     fn in_flight(&self, now_ns: i64) -> bool {
-        let just_cut_off = |at| now_ns < i64::saturating_add(at, IN_FLIGHT_NS);
-        self.bus_open() && self.busy() || self.cut_off_ns.is_some_and(just_cut_off)
+        self.bus_open() && self.busy() || within(self.cut_off_ns, now_ns, IN_FLIGHT_NS)
     }
 
     /// Lets a reset take effect that was held for long enough.
@@ -81,17 +85,12 @@ impl Engine {
 
     /// Whether a reset that was just raised loses register writes.
     pub(super) fn in_reset(&self, now_ns: i64) -> bool {
-        self.has(World::ResetNeedsTime) && self.reset_raised_within(now_ns, RESET_NS)
+        self.has(World::ResetNeedsTime) && within(self.reset_raised_ns, now_ns, RESET_NS)
     }
 
     /// Whether a reset that was just raised hides BUS_CTRL from readers.
     pub(super) fn bus_ctrl_hidden(&self, now_ns: i64) -> bool {
-        self.has(World::BusCtrlLate) && self.reset_raised_within(now_ns, BUS_CTRL_LATE_NS)
-    }
-
-    fn reset_raised_within(&self, now_ns: i64, ns: i64) -> bool {
-        let recent = |at| now_ns < i64::saturating_add(at, ns);
-        self.reset_raised_ns.is_some_and(recent)
+        self.has(World::BusCtrlLate) && within(self.reset_raised_ns, now_ns, BUS_CTRL_LATE_NS)
     }
 
     /// Assumed: ends the job, drops status and enables, clears the frame registers.
