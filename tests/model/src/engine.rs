@@ -2,8 +2,8 @@
 //! The engine as software meets it: what register accesses and the passing of time
 //! do to jobs, status and the interrupt line. Pixels are [`mod@crate::dewarp`]'s.
 //!
-//! A machine without callbacks: whoever drives it passes the time with each access,
-//! then looks at [`Engine::line`], and calls [`Engine::tick`] at [`Engine::deadline`].
+//! The engine has no callbacks: its host passes the time with each access, then looks at
+//! [`Engine::line`], and calls [`Engine::tick`] at [`Engine::deadline`].
 
 use serde::Deserialize;
 use serde::Serialize;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The upstream C driver's register accesses, in its order: dw100.c of Linux 7.3.4,
-//! functions dw100_hw_*, dw100_device_run, dw100_irq_handler, dw100_runtime_resume. It is
-//! the measure of a world: a world in which this does not stream cannot be silicon.
+//! functions dw100_hw_*, dw100_device_run, dw100_irq_handler, dw100_runtime_resume. The
+//! order is that of the driver itself in the trace of the emulated board. It is the
+//! measure of a world: a world in which this does not stream cannot be silicon.
 
 use super::*;
 use crate::image::Image;
