@@ -62,8 +62,8 @@ use kernel::{
 };
 
 use maps::{
+    Displaced,
     Map,
-    Maps,
     Memory, //
 };
 use state::{
@@ -102,12 +102,12 @@ impl Context {
             .with_bytes_per_line(stride)
     }
 
-    /// Composes vertices and the crop where the engine can read them.
+    /// Composes vertices and a crop where the engine can read them.
     ///
     /// `EINVAL` if they are not one for each of the grid, `ENODEV` if the device is unbound.
-    fn map(&self, vertices: &[u32]) -> Result<Map> {
+    fn map(&self, vertices: &[u32], crop: Crop) -> Result<Map> {
         let mut state = self.state.lock();
-        let (grid, crop) = (state.grid(), state.crop);
+        let grid = state.grid();
         let spare = state.maps.take_spare();
         drop(state);
 
@@ -118,43 +118,64 @@ impl Context {
         Map::new(memory, vertices, crop)
     }
 
-    /// Composes the map of the next frame anew, for a crop that was set while a queue streams.
-    fn follow_crop(&self) -> Result {
-        let state = self.state.lock();
-        let (grid, streams) = (state.grid(), state.maps.current.is_some());
-        drop(state);
-        if !streams {
-            // It is composed when a queue starts to stream.
+    /// Composes vertices and the file's crop, and puts the map in place by `install`. The crop does
+    /// not change in between.
+    fn install(
+        &self,
+        vertices: &[u32],
+        install: impl FnOnce(&mut State, Map) -> Displaced,
+    ) -> Result {
+        loop {
+            let crop = self.state.lock().crop;
+            let map = self.map(vertices, crop)?;
+            let mut state = self.state.lock();
+            if !map.has(&state.crop) {
+                continue;
+            }
+            let displaced = install(&mut state, map);
+            drop(state);
+            // Freed with no lock held.
+            drop(displaced);
             return Ok(());
         }
-        // Holds unbinding up until the map is where it ends the stream and frees it.
-        let bound = self.device.bound();
-        bound.as_ref().ok_or(ENODEV)?;
-        let room = maps::room(grid)?;
-        let latest = self.state.lock().maps.latest(room)?;
-        let Some((vertices, number)) = latest else {
-            return Ok(());
-        };
-        let map = self.map(&vertices)?;
-        let mut state = self.state.lock();
-        // Another map that was set meanwhile stays: if it was composed with the crop before, it is
-        // composed anew by the frame that it takes effect with.
-        if state.maps.is_latest(number) {
-            state.maps.set_next(map);
-        }
-        Ok(())
     }
 
     /// Puts the control's map where the engine can read it.
     fn load_map(&self, controls: &control::Handler) -> Result {
         // The control is locked until the map is where a change of it will go, too.
-        let old = controls.with_array(|elements| {
-            let map = self.map(elements)?;
-            Ok::<_, Error>(self.state.lock().maps.load(map))
-        })?;
-        // Freed with no lock held.
-        drop(old);
-        Ok(())
+        controls.with_array(|vertices| self.install(vertices, |state, map| state.maps.load(map)))
+    }
+
+    /// Sets the crop that `crop` makes of the state, and composes the map of the next frame anew if
+    /// a queue streams. Nothing changes if that fails.
+    fn change_crop(&self, crop: impl Fn(&State) -> Result<Crop>) -> Result<Crop> {
+        // Holds unbinding up until the map is where it ends the stream and frees it.
+        let bound = self.device.bound();
+        loop {
+            let state = self.state.lock();
+            let wanted = crop(&state)?;
+            let latest = state.maps.latest().cloned();
+            let changes = state.maps.changes();
+            drop(state);
+
+            let next = match latest.filter(|map| !map.has(&wanted)) {
+                Some(map) => {
+                    bound.as_ref().ok_or(ENODEV)?;
+                    Some(self.map(&map.vertices()?, wanted)?)
+                }
+                None => None,
+            };
+            let mut state = self.state.lock();
+            // A request's map may have become the latest meanwhile: then that one is composed.
+            if state.maps.changes() != changes || crop(&state)? != wanted {
+                continue;
+            }
+            state.crop = wanted;
+            let displaced = next.map(|map| state.maps.set_next(map));
+            drop(state);
+            drop(displaced);
+            return Ok(wanted);
+        }
     }
 }
 
@@ -263,12 +284,11 @@ impl Operations for Context {
             }
             renewed?;
             state.map_is_set = false;
-            // The other queue may stream already, with the old map. No job runs: this queue
-            // has no buffers. The new map is loaded when it starts.
-            let stale = mem::replace(&mut state.maps, Maps::new());
-            drop(state);
-            drop(stale);
         }
+        // The other queue may stream already, with the old map, or the user's with the old crop. No
+        // job runs: this queue has no buffers. The map is loaded when it starts.
+        let stale = self.state.lock().maps.clear();
+        drop(stale);
         Ok(format)
     }
 
@@ -287,20 +307,12 @@ impl Operations for Context {
             width: wanted.width,
             height: wanted.height,
         };
-        let mut state = self.state.lock();
-        let crop =
-            Crop::adjusted(wanted, state.output.image.size(), flags).map_err(
-                |unfit| match unfit {
-                    crop::Unfit::Range => ERANGE,
-                    crop::Unfit::Flags => EINVAL,
-                },
-            )?;
-        let before = mem::replace(&mut state.crop, crop);
-        drop(state);
-        if crop != before {
-            self.follow_crop()
-                .inspect_err(|_| self.state.lock().crop = before)?;
-        }
+        let crop = self.change_crop(|state| {
+            Crop::adjusted(wanted, state.output.image.size(), flags).map_err(|unfit| match unfit {
+                crop::Unfit::Range => ERANGE,
+                crop::Unfit::Flags => EINVAL,
+            })
+        })?;
         Ok(rect(crop.rect()))
     }
 
@@ -313,25 +325,29 @@ impl Operations for Context {
         let state = self.state.lock();
         // A grid of another size means that CAPTURE does not stream: it will load the map
         // when it does.
-        let streams = state.maps.current.is_some() && state.grid().vertices() == elements.len();
+        let streams = state.maps.are_loaded() && state.grid().vertices() == elements.len();
         drop(state);
 
+        let note = |state: &mut State| {
+            state.map_is_set = true;
+            state.note_change(CID_VERTEX_MAP);
+        };
+        if !streams {
+            note(&mut self.state.lock());
+            return Ok(());
+        }
         // Holds unbinding up until the map is where it ends the stream and frees it.
         let bound = self.device.bound();
-        let mut map = None;
-        if streams {
-            bound.as_ref().ok_or(ENODEV)?;
-            map = Some(self.map(elements)?);
-        }
-        let mut state = self.state.lock();
-        state.map_is_set = true;
-        state.note_change(CID_VERTEX_MAP);
-        if state.maps.current.is_some() {
-            if let Some(map) = map {
-                state.maps.set_next(map);
+        bound.as_ref().ok_or(ENODEV)?;
+        self.install(elements, |state, map| {
+            note(state);
+            if state.maps.are_loaded() {
+                state.maps.set_next(map)
+            } else {
+                // The stream was stopped meanwhile.
+                [Some(map), None]
             }
-        }
-        Ok(())
+        })
     }
 
     fn set_number(&self, id: u32, value: i32) {
@@ -354,8 +370,10 @@ impl Operations for Context {
         let map = controls.array(CID_VERTEX_MAP)?;
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
+        // The crop of now: one that is set later is for frames that are queued later.
+        let crop = self.state.lock().crop;
         Ok(Prepared {
-            map: map.map(|elements| self.map(elements)).transpose()?,
+            map: map.map(|elements| self.map(elements, crop)).transpose()?,
             mode: mode.and_then(PrefetchMode::from_code),
             threshold: threshold.and_then(|value| value.try_into().ok()),
         })
@@ -370,7 +388,7 @@ impl Operations for Context {
     fn start(&self, direction: Direction, controls: &control::Handler) -> Result {
         let powered = Device::power(&self.device)?;
         let state = self.state.lock();
-        let current = state.maps.current.as_ref();
+        let current = state.maps.current();
         let loaded = current.is_some_and(|map| map.fits(state.grid()));
         drop(state);
         if !loaded {
@@ -388,7 +406,7 @@ impl Operations for Context {
         let mut state = self.state.lock();
         let powered = state.queue(direction).powered.take();
         let idle = state.output.powered.is_none() && state.capture.powered.is_none();
-        let maps = idle.then(|| mem::replace(&mut state.maps, Maps::new()));
+        let maps = idle.then(|| state.maps.clear());
         drop(state);
         // Both take a while, and need no lock.
         drop(maps);
@@ -401,8 +419,11 @@ impl Operations for Context {
         job.destination()
             .set_sequence(state.capture.next_sequence());
         job.copy_metadata();
-        let moment = state.take_on(prepared);
-        let program = moment.and_then(|_| state.program(&job));
+        let taken = state.take_on(prepared);
+        let program = match &taken {
+            Ok(_) => state.program(&job),
+            Err(error) => Err(*error),
+        };
         let sizes = (state.output.image.size(), state.capture.image.size());
         drop(state);
         let frame = Frame {
@@ -413,7 +434,20 @@ impl Operations for Context {
             Ok(program) => self.device.start(frame, &program, sizes),
             Err(_) => Err(self.device.refuse(frame)),
         };
-        (moment.ok().flatten(), started)
+        // The engine is at work: now there is time to free maps.
+        let moment = taken.ok().and_then(|(moment, _displaced)| moment);
+        (moment, started)
+    }
+
+    fn settled(&self) {
+        // The map of a request has the crop from when that was queued. Another one may have been set
+        // since, which is for the frames after the request's.
+        if let Err(error) = self.change_crop(|state| Ok(state.crop)) {
+            kernel::pr_warn_once!(
+                "the crop does not apply to the map of a request: error {}\n",
+                error.to_errno()
+            );
+        }
     }
 
     fn has_changed_since(&self, moment: u64, id: u32) -> bool {

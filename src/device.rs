@@ -166,9 +166,7 @@ impl Device {
     ) -> Result<On> {
         let active = pm::Active::get(device)?;
         let running = Clocks::run(clocks)?;
-        if engine.reset(device)?.is_busy() {
-            dev_warn!(device, "the engine is busy after a reset\n");
-        }
+        engine.reset(device)?;
         Ok((running, active))
     }
 

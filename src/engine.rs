@@ -173,10 +173,12 @@ const IN_FLIGHT: Delta = Delta::from_micros(100);
 const RESET: Delta = Delta::from_micros(10);
 
 /// How long a frame that is done may still be busy before the AXI master is disabled, in steps of
-/// 1 us. The C driver disables it some hundred nanoseconds after the interrupt.
+/// 1 us. Assumed: a burst ends in less. The C driver, which does not look at FRAME_BUSY, disables it
+/// two register accesses later than this driver, and on PREEMPT_RT microseconds later.
 const LAST_BURST_STEPS: usize = 5;
 
 /// The values of all registers, in their order.
+#[derive(Clone, Copy)]
 pub(crate) struct Snapshot([u32; SIZE / 4]);
 
 impl Snapshot {
@@ -226,16 +228,17 @@ impl Engine {
     /// disabled. Sleeps.
     ///
     /// The AXI master is disabled first, and what is in flight has time to come back: a master that
-    /// is reset in the middle of a burst can block the interconnect. FRAME_BUSY does not tell when
-    /// that is over, for a frame that is cut off stays busy.
+    /// is reset in the middle of a burst can block the interconnect. FRAME_BUSY is not asked when
+    /// that is over: a frame that is cut off is assumed to stay busy.
     ///
-    /// Returns INTERRUPT_STATUS afterwards. An engine that is still busy needs its power switched
-    /// off. `ENODEV` if `device` is not the engine's, which must be powered.
+    /// Returns INTERRUPT_STATUS afterwards. `ENODEV` if `device` is not the engine's, which must be
+    /// powered.
     pub(crate) fn reset(&self, device: &device::Device<device::Bound>) -> Result<Status> {
         let io = self.io.access(device)?;
         let gated = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
         io.write_reg(gated);
-        // Each read waits until the writes before it have arrived.
+        // A read is answered after the writes before it have arrived: both are to Device-nGnRE
+        // memory of one peripheral.
         let _ = io.read(BUS_CTRL);
         fsleep(IN_FLIGHT);
 
@@ -250,7 +253,7 @@ impl Engine {
         let gated = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
         io.write_reg(gated);
         self.bus_off.store(gated.into_raw(), Relaxed);
-        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ALL.acknowledge()));
+        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         Ok(Status(io.read(INTERRUPT_STATUS).into_raw()))
     }
 
@@ -277,7 +280,7 @@ impl Engine {
 
         // Acknowledges what the last frame may have left. If INT_CLR keeps its value, no event shows
         // while it is 1: the last write before a frame has it 0, as in each driver that is known.
-        relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ALL.acknowledge()));
+        relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ENABLE_ALL));
         let ctrl = DEWARP_CTRL::from_raw(program.ctrl);
         relaxed.write_reg(ctrl.with_const_start::<1>());
@@ -324,7 +327,7 @@ impl Engine {
     }
 
     /// Reads the events, and if there are any disables the AXI master, masks the interrupt and
-    /// acknowledges them. For the interrupt handler: takes no lock.
+    /// acknowledges every event. For the interrupt handler: takes no lock.
     ///
     /// FRAME_BUSY of the status is that of the first read. If the frame is done and the engine still
     /// busy, the last burst may be in flight: that has some microseconds to end before the AXI
@@ -343,7 +346,7 @@ impl Engine {
         }
         let io = io.relaxed();
         io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
-        io.write_reg(INTERRUPT_STATUS::from_raw(status.acknowledge()));
+        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         Some(status)
     }
 
@@ -378,7 +381,7 @@ impl Engine {
         io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
         // What has come since the first read.
         status = status.or(Status(io.read(INTERRUPT_STATUS).into_raw()));
-        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ALL.acknowledge()));
+        io.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         status
     }
 }

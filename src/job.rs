@@ -163,7 +163,9 @@ impl Runner {
     /// master disabled, and INTERRUPT_STATUS with the events and FRAME_BUSY as the watchdog found
     /// them. `none` if no frame has run out of time.
     pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.time_out.lock() {
+        // The interrupt thread does not wait until it is printed.
+        let registers = *self.time_out.lock();
+        match registers {
             Some(registers) => write!(f, "{registers}"),
             None => writeln!(f, "none"),
         }
@@ -234,7 +236,13 @@ impl irq::Handler for Interrupt {
         // is masked.
         let Some(generation) = self.0.claim.running() else {
             self.0.totals.note_stale();
-            return ThreadedIrqReturn::None;
+            // The watchdog is about to acknowledge what the engine reports. Until then the interrupt
+            // comes again and again, and must not be taken for nobody's.
+            return if self.0.claim.is_late() {
+                ThreadedIrqReturn::Handled
+            } else {
+                ThreadedIrqReturn::None
+            };
         };
         let Some(status) = self.0.engine.quiesce(device) else {
             self.0.totals.note_silent();
@@ -300,7 +308,7 @@ impl irq::Handler for Interrupt {
         if (outcome.late || !errors.is_empty()) && self.0.complaints.allows(c"dw100") {
             dev_err!(
                 device,
-                "{}: engine reports {:?} (INTERRUPT_STATUS {:#04x}){}\n",
+                "{}: the engine reports {:?} (INTERRUPT_STATUS {:#04x}){}\n",
                 if outcome.late {
                     "no interrupt in time"
                 } else {

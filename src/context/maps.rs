@@ -23,7 +23,10 @@ use kernel::{
         Io, //
     },
     prelude::*,
-    sync::Arc, //
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
 };
 
 /// How memory for maps is allocated: any user can ask for 200 kB in one piece, which is no reason
@@ -32,19 +35,11 @@ fn gfp() -> Flags {
     GFP_KERNEL | __GFP_NOWARN
 }
 
-/// How many maps that are not used are kept for the next ones.
-const SPARE: usize = 2;
-
 /// Vertices that are composed at a time, on the stack.
 const CHUNK: usize = 64;
 
 /// The vertices of a map as they were set, over the whole source.
-pub(super) type Vertices = Arc<KVVec<u32>>;
-
-/// Room for the vertices of a map over `grid`. `ENOMEM` if there is none.
-pub(super) fn room(grid: Grid) -> Result<KVVec<u32>> {
-    Ok(KVVec::from_elem(0, grid.vertices(), gfp())?)
-}
+type Vertices = Arc<KVVec<u32>>;
 
 /// Memory for a vertex map, which the engine can read.
 pub(super) struct Memory {
@@ -52,85 +47,30 @@ pub(super) struct Memory {
     bytes: Coherent<[u8]>,
 }
 
+/// Memory that only its owner knows.
+pub(super) type OwnMemory = Pin<UniqueArc<Memory>>;
+
 impl Memory {
     /// Memory for a map over `grid`.
-    pub(super) fn new(device: &Device<Bound>, grid: Grid) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn new(device: &Device<Bound>, grid: Grid) -> Result<OwnMemory> {
+        let this = Self {
             grid,
             bytes: Coherent::zeroed_slice(device, grid.bytes(), gfp())?,
-        })
+        };
+        Ok(UniqueArc::new(this, gfp())?.into())
     }
 
     /// Whether it is for a map over `grid`.
     pub(super) fn fits(&self, grid: Grid) -> bool {
         self.grid == grid
     }
-}
 
-/// A vertex map in memory that the engine can read: vertices, moved into a crop.
-pub(super) struct Map {
-    memory: Memory,
-    crop: Crop,
-    /// Kept for another crop. [`None`] if the crop is the whole source: then they are in memory as
-    /// they were set.
-    vertices: Option<Vertices>,
-}
-
-impl Map {
-    /// Composes `vertices` and `crop` in `memory`. `EINVAL` if there is not one vertex for each of
-    /// its grid.
-    pub(super) fn new(memory: Memory, vertices: &[u32], crop: Crop) -> Result<Self> {
-        let mut kept = None;
-        if !crop.is_full() {
-            let mut copy = KVVec::with_capacity(vertices.len(), gfp())?;
-            copy.extend_from_slice(vertices, gfp())?;
-            kept = Some(Arc::new(copy, gfp())?);
-        }
-        let this = Self {
-            memory,
-            crop,
-            vertices: kept,
-        };
-        this.write(vertices, crop)?;
-        Ok(this)
-    }
-
-    /// Whether it is a map over `grid`.
-    pub(super) fn fits(&self, grid: Grid) -> bool {
-        self.memory.fits(grid)
-    }
-
-    /// The vertices as they were set. `room` is for those that are only in memory, which is slow to
-    /// read; it must have been made for the map's grid, else `EINVAL`.
-    fn vertices(&self, mut room: KVVec<u32>) -> Result<Vertices> {
-        if let Some(vertices) = &self.vertices {
-            return Ok(vertices.clone());
-        }
-        let memory = &self.memory.bytes;
-        let bytes = room.as_mut_bytes();
-        io_project!(memory, [try: ..bytes.len()]).copy_to_slice(bytes);
-        Ok(Arc::new(room, gfp())?)
-    }
-
-    /// Composes the map anew if it was composed with another crop. The engine must not be reading
-    /// it.
-    fn follow(&mut self, crop: Crop) -> Result {
-        if self.crop != crop {
-            let vertices = self.vertices(room(self.memory.grid)?)?;
-            self.write(&vertices, crop)?;
-            self.crop = crop;
-            self.vertices = Some(vertices);
-        }
-        Ok(())
-    }
-
-    /// Composes vertices and crop in memory. `EINVAL` if there is not one vertex for each of its
-    /// grid.
-    fn write(&self, vertices: &[u32], crop: Crop) -> Result {
-        if vertices.len() != self.memory.grid.vertices() {
+    /// Composes vertices and crop. `EINVAL` if there is not one vertex for each of the grid.
+    fn write(&self, vertices: &[u32], crop: &Crop) -> Result {
+        if vertices.len() != self.grid.vertices() {
             return Err(EINVAL);
         }
-        let memory = &self.memory.bytes;
+        let memory = &self.bytes;
         if crop.is_full() {
             let bytes = vertices.as_bytes();
             io_project!(memory, [try: ..bytes.len()]).copy_from_slice(bytes);
@@ -148,6 +88,59 @@ impl Map {
         }
         Ok(())
     }
+}
+
+/// A vertex map in memory that the engine can read: vertices, moved into a crop.
+#[derive(Clone)]
+pub(super) struct Map {
+    /// Nobody writes to it from now on.
+    memory: Arc<Memory>,
+    crop: Crop,
+    /// Kept for another crop. [`None`] if the crop is the whole source: then they are in memory as
+    /// they were set.
+    vertices: Option<Vertices>,
+}
+
+impl Map {
+    /// Composes `vertices` and `crop` in `memory`. `EINVAL` if there is not one vertex for each of
+    /// its grid.
+    pub(super) fn new(memory: OwnMemory, vertices: &[u32], crop: Crop) -> Result<Self> {
+        let mut kept = None;
+        if !crop.is_full() {
+            let mut copy = KVVec::with_capacity(vertices.len(), gfp())?;
+            copy.extend_from_slice(vertices, gfp())?;
+            kept = Some(Arc::new(copy, gfp())?);
+        }
+        memory.write(vertices, &crop)?;
+        Ok(Self {
+            memory: memory.into(),
+            crop,
+            vertices: kept,
+        })
+    }
+
+    /// Whether it is a map over `grid`.
+    pub(super) fn fits(&self, grid: Grid) -> bool {
+        self.memory.fits(grid)
+    }
+
+    /// Whether it shows what it would show if it were composed with `crop`.
+    pub(super) fn has(&self, crop: &Crop) -> bool {
+        self.crop == *crop || self.crop.is_full() && crop.is_full()
+    }
+
+    /// The vertices as they were set. Those that are only in memory take long to read: not for a
+    /// thread that starts frames.
+    pub(super) fn vertices(&self) -> Result<Vertices> {
+        if let Some(vertices) = &self.vertices {
+            return Ok(vertices.clone());
+        }
+        let memory = &self.memory.bytes;
+        let mut vertices = KVVec::from_elem(0_u32, self.memory.grid.vertices(), gfp())?;
+        let bytes = vertices.as_mut_bytes();
+        io_project!(memory, [try: ..bytes.len()]).copy_to_slice(bytes);
+        Ok(Arc::new(vertices, gfp())?)
+    }
 
     /// Where the engine finds it.
     pub(super) fn place(&self) -> frame::Map {
@@ -158,15 +151,18 @@ impl Map {
     }
 }
 
+/// Maps that are no longer used, to be freed where that may take a while.
+pub(super) type Displaced = [Option<Map>; 2];
+
 /// The vertex maps of a stream: a new one is written where the engine does not look, and takes
 /// effect with a frame, whole.
 pub(super) struct Maps {
     /// What the engine reads. There while a queue streams.
-    pub(super) current: Option<Map>,
+    current: Option<Map>,
     /// Set outside of a request, for the frame that starts next.
     next: Option<Map>,
     /// Memory for more. Only while a queue streams, too.
-    spare: KVec<Memory>,
+    spare: [Option<OwnMemory>; 2],
     /// How often another map has become the latest.
     changes: u64,
 }
@@ -177,78 +173,91 @@ impl Maps {
         Self {
             current: None,
             next: None,
-            spare: KVec::new(),
+            spare: [None, None],
             changes: 0,
         }
     }
 
+    /// Forgets all maps. Returns them, to be freed with no lock held.
+    pub(super) fn clear(&mut self) -> Self {
+        let changes = self.changes.wrapping_add(1);
+        mem::replace(
+            self,
+            Self {
+                changes,
+                ..Self::new()
+            },
+        )
+    }
+
+    /// Whether there are maps: a queue streams.
+    pub(super) fn are_loaded(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// The map of the frame that starts now.
+    pub(super) fn current(&self) -> Option<&Map> {
+        self.current.as_ref()
+    }
+
     /// Memory for a map, if some is kept.
-    pub(super) fn take_spare(&mut self) -> Option<Memory> {
-        self.spare.pop()
+    pub(super) fn take_spare(&mut self) -> Option<OwnMemory> {
+        self.spare.iter_mut().find_map(Option::take)
     }
 
-    /// The vertices of the latest map, which is that of the next frame unless its request brings
-    /// another; and its number. [`None`] if there is no map.
-    ///
-    /// `EINVAL` if `room` was made for another grid.
-    pub(super) fn latest(&self, room: KVVec<u32>) -> Result<Option<(Vertices, u64)>> {
-        let latest = self.next.as_ref().or(self.current.as_ref());
-        let vertices = latest.map(|map| map.vertices(room)).transpose()?;
-        Ok(vertices.map(|vertices| (vertices, self.changes)))
+    /// The map of the next frame, unless its request brings another.
+    pub(super) fn latest(&self) -> Option<&Map> {
+        self.next.as_ref().or(self.current.as_ref())
     }
 
-    /// Whether the map of that number is still the latest.
-    pub(super) fn is_latest(&self, number: u64) -> bool {
-        self.current.is_some() && self.changes == number
+    /// How often another map has become the latest.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
-    /// Makes `map` the current one, for a stream that starts. Returns what was there, to be freed
-    /// with no lock held.
-    pub(super) fn load(&mut self, map: Map) -> (Option<Map>, Option<Map>) {
+    /// Makes `map` the current one, for a stream that starts.
+    pub(super) fn load(&mut self, map: Map) -> Displaced {
         self.changes = self.changes.wrapping_add(1);
-        (self.next.take(), self.current.replace(map))
+        [self.next.take(), self.current.replace(map)]
     }
 
     /// Makes `map` take effect with the next frame.
-    pub(super) fn set_next(&mut self, map: Map) {
+    pub(super) fn set_next(&mut self, map: Map) -> Displaced {
         self.changes = self.changes.wrapping_add(1);
         let old = self.next.replace(map);
-        self.keep(old);
+        [self.keep(old), None]
     }
 
     /// Makes the map of the frame that starts now the current one: that of its request, if it
-    /// brings one. One from elsewhere follows `crop`, which may have changed after it was composed;
-    /// that of a request has the crop from when that was queued.
-    ///
-    /// `ENOMEM` if there is no memory for what it takes to follow.
-    pub(super) fn advance(&mut self, of_request: Option<Map>, crop: Crop) -> Result {
-        let is_of_request = of_request.is_some();
+    /// brings one. The frame before is over.
+    pub(super) fn advance(&mut self, of_request: Option<Map>) -> Displaced {
         let next = self.next.take();
-        let new = match of_request {
+        let (new, overtaken) = match of_request {
             Some(map) => {
-                // It was set before this one took effect.
-                self.keep(next);
                 self.changes = self.changes.wrapping_add(1);
-                Some(map)
+                // The other one was set before this one took effect.
+                (Some(map), next)
             }
-            None => next,
+            None => (next, None),
         };
-        if new.is_some() {
-            // The frame that used it is over.
-            let old = mem::replace(&mut self.current, new);
-            self.keep(old);
+        let overtaken = self.keep(overtaken);
+        if new.is_none() {
+            return [overtaken, None];
         }
-        match &mut self.current {
-            // The frame before is over, and so the engine does not read it.
-            Some(map) if !is_of_request => map.follow(crop),
-            _ => Ok(()),
-        }
+        let old = mem::replace(&mut self.current, new);
+        [overtaken, self.keep(old)]
     }
 
-    fn keep(&mut self, map: Option<Map>) {
-        if let Some(map) = map.filter(|_| self.spare.len() < SPARE) {
-            // If there is no memory for the list, the map's own is freed.
-            let _ = self.spare.push(map.memory, gfp());
+    /// Keeps a map's memory for another one, unless somebody reads it, who frees it then. Returns the
+    /// map if enough is kept.
+    fn keep(&mut self, map: Option<Map>) -> Option<Map> {
+        let place = self.spare.iter_mut().find(|place| place.is_none());
+        match (map, place) {
+            (Some(map), Some(place)) => {
+                *place = Arc::into_unique_or_drop(map.memory);
+                None
+            }
+            (map, _) => map,
         }
     }
 }

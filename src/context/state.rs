@@ -5,6 +5,7 @@
 use super::{
     convert::place,
     maps::{
+        Displaced,
         Map,
         Maps, //
     },
@@ -126,14 +127,16 @@ impl State {
         all.any(|(cid, changed)| *cid == id && *changed > moment)
     }
 
-    /// Has the next map take effect, or what a request brings, for the frame that starts now.
-    /// Returns the moment of the latter.
+    /// Makes the next map take effect, or what a request brings, for the frame that starts now.
+    /// Returns the moment of the latter, and maps that are no longer used.
     ///
     /// `EINVAL` for a map from before the destination had its size, which changes nothing.
-    pub(super) fn take_on(&mut self, prepared: Option<Prepared>) -> Result<Option<u64>> {
+    pub(super) fn take_on(
+        &mut self,
+        prepared: Option<Prepared>,
+    ) -> Result<(Option<u64>, Displaced)> {
         let Some(prepared) = prepared else {
-            self.maps.advance(None, self.crop)?;
-            return Ok(None);
+            return Ok((None, self.maps.advance(None)));
         };
         if let Some(map) = &prepared.map {
             if !map.fits(self.grid()) {
@@ -142,7 +145,7 @@ impl State {
             self.map_is_set = true;
             self.note_change(CID_VERTEX_MAP);
         }
-        self.maps.advance(prepared.map, self.crop)?;
+        let displaced = self.maps.advance(prepared.map);
         if let Some(mode) = prepared.mode {
             self.prefetch.mode = mode;
             self.note_change(CID_PREFETCH_MODE);
@@ -151,12 +154,12 @@ impl State {
             self.prefetch.threshold = threshold;
             self.note_change(CID_PREFETCH_THRESHOLD);
         }
-        Ok(Some(self.changes))
+        Ok((Some(self.changes), displaced))
     }
 
     /// What the engine has to do for a job.
     pub(super) fn program(&self, job: &Job) -> Result<Program> {
-        let map = self.maps.current.as_ref().ok_or(EINVAL)?;
+        let map = self.maps.current().ok_or(EINVAL)?;
         let frame = Frame {
             source: place(self.output.image, job.source())?,
             destination: place(self.capture.image, job.destination())?,

@@ -177,6 +177,8 @@ impl Operations for Context {
         (None, started)
     }
 
+    fn settled(&self) {}
+
     fn has_changed_since(&self, _: u64, _: u32) -> bool {
         false
     }

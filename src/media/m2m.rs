@@ -131,6 +131,10 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// frame, if it cannot be started.
     fn run(&self, job: Job, prepared: Option<Self::Prepared>) -> (Option<u64>, Result<(), Job>);
 
+    /// Requests whose frames have started, or were given up, are settled: their controls are the
+    /// file's. Called in a thread that may sleep, some time after the frames started.
+    fn settled(&self);
+
     /// Whether the control has changed since that moment. Called with the controls locked.
     fn has_changed_since(&self, moment: u64, id: u32) -> bool;
 }

@@ -286,7 +286,10 @@ impl<T: Operations> Settlement<T> {
     pub(super) fn settle(&self, file: &File<T>) {
         let _turn = self.turn.lock();
         let all = mem::replace(&mut *self.waiting.lock(), Waiting::new());
-        all.settle(file);
+        if all.latest.is_some() {
+            all.settle(file);
+            file.context.settled();
+        }
     }
 
     /// Runs `f`, in which V4L2 makes a request's controls the file's current ones, which they

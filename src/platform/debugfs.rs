@@ -96,8 +96,8 @@ impl<T> Drop for Directory<T> {
 }
 
 /// Shows `data` in these files, by name, and lets these numbers be set, in a directory of the name
-/// of `device`, until that is unbound. A module stays while a file is open, but not for a number,
-/// whose code is the kernel's. A kernel without debugfs shows nothing.
+/// of `device`, until that is unbound. A module stays while one of them is open. A kernel without
+/// debugfs shows nothing.
 pub(crate) fn show<T: Send + Sync + 'static>(
     device: &Device<Bound>,
     data: &Arc<T>,
@@ -131,7 +131,7 @@ pub(crate) fn show<T: Send + Sync + 'static>(
         // SAFETY: The name is a string, and copied. The number lives until the directory is removed,
         // which refers to the data, and any value may be stored in it.
         unsafe {
-            bindings::helper_debugfs_create_u32(name.as_char_ptr(), dir, number(data).as_ptr())
+            bindings::helper_debugfs_create_number(name.as_char_ptr(), dir, number(data).as_ptr())
         };
     }
     // INVARIANT: Made just now, with these files and numbers.

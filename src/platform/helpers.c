@@ -66,6 +66,56 @@ static const struct file_operations shown_fops = {
 	.release = single_release,
 };
 
+static int number_show(struct seq_file *seq, void *unused)
+{
+	struct dentry *dentry = file_dentry(seq->file);
+	u32 *value = seq->private;
+	int ret;
+
+	ret = debugfs_file_get(dentry);
+	if (ret)
+		return ret;
+	seq_printf(seq, "%u\n", READ_ONCE(*value));
+	debugfs_file_put(dentry);
+
+	return 0;
+}
+
+static int number_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, number_show, inode->i_private);
+}
+
+/* Userspace is read before the file is taken: removing the file waits for it. */
+static ssize_t number_write(struct file *file, const char __user *from,
+			    size_t count, loff_t *offset)
+{
+	struct dentry *dentry = file_dentry(file);
+	u32 *value = file_inode(file)->i_private;
+	u32 number;
+	int ret;
+
+	ret = kstrtou32_from_user(from, count, 0, &number);
+	if (ret)
+		return ret;
+	ret = debugfs_file_get(dentry);
+	if (ret)
+		return ret;
+	WRITE_ONCE(*value, number);
+	debugfs_file_put(dentry);
+
+	return count;
+}
+
+static const struct file_operations number_fops = {
+	.owner = THIS_MODULE,
+	.open = number_open,
+	.read = seq_read,
+	.write = number_write,
+	.llseek = seq_lseek,
+	.release = single_release,
+};
+
 struct dentry *helper_debugfs_create_dir(const char *name)
 {
 	return debugfs_create_dir(name, NULL);
@@ -77,9 +127,10 @@ void helper_debugfs_create_file(const char *name, struct dentry *dir,
 	debugfs_create_file_unsafe(name, 0400, dir, shown, &shown_fops);
 }
 
-void helper_debugfs_create_u32(const char *name, struct dentry *dir, u32 *value)
+void helper_debugfs_create_number(const char *name, struct dentry *dir,
+				  u32 *value)
 {
-	debugfs_create_u32(name, 0600, dir, value);
+	debugfs_create_file_unsafe(name, 0600, dir, value, &number_fops);
 }
 
 void helper_debugfs_remove(struct dentry *dir)

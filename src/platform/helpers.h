@@ -24,7 +24,8 @@ struct helper_shown {
 struct dentry *helper_debugfs_create_dir(const char *name);
 void helper_debugfs_create_file(const char *name, struct dentry *dir,
 				struct helper_shown *shown);
-void helper_debugfs_create_u32(const char *name, struct dentry *dir, u32 *value);
+void helper_debugfs_create_number(const char *name, struct dentry *dir,
+				  u32 *value);
 void helper_debugfs_remove(struct dentry *dir);
 
 #if IS_BUILTIN(CONFIG_KUNIT)

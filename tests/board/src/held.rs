@@ -32,7 +32,15 @@ pub const TESTS: &[Test] = &[
     ),
     test(
         "unbinding does not wait for a process that reads from debugfs",
-        debugfs,
+        || debugfs("statistics", |memory, file| memory.read_from(file)),
+    ),
+    test(
+        "unbinding does not wait for a process that reads the watchdog's time",
+        || debugfs("watchdog_ms", |memory, file| memory.read_from(file)),
+    ),
+    test(
+        "unbinding does not wait for a process that sets the watchdog's time",
+        || debugfs("watchdog_ms", |memory, file| memory.write_to(file)),
     ),
     test(
         "unbinding does not wait when who unbinds is killed meanwhile",
@@ -147,15 +155,23 @@ fn graph() -> Result<()> {
     works()
 }
 
-fn debugfs() -> Result<()> {
+/// Unbinds the device while a system call on a file of debugfs waits for memory.
+fn debugfs(
+    name: &str,
+    call: impl FnOnce(&HeldMemory, &File) -> Result<usize, Errno> + Send,
+) -> Result<()> {
     let device = Device::open()?;
     let binding = Binding::find()?;
-    let path = format!("/sys/kernel/debug/{}/statistics", device.name()?);
-    let file = File::open(&path).context(path)?;
+    let path = format!("/sys/kernel/debug/{}/{name}", device.name()?);
+    let file = File::options()
+        .read(true)
+        .write(name == "watchdog_ms")
+        .open(&path);
+    let file = file.context(path)?;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
     while_held(
         &memory,
-        || memory.read_from(&file),
+        || call(&memory, &file),
         || binding.unbind().map(drop),
     )?;
     drop((device, file));

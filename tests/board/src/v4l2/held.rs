@@ -103,6 +103,14 @@ impl HeldMemory {
         Errno::result(read).map(|read| read as usize)
     }
 
+    /// Writes from it to a file.
+    pub fn write_to(&self, file: &File) -> Result<usize, Errno> {
+        // SAFETY: The memory is so long, and nobody changes it.
+        let written = unsafe { libc::write(file.as_raw_fd(), self.as_ptr(), LENGTH.get()) };
+        // CAST: Not negative, as that is an error.
+        Errno::result(written).map(|written| written as usize)
+    }
+
     /// Waits until somebody waits for it; false if nobody does in that time.
     pub fn is_touched(&self, patience: Duration) -> Result<bool, Errno> {
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
