@@ -101,13 +101,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             .collect();
         tests.record(name, tests.boot(&board, &options, script).map(drop));
     }
-    let name = "what is typed on a board takes the C driver's place, and gives it back";
+    let name =
+        "what is typed for a board builds, copies, straightens a picture, installs and goes back";
     tests.record(name, typed::on_a_board(tests, &board));
     let name = "what is typed for the overlays makes the same tree";
     tests.record(name, typed::overlays(tests, &board));
     if tests.full {
-        let name = "what is typed for a real board builds the module and dewarp";
-        tests.record(name, typed::for_a_board(tests, &board));
         let name = "the README's command on a board finds the driver";
         tests.record(name, typed::on_the_side(tests));
         let name = "what is typed by hand streams on a board started by hand";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands that README.md and docs/board.md have typed by hand, as they stand there: on a board
+//! The commands of README.md and docs/board.md that are typed by hand, as they stand there: on a board
 //! with the C driver, here, and at the prompt of a board that was started by hand.
 
 use std::fs;
@@ -22,6 +22,9 @@ use crate::step::{copy_file, hear};
 
 const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
+
+/// What stands for the object directory of a kernel.
+const BUILD: &str = "/path/to/kernel/build";
 
 /// What the README mentions for a command on a board.
 const COMMAND: &str = "cargo xtask board -- 'v4l2-ctl --all'";
@@ -55,43 +58,99 @@ fn here(tests: &Tests<'_>, commands: &str) -> Result<String> {
     )
 }
 
-/// Types what is to be typed on a board that runs the C driver: the module becomes the board's own
-/// and goes again; it is loaded from where it was copied to, and straightens a picture.
+/// The README's block for somebody with a board, in its parts, which come in this order.
+struct QuickStart {
+    /// What is typed on the PC, in the checkout.
+    here: String,
+    /// The files of the checkout that are copied to the board.
+    copied: Vec<PathBuf>,
+    /// What is typed on the board, where the copies are.
+    there: String,
+}
+
+impl QuickStart {
+    fn read(tests: &Tests<'_>) -> Result<Self> {
+        let commands = block(tests, README, "cargo xtask module /path/to/kernel/build")?;
+        Self::parse(&commands)
+    }
+
+    fn parse(commands: &str) -> Result<Self> {
+        let (here, rest) = commands
+            .split_once("\nscp ")
+            .context("the README's block for a board copies nothing")?;
+        let (copy, rest) = rest.split_once('\n').context("it ends with scp")?;
+        let (log_in, there) = rest.split_once('\n').context("it ends on the PC")?;
+        ensure!(
+            log_in.starts_with("ssh root@board"),
+            "'{log_in}' follows scp, and not ssh"
+        );
+        let mut words = copy.split_whitespace().map(PathBuf::from);
+        let board = words.next_back();
+        ensure!(
+            board.is_some_and(|board| board.as_os_str() == "root@board:"),
+            "scp copies to another place than root's home"
+        );
+        Ok(Self {
+            here: format!("{here}\n"),
+            copied: words.collect(),
+            there: there.to_owned(),
+        })
+    }
+}
+
+/// Types what is to be typed for a board, from the build on the PC to the picture, in the order of the
+/// page, and then the way to make the module the board's own and back. The board runs the C driver, and
+/// has nothing of this project but the files that the block copies.
 pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let start = QuickStart::read(tests)?;
     let install = block(tests, BOARD, "install ")?;
     let look = block(tests, BOARD, "v4l2-ctl -d /dev/video0 --info")?;
     let back = block(tests, BOARD, "modprobe -r dw100_rust")?;
-    let map = block(tests, README, "dewarp map ")?;
-    let picture = block(
-        tests,
-        README,
-        "modprobe -a v4l2-mem2mem videobuf2-dma-contig\nrmmod",
-    )?;
+
+    let objects = board.kernel_objects().display().to_string();
+    let said = here(tests, &start.here.replace(BUILD, &objects))?;
     let work = tests.env.cache.run_dir()?;
-    let [_, ours] = board.modules()?;
-    copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
-    let photo = tests.env.checkout.join("tests/pictures/photo.jpg");
-    copy_file(&photo, &work.dir.join("photo.jpg"))?;
+    for file in &start.copied {
+        let path = tests.env.checkout.join(file);
+        let made_here = file.starts_with("target");
+        ensure!(
+            !made_here || said.contains(&*path.to_string_lossy()),
+            "the block copies {}, and what it builds is elsewhere:\n{said}",
+            file.display()
+        );
+        let name = file.file_name().context("a file without a name")?;
+        copy_file(&path, &work.dir.join(name))?;
+    }
     let mut options = Options::new(Flavour::Rt, Driver::C).on_one_cpu();
     options.input = Some(work.dir.clone());
-    // What the board's root has to let itself be written to.
+    // What the board's root has to let itself be written to. /board/dewarp is the emulated board's own.
     let script = format!(
         "set -ex
-        mkdir modules
+        mount --bind /dev/null /board/dewarp
+        mkdir modules root
         cp -a /lib/modules/$(uname -r) modules
         mount --bind modules /lib/modules
         mount -t tmpfs tmpfs /etc/modprobe.d
-        cp /in/dw100_rust.ko /in/photo.jpg .
+        cd root
+        cp /in/* .
+        mkdir /tmp/bare
+        cp dewarp /tmp/bare
+        chroot /tmp/bare /dewarp --version
+        {there}
+        [ -e /sys/module/dw100_rust ]
+        [ -s straight.png ]
+        rmmod dw100_rust
+        modprobe dw100
         {install}
         dmesg | grep -q 'dw100 32e30000.dwe: registered as /dev/video0'
         [ ! -e /sys/module/dw100 ]
         {look}
         [ $(sed -n 's/frames_done: //p' /sys/kernel/debug/32e30000.dwe/statistics) -ge 100 ]
         {back}
-        [ -e /sys/module/dw100 ] && [ -e /dev/video0 ] && [ ! -e /sys/module/dw100_rust ]
-        {map}
-        {picture}
-        [ -e /sys/module/dw100_rust ] && [ -s straight.png ]"
+        [ -e /sys/module/dw100 ]
+        [ -e /dev/video0 ]
+        [ ! -e /sys/module/dw100_rust ]",
+        there = start.there,
     );
     tests.boot(board, &options, &script).map(drop)
 }
@@ -133,22 +192,10 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     let checkout = &tests.env.checkout;
     let objects = board.kernel_objects().display().to_string();
-    let commands = block(tests, BOARD, "make -C ")?.replace("/path/to/kernel/build", &objects);
+    let commands = block(tests, BOARD, "make -C ")?.replace(BUILD, &objects);
     let mut shell = board.sandbox.command(checkout, "sh");
     hear(shell.args(["-ec", &commands]))?;
     Ok(checkout.join("target/module/dw100_rust.ko"))
-}
-
-/// Types how the module and `dewarp` for a real board are built.
-pub fn for_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let objects = board.kernel_objects().display().to_string();
-    let commands = block(tests, README, "cargo xtask module /path/to/kernel/build")?;
-    let commands = commands.replace("/path/to/kernel/build", &objects);
-    let said = here(tests, &commands)?;
-    for line in ["/dw100_rust.ko", "\nx86-64: ", "\narm64: "] {
-        ensure!(said.contains(line), "no '{}':\n{said}", line.trim());
-    }
-    Ok(())
 }
 
 /// Runs the command on a board that the README mentions.
@@ -203,4 +250,38 @@ pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
         last_lines(&said, 8)
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quick_start() -> String {
+        let readme = include_str!("../../../README.md");
+        let blocks = blocks(readme).into_iter().map(|(_, commands)| commands);
+        let mut ours = blocks.filter(|commands| commands.starts_with("cargo xtask module /path"));
+        ours.next().unwrap()
+    }
+
+    #[test]
+    fn the_readmes_block_for_a_board_builds_then_copies_then_makes_a_map_then_uses_it() {
+        let start = QuickStart::parse(&quick_start()).unwrap();
+        let lines = |text: &str| text.lines().count();
+        assert_eq!((lines(&start.here), start.copied.len()), (2, 3));
+        let at = |word: &str| start.there.find(word).unwrap();
+        assert!(at("insmod") < at("./dewarp map") && at("./dewarp map") < at("./dewarp run"));
+    }
+
+    #[test]
+    fn a_block_that_copies_nothing_or_elsewhere_is_no_quick_start() {
+        let block = quick_start();
+        for (from, to) in [
+            ("\nscp ", "\ncp "),
+            ("root@board:\n", "root@board:/tmp\n"),
+            ("\nssh ", "\n# "),
+        ] {
+            assert!(block.contains(from), "{from}");
+            assert!(QuickStart::parse(&block.replace(from, to)).is_err(), "{to}");
+        }
+    }
 }
