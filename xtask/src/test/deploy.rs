@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Suite `deploy`: the way onto boards. Overlays for device trees that are not the emulated board's,
-//! and what README.md and docs/board.md have typed; with `--full` the driver in kernel trees of other
+//! and what README.md, docs/board.md and docs/first-light.md have typed; with `--full` the driver in kernel trees of other
 //! configurations and of another architecture.
 
 use std::path::PathBuf;
@@ -104,6 +104,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let name =
         "what is typed for a board builds, copies, straightens a picture, installs and goes back";
     tests.record(name, typed::on_a_board(tests, &board));
+    let name = "the eight steps of docs/first-light.md show what the page says";
+    tests.record(name, typed::first_light(tests, &board));
     let name = "what is typed for the overlays makes the same tree";
     tests.record(name, typed::overlays(tests, &board));
     if tests.full {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of README.md and docs/board.md that are typed by hand, as they stand there: on a board
-//! with the C driver, here, and at the prompt of a board that was started by hand.
+//! The commands of README.md, docs/board.md and docs/first-light.md that are typed by hand, as they
+//! stand there: on a board with the C driver, here, and at the prompt of a board that was started by hand.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -22,9 +22,41 @@ use crate::step::{copy_file, hear};
 
 const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
+const FIRST_LIGHT: &str = "docs/first-light.md";
 
 /// What stands for the object directory of a kernel.
 const BUILD: &str = "/path/to/kernel/build";
+
+/// What must be true after each step of docs/first-light.md, as far as this engine is what the page
+/// expects. What the step printed is in `said`.
+const FIRST_LIGHT_SHOWS: [&str; 8] = [
+    "grep -q 'dw100 32e30000.dwe: registered as /dev/video0: ID 0x00000000, BUS_CTRL 0x0000000e, axi [0-9]* Hz, 32-bit DMA' said",
+    "[ $(grep -c '^DW100_' said) = 36 ]
+    grep -qx 'DW100_INTERRUPT_STATUS: 0x0' said",
+    "grep -qx same said",
+    "grep -qx same said
+    grep -qx 'frames_done: 101' said
+    grep -q 'engine [0-9.]* ms a frame' said
+    for name in frames_failed watchdog_fired engine_resets frames_busy_at_done interrupts_silent interrupts_stale; do
+        grep -qx \"$name: 0\" said
+    done
+    [ $(grep -c '^errors_.*: 0$' said) = 7 ]
+    [ $(sed -n 's/^ *[0-9]*: *\\([0-9]*\\).*32e30000.*/\\1/p' said) -ge 101 ]",
+    "grep -qx same said
+    [ $(tail -n 1 said) = 0 ]",
+    "for line in 'nv16: same' 'yuyv: same' 'uyvy: same' 'crop: same' 'C driver: same' \"C driver's crop: differs\"; do
+        grep -qx \"$line\" said
+    done",
+    "grep -qx 'four streams: same' said
+    grep -qx 'modes: same' said
+    set -- $(sed -n 's/engine_ns_last: //p' said)
+    [ $# = 2 ]
+    [ $2 -lt $1 ]",
+    "grep -qx 'failed, as it should' said
+    grep -q '^DW100_INTERRUPT_STATUS: 0x1' said
+    grep -qx recovered said
+    [ -s first-light.txt ]",
+];
 
 /// What the README mentions for a command on a board.
 const COMMAND: &str = "cargo xtask board -- 'v4l2-ctl --all'";
@@ -152,6 +184,45 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         [ ! -e /sys/module/dw100_rust ]",
         there = start.there,
     );
+    tests.boot(board, &options, &script).map(drop)
+}
+
+/// Types the eight steps of docs/first-light.md, one after the other in one directory and one shell, on a
+/// board that runs the C driver. Each step must show what the page says.
+pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let text = fs::read_to_string(tests.env.checkout.join(FIRST_LIGHT))?;
+    let steps = blocks(&text).into_iter().filter_map(|(heading, commands)| {
+        let number = heading.strip_prefix("Step ")?.chars().next()?;
+        Some((number, commands))
+    });
+    let steps = steps.collect::<Vec<_>>();
+    let numbers = steps.iter().map(|(number, _)| number);
+    ensure!(
+        numbers.copied().eq('1'..='8'),
+        "{FIRST_LIGHT} has not the steps 1 to 8, each with one block"
+    );
+
+    let work = tests.env.cache.run_dir()?;
+    let [_, ours] = board.modules()?;
+    copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
+    copy_file(&board.client.for_board(), &work.dir.join("dewarp"))?;
+    let mut script = "set -e
+        doing=
+        trap '[ $? = 0 ] || { cat said; echo \"$doing\"; }' EXIT
+        mkdir root
+        cd root
+        cp /in/* .
+"
+    .to_owned();
+    for ((number, commands), check) in steps.iter().zip(FIRST_LIGHT_SHOWS) {
+        // In this shell, for steps set variables; a failed command ends it, whose output is shown then.
+        script += &format!(
+            "doing='step {number} fails'\n{{\n{commands}}} > said 2>&1\n\
+            doing='step {number} shows something else'\n{check}\ncat said\n"
+        );
+    }
+    let mut options = Options::new(Flavour::Rt, Driver::C).on_one_cpu();
+    options.input = Some(work.dir.clone());
     tests.boot(board, &options, &script).map(drop)
 }
 
