@@ -47,16 +47,16 @@ use kernel::{
 };
 
 register! {
-    /// Identification. It reads 0 on the i.MX8MP, so it identifies nothing.
+    /// Product number 100 in bits 23:4 (NXP's header). Assumed to read 0 on the i.MX8MP.
     DEWARP_ID(u32) @ 0x00 {}
 
     /// What the engine does.
     DEWARP_CTRL(u32) @ 0x04 {
-        /// Answer to START.
+        /// Enable the core. START is assumed to be ignored while this is 0.
         0:0 enable;
-        /// Start a frame on the edge from 0 to 1.
+        /// Pulse to start a frame (NXP's header). Assumed to act on the edge from 0 to 1.
         1:1 start;
-        /// Reset while 1.
+        /// Soft reset while 1 (NXP's header).
         2:2 soft_reset;
         /// Layout of the source.
         5:4 input_format;
@@ -64,37 +64,38 @@ register! {
         7:6 output_format;
         /// 0 traversal, 1 calculation, 2 auto.
         17:16 prefetch_mode;
-        /// When auto changes its mind.
+        /// Auto: a 16x16 block with fewer than this is fetched by traversal, else by calculation
+        /// (NXP's header, which does not say fewer of what).
         24:18 prefetch_threshold;
     }
 
-    /// Address of the vertex map, 16 bytes.
+    /// Address of the vertex map. Addresses are in units of 16 bytes (register header).
     MAP_LUT_ADDR(u32) @ 0x08 {}
     /// Columns and rows of the vertex map.
     MAP_LUT_SIZE(u32) @ 0x0c {}
-    /// Address of the source's luma, 16 bytes.
+    /// Address of the source's luma, units of 16 bytes.
     SRC_IMG_Y_BASE(u32) @ 0x10 {}
-    /// Address of the source's chroma, 16 bytes.
+    /// Address of the source's chroma, units of 16 bytes.
     SRC_IMG_UV_BASE(u32) @ 0x14 {}
     /// Width and height of the source, pixels.
     SRC_IMG_SIZE(u32) @ 0x18 {}
-    /// Distance of two lines of the source, bytes.
+    /// Distance of two lines of the source, bytes: 16 bits (NXP's header).
     SRC_IMG_STRIDE(u32) @ 0x1c {}
-    /// Address of the destination's luma, 16 bytes.
+    /// Address of the destination's luma, units of 16 bytes.
     DST_IMG_Y_BASE(u32) @ 0x38 {}
-    /// Address of the destination's chroma, 16 bytes.
+    /// Address of the destination's chroma, units of 16 bytes.
     DST_IMG_UV_BASE(u32) @ 0x3c {}
     /// Width and height of the destination, pixels.
     DST_IMG_SIZE(u32) @ 0x40 {}
     /// Distance of two lines of the destination, bytes.
     DST_IMG_STRIDE(u32) @ 0x44 {}
-    /// Which bytes of source and destination change places.
+    /// Which bytes of source and destination are swapped (register header, C driver).
     SWAP_CONTROL(u32) @ 0x58 {}
     /// The share of the source that is shown, UQ1.7. Always the whole: see [`frame::SCALE_FACTOR`].
     SCALE_FACTOR(u32) @ 0x64 {}
     /// Where that share starts, pixels. Always 0.
     ROI_START(u32) @ 0x68 {}
-    /// What is shown where the map points outside the source: Y, U and V.
+    /// Colour where the map points outside the source: Y, U and V (C driver, NXP's header).
     BOUNDARY_PIXEL(u32) @ 0x6c {}
 
     /// Events, their enables and their acknowledgement: see [`Status`].
@@ -111,10 +112,10 @@ register! {
         31:31 axi_master_enable;
     }
 
-    /// Size of the destination's luma, 16 bytes. NXP's header calls it the size of a ring buffer:
+    /// Size of the destination's luma, units of 16 bytes. NXP's header calls it the size of a ring buffer:
     /// what exceeds it may be dropped, or written to the plane's start.
     DST_IMG_Y_SIZE1(u32) @ 0x80 {}
-    /// Size of the destination's chroma, 16 bytes.
+    /// Size of the destination's chroma, units of 16 bytes.
     DST_IMG_UV_SIZE1(u32) @ 0x84 {}
 }
 
@@ -227,9 +228,9 @@ impl Engine {
     /// Resets the engine, whatever it does, and leaves it idle, masked and with the AXI master
     /// disabled. Sleeps.
     ///
-    /// The AXI master is disabled first, and what is in flight has time to come back: a master that
-    /// is reset in the middle of a burst can block the interconnect. FRAME_BUSY is not asked when
-    /// that is over: a frame that is cut off is assumed to stay busy.
+    /// The AXI master is disabled first, and what is in flight has time to come back. Assumed: a
+    /// master that is reset in the middle of a burst can block the interconnect, and a frame that is
+    /// cut off stays busy, so that FRAME_BUSY does not tell when the bursts are over.
     ///
     /// Returns INTERRUPT_STATUS afterwards. `ENODEV` if `device` is not the engine's, which must be
     /// powered.
@@ -237,8 +238,8 @@ impl Engine {
         let io = self.io.access(device)?;
         let gated = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
         io.write_reg(gated);
-        // A read is answered after the writes before it have arrived: both are to Device-nGnRE
-        // memory of one peripheral.
+        // A read is answered after the writes before it have arrived: both are accesses to
+        // Device-nGnRE memory of one peripheral (Arm's architecture manual).
         let _ = io.read(BUS_CTRL);
         fsleep(IN_FLIGHT);
 
@@ -285,8 +286,8 @@ impl Engine {
         let ctrl = DEWARP_CTRL::from_raw(program.ctrl);
         relaxed.write_reg(ctrl.with_const_start::<1>());
         relaxed.write_reg(ctrl);
-        // Nothing is fetched before the AXI master is enabled, so this one write is ordered after
-        // what the CPU wrote to the map and the buffers.
+        // Assumed, as by the C and NXP's driver: nothing is fetched before the AXI master is enabled.
+        // So this one write is ordered after what the CPU wrote to the map and the buffers.
         io.write_reg(gated.with_const_axi_master_enable::<1>());
     }
 

@@ -236,9 +236,10 @@ impl irq::Handler for Interrupt {
         // is masked.
         let Some(generation) = self.0.claim.running() else {
             self.0.totals.note_stale();
-            // The watchdog is about to acknowledge what the engine reports. Until then the interrupt
-            // comes again and again, and must not be taken for nobody's.
-            return if self.0.claim.is_late() {
+            // Until an acknowledgement has arrived the interrupt comes again: that of the interrupt
+            // handler is on its way, or the watchdog is about to write it. It is this device's, and
+            // the kernel must not disable it as nobody's.
+            return if self.0.claim.is_latched() {
                 ThreadedIrqReturn::Handled
             } else {
                 ThreadedIrqReturn::None

@@ -179,8 +179,9 @@ impl<W: Word> Slot<W> {
     /// Latches a job whose time is over, with no event yet. For the watchdog, which must have found
     /// the job running.
     ///
-    /// False if the job has ended, or was latched before. If true, the engine is the caller's until
-    /// the interrupt thread is woken.
+    /// False if the job has ended, or was latched before. If true, no other frame starts until the
+    /// interrupt thread is woken. An interrupt handler that found the job running may still be at the
+    /// engine, too.
     pub fn expire(&self, generation: Generation) -> bool {
         self.replace(State::running(generation), State::late(generation))
             .is_ok()
@@ -196,6 +197,11 @@ impl<W: Word> Slot<W> {
                 Err(newer) => found = newer,
             }
         }
+    }
+
+    /// Whether a job was latched that nobody has claimed yet.
+    pub fn is_latched(&self) -> bool {
+        State(self.word.load(Ordering::Relaxed)).is_latched()
     }
 
     /// Whether the job was latched by the watchdog. Its interrupt handler may run at the same time:
@@ -345,11 +351,11 @@ mod tests {
         assert!(slot.latch(job, Status(0x1_ff82)));
         assert_eq!(slot.running(), None);
         assert_eq!(slot.start(), None);
-        assert!(!slot.is_late());
+        assert!(slot.is_latched() && !slot.is_late());
         let outcome = slot.claim_latched().unwrap();
         assert_eq!(outcome.generation, job);
         assert_eq!(outcome.status, Some(Status(0x1_0082)));
-        assert!(!outcome.late);
+        assert!(!outcome.late && !slot.is_latched());
 
         assert_eq!(slot.claim_latched(), None);
         assert_eq!(slot.claim_any(), None);
@@ -418,7 +424,7 @@ mod tests {
         assert!(!slot.expire(job), "it is being started");
         slot.launched(job);
         assert!(slot.expire(job));
-        assert!(slot.is_late());
+        assert!(slot.is_latched() && slot.is_late());
         assert!(!slot.expire(job));
         slot.add(job, Status(0x1_0000));
         assert!(!slot.latch(job, DONE));

@@ -5,7 +5,7 @@
 //! The engine has registers for a crop, SCALE_FACTOR and ROI_START. How it reads them where source
 //! and destination differ in shape is not known, and no driver that runs on silicon relies on it
 //! but the C driver, so they stay at the whole source. Instead each vertex of the map is moved into
-//! the crop, as libcamera does it.
+//! the crop, as libcamera does it (converter_dw100.cpp).
 
 use super::{
     map::vertex,

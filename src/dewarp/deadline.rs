@@ -5,9 +5,9 @@
 use super::size::Size;
 
 /// The most cycles of the engine's clock that a pixel may take. Assumed: no figure for calculation
-/// prefetch is public. NXP's whole camera pipeline delivers 190 Mpixel/s with traversal prefetch at
-/// 500 MHz, so a pixel takes at most 2.6 cycles there; the C driver says that calculation is four
-/// times as slow. This is six times the product.
+/// prefetch is public. NXP's whole camera pipeline delivers 190 Mpixel/s with traversal prefetch,
+/// limited by the sensor; at 500 MHz, which is assumed, a pixel takes at most 2.6 cycles there. The C
+/// driver says that calculation is four times as slow. This is six times the product.
 const CYCLES_PER_PIXEL: u64 = 64;
 
 /// The slowest clock, hertz, for where its rate is not known.

@@ -2,7 +2,7 @@
 
 //! One frame, and the register values that make the engine dewarp it.
 //!
-//! Register and field names are those of the engine's documentation. Values are what is known to
+//! Register and field names are those of the C driver's register header and of NXP's. Values are what is known to
 //! work on silicon from the C driver; where they differ on purpose, its fault is named.
 
 use super::{

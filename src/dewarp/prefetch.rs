@@ -14,11 +14,12 @@ pub struct Prefetch {
 /// The ways to find them, with their codes in DEWARP_CTRL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrefetchMode {
-    /// Walks the block's edge: four times as fast, but not safe for each scale. Untested on silicon.
+    /// Four times as fast as calculation by the C driver's comment, but not for any scaling factor:
+    /// for which maps it is right is not known. NXP's driver always uses it.
     Traversal = 0,
-    /// Calculates the block's bounds: right for any map.
+    /// Needed for any scaling factor by the C driver's comment, which always uses it.
     Calculation = 1,
-    /// Chooses by the threshold. Untested on silicon.
+    /// Chooses by the threshold. No driver that is known to run on silicon uses it.
     Auto = 2,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sizes of image that the engine takes.
+//! The sizes of image that the driver takes: the C driver's limits. The engine's own are not public.
 
 /// Width and height of an image, in pixels.
 ///

@@ -96,8 +96,8 @@ pub struct Ended {
     /// `MEDIA_REQUEST_IOC_QUEUE`, or by `VIDIOC_STREAMON` if that came later) until its registers
     /// were about to be written, nanoseconds.
     pub wait: u64,
-    /// From then until its interrupt handler had disabled the AXI master, nanoseconds. [`None`] if
-    /// the watchdog ended it.
+    /// From then until its interrupt handler had disabled the AXI master, nanoseconds: with what a
+    /// frame that is done and busy had to end its last burst. [`None`] if the watchdog ended it.
     pub engine: Option<u64>,
     /// Whether the engine was reset after it.
     pub reset: bool,

@@ -11,7 +11,7 @@ pub enum Verdict {
     None,
     /// The destination is complete.
     Done,
-    /// The engine gave up.
+    /// The engine reports an error, and not the end of the frame.
     Failed,
 }
 
@@ -76,7 +76,8 @@ impl Status {
 
     /// The errors worth a message.
     ///
-    /// With a frame that is done, its own error bit means nothing and is left out.
+    /// With a frame that is done, "frame done" as an error is left out, as the C driver does. What it
+    /// means there is not public.
     pub const fn errors(self) -> Errors {
         let meaningless = if self.is_frame_done() {
             Self::ERR_FRAME_DONE

@@ -127,8 +127,8 @@ pub(crate) fn request<T: Handler>(
     // before the device is unbound, so that it does not outlive the borrow.
     let request = unsafe { core::mem::transmute::<IrqRequest<'_>, IrqRequest<'static>>(request) };
     let device: &Device<Bound> = device.as_ref();
-    // SAFETY: The interrupt's name is used until the registration is dropped, which devres does while
-    // the device is bound. A bound device is there, and a platform device is not renamed.
+    // SAFETY: The name is used until the registration is dropped, which devres does while the device
+    // is bound. The device's name lives as long as the device, and a platform device is not renamed.
     let name = unsafe { core::mem::transmute::<&CStr, &'static CStr>(device.name()) };
     // INVARIANT: Devres drops the registration while the device is bound.
     let served = Served {

@@ -68,9 +68,10 @@ impl<const SIZE: usize> Block<SIZE> {
         let resource = device.resource_by_index(index).ok_or(ENODEV)?;
         let (start, size) = (resource.start(), resource.size());
         let parent = device.as_ref();
-        // The kernel crate's `iomap_exclusive_sized` requests a part of the device's resource. Nobody
-        // sees that where the resource is in no list of the kernel's: one of a device tree is in none.
-        // SAFETY: The device is bound, which ends the request when that ends.
+        // The kernel crate's `iomap_exclusive_sized` requests a part of the device's own resource. A
+        // resource of the device tree is in no list of the kernel's, so nobody would see that.
+        // SAFETY: The device is bound. The request ends when it is unbound, after the mapping, which
+        // is registered later.
         if !unsafe { bindings::helper_devm_request_mem_region(as_raw(parent), start, size) } {
             return Err(EBUSY);
         }
