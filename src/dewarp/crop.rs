@@ -7,10 +7,7 @@
 //! but the C driver, so they stay at the whole source. Instead each vertex of the map is moved into
 //! the crop, as libcamera does it (converter_dw100.cpp).
 
-use super::{
-    map::vertex,
-    size::Size, //
-};
+use super::size::Size;
 
 /// A rectangle in pixels, as [`struct v4l2_rect`] has it.
 ///
@@ -90,12 +87,39 @@ impl Span {
         }
     }
 
-    /// Moves a coordinate of the whole side into the span: both in UQ12.4, rounded to the nearest
-    /// 1/16 pixel, halves up.
-    #[inline]
-    fn place(self, coordinate: u32, side: u32) -> u32 {
-        // Less than 2^29: see the invariants of `Size`, whose sides are even numbers.
-        (coordinate * self.length + side / 2) / side + self.start * 16
+    /// What moves coordinates of the whole side into the span.
+    fn motion(self, side: u32) -> Motion {
+        let fixed = |value: u32| u64::from(value) << Motion::BITS;
+        Motion {
+            factor: fixed(self.length).div_ceil(side.into()),
+            offset: fixed(16 * self.start) + fixed(1) / 2,
+        }
+    }
+}
+
+/// A multiplication and an addition in fixed point: a division for each vertex would cost more than
+/// all else.
+#[derive(Clone, Copy)]
+struct Motion {
+    factor: u64,
+    offset: u64,
+}
+
+impl Motion {
+    const BITS: u32 = 32;
+
+    /// Moves a coordinate, less than 2^16, of the whole side into the span: both in UQ12.4, rounded to
+    /// the nearest 1/16 pixel, halves up, and saturated at 2^16 - 1.
+    ///
+    /// The rounded factor makes the product too large by less than 2^-16. The exact one is a multiple
+    /// of half of 1/4096 at least away from the next one that rounds up, so the result is exact.
+    #[inline(always)]
+    fn of(self, coordinate: u32) -> u64 {
+        // Less than 2^49, so nothing wraps; this spares the kernel's checks in the one hot loop.
+        let product = u64::from(coordinate).wrapping_mul(self.factor);
+        let moved = product.wrapping_add(self.offset) >> Self::BITS;
+        // 2^16 at most, for the span ends in a side of 4096 at most.
+        moved.wrapping_sub(moved >> 16)
     }
 }
 
@@ -176,10 +200,11 @@ impl Crop {
     /// A vertex that points beyond the source points beyond the crop, by as much less as the crop
     /// is smaller, and may so show pixels of the source outside the crop.
     pub fn compose(&self, vertices: &[u32], composed: &mut [u32]) {
+        let across = self.across.motion(self.source.width());
+        let down = self.down.motion(self.source.height());
         for (to, from) in composed.iter_mut().zip(vertices) {
-            let x = self.across.place(from & 0xffff, self.source.width());
-            let y = self.down.place(from >> 16, self.source.height());
-            *to = vertex(x, y);
+            // CAST: 16 bits each.
+            *to = (down.of(from >> 16) << 16 | across.of(from & 0xffff)) as u32;
         }
     }
 }
@@ -278,6 +303,35 @@ mod tests {
             let mut composed = [0; 32];
             crop.compose(&map, &mut composed);
             prop_assert_eq!(composed, map);
+        }
+    }
+
+    /// Every coordinate of crops whose spans make the rounding hardest.
+    #[test]
+    fn every_coordinate_is_moved_as_a_division_would() {
+        let source = Size::constrained(4096, 3000);
+        for (start, length) in [
+            (0, 16),
+            (4080, 16),
+            (1, 4095),
+            (7, 4089),
+            (2048, 2048),
+            (3, 2731),
+        ] {
+            let span = Span { start, length };
+            let motion = span.motion(source.width());
+            for coordinate in 0..1 << 16 {
+                let exact = (coordinate * length + 2048) / 4096 + 16 * start;
+                assert_eq!(motion.of(coordinate), u64::from(exact.min(0xffff)));
+            }
+        }
+        for (start, length) in [(0, 16), (2984, 16), (1, 2999), (1000, 1500)] {
+            let span = Span { start, length };
+            let motion = span.motion(source.height());
+            for coordinate in 0..1 << 16 {
+                let exact = (coordinate * length + 1500) / 3000 + 16 * start;
+                assert_eq!(motion.of(coordinate), u64::from(exact.min(0xffff)));
+            }
         }
     }
 
