@@ -51,7 +51,6 @@ use convert::{
     place,
     rect, //
 };
-use core::mem;
 use kernel::{
     new_mutex,
     prelude::*,

@@ -71,7 +71,12 @@ impl Status {
     /// The value whose events and FRAME_BUSY were packed.
     pub const fn unpack(packed: u16) -> Self {
         let packed = packed as u32;
-        Self(packed & Self::PENDING | (packed >> 8 & 1) * Self::FRAME_BUSY)
+        let busy = if packed >> 8 & 1 != 0 {
+            Self::FRAME_BUSY
+        } else {
+            0
+        };
+        Self(packed & Self::PENDING | busy)
     }
 
     /// The errors worth a message.
