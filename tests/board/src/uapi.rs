@@ -25,8 +25,9 @@ mod request_rules;
 mod requests;
 mod requests_and_maps;
 mod selection;
+mod selection_flags;
+mod selection_maps;
 mod selection_pixels;
-mod selection_rounding;
 mod statistics;
 mod stride;
 mod topology;
@@ -47,8 +48,9 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
         identity::TESTS,
         maps::TESTS,
         selection::TESTS,
-        selection_rounding::TESTS,
+        selection_flags::TESTS,
         selection_pixels::TESTS,
+        selection_maps::TESTS,
         requests::TESTS,
         request_rules::TESTS,
         request_end::TESTS,

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::{Test, fails, test};
 use crate::picture::Bands;
 use crate::v4l2::control::Verb;
-use crate::v4l2::{Device, Errno, MAP, PREFETCH_THRESHOLD, Which, bindings};
+use crate::v4l2::{Device, Errno, MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, Which, bindings};
 
 pub(super) const TESTS: &[Test] = &[
     test(
@@ -131,8 +131,9 @@ fn tried() -> Result<()> {
 
 fn unknown() -> Result<()> {
     let device = Device::open()?;
-    // Before, between the driver's own and after its range of sixteen.
-    for id in [0, MAP - 1, PREFETCH_THRESHOLD + 1, MAP + 15, u32::MAX] {
+    // Before, between and after the driver's own. The next ones are upstream's to give.
+    let own = [MAP + 1, MAP + 2, PREFETCH_MODE - 1, PREFETCH_THRESHOLD + 1];
+    for id in [0, MAP - 1, u32::MAX].into_iter().chain(own) {
         fails(
             device.number(Which::Current, id),
             Errno::EINVAL,

@@ -1,23 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What libcamera does with the device, call by call: its converter for the DW100 and the generic
-//! one for memory-to-memory devices that it builds on.
+//! What libcamera 0.7.1 and 0.7.2 do with the device, call by call: the converter for the DW100
+//! (`converter_dw100.cpp`) and the generic one for memory-to-memory devices that it builds on
+//! (`converter_v4l2_m2m.cpp`).
+//!
+//! Both queues have a handle of their own, duplicates of one open file. Formats, buffers and crop of a
+//! queue go through its handle, controls through that of CAPTURE. When the converter starts it
+//! allocates requests, closes the media device, and sets the map once without a request; then come
+//! the buffers, and STREAMON of OUTPUT before CAPTURE. Each frame goes in a request, and a request has
+//! a map only where the crop or the lens changed since the last one that was set. When a request
+//! signals POLLPRI it is reinitialised, to serve again.
+
+use std::collections::VecDeque;
 
 use anyhow::{Context, Result, ensure};
 
 use super::dmabuf::{of_heap, shared};
-use super::selection_rounding::least_crop;
+use super::selection::LEAST;
 use super::{Test, test};
 use crate::picture::{BAND, Bands, band_luma, draw, gather, same, spread, uniform};
 use crate::v4l2::bindings::{
-    V4L2_BUF_CAP_SUPPORTS_REQUESTS as REQUESTS, V4L2_SEL_TGT_CROP as CROP,
-    V4L2_SEL_TGT_CROP_BOUNDS as BOUNDS,
+    V4L2_SEL_TGT_CROP as CROP, V4L2_SEL_TGT_CROP_BOUNDS as BOUNDS,
     v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE as OUTPUT_MPLANE,
     v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE as STEPWISE,
 };
 use crate::v4l2::dma_heap::{DmaBuf, Heap};
 use crate::v4l2::{
-    Device, Format, MAP, Memory, PATIENCE, Plane, Queue, Rect, Sent, Stream, Way, Which,
+    Device, Format, MAP, PATIENCE, Plane, Queue, Rect, Request, Sent, Stream, Way, Which,
 };
 
 pub(super) const TESTS: &[Test] = &[
@@ -30,7 +39,7 @@ pub(super) const TESTS: &[Test] = &[
         alignment,
     ),
     test(
-        "libcamera probes the crop with 1x1 and with the largest rectangle",
+        "libcamera probes the crop with 1x1 and sets it back to its bounds",
         crop_bounds,
     ),
     test(
@@ -42,8 +51,12 @@ pub(super) const TESTS: &[Test] = &[
         exported,
     ),
     test(
-        "libcamera sends maps in requests with imported buffers",
-        maps_in_requests,
+        "libcamera sets a map before streaming and in requests only where it changed",
+        requests,
+    ),
+    test(
+        "libcamera sets a map in the first request where none was taken before streaming",
+        first_request,
     ),
     test(
         "libcamera sets the map before streaming where it uses no requests",
@@ -108,25 +121,33 @@ fn alignment() -> Result<()> {
     Ok(())
 }
 
+/// The least and the largest crop, as libcamera finds them out: with its converter, before any
+/// format is set, and again with each configuration.
+fn bounds(output: &Device) -> Result<(Rect, Rect)> {
+    // It passes the queue's own type.
+    let set = |rect| output.set_selection(OUTPUT_MPLANE, CROP, 0, rect);
+    let least = set(Rect::new(0, 0, 1, 1)).context("a crop of 1x1")?;
+    let most = output.selection(OUTPUT_MPLANE, BOUNDS)?;
+    let again = set(most).context("the crop set back")?;
+    ensure!(again == most, "set back to {most:?}, the crop is {again:?}");
+    Ok((least, most))
+}
+
 fn crop_bounds() -> Result<()> {
     let device = Device::open()?;
-    device.set_format(Way::Output, &Format::new(b"NV12", 1920, 1080))?;
-    // libcamera passes the queue's own type.
-    let bounds = device.selection(OUTPUT_MPLANE, BOUNDS)?;
-    ensure!(bounds == Rect::new(0, 0, 1920, 1080), "{bounds:?}");
-    let set = |width, height| {
-        device
-            .set_selection(OUTPUT_MPLANE, CROP, 0, Rect::new(0, 0, width, height))
-            .with_context(|| format!("a crop of {width}x{height}"))
-    };
-    let least = set(1, 1)?;
-    let due = least_crop(1920, 1080);
-    ensure!(
-        least == Rect::new(0, 0, due.0, due.1),
-        "the least crop is {least:?}, not {due:?}"
-    );
-    let most = set(u32::MAX, u32::MAX)?;
-    ensure!(most == bounds, "the largest crop is {most:?}");
+    for size in [None, Some((1920, 1080)), Some((176, 144))] {
+        let (width, height) = size.unwrap_or((640, 480));
+        if size.is_some() {
+            device.set_format(Way::Output, &Format::new(b"NV12", width, height))?;
+            device.set_format(Way::Capture, &Format::new(b"NV12", 640, 480))?;
+        }
+        let (least, most) = bounds(&device)?;
+        ensure!(
+            least == Rect::new(0, 0, LEAST, LEAST),
+            "the least crop is {least:?}, not {LEAST}x{LEAST}"
+        );
+        ensure!(most == Rect::new(0, 0, width, height), "{most:?}");
+    }
     Ok(())
 }
 
@@ -215,54 +236,178 @@ fn exported() -> Result<()> {
     Ok(())
 }
 
-fn maps_in_requests() -> Result<()> {
-    let heap = Heap::open()?;
-    let device = Device::open()?;
-    let bands = Bands::set(&device)?;
-    ensure!(
-        device.query(MAP)?.elems == 12 * 10,
-        "the map has another size"
-    );
-    let announced = device.request_buffers(Way::Output, Memory::DmaBuf, 0)?;
-    ensure!(
-        announced.capabilities & REQUESTS != 0,
-        "OUTPUT says that it takes no requests"
-    );
-    let media = device.media()?;
-    let from = of_heap(&heap, &bands.output)?;
-    from[0].write(&bands.source[0])?;
-    let to = (0..4)
-        .map(|_| of_heap(&heap, &bands.capture))
-        .collect::<Result<Vec<_>>>()?;
-    let requests = (0..4)
-        .map(|_| media.request())
-        .collect::<Result<Vec<_>, _>>()?;
-    let stream = imported(&device, 4)?;
-    stream.resume()?;
-    for round in 0..3_u32 {
-        let band = |index: usize| (round * 11 + index as u32 * 9) % 40;
-        for (index, (request, planes)) in requests.iter().zip(&to).enumerate() {
-            device.set_map(Which::Request(request), &bands.map(band(index)))?;
-            let sent = Sent {
-                request: Some(request),
+/// libcamera's `bufferCount`.
+const BUFFERS: usize = 4;
+
+/// The converter of one stream: its two handles, and the map that is to be set next.
+struct Converter {
+    output: Device,
+    capture: Device,
+    bands: Bands,
+    /// The band that the map of the moment shows.
+    band: u32,
+    /// Whether it was set since it changed.
+    update: bool,
+}
+
+impl Converter {
+    /// Opens the device and configures it.
+    fn configure(band: u32) -> Result<Self> {
+        let output = Device::open()?;
+        let capture = output.duplicate()?;
+        let probed = bounds(&output)?;
+        ensure!(probed.0 != probed.1, "a converter that cannot crop");
+        let mut input = asked(b"NV12", 640, 480, 640);
+        input = output.set_format(Way::Output, &input)?;
+        let stride = input.planes[0].bytesperline;
+        ensure!(stride == 640, "the stride is {stride}");
+        capture.set_format(Way::Capture, &asked(b"NV12", 176, 144, 0))?;
+        bounds(&output)?;
+        // The same formats, and a source for them.
+        let bands = Bands::set(&output)?;
+        ensure!(
+            capture.query(MAP)?.elems == 12 * 10,
+            "the map has another size"
+        );
+        Ok(Self {
+            output,
+            capture,
+            bands,
+            band,
+            update: true,
+        })
+    }
+
+    /// What a change of ScalerCrop or LensDewarpEnable does.
+    fn change(&mut self, band: u32) {
+        self.band = band;
+        self.update = true;
+    }
+
+    /// Sets the map if it changed, in a request or without one.
+    fn apply(&mut self, request: Option<&Request>) -> Result<()> {
+        if self.update {
+            let which = request.map_or(Which::Current, Which::Request);
+            self.capture.set_map(which, &self.bands.map(self.band))?;
+            self.update = false;
+        }
+        Ok(())
+    }
+
+    /// Allocates requests from a media device that is closed again before they are used.
+    fn allocate(&self) -> Result<VecDeque<Request>> {
+        // It asks first whether there are requests at all. Assumed: by allocating one.
+        self.output
+            .media()?
+            .request()
+            .context("the first request")?;
+        let media = self.output.media()?;
+        let requests = (0..BUFFERS).map(|_| Ok(media.request()?));
+        requests.collect()
+    }
+
+    /// Starts, sends frames, and stops. `changes` says before which frame the map changes, and what
+    /// band it shows then. Each frame must show the band of its moment.
+    fn run(&mut self, frames: usize, changes: &[(usize, u32)]) -> Result<()> {
+        let heap = Heap::open()?;
+        let mut available = self.allocate()?;
+        self.apply(None).context("a map without a request")?;
+        let (output, capture) = (self.output.duplicate()?, self.capture.duplicate()?);
+        let stream = Stream {
+            device: &output,
+            output: Queue::import(&output, Way::Output, BUFFERS as u32)?,
+            capture: Queue::import(&capture, Way::Capture, BUFFERS as u32)?,
+        };
+        output.start(Way::Output)?;
+        capture.start(Way::Capture)?;
+
+        let from = of_heap(&heap, &self.bands.output)?;
+        from[0].write(&self.bands.source[0])?;
+        let to = (0..BUFFERS)
+            .map(|_| of_heap(&heap, &self.bands.capture))
+            .collect::<Result<Vec<_>>>()?;
+        let planes = |frame: usize| to[frame % BUFFERS].as_slice();
+        let mut sent = VecDeque::new();
+        for number in 0..frames {
+            if let Some((_, band)) = changes.iter().find(|(frame, _)| *frame == number) {
+                self.change(*band);
+            }
+            if available.is_empty() {
+                let (request, frame, band) = sent.pop_front().context("no request at all")?;
+                self.take(&stream, &request, planes(frame), frame, band)?;
+                available.push_back(request);
+            }
+            let request = available.pop_front().context("no request is available")?;
+            self.apply(Some(&request)).context("a map in a request")?;
+            let index = number % BUFFERS;
+            let in_request = Sent {
+                request: Some(&request),
                 ..Sent::default()
             };
-            stream.output.queue_shared(index, &sent, &shared(&from))?;
+            stream
+                .output
+                .queue_shared(index, &in_request, &shared(&from))?;
+            let plain = Sent::default();
             stream
                 .capture
-                .queue_shared(index, &Sent::default(), &shared(planes))?;
+                .queue_shared(index, &plain, &shared(planes(index)))?;
             request.queue()?;
+            sent.push_back((request, number, self.band));
         }
-        for (index, (request, planes)) in requests.iter().zip(&to).enumerate() {
-            stream.dequeue()?;
-            ensure!(request.completed(PATIENCE)?, "a request never completed");
-            request.reinit()?;
-            bands
-                .check(&[planes[0].read()?], band(index))
-                .with_context(|| format!("round {round}, frame {index}"))?;
+        for (request, frame, band) in sent {
+            self.take(&stream, &request, planes(frame), frame, band)?;
         }
+        capture.stop(Way::Capture)?;
+        output.stop(Way::Output)?;
+        Ok(())
     }
-    Ok(())
+
+    /// Takes a frame back: the request signals, is reinitialised, and the frame shows its band.
+    fn take(
+        &self,
+        stream: &Stream<'_>,
+        request: &Request,
+        planes: &[DmaBuf],
+        frame: usize,
+        band: u32,
+    ) -> Result<()> {
+        let told = || format!("frame {frame}");
+        ensure!(
+            request.completed(PATIENCE)?,
+            "{}: the request never completed",
+            told()
+        );
+        request.reinit().with_context(told)?;
+        stream.dequeue().with_context(told)?;
+        self.bands
+            .check(&[planes[0].read()?], band)
+            .with_context(told)
+    }
+}
+
+fn requests() -> Result<()> {
+    let mut converter = Converter::configure(11)?;
+    // As the pipeline handler does it: the first request of a camera mostly has a ScalerCrop.
+    let first = converter.run(10, &[(0, 12), (5, 30), (6, 31)]);
+    first.context("the first run")?;
+    // Started again without being configured again, the map is that of the last run: neither
+    // STREAMOFF nor REQBUFS with 0 changes it.
+    ensure!(!converter.update, "the map was not set");
+    converter.run(6, &[]).context("the second run")?;
+    converter.change(4);
+    let third = converter.run(6, &[(3, 39)]);
+    third.context("the third run")
+}
+
+fn first_request() -> Result<()> {
+    let mut converter = Converter::configure(25)?;
+    // What the first run sets is forgotten with the format.
+    converter.run(2, &[])?;
+    let bands = Bands::set(&converter.output)?;
+    converter.bands = bands;
+    converter.update = false;
+    let run = converter.run(6, &[(0, 7), (4, 8)]);
+    run.context("with a map in the first request alone")
 }
 
 fn map_before() -> Result<()> {

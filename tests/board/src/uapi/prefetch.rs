@@ -8,13 +8,18 @@ use anyhow::{Result, ensure};
 use super::requests::Requests;
 use super::{Test, fails, test};
 use crate::v4l2::bindings::{
-    v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER as INTEGER, v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU as MENU,
+    V4L2_CID_USER_DW100_BASE as BASE, v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER as INTEGER,
+    v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU as MENU,
 };
 use crate::v4l2::{Device, Errno, PATIENCE, PREFETCH_MODE, PREFETCH_THRESHOLD, Which};
 
 pub(super) const TESTS: &[Test] = &[
     test("prefetch has three modes and starts with calculation", mode),
     test("the prefetch threshold is 32 of 127", threshold),
+    test(
+        "the prefetch controls are the last two of sixteen identifiers",
+        identifiers,
+    ),
     test("prefetch controls can be set in a request", in_request),
     test("prefetch controls leave the map alone and it them", apart),
 ];
@@ -69,6 +74,15 @@ fn threshold() -> Result<()> {
         let got = device.number(Which::Current, PREFETCH_THRESHOLD)?;
         ensure!(got == due, "{value} became {got}");
     }
+    Ok(())
+}
+
+fn identifiers() -> Result<()> {
+    let device = Device::open()?;
+    // linux/v4l2-controls.h reserves sixteen. Upstream gives them from the first on.
+    let own = (0..16).filter(|number| device.query(BASE + number).is_ok());
+    let found: Vec<u32> = own.collect();
+    ensure!(found == [1, 14, 15], "the controls are {found:?}");
     Ok(())
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crop rectangle of OUTPUT, as numbers: targets, clamping, rounding, flags.
+//! The crop rectangle of OUTPUT, as numbers: its targets, what it is kept by, and how it is clamped.
 
 use anyhow::{Context, Result, ensure};
 
 use super::{Test, fails, test};
-use crate::picture::inside;
+use crate::picture::{Bands, inside};
 use crate::v4l2::bindings::{
     V4L2_SEL_FLAG_GE as GE, V4L2_SEL_FLAG_LE as LE, V4L2_SEL_TGT_COMPOSE as COMPOSE,
     V4L2_SEL_TGT_COMPOSE_BOUNDS as COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT as COMPOSE_DEFAULT,
@@ -17,7 +17,7 @@ use crate::v4l2::bindings::{
     v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT as OUTPUT,
     v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE as OUTPUT_MPLANE,
 };
-use crate::v4l2::{Device, Errno, Format, Rect, Way};
+use crate::v4l2::{Device, Errno, Format, Rect, Stream, Way, Which};
 
 pub(super) const TESTS: &[Test] = &[
     test(
@@ -31,14 +31,50 @@ pub(super) const TESTS: &[Test] = &[
         left_alone,
     ),
     test("a crop belongs to the file it was set on", own_crop),
-    test("a crop that the engine can do is kept as it is", exact),
+    test("a crop of whole eighths is kept as it is", eighths),
+    test("a crop of 16x16 or more is kept as it is", kept_as_it_is),
     test("any rectangle is clamped to one inside the source", clamped),
     test(
-        "with GE and LE only an exact rectangle is taken",
-        both_flags,
+        "a rectangle that leaves the source has its position clamped, then its sides",
+        clamped_exactly,
     ),
-    test("unknown flags are EINVAL", unknown_flags),
+    test(
+        "the map that is read back is the one that was set, whatever the crop",
+        map_read_back,
+    ),
 ];
+
+/// The fewest columns and lines of a crop.
+pub(super) const LEAST: u32 = 16;
+
+/// Sizes of sources: multiples of 16 and of 8, the least and the largest.
+pub(super) const SIZES: [(u32, u32); 5] = [
+    (640, 480),
+    (1920, 1080),
+    (4096, 3072),
+    (648, 488),
+    (176, 144),
+];
+
+/// Rectangles of all shapes in a source, of 16x16 pixels and more, at even and odd places.
+pub(super) fn rectangles(width: u32, height: u32) -> impl Iterator<Item = Rect> {
+    // Steps without a common divisor, so that each shape comes with many places.
+    let lengths = |side: u32| (0..=13).map(move |n| LEAST + (side - LEAST) * n / 13);
+    lengths(width).flat_map(move |w| {
+        lengths(height).map(move |h| {
+            // CAST: Less than a side.
+            let place =
+                |side: u32, length: u32, step: u32| ((side - length) * (step % 5) / 4) as i32;
+            Rect::new(place(width, w, w + h), place(height, h, w), w, h)
+        })
+    })
+}
+
+/// First column or line, and the one after the last, of both sides.
+pub(super) fn sides(rect: Rect) -> [(i64, i64); 2] {
+    let side = |start: i32, length: u32| (start.into(), i64::from(start) + i64::from(length));
+    [side(rect.left, rect.width), side(rect.top, rect.height)]
+}
 
 /// Sets the source's size and opens nothing else.
 pub(super) fn source(device: &Device, width: u32, height: u32) -> Result<()> {
@@ -183,7 +219,7 @@ fn own_crop() -> Result<()> {
     Ok(())
 }
 
-fn exact() -> Result<()> {
+fn eighths() -> Result<()> {
     let device = Device::open()?;
     source(&device, 1280, 960)?;
     for eighths in 2..=8 {
@@ -200,6 +236,22 @@ fn exact() -> Result<()> {
                 ensure!(got == wanted, "{wanted:?} became {got:?}");
                 ensure!(device.crop()? == wanted, "G_SELECTION says otherwise");
             }
+        }
+    }
+    Ok(())
+}
+
+fn kept_as_it_is() -> Result<()> {
+    let device = Device::open()?;
+    for (width, height) in SIZES {
+        source(&device, width, height)?;
+        for wanted in rectangles(width, height) {
+            let got = device.set_crop(wanted)?;
+            ensure!(
+                got == wanted,
+                "{wanted:?} of {width}x{height} became {got:?}"
+            );
+            ensure!(device.crop()? == wanted, "G_SELECTION says otherwise");
         }
     }
     Ok(())
@@ -230,32 +282,54 @@ fn clamped() -> Result<()> {
     Ok(())
 }
 
-fn both_flags() -> Result<()> {
+fn clamped_exactly() -> Result<()> {
     let device = Device::open()?;
     source(&device, 640, 480)?;
-    let good = Rect::new(100, 100, 320, 240);
-    ensure!(device.set_crop_by(good, GE | LE)? == good, "it was changed");
-    for (width, height) in [(321, 240), (320, 241), (321, 241), (320, 300), (640, 240)] {
-        fails(
-            device.set_crop_by(Rect::new(0, 0, width, height), GE | LE),
-            Errno::ERANGE,
-            &format!("{width}x{height} with GE and LE"),
-        )?;
-        ensure!(device.crop()? == good, "a refused crop changed the one set");
+    for (wanted, due) in [
+        (Rect::new(0, 0, 1, 1), Rect::new(0, 0, 16, 16)),
+        (Rect::new(639, 479, 1, 1), Rect::new(624, 464, 16, 16)),
+        (Rect::new(300, 200, 0, 15), Rect::new(300, 200, 16, 16)),
+        (Rect::new(-100, -7, 300, 200), Rect::new(0, 0, 300, 200)),
+        (Rect::new(-100, 470, 50, 300), Rect::new(0, 464, 50, 16)),
+        (Rect::new(600, 400, 100, 200), Rect::new(600, 400, 40, 80)),
+        (Rect::new(635, 10, 300, 20), Rect::new(624, 10, 16, 20)),
+        (Rect::new(0, 0, 5000, 20), Rect::new(0, 0, 640, 20)),
+        (Rect::new(20, -3, 16, 5000), Rect::new(20, 0, 16, 480)),
+        (
+            Rect::new(i32::MIN, i32::MAX, u32::MAX, u32::MAX),
+            Rect::new(0, 464, 640, 16),
+        ),
+    ] {
+        let got = device.set_crop(wanted)?;
+        ensure!(
+            got == due,
+            "{wanted:?} of 640x480 became {got:?}, and not {due:?}"
+        );
     }
     Ok(())
 }
 
-fn unknown_flags() -> Result<()> {
+fn map_read_back() -> Result<()> {
     let device = Device::open()?;
-    source(&device, 640, 480)?;
-    for flags in [1 << 31, 1 << 3, GE | 1 << 16, u32::MAX] {
-        // A shape that has to be rounded: what flags are about.
-        fails(
-            device.set_crop_by(Rect::new(0, 0, 320, 300), flags),
-            Errno::EINVAL,
-            &format!("flags {flags:#x}"),
-        )?;
+    let bands = Bands::set(&device)?;
+    let identity = device.map(Which::Default)?;
+    device.set_crop(Rect::new(33, 47, 201, 99))?;
+    for which in [Which::Current, Which::Default] {
+        let map = device.map(which)?;
+        ensure!(map == identity, "a crop changes the identity");
     }
-    Ok(())
+    device.set_map(Which::Current, &bands.map(7))?;
+    let check = |what: &str| -> Result<()> {
+        let map = device.map(Which::Current)?;
+        ensure!(map == bands.map(7), "the map is another {what}");
+        Ok(())
+    };
+    check("with a crop")?;
+    device.set_crop(Rect::new(8, 8, 100, 100))?;
+    check("after the crop was set")?;
+    let stream = Stream::start(&device, 1)?;
+    stream.frame(&bands.source)?;
+    device.set_crop(Rect::new(64, 32, 320, 240))?;
+    stream.frame(&bands.source)?;
+    check("after frames with a crop")
 }

@@ -15,10 +15,10 @@ use super::{Device, Errno, Request, raw};
 pub const MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
 
 /// How the engine fetches the source: a menu. Only this project's driver has it.
-pub const PREFETCH_MODE: u32 = bindings::V4L2_CID_USER_DW100_BASE + 2;
+pub const PREFETCH_MODE: u32 = bindings::V4L2_CID_USER_DW100_BASE + 14;
 
 /// Where automatic prefetch changes over. Only this project's driver has it.
-pub const PREFETCH_THRESHOLD: u32 = bindings::V4L2_CID_USER_DW100_BASE + 3;
+pub const PREFETCH_THRESHOLD: u32 = bindings::V4L2_CID_USER_DW100_BASE + 15;
 
 /// Which value of a control is meant.
 #[derive(Clone, Copy)]

@@ -101,6 +101,14 @@ impl Device {
         Self::open_node(&self.path)
     }
 
+    /// A second handle of this open file.
+    pub fn duplicate(&self) -> Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone()?,
+            path: self.path.clone(),
+        })
+    }
+
     /// The node's name in sysfs: `videoN`.
     fn node(&self) -> Result<String> {
         let name = self.path.file_name().context("a node has a name")?;
