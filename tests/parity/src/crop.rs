@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crops that are asked for, what the C driver makes of them by its own arithmetic (fault 16),
-//! and what is right.
+//! The crops that are asked for, what this driver returns for them, and what the C driver makes of
+//! them by its own arithmetic.
 
 use std::fmt;
 
@@ -9,32 +9,39 @@ use serde::Deserialize;
 
 use crate::format::Size;
 
-/// The smallest image of the engine.
+/// The smallest image of the engine, and the smallest crop of the C driver.
 const LEAST: Size = Size::new(176, 144);
 
+/// The shortest side of a crop of this driver, in pixels.
+const SHORTEST: u32 = 16;
+
+/// SCALE_FACTOR and ROI_START of a frame that shows the whole source: all frames of this driver.
+pub const WHOLE: (u32, u32) = (0x80, 0);
+
 /// The crops of a source, in the order of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crop {
     /// All of it.
     Whole,
     /// The middle half: eighths of each side, which SCALE_FACTOR expresses exactly.
     Middle,
-    /// Five eighths, up and to the left of the middle.
-    OffCentre,
-    /// One pixel in the last corner, as libcamera probes: less than SCALE_FACTOR can express.
+    /// A rectangle of another shape than the source, at odd pixels, which SCALE_FACTOR cannot
+    /// express.
+    OddShape,
+    /// One pixel in the last corner, as libcamera probes.
     Probe,
 }
 
 impl Crop {
     /// All crops.
-    pub const ALL: [Self; 4] = [Self::Whole, Self::Middle, Self::OffCentre, Self::Probe];
+    pub const ALL: [Self; 4] = [Self::Whole, Self::Middle, Self::OddShape, Self::Probe];
 
     /// Its name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole",
             Self::Middle => "middle",
-            Self::OffCentre => "off-centre",
+            Self::OddShape => "odd shape",
             Self::Probe => "1x1 probe",
         }
     }
@@ -50,7 +57,12 @@ impl Crop {
                 source.width / 2,
                 source.height / 2,
             ),
-            Self::OffCentre => Rect(eighth, 2 * line_eighth, 5 * eighth, 5 * line_eighth),
+            Self::OddShape => Rect(
+                eighth + 1,
+                line_eighth + 3,
+                5 * eighth - 3,
+                3 * line_eighth + 1,
+            ),
             Self::Probe => Rect(source.width - 1, source.height - 1, 1, 1),
         }
     }
@@ -67,7 +79,28 @@ impl fmt::Display for Rect {
     }
 }
 
-/// What a driver made of a crop.
+impl Rect {
+    /// All of a source.
+    pub const fn whole(source: Size) -> Self {
+        Self(0, 0, source.width, source.height)
+    }
+}
+
+/// What this driver returns for a rectangle that `VIDIOC_S_SELECTION` asks for without flags: the
+/// rectangle itself where it lies in the source and is at least 16x16, as all of [`Crop::ALL`] but
+/// [`Crop::Probe`]. Of another one the position is clamped first, so that 16 pixels remain, then the
+/// sides.
+pub fn granted(wanted: Rect, source: Size) -> Rect {
+    let span = |start: u32, length: u32, side: u32| {
+        let start = start.min(side - SHORTEST);
+        (start, length.clamp(SHORTEST, side - start))
+    };
+    let (left, width) = span(wanted.0, wanted.2, source.width);
+    let (top, height) = span(wanted.1, wanted.3, source.height);
+    Rect(left, top, width, height)
+}
+
+/// What the C driver makes of a crop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cropped {
     /// What VIDIOC_S_SELECTION returned.
@@ -125,94 +158,6 @@ pub fn of_the_c_driver(wanted: Rect, source: Size, destination: Size) -> Cropped
     }
 }
 
-/// What is wrong with what a driver made of a crop; nothing, if it is the best that the engine can
-/// do, and said as the engine does it.
-pub fn objection(
-    made: &Cropped,
-    wanted: Rect,
-    source: Size,
-    destination: Size,
-) -> Option<&'static str> {
-    let Rect(left, top, width, height) = made.rect;
-    let scale = made.scale;
-    if !(32..=128).contains(&scale) {
-        return Some("SCALE_FACTOR is not in 32..=128");
-    }
-    if (width, height) != shown(source, scale) {
-        return Some("the size returned is not what SCALE_FACTOR shows");
-    }
-    if left.saturating_add(width) > source.width || top.saturating_add(height) > source.height {
-        return Some("the crop returned is not in the source");
-    }
-    if width < LEAST.width || height < LEAST.height {
-        return Some("the crop returned is less than 176x144");
-    }
-    // ROI_START counts the destination's pixels, and rounds down.
-    let roi = (
-        left * destination.width / source.width,
-        top * destination.height / source.height,
-    );
-    if made.roi != roi.1 << 16 | roi.0 {
-        return Some("ROI_START is not where the crop returned starts");
-    }
-    let best = valid(source)
-        .map(|scale| error(scale, wanted, source))
-        .min();
-    if best != Some(error(scale, wanted, source)) {
-        return Some("another SCALE_FACTOR comes nearer to what was wanted");
-    }
-    let least = valid(source)
-        .next()
-        .map_or((0, 0), |scale| shown(source, scale));
-    let across = centred((left, width), (wanted.0, wanted.2), least.0, source.width);
-    if !across || !centred((top, height), (wanted.1, wanted.3), least.1, source.height) {
-        return Some("the crop returned is not about the centre of the one wanted");
-    }
-    None
-}
-
-/// Whether a span has the centre of the one wanted, or comes as near to it as the side lets it.
-/// What is wanted is first put into the side, with no less than the least length.
-fn centred(made: (u32, u32), wanted: (u32, u32), least: u32, side: u32) -> bool {
-    let (start, length) = made;
-    let from = wanted.0.min(side - least);
-    let wanted = wanted.1.clamp(least, side - from);
-    // Halves of a pixel, of which one is lost if the lengths differ by an odd number.
-    let due = (2 * from + wanted)
-        .saturating_sub(length)
-        .min(2 * last(length, side));
-    (2 * start).abs_diff(due) <= 1
-}
-
-/// The last start of a length at which n/128 of the side, which may be a part of a pixel more, ends
-/// inside the side.
-fn last(length: u32, side: u32) -> u32 {
-    let scale = (length * 128 + side / 2) / side;
-    side - (side * scale).div_ceil(128)
-}
-
-/// The scales that leave no less than the smallest image, from the least on.
-fn valid(source: Size) -> impl Iterator<Item = u32> {
-    (32..=128).filter(move |&scale| {
-        let (width, height) = shown(source, scale);
-        width >= LEAST.width && height >= LEAST.height
-    })
-}
-
-/// What the engine shows of a source, to the nearest pixel.
-fn shown(source: Size, scale: u32) -> (u32, u32) {
-    let share = |side: u32| (2 * side * scale + 128) / 256;
-    (share(source.width), share(source.height))
-}
-
-/// How far a scale is from the mean of those that both sides ask for, in units that depend on the
-/// source only.
-fn error(scale: u32, wanted: Rect, source: Size) -> u64 {
-    let [w, h, sw, sh, scale] =
-        [wanted.2, wanted.3, source.width, source.height, scale].map(u64::from);
-    (2 * scale * sw * sh).abs_diff(128 * (w * sh + h * sw))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,101 +170,43 @@ mod tests {
     }
 
     #[test]
-    fn eighths_without_scaling_are_right_in_the_c_driver_too() {
-        for crop in [Crop::Whole, Crop::Middle, Crop::OffCentre] {
-            let wanted = crop.wanted(VGA);
-            let theirs = of_the_c_driver(wanted, VGA, VGA);
-            assert_eq!(theirs.rect, wanted);
-            assert_eq!(objection(&theirs, wanted, VGA, VGA), None, "{crop:?}");
+    fn what_fits_is_granted_as_it_is_and_a_probe_grows_to_16x16_in_its_corner() {
+        for source in [VGA, HD, LEAST, Size::new(1368, 1032)] {
+            for crop in [Crop::Whole, Crop::Middle, Crop::OddShape] {
+                let wanted = crop.wanted(source);
+                assert_eq!(granted(wanted, source), wanted, "{crop:?} of {source}");
+            }
         }
-        let off_centre = of_the_c_driver(Crop::OffCentre.wanted(VGA), VGA, VGA);
-        assert_eq!(
-            off_centre,
-            made(Rect(80, 120, 400, 300), 80, 120 << 16 | 80)
-        );
+        let probe = granted(Crop::Probe.wanted(VGA), VGA);
+        assert_eq!(probe, Rect(624, 464, 16, 16));
+        assert_eq!(granted(Rect(600, 0, 5000, 20), VGA), Rect(600, 0, 40, 20));
     }
 
     #[test]
-    fn fault_16_is_y_by_the_widths_and_a_scale_below_32() {
+    fn an_odd_shape_has_not_the_shape_of_its_source() {
+        let Rect(left, top, width, height) = Crop::OddShape.wanted(VGA);
+        assert_eq!((left, top, width, height), (81, 63, 397, 181));
+        assert_ne!(width * VGA.height, height * VGA.width);
+    }
+
+    #[test]
+    fn eighths_are_the_same_rectangle_in_the_c_driver() {
+        for crop in [Crop::Whole, Crop::Middle] {
+            let wanted = crop.wanted(VGA);
+            assert_eq!(of_the_c_driver(wanted, VGA, VGA).rect, wanted);
+        }
+        // Its scale is that of the mean of both sides, and its start keeps the centre.
+        let odd = of_the_c_driver(Crop::OddShape.wanted(VGA), VGA, VGA);
+        assert_eq!(odd, made(Rect(120, 0, 319, 239), 63, 120));
+    }
+
+    #[test]
+    fn the_c_driver_computes_y_by_the_widths_and_goes_below_a_scale_of_32() {
         let wanted = Crop::Middle.wanted(VGA);
         let theirs = of_the_c_driver(wanted, VGA, HD);
         assert_eq!(theirs, made(wanted, 64, 240 << 16 | 320));
-        assert!(objection(&theirs, wanted, VGA, HD).is_some());
-        assert_eq!(
-            objection(&made(wanted, 64, 180 << 16 | 320), wanted, VGA, HD),
-            None
-        );
-
         let largest = Size::new(4096, 3072);
         let wanted = Crop::Probe.wanted(largest);
         assert!(of_the_c_driver(wanted, largest, largest).scale < 32);
-        let right = made(Rect(3072, 2304, 1024, 768), 32, 2304 << 16 | 3072);
-        assert_eq!(objection(&right, wanted, largest, largest), None);
-    }
-
-    #[test]
-    fn a_crop_is_due_at_a_corner_only_where_it_was_wanted_there() {
-        let about = |rect: Rect, crop: Crop| {
-            let roi = rect.1 << 16 | rect.0;
-            let scale = 39 + 25 * u32::from(crop == Crop::Middle);
-            objection(&made(rect, scale, roi), crop.wanted(VGA), VGA, VGA)
-        };
-        // 39/128 of 480 lines is a quarter of a line more than 146.
-        assert_eq!(about(Rect(445, 333, 195, 146), Crop::Probe), None);
-        assert!(about(Rect(445, 334, 195, 146), Crop::Probe).is_some());
-        assert!(about(Rect(0, 0, 195, 146), Crop::Probe).is_some());
-        assert!(about(Rect(320, 240, 320, 240), Crop::Middle).is_some());
-        // The smallest source has one crop, and that one is all of it.
-        let least = Size::new(176, 144);
-        for crop in Crop::ALL {
-            let all = made(Rect(0, 0, 176, 144), 128, 0);
-            assert_eq!(objection(&all, crop.wanted(least), least, least), None);
-        }
-    }
-
-    #[test]
-    fn each_way_to_be_wrong_is_told() {
-        let wanted = Rect(160, 120, 320, 240);
-        let roi = 120 << 16 | 160;
-        for (rect, scale, roi, what) in [
-            (wanted, 31, roi, "32..=128"),
-            (wanted, 65, roi, "SCALE_FACTOR shows"),
-            (Rect(400, 120, 320, 240), 64, roi, "in the source"),
-            (Rect(0, 0, 160, 120), 32, 0, "176x144"),
-            (wanted, 64, roi + 1, "ROI_START"),
-            (
-                Rect(158, 118, 325, 244),
-                65,
-                118 << 16 | 158,
-                "another SCALE_FACTOR",
-            ),
-            (
-                Rect(159, 120, 320, 240),
-                64,
-                120 << 16 | 159,
-                "about the centre",
-            ),
-            // Pinned to the first corner, to the last one, and to a side.
-            (Rect(0, 0, 320, 240), 64, 0, "about the centre"),
-            (
-                Rect(320, 240, 320, 240),
-                64,
-                240 << 16 | 320,
-                "about the centre",
-            ),
-            (
-                Rect(160, 240, 320, 240),
-                64,
-                240 << 16 | 160,
-                "about the centre",
-            ),
-        ] {
-            let objection = objection(&made(rect, scale, roi), wanted, VGA, VGA);
-            assert!(
-                objection.is_some_and(|told| told.contains(what)),
-                "{what}: {objection:?}"
-            );
-        }
-        assert_eq!(objection(&made(wanted, 64, roi), wanted, VGA, VGA), None);
     }
 }

@@ -1,34 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The frames that are due where a fault of the C driver leaves nothing to compare with: what the
-//! engine's model makes of the source, with the map that is due and the crop that was programmed.
+//! The frames that are due where those of the C driver are others: what the engine's model makes of
+//! the source with the map that is due, which is composed with the crop.
 
 use dw100_model::{Crop, Image, ImageSpec, dewarp_image};
 use rand_core::{RngCore, SeedableRng};
 use rand_xorshift::XorShiftRng;
 use twox_hash::XxHash64;
 
+use crate::crop;
 use crate::format::Format;
 use crate::map;
 use crate::matrix::Combination;
-use crate::record::Started;
-use crate::registers::{ROI_START, SCALE_FACTOR};
 
 /// Digests of the destination's planes, as the board leaves them.
 ///
 /// # Errors
 ///
 /// What the model does not take.
-pub fn planes(combination: &Combination, started: &Started) -> Result<Vec<String>, String> {
+pub fn planes(combination: &Combination) -> Result<Vec<String>, String> {
+    let setting = &combination.setting;
+    let frame = frame(combination)?;
+    let mut rest = frame.as_slice();
+    let buffers = setting.output.buffers(setting.destination).into_iter();
+    Ok(buffers
+        .map(|bytes| {
+            let (plane, others) = rest.split_at(bytes as usize);
+            rest = others;
+            format!("{:016x}", XxHash64::oneshot(0, plane))
+        })
+        .collect())
+}
+
+/// The destination, one buffer after the other.
+fn frame(combination: &Combination) -> Result<Vec<u8>, String> {
     let setting = &combination.setting;
     let (from, to) = (setting.source, setting.destination);
     let words = combination.map.words(from, to);
     let words = words.unwrap_or_else(|| map::identity(from, to));
-    let roi = started.get(ROI_START);
-    let crop = Crop {
-        scale: started.get(SCALE_FACTOR),
-        roi: (roi & 0xffff, roi >> 16),
-    };
+    let crop = crop::granted(combination.crop.wanted(from), from);
+    let words = map::composed(&words, crop, from);
     let source = source(setting.input, &setting.input.buffers(from));
     let image = Image {
         format: setting.input.pixels(),
@@ -41,16 +52,7 @@ pub fn planes(combination: &Combination, started: &Started) -> Result<Vec<String
         width: to.width,
         height: to.height,
     };
-    let frame = dewarp_image(&image, &shape, &words, crop).map_err(|error| error.to_string())?;
-    let mut rest = frame.as_slice();
-    let buffers = setting.output.buffers(to).into_iter();
-    Ok(buffers
-        .map(|bytes| {
-            let (plane, others) = rest.split_at(bytes as usize);
-            rest = others;
-            format!("{:016x}", XxHash64::oneshot(0, plane))
-        })
-        .collect())
+    dewarp_image(&image, &shape, &words, Crop::FULL).map_err(|error| error.to_string())
 }
 
 /// What the board fills the source's buffers with, one after the other.
@@ -72,18 +74,15 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::matrix::{self, Extent};
 
-    fn digests(name: &str, scale: u32, roi: u32) -> Vec<String> {
+    fn digests(name: &str) -> Vec<String> {
         let mut all = matrix::combinations(Extent::Registers).into_iter();
         let combination = all.find(|combination| combination.to_string() == name);
-        let started = Started {
-            registers: [(SCALE_FACTOR, scale), (ROI_START, roi)].into(),
-            lut: None,
-            status: 1,
-        };
-        planes(&combination.unwrap(), &started).unwrap()
+        planes(&combination.unwrap()).unwrap()
     }
 
     fn hash(bytes: &[u8]) -> String {
@@ -93,19 +92,41 @@ mod tests {
     #[test]
     fn the_whole_through_the_identity_is_the_source() {
         let one = "nv12 176x144 -> nv12 176x144, map identity, crop whole";
-        assert_eq!(digests(one, 128, 0), [hash(&noise(176 * 144 * 3 / 2, 1))]);
+        assert_eq!(digests(one), [hash(&noise(176 * 144 * 3 / 2, 1))]);
         let two = "nv12m 648x488 -> nv12m 648x488, map identity, crop whole";
         let luma = 648 * 488;
         let due = [hash(&noise(luma, 1)), hash(&noise(luma / 2, 2))];
-        assert_eq!(digests(two, 128, 0), due);
+        assert_eq!(digests(two), due);
     }
 
     #[test]
-    fn a_place_or_a_scale_beside_the_right_one_makes_another_frame() {
-        let name = "nv12 176x144 -> nv12 176x144, map lens, crop whole";
-        let right = digests(name, 64, 36 << 16 | 44);
-        assert_ne!(digests(name, 65, 36 << 16 | 44), right);
-        assert_ne!(digests(name, 64, 36 << 16 | 45), right);
-        assert_ne!(digests(name, 64, 37 << 16 | 44), right);
+    fn each_map_and_each_crop_makes_another_frame() {
+        let maps = ["identity", "lens", "turned"];
+        let crops = ["whole", "middle", "odd shape", "1x1 probe"];
+        let pairs = maps
+            .iter()
+            .flat_map(|map| crops.map(|crop| (*map, crop)))
+            .map(|(map, crop)| {
+                digests(&format!(
+                    "nv12 184x152 -> nv12 200x168, map {map}, crop {crop}"
+                ))
+            });
+        let all: HashSet<_> = pairs.collect();
+        assert_eq!(all.len(), 12);
+    }
+
+    #[test]
+    fn the_crop_of_a_destination_of_its_size_is_its_part_of_the_source() {
+        // Half of each side at a quarter: every second vertex stands on a whole pixel, and so does
+        // every second pixel of the destination.
+        let name = "yuyv 640x480 -> yuyv 640x480, map identity, crop middle";
+        let mut all = matrix::combinations(Extent::Registers).into_iter();
+        let combination = all.find(|combination| combination.to_string() == name);
+        let source = noise(640 * 480 * 2, 1);
+        let frame = frame(&combination.unwrap()).unwrap();
+        for (x, y) in [(0, 0), (2, 0), (0, 2), (318, 478), (638, 478)] {
+            let due = source[(120 + y / 2) * 1280 + 2 * (160 + x / 2)];
+            assert_eq!(frame[y * 1280 + 2 * x], due, "{x},{y}");
+        }
     }
 }

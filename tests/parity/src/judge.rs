@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The verdict on one combination: where both drivers agree, where a known fault of the C driver
-//! is why they do not, and what neither explains.
+//! The verdict on one combination: where both drivers agree, where a known fault of the C driver or a
+//! listed difference in register access is why they do not, and what neither explains.
 //!
-//! A fault explains a difference only if both values are the ones that are due: this driver's by
-//! the engine's documentation, the C driver's by its own faulty arithmetic.
+//! A fault or a difference explains what differs only if both values are the ones that are due: this
+//! driver's by the engine's documentation, the C driver's by its own arithmetic.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::crop::{self, Cropped};
+use crate::crop::{self, Crop, Cropped, Rect};
 use crate::format::{Format, Size};
 use crate::golden;
 use crate::map::{self, Map};
 use crate::matrix::Combination;
 use crate::record::{Image, Record};
 use crate::registers::{self, *};
+use crate::sequence::{self, Difference};
 
 /// A fault of the C driver, by its number in the project's list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,20 +24,13 @@ pub enum Fault {
     WidthOf4096 = 12,
     /// The identity map takes all blocks for equal, and their size for whole 1/16 pixels.
     EqualBlocks = 13,
-    /// Crop: a scale below 32, Y by the widths, ratios cut to 1/128.
-    Crop = 16,
     /// What the engine may write of a destination in one buffer is overstated.
     Bounds = 18,
 }
 
 impl Fault {
     /// All faults that can show here.
-    pub const ALL: [Self; 4] = [
-        Self::WidthOf4096,
-        Self::EqualBlocks,
-        Self::Crop,
-        Self::Bounds,
-    ];
+    pub const ALL: [Self; 3] = [Self::WidthOf4096, Self::EqualBlocks, Self::Bounds];
 
     /// Its number.
     pub fn number(self) -> u8 {
@@ -48,7 +42,6 @@ impl Fault {
         match self {
             Self::WidthOf4096 => "identity map of a source of width 4096",
             Self::EqualBlocks => "identity map with blocks of a broken size",
-            Self::Crop => "crop, SCALE_FACTOR and ROI_START",
             Self::Bounds => "bounds of a destination in one buffer",
         }
     }
@@ -63,6 +56,8 @@ pub enum Check {
     Places,
     /// Registers that must be equal.
     Registers,
+    /// The order of the register accesses.
+    Sequence,
     /// The vertex map that the engine fetched.
     Maps,
     /// What VIDIOC_S_SELECTION returns, SCALE_FACTOR and ROI_START.
@@ -78,10 +73,12 @@ pub enum Check {
 pub struct Verdict {
     /// The faults that explain its differences.
     pub faults: BTreeSet<Fault>,
+    /// The differences in register access that it shows.
+    pub differences: BTreeSet<Difference>,
     /// The frames were there and had to be equal.
     pub frames_compared: bool,
     /// This driver's frame had to be what the engine's model makes of it, for that of the C driver
-    /// differs by a fault.
+    /// differs by a fault or by its crop.
     pub frame_modelled: bool,
     /// What is wrong.
     pub complaints: Vec<(Check, String)>,
@@ -114,8 +111,8 @@ impl Verdict {
 /// Judges combinations.
 #[derive(Default)]
 pub struct Judge {
-    /// Identity maps, for they take long to make.
-    identities: HashMap<(Size, Size), [Due; 2]>,
+    /// The maps that are due, for they take long to make.
+    maps: HashMap<(Map, Crop, Size, Size), [Due; 2]>,
 }
 
 /// A vertex map that is due.
@@ -134,6 +131,7 @@ impl Judge {
         formats(&mut verdict, combination, records);
         places(&mut verdict, combination, records);
         equal(&mut verdict, combination, records);
+        sequences(&mut verdict, records);
         crops(&mut verdict, combination, records);
         bounds(&mut verdict, combination, records);
         self.maps(&mut verdict, combination, records);
@@ -145,17 +143,9 @@ impl Judge {
     }
 
     fn maps(&mut self, verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
-        let setting = &combination.setting;
-        let (source, destination) = (setting.source, setting.destination);
-        let identities = || dues(combination.map, source, destination);
-        let due = match combination.map {
-            Map::Identity => self
-                .identities
-                .entry((source, destination))
-                .or_insert_with(identities)
-                .clone(),
-            Map::Lens | Map::Turned => identities(),
-        };
+        let &Combination { setting, map, crop } = combination;
+        let key = (map, crop, setting.source, setting.destination);
+        let due = self.maps.entry(key).or_insert_with(|| dues(combination));
         verdict.faults.extend(&due[1].faults);
         for (who, record, due) in [("rust", records[0], &due[0]), ("c", records[1], &due[1])] {
             let found = record.started.lut.as_deref();
@@ -168,14 +158,18 @@ impl Judge {
     }
 }
 
-/// The maps that are due of this driver and of the C driver.
-fn dues(map: Map, source: Size, destination: Size) -> [Due; 2] {
-    let plain = |words: &[u32]| Due {
+/// The maps that are due of this driver and of the C driver: this driver's is composed with the crop.
+fn dues(combination: &Combination) -> [Due; 2] {
+    let setting = &combination.setting;
+    let (source, destination) = (setting.source, setting.destination);
+    let crop = crop::granted(combination.crop.wanted(source), source);
+    let due = |words: &[u32], faults| Due {
         digest: map::digest(words),
-        faults: Vec::new(),
+        faults,
     };
-    if let Some(words) = map.words(source, destination) {
-        return [plain(&words), plain(&words)];
+    let composed = |words: &[u32]| due(&map::composed(words, crop, source), Vec::new());
+    if let Some(words) = combination.map.words(source, destination) {
+        return [composed(&words), due(&words, Vec::new())];
     }
     let right = map::identity(source, destination);
     let wrong = map::identity_of_the_c_driver(source, destination);
@@ -191,11 +185,7 @@ fn dues(map: Map, source: Size, destination: Size) -> [Due; 2] {
     let mut faults = Vec::new();
     faults.extend(differ(0).then_some(across));
     faults.extend(differ(16).then_some(Fault::EqualBlocks));
-    let wrong = Due {
-        faults,
-        ..plain(&wrong)
-    };
-    [plain(&right), wrong]
+    [composed(&right), due(&wrong, faults)]
 }
 
 fn formats(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
@@ -295,6 +285,23 @@ fn equal(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]
     }
 }
 
+/// The order of the accesses: this driver's is the C driver's, but for what is listed.
+fn sequences(verdict: &mut Verdict, records: [&Record; 2]) {
+    let started = records.map(|record| &record.started);
+    for (who, started) in ["rust", "c"].into_iter().zip(started) {
+        let at_start = |offset| started.get(offset);
+        if let Err(why) = sequence::consistent(&started.sequence, at_start) {
+            verdict.complain(Check::Sequence, format!("{who}: {why}"));
+        }
+    }
+    let [rust, c] = started.map(|started| started.sequence.as_slice());
+    let (found, explained) = sequence::compare(rust, c);
+    verdict.differences = found;
+    if let Err(why) = explained {
+        verdict.complain(Check::Sequence, why);
+    }
+}
+
 fn crops(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
     let setting = &combination.setting;
     let (source, destination) = (setting.source, setting.destination);
@@ -304,31 +311,29 @@ fn crops(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]
         let what = format!("VIDIOC_S_SELECTION: rust {rust:?}, c {c:?}");
         return verdict.complain(Check::Crops, what);
     };
-    let [rust, c] = [(records[0], rust), (records[1], c)].map(|(record, rect)| Cropped {
-        rect,
-        scale: record.started.get(SCALE_FACTOR),
-        roi: record.started.get(ROI_START),
-    });
-    if let Some(objection) = crop::objection(&rust, wanted, source, destination) {
-        let what = format!("rust: {objection}: rust {rust}; c {c}; wanted {wanted}");
+    let due = crop::granted(wanted, source);
+    if rust != due {
+        let what = format!("VIDIOC_S_SELECTION: rust {rust}, due {due}; wanted {wanted}");
         verdict.complain(Check::Crops, what);
     }
+    let registers = |record: &Record| {
+        let started = &record.started;
+        (started.get(SCALE_FACTOR), started.get(ROI_START))
+    };
+    let (scale, roi) = registers(records[0]);
+    if (scale, roi) != crop::WHOLE {
+        let what = format!("rust: SCALE_FACTOR {scale:#x}, ROI_START {roi:#x}, for the whole");
+        verdict.complain(Check::Crops, what);
+    }
+    let (scale, roi) = registers(records[1]);
+    let c = Cropped {
+        rect: c,
+        scale,
+        roi,
+    };
     let due = crop::of_the_c_driver(wanted, source, destination);
     if c != due {
-        verdict.complain(Check::Crops, format!("rust {rust}; c {c}, due {due}"));
-    }
-    if rust == c {
-        return;
-    }
-    // The fault is in the C driver's crop, so this must be wrong by itself.
-    match crop::objection(&c, wanted, source, destination) {
-        Some(_) => {
-            verdict.faults.insert(Fault::Crop);
-        }
-        None => {
-            let what = format!("rust {rust}; c {c}, in which nothing is wrong; wanted {wanted}");
-            verdict.complain(Check::Crops, what);
-        }
+        verdict.complain(Check::Crops, format!("c {c}, due {due}"));
     }
 }
 
@@ -367,20 +372,26 @@ fn bounds(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2
     }
 }
 
-/// Frames must be equal where the registers and the map are; bounds that are too large change
-/// nothing in the buffer. Elsewhere this driver's must be the one that is due.
+/// Frames must be equal where the whole source is shown and the registers and the map are equal;
+/// bounds that are too large change nothing in the buffer. Elsewhere this driver's must be the one
+/// that is due.
 fn frames(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
     let [Some(rust), Some(c)] = records.map(|record| record.said.planes.as_ref()) else {
         return;
     };
-    verdict.frames_compared = verdict.faults.iter().all(|&fault| fault == Fault::Bounds);
+    let source = combination.setting.source;
+    let whole = records
+        .iter()
+        .all(|record| record.said.crop == Ok(Rect::whole(source)));
+    let seen = |&fault: &Fault| fault != Fault::Bounds;
+    verdict.frames_compared = whole && !verdict.faults.iter().any(seen);
     if verdict.frames_compared && rust != c {
         let what = format!("the frames differ: digests of the planes: rust {rust:?}, c {c:?}");
         verdict.complain(Check::Frames, what);
     }
     verdict.frame_modelled = !verdict.frames_compared;
     if verdict.frame_modelled {
-        let due = golden::planes(combination, &records[0].started);
+        let due = golden::planes(combination);
         if due.as_ref() != Ok(rust) {
             let what = format!("the frame is not the model's: rust {rust:?}, due {due:?}");
             verdict.complain(Check::Frames, what);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parity of this driver and the C driver. `dw100-parity plan [--full] DIR` writes what both are
+//! Parity of this driver and the C driver: registers, their order, maps and frames. `dw100-parity plan [--full] DIR` writes what both are
 //! asked for; `dw100-parity check [--full] REPORT RUST C` judges what both did, one line a check,
 //! `ok NAME` or `FAIL NAME: WHY`, and leaves the figures in REPORT. RUST and C hold what the board
 //! left: `registers.jsonl` and `frames.jsonl` of `dw100-board parity`, and `trace.jsonl`.
 
+mod access;
 mod crop;
 mod format;
 mod golden;
@@ -14,6 +15,7 @@ mod matrix;
 mod record;
 mod registers;
 mod report;
+mod sequence;
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -76,7 +78,7 @@ fn check(report_file: &Path, rust: &Path, c: &Path, full: bool) -> Result<bool> 
             let verdict = judge.judge(combination, rust, c);
             match extent {
                 Extent::Registers => report.add(combination, verdict),
-                Extent::SomeFrames | Extent::AllFrames => report.add_frame(verdict),
+                Extent::SomeFrames | Extent::AllFrames => report.add_frame(combination, verdict),
             }
         }
     }

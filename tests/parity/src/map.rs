@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Vertex maps: those that are set, and the identity as it should be and as the C driver makes it
-//! (faults 12 and 13).
+//! Vertex maps: those that are set, the identity as it should be and as the C driver makes it
+//! (faults 12 and 13), and the composition of a map with a crop.
 
 use dw100_model::trace;
 
+use crate::crop::Rect;
 use crate::format::Size;
 
 /// The maps that frames go through, in the order of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Map {
     /// What the driver has when none was set.
     Identity,
@@ -104,6 +105,27 @@ pub fn identity_of_the_c_driver(source: Size, destination: Size) -> Vec<u32> {
         .collect()
 }
 
+/// A map composed with a crop of its source: the map's picture of the whole source, drawn into the
+/// crop. Each coordinate is the exact quotient, to the nearest 1/16 pixel, halves up, plus the start
+/// of the crop; what UQ12.4 cannot hold saturates.
+pub fn composed(words: &[u32], crop: Rect, source: Size) -> Vec<u32> {
+    let axis = |v: u32, start: u32, length: u32, side: u32| {
+        let [v, start, length, side] = [v, start, length, side].map(u64::from);
+        // A half is added to the quotient before its fraction goes: over twice the denominator.
+        let (numerator, denominator) = (2 * v * length + side, 2 * side);
+        let sixteenths = numerator / denominator + 16 * start;
+        // CAST: not more than 0xffff.
+        sixteenths.min(0xffff) as u32
+    };
+    let Rect(left, top, width, height) = crop;
+    let word = |&word: &u32| {
+        let x = axis(word & 0xffff, left, width, source.width);
+        let y = axis(word >> 16, top, height, source.height);
+        y << 16 | x
+    };
+    words.iter().map(word).collect()
+}
+
 /// The digest by which the trace names a map.
 pub fn digest(words: &[u32]) -> String {
     trace::digest(&bytes(words))
@@ -144,6 +166,44 @@ mod tests {
         assert_eq!(worst(largest, largest, 16), Some(0));
         // Whole blocks, but 85 1/3 sixteenths each.
         assert_eq!(worst(VGA, Size::new(1920, 1440), 0), Some(40));
+    }
+
+    #[test]
+    fn the_whole_source_as_a_crop_leaves_any_map_as_it_is() {
+        for source in [VGA, Size::new(4096, 3072), Size::new(1368, 1032)] {
+            let words: Vec<u32> = (0..=0xffff).map(|x| (0xffff - x) << 16 | x).collect();
+            assert_eq!(composed(&words, Rect::whole(source), source), words);
+        }
+    }
+
+    #[test]
+    fn a_crop_is_composed_as_worked_out_by_hand() {
+        let one = |word, crop| composed(&[word], crop, VGA)[0];
+        // The middle half: the source's corners go to the crop's, its middle stays.
+        let middle = Rect(160, 120, 320, 240);
+        assert_eq!(one(0, middle), 120 << 20 | 160 << 4);
+        assert_eq!(one(480 << 20 | 640 << 4, middle), 360 << 20 | 480 << 4);
+        assert_eq!(one(240 << 20 | 320 << 4, middle), 240 << 20 | 320 << 4);
+        // 1/16 pixel of 640 and of 480 in 320 and 240: a half goes up. 3/16 do, too.
+        assert_eq!(one(1 << 16 | 1, middle), (1920 + 1) << 16 | (2560 + 1));
+        assert_eq!(one(3 << 16 | 3, middle), (1920 + 2) << 16 | (2560 + 2));
+        // 19/16 * 16/640 is less than a half of 1/16, 20/16 is just a half.
+        let corner = Rect(624, 464, 16, 16);
+        assert_eq!(one(19, corner) & 0xffff, 624 << 4);
+        assert_eq!(one(20, corner) & 0xffff, (624 << 4) + 1);
+        // 14/16 * 16/480 is less than a half of 1/16, 15/16 is just a half.
+        assert_eq!(one(14 << 16, corner) >> 16, 464 << 4);
+        assert_eq!(one(15 << 16, corner) >> 16, (464 << 4) + 1);
+    }
+
+    #[test]
+    fn what_lies_beyond_the_source_saturates_and_does_not_wrap() {
+        let source = Size::new(4096, 3072);
+        let corner = Rect(3000, 2000, 1096, 1072);
+        let far = composed(&[0xffff_ffff], corner, source)[0];
+        // 65535 * 1096 / 4096 is 17535.7, and 48000 more is too much; so is 65535 * 1072 / 3072
+        // with 32000, which is 54869.
+        assert_eq!(far, 54869 << 16 | 0xffff);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use dw100_model::trace;
 use serde::Deserialize;
 
+use crate::access::Access;
 use crate::crop::Rect;
 
 /// A frame as the program on the board saw it.
@@ -45,6 +46,8 @@ pub struct Started {
     pub lut: Option<String>,
     /// Status bits at its end.
     pub status: u8,
+    /// The register accesses since the frame before was acknowledged, in order.
+    pub sequence: Vec<Access>,
 }
 
 impl Started {
@@ -98,6 +101,18 @@ fn said(run: &str) -> Result<Vec<Said>> {
 }
 
 fn into_started(frame: trace::Frame) -> Result<Started> {
+    let count = usize::try_from(frame.reads + frame.writes)?;
+    let sequence = frame
+        .sequence
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<Vec<Access>>>()?;
+    ensure!(
+        sequence.len() == count && count < trace::SEQUENCE_LEN,
+        "frame {} has {count} register accesses and lists {}",
+        frame.frame,
+        sequence.len()
+    );
     let number = |(offset, &value): (&String, &u32)| {
         let digits = offset.strip_prefix("0x").context("no hexadecimal offset")?;
         Ok((u32::from_str_radix(digits, 16)?, value))
@@ -106,31 +121,38 @@ fn into_started(frame: trace::Frame) -> Result<Started> {
         registers: frame.regs.iter().map(number).collect::<Result<_>>()?,
         lut: frame.lut,
         status: frame.status,
+        sequence,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const SAID: &str = r#"{"output":{"fourcc":"NV12","width":640,"height":480,"buffers":[[640,460800]]},"capture":{"fourcc":"YUYV","width":640,"height":480,"buffers":[[1280,614400]]},"crop":{"Ok":[0,0,640,480]},"planes":["17"]}"#;
 
+    /// A line of the trace.
+    fn line(frame: u64) -> String {
+        json!({
+            "frame": frame,
+            "regs": {"0x04": 7, "0x8c": 0},
+            "reads": 1,
+            "writes": 1,
+            "irq_ns": null,
+            "gate_ns": null,
+            "ack_ns": null,
+            "next_start_ns": null,
+            "status": 1,
+            "lut": frame.to_string(),
+            "sequence": ["w 0x04 0x00000007", "r 0x70 0x0000ff01"],
+        })
+        .to_string()
+    }
+
     fn trace(frames: u64) -> String {
-        let frame = |frame| trace::Frame {
-            frame,
-            regs: [("0x04".to_owned(), 7), ("0x8c".to_owned(), 0)].into(),
-            reads: 1,
-            writes: 2,
-            irq_ns: None,
-            gate_ns: None,
-            ack_ns: None,
-            next_start_ns: None,
-            status: 1,
-            lut: Some(frame.to_string()),
-            sequence: Vec::new(),
-        };
-        let line = |number| serde_json::to_string(&frame(number)).unwrap() + "\n";
-        (1..=frames).map(line).collect()
+        (1..=frames).map(|frame| line(frame) + "\n").collect()
     }
 
     #[test]
@@ -146,6 +168,8 @@ mod tests {
         assert_eq!(said.crop, Ok(Rect(0, 0, 640, 480)));
         assert_eq!(said.capture.buffers, [(1280, 614_400)]);
         assert_eq!((started.get(4), started.get(0x8c)), (7, 0));
+        let accesses = [Access::write(4, 7), Access::read(0x70, 0xff01)];
+        assert_eq!(started.sequence, accesses);
     }
 
     #[test]
@@ -156,6 +180,18 @@ mod tests {
         let runs = line_up(&[&line], &trace(1)).unwrap();
         assert_eq!(runs[0][0].said.crop, Err("ENOTTY".to_owned()));
         assert_eq!(runs[0][0].said.planes, None);
+    }
+
+    #[test]
+    fn accesses_that_are_counted_and_not_listed_are_an_error() {
+        let short = line(1).replace(r#","r 0x70 0x0000ff01""#, "");
+        let error = format!("{:#}", line_up(&[SAID], &short).unwrap_err());
+        assert!(
+            error.contains("frame 1 has 2 register accesses and lists 1"),
+            "{error}"
+        );
+        let none = line(1).replace("sequence", "order");
+        assert!(line_up(&[SAID], &none).is_err());
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::ops::Range;
 use crate::matrix::Setting;
 use crate::record::Started;
 
+pub const DEWARP_ID: u32 = 0x00;
+pub const DEWARP_CTRL: u32 = 0x04;
 pub const MAP_LUT_ADDR: u32 = 0x08;
 pub const SRC_IMG_Y_BASE: u32 = 0x10;
 pub const SRC_IMG_UV_BASE: u32 = 0x14;
@@ -14,8 +16,11 @@ pub const SRC_IMG_SIZE: u32 = 0x18;
 pub const DST_IMG_Y_BASE: u32 = 0x38;
 pub const DST_IMG_UV_BASE: u32 = 0x3c;
 pub const DST_IMG_SIZE: u32 = 0x40;
+pub const SWAP_CONTROL: u32 = 0x58;
 pub const SCALE_FACTOR: u32 = 0x64;
 pub const ROI_START: u32 = 0x68;
+pub const INTERRUPT_STATUS: u32 = 0x70;
+pub const BUS_CTRL: u32 = 0x74;
 pub const DST_IMG_Y_SIZE1: u32 = 0x80;
 pub const DST_IMG_UV_SIZE1: u32 = 0x84;
 

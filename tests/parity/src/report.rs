@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The verdicts of a run together: a line a check and a fault, and the figures as JSON.
+//! The verdicts of a run together: a line a check, a fault and a difference, and the figures as JSON.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,19 @@ use serde_json::{Value, json};
 
 use crate::judge::{Check, Fault, Verdict};
 use crate::matrix::{self, Combination};
+use crate::sequence::Difference;
 
 /// How many complaints of a kind are told in full.
 const TOLD: usize = 3;
+
+/// The verdict on what must show in some combination.
+fn shown(name: &str, count: usize) -> String {
+    // The name of a failure ends at a colon with a blank.
+    match count {
+        0 => format!("FAIL {}: no combination shows it", name.replace(": ", ", ")),
+        _ => format!("ok {}", name.replace(": ", ", ")),
+    }
+}
 
 /// What was found over all combinations.
 #[derive(Default)]
@@ -18,6 +28,7 @@ pub struct Report {
     combinations: usize,
     alike: usize,
     faults: BTreeMap<Fault, usize>,
+    differences: BTreeMap<Difference, usize>,
     /// Of fault 13, those whose blocks are all whole.
     whole_blocks: usize,
     frames: usize,
@@ -34,6 +45,9 @@ impl Report {
         for &fault in &verdict.faults {
             *self.faults.entry(fault).or_default() += 1;
         }
+        for &difference in &verdict.differences {
+            *self.differences.entry(difference).or_default() += 1;
+        }
         let size = combination.setting.destination;
         let whole = size.width % 16 == 0 && size.height % 16 == 0;
         self.whole_blocks += usize::from(whole && verdict.faults.contains(&Fault::EqualBlocks));
@@ -41,10 +55,14 @@ impl Report {
     }
 
     /// Adds a combination whose registers were added already, now for its frame.
-    pub fn add_frame(&mut self, verdict: Verdict) {
+    pub fn add_frame(&mut self, combination: &Combination, verdict: Verdict) {
         self.frames += 1;
         self.frames_compared += usize::from(verdict.frames_compared);
         self.frames_modelled += usize::from(verdict.frame_modelled);
+        if !verdict.frames_compared && !verdict.frame_modelled {
+            let what = format!("{combination}: a frame was not looked at");
+            self.complaints.entry(Check::Frames).or_default().push(what);
+        }
         self.complain(verdict);
     }
 
@@ -58,66 +76,62 @@ impl Report {
         self.faults.get(&fault).copied().unwrap_or(0)
     }
 
-    /// The verdicts, as `ok NAME` and `FAIL NAME: WHY`.
+    fn showing(&self, difference: Difference) -> usize {
+        self.differences.get(&difference).copied().unwrap_or(0)
+    }
+
+    /// The verdicts, as `ok NAME` and `FAIL NAME: WHY`. Names are the same in each run: the figures are
+    /// in [`Report::json`].
     pub fn lines(&self) -> Vec<String> {
-        let all = self.combinations;
-        let alike = self.alike;
-        let mut lines = vec![
-            self.line(
-                &format!("{all} combinations: formats as asked for"),
-                &[Check::Formats],
+        let mut lines: Vec<String> = [
+            ("formats are as asked for", Check::Formats),
+            ("buffers and maps have places of their own", Check::Places),
+            (
+                "registers are equal, or different by a fault",
+                Check::Registers,
             ),
-            self.line(
-                &format!("{all} combinations: buffers and maps in places of their own"),
-                &[Check::Places],
+            ("crops are as asked for, and in no register", Check::Crops),
+            (
+                "maps are those that were set, composed with the crop",
+                Check::Maps,
             ),
-            self.line(
-                &format!(
-                    "{all} combinations: registers equal, or different by a fault ({alike} alike)"
-                ),
-                &[Check::Registers],
+            (
+                "register accesses are in the order of the C driver",
+                Check::Sequence,
             ),
-        ];
-        for fault in Fault::ALL {
-            let (number, count) = (fault.number(), self.differing(fault));
-            let name = format!("fault {number} in {count}: {}, as computed", fault.about());
-            let check = match fault {
-                Fault::WidthOf4096 | Fault::EqualBlocks => Check::Maps,
-                Fault::Crop => Check::Crops,
-                Fault::Bounds => Check::Bounds,
-            };
-            lines.push(match count {
-                0 => format!("FAIL {name}: no combination shows it"),
-                _ => self.line(&name, &[check]),
-            });
+        ]
+        .map(|(name, check)| self.line(name, check))
+        .into();
+        for difference in Difference::ALL {
+            let (number, about) = (difference.number(), difference.about());
+            let name = format!("difference {number} in register access: {about}");
+            lines.push(shown(&name, self.showing(difference)));
         }
-        let (frames, compared) = (self.frames, self.frames_compared);
-        let modelled = self.frames_modelled;
-        let name = format!(
-            "{compared} of {frames} frames had to be equal, {modelled} what the model makes of them"
-        );
-        lines.push(match compared.min(modelled) {
-            0 => format!("FAIL {name}: none was compared"),
-            _ => self.line(&name, &[Check::Frames]),
+        for fault in Fault::ALL {
+            let name = format!(
+                "fault {} of the C driver: {}",
+                fault.number(),
+                fault.about()
+            );
+            lines.push(shown(&name, self.differing(fault)));
+        }
+        let name = "sizes of destinations are as computed";
+        lines.push(self.line(name, Check::Bounds));
+        let name = "frames are equal, or the model's where a fault or a crop makes them others";
+        lines.push(match self.frames_compared.min(self.frames_modelled) {
+            0 => format!("FAIL {name}: not both kinds were compared"),
+            _ => self.line(name, Check::Frames),
         });
         lines
     }
 
-    fn line(&self, name: &str, checks: &[Check]) -> String {
-        let found = |check| self.complaints.get(check).into_iter().flatten();
-        let complaints: Vec<&String> = checks.iter().flat_map(found).collect();
+    fn line(&self, name: &str, check: Check) -> String {
+        let complaints = self.complaints.get(&check).map_or(&[][..], Vec::as_slice);
         if complaints.is_empty() {
             return format!("ok {name}");
         }
-        let told: Vec<&str> = complaints
-            .iter()
-            .take(TOLD)
-            .map(|text| text.as_str())
-            .collect();
-        let count = complaints.len();
-        // The name must hold no colon with a blank, which ends it.
-        let name = name.replace(": ", ", ");
-        format!("FAIL {name}: {count} complaints; {}", told.join("; "))
+        let told = complaints[..complaints.len().min(TOLD)].join("; ");
+        format!("FAIL {name}: {} complaints; {told}", complaints.len())
     }
 
     /// True if there is nothing to complain of.
@@ -141,12 +155,20 @@ impl Report {
                 json!({"count": told.len(), "first": first}),
             )
         };
+        let difference = |difference: Difference| {
+            let count = self.showing(difference);
+            (
+                difference.number().to_string(),
+                json!({"about": difference.about(), "combinations": count}),
+            )
+        };
         json!({
             "combinations": self.combinations,
             "size_pairs": matrix::sizes(),
             "alike": self.alike,
             "differ_by_fault": Fault::ALL.map(fault).into_iter().collect::<BTreeMap<_, _>>(),
             "fault_13_with_whole_blocks": self.whole_blocks,
+            "differences": Difference::ALL.map(difference).into_iter().collect::<BTreeMap<_, _>>(),
             "frames": self.frames,
             "frames_that_had_to_be_equal": self.frames_compared,
             "frames_that_had_to_be_the_models": self.frames_modelled,
@@ -165,61 +187,88 @@ mod tests {
         let mut report = Report::default();
         for verdict in verdicts {
             report.add(&combination, verdict.clone());
-            report.add_frame(verdict.clone());
+            report.add_frame(&combination, verdict.clone());
         }
         report
     }
 
-    fn with(faults: &[Fault]) -> Verdict {
+    fn with(faults: &[Fault], differences: &[Difference]) -> Verdict {
         Verdict {
             faults: faults.iter().copied().collect(),
+            differences: differences.iter().copied().collect(),
             frames_compared: faults.is_empty(),
             frame_modelled: !faults.is_empty(),
             complaints: Vec::new(),
         }
     }
 
-    #[test]
-    fn counts_are_told_by_fault() {
-        let report = report(&[with(&[]), with(&Fault::ALL), with(&[Fault::Crop])]);
-        let lines = report.lines();
-        assert!(report.good(), "{lines:?}");
-        assert!(lines[2].contains("3 combinations") && lines[2].contains("(1 alike)"));
-        assert!(
-            lines
-                .iter()
-                .any(|line| line.starts_with("ok fault 16 in 2: crop"))
-        );
-        let frames = "ok 1 of 3 frames had to be equal, 2 what the model makes of them";
-        assert_eq!(lines.last().unwrap(), frames);
-        let json = report.json();
-        assert_eq!(json["differ_by_fault"]["16"]["combinations"], 2);
-        assert_eq!(json["fault_13_with_whole_blocks"], 1);
+    fn plain() -> Verdict {
+        with(&[], &[])
+    }
+
+    fn all() -> Verdict {
+        with(&Fault::ALL, &Difference::ALL)
+    }
+
+    fn failures(report: &Report) -> Vec<String> {
+        let failed = |line: &String| line.starts_with("FAIL ");
+        report.lines().into_iter().filter(failed).collect()
     }
 
     #[test]
-    fn a_fault_that_never_shows_and_frames_that_are_never_compared_are_failures() {
-        let report = report(&[with(&[Fault::Crop])]);
-        assert!(!report.good());
-        let failures = report
-            .lines()
-            .into_iter()
-            .filter(|line| line.starts_with("FAIL "));
-        assert_eq!(failures.count(), 4);
+    fn counts_are_told_by_fault_and_by_difference() {
+        let some = with(&[Fault::Bounds], &[Difference::CropInMap]);
+        let report = report(&[plain(), all(), some]);
+        assert!(report.good(), "{:?}", report.lines());
+        let json = report.json();
+        assert_eq!(json["alike"], 1);
+        assert_eq!(json["differ_by_fault"]["18"]["combinations"], 2);
+        assert_eq!(json["differ_by_fault"]["13"]["combinations"], 1);
+        assert_eq!(json["differences"]["1"]["combinations"], 2);
+        assert_eq!(json["differences"]["8"]["combinations"], 1);
+        assert_eq!(json["fault_13_with_whole_blocks"], 1);
+        assert_eq!(json["frames_that_had_to_be_equal"], 1);
+        assert_eq!(json["frames_that_had_to_be_the_models"], 2);
+    }
+
+    #[test]
+    fn a_line_has_one_name_whatever_it_finds() {
+        let name = |line: &String| {
+            let name = line.strip_prefix("ok ").or(line.strip_prefix("FAIL "));
+            name.unwrap().split(": ").next().unwrap().to_owned()
+        };
+        let names = |report: &Report| report.lines().iter().map(name).collect::<Vec<_>>();
+        assert_eq!(names(&report(&[])), names(&report(&[plain(), all()])));
+    }
+
+    #[test]
+    fn what_never_shows_and_frames_that_are_never_compared_are_failures() {
+        let failures = failures(&report(&[with(&[Fault::Bounds], &[Difference::Reset])]));
+        assert_eq!(failures.len(), 2 + 7 + 1, "{failures:?}");
+    }
+
+    #[test]
+    fn a_frame_that_was_not_looked_at_is_a_failure() {
+        let unseen = Verdict {
+            frames_compared: false,
+            ..plain()
+        };
+        let failures = failures(&report(&[plain(), all(), unseen]));
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(
+            failures[0].contains("a frame was not looked at"),
+            "{failures:?}"
+        );
     }
 
     #[test]
     fn complaints_are_counted_and_the_first_are_told() {
-        let mut bad = with(&Fault::ALL);
+        let mut bad = all();
         bad.complaints = vec![(Check::Registers, "SWAP_CONTROL".to_owned())];
-        let report = report(&[with(&[]), bad.clone(), bad]);
-        let lines = report.lines();
-        assert!(
-            lines[2].starts_with("FAIL 3 combinations, registers"),
-            "{}",
-            lines[2]
-        );
-        assert!(lines[2].contains(": 4 complaints; SWAP_CONTROL; SWAP_CONTROL; SWAP_CONTROL"));
+        let report = report(&[plain(), bad.clone(), bad]);
+        let due = "FAIL registers are equal, or different by a fault: 4 complaints; SWAP_CONTROL; \
+                   SWAP_CONTROL; SWAP_CONTROL";
+        assert_eq!(failures(&report), [due]);
         assert_eq!(report.json()["complaints"]["registers"]["count"], 4);
     }
 }

@@ -117,6 +117,7 @@ impl Board<'_> {
         if options.icount {
             command.args(["-icount", "shift=0,sleep=off"]);
         }
+        command.args(&options.emulator);
         for serial in serials {
             command.args(["-serial", serial]);
         }

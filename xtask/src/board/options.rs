@@ -80,6 +80,9 @@ pub struct Options {
     /// The file that the console is written to, if it is to outlive the boot
     #[arg(skip)]
     pub console: Option<PathBuf>,
+    /// More arguments for QEMU
+    #[arg(skip)]
+    pub emulator: Vec<String>,
 }
 
 impl Options {
@@ -104,6 +107,7 @@ impl Options {
             edits: None,
             memory: 1,
             console: None,
+            emulator: Vec::new(),
         }
     }
 
