@@ -35,11 +35,11 @@ pub const TESTS: &[Test] = &[
         || debugfs("statistics", |memory, file| memory.read_from(file)),
     ),
     test(
-        "unbinding does not wait for a process that reads the watchdog's time",
+        "unbinding does not wait for a process that reads the time of the watchdog",
         || debugfs("watchdog_ms", |memory, file| memory.read_from(file)),
     ),
     test(
-        "unbinding does not wait for a process that sets the watchdog's time",
+        "unbinding does not wait for a process that sets the time of the watchdog",
         || debugfs("watchdog_ms", |memory, file| memory.write_to(file)),
     ),
     test(

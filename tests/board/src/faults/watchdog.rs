@@ -18,7 +18,7 @@ const DIRECTORY: &str = "/sys/kernel/debug/32e30000.dwe";
 /// All tests.
 pub(super) const TESTS: &[Test] = &[
     test(
-        "the watchdog's time can be set while frames stream, and is a second at least by itself",
+        "the time of the watchdog can be set while frames stream, and is a second at least by itself",
         time,
     ),
     test(
