@@ -17,6 +17,7 @@ mod key;
 mod lint;
 mod mirror;
 mod module;
+mod mutate;
 mod owner;
 mod qemu;
 mod sandbox;
@@ -104,6 +105,17 @@ enum Action {
         #[arg(long)]
         full: bool,
         /// List the suites
+        #[arg(long)]
+        list: bool,
+        /// Only tests whose name contains this
+        #[arg(last = true)]
+        filter: Option<String>,
+    },
+    /// Applies deliberate bugs, and expects the test of each to fail: all, or the named ones
+    Mutate {
+        /// Names of files in tests/mutations, without .patch
+        names: Vec<String>,
+        /// List them
         #[arg(long)]
         list: bool,
     },
@@ -207,6 +219,7 @@ fn run(cli: Cli) -> Result<u8> {
         }
         Action::Install { tree, remove: true } => module::uninstall(&tree)?,
         Action::Install { tree, .. } => module::install(&env, &tree)?,
+        Action::Mutate { list: true, .. } => mutate::list(&env)?,
         command => {
             if let Action::Test { suites, .. } = &command {
                 test::check_names(suites)?;
@@ -240,9 +253,16 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         Action::Bench => bench::run(env)?,
         Action::Lint => return Ok(u8::from(!lint::run(env)?)),
         Action::Demo { driver, picture } => demo::run(env, driver, picture)?,
-        Action::Test { suites, full, .. } => {
-            return Ok(u8::from(!test::run(env, &suites, full)?));
+        Action::Test {
+            suites,
+            full,
+            filter,
+            ..
+        } => {
+            let filter = filter.unwrap_or_default();
+            return Ok(u8::from(!test::run(env, &suites, full, &filter)?));
         }
+        Action::Mutate { names, .. } => return Ok(u8::from(!mutate::run(env, &names)?)),
         Action::Shell { options, print } => {
             Board::prepare_for(env, &options)?.shell(&options, print)?;
         }

@@ -21,3 +21,4 @@ pub mod sleep;
 pub mod statistics;
 pub mod uapi;
 pub mod v4l2;
+pub mod worlds;

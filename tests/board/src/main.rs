@@ -7,7 +7,8 @@
 //! (`held`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
 //! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
 //! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
-//! suite; `dw100-board bench WHAT NUMBER…` measures what frames and open files cost; `dw100-board
+//! suite; `dw100-board worlds [--full] NUMBER RECORD SCENARIO…` runs scenarios of the suite `worlds`;
+//! `dw100-board bench WHAT NUMBER…` measures what frames and open files cost; `dw100-board
 //! endure [--faults] FILES FRAMES SECONDS` streams beside something else, and `dw100-board hog BUSY GAP
 //! TIMES` is that, for microseconds on end.
 
@@ -28,6 +29,7 @@ use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::sleep;
 use dw100_board::uapi;
+use dw100_board::worlds;
 
 const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list] [--full] [--debug] \
                                   [--vivid] [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
@@ -37,7 +39,8 @@ const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list]
                      dw100-board bench WHAT NUMBER...\n       \
                      dw100-board endure [--faults] FILES FRAMES SECONDS\n       \
                      dw100-board hog BUSY GAP TIMES\n       \
-                     dw100-board parity [--pixels] PLAN RECORD";
+                     dw100-board parity [--pixels] PLAN RECORD\n       \
+                     dw100-board worlds [--full] NUMBER RECORD SCENARIO...";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {
@@ -77,6 +80,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         }
         Some("bench") => bench::run(&words.collect::<Vec<_>>()),
         Some("parity") => frames(&words.collect::<Vec<_>>()),
+        Some("worlds") => world(&words.collect::<Vec<_>>()),
         _ => bail!(USAGE),
     }
 }
@@ -152,4 +156,16 @@ fn frames(words: &[String]) -> Result<()> {
         [plan, record] => parity::run(Path::new(plan), Path::new(record), false),
         _ => bail!(USAGE),
     }
+}
+
+fn world(words: &[String]) -> Result<()> {
+    let (full, words) = match words {
+        [flag, rest @ ..] if flag == "--full" => (true, rest),
+        all => (false, all),
+    };
+    let [number, record, scenarios @ ..] = words else {
+        bail!(USAGE);
+    };
+    let [number] = numbers(std::slice::from_ref(number))?;
+    worlds::run(number, Path::new(record), full, scenarios)
 }

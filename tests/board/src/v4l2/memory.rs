@@ -82,6 +82,20 @@ impl Mapping {
         Ok(())
     }
 
+    /// Writes one word, once, as a device's register takes it; `EINVAL` behind the end or between two
+    /// words.
+    pub fn poke_word(&self, offset: usize, word: u32) -> Result<(), Errno> {
+        let whole = self.length.checked_sub(size_of::<u32>());
+        if offset % size_of::<u32>() != 0 || whole.is_none_or(|last| offset > last) {
+            return Err(Errno::EINVAL);
+        }
+        let start = self.start.as_ptr().cast::<u32>();
+        // SAFETY: The word was found to be mapped and aligned, for mappings start at a page, and no
+        // reference to it exists.
+        unsafe { start.byte_add(offset).write_volatile(word) };
+        Ok(())
+    }
+
     /// Reads one byte, once, as a device's register gives it; `EINVAL` behind the end.
     pub fn peek(&self, offset: usize) -> Result<u8, Errno> {
         if offset >= self.length {

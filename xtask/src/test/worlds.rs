@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `worlds`: every world in which the C driver streams is one in which this driver streams,
+//! with the same pixels, and no slower. A world is what the model of the engine does where it is
+//! not known what real hardware does.
+//!
+//! Both drivers go through the same scenarios of `dw100-board worlds`, many worlds a boot. A world
+//! in which a driver does not stream may leave the board unusable, so it is the last one of its
+//! boot, and those after it have another boot.
+
+mod judge;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::{Value, json};
+
+use super::Tests;
+use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::cache::{Entry, Partial, Recipe};
+use crate::demo::frames_of;
+use crate::kernel::Flavour;
+use crate::owner::HandOver;
+use crate::step::make_dir;
+use judge::Seen;
+use table::World;
+
+/// Seconds for a board of every day, and with `--full`.
+const TIMEOUT: [u64; 2] = [1200, 3600];
+
+/// Gigabytes of the board, and where the kernel has memory for buffers that 32 bits cannot address.
+/// A driver that says that the engine has more address bits gets its buffers there.
+const MEMORY: u8 = 6;
+const CMA: &str = "cma=256M@0x180000000";
+
+/// With one instruction a nanosecond, times of the model and of the drivers are the same in each
+/// run. A CPU with nothing to do sleeps: then waiting takes no time of this machine.
+const SLEEP: &str = "hlt";
+
+/// What starts a world's line on the console, and in the kernel's log.
+const MARK: &str = "dw100-world: ";
+
+/// What the script of a boot begins with.
+const BEGIN: &str = "world() {
+        echo \"dw100-world: $1\"
+        echo \"dw100-world: $1\" > /dev/kmsg
+        model world=default
+        model timeout-cycles=0
+    }
+";
+
+/// Runs the suite. What was seen is in `target/worlds.json` afterwards.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let env = tests.env;
+    let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
+    let worlds = table::all();
+    let due: Vec<usize> = (0..worlds.len())
+        .filter(|&number| tests.wants(&worlds[number].verdict()))
+        .collect();
+
+    let theirs = theirs(tests, &board, &worlds)?;
+    let work = env.cache.run_dir()?;
+    let step = env.ui.step("worlds", env.cache.log("worlds"))?;
+    explore(tests, &board, Driver::Rust, &worlds, &due, &work.dir)?;
+    step.finish();
+
+    let (ours, theirs) = (seen(&work.dir)?, seen(&theirs.dir)?);
+    let none = Seen::default();
+    let mut report = serde_json::Map::new();
+    for number in due {
+        let world = &worlds[number];
+        let [ours, theirs] =
+            [&ours, &theirs].map(|seen: &BTreeMap<_, _>| seen.get(&number).unwrap_or(&none));
+        let complaints = judge::complaints(world, ours, theirs);
+        let told = json!({"rust": ours.told(), "c": theirs.told(), "complaints": complaints});
+        report.insert(world.name(), told);
+        let result = match complaints.is_empty() {
+            true => Ok(()),
+            false => Err(anyhow!("{}", complaints.join("; "))),
+        };
+        tests.record(&world.verdict(), result);
+    }
+    let target = env.checkout.join("target");
+    let _owner = HandOver::of_new(&target);
+    make_dir(&target)?;
+    let file = target.join("worlds.json");
+    fs::write(&file, format!("{:#}\n", Value::Object(report)))?;
+    env.ui
+        .say(&format!("what was seen is in {}", file.display()));
+    Ok(())
+}
+
+/// All worlds with the C driver. What it does in them depends on nothing of this driver, and is
+/// kept for as long as they, and the board, are the same.
+fn theirs(tests: &Tests<'_>, board: &Board<'_>, worlds: &[World]) -> Result<Entry> {
+    let all: Vec<usize> = (0..worlds.len()).collect();
+    let script = script(Driver::C, worlds, &all, tests.full);
+    let recipe = Recipe {
+        name: "c-driver-worlds",
+        key: board.key()?.words([script.as_str(), CMA, SLEEP]).finish(),
+        partial: Partial::Discard,
+        gigabytes: 0.1,
+    };
+    tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+        explore(tests, board, Driver::C, worlds, &all, dir)
+    })
+}
+
+/// What a board does to go through worlds.
+fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> String {
+    let each = |&number: &usize| {
+        let world = &worlds[number];
+        let models: String = world
+            .model
+            .iter()
+            .map(|setting| format!("model {setting} || exit 1\n"))
+            .collect();
+        let name = driver.name();
+        // Of every day a frame may take as long as this driver says, not as long as on a board that
+        // stands still.
+        let limit = match driver {
+            Driver::Rust => " watchdog_ms=0",
+            _ => "",
+        };
+        let full = if full { "--full " } else { "" };
+        let scenarios = world.scenarios(driver).join(" ");
+        let before = world.before.map_or("", |(_, before)| before);
+        format!(
+            "world {number}
+            {models}{before}
+            driver load {name}{limit} &&
+            dw100-board worlds {full}{number} /out/{number}.jsonl {scenarios} &&
+            driver unload {name} || exit 1
+            "
+        )
+    };
+    let worlds: String = numbers.iter().map(each).collect();
+    [BEGIN, &worlds].concat()
+}
+
+/// Goes through worlds, in as many boots as that takes. Each boot leaves a directory in `dir`.
+fn explore(
+    tests: &Tests<'_>,
+    board: &Board<'_>,
+    driver: Driver,
+    worlds: &[World],
+    numbers: &[usize],
+    dir: &Path,
+) -> Result<()> {
+    let mut left = numbers;
+    for boot in 0.. {
+        if left.is_empty() {
+            break;
+        }
+        let output = dir.join(format!("boot-{boot}"));
+        make_dir(&output)?;
+        let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+        options.icount = true;
+        options.memory = MEMORY;
+        options.append = Some(format!("{CMA} {SLEEP}"));
+        options.timeout = TIMEOUT[usize::from(tests.full)];
+        options.output = Some(output.clone());
+        let script = script(driver, worlds, left, tests.full);
+        let outcome = tests.run(board, &options, &script)?;
+        let last = marked(&outcome.printed)
+            .with_context(|| format!("no world was reached: {}", told(&outcome)))?;
+        if outcome.end != End::Script(0) {
+            let log = fs::read_to_string(output.join("dmesg.txt")).unwrap_or_default();
+            let blamed = blamed(&outcome.end, &log).unwrap_or(last);
+            let end = json!({"world": blamed, "why": told(&outcome)});
+            fs::write(output.join("end.json"), end.to_string())?;
+        }
+        let reached = left.iter().position(|&number| number == last);
+        left = &left[reached.context("a world that was not asked for")? + 1..];
+    }
+    Ok(())
+}
+
+/// The world that a text has last.
+fn marked(text: &str) -> Option<usize> {
+    let (_, rest) = text.rsplit_once(MARK)?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+/// The world in which the kernel had something to report.
+fn blamed(end: &End, log: &str) -> Option<usize> {
+    let End::Splat(lines) = end else {
+        return None;
+    };
+    let (before, _) = log.split_once(lines.first()?.as_str())?;
+    marked(before)
+}
+
+/// Why a boot ended, in one line.
+fn told(outcome: &Outcome) -> String {
+    match &outcome.end {
+        End::Script(_) => super::last_lines(outcome.printed.trim_end(), 1),
+        End::Splat(lines) => format!("{}{}", judge::REPORT, lines.join(" | ")),
+        End::Timeout(_) => "the board did not go off in time".to_owned(),
+        End::Silent(_) => "the board went off early".to_owned(),
+    }
+}
+
+/// What the boots in `dir` left, by the numbers of worlds.
+fn seen(dir: &Path) -> Result<BTreeMap<usize, Seen>> {
+    let mut worlds: BTreeMap<usize, Seen> = BTreeMap::new();
+    for boot in fs::read_dir(dir)? {
+        let boot = boot?.path();
+        if !boot.join("dmesg.txt").exists() {
+            continue;
+        }
+        for file in fs::read_dir(&boot)? {
+            let file = file?.path();
+            let name = file.file_stem().unwrap_or_default().to_string_lossy();
+            let text = || fs::read_to_string(&file).with_context(|| file.display().to_string());
+            if let Ok(number) = name.parse() {
+                worlds.entry(number).or_default().read(&text()?)?;
+            } else if name == "end" {
+                let end: Value = serde_json::from_str(&text()?)?;
+                let number = end["world"].as_u64().and_then(|n| usize::try_from(n).ok());
+                let seen = worlds.entry(number.context("no world in end.json")?);
+                seen.or_default().end = end["why"].as_str().map(str::to_owned);
+            } else if name == "trace" {
+                for (number, took) in judge::durations(&frames_of(&text()?)?) {
+                    worlds.entry(number).or_default().engine_ns.push(took);
+                }
+            }
+        }
+    }
+    ensure!(!worlds.is_empty(), "nothing was left in {}", dir.display());
+    Ok(worlds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_is_found_by_the_last_mark_before_a_report() {
+        let log =
+            "[1] dw100-world: 3\n[2] fine\n[3] dw100-world: 4\n[4] BUG: bad\n[5] dw100-world: 5\n";
+        assert_eq!(marked(log), Some(5));
+        let end = End::Splat(vec!["[4] BUG: bad".to_owned()]);
+        assert_eq!(blamed(&end, log), Some(4));
+        assert_eq!(blamed(&End::Script(1), log), None);
+        assert_eq!(marked("no world"), None);
+    }
+
+    #[test]
+    fn a_script_sets_the_world_before_it_loads_the_driver() {
+        let worlds = table::all();
+        let script = script(Driver::Rust, &worlds, &[1], false);
+        let at = |what: &str| {
+            script
+                .find(what)
+                .unwrap_or_else(|| panic!("{what}: {script}"))
+        };
+        assert!(at("world=default") < at("world 1"));
+        assert!(at("world 1") < at("model world=int-clr-held"));
+        assert!(at("model world=int-clr-held") < at("driver load rust watchdog_ms=0"));
+        assert!(at("driver load") < at("dw100-board worlds 1 /out/1.jsonl formats "));
+    }
+}
