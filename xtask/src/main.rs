@@ -14,6 +14,7 @@ mod host;
 mod kconfig;
 mod kernel;
 mod key;
+mod kit;
 mod lint;
 mod mirror;
 mod module;
@@ -151,8 +152,18 @@ enum Action {
     },
     /// Builds QEMU with the engine's model
     Qemu,
-    /// Builds dewarp, for this machine and for arm64 boards (Debian 13 or later)
+    /// Builds dewarp, for this machine and for arm64 boards, without any shared library
+    ///
+    /// The programs are target/dewarp/x86-64/dewarp and target/dewarp/arm64/dewarp.
     Dewarp,
+    /// Packs what a person with a board needs into one archive in target/kit
+    ///
+    /// This driver's module and the C driver's, first-light, dewarp and the test client as static
+    /// programs, and a page that says what to type.
+    Kit {
+        /// The object directory of the kernel that runs on the board, with .config and Module.symvers
+        build_dir: PathBuf,
+    },
     /// Builds the sandbox, in which all else is built
     Sandbox,
     /// Removes what was not used for two weeks from the cache
@@ -280,8 +291,14 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Dewarp => {
             let client = tools::Client::prepare(env, &Sandbox::prepare(env)?)?;
-            println!("x86-64: {}", client.here().display());
-            println!("arm64: {}", client.for_board().display());
+            let [here, board] = tools::deliver(env, &client)?;
+            println!("x86-64: {}", here.display());
+            println!("arm64: {}", board.display());
+        }
+        Action::Kit { build_dir } => {
+            let kit = kit::Kit::build(env, &build_dir, &env.checkout.join("target/kit"))?;
+            println!("C driver: {}", kit.c_driver);
+            println!("{}", kit.archive.display());
         }
         Action::Sandbox => {
             Sandbox::prepare(env)?;

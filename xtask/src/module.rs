@@ -109,86 +109,120 @@ fn jobs() -> String {
     format!("-j{}", host::jobs())
 }
 
-/// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree,
-/// with the compiler that built it: this machine's, else the sandbox's. Returns the file.
-pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
-    let tree = tree
-        .canonicalize()
-        .with_context(|| format!("no directory {}", tree.display()))?;
-    let part = |name: &str| {
-        fs::read_to_string(tree.join(name)).with_context(|| {
-            let tree = tree.display();
-            format!("{tree} is not the object directory of a kernel that was built: {name}")
+/// A configured and built kernel tree that modules are built against.
+pub struct Built {
+    /// Its object directory.
+    pub objects: PathBuf,
+    /// The kernel's release, as `uname -r` prints it.
+    pub release: String,
+    config: String,
+}
+
+impl Built {
+    /// Looks into a kernel's object directory.
+    pub fn open(tree: &Path) -> Result<Self> {
+        let objects = tree
+            .canonicalize()
+            .with_context(|| format!("no directory {}", tree.display()))?;
+        let part = |name: &str| {
+            fs::read_to_string(objects.join(name)).with_context(|| {
+                let objects = objects.display();
+                format!("{objects} is not the object directory of a kernel that was built: {name}")
+            })
+        };
+        part("Module.symvers")?;
+        Ok(Self {
+            config: part("include/config/auto.conf")?,
+            release: part("include/config/kernel.release")?.trim().to_owned(),
+            objects,
         })
-    };
-    let config = part("include/config/auto.conf")?;
-    let option = |name: &str| {
-        config
-            .lines()
-            .find_map(|line| Some(line.strip_prefix(name)?.strip_prefix('=')?.to_owned()))
-    };
-    let release = part("include/config/kernel.release")?;
-    part("Module.symvers")?;
-    let mut numbers = release.split('.');
+    }
+
+    /// The value of an option of the kernel, if it is set.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let value = |line: &'_ str| -> Option<usize> {
+            let rest = line.strip_prefix(name)?.strip_prefix('=')?;
+            Some(line.len() - rest.len())
+        };
+        let mut lines = self.config.lines();
+        lines.find_map(|line| Some(&line[value(line)?..]))
+    }
+
+    /// The source tree; the object directory itself, where objects are not apart from it.
+    pub fn source(&self) -> PathBuf {
+        let source = self.objects.join("source").canonicalize();
+        source.unwrap_or_else(|_| self.objects.clone())
+    }
+
+    /// Builds a module of which the sources are in `sources`, with the compiler that built the
+    /// kernel: this machine's, else the sandbox's. Its objects go to `output`.
+    pub fn build(&self, env: &Env, sources: &Path, output: &Path) -> Result<()> {
+        let tree = &self.objects;
+        let wanted = self.option("CONFIG_RUSTC_VERSION_TEXT").unwrap_or_default();
+        let wanted = wanted.trim_matches('"');
+        let sandbox;
+        let mut make = if rustc_version(&mut Command::new("rustc")) == wanted {
+            Command::new("make")
+        } else {
+            host::become_root(env)?;
+            sandbox = Sandbox::prepare(env)?;
+            let inside = rustc_version(&mut sandbox.command(Path::new("/"), "rustc"));
+            if inside != wanted {
+                bail!(
+                    "{} was built by {wanted}; the sandbox has {inside}: put that rustc into the PATH, or run make \
+                     yourself (docs/board.md)",
+                    tree.display()
+                );
+            }
+            if self.option("CONFIG_ARM64").is_some() && self.option("CONFIG_CC_IS_GCC").is_some() {
+                bail!(
+                    "{} was built by gcc, and the sandbox has none for arm64: run make yourself (docs/board.md)",
+                    tree.display()
+                );
+            }
+            let source = self.source();
+            let lent = [tree.as_path(), source.as_path()].map(|path| (path, path));
+            sandbox.command_with(&lent, Path::new("/"), "make")
+        };
+        make.arg("-C")
+            .arg(tree)
+            .args(external(sources, output))
+            .arg(jobs());
+        if self.option("CONFIG_CC_IS_CLANG").is_some() {
+            make.arg("LLVM=1");
+        }
+        if self.option("CONFIG_ARM64").is_some() {
+            make.arg("ARCH=arm64");
+        }
+        let _owner = HandOver::of_all(output);
+        make_dir(output)?;
+        let step = env.ui.step("module", env.cache.log("module"))?;
+        step.run(&mut make)?;
+        step.finish();
+        Ok(())
+    }
+}
+
+/// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree.
+/// Returns the file.
+pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
+    let built = Built::open(tree)?;
+    let mut numbers = built.release.split('.');
     let mut number = || numbers.next()?.trim().parse().ok();
-    new_enough(&tree, number().zip(number()))?;
+    new_enough(&built.objects, number().zip(number()))?;
     // Out of tree nothing selects what the driver selects in its Kconfig.
-    let missing = NEEDED.into_iter().filter(|name| option(name).is_none());
+    let missing = NEEDED
+        .into_iter()
+        .filter(|name| built.option(name).is_none());
     let missing = missing.collect::<Vec<_>>().join(", ");
     if !missing.is_empty() {
-        bail!("the kernel in {} has no {missing}", tree.display());
+        bail!("the kernel in {} has no {missing}", built.objects.display());
     }
-    let wanted = option("CONFIG_RUSTC_VERSION_TEXT").unwrap_or_default();
-    let wanted = wanted.trim_matches('"');
-
     let output = env.checkout.join("target/module");
-    let mut make = if rustc_version(&mut Command::new("rustc")) == wanted {
-        Command::new("make")
-    } else {
-        host::become_root(env)?;
-        let sandbox = Sandbox::prepare(env)?;
-        let inside = rustc_version(&mut sandbox.command(Path::new("/"), "rustc"));
-        if inside != wanted {
-            bail!(
-                "{} was built by {wanted}; the sandbox has {inside}: put that rustc into the PATH, or run make \
-                 yourself (docs/board.md)",
-                tree.display()
-            );
-        }
-        if option("CONFIG_ARM64").is_some() && option("CONFIG_CC_IS_GCC").is_some() {
-            bail!(
-                "{} was built by gcc, and the sandbox has none for arm64: run make yourself (docs/board.md)",
-                tree.display()
-            );
-        }
-        // Where objects are apart from the source, this is the way to it.
-        let source = tree.join("source").canonicalize();
-        let mut lent = vec![(tree.as_path(), tree.as_path())];
-        lent.extend(
-            source
-                .iter()
-                .map(|source| (source.as_path(), source.as_path())),
-        );
-        sandbox.command_with(&lent, Path::new("/"), "make")
-    };
-    make.arg("-C")
-        .arg(&tree)
-        .args(external(&env.checkout, &output))
-        .arg(jobs());
-    if option("CONFIG_CC_IS_CLANG").is_some() {
-        make.arg("LLVM=1");
-    }
-    if option("CONFIG_ARM64").is_some() {
-        make.arg("ARCH=arm64");
-    }
     let _alone = env
         .cache
         .scratch(&env.ui, &tools::own_name(env, "module"))?;
-    let _owner = HandOver::of_all(&output);
-    make_dir(&output)?;
-    let step = env.ui.step("module", env.cache.log("module"))?;
-    step.run(&mut make)?;
-    step.finish();
+    built.build(env, &env.checkout, &output)?;
     Ok(output.join(FILE))
 }
 

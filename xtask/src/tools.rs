@@ -9,23 +9,30 @@ use anyhow::Result;
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
+use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
-use crate::step::copy_file;
+use crate::step::{copy_file, make_dir};
 use crate::{Env, host};
 
 /// The targets of this machine and of the board.
 const HERE: &str = "x86_64-unknown-linux-gnu";
 const BOARD: &str = "aarch64-unknown-linux-gnu";
 
-/// clang links for the board; bindings to C headers are made from the board's headers.
+/// clang links for the board, and without a shared library: the sandbox's C library is younger than
+/// that of most boards. Bindings to C headers are made from the board's headers.
 const CROSS: [&str; 4] = [
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=clang",
-    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Clink-arg=--target=aarch64-linux-gnu -Clink-arg=-fuse-ld=lld",
+    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-feature=+crt-static \
+     -Clink-arg=--target=aarch64-linux-gnu -Clink-arg=-fuse-ld=lld -Clink-arg=-Wno-unused-command-line-argument",
     "BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu=--target=aarch64-linux-gnu -I/usr/include/aarch64-linux-gnu",
     "CC_aarch64_unknown_linux_gnu=clang",
 ];
 
 const BUILD: [&str; 4] = ["build", "--release", "--locked", "--offline"];
+
+/// The same for a program that is to run on machines older than the sandbox.
+const STATIC_HERE: &str =
+    "target.x86_64-unknown-linux-gnu.rustflags=[\"-Ctarget-feature=+crt-static\"]";
 
 /// What the model's library is made from.
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
@@ -40,6 +47,12 @@ const CLIENT_SOURCES: [&str; 7] = [
     "tools/dewarp/Cargo.toml",
     "tools/dewarp/src",
 ];
+
+/// What `first-light` is made from, beside the clients' sources.
+const FIRST_LIGHT_SOURCES: &str = "tools/first-light";
+
+/// The program that the kit has for a board.
+const FIRST_LIGHT: &str = "first-light";
 
 /// The board has no use for what draws previews.
 const LEAN: &str = "--no-default-features";
@@ -97,7 +110,7 @@ impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let builds: [&[&str]; 2] = [
-            &["-p", "dewarp", "--target", HERE],
+            &["-p", "dewarp", "--target", HERE, "--config", STATIC_HERE],
             &[
                 "-p",
                 "dewarp",
@@ -111,9 +124,10 @@ impl Client {
             ],
         ];
         let place = |scratch: &Path, dir: &Path| {
-            for target in [HERE, BOARD] {
+            for (target, machine) in [(HERE, "x86-64"), (BOARD, "arm64")] {
                 let built = scratch.join(target).join("release/dewarp");
-                copy_file(&built, &dir.join(target))?;
+                make_dir(&dir.join(machine))?;
+                copy_file(&built, &dir.join(machine).join("dewarp"))?;
             }
             let built = scratch.join(BOARD).join("release").join(TEST_CLIENT);
             copy_file(&built, &dir.join(TEST_CLIENT))
@@ -127,7 +141,7 @@ impl Client {
 
     /// The client for the board.
     pub fn for_board(&self) -> PathBuf {
-        self.dir.join(BOARD)
+        self.dir.join("arm64/dewarp")
     }
 
     /// The test client for the board.
@@ -137,12 +151,59 @@ impl Client {
 
     /// The client for this machine.
     pub fn here(&self) -> PathBuf {
-        self.dir.join(HERE)
+        self.dir.join("x86-64/dewarp")
     }
 
     /// A command that runs the client on this machine, in the checkout.
     pub fn command(&self, env: &Env, sandbox: &Sandbox) -> Command {
         sandbox.command(&env.checkout, &self.here().to_string_lossy())
+    }
+}
+
+/// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine and for arm64
+/// boards. Returns both files.
+pub fn deliver(env: &Env, client: &Client) -> Result<[PathBuf; 2]> {
+    let place = env.checkout.join("target/dewarp");
+    let _owner = HandOver::of_all(&place);
+    let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
+        let to = place.join(machine).join("dewarp");
+        make_dir(&place.join(machine))?;
+        // Not over a file that may be running.
+        let _ = std::fs::remove_file(&to);
+        copy_file(from, &to)?;
+        Ok(to)
+    };
+    Ok([
+        deliver("x86-64", &client.here())?,
+        deliver("arm64", &client.for_board())?,
+    ])
+}
+
+/// `first-light`, for the board.
+pub struct FirstLight {
+    dir: PathBuf,
+    _entry: Entry,
+}
+
+impl FirstLight {
+    /// Builds the program if it is not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let sources = [&CLIENT_SOURCES[..], &[FIRST_LIGHT_SOURCES]].concat();
+        let words = ["-p", FIRST_LIGHT, "--target", BOARD];
+        let place = |scratch: &Path, dir: &Path| {
+            let built = scratch.join(BOARD).join("release").join(FIRST_LIGHT);
+            copy_file(&built, &dir.join(FIRST_LIGHT))
+        };
+        let entry = built(env, sandbox, FIRST_LIGHT, &sources, &[&words], place)?;
+        Ok(Self {
+            dir: entry.dir.clone(),
+            _entry: entry,
+        })
+    }
+
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        self.dir.join(FIRST_LIGHT)
     }
 }
 

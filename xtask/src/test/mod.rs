@@ -7,6 +7,7 @@ mod compliance;
 mod deploy;
 mod faults;
 mod host;
+mod kit;
 mod kunit;
 mod kunit_tool;
 mod lifetime;
@@ -91,6 +92,11 @@ const SUITES: &[Suite] = &[
         "deploy",
         "the way onto boards: overlays of the device tree, kernel trees of other configurations",
         deploy::run,
+    ),
+    (
+        "kit",
+        "what a person with a board gets: first-light names the world that it runs in, and stops at a hung bus",
+        kit::run,
     ),
     (
         "clients",

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `cargo xtask kit BUILD_DIR`: what a person with a board needs, in one archive that is unpacked
+//! on the board and needs nothing else there.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::module::{self, Built};
+use crate::owner::HandOver;
+use crate::sandbox::Sandbox;
+use crate::step::{capture, copy_file, make_dir};
+use crate::tools::{self, Client, FirstLight};
+use crate::{Env, cache::Scratch};
+
+/// The page that says what to type; the kernel's release and what is said of the C driver are put in.
+const PAGE: &str = include_str!("../../tools/first-light/kit/README.txt");
+
+/// Where the C driver is in a kernel tree, its sources, and its module.
+const C_DRIVER: &str = "drivers/media/platform/nxp/dw100";
+const C_SOURCES: [&str; 2] = ["dw100.c", "dw100_regs.h"];
+const C_MODULE: &str = "dw100.ko";
+
+/// How the C driver is built out of its tree.
+const C_KBUILD: &str = "obj-m := dw100.o\n";
+
+/// The list of checksums.
+const SUMS: &str = "SHA256SUMS";
+
+/// An archive for a board.
+pub struct Kit {
+    /// The archive.
+    pub archive: PathBuf,
+    /// What is to be said of the C driver's module: where it is from, or why there is none.
+    pub c_driver: String,
+}
+
+impl Kit {
+    /// Builds what belongs into the archive for the kernel in `build_dir`, and packs it into `place`.
+    pub fn build(env: &Env, build_dir: &Path, place: &Path) -> Result<Self> {
+        let tree = Built::open(build_dir)?;
+        let sandbox = Sandbox::prepare(env)?;
+        let ours = module::build_for(env, build_dir)?;
+        let client = Client::prepare(env, &sandbox)?;
+        let first_light = FirstLight::prepare(env, &sandbox)?;
+
+        let alone = env.cache.scratch(&env.ui, &tools::own_name(env, "kit"))?;
+        let name = format!("dw100-kit-{}", tree.release);
+        let stage = alone.dir.join(&name);
+        if stage.exists() {
+            fs::remove_dir_all(&stage).with_context(|| format!("removing {}", stage.display()))?;
+        }
+        make_dir(&stage)?;
+        copy_file(&ours, &stage.join("dw100_rust.ko"))?;
+        let c_driver = c_driver(env, &tree, &alone, &stage.join(C_MODULE))?;
+        for (program, name) in [
+            (first_light.program(), "first-light"),
+            (client.for_board(), "dewarp"),
+            (client.tests_for_board(), "dw100-board"),
+        ] {
+            let to = stage.join(name);
+            // Without what debuggers want: half of it, and nobody copies it to a board gladly.
+            let mut strip = sandbox.command(&stage, "llvm-strip");
+            capture(strip.arg("-o").arg(&to).arg(&program))?;
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
+        }
+        fs::write(stage.join("README.txt"), page(&tree.release, &c_driver))?;
+        fs::write(stage.join(SUMS), sums(&stage)?)?;
+
+        let _owner = HandOver::of_all(place);
+        make_dir(place)?;
+        let archive = place.join(format!("{name}.tar.gz"));
+        pack(&alone.dir, &name, &archive)?;
+        Ok(Self { archive, c_driver })
+    }
+}
+
+/// Puts the C driver's module to `to`, if there is one to be had, and says where it is from.
+fn c_driver(env: &Env, tree: &Built, scratch: &Scratch, to: &Path) -> Result<String> {
+    let built = tree.objects.join(C_DRIVER).join(C_MODULE);
+    if built.is_file() {
+        copy_file(&built, to)?;
+        return Ok("dw100.ko is the one that was built with this kernel".to_owned());
+    }
+    if tree.option("CONFIG_VIDEO_DW100") == Some("y") {
+        return Ok(
+            "left out: this kernel has it built in (CONFIG_VIDEO_DW100=y), and must be booted with \
+             initcall_blacklist=dw100_driver_init"
+                .to_owned(),
+        );
+    }
+    let source = tree.source().join(C_DRIVER);
+    let missing = C_SOURCES.iter().find(|name| !source.join(name).is_file());
+    if let Some(name) = missing {
+        return Ok(format!(
+            "left out: the kernel's tree has neither its module nor its source ({C_DRIVER}/{name})"
+        ));
+    }
+    let (sources, output) = (scratch.dir.join("c-driver"), scratch.dir.join("c-objects"));
+    make_dir(&sources)?;
+    for name in C_SOURCES {
+        copy_file(&source.join(name), &sources.join(name))?;
+    }
+    fs::write(sources.join("Kbuild"), C_KBUILD)?;
+    if let Err(why) = tree.build(env, &sources, &output) {
+        return Ok(format!("left out: its source does not build here: {why:#}"));
+    }
+    copy_file(&output.join(C_MODULE), to)?;
+    Ok(format!(
+        "dw100.ko was built from the source in the kernel's tree ({C_DRIVER})"
+    ))
+}
+
+/// The page for a kernel.
+fn page(release: &str, c_driver: &str) -> String {
+    PAGE.replace("@RELEASE@", release)
+        .replace("@C_DRIVER@", c_driver)
+}
+
+/// The checksums of all files in a directory, as `sha256sum` writes them.
+fn sums(dir: &Path) -> Result<String> {
+    let mut names: Vec<_> = fs::read_dir(dir)?
+        .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    names.sort();
+    let mut sums = String::new();
+    for name in names.iter().filter(|name| *name != SUMS) {
+        let digest = Sha256::digest(fs::read(dir.join(name))?);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        sums += &format!("{hex}  {name}\n");
+    }
+    Ok(sums)
+}
+
+/// Packs the directory `name` in `dir`: the same files give the same archive.
+fn pack(dir: &Path, name: &str, archive: &Path) -> Result<()> {
+    let mut tar = Command::new("tar");
+    tar.arg("--create")
+        .arg("--use-compress-program=gzip -n")
+        .arg("--file")
+        .arg(archive)
+        .args([
+            "--sort=name",
+            "--mtime=@0",
+            "--owner=0",
+            "--group=0",
+            "--numeric-owner",
+        ])
+        .arg("--directory")
+        .arg(dir)
+        .arg(name);
+    capture(&mut tar).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("dw100-{name}-{}", std::process::id()));
+        fs::create_dir_all(dir.join("dw100-kit-7.3.4")).unwrap();
+        dir
+    }
+
+    #[test]
+    fn the_page_names_the_kernel_and_what_became_of_the_c_driver() {
+        let page = page("7.3.4-rt", "left out: no source");
+        assert!(page.contains("7.3.4-rt") && page.contains("left out: no source"));
+        assert!(!page.contains("@RELEASE@") && !page.contains("@C_DRIVER@"));
+        for line in PAGE.lines() {
+            assert!(line.chars().count() <= 110, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_archive_of_the_same_files_is_the_same_and_its_sums_are_right() {
+        let dir = scratch("kit");
+        let stage = dir.join("dw100-kit-7.3.4");
+        fs::write(stage.join("abc"), "abc").unwrap();
+        let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  abc\n";
+        assert_eq!(sums(&stage).unwrap(), wanted);
+        fs::write(stage.join(SUMS), sums(&stage).unwrap()).unwrap();
+        assert_eq!(sums(&stage).unwrap(), wanted);
+        let pack = |name: &str| {
+            pack(&dir, "dw100-kit-7.3.4", &dir.join(name)).unwrap();
+            fs::read(dir.join(name)).unwrap()
+        };
+        let first = pack("first.tar.gz");
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        fs::write(stage.join("abc"), "abc").unwrap();
+        assert!(first == pack("second.tar.gz"));
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}

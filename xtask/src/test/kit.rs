@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `kit`: what a person with a board gets. The archive is unpacked on the emulated board, which
+//! has nothing else of this project, and `first-light` runs in the default world and in each one that
+//! it claims to tell apart: it must name the right one, and no other. It must stop when the bus hangs.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use first_light::worlds::{Needs, WORLDS, World};
+use serde_json::Value;
+
+use super::{Tests, side_by_side};
+use crate::board::{Board, Driver, Options};
+use crate::kernel::Flavour;
+use crate::kit::Kit;
+use crate::step::{capture, make_dir};
+
+/// How long `first-light` may take, by the board's clock.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Unpacks the archive, and has a command that runs `first-light` once: its name, and options. The
+/// disk is not what is tested.
+const BEFORE: &str = r#"
+    set -e
+    cd /tmp
+    tar xzf /in/dw100-kit-*.tar.gz
+    cd dw100-kit-*
+    sha256sum -c SHA256SUMS > /dev/null
+    run() {
+        name=$1
+        shift
+        mkdir -p /tmp/$name
+        status=0
+        ./first-light --quick --out /tmp/$name "$@" > /tmp/$name/said 2>&1 || status=$?
+        echo $status > /tmp/$name/status
+        cp -r /tmp/$name /out
+    }
+"#;
+
+/// Hangs the bus of an idle engine as no driver does: SOFT_RESET with the AXI master on.
+const HANG: &str = "
+    devmem 0x32e30074 32 0x8000000e
+    devmem 0x32e30004 32 0x00000005
+    devmem 0x32e30004 32 0x00000001
+";
+
+/// A CPU with nothing to do sleeps, although instructions are counted: waiting for seconds takes no
+/// time then. What waits for a file of the host would see hours pass: the modules are loaded before.
+const SLEEPS: &str = "hlt";
+const LOADED: &str = "modprobe -a v4l2-mem2mem videobuf2-dma-contig\n";
+
+/// A board with 4 GB of which most below 4 GiB is not the kernel's: what is left there, beside the
+/// contiguous memory, is less than first-light fills it up with.
+const MOST_ABOVE: &str = r#"
+/ {
+	reserved-memory {
+		#address-cells = <2>;
+		#size-cells = <2>;
+		ranges;
+
+		hole@49000000 {
+			reg = <0x0 0x49000000 0x0 0xb7000000>;
+			no-map;
+		};
+	};
+};"#;
+const LOW_CMA: &str = "cma=64M@0x44000000";
+
+/// What the model is told for a world beside its name: the bus time-out, which boards of the other
+/// suites do not have, at 4 ms, which only the largest frame of `--quick` takes.
+fn settings(world: &World) -> &'static str {
+    match world.name {
+        "time-out-in-frame" => "timeout-cycles=2000000",
+        _ => "timeout-cycles=0",
+    }
+}
+
+/// The options that show a world.
+fn options(world: &World) -> &'static str {
+    match world.needs {
+        Needs::Nothing => "--no-c",
+        Needs::CDriver => "",
+        Needs::Above4G => "--only --above-4g",
+    }
+}
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let board = Board::prepare(tests.env, Flavour::Rt, Driver::None)?;
+    let work = tests.env.cache.run_dir()?;
+    let kit = Kit::build(tests.env, board.kernel_objects(), &work.dir.join("in"))?;
+    tests.record("the archive has what it should", contents(&kit));
+    let name = "the programs need no shared library";
+    tests.record(
+        name,
+        static_programs(&board, &kit, &work.dir.join("unpacked")),
+    );
+
+    let boots = Boots {
+        tests,
+        board: &board,
+        work: &work.dir,
+    };
+    side_by_side([
+        &|| boots.default_world(),
+        &|| boots.worlds(),
+        &|| boots.above(),
+        &|| boots.hung(),
+        &|| boots.stuck(),
+        &|| match tests.full {
+            true => boots.whole(),
+            false => Ok(()),
+        },
+    ])
+}
+
+/// That the archive has the files that its page lists.
+fn contents(kit: &Kit) -> Result<()> {
+    let mut tar = std::process::Command::new("tar");
+    let listed = capture(tar.arg("tf").arg(&kit.archive))?;
+    for name in [
+        "README.txt",
+        "SHA256SUMS",
+        "dewarp",
+        "dw100-board",
+        "dw100.ko",
+        "dw100_rust.ko",
+        "first-light",
+    ] {
+        let found = listed
+            .lines()
+            .any(|line| line.ends_with(&format!("/{name}")));
+        ensure!(found, "no {name} in:\n{listed}");
+    }
+    Ok(())
+}
+
+/// That no program in the archive names a shared library.
+fn static_programs(board: &Board<'_>, kit: &Kit, place: &Path) -> Result<()> {
+    make_dir(place)?;
+    let mut tar = std::process::Command::new("tar");
+    tar.arg("--extract")
+        .arg("--strip-components=1")
+        .arg("--file");
+    capture(tar.arg(&kit.archive).arg("--directory").arg(place))?;
+    for name in ["dewarp", "dw100-board", "first-light"] {
+        let mut readelf = board.sandbox.command(place, "llvm-readelf");
+        let said = capture(readelf.args(["--dynamic", "--program-headers", name]))?;
+        let needs = ["NEEDED", "INTERP"]
+            .iter()
+            .find(|word| said.contains(**word));
+        ensure!(
+            needs.is_none(),
+            "{name} has {}:\n{said}",
+            needs.unwrap_or(&"")
+        );
+    }
+    Ok(())
+}
+
+/// The boots of the suite.
+struct Boots<'a> {
+    tests: &'a Tests<'a>,
+    board: &'a Board<'a>,
+    work: &'a Path,
+}
+
+impl Boots<'_> {
+    /// Boots a board with the archive alone and runs a script there. `change` makes the board another
+    /// one. Returns where `/out` came to lie.
+    fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Left> {
+        let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+        options.icount = true;
+        options.timeout = 900;
+        options.input = Some(self.work.join("in"));
+        let out = self.work.join(name);
+        options.output = Some(out.clone());
+        change(&mut options);
+        let script = format!("{BEFORE}{script}");
+        self.tests.boot(self.board, &options, &script)?;
+        Ok(Left(out))
+    }
+
+    /// The default world, with both drivers and with a forced time-out. The modules that the drivers
+    /// need are loaded by first-light.
+    fn default_world(&self) -> Result<()> {
+        let left = self.boot("out-default", "run default --time-out", |_| {})?;
+        let report = left.report("default").and_then(|report| {
+            report.ended(0)?;
+            report.named(&[])?;
+            ensure!(report.frames("dw100").is_some(), "the C driver was not run");
+            let found = report.line("the first frame after a time-out")?;
+            ensure!(found == "exact", "after a time-out: {found}");
+            Ok(())
+        });
+        self.tests
+            .record("in the default world all is as assumed", report);
+        self.tests
+            .record("the page stands by itself", left.page("default"));
+        Ok(())
+    }
+
+    /// The worlds that any board can show, one after the other.
+    fn worlds(&self) -> Result<()> {
+        let worlds = worlds(|world| world.needs != Needs::Above4G);
+        let script = format!("{LOADED}{}", in_worlds(&worlds));
+        let left = self.boot("out-worlds", &script, sleeps)?;
+        self.name_worlds(&left, &worlds);
+        Ok(())
+    }
+
+    /// A board with memory above 4 GiB.
+    fn above(&self) -> Result<()> {
+        let worlds = worlds(|world| world.needs == Needs::Above4G);
+        let script = format!(
+            "{LOADED}run default --only --above-4g\n{}",
+            in_worlds(&worlds)
+        );
+        let left = self.boot("out-above", &script, |options| {
+            options.memory = 4;
+            options.edits = Some(MOST_ABOVE);
+            options.append = Some(format!("{SLEEPS} {LOW_CMA}"));
+        })?;
+        let name = "memory above 4 GiB is reached in the default world";
+        let report = left.report("default").and_then(|report| {
+            report.status(0)?;
+            // A map is one page, and may find one below.
+            for part in ["the source", "the destination"] {
+                let found = report.line(&format!("{part} above 4 GiB"))?;
+                ensure!(found.starts_with("the frame is right"), "{part}: {found}");
+            }
+            Ok(())
+        });
+        self.tests.record(name, report);
+        self.name_worlds(&left, &worlds);
+        Ok(())
+    }
+
+    /// A frame that stalls and an engine that recovers; then a bus that hangs.
+    fn hung(&self) -> Result<()> {
+        let script = format!(
+            "{LOADED}
+            model stall=1
+            run stalled --no-c
+            model stall=off world=reset-open-bus-hangs
+            {HANG}
+            run hung
+            run again"
+        );
+        let left = self.boot("out-hung", &script, sleeps)?;
+        let name = "a frame that stalls once is reported, and the rest is measured";
+        self.tests.record(
+            name,
+            left.report("stalled").and_then(|report| {
+                report.status(1)?;
+                report.named(&[])?;
+                let found = report.line("frames come back")?;
+                ensure!(found.contains("recovered the engine"), "it says: {found}");
+                report.line("FRAME_BUSY at the interrupt").map(drop)
+            }),
+        );
+        let name = "a hung bus stops it at the second frame";
+        self.tests.record(
+            name,
+            left.report("hung").and_then(|report| {
+                report.stopped("after the reset the next one did not, either")?;
+                ensure!(report.frames("dw100_rust") == Some(2), "it went on");
+                ensure!(report.frames("dw100").is_none(), "the C driver was loaded");
+                left.page("hung")
+            }),
+        );
+        let name = "a run that finds a module that it cannot remove, or a hung bus, says so";
+        self.tests.record(
+            name,
+            left.report("again").and_then(|report| report.stopped("")),
+        );
+        Ok(())
+    }
+
+    /// A lost interrupt with the C driver, which waits for it for ever. The frame is found by the
+    /// number of frames that a run without it sends.
+    fn stuck(&self) -> Result<()> {
+        let script = r#"
+            run counted --no-c
+            frames=$(sed -n '/"frames": \[/,/\]/s/^ *\([0-9]*\)$/\1/p' /tmp/counted/first-light.json | head -1)
+            model drop-irq=$((frames + 3))
+            run stuck
+        "#;
+        let script = format!("{LOADED}{script}");
+        let left = self.boot("out-stuck", &script, sleeps)?;
+        let name = "a frame that the C driver waits for for ever stops it";
+        self.tests.record(
+            name,
+            left.report("stuck").and_then(|report| {
+                report.stopped("did not come back from the C driver")?;
+                ensure!(report.frames("dw100") == Some(3), "it went on");
+                left.page("stuck")
+            }),
+        );
+        Ok(())
+    }
+
+    /// Everything at full size.
+    fn whole(&self) -> Result<()> {
+        let script = BEFORE.replace("--quick ", "");
+        let script = format!("{script}\nrun whole --time-out");
+        let left = self.boot("out-whole", &script, |_| {})?;
+        let name = "all of it at full size";
+        self.tests.record(
+            name,
+            left.report("whole").and_then(|report| {
+                report.ended(0)?;
+                report.named(&[])
+            }),
+        );
+        Ok(())
+    }
+
+    /// Records that each world was named, and no other.
+    fn name_worlds(&self, left: &Left, worlds: &[&World]) {
+        for world in worlds {
+            let result = left.report(world.name).and_then(|report| {
+                report.status(1)?;
+                report.in_time()?;
+                report.named(&[world.name])
+            });
+            self.tests
+                .record(&format!("the world {} is named", world.name), result);
+        }
+    }
+}
+
+/// Has the CPU sleep.
+fn sleeps(options: &mut Options) {
+    options.append = Some(SLEEPS.to_owned());
+}
+
+/// Some of the worlds that first-light claims to tell apart.
+fn worlds(wanted: impl Fn(&&World) -> bool) -> Vec<&'static World> {
+    WORLDS.iter().filter(wanted).collect()
+}
+
+/// The script for these worlds, one after the other.
+fn in_worlds(worlds: &[&World]) -> String {
+    let run = |world: &&World| {
+        format!(
+            "model {settings} world={name}\nrun {name} {options}\nmodel world=default timeout-cycles=0\n",
+            settings = settings(world),
+            name = world.name,
+            options = options(world)
+        )
+    };
+    worlds.iter().map(run).collect()
+}
+
+/// What a boot left.
+struct Left(std::path::PathBuf);
+
+impl Left {
+    /// The report of a run.
+    fn report(&self, run: &str) -> Result<Report> {
+        let dir = self.0.join(run);
+        let read = |name: &str| {
+            fs::read_to_string(dir.join(name)).with_context(|| format!("{run}/{name} is missing"))
+        };
+        let said = read("said")?;
+        let text = read("first-light.json").with_context(|| format!("it says:\n{said}"))?;
+        Ok(Report {
+            json: serde_json::from_str(&text)?,
+            status: read("status")?.trim().parse()?,
+            said,
+        })
+    }
+
+    /// That the page of a run is well-formed and refers to nothing else.
+    fn page(&self, run: &str) -> Result<()> {
+        let page = fs::read_to_string(self.0.join(run).join("first-light.html"))?;
+        stands_alone(&page)
+    }
+}
+
+/// That a page is well-formed and refers to nothing else.
+fn stands_alone(page: &str) -> Result<()> {
+    let options = roxmltree::ParsingOptions {
+        allow_dtd: true,
+        ..roxmltree::ParsingOptions::default()
+    };
+    let document = roxmltree::Document::parse_with_options(page, options)?;
+    for node in document.descendants().filter(|node| node.is_element()) {
+        let name = node.tag_name().name();
+        ensure!(
+            !["script", "link", "iframe", "object"].contains(&name),
+            "it has a {name}"
+        );
+        for attribute in node.attributes() {
+            let (name, value) = (attribute.name(), attribute.value());
+            let loads = ["src", "href", "srcset", "data", "action"].contains(&name);
+            ensure!(!loads || value.starts_with("data:"), "it refers to {value}");
+        }
+    }
+    let lower = page.to_ascii_lowercase();
+    for word in ["http:", "https:", "@import", "url("] {
+        ensure!(!lower.contains(word), "it has '{word}'");
+    }
+    Ok(())
+}
+
+/// A report of `first-light`.
+struct Report {
+    json: Value,
+    status: u8,
+    said: String,
+}
+
+impl Report {
+    /// That it came to its end with this status.
+    fn status(&self, status: u8) -> Result<()> {
+        let end = super::last_lines(&self.said, 12);
+        ensure!(
+            self.json["stopped"].is_null(),
+            "it stopped: {}",
+            self.json["stopped"]
+        );
+        ensure!(
+            self.status == status && self.json["status"] == status,
+            "status {}, not {status}: {}\n{end}",
+            self.status,
+            self.differing()
+        );
+        Ok(())
+    }
+
+    /// That it did not take too long by the board's clock.
+    fn in_time(&self) -> Result<()> {
+        let seconds = self.json["seconds"].as_f64().unwrap_or(f64::MAX);
+        ensure!(seconds < LONGEST.as_secs_f64(), "it took {seconds} s");
+        Ok(())
+    }
+
+    /// That it came to its end with this status, in time, and measured all.
+    fn ended(&self, status: u8) -> Result<()> {
+        self.status(status)?;
+        self.in_time()?;
+        let mut lines = self.lines();
+        match lines.find(|line| line["verdict"] == "not-measured") {
+            None => Ok(()),
+            Some(line) => bail!("not measured: {}: {}", line["topic"], line["found"]),
+        }
+    }
+
+    /// That it stopped, and says so in these words.
+    fn stopped(&self, words: &str) -> Result<()> {
+        let why = self.json["stopped"].as_str();
+        let Some(why) = why else {
+            bail!("it did not stop: {}", super::last_lines(&self.said, 12));
+        };
+        ensure!(self.status == 2, "status {}", self.status);
+        ensure!(why.contains(words), "it says: {why}");
+        Ok(())
+    }
+
+    /// That it names just these worlds.
+    fn named(&self, wanted: &[&str]) -> Result<()> {
+        let worlds = self.json["worlds"].as_array();
+        let worlds: Vec<&str> = worlds
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        ensure!(
+            worlds == wanted,
+            "it names {worlds:?}: {}",
+            self.differing()
+        );
+        Ok(())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Value> {
+        self.json["lines"].as_array().into_iter().flatten()
+    }
+
+    /// The lines that differ.
+    fn differing(&self) -> String {
+        let differing = self.lines().filter(|line| line["verdict"] == "differs");
+        let told = differing.map(|line| format!("{}: {}", line["topic"], line["found"]));
+        told.collect::<Vec<_>>().join("; ")
+    }
+
+    /// What the first line of a topic found.
+    fn line(&self, topic: &str) -> Result<&str> {
+        let found = self.lines().find(|line| line["topic"] == topic);
+        let found = found.with_context(|| format!("no line '{topic}'"))?;
+        found["found"].as_str().context("it found no text")
+    }
+
+    /// Frames that were sent with a driver's first turn.
+    fn frames(&self, driver: &str) -> Option<u64> {
+        let frames = self.json["frames"].as_array()?;
+        frames.iter().find(|pair| pair[0] == driver)?[1].as_u64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_loads_anything_is_seen() {
+        let page = |body: &str| format!("<!DOCTYPE html>\n<html><body>{body}</body></html>");
+        assert!(stands_alone(&page("<img src=\"data:image/png;base64,AA\"/>")).is_ok());
+        for wrong in [
+            "<img src=\"a.png\"/>",
+            "<script>1</script>",
+            "<p>",
+            "see http://example.org",
+            "<style>@import x;</style>",
+        ] {
+            assert!(stands_alone(&page(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_world_has_a_run_and_the_default_comes_back_after_it() {
+        let worlds: Vec<&World> = WORLDS.iter().collect();
+        let script = in_worlds(&worlds);
+        for world in WORLDS {
+            assert!(script.contains(&format!("world={0}\nrun {0} ", world.name)));
+        }
+        assert_eq!(script.matches("world=default").count(), WORLDS.len());
+    }
+}
