@@ -52,6 +52,10 @@ use convert::{
     rect, //
 };
 use kernel::{
+    device::{
+        self,
+        Bound, //
+    },
     new_mutex,
     prelude::*,
     sync::{
@@ -85,6 +89,10 @@ const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
 pub(crate) struct Context {
     account: Opened,
     device: Arc<Device>,
+    /// Held while a map is composed and put in place: the crop does not change meanwhile. Taken after
+    /// the lock of the controls. A frame does not wait for it.
+    #[pin]
+    composing: Mutex<()>,
     /// Taken for a moment, after every other lock.
     #[pin]
     state: Mutex<State>,
@@ -103,8 +111,8 @@ impl Context {
 
     /// Composes vertices and a crop where the engine can read them.
     ///
-    /// `EINVAL` if they are not one for each of the grid, `ENODEV` if the device is unbound.
-    fn map(&self, vertices: &[u32], crop: Crop) -> Result<Map> {
+    /// `EINVAL` if they are not one for each of the grid.
+    fn map(&self, bound: &device::Device<Bound>, vertices: &[u32], crop: Crop) -> Result<Map> {
         let mut state = self.state.lock();
         let grid = state.grid();
         let spare = state.maps.take_spare();
@@ -112,7 +120,7 @@ impl Context {
 
         let memory = match spare {
             Some(spare) if spare.fits(grid) => spare,
-            _ => Memory::new(&*self.device.bound().ok_or(ENODEV)?, grid)?,
+            _ => Memory::new(bound, grid)?,
         };
         Map::new(memory, vertices, crop)
     }
@@ -124,19 +132,17 @@ impl Context {
         vertices: &[u32],
         install: impl FnOnce(&mut State, Map) -> Displaced,
     ) -> Result {
-        loop {
-            let crop = self.state.lock().crop;
-            let map = self.map(vertices, crop)?;
-            let mut state = self.state.lock();
-            if !map.has(&state.crop) {
-                continue;
-            }
-            let displaced = install(&mut state, map);
-            drop(state);
-            // Freed with no lock held.
-            drop(displaced);
-            return Ok(());
-        }
+        let _composing = self.composing.lock();
+        // Holds unbinding up until the map is where it ends the stream and frees it.
+        let bound = self.device.bound().ok_or(ENODEV)?;
+        let crop = self.state.lock().crop;
+        let map = self.map(&bound, vertices, crop)?;
+        let mut state = self.state.lock();
+        let displaced = install(&mut state, map);
+        drop(state);
+        // Freed when no frame waits for the state.
+        drop(displaced);
+        Ok(())
     }
 
     /// Puts the control's map where the engine can read it.
@@ -148,6 +154,7 @@ impl Context {
     /// Sets the crop that `crop` makes of the state, and composes the map of the next frame anew if
     /// a queue streams. Nothing changes if that fails.
     fn change_crop(&self, crop: impl Fn(&State) -> Result<Crop>) -> Result<Crop> {
+        let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
         let bound = self.device.bound();
         loop {
@@ -159,14 +166,15 @@ impl Context {
 
             let next = match latest.filter(|map| !map.has(&wanted)) {
                 Some(map) => {
-                    bound.as_ref().ok_or(ENODEV)?;
-                    Some(self.map(&map.vertices()?, wanted)?)
+                    let bound = bound.as_ref().ok_or(ENODEV)?;
+                    Some(self.map(bound, &map.vertices()?, wanted)?)
                 }
                 None => None,
             };
             let mut state = self.state.lock();
-            // A request's map may have become the latest meanwhile: then that one is composed.
-            if state.maps.changes() != changes || crop(&state)? != wanted {
+            // A request's map may have become the latest meanwhile, of which there are as many as
+            // are queued, or a stream was stopped.
+            if state.maps.changes() != changes {
                 continue;
             }
             state.crop = wanted;
@@ -218,6 +226,7 @@ impl Operations for Context {
         try_pin_init!(Self {
             account: device.open_account()?,
             device,
+            composing <- new_mutex!((), "Context::composing"),
             state <- new_mutex!(State::new(), "Context::state"),
         })
     }
@@ -257,6 +266,8 @@ impl Operations for Context {
         let format = self.try_format(direction, wanted);
         let image = Self::image(direction, wanted);
 
+        // The crop is changed here, too.
+        let composing = self.composing.lock();
         let mut state = self.state.lock();
         let old = (state.queue(direction).image, state.colorimetry, state.crop);
         state.queue(direction).image = image;
@@ -270,25 +281,30 @@ impl Operations for Context {
             Direction::Output => !state.map_is_set && image.size() != old.0.size(),
             Direction::Capture => true,
         };
+        let map_was_set = state.map_is_set;
+        state.map_is_set &= !renew;
         let grid = state.grid();
         drop(state);
+        // The lock of the controls is taken before it.
+        drop(composing);
 
+        let mut renewed = Ok(());
         if renew {
             // Asks for the identity map, so the state has to be unlocked.
-            let renewed = controls.set_dimensions(grid.columns(), grid.rows());
-            let mut state = self.state.lock();
-            if renewed.is_err() {
-                state.queue(direction).image = old.0;
-                (state.colorimetry, state.crop) = (old.1, old.2);
-            }
-            renewed?;
-            state.map_is_set = false;
+            renewed = controls.set_dimensions(grid.columns(), grid.rows());
+        }
+        let mut state = self.state.lock();
+        if renewed.is_err() {
+            state.queue(direction).image = old.0;
+            (state.colorimetry, state.crop) = (old.1, old.2);
+            state.map_is_set = map_was_set;
         }
         // The other queue may stream already, with the old map, or the user's with the old crop. No
         // job runs: this queue has no buffers. The map is loaded when it starts.
-        let stale = self.state.lock().maps.clear();
+        let stale = state.maps.clear();
+        drop(state);
         drop(stale);
-        Ok(format)
+        renewed.map(|()| format)
     }
 
     fn crop(&self) -> (Rect, Rect) {
@@ -335,16 +351,13 @@ impl Operations for Context {
             note(&mut self.state.lock());
             return Ok(());
         }
-        // Holds unbinding up until the map is where it ends the stream and frees it.
-        let bound = self.device.bound();
-        bound.as_ref().ok_or(ENODEV)?;
         self.install(elements, |state, map| {
             note(state);
             if state.maps.are_loaded() {
                 state.maps.set_next(map)
             } else {
                 // The stream was stopped meanwhile.
-                [Some(map), None]
+                [Some(map.into()), None]
             }
         })
     }
@@ -371,8 +384,13 @@ impl Operations for Context {
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
         // The crop of now: one that is set later is for frames that are queued later.
         let crop = self.state.lock().crop;
+        let bound = self.device.bound();
+        let compose = |elements| {
+            let bound = bound.as_ref().ok_or(ENODEV)?;
+            self.map(bound, elements, crop)
+        };
         Ok(Prepared {
-            map: map.map(|elements| self.map(elements, crop)).transpose()?,
+            map: map.map(compose).transpose()?,
             mode: mode.and_then(PrefetchMode::from_code),
             threshold: threshold.and_then(|value| value.try_into().ok()),
         })
@@ -412,13 +430,13 @@ impl Operations for Context {
         drop(powered);
     }
 
-    fn run(&self, job: Job, prepared: Option<Prepared>) -> (Option<u64>, Result<(), Job>) {
+    fn run(&self, job: Job, mut prepared: Option<Prepared>) -> (Option<u64>, Result<(), Job>) {
         let mut state = self.state.lock();
         job.source().set_sequence(state.output.next_sequence());
         job.destination()
             .set_sequence(state.capture.next_sequence());
         job.copy_metadata();
-        let taken = state.take_on(prepared);
+        let taken = state.take_on(&mut prepared);
         let program = match &taken {
             Ok(_) => state.program(&job),
             Err(error) => Err(*error),

@@ -86,6 +86,8 @@ pub(crate) struct Runner {
     claim: claim::Slot,
     /// How long the frame may take, nanoseconds.
     limit: Atomic<i64>,
+    /// How often the interrupt has come again since the frame was latched. For the interrupt handler.
+    repeated: Atomic<u32>,
     /// The frame, for who has claimed it.
     #[pin]
     frame: SpinLock<Option<Frame>>,
@@ -97,6 +99,10 @@ pub(crate) struct Runner {
     totals: Totals,
     clock: Clock,
 }
+
+/// How often the interrupt may come again for a frame whose end is under way, before it is taken
+/// for one that nobody can silence.
+const MOST_REPEATED: u32 = 1000;
 
 /// When the frame was started, and when its interrupt had been seen to, in nanoseconds since
 /// `epoch`.
@@ -139,6 +145,7 @@ impl Runner {
                 engine,
                 claim: claim::Slot::new(),
                 limit: Atomic::new(0),
+                repeated: Atomic::new(0),
                 frame <- new_spinlock!(None, "Runner::frame"),
                 time_out <- new_mutex!(None, "Runner::time_out"),
                 complaints <- RateLimit::new(),
@@ -238,13 +245,17 @@ impl irq::Handler for Interrupt {
             self.0.totals.note_stale();
             // Until an acknowledgement has arrived the interrupt comes again: that of the interrupt
             // handler is on its way, or the watchdog is about to write it. It is this device's, and
-            // the kernel must not disable it as nobody's.
-            return if self.0.claim.is_latched() {
+            // the kernel must not disable it as nobody's. One that never stops keeps the thread from
+            // running, which has this CPU: then the kernel must.
+            let repeated = self.0.repeated.load(Relaxed);
+            self.0.repeated.store(repeated.saturating_add(1), Relaxed);
+            return if self.0.claim.is_latched() && repeated < MOST_REPEATED {
                 ThreadedIrqReturn::Handled
             } else {
                 ThreadedIrqReturn::None
             };
         };
+        self.0.repeated.store(0, Relaxed);
         let Some(status) = self.0.engine.quiesce(device) else {
             self.0.totals.note_silent();
             trace::irq(generation.number(), Status::SILENCE, false);

@@ -151,13 +151,28 @@ impl Map {
     }
 }
 
-/// Maps that are no longer used, to be freed where that may take a while.
-pub(super) type Displaced = [Option<Map>; 2];
+/// What is no longer used of a map. To be dropped where that may take a while.
+pub(super) struct Unused {
+    _memory: Option<Arc<Memory>>,
+    _vertices: Option<Vertices>,
+}
+
+impl From<Map> for Unused {
+    fn from(map: Map) -> Self {
+        Self {
+            _memory: Some(map.memory),
+            _vertices: map.vertices,
+        }
+    }
+}
+
+/// Of two maps.
+pub(super) type Displaced = [Option<Unused>; 2];
 
 /// The vertex maps of a stream: a new one is written where the engine does not look, and takes
 /// effect with a frame, whole.
 pub(super) struct Maps {
-    /// What the engine reads. There while a queue streams.
+    /// What the engine reads. There while a queue streams, unless a format was set since it started.
     current: Option<Map>,
     /// Set outside of a request, for the frame that starts next.
     next: Option<Map>,
@@ -190,7 +205,7 @@ impl Maps {
         )
     }
 
-    /// Whether there are maps: a queue streams.
+    /// Whether there are maps: a queue streams, and no format was set since it started.
     pub(super) fn are_loaded(&self) -> bool {
         self.current.is_some()
     }
@@ -218,7 +233,7 @@ impl Maps {
     /// Makes `map` the current one, for a stream that starts.
     pub(super) fn load(&mut self, map: Map) -> Displaced {
         self.changes = self.changes.wrapping_add(1);
-        [self.next.take(), self.current.replace(map)]
+        [self.next.take(), self.current.replace(map)].map(|old| old.map(Unused::from))
     }
 
     /// Makes `map` take effect with the next frame.
@@ -248,16 +263,17 @@ impl Maps {
         [overtaken, self.keep(old)]
     }
 
-    /// Keeps a map's memory for another one, unless somebody reads it, who frees it then. Returns the
-    /// map if enough is kept.
-    fn keep(&mut self, map: Option<Map>) -> Option<Map> {
-        let place = self.spare.iter_mut().find(|place| place.is_none());
-        match (map, place) {
-            (Some(map), Some(place)) => {
-                *place = Arc::into_unique_or_drop(map.memory);
-                None
-            }
-            (map, _) => map,
-        }
+    /// Keeps a map's memory for another one, unless enough is kept, or somebody reads it, who frees it
+    /// then. Returns the rest.
+    fn keep(&mut self, map: Option<Map>) -> Option<Unused> {
+        let map = map?;
+        let Some(place) = self.spare.iter_mut().find(|place| place.is_none()) else {
+            return Some(map.into());
+        };
+        *place = Arc::into_unique_or_drop(map.memory);
+        Some(Unused {
+            _memory: None,
+            _vertices: map.vertices,
+        })
     }
 }

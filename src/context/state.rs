@@ -130,18 +130,21 @@ impl State {
     /// Makes the next map take effect, or what a request brings, for the frame that starts now.
     /// Returns the moment of the latter, and maps that are no longer used.
     ///
-    /// `EINVAL` for a map from before the destination had its size, which changes nothing.
+    /// `EINVAL` for a map from before the destination had its size, which changes nothing and leaves
+    /// what was prepared.
     pub(super) fn take_on(
         &mut self,
-        prepared: Option<Prepared>,
+        prepared: &mut Option<Prepared>,
     ) -> Result<(Option<u64>, Displaced)> {
-        let Some(prepared) = prepared else {
-            return Ok((None, self.maps.advance(None)));
-        };
-        if let Some(map) = &prepared.map {
+        if let Some(Prepared { map: Some(map), .. }) = prepared {
             if !map.fits(self.grid()) {
                 return Err(EINVAL);
             }
+        }
+        let Some(prepared) = prepared.take() else {
+            return Ok((None, self.maps.advance(None)));
+        };
+        if prepared.map.is_some() {
             self.map_is_set = true;
             self.note_change(CID_VERTEX_MAP);
         }

@@ -111,8 +111,9 @@ impl Motion {
     /// Moves a coordinate, less than 2^16, of the whole side into the span: both in UQ12.4, rounded to
     /// the nearest 1/16 pixel, halves up, and saturated at 2^16 - 1.
     ///
-    /// The rounded factor makes the product too large by less than 2^-16. The exact one is a multiple
-    /// of half of 1/4096 at least away from the next one that rounds up, so the result is exact.
+    /// The rounded factor makes the sum too large by less than 2^-16. The exact sum is a multiple of
+    /// 1/(2 * side), so it is at least 2^-13 below the next integer if it is none, and the result is
+    /// exact.
     #[inline(always)]
     fn of(self, coordinate: u32) -> u64 {
         // Less than 2^49, so nothing wraps; this spares the kernel's checks in the one hot loop.

@@ -286,6 +286,20 @@ mod steps {
     }
 
     #[test]
+    fn an_interrupt_that_never_stops_is_left_to_the_kernel() -> Result {
+        let bench = Bench::running(LONG, false, 1)?;
+        bench.panel.report(1);
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        for _ in 0..MOST_REPEATED {
+            ensure!(matches!(bench.hard(), ThreadedIrqReturn::Handled));
+        }
+        ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
+        ensure!(bench.threaded());
+        ensure!(bench.has_returned(&[(0, false)]));
+        Ok(())
+    }
+
+    #[test]
     fn an_interrupt_while_the_watchdog_ends_the_frame_is_ours_and_touches_nothing() -> Result {
         let bench = Bench::running(LONG, false, 1)?;
         let claim = &bench.shared.runner.claim;

@@ -132,7 +132,8 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     fn run(&self, job: Job, prepared: Option<Self::Prepared>) -> (Option<u64>, Result<(), Job>);
 
     /// Requests whose frames have started, or were given up, are settled: their controls are the
-    /// file's. Called in a thread that may sleep, some time after the frames started.
+    /// file's. Called in a thread that may sleep, some time after the frames started, with or without
+    /// the open file's lock held.
     fn settled(&self);
 
     /// Whether the control has changed since that moment. Called with the controls locked.
