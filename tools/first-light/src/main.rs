@@ -22,7 +22,8 @@ use first_light::{page, worker};
 use nix::unistd::geteuid;
 
 /// Measures what this board's DW100 does, and writes first-light.json and first-light.html to send
-/// back. Exit status: 0 all is as assumed, 1 something differs, 2 it had to stop
+/// back. Exit status: 0 nothing that was measured differs from what is assumed, 1 something differs,
+/// 2 it had to stop
 #[derive(Parser)]
 #[command(name = "first-light", version)]
 struct Cli {

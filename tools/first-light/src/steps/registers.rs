@@ -38,10 +38,10 @@ pub fn idle(session: &mut Session) -> Outcome {
     let bus = registers.value("BUS_CTRL")?;
     let (topic, assumed) = (
         "BUS_CTRL after a reset",
-        "14 outstanding reads, the AXI master off, the engine's own time-out",
+        "outstanding reads (less 2): 14, the AXI master off, the engine's own time-out",
     );
     let found = format!(
-        "{bus:#010x}: {} outstanding reads, the AXI master {}{}",
+        "{bus:#010x}: outstanding reads (less 2): {}, the AXI master {}{}",
         bus & OUTSTANDING_READS,
         if bus & AXI_MASTER_ENABLE == 0 {
             "off"
