@@ -18,14 +18,14 @@ use crate::session::{Outcome, Session, simple};
 /// The first address above.
 const ABOVE: u64 = 1 << 32;
 
-/// Frames with which the contiguous memory is filled, and how often each is tried. The first two are
-/// larger than any piece of other memory, of which the rest may take some as well.
+/// Frames with which the contiguous memory is filled, and how many files of [`BUFFERS`] each. The first
+/// two are larger than any piece of other memory, of which the rest takes 90 MiB at most.
 const FILLING: [(Size, usize); 5] = [
     (size(4096, 3072), 64),
     (size(2304, 1792), 4),
     (size(1024, 1024), 1),
-    (size(320, 240), 1),
-    (size(176, 144), 1),
+    (size(320, 240), 4),
+    (size(176, 144), 8),
 ];
 
 /// The most buffers of a queue.
