@@ -107,7 +107,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([
         &|| boots.default_world(),
         &|| boots.worlds(),
-        &|| boots.above(),
+        // Where the kernel finds memory depends on what else it has done: beside other boards the
+        // frames do not always come to lie above.
+        &|| match tests.full {
+            true => boots.above(),
+            false => Ok(()),
+        },
         &|| boots.hung(),
         &|| boots.stuck(),
         &|| match tests.full {
