@@ -189,7 +189,18 @@ impl FirstLight {
     /// Builds the program if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let sources = [&CLIENT_SOURCES[..], &[FIRST_LIGHT_SOURCES]].concat();
-        let words = ["-p", FIRST_LIGHT, "--target", BOARD];
+        // With the features that the clients are built with, so that what they share is built once.
+        let words = [
+            "-p",
+            "dewarp",
+            "-p",
+            FIRST_LIGHT,
+            "--target",
+            BOARD,
+            LEAN,
+            "--features",
+            "dewarp/device,first-light/board",
+        ];
         let place = |scratch: &Path, dir: &Path| {
             let built = scratch.join(BOARD).join("release").join(FIRST_LIGHT);
             copy_file(&built, &dir.join(FIRST_LIGHT))
