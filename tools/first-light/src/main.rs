@@ -100,7 +100,7 @@ fn run(cli: &Cli) -> Result<u8> {
     println!("\n{}", report.summary());
     if !report.worlds.is_empty() {
         let named: Vec<&str> = report.worlds.iter().map(String::as_str).collect();
-        println!("This engine is one of: {}", named.join(", "));
+        println!("Worlds that this engine shows: {}", named.join(", "));
     }
     for name in ["json", "html"] {
         println!("{}", cli.out.join(format!("first-light.{name}")).display());

@@ -10,6 +10,7 @@ use crate::chart;
 use crate::frame::{Prefetch, Shot, Shots};
 use crate::maps::Kind;
 use crate::module::Driver;
+use crate::png;
 use crate::report::{Judged, Speed};
 use crate::samples::Differences;
 use crate::session::{Outcome, Session};
@@ -122,6 +123,12 @@ pub fn run(session: &mut Session, kind: Kind) -> Outcome {
             rate = Some(found.pixels_per_clock);
         } else {
             mode_picture(session, kind, mode, &beside_calculation[0])?;
+            let pair = reference.as_ref().zip(found.shots.frame.as_ref());
+            if let Some((wanted, got)) = pair.filter(|(wanted, got)| wanted != got) {
+                let title = format!("{what}: where it differs from calculation");
+                let png = png::of_difference(NV12, target, got, wanted)?;
+                session.picture(&title, &beside_calculation[0], png)?;
+            }
             if kind == Kind::Identity {
                 mode_rate(session, mode, rate.unwrap_or(0.0), found.pixels_per_clock)?;
             }
@@ -192,12 +199,11 @@ fn mode_rate(session: &mut Session, mode: Prefetch, calculation: f64, rate: f64)
 fn mode_picture(session: &mut Session, kind: Kind, mode: Prefetch, told: &str) -> Outcome {
     let topic = format!("picture of the {} mode, {} map", mode.name(), kind.name());
     let assumed = "that of the calculation mode";
-    let found = format!("beside the calculation mode's picture it is {told}");
     Ok(session.report(match (told, mode) {
         ("", _) => Judged::not_measured(topic, assumed, "there is no picture to compare with"),
         ("exact", _) => Judged::as_assumed(topic, assumed, "the same"),
-        (_, Prefetch::Traversal) => Judged::world(topic, assumed, found, "traversal-differs"),
-        (..) => Judged::differs(topic, assumed, found),
+        (_, Prefetch::Traversal) => Judged::world(topic, assumed, told, "traversal-differs"),
+        (..) => Judged::differs(topic, assumed, told),
     })?)
 }
 
