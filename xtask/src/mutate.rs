@@ -51,6 +51,7 @@ impl Mutation {
             values
                 .next()
                 .map(|value| value.trim().to_owned())
+                .filter(|value| !value.is_empty())
                 .with_context(|| format!("{}: no line '{key}: ...'", patch.display()))
         };
         let name = patch.file_stem().unwrap_or_default();
@@ -223,8 +224,10 @@ mod tests {
             let error = Mutation::read(&patch).unwrap_err().to_string();
             assert!(error.contains(&line[..3]), "{error}");
         }
-        fs::write(&patch, whole.replace("worlds", "worlts")).unwrap();
-        assert!(Mutation::read(&patch).is_err());
+        for (right, wrong) in [("worlds", "worlts"), ("Says: ETIME", "Says: ")] {
+            fs::write(&patch, whole.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch).is_err());
+        }
         fs::remove_file(&patch).unwrap();
     }
 }
