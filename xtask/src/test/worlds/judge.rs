@@ -138,11 +138,14 @@ pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
     complaints
 }
 
-/// Frames that both drivers delivered, and that are not the same.
+/// Frames of the C driver that are not the same with this driver, or that it lacks although it
+/// completed their scenario.
 fn other_pixels(ours: &Seen, theirs: &Seen) -> Option<String> {
     let differ = |(key, their): (_, &Value)| {
-        let our: Option<&Value> = ours.frames.get(key);
-        our.is_some_and(|our| our != their).then_some(key)
+        let (scenario, _): &(String, String) = key;
+        let completed = ours.ends.get(scenario) == Some(&None);
+        let differs = ours.frames.get(key).map_or(completed, |our| our != their);
+        differs.then_some(key)
     };
     let mut differing = theirs.frames.iter().filter_map(differ);
     let (scenario, frame) = differing.next()?;
@@ -222,6 +225,9 @@ mod tests {
             said(&seen(&other, 1000)),
             "formats: other pixels than the C driver's in a, and in 1 other frames"
         );
+        let lacking = "{\"scenario\":\"maps\",\"frame\":\"a\",\"planes\":[\"12\",\"34\"]}\n";
+        let lacking = good.replace(lacking, "");
+        assert!(said(&seen(&lacking, 1000)).starts_with("maps: other pixels"));
         let crop = good.replace("\"shows\":null", "\"shows\":\"luma 3\"");
         assert_eq!(said(&seen(&crop, 1000)), "crops: a shows luma 3");
 
