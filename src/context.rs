@@ -66,8 +66,7 @@ use kernel::{
 
 use maps::{
     Displaced,
-    Map,
-    Memory, //
+    Map, //
 };
 use state::{
     Prepared,
@@ -112,17 +111,18 @@ impl Context {
     /// Composes vertices and a crop where the engine can read them.
     ///
     /// `EINVAL` if they are not one for each of the grid.
-    fn map(&self, bound: &device::Device<Bound>, vertices: &[u32], crop: Crop) -> Result<Map> {
+    fn map(&self, bound: &device::Device<Bound>, vertices: &[u32], crop: Crop) -> Result<Arc<Map>> {
         let mut state = self.state.lock();
         let grid = state.grid();
         let spare = state.maps.take_spare();
         drop(state);
 
-        let memory = match spare {
+        let mut map = match spare {
             Some(spare) if spare.fits(grid) => spare,
-            _ => Memory::new(bound, grid)?,
+            _ => Map::new(bound, grid)?,
         };
-        Map::new(memory, vertices, crop)
+        map.compose(vertices, crop)?;
+        Ok(map.into())
     }
 
     /// Composes vertices and the file's crop, and puts the map in place by `install`. The crop does
@@ -130,7 +130,7 @@ impl Context {
     fn install(
         &self,
         vertices: &[u32],
-        install: impl FnOnce(&mut State, Map) -> Displaced,
+        install: impl FnOnce(&mut State, Arc<Map>) -> Displaced,
     ) -> Result {
         let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
@@ -151,23 +151,31 @@ impl Context {
         controls.with_array(|vertices| self.install(vertices, |state, map| state.maps.load(map)))
     }
 
-    /// Sets the crop that `crop` makes of the state, and composes the map of the next frame anew if
-    /// a queue streams. Nothing changes if that fails.
-    fn change_crop(&self, crop: impl Fn(&State) -> Result<Crop>) -> Result<Crop> {
+    /// Sets the crop for `wanted`, a rectangle and flags, or leaves it, and composes the map of the
+    /// next frame anew if a queue streams and it has another crop. Nothing changes if that fails.
+    fn change_crop(&self, wanted: Option<(crop::Rect, u32)>) -> Result<Crop> {
         let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
         let bound = self.device.bound();
         loop {
             let state = self.state.lock();
-            let wanted = crop(&state)?;
+            let crop = match wanted {
+                Some((rect, flags)) => Crop::adjusted(rect, state.output.image.size(), flags)
+                    .map_err(|unfit| match unfit {
+                        crop::Unfit::Range => ERANGE,
+                        crop::Unfit::Flags => EINVAL,
+                    })?,
+                None => state.crop,
+            };
             let latest = state.maps.latest().cloned();
             let changes = state.maps.changes();
             drop(state);
 
-            let next = match latest.filter(|map| !map.has(&wanted)) {
+            let next = match latest.filter(|map| !map.has(&crop)) {
                 Some(map) => {
                     let bound = bound.as_ref().ok_or(ENODEV)?;
-                    Some(self.map(bound, &map.vertices()?, wanted)?)
+                    let mut read = KVVec::new();
+                    Some(self.map(bound, map.vertices(&mut read)?, crop)?)
                 }
                 None => None,
             };
@@ -177,11 +185,11 @@ impl Context {
             if state.maps.changes() != changes {
                 continue;
             }
-            state.crop = wanted;
+            state.crop = crop;
             let displaced = next.map(|map| state.maps.set_next(map));
             drop(state);
             drop(displaced);
-            return Ok(wanted);
+            return Ok(crop);
         }
     }
 }
@@ -322,12 +330,7 @@ impl Operations for Context {
             width: wanted.width,
             height: wanted.height,
         };
-        let crop = self.change_crop(|state| {
-            Crop::adjusted(wanted, state.output.image.size(), flags).map_err(|unfit| match unfit {
-                crop::Unfit::Range => ERANGE,
-                crop::Unfit::Flags => EINVAL,
-            })
-        })?;
+        let crop = self.change_crop(Some((wanted, flags)))?;
         Ok(rect(crop.rect()))
     }
 
@@ -357,7 +360,7 @@ impl Operations for Context {
                 state.maps.set_next(map)
             } else {
                 // The stream was stopped meanwhile.
-                [Some(map.into()), None]
+                [Some(map), None]
             }
         })
     }
@@ -459,7 +462,7 @@ impl Operations for Context {
     fn settled(&self) {
         // The map of a request has the crop from when that was queued. Another one may have been set
         // since, which is for the frames after the request's.
-        if let Err(error) = self.change_crop(|state| Ok(state.crop)) {
+        if let Err(error) = self.change_crop(None) {
             kernel::pr_warn_once!(
                 "the crop does not apply to the map of a request: error {}\n",
                 error.to_errno()

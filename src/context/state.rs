@@ -42,7 +42,10 @@ use crate::{
     }, //
 };
 use core::mem;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// The controls of an open file.
 const CIDS: [u32; 3] = [CID_VERTEX_MAP, CID_PREFETCH_MODE, CID_PREFETCH_THRESHOLD];
@@ -66,7 +69,7 @@ pub(super) struct State {
 
 /// What a request brings for its frame.
 pub(crate) struct Prepared {
-    pub(super) map: Option<Map>,
+    pub(super) map: Option<Arc<Map>>,
     pub(super) mode: Option<PrefetchMode>,
     pub(super) threshold: Option<u8>,
 }
@@ -112,6 +115,7 @@ impl State {
     }
 
     /// Notes that a control changes now.
+    #[inline(never)]
     pub(super) fn note_change(&mut self, id: u32) {
         self.changes = self.changes.wrapping_add(1);
         for (cid, changed) in CIDS.iter().zip(&mut self.changed) {

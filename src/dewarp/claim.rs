@@ -32,10 +32,13 @@ pub trait Word {
 }
 
 impl Word for AtomicU64 {
+    #[inline(always)]
     fn load(&self, order: Ordering) -> u64 {
         self.load(order)
     }
 
+    // The orders are constants of its callers: inline, it is one instruction.
+    #[inline(always)]
     fn compare_exchange(
         &self,
         current: u64,

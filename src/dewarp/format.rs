@@ -143,6 +143,7 @@ pub fn find(fourcc: u32, direction: Direction) -> Option<&'static Format> {
 }
 
 /// The format of that code, whichever way its images go.
+#[inline(never)]
 pub fn find_any(fourcc: u32) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.fourcc == fourcc)
 }

@@ -154,6 +154,8 @@ impl PixelFormat {
     }
 
     /// Copies the values out of the C structure.
+    // One copy of the code for three ioctls.
+    #[inline(never)]
     pub(super) fn from_raw(raw: &bindings::v4l2_pix_format_mplane) -> Self {
         let mut planes = [Plane::default(); MAX_PLANES as usize];
         let num_planes = raw.num_planes.min(MAX_PLANES);
@@ -179,6 +181,8 @@ impl PixelFormat {
     }
 
     /// The C structure, with every field that is not this format's zeroed.
+    // One copy of the code for three ioctls.
+    #[inline(never)]
     pub(super) fn to_raw(self) -> bindings::v4l2_pix_format_mplane {
         let mut plane_fmt = [bindings::v4l2_plane_pix_format::default(); 8];
         for (to, from) in plane_fmt.iter_mut().zip(self.planes()) {
