@@ -27,12 +27,77 @@ const FRAMES: i32 = 1000;
 /// How often a stream is stopped.
 const STOPS: u32 = 60;
 /// How often a device is unbound.
-const UNBINDS: u32 = 6;
+const UNBINDS: u32 = 16;
 
 /// What a frame may take where the watchdog is to meet the interrupt.
 const LIMIT: Delta = Delta::from_micros(400);
 /// By how much the moment of an interrupt differs from that of the one before.
 const STEP: i64 = 17;
+
+/// How long a moment is waited for. A few frames end meanwhile, the last one of them perhaps before the
+/// moment was seen.
+const MOMENT: Delta = Delta::from_millis(50);
+
+/// A moment in a frame's life at which its stream is stopped, or its device unbound.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// The engine is at work.
+    Running,
+    /// The interrupt handler or the watchdog has latched the frame.
+    Latched,
+    /// The interrupt thread has claimed the frame, and has not returned all buffers or started another.
+    Claimed,
+}
+
+impl Moment {
+    /// All.
+    const ALL: [Self; 3] = [Self::Running, Self::Latched, Self::Claimed];
+
+    /// Waits for it without sleeping, for it is short. False if it was not seen.
+    fn is_seen(self, bench: &Bench) -> bool {
+        let claim = &bench.shared.runner.claim;
+        let start = Instant::<Monotonic>::now();
+        while start.elapsed() < MOMENT {
+            let seen = match self {
+                Self::Running => matches!(claim.phase(), claim::Phase::Running(_)),
+                Self::Latched => claim.is_latched(),
+                Self::Claimed => {
+                    claim.phase() == claim::Phase::Over
+                        && !claim.is_latched()
+                        && bench.stream.held() > 0
+                }
+            };
+            if seen {
+                return true;
+            }
+            core::hint::spin_loop();
+        }
+        false
+    }
+}
+
+/// How often each moment was met.
+struct Met([u32; 3]);
+
+impl Met {
+    /// In three rounds of four, waits for one moment after the other; in the fourth, until any moment.
+    fn wait(&mut self, bench: &Bench, round: u32) {
+        let place = (round % 4) as usize;
+        match (Moment::ALL.get(place), self.0.get_mut(place)) {
+            (Some(moment), Some(count)) => *count += u32::from(moment.is_seen(bench)),
+            _ => fsleep(Delta::from_micros(i64::from(round) * STEP % 1500)),
+        }
+    }
+
+    /// Whether each was met; says how often.
+    fn each(&self) -> bool {
+        let [running, latched, claimed] = self.0;
+        kernel::kunit::info(format_args!(
+            "    # met frames: running {running}, latched {latched}, claimed {claimed}\n"
+        ));
+        self.0.iter().all(|&count| count > 0)
+    }
+}
 
 /// Helpers that go on until they are told to end.
 struct Crew {
@@ -156,15 +221,16 @@ mod tests {
         let mut crew = Crew::new()?;
         crew.add(engine(bench.panel.clone(), wire, LIMIT + LIMIT))?;
         crew.add(noise(wire))?;
+        let mut met = Met([0; 3]);
         for round in 0..STOPS {
             bench.fill(BUFFERS)?;
-            fsleep(Delta::from_micros(i64::from(round) * STEP % 1500));
+            met.wait(&bench, round);
             bench.stream.stop();
             ensure!(bench.stream.held() == 0);
             ensure!(!bench.is_running());
             ensure!(bench.shared.runner.take().is_none());
         }
-        ensure!(bench.started() > 0);
+        ensure!(met.each());
         ensure!(warned || !has_warned());
         Ok(())
     }
@@ -172,6 +238,7 @@ mod tests {
     #[test]
     fn a_device_is_unbound_whatever_ends_its_frames() -> Result {
         let warned = has_warned();
+        let mut met = Met([0; 3]);
         for round in 0..UNBINDS {
             let bench = Bench::new(LIMIT, true)?;
             let wire = bench.software.wire();
@@ -179,7 +246,7 @@ mod tests {
             crew.add(engine(bench.panel.clone(), wire, LIMIT + LIMIT))?;
             crew.add(noise(wire))?;
             bench.fill(BUFFERS)?;
-            fsleep(Delta::from_micros(i64::from(round) * STEP * 5 % 1500));
+            met.wait(&bench, round);
             let Bench {
                 stream,
                 shared,
@@ -193,6 +260,7 @@ mod tests {
             ensure!(shared.runner.take().is_none());
             ensure!(panel.is_off_the_bus());
         }
+        ensure!(met.each());
         ensure!(warned || !has_warned());
         Ok(())
     }
