@@ -2,7 +2,10 @@
 
 //! `cargo xtask bench`: what frames cost with the C driver and with this one, on the same board and
 //! kernel. Figures of instructions come from boots with `--icount`, where they repeat; throughput
-//! from one boot in which the drivers alternate. A table, and `target/bench.json`.
+//! from one boot in which the drivers alternate. A table, and `target/bench.json`. Fails in the end if
+//! README.md has other figures.
+
+mod readme;
 
 use std::fs;
 use std::path::Path;
@@ -136,6 +139,18 @@ pub fn run(env: &Env) -> Result<()> {
     let file = target.join("bench.json");
     fs::write(&file, format!("{:#}\n", Value::Object(all)))?;
     println!("{}", file.display());
+    let measured = figures
+        .iter()
+        .map(|figure| (figure.name.as_str(), figure.values));
+    let off = readme::differences(
+        &fs::read_to_string(env.checkout.join("README.md"))?,
+        measured,
+    )?;
+    ensure!(
+        off.is_empty(),
+        "README.md is out of date:\n{}",
+        off.join("\n")
+    );
     Ok(())
 }
 
