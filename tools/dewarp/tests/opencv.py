@@ -4,8 +4,8 @@
 usage: opencv.py DEWARP SEED COUNT
 
 Each calibration is written by OpenCV's FileStorage, read by `dewarp map`, and
-the map compared at every vertex with initUndistortRectifyMap: they may be a
-sixteenth of a pixel apart. Prints `ok NAME` or `FAIL NAME: WHY` for each kind.
+the map compared at every vertex with initUndistortRectifyMap. They may be as far
+apart as rounding to the map's sixteenths makes them. Prints `ok NAME` or `FAIL NAME: WHY` for each kind.
 """
 
 import os
@@ -16,7 +16,8 @@ import tempfile
 import cv2
 import numpy as np
 
-TOLERANCE = 1 / 16
+# Half a sixteenth; the rest is for OpenCV, which returns 32-bit floating point.
+TOLERANCE = 1 / 32 + 1e-3
 # What a vertex can hold.
 LARGEST = 65535 / 16
 
@@ -145,16 +146,16 @@ def main():
     each = -(-count // len(KINDS))
     with tempfile.TemporaryDirectory() as directory:
         for kind in KINDS:
-            name = f"maps agree with OpenCV {cv2.__version__}: {kind.name} ({each}, seed {seed})"
+            name = f"maps agree with OpenCV, {kind.name}"
             try:
                 worst, case = max(compare(kind, dewarp, rng, directory) for _ in range(each))
                 if worst <= TOLERANCE:
                     print(f"ok {name}")
                 else:
-                    print(f"FAIL {name}: {worst:.3f} pixels apart: {case}")
-                print(f"{kind.name}: at most {worst:.4f} pixels apart", file=sys.stderr)
+                    print(f"FAIL {name}: {worst:.4f} pixels apart, seed {seed}: {case}")
+                print(f"{kind.name}: {each} maps at most {worst:.4f} pixels apart", file=sys.stderr)
             except RuntimeError as error:
-                print(f"FAIL {name}: {error}")
+                print(f"FAIL {name}: seed {seed}: {error}")
 
 
 main()

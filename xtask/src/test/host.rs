@@ -55,6 +55,10 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
+    let ignored = ignored(&said);
+    if ignored > 0 {
+        env.ui.say(&format!("host: {ignored} tests were ignored"));
+    }
     let results = results(&said);
     for (name, good) in &results {
         let result = if *good {
@@ -78,6 +82,12 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
 /// The tests in the output of `cargo test`, and whether they passed. Ignored ones do not count.
 fn results(output: &str) -> Vec<(&str, bool)> {
     output.lines().filter_map(result).collect()
+}
+
+/// How many tests were left out.
+fn ignored(output: &str) -> usize {
+    let lines = output.lines().filter(|line| line.starts_with("test "));
+    lines.filter(|line| line.contains(" ... ignored")).count()
 }
 
 fn result(line: &str) -> Option<(&str, bool)> {
@@ -111,6 +121,11 @@ mod tests {
             ("map::tests::b - should panic", false),
         ];
         assert_eq!(results(OUTPUT), expected);
+        assert_eq!(ignored(OUTPUT), 1);
+        assert_eq!(
+            ignored("test slow ... ignored, takes long\ntest fast ... ok\n"),
+            1
+        );
         assert_eq!(failure(OUTPUT, expected[1].0), "assertion failed: x");
     }
 }
