@@ -15,7 +15,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 
 use crate::binding::Binding;
 use crate::faults::works;
-use crate::harness::{Child, becomes_true, verdict};
+use crate::harness::{Child, becomes_true, plan, verdict};
 use crate::model;
 use crate::random::calls::{CALLS, Due};
 use crate::random::{Counts, Random, Sender, Targets};
@@ -49,6 +49,7 @@ const BOUND: Duration = Duration::from_secs(20);
 /// Sends random calls for so long, and prints the verdict.
 pub fn run(seed: u64, time: Duration) {
     println!("fuzz --seed {seed} --seconds {}", time.as_secs());
+    plan(1);
     let result = rounds(seed, time).with_context(|| format!("seed {seed}"));
     let name =
         "random calls of several processes, with faults and unbinding, leave a device that works";

@@ -67,20 +67,41 @@ impl Default for Choice {
     }
 }
 
-/// Runs those of `tests` that are chosen and prints the verdict on each.
+/// Runs those of `tests` that are chosen: prints how many verdicts there will be, and the verdict on
+/// each. An error if there are none, or if no test has a name that is to be skipped.
 pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Result<()> {
-    let filter = choice.filter.as_deref().unwrap_or("");
-    let chosen = tests
-        .filter(|test| test.name.contains(filter))
-        .filter(|test| !choice.skipped.iter().any(|name| name == test.name));
+    let chosen = chosen(tests, choice)?;
+    if choice.list {
+        chosen.iter().for_each(|test| println!("{}", test.name));
+        return Ok(());
+    }
+    plan(chosen.len());
     for test in chosen {
-        if choice.list {
-            println!("{}", test.name);
-            continue;
-        }
         verdict(test.name, apart(test, choice.limit));
     }
     Ok(())
+}
+
+fn chosen(
+    tests: impl Iterator<Item = &'static Test>,
+    choice: &Choice,
+) -> Result<Vec<&'static Test>> {
+    let filter = choice.filter.as_deref().unwrap_or("");
+    let mut chosen: Vec<_> = tests.collect();
+    for name in &choice.skipped {
+        let known = chosen.iter().any(|test| test.name == name);
+        ensure!(known, "there is no test '{name}' to skip");
+    }
+    chosen.retain(|test| {
+        test.name.contains(filter) && !choice.skipped.iter().any(|s| s == test.name)
+    });
+    ensure!(!chosen.is_empty(), "no test's name contains '{filter}'");
+    Ok(chosen)
+}
+
+/// Prints how many verdicts follow, as KTAP does. One that is missing is a failure then.
+pub fn plan(count: usize) {
+    println!("1..{count}");
 }
 
 /// Prints how a test ended: `ok NAME` or `FAIL NAME: WHY`.
@@ -232,6 +253,26 @@ pub fn becomes_true(patience: Duration, mut check: impl FnMut() -> Result<bool>)
 #[cfg(test)]
 mod self_tests {
     use super::*;
+
+    #[test]
+    fn a_filter_that_no_name_contains_and_an_unknown_name_to_skip_are_errors() {
+        static TESTS: [Test; 2] = [test("one thing", || Ok(())), test("another", || Ok(()))];
+        let names = |filter: Option<&str>, skipped: &[&str]| -> Result<Vec<&str>> {
+            let choice = Choice {
+                filter: filter.map(str::to_owned),
+                skipped: skipped.iter().map(|&name| name.to_owned()).collect(),
+                ..Choice::default()
+            };
+            let chosen = chosen(TESTS.iter(), &choice)?;
+            Ok(chosen.into_iter().map(|test| test.name).collect())
+        };
+        assert_eq!(names(None, &[]).unwrap(), ["one thing", "another"]);
+        assert_eq!(names(Some("thing"), &[]).unwrap(), ["one thing"]);
+        assert_eq!(names(None, &["one thing"]).unwrap(), ["another"]);
+        assert!(names(Some("nothing"), &[]).is_err());
+        assert!(names(Some("thing"), &["one thing"]).is_err());
+        assert!(names(None, &["one"]).is_err());
+    }
 
     #[test]
     fn a_reason_is_one_line() {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Suite `clients`: the command lines of docs/clients.md, run on the board as they stand there; with
-//! `--full` with the C driver, too. What comes of them is compared with what `dewarp` makes of the same frames, which
-//! the suite `stream` judges, or with what no driver had a hand in.
+//! `--full` with the C driver, too. What comes of them is compared with what no driver had a hand in, or
+//! with what `dewarp run` makes of the same frames with the same driver. The latter shows that a client's
+//! buffers, formats and sizes are taken for what they are, and not that the frame is right: `stream`
+//! judges frames that keep their size by the engine's model, and `parity` those that are scaled.
 
 use std::fs;
 
 use anyhow::{Result, anyhow, ensure};
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
-use super::{Tests, ended, result, side_by_side, verdicts};
+use super::{Tests, complete, result, side_by_side, verdicts};
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
 
@@ -112,6 +114,7 @@ const PATIENCE: u32 = 300;
 /// Runs the commands under each heading, then its check. Which ones there are stands in /in/names.
 /// libcamera asks udev for devices; the board has none, so this notes what it would.
 const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients && cd /tmp/clients || exit 1
+echo 1..$(wc -l < /in/names)
 for device in /sys/class/video4linux/*/dev /sys/bus/media/devices/*/dev; do
     echo I:1 > /run/udev/data/c$(cat $device)
 done
@@ -162,7 +165,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             let how = known.map_or("", |_| ", fails as listed");
             tests.record(&format!("{name}, C driver{how}"), judged);
         }
-        tests.record("runs to its end, C driver", ended(&outcome));
+        tests.record("runs to its end, C driver", complete(&outcome));
         Ok(())
     };
     if tests.full {

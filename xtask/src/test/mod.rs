@@ -26,7 +26,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
@@ -151,8 +151,10 @@ impl Tests<'_> {
     /// Records that the C driver fails a test, the only one that a board's output is about, and that
     /// what it fails with contains `says`.
     pub fn fails(&self, name: &str, fault: &str, says: &str, printed: &str) {
-        let why = verdicts(printed).find_map(|(_, failure)| failure);
-        let why = why.unwrap_or("it passes");
+        let why = match verdicts(printed).next() {
+            Some((_, failure)) => failure.unwrap_or("it passes"),
+            None => "there is no verdict",
+        };
         let failed = if why.contains(says) {
             Ok(())
         } else {
@@ -191,8 +193,8 @@ impl Tests<'_> {
         Ok(outcome.printed)
     }
 
-    /// The same for a script that prints verdicts, which are recorded, and so is its end. Each test's
-    /// name is followed by `suffix`.
+    /// The same for a script that prints verdicts, which are recorded, and so is its end, with as many
+    /// verdicts as were announced. Each test's name is followed by `suffix`.
     pub fn judge(
         &self,
         board: &Board<'_>,
@@ -204,7 +206,7 @@ impl Tests<'_> {
         for (name, failure) in verdicts(&outcome.printed) {
             self.record(&format!("{name}{suffix}"), result(failure));
         }
-        self.record(&format!("runs to its end{suffix}"), ended(&outcome));
+        self.record(&format!("runs to its end{suffix}"), complete(&outcome));
         Ok(())
     }
 
@@ -318,6 +320,26 @@ fn ended(outcome: &Outcome) -> Result<()> {
     }
 }
 
+/// That a boot ended as it should, with a verdict on each test that was announced.
+fn complete(outcome: &Outcome) -> Result<()> {
+    ended(outcome)?;
+    announced(&outcome.printed)
+}
+
+/// That the programs which printed these lines gave as many verdicts as they announced, each by a line
+/// `1..N` as in KTAP, and that these are more than none.
+fn announced(lines: &str) -> Result<()> {
+    let plans = lines.lines().filter_map(|line| line.strip_prefix("1.."));
+    let planned = plans.map(str::parse::<usize>).sum::<Result<usize, _>>();
+    let planned = planned.context("a plan is no number")?;
+    let given = verdicts(lines).count();
+    ensure!(
+        given == planned && given > 0,
+        "{given} verdicts of {planned} that were announced"
+    );
+    Ok(())
+}
+
 /// The end of a text.
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
@@ -409,6 +431,23 @@ mod tests {
             "{error}"
         );
     }
+    #[test]
+    fn a_verdict_that_is_missing_or_was_not_announced_is_seen() {
+        for good in ["1..1\nok a\n", "1..2\nok a\nnoise\nFAIL b: c\n1..1\nok d\n"] {
+            assert!(announced(good).is_ok(), "{good}");
+        }
+        for wrong in [
+            "",
+            "ok a\n",
+            "1..0\n",
+            "1..2\nok a\n",
+            "1..1\n",
+            "1..\nok a\n",
+        ] {
+            assert!(announced(wrong).is_err(), "{wrong}");
+        }
+    }
+
     #[test]
     fn lines_come_in_the_order_of_the_suites_whoever_is_first() {
         let mut report = Report::new(3);
