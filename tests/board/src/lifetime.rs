@@ -12,7 +12,7 @@ mod situations;
 mod state;
 
 use crate::harness::{Test, test};
-use rounds::{Action, alone, without_the_module};
+use rounds::{Action, Module, alone, without_the_module};
 use situations::Situation;
 
 /// After how many milliseconds a frame is given up: long enough to unbind the device meanwhile.
@@ -78,12 +78,20 @@ const fn at_once<const FULL: bool>() -> [Test; 8] {
             "a request can be polled and queued when its device and all other files are gone",
             requests::used_last,
         ),
-        test("a request outlives the module or keeps it", || {
-            without_the_module(&Situation::LONE_REQUEST, times::<FULL>(1, 20))
-        }),
-        test("a file of debugfs outlives the module or keeps it", || {
-            without_the_module(&Situation::DEBUGFS, times::<FULL>(1, 20))
-        }),
+        test(
+            "the module stays while a request is open and goes after",
+            || {
+                without_the_module(
+                    &Situation::LONE_REQUEST,
+                    Module::Stays,
+                    times::<FULL>(1, 20),
+                )
+            },
+        ),
+        test(
+            "the module stays while a file of debugfs is open and goes after",
+            || without_the_module(&Situation::DEBUGFS, Module::Stays, times::<FULL>(1, 20)),
+        ),
     ]
 }
 
@@ -93,7 +101,7 @@ const fn gently<const FULL: bool>() -> [Test; 4] {
             together::<FULL>(Action::Rebind)
         }),
         test("a dma-buf outlives the module", || {
-            without_the_module(&Situation::DMA_BUF, times::<FULL>(1, 20))
+            without_the_module(&Situation::DMA_BUF, Module::Goes, times::<FULL>(1, 20))
         }),
         test("closing everything before unbinding", || {
             together::<FULL>(Action::CloseBefore)

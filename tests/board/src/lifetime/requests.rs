@@ -5,9 +5,10 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::state::State;
+use crate::harness::fails;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PollFlags, Request, Sent, Stream, Which, wait};
 
@@ -51,17 +52,22 @@ pub(super) fn used_last() -> Result<()> {
     let mut state = State::new()?;
     for request in left(&mut state)? {
         let polled = wait(&request, PollFlags::POLLPRI, Duration::ZERO)?;
+        // The media core says so of a request that is not queued.
         ensure!(
-            polled.is_empty() || polled.contains(PollFlags::POLLERR),
+            polled == PollFlags::POLLERR,
             "poll says {polled:?} of a request of no device"
         );
-        let queued = request.queue();
-        ensure!(
-            matches!(queued, Err(Errno::ENODEV | Errno::ENOENT)),
-            "queueing it gives {queued:?}"
-        );
-        // It may be emptied, or not: there is no one to say.
-        let _ = request.reinit();
+        fails(
+            request.queue(),
+            Errno::ENODEV,
+            "queueing a request of no device",
+        )?;
+        request.reinit().context("emptying it")?;
+        fails(
+            request.queue(),
+            Errno::ENODEV,
+            "queueing it when it is empty",
+        )?;
     }
     state.nothing_left()?;
     state.bind()?;

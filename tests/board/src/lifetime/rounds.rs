@@ -12,7 +12,7 @@ use rand_xorshift::XorShiftRng;
 use super::client::Client;
 use super::situations::Situation;
 use super::state::State;
-use crate::harness::becomes_true;
+use crate::harness::{becomes_true, slow_kernel};
 
 /// What becomes of the device and its clients, and in which order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,16 +68,34 @@ fn many(situations: &[&'static Situation], action: Action, times: u32) -> Result
     })
 }
 
-/// The module goes, or is refused to, while all that is held is no file of its nodes.
-pub(super) fn without_the_module(situation: &'static Situation, times: u32) -> Result<()> {
+/// What becomes of the module while something is held that is no file of its nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Module {
+    /// It can be unloaded.
+    Goes,
+    /// It is in use for as long as that is held.
+    Stays,
+}
+
+/// The device is unbound and its module unloaded, or that refused, while the situation is held; and
+/// unloaded when nothing is held any more.
+pub(super) fn without_the_module(
+    situation: &'static Situation,
+    due: Module,
+    times: u32,
+) -> Result<()> {
     let mut state = State::new()?;
     for _ in 0..times {
         let client = Client::start(situation)?;
         state.unbind()?;
-        // Its nodes are closed now, and the module free to go, unless something else holds it.
+        // Its nodes are closed now, and nothing else may keep the module.
         let gone = unloads(&state)?;
         client.look();
         client.ended()?;
+        match due {
+            Module::Goes => ensure!(gone, "rmmod failed, and nothing of the module is held"),
+            Module::Stays => ensure!(!gone, "rmmod succeeded under {}", situation.name),
+        }
         ensure!(gone || unloads(&state)?, "the module stays for ever");
         state.nothing_left()?;
         state.load()?;
@@ -86,10 +104,11 @@ pub(super) fn without_the_module(situation: &'static Situation, times: u32) -> R
     Ok(())
 }
 
-/// Whether the module goes, soon: a thread of its own sees that nobody uses it any more, and a kernel
-/// with `DEBUG_KOBJECT_RELEASE` says so seconds late.
+/// Whether the module can be unloaded, soon: a thread of its own sees that nobody uses it any more, and a
+/// kernel with `DEBUG_KOBJECT_RELEASE` says so seconds late.
 fn unloads(state: &State) -> Result<bool> {
-    becomes_true(Duration::from_secs(8), || state.unload())
+    let patience = Duration::from_secs(if slow_kernel() { 8 } else { 3 });
+    becomes_true(patience, || state.unload())
 }
 
 /// The device, and moments at random.

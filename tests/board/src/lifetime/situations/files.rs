@@ -84,12 +84,11 @@ pub(super) fn lone_request(link: &Link) -> Result<()> {
         filled(&device, &media)?.0
     };
     link.hold()?;
-    let queued = request.queue();
-    ensure!(
-        matches!(queued, Err(Errno::ENODEV | Errno::ENOENT)),
-        "queueing a request of no device gives {queued:?}"
-    );
-    Ok(())
+    fails(
+        request.queue(),
+        Errno::ENODEV,
+        "queueing a request of no device",
+    )
 }
 
 pub(super) fn queued_request(link: &Link) -> Result<()> {
