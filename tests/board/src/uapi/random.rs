@@ -28,8 +28,8 @@ fn random() -> Result<()> {
         .into_iter()
         .map(|seed| Ok(Sender::new(&targets, &counts, targets.requests()?, seed)))
         .collect::<Result<Vec<_>>>()?;
-    // A board that does not come to the end, as with a debug kernel on a busy machine, has not to
-    // show that enough was sent.
+    // A board that does not come to the end, as with a debug kernel on a busy machine, has to show
+    // less.
     let complete: Result<bool> = thread::scope(|scope| {
         let threads = senders
             .into_iter()
@@ -40,18 +40,20 @@ fn random() -> Result<()> {
             Ok(end.map_err(|_| anyhow!("a thread that sends ioctls panicked"))? && complete)
         })
     });
-    let complete = complete?;
+    let least_sent = if complete? { 100 } else { 10 };
     for (call, count) in CALLS.iter().zip(&counts) {
         let [sent, good] = count.each_ref().map(|count| count.load(Ordering::Relaxed));
         let least = match call.due {
             Due::Often => sent / 8,
             Due::WithNumbers if has_numbers => sent / 8,
-            Due::Sometimes => sent / 100 + 1,
-            Due::WithNumbers | Due::Unknown => 0,
+            // Of few, none is no proof.
+            Due::Sometimes if sent > 100 => sent / 100 + 1,
+            Due::Sometimes | Due::WithNumbers | Due::Unknown => 0,
         };
         ensure!(
-            !complete || good >= least && sent > 100,
-            "{} succeeded {good} times of {sent}: the test is not what it should be",
+            good >= least && sent > least_sent,
+            "{} succeeded {good} times of {sent}, due were {least} of more than {least_sent}: \
+             the test is not what it should be",
             call.name
         );
     }
