@@ -19,7 +19,7 @@ pub mod stream;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-pub use buffer::{Dequeued, Memory, Queue, Sent};
+pub use buffer::{Dequeued, Memory, Queue, Sent, Timecode};
 pub use control::{MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, Which};
 pub use device::{Device, Way};
 pub use format::{Colours, Format, Plane, Rect};

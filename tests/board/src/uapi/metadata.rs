@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What comes back with a buffer: number, time, field, bytes used.
+//! What comes back with a buffer: number, time, time code, field, bytes used.
 
 use anyhow::{Result, ensure};
 
@@ -9,13 +9,16 @@ use crate::picture::Bands;
 use crate::v4l2::bindings::{
     V4L2_BUF_FLAG_TIMESTAMP_COPY as COPY, V4L2_BUF_FLAG_TIMESTAMP_MASK as TIMESTAMP,
     V4L2_BUF_FLAG_TSTAMP_SRC_MASK as SOURCE, V4L2_BUF_FLAG_TSTAMP_SRC_SOE as SOE,
-    v4l2_field_V4L2_FIELD_ANY as ANY, v4l2_field_V4L2_FIELD_NONE as NONE,
+    V4L2_TC_FLAG_DROPFRAME as DROP_FRAME, V4L2_TC_TYPE_24FPS as FILM,
+    V4L2_TC_TYPE_30FPS as THIRTY_A_SECOND, v4l2_field_V4L2_FIELD_ANY as ANY,
+    v4l2_field_V4L2_FIELD_NONE as NONE,
 };
-use crate::v4l2::{Device, Format, Sent, Stream};
+use crate::v4l2::{Device, Format, Sent, Stream, Timecode};
 
 pub(super) const TESTS: &[Test] = &[
     test("frames are numbered from 0 in each stream", sequence),
     test("a time stamp goes from OUTPUT to CAPTURE", timestamp),
+    test("a time code goes from OUTPUT to CAPTURE", timecode),
     test("CAPTURE has all bytes of each plane used", used),
     test("a buffer without a field comes back progressive", field),
 ];
@@ -60,6 +63,36 @@ fn timestamp() -> Result<()> {
                 ensure!(got.flags & TIMESTAMP == COPY, "flags are {:#x}", got.flags);
                 ensure!(got.flags & SOURCE == flags, "flags are {:#x}", got.flags);
             }
+        }
+    }
+    Ok(())
+}
+
+fn timecode() -> Result<()> {
+    let device = Device::open()?;
+    Bands::set(&device)?;
+    let stream = Stream::start(&device, 1)?;
+    let some = |kind, flags, time, userbits| {
+        Some(Timecode {
+            kind,
+            flags,
+            time,
+            userbits,
+        })
+    };
+    for timecode in [
+        some(THIRTY_A_SECOND, DROP_FRAME, [29, 58, 47, 23], *b"dw!\0"),
+        None,
+        some(FILM, 0, [1, 2, 3, 4], [5, 6, 7, 8]),
+    ] {
+        let sent = Sent {
+            timecode,
+            ..Sent::default()
+        };
+        stream.queue(0, &sent)?;
+        let (output, capture) = stream.dequeue()?;
+        for got in [&output, &capture] {
+            ensure!(got.timecode == timecode, "{timecode:?} became {got:?}");
         }
     }
     Ok(())

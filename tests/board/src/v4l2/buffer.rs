@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::libc::{O_CLOEXEC, O_RDWR};
 use v4l2r::bindings::{
     self, timeval, v4l2_buffer, v4l2_create_buffers, v4l2_exportbuffer, v4l2_plane,
-    v4l2_requestbuffers,
+    v4l2_requestbuffers, v4l2_timecode,
 };
 
 use super::memory::Mapping;
@@ -39,6 +39,43 @@ impl Memory {
     }
 }
 
+/// A time code of a film: `struct v4l2_timecode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timecode {
+    /// `V4L2_TC_TYPE_…`
+    pub kind: u32,
+    /// `V4L2_TC_FLAG_…`
+    pub flags: u32,
+    /// Frames, seconds, minutes, hours.
+    pub time: [u8; 4],
+    /// Of the program's own.
+    pub userbits: [u8; 4],
+}
+
+impl Timecode {
+    fn raw(self) -> v4l2_timecode {
+        let [frames, seconds, minutes, hours] = self.time;
+        v4l2_timecode {
+            type_: self.kind,
+            flags: self.flags,
+            frames,
+            seconds,
+            minutes,
+            hours,
+            userbits: self.userbits,
+        }
+    }
+
+    fn from_raw(raw: &v4l2_timecode) -> Self {
+        Self {
+            kind: raw.type_,
+            flags: raw.flags,
+            time: [raw.frames, raw.seconds, raw.minutes, raw.hours],
+            userbits: raw.userbits,
+        }
+    }
+}
+
 /// What is said of a buffer when it is queued.
 #[derive(Clone, Copy, Default)]
 pub struct Sent<'a> {
@@ -46,6 +83,8 @@ pub struct Sent<'a> {
     pub request: Option<&'a Request>,
     /// Microseconds.
     pub timestamp: u64,
+    /// The frame's time code, if it has one.
+    pub timecode: Option<Timecode>,
     /// Bytes used in each plane; all of them if not said.
     pub bytesused: Option<u32>,
     /// Where the pixels start in each plane.
@@ -69,6 +108,8 @@ pub struct Dequeued {
     pub sequence: u32,
     /// Microseconds.
     pub timestamp: u64,
+    /// The frame's time code, if the flags say that it has one.
+    pub timecode: Option<Timecode>,
     /// Bytes used in each plane.
     pub bytesused: Vec<u32>,
 }
@@ -180,6 +221,8 @@ impl Device {
             field: buffer.field,
             sequence: buffer.sequence,
             timestamp: number(time.tv_sec) * 1_000_000 + number(time.tv_usec),
+            timecode: (buffer.flags & bindings::V4L2_BUF_FLAG_TIMECODE != 0)
+                .then(|| Timecode::from_raw(&buffer.timecode)),
             bytesused: planes
                 .iter()
                 .take(buffer.length as usize)
@@ -302,6 +345,10 @@ impl<'d> Queue<'d> {
             tv_sec: (sent.timestamp / 1_000_000) as i64,
             tv_usec: (sent.timestamp % 1_000_000) as i64,
         };
+        if let Some(timecode) = sent.timecode {
+            raw.buffer.flags |= bindings::V4L2_BUF_FLAG_TIMECODE;
+            raw.buffer.timecode = timecode.raw();
+        }
         if let Some(request) = sent.request {
             raw.buffer.flags |= bindings::V4L2_BUF_FLAG_REQUEST_FD;
             raw.buffer.__bindgen_anon_1.request_fd = request.as_raw_fd();
