@@ -5,10 +5,12 @@
 
 mod allocations;
 mod fail_nth;
+mod log;
 mod positions;
 mod statistics;
 mod watchdog;
 
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +20,23 @@ use crate::harness::{Test, fails, slow_kernel, test};
 use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
+
+/// Tests of how soon frames come back, for a board on which an instruction takes a nanosecond
+/// (`--icount`): elsewhere a machine that has much else to do may take any time.
+pub const TIMED: &[Test] = &[
+    test(
+        "a frame whose interrupt is lost comes back no later than twice its limit",
+        || no_later_than_twice("drop-irq=1"),
+    ),
+    test(
+        "a frame that the engine stalls on comes back no later than twice its limit",
+        || no_later_than_twice("stall=1"),
+    ),
+    test(
+        "a frame has a second at least by itself, and a minute at most whatever is set",
+        watchdog::bounds,
+    ),
+];
 
 /// All tests: with `full` those that take minutes in the place of what samples them, with `debug`
 /// fewer samples, and those in which memory runs out, which takes a debug kernel.
@@ -32,10 +51,16 @@ pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
         (true, false) => [allocations::TESTS, allocations::SAMPLE],
         (true, true) => [allocations::TESTS, allocations::ALL],
     };
-    [TESTS, statistics::TESTS, watchdog::TESTS, positions]
-        .into_iter()
-        .chain(allocations)
-        .flatten()
+    [
+        TESTS,
+        log::TESTS,
+        statistics::TESTS,
+        watchdog::TESTS,
+        positions,
+    ]
+    .into_iter()
+    .chain(allocations)
+    .flatten()
 }
 
 const TESTS: &[Test] = &[
@@ -159,6 +184,30 @@ fn given_up(fault: &str) -> Result<()> {
             set.take(index, 10)
                 .with_context(|| format!("frame {index} of round {round}"))?;
         }
+    }
+    Ok(())
+}
+
+/// That a frame which the engine does not end has its limit, and at most twice its limit.
+fn no_later_than_twice(fault: &str) -> Result<()> {
+    /// For queueing and taking back; a frame of this size takes the engine less than one.
+    const CALLS: Duration = Duration::from_millis(5);
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 10)?;
+    // The timer goes on after the frame before, which must make no difference.
+    for pause_ms in [0, 30, 60, 90, 150, 250] {
+        set.stream.queue(0, &Sent::default())?;
+        set.take(0, 10)?;
+        sleep(Duration::from_millis(pause_ms));
+        model::set(fault)?;
+        let start = Instant::now();
+        set.stream.queue(0, &Sent::default())?;
+        set.take_failed(0)?;
+        let took = start.elapsed();
+        ensure!(
+            (LEAST..2 * LEAST + CALLS).contains(&took),
+            "{pause_ms} ms after another frame it came back after {took:?}"
+        );
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 //! `dw100-board SUITE [--list] [--full] [--debug] [--vivid] [--trace] [--skip NAME]…
 //! [--limit SECONDS] [FILTER]` runs the tests of the V4L2 interface (`uapi`), of an engine that fails,
-//! which the emulated board can make it do, and of memory that runs out (`faults`), of what outlives
-//! the device (`lifetime`), of system sleep (`sleep`), and of a process that keeps the kernel waiting
+//! which the emulated board can make it do, and of memory that runs out (`faults`), of how soon its
+//! frames come back on a board with `--icount` (`timed`), of what outlives the device (`lifetime`), of system sleep (`sleep`), and of a process that keeps the kernel waiting
 //! (`held`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
 //! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
 //! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
@@ -31,7 +31,7 @@ use dw100_board::sleep;
 use dw100_board::uapi;
 use dw100_board::worlds;
 
-const USAGE: &str = "usage: dw100-board uapi|faults|lifetime|sleep|held [--list] [--full] [--debug] \
+const USAGE: &str = "usage: dw100-board uapi|faults|timed|lifetime|sleep|held [--list] [--full] [--debug] \
                                   [--vivid] [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board fuzz [--seed N] [--seconds N]\n       \
                      dw100-board model KEY=VALUE...\n       \
@@ -62,6 +62,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             let choice = choice(words)?;
             harness::run(faults::tests(choice.full, choice.debug), &choice)
         }
+        Some("timed") => harness::run(faults::TIMED.iter(), &choice(words)?),
         Some("fuzz") => fuzzed(words),
         Some("lifetime") => {
             let choice = choice(words)?;

@@ -101,6 +101,7 @@ mod self_tests {
         for test in tests(&all)
             .chain(faults)
             .chain(lifetime::tests(false, false))
+            .chain(faults::TIMED)
             .chain(sleep::TESTS)
             .chain(held::TESTS)
         {

@@ -48,6 +48,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let on_rt = || {
         ours(tests, &rt)?;
+        timed(tests, &rt)?;
         FAILS
             .into_iter()
             .try_for_each(|entry| theirs(tests, &rt, entry))
@@ -69,6 +70,16 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     }
     let suffix = format!(", {}", board.flavour().name());
     tests.judge(board, &options, &script, &suffix)
+}
+
+/// How soon frames come back, in instructions: twice their limit is promised, and this machine's load
+/// has no part in it.
+fn timed(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let mut options = tests.options(board.flavour()).on_one_cpu();
+    options.icount = true;
+    let script =
+        "driver unload rust && driver load rust watchdog_ms=100 && dw100-board timed --limit 900";
+    tests.judge(board, &options, script, ", by instructions")
 }
 
 /// That the C driver fails a test, and by what.

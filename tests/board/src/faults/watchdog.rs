@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use super::Set;
 use crate::harness::{Test, slow_kernel, test};
 use crate::model;
-use crate::v4l2::{Device, Sent};
+use crate::v4l2::{Device, PATIENCE, Sent};
 
 /// What the driver shows of the device.
 const DIRECTORY: &str = "/sys/kernel/debug/32e30000.dwe";
@@ -76,6 +76,38 @@ fn time() -> Result<()> {
         );
         set.stream.queue(0, &Sent::default())?;
         set.take(0, 11).context("the frame after it")?;
+    }
+    Ok(())
+}
+
+/// How long frames have whose interrupt is lost, on a board on which an instruction takes a nanosecond.
+pub(super) fn bounds() -> Result<()> {
+    /// For queueing and taking back.
+    const CALLS: Duration = Duration::from_millis(5);
+    let device = Device::open()?;
+    let set = Set::start(&device, 1, 11)?;
+    for (ms, limit_ms) in [
+        (0, 1_000),
+        (60_000, 60_000),
+        (60_001, 60_000),
+        (u32::MAX, 60_000),
+    ] {
+        let _watchdog = Watchdog::set(ms)?;
+        let limit = Duration::from_millis(limit_ms);
+        model::set("drop-irq=1")?;
+        let start = Instant::now();
+        set.stream.queue(0, &Sent::default())?;
+        let frame = set.stream.capture.dequeue_within(3 * limit)?;
+        let took = start.elapsed();
+        set.stream.output.dequeue_within(PATIENCE)?;
+        ensure!(
+            frame.failed(),
+            "with watchdog_ms={ms} the frame did not fail"
+        );
+        ensure!(
+            (limit..2 * limit + CALLS).contains(&took),
+            "with watchdog_ms={ms} the frame came back after {took:?}"
+        );
     }
     Ok(())
 }
