@@ -220,7 +220,7 @@ impl<'a> Board<'a> {
             child.kill()?;
             child.wait()?;
         }
-        let end = judge(&boot, ended.is_some())?;
+        let end = judge(&boot, ended.is_some(), options.healthy)?;
         let said = fs::read(&printed)?;
         Ok(Outcome {
             end,
@@ -254,7 +254,7 @@ impl<'a> Board<'a> {
 }
 
 /// Reads how a boot ended from what it left behind.
-fn judge(boot: &Boot, in_time: bool) -> Result<End> {
+fn judge(boot: &Boot, in_time: bool, healthy: bool) -> Result<End> {
     let console = String::from_utf8_lossy(&fs::read(&boot.console)?).into_owned();
     let dmesg = fs::read(boot.output.join("dmesg.txt")).unwrap_or_default();
     let dmesg = String::from_utf8_lossy(&dmesg).into_owned();
@@ -262,7 +262,7 @@ fn judge(boot: &Boot, in_time: bool) -> Result<End> {
         fs::write(boot.output.join("dmesg.txt"), &console)?;
     }
     for log in [&dmesg, &console] {
-        let report = splat::first(log);
+        let report = splat::first(log, healthy);
         if !report.is_empty() {
             return Ok(End::Splat(report.into_iter().map(str::to_owned).collect()));
         }

@@ -83,6 +83,9 @@ pub struct Options {
     /// More arguments for QEMU
     #[arg(skip)]
     pub emulator: Vec<String>,
+    /// No engine is made to fail: what the driver says of a frame that does is a report
+    #[arg(skip)]
+    pub healthy: bool,
 }
 
 impl Options {
@@ -108,7 +111,14 @@ impl Options {
             memory: 1,
             console: None,
             emulator: Vec::new(),
+            healthy: false,
         }
+    }
+
+    /// The same for a script that makes no engine fail: a message about a frame that fails is a report.
+    pub fn healthy(mut self) -> Self {
+        self.healthy = true;
+        self
     }
 
     /// The same with one CPU, which is emulated in less time than four: for what does not depend

@@ -130,7 +130,7 @@ done < /in/names";
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let mut options = tests.options(Flavour::Rt);
+    let mut options = tests.options(Flavour::Rt).healthy();
     options.clients = true;
     options.timeout = 1200;
     let board = Board::prepare_for(tests.env, &options)?;

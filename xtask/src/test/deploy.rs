@@ -93,7 +93,9 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         ),
     ];
     for (name, edits, overlays, script) in boots {
-        let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
+        let mut options = Options::new(Flavour::Rt, Driver::Rust)
+            .on_one_cpu()
+            .healthy();
         options.edits = edits;
         options.overlays = overlays
             .iter()

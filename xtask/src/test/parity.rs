@@ -96,7 +96,9 @@ fn traced(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     make_dir(&output)?;
     fs::write(input.join("plan"), TRACED)?;
     let log = output.join("qemu.log");
-    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
+    let mut options = Options::new(Flavour::Rt, Driver::Rust)
+        .on_one_cpu()
+        .healthy();
     options.input = Some(input);
     options.output = Some(output.clone());
     options.emulator = ["-D", &log.display().to_string()].map(str::to_owned).into();
@@ -216,7 +218,7 @@ fn frames(
     input: &Path,
     output: &Path,
 ) -> Result<()> {
-    let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
+    let mut options = Options::new(Flavour::Rt, driver).on_one_cpu().healthy();
     options.timeout = TIMEOUT[usize::from(tests.full)];
     options.input = Some(input.to_owned());
     options.output = Some(output.to_owned());

@@ -70,7 +70,9 @@ pub(super) fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
 fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
-    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
+    let mut options = Options::new(Flavour::Rt, Driver::Rust)
+        .on_one_cpu()
+        .healthy();
     exchange(&mut options, &work.dir)?;
     let (input, output) = (work.dir.join("in"), work.dir.join("out"));
     Picture::Photo.stage(board, env, &input)?;
@@ -96,7 +98,9 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
 fn pictures(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
-    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
+    let mut options = Options::new(Flavour::Rt, Driver::Rust)
+        .on_one_cpu()
+        .healthy();
     exchange(&mut options, &work.dir)?;
     let all = [Picture::Photo, Picture::Scene];
     let mut script =
@@ -180,7 +184,9 @@ fn one_thread(comms: &str, interrupts: &str) -> Result<()> {
 /// How soon the bus is gated after the interrupt line rises, in instructions.
 fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
+    let mut options = Options::new(Flavour::Rt, Driver::Rust)
+        .on_one_cpu()
+        .healthy();
     options.icount = true;
     options.model.clear();
     exchange(&mut options, &work.dir)?;
@@ -266,7 +272,7 @@ fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
 
 fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let mut options = tests.options(board.flavour());
+    let mut options = tests.options(board.flavour()).healthy();
     options.timeout = 1200;
     exchange(&mut options, &work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";

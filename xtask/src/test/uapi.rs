@@ -59,7 +59,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     let script = format!("{VIVID} && dw100-board uapi --vivid {tail}");
     let work = tests.env.cache.run_dir()?;
-    let mut options = tests.options(board.flavour());
+    let mut options = tests.options(board.flavour()).healthy();
     options.output = Some(work.dir.clone());
     options.timeout = 1200;
     tests.judge(board, &options, &script, suffix)?;
