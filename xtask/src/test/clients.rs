@@ -60,7 +60,8 @@ const CHECKS: &[(&str, &str)] = &[
         "dewarp run --size 640x480 --out-size 320x240 frames.nv12 -o wanted
         cmp small.nv12 wanted
         ! gst-launch-1.0 videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=1920,height=1080 \
-            ! v4l2convert ! video/x-raw,width=640,height=480,colorimetry=bt601 ! fakesink > colours 2>&1
+            ! v4l2convert ! video/x-raw,width=640,height=480,colorimetry=bt601 ! fakesink > colours 2>&1 \
+            || say 'GStreamer converts the colours'
         grep 'does not support bt601 colorimetry' colours",
     ),
     (

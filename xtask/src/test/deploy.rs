@@ -57,6 +57,26 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
     done
     wait $stream1 && wait $stream2 || { cat /tmp/1 /tmp/2; exit 1; }";
 
+/// What docs/dw100-rust.rst says of the module's parameters.
+const PARAMETERS: &str = "set -ex
+    [ \"$(modinfo -F parm /board/dw100_rust.ko | cut -d : -f 1 | sort | tr '\\n' ' ')\" = 'dma_bits watchdog_ms ' ]
+    for wrong in watchdog_ms=-1 watchdog_ms=x watchdog_ms=4294967296 dma_bits=x; do
+        if driver load rust $wrong; then exit 1; fi
+        [ ! -e /sys/module/dw100_rust ]
+    done
+    driver load rust watchdog_ms=70000
+    [ -z \"$(ls /sys/module/dw100_rust/parameters)\" ]
+    [ $(cat /sys/kernel/debug/32e30000.dwe/watchdog_ms) = 70000 ]
+    echo 500 > /sys/kernel/debug/32e30000.dwe/watchdog_ms
+    [ $(cat /sys/kernel/debug/32e30000.dwe/watchdog_ms) = 500 ]
+    driver unload rust
+    driver load rust dma_bits=33
+    [ ! -e /dev/video0 ]
+    dmesg | grep -q 'dma_bits is 33: it must be 32 or 34'
+    driver unload rust
+    driver load rust
+    [ -e /dev/video0 ]";
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
@@ -108,6 +128,13 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     tests.record(name, typed::on_a_board(tests, &board));
     let name = "the eight steps of docs/first-light.md show what the page says";
     tests.record(name, typed::first_light(tests, &board));
+    let name = "what the boot loads by the device tree is this driver, and not the blacklisted one";
+    tests.record(name, typed::autoload(tests, &board));
+    let name = "a C driver whose initcall is blacklisted leaves the device to this one";
+    tests.record(name, typed::initcall(tests, &board));
+    let name = "module parameters are in no file of sysfs, and others than documented are refused";
+    let options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+    tests.record(name, tests.boot(&board, &options, PARAMETERS).map(drop));
     let name = "what is typed for the overlays makes the same tree";
     tests.record(name, typed::overlays(tests, &board));
     if tests.full {

@@ -38,7 +38,13 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         if tests.full {
             let (printed, ended) = kunit_tool::run(tests.env)?;
             record(tests, &expected, &printed, ", kunit.py");
+            let built = ended.is_ok();
             tests.record("runs to its end, kunit.py", ended);
+            if built {
+                let name =
+                    "a driver that is built in has its parameters on the command line, by its name";
+                tests.record(name, kunit_tool::has_parameter(tests.env));
+            }
         }
         Ok(())
     };

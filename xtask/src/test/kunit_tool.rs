@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::trees::Tree;
 use crate::Env;
@@ -14,6 +14,9 @@ use crate::kernel::{Flavour, Kernel};
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::tools::Model;
+
+/// The name of a parameter, as the kernel keeps it.
+const PARAMETER: &[u8] = b"dw100.watchdog_ms\0";
 
 /// Runs a command with the emulator $1, whose library is in $2, and keeps what it prints.
 const SCRIPT: &str = "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2 PYTHONUNBUFFERED=1; shift 2; \"$@\" | tee ../printed";
@@ -45,4 +48,21 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
         step.finish();
     }
     Ok((fs::read_to_string(printed)?, ended))
+}
+
+/// That the driver's parameter has the name in the kernel that [`run`] has built, with the driver in it, by
+/// which docs/dw100-rust.rst sets it on the kernel's command line.
+pub fn has_parameter(env: &Env) -> Result<()> {
+    let sandbox = Sandbox::prepare(env)?;
+    let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;
+    let kernel = Tree::prepare(env, &source)?
+        .scratch
+        .dir
+        .join("build/vmlinux");
+    let kernel = fs::read(kernel)?;
+    let found = kernel
+        .windows(PARAMETER.len())
+        .any(|bytes| bytes == PARAMETER);
+    ensure!(found, "the kernel has no such parameter");
+    Ok(())
 }

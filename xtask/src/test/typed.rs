@@ -187,6 +187,62 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
+/// The blacklist of the C driver that docs/board.md gives for one that is built in.
+const INITCALL: &str = "initcall_blacklist=dw100_driver_init";
+
+/// Types how the module is installed, and does what the next boot does: loads what the device's
+/// `compatible` asks for, the blacklist observed. Without that it would be the C driver, too.
+pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let install = block(tests, BOARD, "install ")?;
+    let (install, _) = install
+        .split_once("\nmodprobe -r ")
+        .with_context(|| format!("{BOARD} unloads nothing after it has installed the module"))?;
+    let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+    let work = tests.env.cache.run_dir()?;
+    let [_, ours] = board.modules()?;
+    copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
+    options.input = Some(work.dir.clone());
+    let script = format!(
+        "set -ex
+        mkdir modules
+        cp -a /lib/modules/$(uname -r) modules
+        mount --bind modules /lib/modules
+        mount -t tmpfs tmpfs /etc/modprobe.d
+        cd /in
+        modinfo -F alias dw100_rust.ko | grep -qx 'of:N\\*T\\*Cnxp,imx8mp-dw100'
+        alias=$(cat /sys/bus/platform/devices/32e30000.dwe/modalias)
+        modprobe -b -n -v \"$alias\" | grep -q '/dw100\\.ko'
+        {install}
+        modprobe -b -n -v \"$alias\" > /tmp/would
+        if grep '/dw100\\.ko' /tmp/would; then exit 1; fi
+        grep -q /extra/dw100_rust.ko /tmp/would
+        modprobe -b \"$alias\"
+        [ -e /sys/module/dw100_rust ]
+        [ ! -e /sys/module/dw100 ]
+        dw100-board endure 1 5 0"
+    );
+    tests.boot(board, &options, &script).map(drop)
+}
+
+/// Boots as docs/board.md says where the C driver is built in. The kernel asks the same list before it
+/// calls the function of a module, which the C driver is here.
+pub fn initcall(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+    let text = fs::read_to_string(tests.env.checkout.join(BOARD))?;
+    ensure!(
+        text.contains(&format!("`{INITCALL}`")),
+        "{BOARD} has no {INITCALL}"
+    );
+    let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+    options.append = Some(INITCALL.to_owned());
+    let script = "set -ex
+        if modprobe dw100; then exit 1; fi
+        dmesg | grep 'initcall dw100_driver_init blacklisted'
+        [ ! -e /sys/bus/platform/drivers/dw100 ]
+        driver load rust
+        dw100-board endure 1 5 0";
+    tests.boot(board, &options, script).map(drop)
+}
+
 /// Types the eight steps of docs/first-light.md, one after the other in one directory and one shell, on a
 /// board that runs the C driver. Each step must show what the page says.
 pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
