@@ -9,10 +9,7 @@ use crate::{
     device::Device,
     media::m2m,
     module_parameters,
-    platform::{
-        dma,
-        pm, //
-    }, //
+    platform::adapter, //
 };
 use kernel::{
     device::Core,
@@ -29,34 +26,27 @@ pub(crate) struct Driver {
     m2m: Arc<m2m::Device<Context>>,
 }
 
-kernel::of_device_table!(
-    OF_TABLE,
-    <Driver as platform::Driver>::IdInfo,
-    [(of::DeviceId::new(c"nxp,imx8mp-dw100"), ())]
-);
+kernel::of_device_table!(OF_TABLE, (), [(of::DeviceId::new(c"nxp,imx8mp-dw100"), ())]);
 
 /// Bits of a DMA address that may be asked for. The registers have 34 (NXP's header), but no driver
 /// that is known to run on silicon has used more than 32: whether the chip connects the upper ones is
 /// not known.
 const DMA_BITS: [u32; 2] = [32, 34];
 
-impl platform::Driver for Driver {
-    type IdInfo = ();
-    type Data<'bound> = Self;
-    const OF_ID_TABLE: Option<of::IdTable<Self::IdInfo>> = Some(&OF_TABLE);
+impl adapter::Driver for Driver {
+    const OF_ID_TABLE: of::IdTable<()> = &OF_TABLE;
 
-    fn probe<'bound>(
-        platform: &'bound platform::Device<Core<'_>>,
-        _info: Option<&'bound Self::IdInfo>,
-    ) -> impl PinInit<Self, Error> + 'bound {
-        let dma_bits = *module_parameters::dma_bits.value_ref();
-        if !DMA_BITS.contains(&dma_bits) {
-            dev_err!(platform, "dma_bits is {}: it must be 32 or 34\n", dma_bits);
+    fn dma_bits(platform: &platform::Device<Core<'_>>) -> Result<u32> {
+        let bits = *module_parameters::dma_bits.value_ref();
+        if !DMA_BITS.contains(&bits) {
+            dev_err!(platform, "dma_bits is {}: it must be 32 or 34\n", bits);
             return Err(EINVAL);
         }
-        dma::set_address_bits(platform, dma_bits)?;
+        Ok(bits)
+    }
+
+    fn probe(platform: &platform::Device<Core<'_>>) -> Result<Self> {
         let device = Device::new(platform)?;
-        pm::sleep_with_system::<Self>(platform);
         let (m2m, number) = m2m::register::<Context>(
             platform.as_ref(),
             this_module::<crate::DriverModule>(),
@@ -68,13 +58,11 @@ impl platform::Driver for Driver {
             "registered as /dev/video{}: {}, {}-bit DMA\n",
             number,
             device.identity(),
-            dma_bits
+            *module_parameters::dma_bits.value_ref()
         );
         Ok(Self { device, m2m })
     }
-}
 
-impl pm::Sleep for Driver {
     /// The frame at work ends as ever; those that wait are still there afterwards.
     fn suspend(&self) -> Result {
         self.m2m.pause();

@@ -2,7 +2,10 @@
 
 //! V4L2 mem2mem driver for the Vivante DW100 dewarper of the i.MX8MP.
 
-use crate::driver::Driver;
+use crate::{
+    driver::Driver,
+    platform::adapter::Adapter, //
+};
 
 mod context;
 mod debugfs;
@@ -16,7 +19,7 @@ mod media;
 mod platform;
 mod trace;
 
-kernel::module_platform_driver! {
+kernel::module_driver! { <T>, Adapter<T>, {
     type: Driver,
     name: "dw100",
     authors: ["The DW100 Rust driver authors"],
@@ -32,4 +35,4 @@ kernel::module_platform_driver! {
             description: "Bits of a DMA address: 32, or 34 (not tried on hardware)",
         },
     },
-}
+} }

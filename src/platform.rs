@@ -4,10 +4,10 @@
 //! and clocks that undo themselves, and the guard for code that may outlive the
 //! binding. Nothing here knows of any one device.
 
+pub(crate) mod adapter;
 pub(crate) mod binding;
 pub(crate) mod clock;
 pub(crate) mod debugfs;
-pub(crate) mod dma;
 pub(crate) mod irq;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod kunit;
