@@ -400,6 +400,21 @@ mod steps {
     }
 
     #[test]
+    fn an_array_has_no_more_elements_than_v4l2_can_count() -> Result {
+        let bench = Bench::new(LONG, false)?;
+        let stream = &bench.stream;
+        stream.set_dimensions(3, 5)?;
+        // In 32 bits, the first one's two values have 8 bytes, and the others 0x10000 and no elements.
+        for (columns, rows) in [(0x2000_0001, 1), (0x1_0000, 0x1_0001), (0x1_0000, 0x1_0000)] {
+            ensure!(stream.set_dimensions(columns, rows) == Err(EINVAL));
+        }
+        ensure!(stream.set_dimensions(0x1000_0000, 1) == Err(EINVAL));
+        ensure!(stream.set_dimensions(0, 7) == Err(EINVAL));
+        ensure!(stream.elements() == 15);
+        Ok(())
+    }
+
+    #[test]
     fn unbinding_ends_the_frame_at_work_and_nothing_starts_after() -> Result {
         let warned = has_warned();
         let bench = Bench::running(SHORT, true, BUFFERS)?;

@@ -35,6 +35,19 @@ pub(crate) struct Array {
     pub(crate) dimensions: (u32, u32),
 }
 
+impl Array {
+    /// V4L2 allocates two values at once, and multiplies in 32 bits.
+    const MAX_ELEMENTS: u32 = i32::MAX.unsigned_abs() / 8;
+
+    /// Whether V4L2 can have an array of these dimensions.
+    const fn is_possible((columns, rows): (u32, u32)) -> bool {
+        match columns.checked_mul(rows) {
+            Some(elements) => elements > 0 && elements <= Self::MAX_ELEMENTS,
+            None => false,
+        }
+    }
+}
+
 /// What a driver says of a control with one value.
 pub(crate) struct Number {
     /// Control identifier (`V4L2_CID_…`).
@@ -51,7 +64,7 @@ pub(crate) struct Number {
 pub(crate) enum Kind {
     /// `V4L2_CTRL_TYPE_INTEGER`: 0 up to this.
     Integer(u8),
-    /// `V4L2_CTRL_TYPE_MENU`: the number of an item.
+    /// `V4L2_CTRL_TYPE_MENU`: the number of an item. There has to be one.
     Menu(&'static [Item]),
 }
 
@@ -90,6 +103,17 @@ pub(crate) struct Handler {
     _pin: PhantomPinned,
 }
 
+/// Whether each menu has an item: V4L2 takes the first one for granted.
+const fn have_items(mut numbers: &[Number]) -> bool {
+    while let [number, rest @ ..] = numbers {
+        if let Kind::Menu([]) = number.kind {
+            return false;
+        }
+        numbers = rest;
+    }
+    true
+}
+
 impl Handler {
     /// Creates the handler inside a [`File`] whose context is initialised
     /// already: V4L2 asks it for the array's default at once.
@@ -99,6 +123,10 @@ impl Handler {
     /// The place must be the `controls` field of a `File<T>` whose `context` is
     /// initialised and remains so until the handler is dropped.
     pub(super) unsafe fn new<T: Operations>() -> impl PinInit<Self, Error> {
+        const {
+            assert!(Array::is_possible(T::ARRAY.dimensions));
+            assert!(have_items(T::NUMBERS));
+        }
         let init = |slot: *mut Self| {
             // SAFETY: `slot` is valid for writes; only addresses of its fields are computed.
             let raw = Opaque::cast_into(unsafe { &raw const (*slot).raw });
@@ -179,7 +207,7 @@ impl Handler {
             Kind::Menu(items) => {
                 config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU;
                 // CAST: A menu is short.
-                config.max = items.len().saturating_sub(1) as i64;
+                config.max = items.len() as i64 - 1;
                 config.qmenu = items.as_ptr().cast();
             }
         }
@@ -210,11 +238,15 @@ impl Handler {
     /// Gives the array `columns` and `rows`, and its elements their defaults,
     /// also when the dimensions are as before.
     ///
-    /// `EINVAL` for a zero dimension, `ENOMEM` if there is no memory.
+    /// `EINVAL` for a zero dimension or more elements than V4L2 can count, `ENOMEM` if there is no
+    /// memory.
     pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
+        if !Array::is_possible((columns, rows)) {
+            return Err(EINVAL);
+        }
         let mut dimensions = [columns, rows, 0, 0];
         // SAFETY: By the type invariant the control is valid; four dimensions are
-        // what the function reads.
+        // what the function reads, and so many elements do not overflow.
         to_result(unsafe {
             bindings::helper_v4l2_ctrl_modify_dimensions(self.array, dimensions.as_mut_ptr())
         })

@@ -120,6 +120,18 @@ impl<T: Operations> Stream<T> {
         f(file)
     }
 
+    /// What `VIDIOC_S_FMT` may do to the array control.
+    pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
+        self.locked(|file| file.controls.set_dimensions(columns, rows))
+    }
+
+    /// The elements of the array control.
+    pub(crate) fn elements(&self) -> usize {
+        self.file
+            .as_ref()
+            .map_or(0, |file| file.controls.with_array(<[u32]>::len))
+    }
+
     /// `VIDIOC_REQBUFS` with `count` buffers for each direction.
     pub(crate) fn allocate(&self, count: u32) -> Result {
         self.locked(|file| {
