@@ -136,24 +136,34 @@ int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 
 /*
  * A request that holds a value of the control keeps that value's old length,
- * but a read of it is checked against the new one. What no longer fits is
- * marked as not there: reading it fails with ENOMEM.
+ * but a read of it is checked against the new one. What has another length is
+ * marked as not there: reading it fails with ENOMEM. What has the same length
+ * is read as it was set, but is no value for the new dimensions: a request that
+ * is not queued yet has none of its elements.
  */
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 {
 	struct v4l2_ctrl_handler *request;
 	struct v4l2_ctrl_ref *ref;
+	bool changes;
 	int ret;
 
 	v4l2_ctrl_lock(ctrl);
+	changes = memcmp(ctrl->dims, dims, sizeof(ctrl->dims));
 	ret = __v4l2_ctrl_modify_dimensions(ctrl, dims);
+	if (ret)
+		goto unlock;
 	list_for_each_entry(request, &ctrl->handler->requests, requests) {
 		list_for_each_entry(ref, &request->ctrl_refs, node) {
-			if (ref->ctrl == ctrl && ref->p_req_valid)
-				ref->p_req_array_enomem =
-					ref->p_req_elems != ctrl->elems;
+			if (ref->ctrl != ctrl || !ref->p_req_valid)
+				continue;
+			ref->p_req_array_enomem =
+				ref->p_req_array_alloc_elems != ctrl->elems;
+			if (changes && !request->request_is_queued)
+				ref->p_req_elems = 0;
 		}
 	}
+unlock:
 	v4l2_ctrl_unlock(ctrl);
 
 	return ret;

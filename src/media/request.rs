@@ -84,22 +84,27 @@ impl Controls {
         if !value.p_req_valid {
             return Err(ENOMEM);
         }
-        // This is how `helper_v4l2_ctrl_modify_dimensions` keeps V4L2 from reading them, too.
-        if value.p_req_array_enomem {
+        // SAFETY: The control is one of the file's, which by the type invariant stay.
+        let elements = unsafe { (*value.ctrl).elems };
+        // `helper_v4l2_ctrl_modify_dimensions` makes it none for other dimensions of as many elements.
+        if value.p_req_elems != elements {
             return Err(EINVAL);
         }
         // SAFETY: The request's value has that many elements, which by the type invariant
         // nobody changes.
         Ok(Some(unsafe {
             // CAST: `usize` is at least 32 bits wide.
-            slice::from_raw_parts(value.p_req.p_u32.cast_const(), value.p_req_elems as usize)
+            slice::from_raw_parts(value.p_req.p_u32.cast_const(), elements as usize)
         }))
     }
 
-    /// The value of a control with one; [`None`] if the request has none.
+    /// The value of a control with one; [`None`] if the request has none, or the control is the array.
     pub(crate) fn number(&self, id: u32) -> Option<i32> {
-        // SAFETY: The request's value is that of a control of one number.
-        self.find(id).map(|value| unsafe { *value.p_req.p_s32 })
+        let value = self.find(id)?;
+        // SAFETY: The control is one of the file's, which by the type invariant stay.
+        let is_array = unsafe { (*value.ctrl).is_array() } != 0;
+        // SAFETY: The request's value is there, and that of a control of one number.
+        (value.p_req_valid && !is_array).then(|| unsafe { *value.p_req.p_s32 })
     }
 }
 

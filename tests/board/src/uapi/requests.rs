@@ -55,6 +55,10 @@ pub(super) const TESTS: &[Test] = &[
         "a map for another size of picture fails its own request and no other",
         outgrown_map,
     ),
+    test(
+        "a map for a transposed size of picture fails its own request and no other",
+        transposed_map,
+    ),
 ];
 
 /// A stream whose frames go in requests, and the requests.
@@ -352,14 +356,24 @@ fn reinitialised() -> Result<()> {
 }
 
 fn outgrown_map() -> Result<()> {
+    map_before_s_fmt((176, 144), (320, 240))
+}
+
+/// Both grids have as many vertices.
+fn transposed_map() -> Result<()> {
+    map_before_s_fmt((640, 480), (480, 640))
+}
+
+/// A request with a map for one size of the destination, and then another size.
+fn map_before_s_fmt(before: (u32, u32), after: (u32, u32)) -> Result<()> {
     let device = Device::open()?;
-    let small = Bands::set(&device)?;
+    let small = Bands::set_to(&device, before.0, before.1)?;
     let media = device.media()?;
     let outgrown = media.request()?;
     device.set_map(Which::Request(&outgrown), &small.map(6))?;
 
     // Now the grid is another one.
-    let bands = Bands::set_to(&device, 320, 240)?;
+    let bands = Bands::set_to(&device, after.0, after.1)?;
     let stream = Stream::start(&device, 1)?;
     stream.output.write(0, &bands.source)?;
     let all = Requests {
