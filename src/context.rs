@@ -433,7 +433,12 @@ impl Operations for Context {
         drop(powered);
     }
 
-    fn run(&self, job: Job, mut prepared: Option<Prepared>) -> (Option<u64>, Result<(), Job>) {
+    fn run(
+        &self,
+        bound: &device::Device<Bound>,
+        job: Job,
+        mut prepared: Option<Prepared>,
+    ) -> (Option<u64>, Result<(), Job>) {
         let mut state = self.state.lock();
         job.source().set_sequence(state.output.next_sequence());
         job.destination()
@@ -451,12 +456,16 @@ impl Operations for Context {
             account: self.account.account().clone(),
         };
         let started = match program {
-            Ok(program) => self.device.start(frame, &program, sizes),
+            Ok(program) => self.device.start(bound, frame, &program, sizes),
             Err(_) => Err(self.device.refuse(frame)),
         };
         // The engine is at work: now there is time to free maps.
         let moment = taken.ok().and_then(|(moment, _displaced)| moment);
         (moment, started)
+    }
+
+    fn abandon(device: &Device, bound: &device::Device<Bound>) {
+        device.abandon(bound);
     }
 
     fn settled(&self) {

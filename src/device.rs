@@ -91,6 +91,7 @@ pub(crate) struct Device {
     runner: Arc<Runner>,
     accounts: Arc<Accounts>,
     watchdog: Arc<Timer<Watchdog>>,
+    line: irq::Line,
     identity: Identity,
     /// The longest time for a frame, milliseconds; 0 for one by its size.
     watchdog_ms: Atomic<u32>,
@@ -119,11 +120,6 @@ impl Device {
         let device = platform.as_ref();
         let clocks = Clocks::get(device, &[c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
-        // Ends the frame that is at work by then: who waits for a page of userspace can keep its
-        // stream from being stopped before. There is no interrupt, no watchdog and no binding any
-        // more, and so nobody else who could start or end one, or who is handing buffers back.
-        let last = runner.clone();
-        binding::at_end(device, move |device| last.abandon(device))?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
         // A device that cannot be powered is better found now than with the first frame. Its
@@ -137,7 +133,7 @@ impl Device {
         };
         drop(powered);
         let line = irq::request(platform, 0, Interrupt(runner.clone()))?;
-        let watchdog = Timer::new(device, Watchdog::new(runner.clone(), line))?;
+        let watchdog = Timer::new(device, Watchdog::new(runner.clone(), line.clone()))?;
 
         let accounts = Accounts::new()?;
         let this = Arc::pin_init(
@@ -147,6 +143,7 @@ impl Device {
                 runner,
                 accounts,
                 watchdog,
+                line,
                 identity,
                 watchdog_ms: Atomic::new(*module_parameters::watchdog_ms.value_ref()),
                 axi_hz: Atomic::new(0),
@@ -168,6 +165,11 @@ impl Device {
         let running = Clocks::run(clocks)?;
         engine.reset(device)?;
         Ok((running, active))
+    }
+
+    /// Whether it is bound.
+    pub(crate) fn binding(&self) -> &Arc<Binding> {
+        &self.binding
     }
 
     /// Holds unbinding up. [`None`] if the device is unbound.
@@ -216,26 +218,31 @@ impl Device {
     /// failed.
     pub(crate) fn start(
         &self,
+        bound: &device::Device<Bound>,
         frame: Frame,
         program: &Program,
         (source, destination): (Size, Size),
     ) -> Result<(), Job> {
-        // Streams keep the device powered, unless that failed when the system woke up. Unbinding
-        // may be over while they have yet to end.
-        let bound = self.bound().filter(|_| self.ready.load(Relaxed));
-        let Some(bound) = bound else {
+        // Streams keep the device powered, unless that failed when the system woke up.
+        if !self.ready.load(Relaxed) {
             return Err(self.refuse(frame));
-        };
+        }
         let limit_ns = match self.watchdog_ms.load(Relaxed) {
             0 => deadline::limit_ns(source, destination, self.axi_hz.load(Relaxed)),
             limit_ms => u64::from(limit_ms.min(MAX_WATCHDOG_MS)) * 1_000_000,
         };
         // CAST: A minute at most.
         let limit = Delta::from_nanos(limit_ns as i64);
-        self.runner.start(&bound, frame, program, limit)?;
+        self.runner.start(bound, frame, program, limit)?;
         // The engine is at work: now there is time for this.
         Timer::arm(&self.watchdog, limit);
         Ok(())
+    }
+
+    /// Ends the running frame as failed, if there is one, before the interrupt is released. No frame
+    /// may be started meanwhile.
+    pub(crate) fn abandon(&self, bound: &device::Device<Bound>) {
+        self.runner.abandon(bound, &self.line);
     }
 
     /// Powers the device until the guard is dropped, with its engine reset when it was

@@ -50,6 +50,7 @@ impl adapter::Driver for Driver {
         let (m2m, number) = m2m::register::<Context>(
             platform.as_ref(),
             this_module::<crate::DriverModule>(),
+            device.binding().clone(),
             device.clone(),
         )?;
         debugfs::register(platform.as_ref(), &device)?;

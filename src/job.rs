@@ -207,14 +207,22 @@ impl Runner {
         Ok(())
     }
 
-    /// Ends the frame that is at work as failed, if there is one. Nobody may start one meanwhile.
-    pub(crate) fn abandon(&self, device: &Device<Bound>) {
-        if self.claim.claim_any().is_some() {
-            // The job keeps the device powered. The reset fails only for another device.
-            let _ = self.engine.reset(device);
-            if let Some(frame) = self.take() {
-                drop(self.refuse(frame));
-            }
+    /// Ends the frame that is at work as failed, if there is one and it is not done, by the thread of
+    /// the interrupt `line`. Nobody may start one meanwhile.
+    pub(crate) fn abandon(&self, device: &Device<Bound>, line: &irq::Line) {
+        if let claim::Phase::Running(generation) = self.claim.phase() {
+            self.expire(generation, device, line);
+        }
+    }
+
+    /// Ends a frame that was found running, and whose time is over, by the thread of the interrupt
+    /// `line`. It does not run before it is woken: until then no other frame starts, and the device
+    /// stays powered.
+    fn expire(&self, generation: claim::Generation, device: &Device<Bound>, line: &irq::Line) {
+        if self.claim.expire(generation) {
+            // A frame that is done is done, although its interrupt did not come.
+            self.claim.add(generation, self.engine.quiesce_late(device));
+            line.wake_thread();
         }
     }
 
@@ -385,13 +393,7 @@ impl timer::Expire for Watchdog {
         if left > Delta::ZERO {
             return Some(left);
         }
-        // From here on the frame ends by the interrupt thread, which does not run before it is woken;
-        // until then no other frame starts, and the device stays powered.
-        if claim.expire(generation) {
-            // A frame that is done is done, although its interrupt did not come.
-            claim.add(generation, self.runner.engine.quiesce_late(device));
-            self.line.wake_thread();
-        }
+        self.runner.expire(generation, device, &self.line);
         None
     }
 }

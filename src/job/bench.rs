@@ -53,7 +53,7 @@ const PATIENCE: Delta = Delta::from_secs(20);
 /// What all open files share.
 pub(super) struct Shared {
     pub(super) runner: Arc<Runner>,
-    binding: Arc<Binding>,
+    line: irq::Line,
     /// None where the test is its own timer.
     timer: Option<Arc<Timer<Watchdog>>>,
     limit: Delta,
@@ -160,21 +160,26 @@ impl Operations for Context {
 
     fn stop(&self, _: Direction) {}
 
-    fn run(&self, job: Job, _: Option<()>) -> (Option<u64>, Result<(), Job>) {
+    fn run(
+        &self,
+        bound: &Device<Bound>,
+        job: Job,
+        _: Option<()>,
+    ) -> (Option<u64>, Result<(), Job>) {
         self.0.started.fetch_add(1, Relaxed);
         let frame = Frame {
             job,
             account: self.0.account.clone(),
         };
-        let Some(bound) = self.0.binding.enter() else {
-            return (None, Err(self.0.runner.refuse(frame)));
-        };
-        let runner = &self.0.runner;
-        let started = runner.start(&bound, frame, &PROGRAM, self.0.limit);
+        let started = self.0.runner.start(bound, frame, &PROGRAM, self.0.limit);
         if let Some(timer) = &self.0.timer {
             Timer::arm(timer, self.0.limit);
         }
         (None, started)
+    }
+
+    fn abandon(device: &Shared, bound: &Device<Bound>) {
+        device.runner.abandon(bound, &device.line);
     }
 
     fn settled(&self) {}
@@ -238,7 +243,7 @@ impl Bench {
         let shared = Arc::new(
             Shared {
                 runner: runner.clone(),
-                binding,
+                line: line.clone(),
                 timer,
                 limit,
                 started: Atomic::new(0),
@@ -247,7 +252,7 @@ impl Bench {
             GFP_KERNEL,
         )?;
         let module = this_module::<crate::DriverModule>();
-        let node = Node::<Context>::register(device, module, shared.clone())?;
+        let node = Node::<Context>::register(device, module, binding, shared.clone())?;
         let stream = Arc::new(node.open()?, GFP_KERNEL)?;
         stream.allocate(BUFFERS)?;
         Ok(Self {

@@ -151,7 +151,10 @@ unsafe fn start_next<T: Operations>(file: &Arc<File<T>>) -> Next {
     // SAFETY: The source is the job's alone.
     let mut ticket = unsafe { Slot::<T>::take(job.source) };
     let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
-    let (moment, started) = file.context.run(job, prepared);
+    let (moment, started) = match file.device.binding().enter() {
+        Some(bound) => file.context.run(&bound, job, prepared),
+        None => (None, Err(job)),
+    };
     // The engine is at work: now there is time for the rest.
     if let Some(mut ticket) = ticket {
         ticket.as_mut().set_in_effect(moment);

@@ -16,6 +16,7 @@ use super::{
         Registration, //
     }, //
 };
+use crate::platform::binding::Binding;
 use core::ptr;
 use kernel::{
     device,
@@ -50,10 +51,12 @@ impl<T: Operations> Node<T> {
     pub(crate) fn register(
         parent: &device::Device<device::Bound>,
         module: &'static ThisModule,
+        binding: Arc<Binding>,
         data: Arc<T::Device>,
     ) -> Result<Self> {
-        let device = Device::<T>::new(parent, data)?;
-        let registration = Registration::new(device.clone(), module)?;
+        let device = Device::<T>::new(parent, binding, data)?;
+        // SAFETY: The parent is bound, and devres drops this before it is not.
+        let registration = unsafe { Registration::new(device.clone(), module)? };
         // INVARIANT: These are the registration's, which is not dropped yet.
         let this = Self {
             video: registration.video(),

@@ -22,6 +22,7 @@ use super::{
     job,
     node::Registration, //
 };
+use crate::platform::binding::Binding;
 use core::{
     marker::PhantomData,
     ptr::{
@@ -126,10 +127,22 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// Starts a frame, with the controls of its request. Its end is [`Job::finish`], from
     /// another thread; dropping it ends it as failed. Called in a thread that may sleep, for
     /// one frame of this file at a time, with no other lock of it held that can be relied on.
+    /// Unbinding the device waits for this, and no frame is started after.
     ///
     /// Returns the moment at which the request's controls took effect, if they did; and the
     /// frame, if it cannot be started.
-    fn run(&self, job: Job, prepared: Option<Self::Prepared>) -> (Option<u64>, Result<(), Job>);
+    fn run(
+        &self,
+        device: &device::Device<device::Bound>,
+        job: Job,
+        prepared: Option<Self::Prepared>,
+    ) -> (Option<u64>, Result<(), Job>);
+
+    /// Ends the running frame as failed, if there is one: it has not ended in the time that unbinding
+    /// the device gives it, or a process keeps its stream from being stopped. No frame is started
+    /// any more. It may end a little later, by what was registered with `bound` before the nodes
+    /// were.
+    fn abandon(device: &Self::Device, bound: &device::Device<device::Bound>);
 
     /// Requests whose frames have started, or were given up, are settled: their controls are the
     /// file's. Called in a thread that may sleep, some time after the frames started, with or without
@@ -181,18 +194,24 @@ pub(crate) struct Device<T: Operations> {
     /// How many OUTPUT queues stream, one more while the system sleeps: who may want the device.
     users: Atomic<i32>,
     parent: ARef<device::Device>,
+    binding: Arc<Binding>,
     data: Arc<T::Device>,
 }
 
 impl<T: Operations> Device<T> {
     /// A device that nobody can open yet.
-    pub(super) fn new(parent: &device::Device, data: Arc<T::Device>) -> Result<Arc<Self>> {
+    pub(super) fn new(
+        parent: &device::Device,
+        binding: Arc<Binding>,
+        data: Arc<T::Device>,
+    ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
                 scheduler: Scheduler::new::<T>()?,
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
                 users: Atomic::new(0),
                 parent: parent.into(),
+                binding,
                 data,
             }),
             GFP_KERNEL,
@@ -202,6 +221,11 @@ impl<T: Operations> Device<T> {
     /// What all open files share.
     pub(super) fn data(&self) -> &Arc<T::Device> {
         &self.data
+    }
+
+    /// Its binding, which ends before its streams do.
+    pub(super) fn binding(&self) -> &Binding {
+        &self.binding
     }
 
     /// The platform device, which may be unbound.
@@ -267,18 +291,26 @@ impl<T: Operations> Device<T> {
     }
 }
 
-/// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound. What was
-/// registered with `parent` before, the interrupt say, is still there while that is
-/// undone.
+/// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound. Then `binding`, which is
+/// that of `parent`, ends first: [`Operations::run`] is not called any more. The streams are
+/// stopped, which waits for the running frame, while all that was registered with `parent` before
+/// is still there, the interrupt say.
+///
+/// A process can keep its stream from being stopped for as long as it likes. So after
+/// [`PATIENCE`](super::unregister::PATIENCE) the running frame is ended by [`Operations::abandon`],
+/// and unbinding goes on; the stream is stopped when that is possible. All other operations
+/// may be called until then.
 ///
 /// Returns the device and the N of `/dev/videoN`.
 pub(crate) fn register<T: Operations>(
     parent: &device::Device<device::Bound>,
     module: &'static ThisModule,
+    binding: Arc<Binding>,
     data: Arc<T::Device>,
 ) -> Result<(Arc<Device<T>>, u16)> {
-    let device = Device::<T>::new(parent, data)?;
-    let registration = Registration::new(device.clone(), module)?;
+    let device = Device::<T>::new(parent, binding, data)?;
+    // SAFETY: The parent is bound, and devres drops this before it is not.
+    let registration = unsafe { Registration::new(device.clone(), module)? };
     let number = registration.number();
     devres::register(parent, registration, GFP_KERNEL)?;
     Ok((device, number))

@@ -256,12 +256,14 @@ fn copy_name(to: &mut [c_char], from: &CStr) {
     }
 }
 
-/// Keeps the nodes of a device registered. Dropping it takes them away from userspace and
-/// ends what runs; it waits for the engine, and not for userspace.
+/// Keeps the nodes of a device registered. Dropping it takes them away from userspace, ends the
+/// device's binding and what runs. It waits for the running frame, not without a limit, and not for
+/// userspace.
 ///
 /// # Invariants
 ///
-/// `node` was registered, and `reference` is to its video device and keeps it.
+/// `node` was registered, and `reference` is to its video device and keeps it. The device's parent
+/// is bound.
 pub(super) struct Registration<T: Operations> {
     node: NonNull<Node<T>>,
     device: Arc<Device<T>>,
@@ -275,7 +277,11 @@ unsafe impl<T: Operations> Send for Registration<T> {}
 
 impl<T: Operations> Registration<T> {
     /// Registers the nodes of `device`.
-    pub(super) fn new(device: Arc<Device<T>>, module: &'static ThisModule) -> Result<Self> {
+    ///
+    /// # Safety
+    ///
+    /// The device's parent must be bound until this is dropped.
+    pub(super) unsafe fn new(device: Arc<Device<T>>, module: &'static ThisModule) -> Result<Self> {
         let owner = module.as_ptr().cast::<bindings::module>();
         let node = Node::new(&device, owner)?;
         let video = node.video.get();
@@ -300,7 +306,7 @@ impl<T: Operations> Registration<T> {
         // From now on the V4L2 core frees the node.
         // SAFETY: The node is not moved.
         let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
-        // INVARIANT: Registered just now.
+        // INVARIANT: Registered just now. The rest is the caller's promise.
         let this = Self {
             // SAFETY: The pointer comes from a box and is not null.
             node: unsafe { NonNull::new_unchecked(node) },
@@ -358,9 +364,18 @@ impl<T: Operations> Drop for Registration<T> {
         }
         // Whoever is about to open the device finds it gone.
         drop(node.device.lock().take());
-        if let Some(video) = self.reference.take() {
-            // SAFETY: By the type invariant that is the node's video device.
-            unsafe { Remains::new(self.node, self.device.clone(), video) }.take_away();
+        // Whoever is about to start a frame, too.
+        self.device.binding().end();
+        let Some(video) = self.reference.take() else {
+            return;
+        };
+        // SAFETY: By the type invariant that is the node's video device.
+        let remains = unsafe { Remains::new(self.node, self.device.clone(), video) };
+        if remains.take_away().is_err() {
+            // SAFETY: By the type invariant the parent is bound.
+            T::abandon(self.device.data(), unsafe {
+                self.device.parent().as_bound()
+            });
         }
     }
 }

@@ -46,7 +46,7 @@ use kernel::{
 };
 
 /// How long unbinding waits for what should take no time.
-const PATIENCE: Delta = Delta::from_millis(200);
+pub(super) const PATIENCE: Delta = Delta::from_millis(200);
 
 /// How often it looks whether that is done.
 const GLANCE: Delta = Delta::from_millis(1);
@@ -103,9 +103,10 @@ impl<T: Operations> Remains<T> {
         unsafe { self.node.as_ref() }
     }
 
-    /// Takes the nodes away: has a thread end all streams, unregister the media device and wait
-    /// for who uses it, and returns when the first two are done, or after [`PATIENCE`].
-    pub(super) fn take_away(self) {
+    /// Takes the nodes away: a thread ends all streams, unregisters the media device and waits
+    /// for who uses it. Returns when the first two are done; `ETIMEDOUT` if they are not after
+    /// [`PATIENCE`].
+    pub(super) fn take_away(self) -> Result {
         let owner = self.node().owner();
         // SAFETY: The module is the one that this code is in.
         if !unsafe { bindings::helper_try_module_get(owner) } {
@@ -115,13 +116,16 @@ impl<T: Operations> Remains<T> {
             while is_shared(&self.video) || self.has_requests() {
                 fsleep(GLANCE);
             }
-            return;
+            return Ok(());
         }
         // SAFETY: Taken just now.
         match unsafe { Thread::start(self) } {
             Ok(over) => {
                 let start = Instant::<Monotonic>::now();
-                while !over.load(Acquire) && start.elapsed() < PATIENCE {
+                while !over.load(Acquire) {
+                    if start.elapsed() >= PATIENCE {
+                        return Err(ETIMEDOUT);
+                    }
                     fsleep(GLANCE);
                 }
             }
@@ -130,13 +134,15 @@ impl<T: Operations> Remains<T> {
                 this.end();
                 if this.is_used() {
                     // It stays, and so does the module.
-                    return mem::forget(this);
+                    mem::forget(this);
+                    return Ok(());
                 }
                 drop(this);
                 // SAFETY: Taken above.
                 unsafe { bindings::helper_module_put(owner) };
             }
         }
+        Ok(())
     }
 
     /// Ends all streams and unregisters the media device. May wait for userspace.

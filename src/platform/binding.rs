@@ -55,11 +55,15 @@ impl Binding {
             GFP_KERNEL,
         )?;
         let ended = this.clone();
-        at_end(device, move |_| {
-            ended.bound.store(0, Release);
-            ended.readers.synchronize();
-        })?;
+        at_end(device, move |_| ended.end())?;
         Ok(this)
+    }
+
+    /// Ends the binding before that. When this returns, nobody has a [`Guard`] or gets one. Not for
+    /// who has one.
+    pub(crate) fn end(&self) {
+        self.bound.store(0, Release);
+        self.readers.synchronize();
     }
 
     /// Holds unbinding up until the guard is dropped. [`None`] if it is over.
