@@ -105,9 +105,6 @@ const SUITES: &[Suite] = &[
     ),
 ];
 
-/// How many boards are up at the same time: on two CPUs, two leave a third of the time unused.
-const BOARDS: usize = 3;
-
 /// The tests of a suite.
 pub struct Tests<'a> {
     /// What every step needs to know.
@@ -375,7 +372,7 @@ pub fn check_names(names: &[String]) -> Result<()> {
 pub fn run(env: &Env, names: &[String], full: bool, filter: &str) -> Result<bool> {
     let suites = chosen(names)?;
     let report = Mutex::new(Report::new(suites.len()));
-    let boards = Slots::new(BOARDS);
+    let boards = Slots::new(slots::boards());
     let run = |number: usize, &(suite, _, run): &Suite| {
         let started = Instant::now();
         let tests = Tests {

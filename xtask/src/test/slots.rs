@@ -3,9 +3,38 @@
 //! How many boards are up at the same time.
 
 use std::collections::BinaryHeap;
+use std::fs;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::locked;
+use crate::host;
+
+/// Kilobytes of this machine's memory that a board takes: 1 GB of its own, which the debug kernel
+/// fills, and what QEMU needs beside it. Boards of more gigabytes leave nearly all of them untouched.
+const BOARD_KB: usize = 1_400_000;
+
+/// How many boards this machine has room for.
+///
+/// A board keeps about two thirds of a CPU busy: it starts up, waits for files, and waits for itself
+/// where it has several CPUs. Two boards were seen to leave a third of two CPUs unused, so there are
+/// three for two CPUs. There is one wherever there is little memory: it may have enough.
+pub(super) fn boards() -> usize {
+    let available = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    room(host::jobs(), available_kb(&available))
+}
+
+fn room(cpus: usize, available_kb: Option<usize>) -> usize {
+    let in_memory = available_kb.map_or(usize::MAX, |kb| kb / BOARD_KB);
+    (cpus * 3).div_ceil(2).min(in_memory).max(1)
+}
+
+/// `MemAvailable` of `/proc/meminfo`.
+fn available_kb(meminfo: &str) -> Option<usize> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
 
 /// Places for boards.
 pub(super) struct Slots {
@@ -65,6 +94,22 @@ mod tests {
     use std::thread;
 
     use super::*;
+
+    #[test]
+    fn boards_are_as_many_as_cpus_and_memory_allow_and_never_none() {
+        let gigabyte = 1_000_000;
+        assert_eq!(room(2, Some(20 * gigabyte)), 3);
+        assert_eq!(room(1, Some(20 * gigabyte)), 2);
+        assert_eq!(room(16, Some(20 * gigabyte)), 14);
+        assert_eq!(room(16, Some(100 * gigabyte)), 24);
+        assert_eq!(room(4, Some(3 * gigabyte)), 2);
+        assert_eq!(room(4, Some(gigabyte)), 1);
+        assert_eq!(room(2, None), 3);
+        let meminfo = "MemTotal:       24000000 kB\nMemAvailable:   20000000 kB\nBuffers: 1 kB\n";
+        assert_eq!(available_kb(meminfo), Some(20_000_000));
+        assert_eq!(available_kb("MemFree: 1 kB\n"), None);
+        assert!(boards() > 0);
+    }
 
     #[test]
     fn no_more_boards_are_up_than_there_are_places() {
