@@ -80,6 +80,17 @@ pub struct Outcome {
     pub end: End,
     /// The script's stdout and stderr.
     pub printed: String,
+    /// How long `printed` was at which time after the start, each time that it had grown.
+    grown: Vec<(usize, Duration)>,
+}
+
+impl Outcome {
+    /// When the script had printed this many bytes, counted from the start of the boot, as far as the
+    /// times between two looks at the file tell.
+    pub fn printed_at(&self, bytes: usize) -> Option<Duration> {
+        let place = self.grown.partition_point(|(length, _)| *length < bytes);
+        self.grown.get(place).map(|(_, time)| *time)
+    }
 }
 
 /// Everything a boot needs, built.
@@ -194,10 +205,17 @@ impl<'a> Board<'a> {
         let mut alarm = child.stdin.take().filter(|_| options.alarm);
         let (mut asked, mut rings) = (0, Instant::now());
 
-        let deadline = Instant::now() + Duration::from_secs(options.timeout);
+        let started = Instant::now();
+        let deadline = started + Duration::from_secs(options.timeout);
         let mut shown = 0;
+        let mut grown: Vec<(usize, Duration)> = Vec::new();
         let ended = loop {
             let ended = child.try_wait()?;
+            // CAST: The file is read into memory later.
+            let length = fs::metadata(&printed)?.len() as usize;
+            if grown.last().is_none_or(|(last, _)| *last < length) {
+                grown.push((length, started.elapsed()));
+            }
             if live {
                 shown = show_new(&printed, shown)?;
             }
@@ -225,6 +243,7 @@ impl<'a> Board<'a> {
         Ok(Outcome {
             end,
             printed: String::from_utf8_lossy(&said).into_owned(),
+            grown,
         })
     }
 

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::cache::{Partial, Recipe};
+use crate::cache::{Partial, Recipe, Scratch};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
@@ -26,7 +26,7 @@ const NOT_CHECKED: &str = "--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE";
 
 /// `make`'s words for a module without a warning. Debian's sparse does not know a keyword that the kernel
 /// uses.
-const CHECKS: [&str; 6] = [
+const WARNINGS: [&str; 6] = [
     "CLIPPY=1",
     "W=1",
     "C=2",
@@ -35,10 +35,51 @@ const CHECKS: [&str; 6] = [
     "KCFLAGS=-Werror",
 ];
 
+/// A check: its name, and what it does.
+type Check = (&'static str, fn(&Lint<'_>) -> Result<()>);
+
+const CHECKS: [Check; 11] = [
+    ("cargo fmt", |lint| lint.cargo("fmt --all --check")),
+    ("cargo clippy", |lint| {
+        lint.cargo("clippy -q --offline --locked --workspace --all-targets -- -D warnings")
+    }),
+    ("rustfmt of the module", |lint| {
+        let words = ["--check", "--edition", "2021", "src/dw100.rs"];
+        quietly(lint.tool("rustfmt").args(words))
+    }),
+    ("the module with CLIPPY=1 W=1 and sparse", |lint| {
+        lint.module()
+    }),
+    ("the device tree with the overlays", |lint| lint.schema()),
+    ("checkpatch.pl --strict", |lint| lint.checkpatch()),
+    ("kernel-doc", |lint| lint.kernel_doc()),
+    ("shellcheck", |lint| {
+        let scripts = shell_scripts(&lint.env.checkout)?;
+        quietly(lint.tool("shellcheck").args(scripts))
+    }),
+    ("codespell", |lint| {
+        let skipped = "--skip=./target,./.git,Cargo.lock,LICENSES";
+        quietly(
+            lint.tool("codespell")
+                .args([skipped, "--ignore-words-list=atmost"]),
+        )
+    }),
+    ("licences, by reuse", |lint| {
+        let all = files(&lint.env.checkout, None)?;
+        quietly(lint.tool("reuse").args(["lint-file", "--lines"]).args(all))
+    }),
+    ("links in Markdown", |lint| links::check(&lint.env.checkout)),
+];
+
+/// The names of all checks.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CHECKS.into_iter().map(|(name, _)| name)
+}
+
 /// Runs all checks and prints a line for each. True if none found anything.
 pub fn run(env: &Env) -> Result<bool> {
     let mut clean = true;
-    checks(env, &mut |name, result| match result {
+    checks(env, &mut |name, check| match check() {
         Ok(()) => println!("ok   {name}"),
         Err(why) => {
             println!("FAIL {name}: {why:#}");
@@ -48,89 +89,106 @@ pub fn run(env: &Env) -> Result<bool> {
     Ok(clean)
 }
 
-/// Runs all checks, and tells each one's name and result.
-pub fn checks(env: &Env, tell: &mut dyn FnMut(&str, Result<()>)) -> Result<()> {
-    let sandbox = Sandbox::prepare(env)?;
+/// What takes a check and its name.
+type Take<'a> = dyn FnMut(&str, &dyn Fn() -> Result<()>) + 'a;
+
+/// Hands over all checks, each with its name.
+pub fn checks(env: &Env, take: &mut Take<'_>) -> Result<()> {
     host::fetch_crates(env)?;
-    let scratch = env.cache.scratch(&env.ui, &tools::target_name(env))?;
-    let cargo = |words: &str| {
-        let mut command = tools::cargo(env, &sandbox, &scratch.dir);
-        command.args(words.split(' '));
-        command
+    let lint = Lint {
+        env,
+        sandbox: Sandbox::prepare(env)?,
+        target: env.cache.scratch(&env.ui, &tools::target_name(env))?,
+        output: env.cache.scratch(&env.ui, &tools::own_name(env, "lint"))?,
     };
-    let rustfmt = "--check --edition 2021 src/dw100.rs";
-    tell("cargo fmt", quietly(&mut cargo("fmt --all --check")));
-    let clippy = "clippy -q --offline --locked --workspace --all-targets -- -D warnings";
-    tell("cargo clippy", quietly(&mut cargo(clippy)));
-    let mut command = sandbox.command(&env.checkout, "rustfmt");
-    tell(
-        "rustfmt of the module",
-        quietly(command.args(rustfmt.split(' '))),
-    );
-
-    // With the tests inside the module.
-    let kernel = Kernel::prepare(env, &sandbox, Flavour::Debug)?;
-    tell(
-        "the module with CLIPPY=1 W=1 and sparse",
-        module_checked(env, &sandbox, &kernel),
-    );
-    let output = env.cache.scratch(&env.ui, &tools::own_name(env, "lint"))?;
-    let trees = DeviceTrees {
-        sandbox: &sandbox,
-        kernel: &kernel,
-        dir: &output.dir,
-    };
-    let overlays = files(&env.checkout.join("dts"), Some(&["dtso"]))?;
-    tell(
-        "the device tree with the overlays",
-        schema(&trees, &overlays),
-    );
-
-    let scripts = kernel.source.join("scripts");
-    let c = files(&env.checkout.join("src"), Some(&["c", "h"]))?;
-    let shim = files(&env.checkout.join("tests/qemu"), Some(&["c", "h"]))?;
-    // It leaves a file of its own where it runs.
-    let mut checkpatch = sandbox.command(&output.dir, "perl");
-    checkpatch
-        .arg(scripts.join("checkpatch.pl"))
-        .args(["--no-tree", "--strict", "--terse", "--show-types"])
-        .args([NOT_CHECKED, "-f"])
-        .args(["Kbuild", "Kconfig"].map(|name| env.checkout.join(name)))
-        .args(&c);
-    tell("checkpatch.pl --strict", quietly(&mut checkpatch));
-    let mut comments = sandbox.command(&output.dir, "python3");
-    comments
-        .arg(scripts.join("kernel-doc"))
-        .args(["-none", "-Werror"])
-        .args(c.iter().chain(&shim));
-    tell("kernel-doc", quietly(&mut comments));
-
-    let scripts = shell_scripts(&env.checkout)?;
-    let mut shellcheck = sandbox.command(&env.checkout, "shellcheck");
-    tell("shellcheck", quietly(shellcheck.args(&scripts)));
-    let mut spelling = sandbox.command(&env.checkout, "codespell");
-    let skipped = "--skip=./target,./.git,Cargo.lock,LICENSES";
-    spelling.args([skipped, "--ignore-words-list=atmost"]);
-    tell("codespell", quietly(&mut spelling));
-    let all = files(&env.checkout, None)?;
-    let mut licences = sandbox.command(&env.checkout, "reuse");
-    licences.args(["lint-file", "--lines"]).args(&all);
-    tell("licences, by reuse", quietly(&mut licences));
-    tell("links in Markdown", links::check(&env.checkout));
+    for (name, check) in CHECKS {
+        take(name, &|| check(&lint));
+    }
     Ok(())
+}
+
+/// What the checks need.
+struct Lint<'a> {
+    env: &'a Env,
+    sandbox: Sandbox,
+    /// Where cargo builds.
+    target: Scratch,
+    /// Where checks leave files.
+    output: Scratch,
+}
+
+impl Lint<'_> {
+    /// Runs the sandbox's cargo in the checkout.
+    fn cargo(&self, words: &str) -> Result<()> {
+        let mut cargo = tools::cargo(self.env, &self.sandbox, &self.target.dir);
+        quietly(cargo.args(words.split(' ')))
+    }
+
+    /// A command in the checkout.
+    fn tool(&self, name: &str) -> Command {
+        self.sandbox.command(&self.env.checkout, name)
+    }
+
+    /// The kernel whose module has its tests inside.
+    fn kernel(&self) -> Result<Kernel> {
+        Kernel::prepare(self.env, &self.sandbox, Flavour::Debug)
+    }
+
+    fn module(&self) -> Result<()> {
+        module_checked(self.env, &self.sandbox, &self.kernel()?)
+    }
+
+    fn schema(&self) -> Result<()> {
+        let trees = DeviceTrees {
+            sandbox: &self.sandbox,
+            kernel: &self.kernel()?,
+            dir: &self.output.dir,
+        };
+        let overlays = files(&self.env.checkout.join("dts"), Some(&["dtso"]))?;
+        schema(&trees, &overlays)
+    }
+
+    fn checkpatch(&self) -> Result<()> {
+        // It leaves a file of its own where it runs.
+        let mut checkpatch = self.sandbox.command(&self.output.dir, "perl");
+        checkpatch
+            .arg(self.kernel()?.source.join("scripts/checkpatch.pl"))
+            .args(["--no-tree", "--strict", "--terse", "--show-types"])
+            .args([NOT_CHECKED, "-f"])
+            .args(["Kbuild", "Kconfig"].map(|name| self.env.checkout.join(name)))
+            .args(self.c_files("src")?);
+        quietly(&mut checkpatch)
+    }
+
+    fn kernel_doc(&self) -> Result<()> {
+        let mut comments = self.sandbox.command(&self.output.dir, "python3");
+        comments
+            .arg(self.kernel()?.source.join("scripts/kernel-doc"))
+            .args(["-none", "-Werror"])
+            .args(self.c_files("src")?)
+            .args(self.c_files("tests/qemu")?);
+        quietly(&mut comments)
+    }
+
+    fn c_files(&self, dir: &str) -> Result<Vec<PathBuf>> {
+        files(&self.env.checkout.join(dir), Some(&["c", "h"]))
+    }
 }
 
 /// Has the module's compilers and sparse look for warnings. What was clean is not looked at again.
 fn module_checked(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<()> {
     let recipe = Recipe {
         name: "module-lint",
-        key: module::key(env, kernel)?.words(CHECKS).finish(),
+        key: module::key(env, kernel)?.words(WARNINGS).finish(),
         partial: Partial::Discard,
         gigabytes: 0.2,
     };
     let checked = env.cache.entry(&env.ui, &recipe, |_, dir| {
         let mut make = kernel.make(sandbox);
-        let said = hear(make.args(module::external(&env.checkout, dir)).args(CHECKS))?;
+        let said = hear(
+            make.args(module::external(&env.checkout, dir))
+                .args(WARNINGS),
+        )?;
         // make goes on without a checker that it does not like.
         ensure!(said.contains("  CHECK  "), "make did not run sparse");
         Ok(())

@@ -105,9 +105,12 @@ enum Action {
         /// Also what is too long for every day
         #[arg(long)]
         full: bool,
-        /// List the suites
+        /// List the suites, or the tests of the named ones
         #[arg(long)]
         list: bool,
+        /// Also write all results to FILE, as JUnit XML
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
         /// Only tests whose name contains this
         #[arg(last = true)]
         filter: Option<String>,
@@ -219,10 +222,6 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8> {
-    if let Action::Test { list: true, .. } = cli.command {
-        test::list();
-        return Ok(0);
-    }
     let env = Env::new(cli.mirror, cli.kernel_source)?;
     match cli.command {
         Action::Module { build_dir } => {
@@ -231,6 +230,9 @@ fn run(cli: Cli) -> Result<u8> {
         Action::Install { tree, remove: true } => module::uninstall(&tree)?,
         Action::Install { tree, .. } => module::install(&env, &tree)?,
         Action::Mutate { list: true, .. } => mutate::list(&env)?,
+        Action::Test {
+            list: true, suites, ..
+        } => test::list(&env, &suites)?,
         command => {
             if let Action::Test { suites, .. } = &command {
                 test::check_names(suites)?;
@@ -267,11 +269,17 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         Action::Test {
             suites,
             full,
+            junit,
             filter,
             ..
         } => {
-            let filter = filter.unwrap_or_default();
-            return Ok(u8::from(!test::run(env, &suites, full, &filter)?));
+            let choice = test::Choice {
+                suites,
+                filter: filter.unwrap_or_default(),
+                full,
+                junit,
+            };
+            return Ok(u8::from(!test::run(env, &choice)?));
         }
         Action::Mutate { names, .. } => return Ok(u8::from(!mutate::run(env, &names)?)),
         Action::Shell { options, print } => {

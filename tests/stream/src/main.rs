@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Every pair of formats through the driver, against the golden model. `dw100-stream plan DIR`
-//! writes the inputs and the board's script, and prints how many verdicts there will be;
+//! writes the inputs and the board's script, and prints the names of the verdicts that there will be;
 //! `dw100-stream check DIR OUT` judges what came back, one line a pair: `ok NAME` or
 //! `FAIL NAME: WHY`. DIR holds `map.bin`, a map for 640x480.
 
@@ -98,6 +98,11 @@ fn pairs() -> impl Iterator<Item = (Map, &'static str, &'static str)> {
     [Map::Identity, Map::Lens].into_iter().flat_map(inputs)
 }
 
+/// The name of the verdict on a pair of formats.
+fn name(map: Map, input: &str, output: &str) -> String {
+    format!("{} {input} -> {output}", map.name())
+}
+
 /// Bytes that look like nothing in particular and are the same each time.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut bytes = vec![0; length];
@@ -145,7 +150,9 @@ fn plan(dir: &Path) -> Result<(), String> {
     }
     let file = dir.join("script");
     fs::write(&file, script).map_err(|error| said(&file, error))?;
-    println!("{}", pairs().count());
+    for (map, input, output) in pairs() {
+        println!("{}", name(map, input, output));
+    }
     Ok(())
 }
 
@@ -163,7 +170,7 @@ fn check(dir: &Path, out: &Path) -> Result<bool, String> {
             };
             judge(&case, &lens, out).map_err(|why| format!("{}x{}: {why}", size.0, size.1))
         });
-        let name = format!("{} {input} -> {output}", map.name());
+        let name = name(map, input, output);
         match judged {
             Ok(()) => println!("ok {name}"),
             Err(why) => {

@@ -7,11 +7,13 @@
 //! judges frames that keep their size by the engine's model, and `parity` those that are scaled.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Result, anyhow, ensure};
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 
-use super::{Tests, complete, result, side_by_side, verdicts};
+use super::names::Names;
+use super::{END, Tests, complete, result, side_by_side, verdicts};
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
 
@@ -129,6 +131,28 @@ while read -r part name; do
     fi
 done < /in/names";
 
+/// What follows the name of a test with the C driver.
+const THEIRS: &str = ", C driver";
+
+/// What follows that where the C driver is known to fail.
+const FAILS: &str = ", fails as listed";
+
+/// The name of a test with the C driver.
+fn their_name(heading: &str) -> String {
+    let known = C_DRIVER.iter().any(|(listed, _)| *listed == heading);
+    format!("{heading}{THEIRS}{}", if known { FAILS } else { "" })
+}
+
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    let headings = || CHECKS.iter().map(|(heading, _)| *heading).chain([END]);
+    Names::all(
+        headings()
+            .map(str::to_owned)
+            .chain(headings().map(their_name)),
+    )
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let mut options = tests.options(Flavour::Rt).healthy();
@@ -139,7 +163,13 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let text = fs::read_to_string(tests.env.checkout.join("docs/clients.md"))?;
     let parts = parts(&text)?;
     let mut names = String::new();
-    for (number, (name, commands, check)) in parts.iter().enumerate() {
+    // All others take the frames of the first.
+    let wanted = |name: &str| {
+        let names = [name, &their_name(name), END, &their_name(END)];
+        name == CHECKS[0].0 || tests.wants_any(&names)
+    };
+    let parts = parts.iter().filter(|(name, ..)| wanted(name));
+    for (number, (name, commands, check)) in parts.enumerate() {
         fs::write(work.dir.join(format!("{number}.commands")), commands)?;
         fs::write(
             work.dir.join(format!("{number}.check")),
@@ -163,10 +193,9 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
                 (Some((_, says)), Some(why)) if why.contains(says) => Ok(()),
                 (Some(_), failure) => Err(anyhow!("{}", failure.unwrap_or("it passes"))),
             };
-            let how = known.map_or("", |_| ", fails as listed");
-            tests.record(&format!("{name}, C driver{how}"), judged);
+            tests.record(&their_name(name), judged);
         }
-        tests.record("runs to its end, C driver", complete(&outcome));
+        tests.record_end(&their_name(END), complete(&outcome));
         Ok(())
     };
     if tests.full {

@@ -2,9 +2,12 @@
 
 //! Suite `compliance`: v4l2-compliance on the board.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail};
 
 use super::Tests;
+use super::names::Names;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -31,6 +34,19 @@ const FORMATS: (&str, &str) = (
     v4l2-compliance -d /dev/video0 -f",
 );
 
+/// The name of a run's test.
+fn name(run: &str, flavour: Flavour) -> String {
+    format!("{run}, {}", flavour.name())
+}
+
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    let runs = RUNS.iter().chain([&FORMATS]);
+    let both =
+        |(run, _): &(&str, &str)| [Flavour::Rt, Flavour::Debug].map(|flavour| name(run, flavour));
+    Names::all(runs.flat_map(both))
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     on(tests, Flavour::Rt)?;
@@ -51,17 +67,21 @@ fn on(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
 }
 
 fn comply(tests: &Tests<'_>, board: &Board<'_>, options: &Options, runs: &[(&str, &str)]) {
+    let wanted = |run: &&(&str, &str)| tests.wants(&name(run.0, board.flavour()));
+    let runs: Vec<_> = runs.iter().filter(wanted).collect();
+    if runs.is_empty() {
+        return;
+    }
     let script = runs
         .iter()
         .map(|(name, command)| format!("echo '@ {name}'\n{command}\n"));
     let printed = tests.boot(board, options, &(script.collect::<String>() + "true"));
-    for (name, _) in runs {
+    for (run, _) in runs {
         let verdict = match &printed {
-            Ok(printed) => verdict(printed, name),
+            Ok(printed) => verdict(printed, run),
             Err(error) => Err(anyhow::anyhow!("{error:#}")),
         };
-        let kernel = board.flavour().name();
-        tests.record(&format!("{name}, {kernel}"), verdict);
+        tests.record(&name(run, board.flavour()), verdict);
     }
 }
 

@@ -4,10 +4,11 @@
 //! and what README.md, docs/board.md and docs/first-light.md have typed; with `--full` the driver in kernel trees of other
 //! configurations and of another architecture.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use super::names::Names;
 use super::{Tests, trees, typed};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
@@ -77,42 +78,84 @@ const PARAMETERS: &str = "set -ex
     driver load rust
     [ -e /dev/video0 ]";
 
+/// A boot with another device tree: the test's name, what is edited, overlays, and what is run.
+type Boot = (
+    &'static str,
+    Option<&'static str>,
+    &'static [&'static str],
+    &'static str,
+);
+
+const BOOTS: [Boot; 5] = [
+    (
+        "a tree without the engine has no device",
+        Some(WITHOUT),
+        &[],
+        NO_DEVICE,
+    ),
+    (
+        "the overlay adds the engine",
+        Some(WITHOUT),
+        &[NODE],
+        STREAMS,
+    ),
+    (
+        "a tree for the vendor's driver has no device",
+        Some(VENDOR),
+        &[],
+        NO_DEVICE,
+    ),
+    (
+        "the overlay adds the engine beside the vendor's node",
+        Some(VENDOR),
+        &[NODE],
+        STREAMS,
+    ),
+    (
+        "the overlay reserves memory for two streams of 4096x3072",
+        None,
+        &[MEMORY],
+        LARGE,
+    ),
+];
+
+/// The names of the tests of what is typed.
+const ON_A_BOARD: &str =
+    "what is typed for a board builds, copies, straightens a picture, installs and goes back";
+const FIRST_LIGHT: &str = "the eight steps of docs/first-light.md show what the page says";
+const AUTOLOAD: &str =
+    "what the boot loads by the device tree is this driver, and not the blacklisted one";
+const INITCALL: &str = "a C driver whose initcall is blacklisted leaves the device to this one";
+const REFUSED: &str =
+    "module parameters are in no file of sysfs, and others than documented are refused";
+const OVERLAYS: &str = "what is typed for the overlays makes the same tree";
+const ON_THE_SIDE: &str = "the README's command on a board finds the driver";
+const BY_HAND: &str = "what is typed by hand streams on a board started by hand";
+const PLAIN_MAKE: &str = "the kernel takes a module that plain make built";
+const VERSIONS: &str = "a kernel whose symbols have versions takes a module built for its tree";
+
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    let typed = [
+        ON_A_BOARD,
+        FIRST_LIGHT,
+        AUTOLOAD,
+        INITCALL,
+        REFUSED,
+        OVERLAYS,
+        ON_THE_SIDE,
+        BY_HAND,
+        PLAIN_MAKE,
+        VERSIONS,
+    ];
+    let boots = BOOTS.iter().map(|boot| boot.0);
+    Names::all(boots.chain(typed).chain(trees::names()))
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let boots = [
-        (
-            "a tree without the engine has no device",
-            Some(WITHOUT),
-            &[][..],
-            NO_DEVICE,
-        ),
-        (
-            "the overlay adds the engine",
-            Some(WITHOUT),
-            &[NODE],
-            STREAMS,
-        ),
-        (
-            "a tree for the vendor's driver has no device",
-            Some(VENDOR),
-            &[],
-            NO_DEVICE,
-        ),
-        (
-            "the overlay adds the engine beside the vendor's node",
-            Some(VENDOR),
-            &[NODE],
-            STREAMS,
-        ),
-        (
-            "the overlay reserves memory for two streams of 4096x3072",
-            None,
-            &[MEMORY],
-            LARGE,
-        ),
-    ];
-    for (name, edits, overlays, script) in boots {
+    for (name, edits, overlays, script) in BOOTS {
         let mut options = Options::new(Flavour::Rt, Driver::Rust)
             .on_one_cpu()
             .healthy();
@@ -121,33 +164,24 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             .iter()
             .map(|name| tests.env.checkout.join("dts").join(name))
             .collect();
-        tests.record(name, tests.boot(&board, &options, script).map(drop));
+        tests.check(name, || tests.boot(&board, &options, script).map(drop));
     }
-    let name =
-        "what is typed for a board builds, copies, straightens a picture, installs and goes back";
-    tests.record(name, typed::on_a_board(tests, &board));
-    let name = "the eight steps of docs/first-light.md show what the page says";
-    tests.record(name, typed::first_light(tests, &board));
-    let name = "what the boot loads by the device tree is this driver, and not the blacklisted one";
-    tests.record(name, typed::autoload(tests, &board));
-    let name = "a C driver whose initcall is blacklisted leaves the device to this one";
-    tests.record(name, typed::initcall(tests, &board));
-    let name = "module parameters are in no file of sysfs, and others than documented are refused";
-    let options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
-    tests.record(name, tests.boot(&board, &options, PARAMETERS).map(drop));
-    let name = "what is typed for the overlays makes the same tree";
-    tests.record(name, typed::overlays(tests, &board));
+    tests.check(ON_A_BOARD, || typed::on_a_board(tests, &board));
+    tests.check(FIRST_LIGHT, || typed::first_light(tests, &board));
+    tests.check(AUTOLOAD, || typed::autoload(tests, &board));
+    tests.check(INITCALL, || typed::initcall(tests, &board));
+    tests.check(REFUSED, || {
+        let options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+        tests.boot(&board, &options, PARAMETERS).map(drop)
+    });
+    tests.check(OVERLAYS, || typed::overlays(tests, &board));
     if tests.full {
-        let name = "the README's command on a board finds the driver";
-        tests.record(name, typed::on_the_side(tests));
-        let name = "what is typed by hand streams on a board started by hand";
-        tests.record(name, typed::by_hand(tests));
-        let name = "the kernel takes a module that plain make built";
-        tests.record(name, load(tests, Flavour::Rt, typed::make));
-        let name = "a kernel whose symbols have versions takes a module built for its tree";
+        tests.check(ON_THE_SIDE, || typed::on_the_side(tests));
+        tests.check(BY_HAND, || typed::by_hand(tests));
+        tests.check(PLAIN_MAKE, || load(tests, Flavour::Rt, typed::make));
         let build =
             |_: &Tests<'_>, board: &Board<'_>| module::build_for(tests.env, board.kernel_objects());
-        tests.record(name, load(tests, Flavour::Kcsan, build));
+        tests.check(VERSIONS, || load(tests, Flavour::Kcsan, build));
         trees::run(tests)?;
     }
     Ok(())

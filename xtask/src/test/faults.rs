@@ -3,9 +3,12 @@
 //! Suite `faults`: an engine that fails or falls silent and memory that runs out, by the test client
 //! `dw100-board` on the board. The C driver is shown to fail what is about its faults.
 
+use std::path::Path;
+
 use anyhow::Result;
 
-use super::{Tests, side_by_side};
+use super::names::{self, Names};
+use super::{END, Tests, fault, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
@@ -42,22 +45,40 @@ const FAILS: [(&str, &str, &str); 4] = [
 /// off any more.
 const HOPELESS: [u64; 2] = [8, 40];
 
-/// Runs the suite.
-pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    let on_rt = || {
-        ours(tests, &rt)?;
-        timed(tests, &rt)?;
-        FAILS
-            .into_iter()
-            .try_for_each(|entry| theirs(tests, &rt, entry))
-    };
-    side_by_side([&on_rt, &|| ours(tests, &debug)])
+/// What follows the name of a test in which instructions are counted.
+const TIMED: &str = ", by instructions";
+
+/// The names of the tests.
+pub fn names(checkout: &Path) -> Result<Names> {
+    let mut board = names::of_board(checkout, "faults")?;
+    board.push(END.to_owned());
+    let mut known = names::with_suffixes(&board, &[", rt", ", debug"]);
+    let timed = names::of_board(checkout, "timed")?;
+    known.extend(names::with_suffixes(&timed, &[TIMED]));
+    known.extend(FAILS.iter().map(|(name, by, _)| fault(name, by)));
+    Names::all(known)
 }
 
-fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let mut options = tests.options(board.flavour());
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    let on_rt = || {
+        ours(tests, Flavour::Rt)?;
+        timed(tests)?;
+        FAILS
+            .into_iter()
+            .filter(|(name, by, _)| tests.wants(&fault(name, by)))
+            .try_for_each(|entry| theirs(tests, entry))
+    };
+    side_by_side([&on_rt, &|| ours(tests, Flavour::Debug)])
+}
+
+fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
+    let suffix = format!(", {}", flavour.name());
+    let Some(filter) = tests.board_filter("faults", &suffix)? else {
+        return Ok(());
+    };
+    let board = &Board::prepare(tests.env, flavour, Driver::Rust)?;
+    let mut options = tests.options(flavour);
     options.timeout = if tests.full { 7200 } else { 1200 };
     let mut script = SCRIPT.to_owned();
     script += if tests.full {
@@ -65,29 +86,32 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     } else {
         " --limit 180"
     };
-    if board.flavour() == Flavour::Debug {
+    if flavour == Flavour::Debug {
         script += " --debug";
     }
-    let suffix = format!(", {}", board.flavour().name());
+    script += &filter;
     tests.judge(board, &options, &script, &suffix)
 }
 
 /// How soon frames come back, in instructions: twice their limit is promised, and this machine's load
 /// has no part in it.
-fn timed(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn timed(tests: &Tests<'_>) -> Result<()> {
+    let Some(filter) = tests.board_filter("timed", TIMED)? else {
+        return Ok(());
+    };
+    let board = &Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let mut options = tests.options(board.flavour()).on_one_cpu();
     options.icount = true;
-    let script =
-        "driver unload rust && driver load rust watchdog_ms=100 && dw100-board timed --limit 900";
-    tests.judge(board, &options, script, ", by instructions")
+    let script = format!(
+        "driver unload rust && driver load rust watchdog_ms=100 && \
+         dw100-board timed --limit 900{filter}"
+    );
+    tests.judge(board, &options, &script, TIMED)
 }
 
 /// That the C driver fails a test, and by what.
-fn theirs(
-    tests: &Tests<'_>,
-    board: &Board<'_>,
-    (name, fault, says): (&str, &str, &str),
-) -> Result<()> {
+fn theirs(tests: &Tests<'_>, (name, fault, says): (&str, &str, &str)) -> Result<()> {
+    let board = &Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
     let [limit, timeout] = HOPELESS;
     options.timeout = timeout;

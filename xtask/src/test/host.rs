@@ -2,16 +2,26 @@
 
 //! Suite `host`: what cargo can test without a board, and maps beside OpenCV's, in the sandbox.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
 use super::Tests;
+use super::names::Names;
 use crate::sandbox::Sandbox;
 use crate::{host, lint, tools};
 
 /// Seconds that all of it may take, once it is built.
 const LONGEST: u64 = 1200;
+
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    Names::and(
+        lint::names(),
+        "the tests of `cargo test --workspace -- --list`, and kinds of calibrations beside OpenCV",
+    )
+}
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
@@ -20,7 +30,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     if let Err(why) = super::opencv::run(tests) {
         tests.record("maps agree with OpenCV", Err(why));
     }
-    lint::checks(tests.env, &mut |name, result| tests.record(name, result))
+    lint::checks(tests.env, &mut |name, check| tests.check(name, check))
 }
 
 /// The tests of all crates.

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use first_light::worlds::{Needs, WORLDS, World};
 use serde_json::Value;
 
+use super::names::Names;
 use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
@@ -19,6 +20,8 @@ use crate::kit::Kit;
 use crate::step::{capture, make_dir};
 
 /// The names of tests, but for those of worlds.
+const ARCHIVE: &str = "the archive has what it should";
+const STATIC: &str = "the programs need no shared library";
 const AS_ASSUMED: &str = "in the default world all is as assumed";
 const PAGE: &str = "the page stands by itself";
 const REACHED: &str = "memory above 4 GiB is reached in the default world";
@@ -98,17 +101,28 @@ fn options(world: &World) -> &'static str {
     }
 }
 
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    let fixed = [
+        ARCHIVE, STATIC, AS_ASSUMED, PAGE, REACHED, RECOVERED, HUNG, AGAIN, STUCK, WHOLE,
+    ];
+    Names::all(
+        fixed
+            .map(str::to_owned)
+            .into_iter()
+            .chain(WORLDS.iter().map(name_of)),
+    )
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Rt, Driver::None)?;
     let work = tests.env.cache.run_dir()?;
     let kit = Kit::build(tests.env, board.kernel_objects(), &work.dir.join("in"))?;
-    tests.record("the archive has what it should", contents(&kit));
-    let name = "the programs need no shared library";
-    tests.record(
-        name,
-        static_programs(&board, &kit, &work.dir.join("unpacked")),
-    );
+    tests.record(ARCHIVE, contents(&kit));
+    tests.check(STATIC, || {
+        static_programs(&board, &kit, &work.dir.join("unpacked"))
+    });
 
     let boots = Boots {
         tests,
@@ -177,11 +191,6 @@ struct Boots<'a> {
 }
 
 impl Boots<'_> {
-    /// Whether one of these tests is asked for.
-    fn wanted(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.tests.wants(name))
-    }
-
     /// Boots a board with the archive alone and runs a script there. `change` makes the board another
     /// one. Returns where `/out` came to lie.
     fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Left> {
@@ -200,7 +209,7 @@ impl Boots<'_> {
     /// The default world, with both drivers and with a forced time-out. The modules that the drivers
     /// need are loaded by first-light.
     fn default_world(&self) -> Result<()> {
-        if !self.wanted(&[AS_ASSUMED, PAGE]) {
+        if !self.tests.wants_any(&[AS_ASSUMED, PAGE]) {
             return Ok(());
         }
         let left = self.boot("out-default", "run default --time-out", |_| {})?;
@@ -232,7 +241,7 @@ impl Boots<'_> {
     /// A board with memory above 4 GiB.
     fn above(&self) -> Result<()> {
         let worlds = self.worlds_that(|world| world.needs == Needs::Above4G);
-        if worlds.is_empty() && !self.wanted(&[REACHED]) {
+        if worlds.is_empty() && !self.tests.wants_any(&[REACHED]) {
             return Ok(());
         }
         let script = format!(
@@ -259,7 +268,7 @@ impl Boots<'_> {
 
     /// A frame that stalls and an engine that recovers; then a bus that hangs.
     fn hung(&self) -> Result<()> {
-        if !self.wanted(&[RECOVERED, HUNG, AGAIN]) {
+        if !self.tests.wants_any(&[RECOVERED, HUNG, AGAIN]) {
             return Ok(());
         }
         let script = format!(
@@ -295,7 +304,7 @@ impl Boots<'_> {
     /// A lost interrupt with the C driver, which waits for it for ever. The frame is found by the
     /// number of frames that a run without it sends.
     fn stuck(&self) -> Result<()> {
-        if !self.wanted(&[STUCK]) {
+        if !self.tests.wants_any(&[STUCK]) {
             return Ok(());
         }
         let script = r#"
@@ -316,7 +325,7 @@ impl Boots<'_> {
 
     /// Everything at full size.
     fn whole(&self) -> Result<()> {
-        if !self.tests.full || !self.wanted(&[WHOLE]) {
+        if !self.tests.full || !self.tests.wants_any(&[WHOLE]) {
             return Ok(());
         }
         let left = self.boot("out-whole", "quick=\nrun whole --time-out", |_| {})?;

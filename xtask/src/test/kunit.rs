@@ -3,13 +3,14 @@
 //! Suite `kunit`: the tests inside the module, which run when the debug kernel loads it. What they
 //! report is KTAP, which the kernel keeps in debugfs.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, anyhow, bail};
 
-use super::{Tests, ended, kunit_tool, side_by_side};
+use super::names::{self, Names};
+use super::{END, Tests, ended, kunit_tool, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::step::files;
@@ -21,29 +22,69 @@ const MARK: &str = "kunit_tests(";
 const SCRIPT: &str = "cat /sys/kernel/debug/kunit/dw100*/results; \
     dmesg | grep '^ *# '";
 
+/// What follows the name of a test that `kunit.py` ran.
+const BY_TOOL: &str = ", kunit.py";
+
+/// The test of the kernel that `kunit.py` built.
+const BUILT_IN: &str =
+    "a driver that is built in has its parameters on the command line, by its name";
+
+/// The suites in the module's source, each with its cases.
+type Suites = BTreeMap<String, Vec<String>>;
+
+/// The name of a case's test.
+fn name(suite: &str, case: &str) -> String {
+    format!("{suite}: {}", case.replace('_', " "))
+}
+
+/// The names of the tests.
+pub fn names(checkout: &Path) -> Result<Names> {
+    let suites = suites(&checkout.join("src"))?;
+    let each = |(suite, cases): (&String, &Vec<String>)| -> Vec<String> {
+        cases.iter().map(|case| name(suite, case)).collect()
+    };
+    let mut names: Vec<String> = suites.iter().flat_map(each).collect();
+    names.push(END.to_owned());
+    let mut all = names::with_suffixes(&names, &["", BY_TOOL]);
+    all.push(BUILT_IN.to_owned());
+    Names::all(all)
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let expected = suites(&tests.env.checkout.join("src"))?;
+    let all = suites(&tests.env.checkout.join("src"))?;
+    let wanted = |suffix: &str| -> Suites {
+        let wants = |name: &str| tests.wants(&format!("{name}{suffix}"));
+        let mut suites = all.clone();
+        for (suite, cases) in &mut suites {
+            cases.retain(|case| wants(END) || wants(&name(suite, case)));
+        }
+        suites.retain(|_, cases| !cases.is_empty());
+        suites
+    };
     let on_board = || {
+        let expected = wanted("");
+        if expected.is_empty() {
+            return Ok(());
+        }
         let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
         let mut options = Options::new(Flavour::Debug, Driver::Rust);
-        options.append = Some("kunit.enable=1".to_owned());
+        options.append = Some(format!("kunit.enable=1{}", glob(&expected, &all)));
         options.timeout = 900;
         let outcome = tests.run(&board, &options, SCRIPT)?;
         record(tests, &expected, &outcome.printed, "");
-        tests.record("runs to its end", ended(&outcome));
+        tests.record_end(END, ended(&outcome));
         Ok(())
     };
     let by_the_kernel = || {
-        if tests.full {
+        let expected = wanted(BY_TOOL);
+        if tests.full && (!expected.is_empty() || tests.wants(BUILT_IN)) {
             let (printed, ended) = kunit_tool::run(tests.env)?;
-            record(tests, &expected, &printed, ", kunit.py");
+            record(tests, &expected, &printed, BY_TOOL);
             let built = ended.is_ok();
-            tests.record("runs to its end, kunit.py", ended);
+            tests.record_end(&format!("{END}{BY_TOOL}"), ended);
             if built {
-                let name =
-                    "a driver that is built in has its parameters on the command line, by its name";
-                tests.record(name, kunit_tool::has_parameter(tests.env));
+                tests.check(BUILT_IN, || kunit_tool::has_parameter(tests.env));
             }
         }
         Ok(())
@@ -51,14 +92,30 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&on_board, &by_the_kernel])
 }
 
+/// The kernel's argument for these cases, if they are not all. It takes one pattern: a single case, or all
+/// of a suite.
+fn glob(expected: &Suites, all: &Suites) -> String {
+    if expected == all {
+        return String::new();
+    }
+    let mut suites = expected.iter();
+    match (suites.next(), suites.next()) {
+        (Some((suite, cases)), None) => match cases.as_slice() {
+            [case] => format!(" kunit.filter_glob={suite}.{case}"),
+            _ => format!(" kunit.filter_glob={suite}.*"),
+        },
+        _ => String::new(),
+    }
+}
+
 /// Records what a report has of the suites. Each test's name is followed by `suffix`.
-fn record(tests: &Tests<'_>, suites: &BTreeSet<String>, report: &str, suffix: &str) {
-    for suite in suites {
+fn record(tests: &Tests<'_>, suites: &Suites, report: &str, suffix: &str) {
+    for suite in suites.keys() {
         let (planned, cases) = cases(report, suite);
         if cases.is_empty() || cases.len() != planned {
             let reported = cases.len();
             let why = anyhow!("{reported} of {planned} cases have reported");
-            tests.record(&format!("{suite}{suffix}"), Err(why));
+            tests.record_end(&format!("{suite}{suffix}"), Err(why));
         }
         for (case, passed) in cases {
             let result = if passed {
@@ -66,19 +123,26 @@ fn record(tests: &Tests<'_>, suites: &BTreeSet<String>, report: &str, suffix: &s
             } else {
                 Err(anyhow!("{}", why(report, case)))
             };
-            let case = case.replace('_', " ");
-            tests.record(&format!("{suite}: {case}{suffix}"), result);
+            tests.record(&format!("{}{suffix}", name(suite, case)), result);
         }
     }
 }
 
 /// The suites that the module's source has.
-fn suites(dir: &Path) -> Result<BTreeSet<String>> {
-    let mut found = BTreeSet::new();
+fn suites(dir: &Path) -> Result<Suites> {
+    let case = |rest: &str| {
+        let (_, rest) = rest.split_once("fn ")?;
+        Some(rest.split_once('(')?.0.to_owned())
+    };
+    let suite = |rest: &str| -> Option<(String, Vec<String>)> {
+        let (name, rest) = rest.split_once(')')?;
+        let cases = rest.split("#[test]").skip(1).filter_map(case);
+        Some((name.to_owned(), cases.collect()))
+    };
+    let mut found = Suites::new();
     for file in files(dir, Some(&["rs"]))? {
         let text = fs::read_to_string(file)?;
-        let marked = text.split(MARK).skip(1);
-        found.extend(marked.filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())));
+        found.extend(text.split(MARK).skip(1).filter_map(suite));
     }
     if found.is_empty() {
         bail!("no suite is marked {MARK} in {}", dir.display());

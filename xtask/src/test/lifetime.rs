@@ -6,11 +6,13 @@
 //! takes. After them, on the debug kernel, random calls of several processes, while the engine fails
 //! and the device is unbound. The C driver is shown to fail.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::{Tests, complete, result, side_by_side, verdicts};
+use super::names::{self, Names};
+use super::{END, Tests, complete, fault, side_by_side};
 use crate::board::{Board, Driver, End, Options};
 use crate::kernel::Flavour;
 
@@ -46,30 +48,66 @@ const SEED: u32 = 0xd100;
 const UNLOAD: &str =
     "for second in 1 2 3 4 5 6 7 8; do driver unload rust && break; sleep 1; done; ";
 
+/// What follows the name of a test on one of the kernels.
+const SUFFIXES: [&str; 2] = [RT, DEBUG];
+const RT: &str = ", rt";
+const DEBUG: &str = ", debug";
+
+/// The names of tests that are not of a program with a list.
+const FUZZ: &str =
+    "random calls of several processes, with faults and unbinding, leave a device that works";
+const IN_TIME: &str = "no unbinding takes longer than a second";
+
+/// The names of the tests.
+pub fn names(checkout: &Path) -> Result<Names> {
+    let mut both = names::of_board(checkout, "lifetime")?;
+    both.extend([END, IN_TIME].map(str::to_owned));
+    let mut known = names::with_suffixes(&both, &SUFFIXES);
+    let mut debug = names::of_board(checkout, "held")?;
+    debug.extend(names::of_board(checkout, "sleep")?);
+    debug.push(FUZZ.to_owned());
+    known.extend(names::with_suffixes(&debug, &[DEBUG]));
+    known.extend(CAUGHT.iter().map(|(test, by, _)| fault(quoted(test), by)));
+    known.push(fault(LOSES, "fault 8"));
+    Names::all(known)
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
+    let (rt, debug) = (Flavour::Rt, Flavour::Debug);
     if tests.full {
         // Beside nothing else: how long unbinding takes counts.
-        ours(tests, &debug)?;
+        ours(tests, debug)?;
         let others = || {
-            ours(tests, &rt)?;
-            theirs(tests, &debug)
+            ours(tests, rt)?;
+            theirs(tests)
         };
-        return side_by_side([&|| sleeps(tests, &debug), &others]);
+        return side_by_side([&|| sleeps(tests), &others]);
     }
-    side_by_side([&|| ours(tests, &debug), &|| ours(tests, &rt)])
+    side_by_side([&|| ours(tests, debug), &|| ours(tests, rt)])
 }
 
 /// System sleep, which the C driver's streams do not get over. Not of every day.
-fn sleeps(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn sleeps(tests: &Tests<'_>) -> Result<()> {
+    let filter = tests.board_filter("sleep", DEBUG)?;
+    let theirs = tests.wants(&fault(LOSES, "fault 8"));
+    if filter.is_none() && !theirs {
+        return Ok(());
+    }
+    let board = &Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.alarm = true;
     options.timeout = 900;
-    let script = "driver unload rust && driver load rust watchdog_ms=5000 && \
-                  /board/asleep dw100-board sleep --limit 200";
-    tests.judge(board, &options, script, ", debug")?;
+    if let Some(filter) = filter {
+        let script = format!(
+            "driver unload rust && driver load rust watchdog_ms=5000 && \
+             /board/asleep dw100-board sleep --limit 200{filter}"
+        );
+        tests.judge(board, &options, &script, DEBUG)?;
+    }
+    if !theirs {
+        return Ok(());
+    }
     options.driver = Driver::C;
     let script = format!("/board/asleep dw100-board sleep --limit 40 '{LOSES}'");
     let printed = tests.run(board, &options, &script)?.printed;
@@ -83,58 +121,74 @@ fn sleeps(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 }
 
 /// All tests with this project's driver. The log is clean at the end, of leaks also.
-fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let mut options = Options::new(board.flavour(), Driver::Rust);
+fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
+    let debug = flavour == Flavour::Debug;
+    let suffix = if debug { DEBUG } else { RT };
+    let mut options = Options::new(flavour, Driver::Rust);
     let (full, limit, timeout) = if tests.full {
         (" --full", 3600, 14_400)
     } else {
         ("", 300, 1500)
     };
     options.timeout = timeout;
+    let end = format!("{END}{suffix}");
     let mut script = String::new();
-    if board.flavour() == Flavour::Debug {
-        // It has what keeps the kernel waiting.
-        script += "driver unload rust && driver load rust watchdog_ms=2000 && \
-                   dw100-board held --limit 120 || exit 1; ";
+    // The debug kernel has what keeps the kernel waiting.
+    if let Some(filter) = tests.board_filter("held", suffix)?.filter(|_| debug) {
+        script += &format!(
+            "driver unload rust && driver load rust watchdog_ms=2000 && \
+             dw100-board held --limit 120{filter} || exit 1; "
+        );
+    }
+    let in_time = format!("{IN_TIME}{suffix}");
+    let mut filter = tests.board_filter("lifetime", suffix)?;
+    if tests.full && tests.wants(&in_time) {
+        filter = Some(String::new());
     }
     // The tests load it as they need it.
-    script += &format!("{UNLOAD}dw100-board lifetime{full} --limit {limit}");
-    let kernel = board.flavour().name();
+    if let Some(filter) = &filter {
+        let debug = if debug { " --debug" } else { "" };
+        script += &format!("{UNLOAD}dw100-board lifetime{full}{debug} --limit {limit}{filter}; ");
+    }
     let mut seeded = None;
-    if board.flavour() == Flavour::Debug {
+    if debug && (tests.wants(&format!("{FUZZ}{suffix}")) || tests.wants(&end)) {
         let (seed, seconds) = (seed(tests.full)?, FUZZED[usize::from(tests.full)]);
         script += &format!(
-            " --debug; {UNLOAD}driver load rust watchdog_ms=100 && \
+            "{UNLOAD}driver load rust watchdog_ms=100 && \
              dw100-board fuzz --seed {seed} --seconds {seconds}"
         );
         seeded = Some(seed);
     }
-    let outcome = tests.run(board, &options, &script)?;
-    for (name, failure) in verdicts(&outcome.printed) {
-        tests.record(&format!("{name}, {kernel}"), result(failure));
+    if script.is_empty() {
+        return Ok(());
     }
+    let board = &Board::prepare(tests.env, flavour, Driver::Rust)?;
+    let outcome = tests.run(board, &options, &script)?;
+    tests.record_board(&outcome, suffix);
     // A report of the kernel's says nothing of the seed.
     let end = complete(&outcome).with_context(|| match seeded {
         Some(seed) => format!("with the seed {seed} of the random calls"),
         None => "without random calls".to_owned(),
     });
-    tests.record(&format!("runs to its end, {kernel}"), end);
+    tests.record_end(&format!("{END}{suffix}"), end);
+    if filter.is_none() {
+        return Ok(());
+    }
 
     // Each test has looked whether its own took longer than this kernel may need on a machine that has
     // much else to do. The thorough run has the machine to itself, as far as is up to it.
     let unbound = unbinds(&outcome.printed);
     if let Ok((count, longest)) = &unbound {
         let longest = longest.as_millis();
-        let told = format!("lifetime: {count} unbinds took {longest} ms at most, {kernel}");
+        let told = format!("lifetime: {count} unbinds took {longest} ms at most{suffix}");
         tests.env.ui.say(&told);
     }
     if tests.full {
-        let in_time = unbound.and_then(|(_, longest)| {
+        let result = unbound.and_then(|(_, longest)| {
             ensure!(longest <= BOUND, "{longest:?}");
             Ok(())
         });
-        let name = format!("no unbinding takes longer than a second, {kernel}");
-        tests.record(&name, in_time);
+        tests.record(&in_time, result);
     }
     Ok(())
 }
@@ -150,12 +204,17 @@ fn seed(full: bool) -> Result<u32> {
 }
 
 /// That the kernel reports the C driver, and what it says. Not of every day.
-fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    for (test, fault, says) in CAUGHT {
+fn theirs(tests: &Tests<'_>) -> Result<()> {
+    for (test, by, says) in CAUGHT {
+        let name = fault(quoted(test), by);
+        if !tests.wants(&name) {
+            continue;
+        }
+        let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
         let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
         options.timeout = 300;
         let end = tests
-            .run(board, &options, &format!("dw100-board {test}"))?
+            .run(&board, &options, &format!("dw100-board {test}"))?
             .end;
         let caught = || -> Result<()> {
             let End::Splat(report) = &end else {
@@ -168,10 +227,14 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
             );
             Ok(())
         };
-        let name = test.split('\'').nth(1).unwrap_or(test);
-        tests.record(&format!("the C driver fails by {fault}: {name}"), caught());
+        tests.record(&name, caught());
     }
     Ok(())
+}
+
+/// What is in quotes.
+fn quoted(words: &str) -> &str {
+    words.split('\'').nth(1).unwrap_or(words)
 }
 
 /// How many unbinds the tests report, and the longest.

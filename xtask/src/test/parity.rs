@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::Tests;
+use super::names::Names;
 use crate::Env;
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Entry, Partial, Recipe};
@@ -53,12 +54,20 @@ const EVENTS: [(&str, char); 2] = [
 /// The name that the shim gives the register block.
 const REGION: &str = "'imx8mp-dw100'";
 
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    Names::and(
+        [SEEN],
+        "what `dw100-parity` finds in the frames of both drivers",
+    )
+}
+
 /// Runs the suite. The figures are in `target/parity.json` afterwards.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
+    tests.check(SEEN, || traced(tests, &board));
     let judges = Judges::prepare(env, &board.sandbox)?;
-
     let work = env.cache.run_dir()?;
     let dir = &work.dir;
     let input = dir.join("in");
@@ -82,9 +91,6 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
     env.ui
         .say(&format!("the figures are in {}", report.display()));
-    if tests.wants(SEEN) {
-        tests.record(SEEN, traced(tests, &board));
-    }
     Ok(())
 }
 

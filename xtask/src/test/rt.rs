@@ -6,10 +6,12 @@
 //! driver does as well without PREEMPT_RT, where nothing races.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::names::Names;
 use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::demo::{frames_of, span};
@@ -59,15 +61,56 @@ const LEAST: u32 = 3;
 /// nanoseconds.
 const TAIL_NS: u64 = 5_000;
 
+/// The names of the tests.
+const GATED: &str = "every frame's bus is gated in half the time after which it would time out, whoever has the CPU";
+const LOST: &str = "the C driver's bus times out or stays open under load";
+const WAIT: &str =
+    "a real-time task does not wait longer beside a stream than beside the C driver's";
+
+/// The name of the test beside so many of [`TORTURES`].
+fn beside(tortures: usize) -> String {
+    let names: Vec<&str> = TORTURES.map(|(torture, _)| torture)[..tortures].into();
+    format!(
+        "four files stream beside {} and with an engine that fails, and nothing sleeps where it must not",
+        names.join(" and ")
+    )
+}
+
+/// Arguments of the kernel without PREEMPT_RT, and what the test's name says of them.
+const THREADS: [(&str, &str); 2] = [("", ""), (" threadirqs", ", with threadirqs")];
+
+/// The name of a test without PREEMPT_RT.
+fn not_rt(threads: &str) -> String {
+    format!(
+        "four files stream without PREEMPT_RT{threads}, and nothing in C races because of them or of the \
+         tests inside the module, of whose Rust code this says nothing"
+    )
+}
+
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    let mut known = [GATED, LOST, WAIT].map(str::to_owned).to_vec();
+    known.extend([1, 2].map(beside));
+    known.extend(THREADS.map(|(_, threads)| not_rt(threads)));
+    Names::all(known)
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let on_rt = || {
-        gate(tests, &rt)?;
-        latency(tests, &rt)
+        let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+        if tests.wants_any(&[GATED, LOST]) {
+            gate(tests, &rt)?;
+        }
+        tests.check(WAIT, || latency(tests, &rt));
+        Ok(())
     };
-    side_by_side([&on_rt, &|| torture(tests, &debug)])?;
+    let on_debug = || {
+        let tortures = if tests.full { 2 } else { 1 };
+        tests.check(&beside(tortures), || torture(tests, tortures));
+        Ok(())
+    };
+    side_by_side([&on_rt, &on_debug])?;
     if tests.full {
         without_rt(tests)?;
     }
@@ -84,14 +127,8 @@ fn gate(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         told(&theirs)
     );
     tests.env.ui.say(&told);
-    tests.record(
-        "every frame's bus is gated in half the time after which it would time out, whoever has the CPU",
-        gated(&ours),
-    );
-    tests.record(
-        "the C driver's bus times out or stays open under load",
-        lost(&theirs),
-    );
+    tests.record(GATED, gated(&ours));
+    tests.record(LOST, lost(&theirs));
     Ok(())
 }
 
@@ -191,15 +228,7 @@ fn latency(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.env.ui.say(&format!(
         "rt: a real-time task waits {ours} ns at most beside a stream, {theirs} beside the C driver's, {alone} alone"
     ));
-    let result = if ours <= theirs + TAIL_NS {
-        Ok(())
-    } else {
-        Err(anyhow::anyhow!("{ours} ns, and {theirs} ns"))
-    };
-    tests.record(
-        "a real-time task does not wait longer beside a stream than beside the C driver's",
-        result,
-    );
+    ensure!(ours <= theirs + TAIL_NS, "{ours} ns, and {theirs} ns");
     Ok(())
 }
 
@@ -227,13 +256,13 @@ fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u6
 
 /// Four files stream, by requests and without, beside rcutorture with CPUs that come and go; then
 /// with an engine that fails. The log is clean at the end.
-fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
+fn torture(tests: &Tests<'_>, tortures: usize) -> Result<()> {
+    let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let [seconds, frames] = [SECONDS, FRAMES_EACH].map(|each| each[usize::from(tests.full)]);
     let mut options = Options::new(Flavour::Debug, Driver::Rust);
     options.timeout = 900 + 10 * seconds;
-    let tortures = &TORTURES[..if tests.full { 2 } else { 1 }];
     let mut script = String::new();
-    for ((torture, setting), count) in tortures.iter().zip(1..) {
+    for ((torture, setting), count) in TORTURES[..tortures].iter().zip(1..) {
         script += &format!(
             "modprobe {torture} {setting} stat_interval=0 onoff_holdoff=3 onoff_interval=200 || exit 1
             dw100-board endure 4 {LEAST} {seconds} || exit 1
@@ -248,16 +277,7 @@ fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         dw100-board endure --faults 4 {frames} {}",
         seconds / 3
     );
-    let name = format!(
-        "four files stream beside {} and with an engine that fails, and nothing sleeps where it must not",
-        tortures
-            .iter()
-            .map(|(torture, _)| *torture)
-            .collect::<Vec<_>>()
-            .join(" and ")
-    );
-    tests.record(&name, tests.boot(board, &options, &script).map(drop));
-    Ok(())
+    tests.boot(&board, &options, &script).map(drop)
 }
 
 /// The tests inside the module, in which a stream that is stopped, the watchdog and interrupts race,
@@ -265,8 +285,12 @@ fn torture(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 /// in threads that can be. Code in Rust is not watched, for rustc has no thread sanitizer for the
 /// kernel's target; what it calls in C is, and so are the kernel's atomics.
 fn without_rt(tests: &Tests<'_>) -> Result<()> {
-    let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
-    for (threads, told) in [("", ""), (" threadirqs", ", with threadirqs")] {
+    for (threads, told) in THREADS {
+        let name = not_rt(told);
+        if !tests.wants(&name) {
+            continue;
+        }
+        let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
         // Watched from here on: a boot is none of the driver's business.
         let mut options = Options::new(Flavour::Kcsan, Driver::None);
         options.append = Some(format!("kunit.enable=1 kcsan.early_enable=0{threads}"));
@@ -291,10 +315,6 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
                 "rt: {others} data races of others without PREEMPT_RT{told}"
             ));
         }
-        let name = format!(
-            "four files stream without PREEMPT_RT{told}, and nothing in C races because of them or of the \
-             tests inside the module, of whose Rust code this says nothing"
-        );
         tests.record(&name, result.map(drop));
     }
     Ok(())

@@ -2,9 +2,11 @@
 
 //! How many boards are up at the same time.
 
+use std::cell::Cell;
 use std::collections::BinaryHeap;
 use std::fs;
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::locked;
 use crate::host;
@@ -36,6 +38,15 @@ fn available_kb(meminfo: &str) -> Option<usize> {
     line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
+thread_local! {
+    static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// How long this thread has waited for places up to now.
+pub(super) fn waited() -> Duration {
+    WAITED.get()
+}
+
 /// Places for boards.
 pub(super) struct Slots {
     state: Mutex<State>,
@@ -64,6 +75,7 @@ impl Slots {
     /// Waits for a place, and keeps it until the value is dropped. Who may take longest, in seconds, goes
     /// first: what is long and comes last keeps one CPU waiting for the other.
     pub(super) fn take(&self, longest: u64) -> Slot<'_> {
+        let started = Instant::now();
         let mut state = locked(&self.state);
         state.waiting.push(longest);
         let others_turn =
@@ -73,6 +85,7 @@ impl Slots {
         // The longest that waits is this one, or as long.
         state.waiting.pop();
         state.free -= 1;
+        WAITED.set(WAITED.get() + started.elapsed());
         // There may be a place for the next one, too.
         self.changed.notify_all();
         Slot(self)

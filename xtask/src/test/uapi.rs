@@ -7,11 +7,13 @@
 mod c_driver;
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
-use super::{Tests, complete, side_by_side, verdicts};
+use super::names::{self, Names};
+use super::{END, Tests, complete, side_by_side, verdicts};
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Partial, Recipe};
 use crate::demo::frames_of;
@@ -30,45 +32,68 @@ const BASES: [&str; 3] = ["0x08", "0x10", "0x38"];
 /// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
 
+/// What follows a test's name that ran on the debug kernel.
+const ON_DEBUG: &str = ", debug kernel";
+
+/// The names of tests that are not those of `dw100-board uapi`.
+const REGISTERS: &str = "the prefetch controls are what the engine's register says";
+const ABOVE: &str = "buffers above 4 GiB are used in place with dma_bits=34, and not without";
+const THEIRS: &str = "the C driver fails by its listed faults and passes all other tests";
+
+/// The names of the tests.
+pub fn names(checkout: &Path) -> Result<Names> {
+    let mut board = names::of_board(checkout, "uapi")?;
+    board.push(END.to_owned());
+    let more = [REGISTERS, ABOVE, THEIRS].map(str::to_owned);
+    Names::all(
+        names::with_suffixes(&board, &["", ON_DEBUG])
+            .into_iter()
+            .chain(more),
+    )
+}
+
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let both_drivers = || {
+    let prepare = |flavour| Board::prepare(tests.env, flavour, Driver::Rust);
+    let on_rt = || {
+        let rt = prepare(Flavour::Rt)?;
         ours(tests, &rt)?;
-        theirs(tests, &rt)?;
-        tests.record(
-            "buffers above 4 GiB are used in place with dma_bits=34, and not without",
-            high_memory(tests, &rt),
-        );
+        tests.check(REGISTERS, || registers(tests, &rt));
+        tests.check(THEIRS, || theirs(tests, &rt));
+        tests.check(ABOVE, || high_memory(tests, &rt));
         Ok(())
     };
-    if !tests.full {
-        return both_drivers();
-    }
-    let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-    side_by_side([&both_drivers, &|| ours(tests, &debug)])
+    let on_debug = || {
+        if tests.full {
+            ours(tests, &prepare(Flavour::Debug)?)?;
+        }
+        Ok(())
+    };
+    side_by_side([&on_rt, &on_debug])
 }
 
 /// All tests with this project's driver.
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let debug = board.flavour() == Flavour::Debug;
-    let (suffix, tail) = if debug {
-        (", debug kernel", "--trace --limit 150")
-    } else {
-        ("", "&& dw100-board registers")
+    let (suffix, more) = match board.flavour() {
+        Flavour::Debug => (ON_DEBUG, " --trace --limit 150"),
+        _ => ("", ""),
     };
-    let script = format!("{VIVID} && dw100-board uapi --vivid {tail}");
+    let Some(filter) = tests.board_filter("uapi", suffix)? else {
+        return Ok(());
+    };
+    let script = format!("{VIVID} && dw100-board uapi --vivid{more}{filter}");
+    let mut options = tests.options(board.flavour());
+    options.timeout = 1200;
+    tests.judge(board, &options, &script, suffix)
+}
+
+/// That frames with other prefetch settings have them in the engine's register.
+fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board.flavour()).healthy();
     options.output = Some(work.dir.clone());
-    options.timeout = 1200;
-    tests.judge(board, &options, &script, suffix)?;
-    if !debug {
-        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
-        let name = "the prefetch controls are what the engine's register says";
-        tests.record(name, prefetched(&trace));
-    }
-    Ok(())
+    tests.boot(board, &options, "dw100-board registers")?;
+    prefetched(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
 }
 
 /// Buffers where the engine's 34 bits reach and the 32 that the kernel takes for granted do not. This
@@ -149,13 +174,9 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         ensure!(surprises.is_empty(), "{}", surprises.join("\n"));
         let sums = format!("passes {passed} and fails {failed}");
         Ok(fs::write(dir.join("sums"), sums)?)
-    });
-    if let Ok(entry) = &kept {
-        let sums = fs::read_to_string(entry.dir.join("sums"))?;
-        tests.env.ui.say(&format!("uapi: the C driver {sums}"));
-    }
-    let name = "the C driver fails by its listed faults and passes all other tests";
-    tests.record(name, kept.map(drop));
+    })?;
+    let sums = fs::read_to_string(kept.dir.join("sums"))?;
+    tests.env.ui.say(&format!("uapi: the C driver {sums}"));
     Ok(())
 }
 

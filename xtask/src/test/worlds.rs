@@ -19,6 +19,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 
 use super::Tests;
+use super::names::Names;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::cache::{Entry, Partial, Recipe};
 use crate::demo::frames_of;
@@ -61,6 +62,11 @@ const BEGIN: &str = "libs=/lib/aarch64-linux-gnu
         return $status
     }
 ";
+
+/// The names of the tests.
+pub fn names(_: &Path) -> Result<Names> {
+    Names::all(table::all().iter().map(World::verdict))
+}
 
 /// Runs the suite. What was seen is in `target/worlds.json` afterwards.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
