@@ -5,6 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -13,10 +14,13 @@ use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
 use crate::step::{Step, capture};
-use crate::{Env, host, kconfig};
+use crate::{Env, host, kconfig, module};
 
-/// The Debian package with the kernel's source.
-const SOURCE: &str = "linux-source-7.3";
+/// The series of kernels that the driver was tried with, the newest last.
+pub const TRIED: [(u32, u32); 1] = [(7, 3)];
+
+/// The Debian package with a kernel's source is this and the series.
+const SOURCE: &str = "linux-source-";
 
 /// The board's device tree, below `arch/arm64/boot/dts`.
 const DTB: &str = "freescale/imx8mp-evk.dtb";
@@ -124,7 +128,8 @@ impl Kernel {
             .words(CONFIGURE)
             .words(BUILD)
             .words(INSTALL);
-        if env.kernel_source.is_some() {
+        // Debian's source of another series is at the same place as that of the tried one.
+        if env.kernel_source.is_some() || series(&source).is_none_or(|it| it != tried()) {
             key = key.add(version(&source));
         }
         let key = key.finish();
@@ -210,6 +215,65 @@ fn version(source: &Path) -> String {
     version
 }
 
+/// The series that the board's kernel is of, where Debian has it.
+fn tried() -> (u32, u32) {
+    TRIED[TRIED.len() - 1]
+}
+
+/// The series of a source tree, by its top Makefile.
+fn series(source: &Path) -> Option<(u32, u32)> {
+    module::version(&fs::read_to_string(source.join("Makefile")).ok()?)
+}
+
+/// Prints the names of the packages with a kernel's source that Debian has.
+const LIST: &str = "apt-get update -q >&2 && apt-cache pkgnames linux-source-";
+
+/// Unpacks the kernel's source from a package into the directory where it runs.
+fn unpack(package: &str) -> String {
+    format!(
+        "apt-get update -q && apt-get download -q {package} && deb=$(echo {package}_*.deb) &&
+        dpkg-deb --fsys-tarfile $deb | tar -xO ./usr/src/{package}.tar.xz |
+        tar -xJ --strip-components=1 && rm $deb"
+    )
+}
+
+/// The package of the tried series, if it is in the list; else that of the newest series which is not
+/// older. Errors name what there is.
+fn package(listed: &str) -> Result<String> {
+    let numbers = |name: &str| -> Option<(u32, u32)> {
+        let (major, minor) = name.strip_prefix(SOURCE)?.split_once('.')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    let mut found: Vec<(u32, u32)> = listed.lines().filter_map(numbers).collect();
+    found.sort_unstable();
+    let (major, minor) = match found.last() {
+        _ if found.contains(&tried()) => tried(),
+        Some(newest) if *newest > tried() => *newest,
+        _ => {
+            let (major, minor) = tried();
+            let found: Vec<String> = found.iter().map(|(a, b)| format!("{a}.{b}")).collect();
+            bail!(
+                "Debian has no source of a kernel {major}.{minor} or newer, only: {}; pass --kernel-source DIR",
+                found.join(" ")
+            );
+        }
+    };
+    Ok(format!("{SOURCE}{major}.{minor}"))
+}
+
+/// What to say of a kernel whose series the driver was not tried with.
+pub fn untried((major, minor): (u32, u32)) -> Option<String> {
+    if TRIED.contains(&(major, minor)) {
+        return None;
+    }
+    let tried: Vec<String> = TRIED.iter().map(|(a, b)| format!("{a}.{b}")).collect();
+    Some(format!(
+        "this is Linux {major}.{minor}; the driver was tried with {} only, and the kernel's Rust interfaces \
+         change with each series: if it does not build, take a tried one",
+        tried.join(", ")
+    ))
+}
+
 /// The kernel's source: the user's, or Debian's unpacked into the cache.
 fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
     if let Some(dir) = &env.kernel_source {
@@ -218,12 +282,12 @@ fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
         }
         return Ok((dir.clone(), None));
     }
-    let script = format!(
-        "apt-get update -q && apt-get download -q {SOURCE} && deb=$(echo {SOURCE}_*.deb) &&
-        dpkg-deb --fsys-tarfile $deb | tar -xO ./usr/src/{SOURCE}.tar.xz |
-        tar -xJ --strip-components=1 && rm $deb"
-    );
-    let key = Key::new().add(&script).finish();
+    // Which series is taken is decided when there is none yet. It is kept for as long as it is used: a
+    // kernel is not to change because Debian does.
+    let (major, minor) = tried();
+    let key = Key::new()
+        .add(unpack(&format!("{SOURCE}{major}.{minor}")))
+        .finish();
     let recipe = Recipe {
         name: "kernel-source",
         key,
@@ -231,11 +295,101 @@ fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
         gigabytes: 2.5,
     };
     let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let listed = capture(sandbox.command(dir, "bash").args(["-c", LIST]))?;
+        let package = package(&listed)?;
         step.run(
             sandbox
                 .command(dir, "bash")
-                .args(["-o", "pipefail", "-c", &script]),
+                .args(["-o", "pipefail", "-c", &unpack(&package)]),
         )
     })?;
+    static SAID: Once = Once::new();
+    if let Some(message) = series(&entry.dir).and_then(untried) {
+        SAID.call_once(|| {
+            env.ui.say(&format!(
+                "Debian has no {SOURCE}{major}.{minor} any more: {message}"
+            ));
+        });
+    }
     Ok((entry.dir.clone(), Some(entry)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_series_is_taken_where_debian_has_not_the_tried_one_and_none_that_is_older() {
+        let of = |names: &[&str]| package(&names.join("\n"));
+        let linux = ["linux-source-6.12", "linux-source-7.3", "linux-source-7.4"];
+        assert_eq!(of(&linux).unwrap(), "linux-source-7.3");
+        let later = [
+            "linux-source-7.10",
+            "linux-source-6.12",
+            "linux-source-7.9",
+            "linux-source",
+            "linux-source-7.11-rc",
+        ];
+        assert_eq!(of(&later).unwrap(), "linux-source-7.10");
+        assert_eq!(of(&["linux-source-8.0"]).unwrap(), "linux-source-8.0");
+        let error = of(&["linux-source-7.2", "linux-source-6.12"]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("7.3 or newer, only: 6.12 7.2;"), "{error}");
+        assert!(of(&[]).is_err());
+    }
+
+    #[test]
+    fn a_series_that_was_not_tried_is_told_with_those_that_were() {
+        assert_eq!(untried((7, 3)), None);
+        let told = untried((7, 4)).unwrap();
+        assert!(
+            told.contains("Linux 7.4") && told.contains("with 7.3 only"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_mirror_that_lacks_the_tried_series_gives_the_source_of_another() {
+        let dir = std::env::temp_dir().join(format!("dw100-mirror-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        let (tree, output) = (dir.join("linux-source-7.4"), dir.join("output"));
+        for made in ["bin", "linux-source-7.4", "usr/src", "output"] {
+            fs::create_dir_all(dir.join(made)).unwrap();
+        }
+        fs::write(tree.join("Makefile"), "VERSION = 7\nPATCHLEVEL = 4\n").unwrap();
+        let shell = |dir: &Path, script: &str| {
+            let mut bash = Command::new("bash");
+            let path = std::env::var("PATH").unwrap();
+            bash.env("PATH", format!("{}/../bin:{path}", output.display()));
+            bash.args(["-e", "-o", "pipefail", "-c", script])
+                .current_dir(dir);
+            capture(&mut bash).unwrap()
+        };
+        // Programs in the place of apt's, for a mirror with one package.
+        for (name, script) in [
+            (
+                "apt-get",
+                "[ $1 = update ] || cp ../package $3_7.4.1-1_all.deb",
+            ),
+            (
+                "apt-cache",
+                "printf '%s\\n' linux-source linux-source-6.12 linux-source-7.4",
+            ),
+            ("dpkg-deb", "cat $2"),
+        ] {
+            let file = dir.join("bin").join(name);
+            fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        }
+        shell(
+            &dir,
+            "chmod +x bin/*; tar -cJf usr/src/linux-source-7.4.tar.xz linux-source-7.4; tar -cf package ./usr",
+        );
+
+        let package = package(&shell(&output, LIST)).unwrap();
+        assert_eq!(package, "linux-source-7.4");
+        shell(&output, &unpack(&package));
+        assert_eq!(series(&output), Some((7, 4)));
+        assert_eq!(fs::read_dir(&output).unwrap().count(), 1);
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache::{Entry, Partial, Recipe};
-use crate::kernel::Kernel;
+use crate::kernel::{self, Kernel};
 use crate::key::Key;
 use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
@@ -26,7 +26,7 @@ const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
 const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
 
 /// The first kernel with all Rust abstractions that the driver uses.
-const OLDEST: (u32, u32) = (7, 3);
+const OLDEST: (u32, u32) = kernel::TRIED[0];
 
 /// What a kernel must have for the module to be built and loaded.
 const NEEDED: [&str; 7] = [
@@ -209,7 +209,11 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     let built = Built::open(tree)?;
     let mut numbers = built.release.split('.');
     let mut number = || numbers.next()?.trim().parse().ok();
-    new_enough(&built.objects, number().zip(number()))?;
+    let series = number().zip(number());
+    new_enough(&built.objects, series)?;
+    if let Some(message) = series.and_then(kernel::untried) {
+        env.ui.say(&message);
+    }
     // Out of tree nothing selects what the driver selects in its Kconfig.
     let missing = NEEDED
         .into_iter()
@@ -244,7 +248,11 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
 /// Does that, and returns the driver's directory in the tree.
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     let (vendor, makefile) = vendor(tree)?;
-    new_enough(tree, version(&makefile))?;
+    let series = version(&makefile);
+    new_enough(tree, series)?;
+    if let Some(message) = series.and_then(kernel::untried) {
+        env.ui.say(&message);
+    }
     let driver = vendor.join(DIRECTORY);
     remove_copy(&driver)?;
     make_dir(&driver)?;
@@ -297,7 +305,7 @@ fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
 }
 
 /// VERSION and PATCHLEVEL of the kernel's top Makefile.
-fn version(makefile: &str) -> Option<(u32, u32)> {
+pub fn version(makefile: &str) -> Option<(u32, u32)> {
     let number = |name: &str| {
         makefile.lines().find_map(|line| {
             let (key, value) = line.split_once('=')?;

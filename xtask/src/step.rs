@@ -211,8 +211,6 @@ fn advice(log: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| log.contains(word));
     if says(&["No space left on device"]) {
         ": the disk is full; free some space or set DW100_CACHE to a directory on a larger disk"
-    } else if says(&["Unable to locate package linux-source", "No packages found"]) {
-        ": Debian does not carry this kernel series any more; pass --kernel-source DIR"
     } else if says(&[
         "Could not resolve",
         "Temporary failure resolving",
@@ -287,8 +285,6 @@ mod tests {
             "Err:1 http://mirror trixie InRelease\n  Temporary failure resolving 'mirror'";
         assert!(advice(network).contains("--mirror"));
         assert!(advice("write: No space left on device").contains("DW100_CACHE"));
-        let missing = "E: Unable to locate package linux-source-7.3";
-        assert!(advice(missing).contains("--kernel-source"));
         assert_eq!(advice("error[E0425]: cannot find value"), "");
     }
 
