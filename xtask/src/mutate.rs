@@ -11,7 +11,7 @@
 //! Why: a driver that clears and enables in one write
 //! ```
 //!
-//! `Test` is part of a test's name, `Says` part of what the failure says, and `Why` what is wrong
+//! `Suite` may be followed by `--full`. `Test` is part of a test's name, `Says` part of what the failure says, and `Why` what is wrong
 //! with the driver.
 
 use std::fs;
@@ -29,6 +29,9 @@ use crate::tools::own_name;
 
 /// Where the patches are.
 const PATCHES: &str = "tests/mutations";
+
+/// What follows a suite's name if the test is too long for every day.
+const FULL: &str = "--full";
 
 /// A deliberate bug.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,8 +66,14 @@ impl Mutation {
             says: field("Says")?,
             why: field("Why")?,
         };
-        test::check_names(std::slice::from_ref(&mutation.suite))?;
+        test::check_names(&[mutation.words().0.to_owned()])?;
         Ok(mutation)
+    }
+
+    /// The suite's name, and whether all of it runs.
+    fn words(&self) -> (&str, bool) {
+        let name = self.suite.strip_suffix(FULL).map(str::trim_end);
+        (name.unwrap_or(&self.suite), name.is_some())
     }
 
     /// Runs the suite on a copy of the checkout with the bug. An error if the test does not fail as
@@ -91,7 +100,9 @@ impl Mutation {
         if let Some(source) = &env.kernel_source {
             command.arg("--kernel-source").arg(source);
         }
-        command.args(["test", &self.suite, "--", &self.test]);
+        let (suite, full) = self.words();
+        command.args(["test", suite]).args(full.then_some(FULL));
+        command.args(["--", &self.test]);
         let output = command.output().context("cannot start the tests")?;
         let said = String::from_utf8_lossy(&output.stdout);
         let failures = failures(&said);
@@ -224,6 +235,8 @@ mod tests {
             let error = Mutation::read(&patch).unwrap_err().to_string();
             assert!(error.contains(&line[..3]), "{error}");
         }
+        fs::write(&patch, whole.replace("worlds", "rt --full")).unwrap();
+        assert_eq!(Mutation::read(&patch).unwrap().words(), ("rt", true));
         for (right, wrong) in [("worlds", "worlts"), ("Says: ETIME", "Says: ")] {
             fs::write(&patch, whole.replace(right, wrong)).unwrap();
             assert!(Mutation::read(&patch).is_err());

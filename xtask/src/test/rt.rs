@@ -76,22 +76,24 @@ fn beside(tortures: usize) -> String {
     )
 }
 
-/// Arguments of the kernel without PREEMPT_RT, and what the test's name says of them.
-const THREADS: [(&str, &str); 2] = [("", ""), (" threadirqs", ", with threadirqs")];
+const CHECKED: &str = "KCSAN checks the Rust code of the module";
 
-/// The name of a test without PREEMPT_RT.
-fn not_rt(threads: &str) -> String {
+/// What has a kernel run interrupt handlers in threads, or not.
+const THREADS: [&str; 2] = ["", "threadirqs"];
+
+/// The name of the test that looks for data races, on a kernel with this on its command line.
+fn races(word: &str) -> String {
+    let with = if word.is_empty() { "" } else { ", with " };
     format!(
-        "four files stream without PREEMPT_RT{threads}, and nothing in C races because of them or of the \
-         tests inside the module, of whose Rust code this says nothing"
+        "nothing races in streams and in the tests inside the module, without PREEMPT_RT{with}{word}"
     )
 }
 
 /// The names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
-    let mut known = [GATED, LOST, WAIT].map(str::to_owned).to_vec();
+    let mut known = [GATED, LOST, WAIT, CHECKED].map(str::to_owned).to_vec();
     known.extend([1, 2].map(beside));
-    known.extend(THREADS.map(|(_, threads)| not_rt(threads)));
+    known.extend(THREADS.map(races));
     Names::all(known)
 }
 
@@ -282,18 +284,23 @@ fn torture(tests: &Tests<'_>, tortures: usize) -> Result<()> {
 
 /// The tests inside the module, in which a stream that is stopped, the watchdog and interrupts race,
 /// and streams, on a kernel without PREEMPT_RT that reports data races; and again with all interrupts
-/// in threads that can be. Code in Rust is not watched, for rustc has no thread sanitizer for the
-/// kernel's target; what it calls in C is, and so are the kernel's atomics.
+/// in threads that can be. KCSAN checks the module's code, in Rust and in C, and the C code that it
+/// calls; of the kernel crate only what is compiled into the module.
 fn without_rt(tests: &Tests<'_>) -> Result<()> {
-    for (threads, told) in THREADS {
-        let name = not_rt(told);
+    if tests.wants(CHECKED) {
+        let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
+        let [_, module] = board.modules()?;
+        tests.record(CHECKED, has_checks(&fs::read(module)?));
+    }
+    for word in THREADS {
+        let name = races(word);
         if !tests.wants(&name) {
             continue;
         }
         let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
         // Watched from here on: a boot is none of the driver's business.
         let mut options = Options::new(Flavour::Kcsan, Driver::None);
-        options.append = Some(format!("kunit.enable=1 kcsan.early_enable=0{threads}"));
+        options.append = Some(format!("kunit.enable=1 kcsan.early_enable=0 {word}"));
         options.timeout = 1800;
         let script = "echo 100 > /sys/module/kcsan/parameters/skip_watch
             echo on > /sys/kernel/debug/kcsan
@@ -311,9 +318,10 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
         let result = tests.boot(&board, &options, script);
         if let Ok(printed) = &result {
             let others = printed.lines().last().unwrap_or_default().trim();
-            tests.env.ui.say(&format!(
-                "rt: {others} data races of others without PREEMPT_RT{told}"
-            ));
+            tests
+                .env
+                .ui
+                .say(&format!("rt: {others} data races of others: {name}"));
         }
         tests.record(&name, result.map(drop));
     }
@@ -356,4 +364,13 @@ mod tests {
             assert!(gated(few).is_err() && lost(few).is_err());
         }
     }
+}
+
+/// That a module's Rust code was compiled with the checks of KCSAN, see Kbuild. The module's C code
+/// has them, too, but no atomic variable of the compiler's own.
+fn has_checks(module: &[u8]) -> Result<()> {
+    let symbol = b"__tsan_atomic64_load";
+    let found = module.windows(symbol.len()).any(|bytes| bytes == symbol);
+    ensure!(found, "the module does not call __tsan_atomic64_load");
+    Ok(())
 }
