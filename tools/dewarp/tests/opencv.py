@@ -3,8 +3,8 @@
 
 usage: opencv.py DEWARP SEED COUNT
 
-Each calibration is written by OpenCV's FileStorage, read by `dewarp map`, and
-the map compared at every vertex with initUndistortRectifyMap. They may be as far
+Each calibration is written by OpenCV's FileStorage, or as ROS's `camera_info` or
+Kalibr's camchain are documented, read by `dewarp map`, and the map compared at every vertex with initUndistortRectifyMap. They may be as far
 apart as rounding to the map's sixteenths makes them. Prints `ok NAME` or `FAIL NAME: WHY` for each kind.
 """
 
@@ -104,6 +104,47 @@ class Kind:
         return np.stack([m[np.ix_(rows, columns)] for m in maps], -1).clip(0, LARGEST)
 
 
+class Ros(Kind):
+    """A camera_info as camera_calibration_parsers writes it. ROS's wiki has the order: plumb_bob is
+    (k1, k2, t1, t2, k3), and rational_polynomial, equidistant are OpenCV's eight and four."""
+
+    def __init__(self, model, coefficients, fisheye=False, stereo=False):
+        name = f"ROS {model}" + (", rectified" if stereo else "")
+        super().__init__(name, "yaml", coefficients, fisheye, stereo)
+        self.model = model
+
+    def write(self, path, size, k, d, r, p):
+        def matrix(name, values):
+            rows, columns = values.shape
+            data = ", ".join(repr(float(value)) for value in values.ravel())
+            return f"{name}:\n  rows: {rows}\n  cols: {columns}\n  data: [{data}]\n"
+
+        with open(path, "w") as file:
+            file.write(f"image_width: {size[0]}\nimage_height: {size[1]}\ncamera_name: camera\n")
+            file.write(matrix("camera_matrix", k))
+            file.write(f"distortion_model: {self.model}\n")
+            file.write(matrix("distortion_coefficients", d.reshape(1, -1)))
+            file.write(matrix("rectification_matrix", r))
+            file.write(matrix("projection_matrix", np.hstack([p, np.zeros((3, 1))])))
+
+
+class Kalibr(Kind):
+    """A camchain as Kalibr writes it. Its wiki has the order: intrinsics are fu, fv, pu, pv, radtan is
+    k1, k2, r1, r2, and equidistant k1 to k4."""
+
+    def __init__(self, model, coefficients, fisheye=False):
+        super().__init__(f"Kalibr pinhole-{model}", "yaml", coefficients, fisheye)
+        self.model = model
+
+    def write(self, path, size, k, d, r, p):
+        numbers = lambda values: "[" + ", ".join(repr(float(value)) for value in values) + "]"
+        with open(path, "w") as file:
+            file.write("cam0:\n  cam_overlaps: []\n  camera_model: pinhole\n")
+            file.write(f"  distortion_coeffs: {numbers(d)}\n  distortion_model: {self.model}\n")
+            file.write(f"  intrinsics: {numbers([k[0, 0], k[1, 1], k[0, 2], k[1, 2]])}\n")
+            file.write(f"  resolution: [{size[0]}, {size[1]}]\n  rostopic: /cam0/image_raw\n")
+
+
 def brown(count):
     spread = [0.3, 0.1, 0.003, 0.003, 0.03, 0.3, 0.1, 0.03] + [0.003] * 4 + [0.05] * 2
     return lambda rng: rng.uniform(-1, 1, count) * spread[:count]
@@ -121,6 +162,12 @@ KINDS = [
     Kind("fisheye, YAML", "yml", fisheye, fisheye=True),
     Kind("a rectified pair, YAML", "yml", brown(5), stereo=True),
     Kind("a rectified pair of fisheyes, JSON", "json", fisheye, fisheye=True, stereo=True),
+    Ros("plumb_bob", brown(5)),
+    Ros("plumb_bob", brown(5), stereo=True),
+    Ros("rational_polynomial", brown(8)),
+    Ros("equidistant", fisheye, fisheye=True, stereo=True),
+    Kalibr("radtan", brown(4)),
+    Kalibr("equidistant", fisheye, fisheye=True),
 ]
 
 

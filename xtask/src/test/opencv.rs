@@ -21,7 +21,7 @@ const PACKAGES: [&str; 2] = ["opencv-python-headless==4.13.0.92", "numpy==2.3.5"
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// The seed, and how many calibrations are compared.
-const RANDOM: [&str; 2] = ["1", "280"];
+const RANDOM: [&str; 2] = ["1", "520"];
 
 /// Compares the maps, a test for each kind of calibration.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
