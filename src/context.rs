@@ -20,7 +20,10 @@ use crate::{
             self,
             Format, //
         },
-        image::Image,
+        image::{
+            Image,
+            PlaneLayout, //
+        },
         map::Grid,
         prefetch::{
             Prefetch,
@@ -98,14 +101,20 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// The image nearest to a wanted format.
-    fn image(direction: Direction, wanted: &PixelFormat) -> Image {
+    /// The image nearest to a wanted format of a queue.
+    fn image(&self, direction: Direction, wanted: &PixelFormat) -> Image {
         let format: &'static Format =
             format::find(wanted.fourcc, direction_of(direction)).unwrap_or(format::DEFAULT);
+        let image = Image::new(format, Size::constrained(wanted.width, wanted.height));
         // The engine has one stride for all planes of an image.
-        let stride = wanted.planes().first().map_or(0, |p| p.bytes_per_line);
-        Image::new(format, Size::constrained(wanted.width, wanted.height))
-            .with_bytes_per_line(stride)
+        let Some(plane) = wanted.planes().first() else {
+            return image;
+        };
+        let plane = PlaneLayout {
+            bytes_per_line: plane.bytes_per_line,
+            size_image: plane.size_image,
+        };
+        image.with_lines(plane, &self.state.lock().queue(direction).image)
     }
 
     /// Composes vertices and a crop where the engine can read them.
@@ -262,7 +271,7 @@ impl Operations for Context {
             Direction::Output => wanted.colorimetry.resolved(),
             Direction::Capture => self.state.lock().colorimetry,
         };
-        pixel_format(&Self::image(direction, wanted), colorimetry)
+        pixel_format(&self.image(direction, wanted), colorimetry)
     }
 
     fn set_format(
@@ -272,7 +281,7 @@ impl Operations for Context {
         controls: &control::Handler,
     ) -> Result<PixelFormat> {
         let format = self.try_format(direction, wanted);
-        let image = Self::image(direction, wanted);
+        let image = self.image(direction, wanted);
 
         // The crop is changed here, too.
         let composing = self.composing.lock();

@@ -58,6 +58,20 @@ impl Image {
         }
     }
 
+    /// The same image with the lines that a program asks for by its first plane, on a queue that is
+    /// set to `present`.
+    ///
+    /// Programs take the present format, change its width or pixel format, and hand the rest back:
+    /// a length of `present` beside the size of `present` is left over from there, and asks for nothing.
+    pub fn with_lines(self, wanted: PlaneLayout, present: &Self) -> Self {
+        let is_same = self.format.fourcc == present.format.fourcc
+            && self.size.width() == present.size.width();
+        if !is_same && present.plane(0) == Some(wanted) {
+            return self;
+        }
+        self.with_bytes_per_line(wanted.bytes_per_line)
+    }
+
     /// Bytes that hold a line of luma, or of both in the packed layout.
     fn line(format: &Format, size: Size) -> u32 {
         match format.layout {
@@ -167,6 +181,46 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn lines_left_over_from_the_present_format_are_ignored() {
+        let image = |code, width, height| {
+            let format = format::find_any(fourcc(code)).unwrap();
+            Image::new(format, Size::constrained(width, height))
+        };
+        let asked = |bytes_per_line, size_image| PlaneLayout {
+            bytes_per_line,
+            size_image,
+        };
+        let present = image(b"NV12", 1920, 1080);
+        let hd = image(b"NV12", 1280, 720);
+        let line = |image: Image, bytes, size| {
+            let lines = image.with_lines(asked(bytes, size), &present);
+            lines.bytes_per_line()
+        };
+        // 1920 * 1080 * 3 / 2 bytes, in 1080 lines of luma.
+        assert_eq!(line(hd, 1920, 3_110_400), 1280);
+        assert_eq!(line(image(b"NV12", 1288, 1080), 1920, 3_110_400), 1288);
+        assert_eq!(line(image(b"NM12", 1920, 1080), 1920, 3_110_400), 1920);
+        assert_eq!(line(image(b"YUYV", 880, 1080), 1920, 3_110_400), 1760);
+        // One of the two alone is the program's own.
+        for size in [0, 1, 3_110_399, 3_110_401, 1920 * 720 * 3 / 2] {
+            assert_eq!(line(hd, 1920, size), 1920);
+        }
+        assert_eq!(line(hd, 1928, 3_110_400), 1928);
+        // The present format set again, or with another height, keeps its padding.
+        let padded = present.with_bytes_per_line(2048);
+        let plane = padded.plane(0).unwrap();
+        for again in [present, image(b"NV12", 1920, 720)] {
+            assert_eq!(again.with_lines(plane, &padded).bytes_per_line(), 2048);
+        }
+        assert_eq!(hd.with_lines(plane, &padded), hd);
+        // Of two planes, the first counts.
+        let split = image(b"NM12", 1920, 1080);
+        let plane = split.plane(0).unwrap();
+        assert_eq!(plane, asked(1920, 2_073_600));
+        assert_eq!(hd.with_lines(plane, &split), hd);
     }
 
     #[test]

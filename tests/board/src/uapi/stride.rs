@@ -25,6 +25,14 @@ pub(super) const TESTS: &[Test] = &[
     ),
     test("TRY_FMT answers to a bytesperline as S_FMT does", tried),
     test(
+        "a line length left over from the present format is ignored, and tight frames come out right",
+        left_over,
+    ),
+    test(
+        "a line length beside another sizeimage, or for the present width, is a request for padding",
+        not_left_over,
+    ),
+    test(
         "a source with padded lines shows its pixels and no padding",
         padded_source,
     ),
@@ -156,6 +164,80 @@ fn tried() -> Result<()> {
     each(set, |_| u32::MAX, |_| 0xfff8)?;
     let after = Way::BOTH.map(|way| device.format(way));
     ensure!(before == after, "TRY_FMT changed {before:?} to {after:?}");
+    Ok(())
+}
+
+/// What a program has that takes the present format and changes only pixel format and size.
+fn changed(present: &Format, fourcc: &[u8; 4], width: u32, height: u32) -> Format {
+    Format {
+        planes: present.planes.clone(),
+        ..Format::new(fourcc, width, height)
+    }
+}
+
+fn left_over() -> Result<()> {
+    const FULL: (u32, u32) = (1920, 1080);
+    const HD: (u32, u32) = (1280, 720);
+    for (before, after) in [
+        ((b"NV12", FULL), (b"NV12", HD)),
+        ((b"NM12", FULL), (b"NM12", HD)),
+        ((b"YUYV", (640, 480)), (b"NV12", (640, 480))),
+        ((b"NV16", FULL), (b"YUYV", (176, 144))),
+    ] {
+        let [tight_device, device] = [Device::open()?, Device::open()?];
+        let (fourcc, (width, height)) = after;
+        let wanted = Format::new(fourcc, width, height);
+        // As a program sees it that does not look at what became of the lines.
+        let (tight_format, _) = tight_device.set_formats(&wanted, &wanted)?;
+        let presents = {
+            let (fourcc, (width, height)) = before;
+            let wanted = Format::new(fourcc, width, height);
+            let both = device.set_formats(&wanted, &wanted)?;
+            [both.0, both.1]
+        };
+        let answers = |set: &dyn Fn(Way, &Format) -> Result<Format, Errno>| {
+            let mut answers = Vec::new();
+            for (way, present) in Way::BOTH.into_iter().zip(&presents) {
+                answers.push((way, set(way, &changed(present, fourcc, width, height))?));
+            }
+            anyhow::Ok(answers)
+        };
+        let tried = answers(&|way, format| device.try_format(way, format))?;
+        let set = answers(&|way, format| device.set_format(way, format))?;
+
+        let frame = noise(pixels(*fourcc)?.frame_bytes(size(&wanted)), 8);
+        let got = Stream::start(&device, 1)?.frame(&spread(&tight_format, &frame, 0)?)?;
+        let name = String::from_utf8_lossy(fourcc).into_owned();
+        same(&gather(&tight_format, &got)?, &frame, tight(&wanted)?)
+            .with_context(|| format!("{name} {width}x{height} after {before:?}"))?;
+        for (way, answer) in tried.into_iter().chain(set) {
+            check(way, &answer, tight(&wanted)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn not_left_over() -> Result<()> {
+    let device = Device::open()?;
+    for way in Way::BOTH {
+        let present =
+            device.set_format(way, &Format::new(b"NV12", 1920, 1080).with_stride(2048))?;
+        check(way, &present, 2048)?;
+        // The same again, or fewer lines.
+        for height in [1080, 720] {
+            let again = changed(&present, b"NV12", 1920, height);
+            check(way, &device.try_format(way, &again)?, 2048)?;
+        }
+        // As libcamera does it: a length, and a size of its own or none.
+        for size in [0, 2048 * 720 * 3 / 2] {
+            let mut wanted = changed(&present, b"NV12", 1280, 720);
+            wanted.planes[0].sizeimage = size;
+            check(way, &device.try_format(way, &wanted)?, 2048)?;
+        }
+        let mut wanted = changed(&present, b"NV12", 1280, 720);
+        wanted.planes[0].bytesperline = 1288;
+        check(way, &device.try_format(way, &wanted)?, 1288)?;
+    }
     Ok(())
 }
 

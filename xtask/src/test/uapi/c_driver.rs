@@ -33,6 +33,11 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "Output NV16 648x488 has lines and planes of [(648,",
     ),
     (
+        "a line length beside another sizeimage, or for the present width, is a request for padding",
+        "fault 19",
+        "Output NV12 1920x1080 has lines and planes of [(1920,",
+    ),
+    (
         "a source with padded lines shows its pixels and no padding",
         "fault 19",
         "Output NV16 648x488 has lines and planes of [(648,",
