@@ -29,12 +29,17 @@ use crate::{
             Prefetch,
             PrefetchMode, //
         },
-        size::Size, //
+        size::Size,
+        view::View, //
     },
     job::Frame,
     media::{
         buffer::Buffer,
-        control,
+        control::{
+            self,
+            CID_HFLIP,
+            CID_VFLIP, //
+        },
         format::{
             Direction,
             FrameSizes,
@@ -69,7 +74,8 @@ use kernel::{
 
 use maps::{
     Displaced,
-    Map, //
+    Map,
+    OwnMap, //
 };
 use state::{
     Prepared,
@@ -85,6 +91,27 @@ const CID_VERTEX_MAP: u32 = CID_BASE + 1;
 const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
 /// The threshold of [`PrefetchMode::Auto`].
 const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
+
+/// A flip, which applies to the identity, and not to a map that is set.
+const fn flip(id: u32, name: &'static CStr) -> control::Number {
+    control::Number {
+        id,
+        name,
+        kind: control::Kind::Boolean,
+        of_default: true,
+        default: 0,
+    }
+}
+
+/// A change to what maps are composed with.
+enum Change {
+    /// A crop for a rectangle and flags.
+    Crop(crop::Rect, u32),
+    /// One of the two flips, by its control.
+    Flip(u32, bool),
+    /// None, for a map that was composed with something else.
+    Nothing,
+}
 
 /// An open file.
 #[pin_data]
@@ -117,35 +144,50 @@ impl Context {
         image.with_lines(plane, &self.state.lock().queue(direction).image)
     }
 
-    /// Composes vertices and a crop where the engine can read them.
-    ///
-    /// `EINVAL` if they are not one for each of the grid.
-    fn map(&self, bound: &device::Device<Bound>, vertices: &[u32], crop: Crop) -> Result<Arc<Map>> {
+    /// A map to be composed for the present formats.
+    fn blank(&self, bound: &device::Device<Bound>) -> Result<OwnMap> {
         let mut state = self.state.lock();
         let grid = state.grid();
         let spare = state.maps.take_spare();
         drop(state);
 
-        let mut map = match spare {
-            Some(spare) if spare.fits(grid) => spare,
-            _ => Map::new(bound, grid)?,
-        };
-        map.compose(vertices, crop)?;
+        match spare {
+            Some(spare) if spare.fits(grid) => Ok(spare),
+            _ => Map::new(bound, grid),
+        }
+    }
+
+    /// Composes vertices, or else the identity, and a view where the engine can read them.
+    ///
+    /// `EINVAL` if they are not one for each of the grid.
+    fn map(
+        &self,
+        bound: &device::Device<Bound>,
+        vertices: Option<&[u32]>,
+        view: View,
+    ) -> Result<Arc<Map>> {
+        let mut map = self.blank(bound)?;
+        let identity = self.state.lock().identity();
+        map.compose(vertices, &identity, view)?;
         Ok(map.into())
     }
 
-    /// Composes vertices and the file's crop, and puts the map in place by `install`. The crop does
-    /// not change in between.
+    /// Composes vertices, unless the identity is to be used instead, and the file's view, and puts the
+    /// map in place by `install`. The crop does not change in between.
     fn install(
         &self,
         vertices: &[u32],
+        is_new: bool,
         install: impl FnOnce(&mut State, Arc<Map>) -> Displaced,
     ) -> Result {
         let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
         let bound = self.device.bound().ok_or(ENODEV)?;
-        let crop = self.state.lock().crop;
-        let map = self.map(&bound, vertices, crop)?;
+        let state = self.state.lock();
+        let is_users = is_new || state.map_is_set;
+        let view = state.view(is_users, state.crop, state.flips);
+        drop(state);
+        let map = self.map(&bound, is_users.then_some(vertices), view)?;
         let mut state = self.state.lock();
         let displaced = install(&mut state, map);
         drop(state);
@@ -157,34 +199,47 @@ impl Context {
     /// Puts the control's map where the engine can read it.
     fn load_map(&self, controls: &control::Handler) -> Result {
         // The control is locked until the map is where a change of it will go, too.
-        controls.with_array(|vertices| self.install(vertices, |state, map| state.maps.load(map)))
+        controls
+            .with_array(|vertices| self.install(vertices, false, |state, map| state.maps.load(map)))
     }
 
-    /// Sets the crop for `wanted`, a rectangle and flags, or leaves it, and composes the map of the
-    /// next frame anew if a queue streams and it has another crop. Nothing changes if that fails.
-    fn change_crop(&self, wanted: Option<(crop::Rect, u32)>) -> Result<Crop> {
+    /// Makes a change to what maps are composed with, and composes the map of the next frame anew if a
+    /// queue streams and it shows another view. Nothing changes if that fails. Returns the crop.
+    fn change_view(&self, change: Change) -> Result<Crop> {
         let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
         let bound = self.device.bound();
         loop {
             let state = self.state.lock();
-            let crop = match wanted {
-                Some((rect, flags)) => Crop::adjusted(rect, state.output.image.size(), flags)
-                    .map_err(|unfit| match unfit {
-                        crop::Unfit::Range => ERANGE,
-                        crop::Unfit::Flags => EINVAL,
-                    })?,
-                None => state.crop,
-            };
+            let (mut crop, mut flips) = (state.crop, state.flips);
+            match change {
+                Change::Crop(rect, flags) => {
+                    crop = Crop::adjusted(rect, state.output.image.size(), flags).map_err(
+                        |unfit| match unfit {
+                            crop::Unfit::Range => ERANGE,
+                            crop::Unfit::Flags => EINVAL,
+                        },
+                    )?;
+                }
+                Change::Flip(CID_HFLIP, on) => flips[0] = on,
+                Change::Flip(_, on) => flips[1] = on,
+                Change::Nothing => {}
+            }
+            let is_users = state.map_is_set;
+            let view = state.view(is_users, crop, flips);
             let latest = state.maps.latest().cloned();
             let changes = state.maps.changes();
             drop(state);
 
-            let next = match latest.filter(|map| !map.has(&crop)) {
+            let next = match latest.filter(|map| !map.has(&view)) {
                 Some(map) => {
                     let bound = bound.as_ref().ok_or(ENODEV)?;
                     let mut read = KVVec::new();
-                    Some(self.map(bound, map.vertices(&mut read)?, crop)?)
+                    let vertices = match is_users {
+                        true => Some(map.vertices(&mut read)?),
+                        false => None,
+                    };
+                    Some(self.map(bound, vertices, view)?)
                 }
                 None => None,
             };
@@ -194,7 +249,10 @@ impl Context {
             if state.maps.changes() != changes {
                 continue;
             }
-            state.crop = crop;
+            (state.crop, state.flips) = (crop, flips);
+            if let Change::Flip(id, _) = change {
+                state.note_change(id);
+            }
             let displaced = next.map(|map| state.maps.set_next(map));
             drop(state);
             drop(displaced);
@@ -226,6 +284,7 @@ impl Operations for Context {
                 control::Item::new(c"Calculation"),
                 control::Item::new(c"Auto"),
             ]),
+            of_default: false,
             // CAST: The code of a mode.
             default: Prefetch::DEFAULT.mode as u8,
         },
@@ -233,8 +292,11 @@ impl Operations for Context {
             id: CID_PREFETCH_THRESHOLD,
             name: c"Prefetch Threshold",
             kind: control::Kind::Integer(Prefetch::MAX_THRESHOLD),
+            of_default: false,
             default: Prefetch::DEFAULT.threshold,
         },
+        flip(CID_HFLIP, c"Horizontal Flip"),
+        flip(CID_VFLIP, c"Vertical Flip"),
     ];
 
     type Prepared = Prepared;
@@ -339,7 +401,7 @@ impl Operations for Context {
             width: wanted.width,
             height: wanted.height,
         };
-        let crop = self.change_crop(Some((wanted, flags)))?;
+        let crop = self.change_view(Change::Crop(wanted, flags))?;
         Ok(rect(crop.rect()))
     }
 
@@ -363,7 +425,7 @@ impl Operations for Context {
             note(&mut self.state.lock());
             return Ok(());
         }
-        self.install(elements, |state, map| {
+        self.install(elements, true, |state, map| {
             note(state);
             if state.maps.are_loaded() {
                 state.maps.set_next(map)
@@ -374,7 +436,11 @@ impl Operations for Context {
         })
     }
 
-    fn set_number(&self, id: u32, value: i32) {
+    fn set_number(&self, id: u32, value: i32) -> Result {
+        if matches!(id, CID_HFLIP | CID_VFLIP) {
+            self.change_view(Change::Flip(id, value != 0))?;
+            return Ok(());
+        }
         let mut state = self.state.lock();
         state.note_change(id);
         match id {
@@ -388,21 +454,32 @@ impl Operations for Context {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn prepare_controls(&self, controls: &Controls) -> Result<Prepared> {
         let map = controls.array(CID_VERTEX_MAP)?;
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
+        let flips = [CID_HFLIP, CID_VFLIP].map(|id| controls.number(id).map(|value| value != 0));
         // The crop of now: one that is set later is for frames that are queued later.
-        let crop = self.state.lock().crop;
+        let state = self.state.lock();
+        let view = state.view(true, state.crop, state.flips);
+        drop(state);
         let bound = self.device.bound();
-        let compose = |elements| {
-            let bound = bound.as_ref().ok_or(ENODEV)?;
-            self.map(bound, elements, crop)
-        };
+        let bound = || bound.as_ref().ok_or(ENODEV);
+        let is_flip = map.is_none() && flips.iter().any(Option::is_some);
         Ok(Prepared {
-            map: map.map(compose).transpose()?,
+            map: match map {
+                Some(elements) => Some(self.map(bound()?, Some(elements), view)?),
+                None => None,
+            },
+            // The flips before are those of the frame before: it is composed when the frame starts.
+            spare: match is_flip {
+                true => Some(self.blank(bound()?)?),
+                false => None,
+            },
+            flips,
             mode: mode.and_then(PrefetchMode::from_code),
             threshold: threshold.and_then(|value| value.try_into().ok()),
         })
@@ -480,7 +557,7 @@ impl Operations for Context {
     fn settled(&self) {
         // The map of a request has the crop from when that was queued. Another one may have been set
         // since, which is for the frames after the request's.
-        if let Err(error) = self.change_crop(None) {
+        if let Err(error) = self.change_view(Change::Nothing) {
             kernel::pr_warn_once!(
                 "the crop does not apply to the map of a request: error {}\n",
                 error.to_errno()

@@ -37,3 +37,5 @@ pub mod size;
 pub mod statistics;
 #[path = "dewarp/status.rs"]
 pub mod status;
+#[path = "dewarp/view.rs"]
+pub mod view;

@@ -5,8 +5,12 @@
 use crate::dewarp::{
     crop::Crop,
     frame,
-    map::Grid,
-    size::Size, //
+    map::{
+        Grid,
+        Identity, //
+    },
+    size::Size,
+    view::View, //
 };
 use core::mem;
 use kernel::{
@@ -36,17 +40,14 @@ fn gfp() -> Flags {
     GFP_KERNEL | __GFP_NOWARN
 }
 
-/// Vertices that are composed at a time, on the stack.
-const CHUNK: usize = 64;
-
-/// A vertex map in memory that the engine can read: vertices, moved into a crop.
+/// A vertex map in memory that the engine can read: vertices, moved to where they show a view.
 pub(super) struct Map {
     grid: Grid,
     /// Nobody writes to it once the map is shared.
     memory: Coherent<[u8]>,
-    crop: Crop,
-    /// The vertices as they were set, over the whole source, for another crop. None if the crop is the
-    /// whole source: then they are in memory as they were set.
+    view: View,
+    /// The vertices as they were set, over the whole source, for another view. None for the identity,
+    /// and if the view is plain: then they are in memory as they were set.
     vertices: KVVec<u32>,
 }
 
@@ -59,34 +60,53 @@ impl Map {
         let this = Self {
             grid,
             memory: Coherent::zeroed_slice(device, grid.bytes(), gfp())?,
-            crop: Crop::full(Size::DEFAULT),
+            view: View::new(Crop::full(Size::DEFAULT), [false; 2], Size::DEFAULT),
             vertices: KVVec::new(),
         };
         Ok(UniqueArc::new(this, gfp())?.into())
     }
 
-    /// Composes vertices and a crop. `EINVAL` if there is not one vertex for each of the grid.
-    /// After an error the map shows nothing.
-    pub(super) fn compose(&mut self, vertices: &[u32], crop: Crop) -> Result {
-        if vertices.len() != self.grid.vertices() {
+    /// Composes vertices, or else the identity, and a view. `EINVAL` if there is not one vertex for each
+    /// of the grid. After an error the map shows nothing.
+    ///
+    /// The identity needs no memory, and can be composed by a thread that starts a frame.
+    pub(super) fn compose(
+        &mut self,
+        vertices: Option<&[u32]>,
+        identity: &Identity,
+        view: View,
+    ) -> Result {
+        // CAST: `usize` is at least 32 bits wide.
+        let columns = self.grid.columns() as usize;
+        let count = vertices.map_or(identity.grid().vertices(), <[u32]>::len);
+        if count != self.grid.vertices() {
             return Err(EINVAL);
         }
-        let is_full = crop.is_full();
-        self.crop = crop;
+        self.view = view;
         self.vertices.clear();
-        if !is_full {
+        if let Some(vertices) = vertices.filter(|_| !view.is_plain()) {
             self.vertices.extend_from_slice(vertices, gfp())?;
         }
         let memory = &self.memory;
-        let mut composed = [0_u32; CHUNK];
+        let mut first = [0_u32; Grid::MAX_COLUMNS];
+        let first = first.get_mut(..columns).ok_or(EINVAL)?;
+        identity.fill(first, 0);
+        let mut line = [0_u32; Grid::MAX_COLUMNS];
+        let line = line.get_mut(..columns).ok_or(EINVAL)?;
+        let mut rows = vertices.map(|vertices| vertices.chunks_exact(columns));
         let mut start = 0;
-        for mut vertices in vertices.chunks(CHUNK) {
-            if !is_full {
-                let composed = composed.get_mut(..vertices.len()).ok_or(EINVAL)?;
-                crop.compose(vertices, composed);
-                vertices = composed;
+        for row in 0..self.grid.rows() {
+            match &mut rows {
+                Some(rows) => line.copy_from_slice(rows.next().ok_or(EINVAL)?),
+                None => {
+                    line.copy_from_slice(first);
+                    identity.move_to(row, line);
+                }
             }
-            let bytes = vertices.as_bytes();
+            if !view.is_plain() {
+                view.compose(line);
+            }
+            let bytes = line.as_bytes();
             let end = start + bytes.len();
             io_project!(memory, [try: start..end]).copy_from_slice(bytes);
             start = end;
@@ -99,12 +119,12 @@ impl Map {
         self.grid == grid
     }
 
-    /// Whether it shows what it would show if it were composed with `crop`.
-    pub(super) fn has(&self, crop: &Crop) -> bool {
-        self.crop == *crop || self.crop.is_full() && crop.is_full()
+    /// Whether it shows what it would show if it were composed with `view`.
+    pub(super) fn has(&self, view: &View) -> bool {
+        self.view == *view || self.view.is_plain() && view.is_plain()
     }
 
-    /// The vertices as they were set. Those that are only in memory are read into `read`, which takes
+    /// The vertices as they were set, of a map that is not the identity. Those that are only in memory are read into `read`, which takes
     /// long: not for a thread that starts frames.
     pub(super) fn vertices<'a>(&'a self, read: &'a mut KVVec<u32>) -> Result<&'a [u32]> {
         if !self.vertices.is_empty() {

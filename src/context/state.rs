@@ -7,11 +7,14 @@ use super::{
     maps::{
         Displaced,
         Map,
-        Maps, //
+        Maps,
+        OwnMap, //
     },
+    CID_HFLIP,
     CID_PREFETCH_MODE,
     CID_PREFETCH_THRESHOLD,
-    CID_VERTEX_MAP, //
+    CID_VERTEX_MAP,
+    CID_VFLIP, //
 };
 use crate::{
     device::Powered,
@@ -31,7 +34,8 @@ use crate::{
             Prefetch,
             PrefetchMode, //
         },
-        size::Size, //
+        size::Size,
+        view::View, //
     },
     media::{
         format::{
@@ -48,7 +52,13 @@ use kernel::{
 };
 
 /// The controls of an open file.
-const CIDS: [u32; 3] = [CID_VERTEX_MAP, CID_PREFETCH_MODE, CID_PREFETCH_THRESHOLD];
+const CIDS: [u32; 5] = [
+    CID_VERTEX_MAP,
+    CID_PREFETCH_MODE,
+    CID_PREFETCH_THRESHOLD,
+    CID_HFLIP,
+    CID_VFLIP,
+];
 
 /// What changes of an open file.
 pub(super) struct State {
@@ -57,6 +67,8 @@ pub(super) struct State {
     /// The engine converts no colours, so one serves both queues.
     pub(super) colorimetry: Colorimetry,
     pub(super) crop: Crop,
+    /// HFLIP and VFLIP.
+    pub(super) flips: [bool; 2],
     pub(super) prefetch: Prefetch,
     pub(super) maps: Maps,
     /// The map is the user's, and not the identity.
@@ -70,6 +82,10 @@ pub(super) struct State {
 /// What a request brings for its frame.
 pub(crate) struct Prepared {
     pub(super) map: Option<Arc<Map>>,
+    /// HFLIP and VFLIP.
+    pub(super) flips: [Option<bool>; 2],
+    /// Where to compose the identity if they change.
+    pub(super) spare: Option<OwnMap>,
     pub(super) mode: Option<PrefetchMode>,
     pub(super) threshold: Option<u8>,
 }
@@ -103,6 +119,7 @@ impl State {
         let output = Queue::new();
         Self {
             crop: Crop::full(output.image.size()),
+            flips: [false; 2],
             output,
             capture: Queue::new(),
             colorimetry: Colorimetry::rec709(),
@@ -134,25 +151,40 @@ impl State {
     /// Makes the next map take effect, or what a request brings, for the frame that starts now.
     /// Returns the moment of the latter, and maps that are no longer used.
     ///
-    /// `EINVAL` for a map from before the destination had its size, which changes nothing and leaves
-    /// what was prepared.
+    /// `EINVAL` for a map, or memory for flips, from before the destination had its size, which changes
+    /// nothing.
     pub(super) fn take_on(
         &mut self,
         prepared: &mut Option<Prepared>,
     ) -> Result<(Option<u64>, Displaced)> {
-        if let Some(Prepared { map: Some(map), .. }) = prepared {
+        let Some(prepared) = prepared else {
+            return Ok((None, self.maps.advance(None)));
+        };
+        if let Some(map) = &prepared.map {
             if !map.fits(self.grid()) {
                 return Err(EINVAL);
             }
         }
-        let Some(prepared) = prepared.take() else {
-            return Ok((None, self.maps.advance(None)));
-        };
-        if prepared.map.is_some() {
+        let mut flips = self.flips;
+        for (flip, new) in flips.iter_mut().zip(prepared.flips) {
+            *flip = new.unwrap_or(*flip);
+        }
+        let mut map = prepared.map.take();
+        if map.is_none() && !self.map_is_set && flips != self.flips {
+            let mut flipped = prepared.spare.take().ok_or(EINVAL)?;
+            flipped.compose(None, &self.identity(), self.view(false, self.crop, flips))?;
+            map = Some(flipped.into());
+        } else if map.is_some() {
             self.map_is_set = true;
             self.note_change(CID_VERTEX_MAP);
         }
-        let displaced = self.maps.advance(prepared.map);
+        let displaced = self.maps.advance(map);
+        self.flips = flips;
+        for (id, new) in [CID_HFLIP, CID_VFLIP].into_iter().zip(prepared.flips) {
+            if new.is_some() {
+                self.note_change(id);
+            }
+        }
         if let Some(mode) = prepared.mode {
             self.prefetch.mode = mode;
             self.note_change(CID_PREFETCH_MODE);
@@ -162,6 +194,12 @@ impl State {
             self.note_change(CID_PREFETCH_THRESHOLD);
         }
         Ok((Some(self.changes), displaced))
+    }
+
+    /// What a map is composed with, the user's or the identity. A user's is not flipped.
+    pub(super) fn view(&self, is_users: bool, crop: Crop, flips: [bool; 2]) -> View {
+        let flips = flips.map(|flip| flip && !is_users);
+        View::new(crop, flips, self.capture.image.size())
     }
 
     /// What the engine has to do for a job.

@@ -43,7 +43,7 @@ const FLAG_EXACT: u32 = FLAG_GE | FLAG_LE;
 
 /// The part of one side of a source that is shown, pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+pub(super) struct Span {
     start: u32,
     length: u32,
 }
@@ -89,18 +89,33 @@ impl Span {
 
     /// What moves coordinates of the whole side into the span.
     fn motion(self, side: u32) -> Motion {
-        let fixed = |value: u32| u64::from(value) << Motion::BITS;
+        let fixed = Motion::fixed;
         Motion {
             factor: fixed(self.length).div_ceil(side.into()),
             offset: fixed(16 * self.start) + fixed(1) / 2,
         }
     }
+
+    /// What moves them there mirrored, for a destination with a side that long: its last pixel shows
+    /// what the first one showed.
+    ///
+    /// A map's vertex at W, the end of the destination, shows what a pixel W would show. So the
+    /// mirrored image of the coordinate c is that of the last pixel minus c, as in libcamera's maps
+    /// (converter_dw100_vertexmap.cpp).
+    fn mirrored(self, side: u32, destination: u32) -> Motion {
+        let fixed = Motion::fixed;
+        let pixel = fixed(16 * self.length) / u64::from(destination);
+        Motion {
+            factor: self.motion(side).factor.wrapping_neg(),
+            offset: fixed(16 * (self.start + self.length)) - pixel + fixed(1) / 2,
+        }
+    }
 }
 
 /// A multiplication and an addition in fixed point: a division for each vertex would cost more than
-/// all else.
+/// all else. A negative factor is a two's complement.
 #[derive(Clone, Copy)]
-struct Motion {
+pub(super) struct Motion {
     factor: u64,
     offset: u64,
 }
@@ -108,19 +123,25 @@ struct Motion {
 impl Motion {
     const BITS: u32 = 32;
 
+    fn fixed(value: u32) -> u64 {
+        u64::from(value) << Self::BITS
+    }
+
     /// Moves a coordinate, less than 2^16, of the whole side into the span: both in UQ12.4, rounded to
-    /// the nearest 1/16 pixel, halves up, and saturated at 2^16 - 1.
+    /// the nearest 1/16 pixel, and saturated at 0 and at 2^16 - 1. Halves are rounded up, unless it is
+    /// mirrored.
     ///
     /// The rounded factor makes the sum too large by less than 2^-16. The exact sum is a multiple of
     /// 1/(2 * side), so it is at least 2^-13 below the next integer if it is none, and the result is
     /// exact.
     #[inline(always)]
-    fn of(self, coordinate: u32) -> u64 {
-        // Less than 2^49, so nothing wraps; this spares the kernel's checks in the one hot loop.
+    pub(super) fn of(self, coordinate: u32) -> u64 {
+        // Between -2^48 and 2^49, so nothing overflows; this spares the kernel's checks in the one hot
+        // loop.
         let product = u64::from(coordinate).wrapping_mul(self.factor);
-        let moved = product.wrapping_add(self.offset) >> Self::BITS;
-        // 2^16 at most, for the span ends in a side of 4096 at most.
-        moved.wrapping_sub(moved >> 16)
+        // CAST: Of two's complements.
+        let moved = product.wrapping_add(self.offset) as i64 >> Self::BITS;
+        moved.clamp(0, 0xffff) as u64
     }
 }
 
@@ -195,18 +216,22 @@ impl Crop {
         *self == Self::full(self.source)
     }
 
-    /// Moves vertices of a map over the whole source into the crop: what lay at a share of a side
-    /// of the source lies at the same share of that side of the crop.
+    /// What moves the coordinates of a vertex, across and down, into the crop: what lay at a share of a
+    /// side of the source lies at the same share of that side of the crop, or at that share from its
+    /// other end if that side is mirrored for a destination's of that length.
     ///
     /// A vertex that points beyond the source points beyond the crop, by as much less as the crop
     /// is smaller, and may so show pixels of the source outside the crop.
-    pub fn compose(&self, vertices: &[u32], composed: &mut [u32]) {
-        let across = self.across.motion(self.source.width());
-        let down = self.down.motion(self.source.height());
-        for (to, from) in composed.iter_mut().zip(vertices) {
-            // CAST: 16 bits each.
-            *to = (down.of(from >> 16) << 16 | across.of(from & 0xffff)) as u32;
-        }
+    pub(super) fn motions(&self, mirrored: [Option<u32>; 2]) -> [Motion; 2] {
+        let motion = |span: Span, side, mirrored: Option<u32>| match mirrored {
+            Some(destination) => span.mirrored(side, destination),
+            None => span.motion(side),
+        };
+        let [across, down] = mirrored;
+        [
+            motion(self.across, self.source.width(), across),
+            motion(self.down, self.source.height(), down),
+        ]
     }
 }
 
@@ -284,26 +309,16 @@ mod tests {
         ) {
             let crop = Crop::adjusted(wanted, source, 0).unwrap();
             let got = crop.rect();
-            let mut composed = [0];
-            crop.compose(&[u32::from(y) << 16 | u32::from(x)], &mut composed);
+            let [across, down] = crop.motions([None; 2]);
             for (from, to, start, length, side) in [
-                (x, composed[0] & 0xffff, got.left, got.width, source.width()),
-                (y, composed[0] >> 16, got.top, got.height, source.height()),
+                (x, across.of(x.into()), got.left, got.width, source.width()),
+                (y, down.of(y.into()), got.top, got.height, source.height()),
             ] {
                 let exact = f64::from(from) * f64::from(length) / f64::from(side)
                     + 16.0 * f64::from(start);
-                let error = f64::from(to) - exact.min(65535.0);
+                let error = to as f64 - exact.min(65535.0);
                 prop_assert!((-0.5..=0.5).contains(&error), "{exact} became {to}");
             }
-        }
-
-        #[test]
-        fn the_whole_source_leaves_every_vertex_as_it_is(source in any_size(), map: [u32; 32]) {
-            let crop = Crop::full(source);
-            prop_assert!(crop.is_full());
-            let mut composed = [0; 32];
-            crop.compose(&map, &mut composed);
-            prop_assert_eq!(composed, map);
         }
     }
 
@@ -334,21 +349,6 @@ mod tests {
                 assert_eq!(motion.of(coordinate), u64::from(exact.min(0xffff)));
             }
         }
-    }
-
-    #[test]
-    fn a_crop_worked_out_by_hand_moves_these_vertices() {
-        // The middle half of 640x480.
-        let crop = Crop::adjusted(rect(160, 120, 320, 240), Size::DEFAULT, 0).unwrap();
-        assert!(!crop.is_full());
-        let map = [0, 240 << 20 | 320 << 4, 480 << 20 | 640 << 4, 0x0001_0003];
-        let mut composed = [0; 4];
-        crop.compose(&map, &mut composed);
-        assert_eq!(composed[0], 120 << 20 | 160 << 4);
-        assert_eq!(composed[1], 240 << 20 | 320 << 4);
-        assert_eq!(composed[2], 360 << 20 | 480 << 4);
-        // 1.5 and 0.5 sixteenths round up.
-        assert_eq!(composed[3], (120 * 16 + 1) << 16 | (160 * 16 + 2));
     }
 
     #[test]

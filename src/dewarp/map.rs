@@ -22,6 +22,9 @@ pub struct Grid {
 }
 
 impl Grid {
+    /// The columns of the widest one.
+    pub const MAX_COLUMNS: usize = Self::of(Size::MAX).columns as usize;
+
     /// The grid over a destination of that size: 257 x 193 vertices at most.
     pub const fn of(destination: Size) -> Self {
         Self {
@@ -97,6 +100,14 @@ impl Identity {
     /// Where a row of vertices lies.
     fn y(&self, row: u32) -> u32 {
         coordinate(row, self.source.height(), self.destination.height())
+    }
+
+    /// Moves a row of vertices down, to that number.
+    pub fn move_to(&self, row: u32, line: &mut [u32]) {
+        let y = self.y(row);
+        for word in line {
+            *word = vertex(*word & 0xffff, y);
+        }
     }
 
     /// Writes the vertices of a map, row by row, but for those before index `from`. Past the end
@@ -202,6 +213,18 @@ mod tests {
             let kept = from.min(map.len());
             prop_assert!(map[..kept].iter().all(|word| *word == 0xdead_beef));
             prop_assert_eq!(&map[kept..], &whole(Size::DEFAULT, Size::DEFAULT)[kept..]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_moved_is_that_row_of_the_map() {
+        let (source, destination) = (Size::MAX, Size::constrained(648, 488));
+        let identity = Identity::new(source, destination);
+        let mut line = vec![0; 42];
+        identity.fill(&mut line, 0);
+        for (row, due) in (0..).zip(whole(source, destination).chunks(42)) {
+            identity.move_to(row, &mut line);
+            assert_eq!(line, due);
         }
     }
 

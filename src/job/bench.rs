@@ -144,7 +144,9 @@ impl Operations for Context {
         Ok(())
     }
 
-    fn set_number(&self, _: u32, _: i32) {}
+    fn set_number(&self, _: u32, _: i32) -> Result {
+        Ok(())
+    }
 
     fn prepare_controls(&self, _: &Controls) -> Result {
         Ok(())

@@ -17,11 +17,18 @@ use core::{
 use kernel::{
     container_of,
     error::to_result,
-    ffi::c_char,
+    ffi::{
+        c_char,
+        c_void, //
+    },
     prelude::*,
     types::Opaque, //
 };
 
+/// `V4L2_CID_HFLIP`.
+pub(crate) const CID_HFLIP: u32 = bindings::V4L2_CID_HFLIP;
+/// `V4L2_CID_VFLIP`.
+pub(crate) const CID_VFLIP: u32 = bindings::V4L2_CID_VFLIP;
 /// First of the control identifiers that are divided up between drivers.
 pub(crate) const CID_USER_BASE: u32 = bindings::V4L2_CID_USER_BASE;
 
@@ -56,12 +63,17 @@ pub(crate) struct Number {
     pub(crate) name: &'static CStr,
     /// Its values.
     pub(crate) kind: Kind,
+    /// Whether it only has an effect while the array has its defaults. It is inactive
+    /// (`V4L2_CTRL_FLAG_INACTIVE`) from when the array is set until it gets its defaults again.
+    pub(crate) of_default: bool,
     /// The value that it has at first, which the driver takes for granted.
     pub(crate) default: u8,
 }
 
 /// The values of a control.
 pub(crate) enum Kind {
+    /// `V4L2_CTRL_TYPE_BOOLEAN`: 0 or 1.
+    Boolean,
     /// `V4L2_CTRL_TYPE_INTEGER`: 0 up to this.
     Integer(u8),
     /// `V4L2_CTRL_TYPE_MENU`: the number of an item. There has to be one.
@@ -199,6 +211,11 @@ impl Handler {
             ..Default::default()
         };
         match number.kind {
+            Kind::Boolean => {
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN;
+                config.max = 1;
+                config.step = 1;
+            }
             Kind::Integer(max) => {
                 config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER;
                 config.max = i64::from(max);
@@ -211,10 +228,15 @@ impl Handler {
                 config.qmenu = items.as_ptr().cast();
             }
         }
+        // What `helper_v4l2_ctrl_activate` looks for; it is not a pointer to anything.
+        let marked: *mut c_void = match number.of_default {
+            true => raw.cast(),
+            false => ptr::null_mut(),
+        };
         // SAFETY: The handler is initialised by the caller's promise. V4L2 copies `config`, and
         // the names that it points at are static.
         unsafe {
-            bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut());
+            bindings::v4l2_ctrl_new_custom(raw, &config, marked);
             to_result((*raw).error)
         }
     }
@@ -327,6 +349,7 @@ impl<T: Operations> Callbacks<T> {
         let file = unsafe { &*Self::file(ctrl) };
         // SAFETY: `ctrl` is valid.
         let id = unsafe { (*ctrl).id };
+        let is_array = id == T::ARRAY.id;
         if let Some(moment) = file.settlement.noting() {
             // The value is a request's, and its frame had it already. One that came after it
             // stays.
@@ -340,22 +363,27 @@ impl<T: Operations> Callbacks<T> {
                     current.copy_to_nonoverlapping((*ctrl).p_new.p.cast(), bytes);
                 }
             }
-            return 0;
-        }
-        kernel::error::from_result(|| {
-            if id == T::ARRAY.id {
+        } else {
+            let result = if is_array {
                 // SAFETY: `ctrl` is valid, its handler is locked, and its new value has
                 // `elems` elements.
                 file.context.set_array(unsafe {
                     // CAST: `usize` is at least 32 bits wide.
                     slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
-                })?;
+                })
             } else {
                 // SAFETY: As above; the value is that of a control of one number.
-                file.context.set_number(id, unsafe { *(*ctrl).p_new.p_s32 });
+                file.context.set_number(id, unsafe { *(*ctrl).p_new.p_s32 })
+            };
+            if let Err(error) = result {
+                return error.to_errno();
             }
-            Ok(0)
-        })
+        }
+        if is_array {
+            // SAFETY: The handler is locked.
+            unsafe { bindings::helper_v4l2_ctrl_activate((*ctrl).handler, false) };
+        }
+        0
     }
 
     unsafe extern "C" fn init(

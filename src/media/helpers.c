@@ -135,6 +135,20 @@ int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 }
 
 /*
+ * Makes the controls with a priv active or not. Called with the handler locked:
+ * programs that subscribed to their events are told.
+ */
+void helper_v4l2_ctrl_activate(struct v4l2_ctrl_handler *hdl, bool active)
+{
+	struct v4l2_ctrl *ctrl;
+
+	list_for_each_entry(ctrl, &hdl->ctrls, node) {
+		if (ctrl->priv)
+			v4l2_ctrl_activate(ctrl, active);
+	}
+}
+
+/*
  * A request that holds a value of the control keeps that value's old length,
  * but a read of it is checked against the new one. What has another length is
  * marked as not there: reading it fails with ENOMEM. What has the same length
@@ -153,6 +167,7 @@ int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 	ret = __v4l2_ctrl_modify_dimensions(ctrl, dims);
 	if (ret)
 		goto unlock;
+	helper_v4l2_ctrl_activate(ctrl->handler, true);
 	list_for_each_entry(request, &ctrl->handler->requests, requests) {
 		list_for_each_entry(ref, &request->ctrl_refs, node) {
 			if (ref->ctrl != ctrl || !ref->p_req_valid)

@@ -37,6 +37,7 @@ struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
 struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 				  unsigned int nr_of_controls_hint);
+void helper_v4l2_ctrl_activate(struct v4l2_ctrl_handler *hdl, bool active);
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims);
 const struct v4l2_ctrl_ref *
 helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id);

@@ -108,7 +108,7 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     fn set_array(&self, elements: &[u32]) -> Result;
 
     /// Takes on the value of a control of one number. Called with the controls locked.
-    fn set_number(&self, id: u32, value: i32);
+    fn set_number(&self, id: u32, value: i32) -> Result;
 
     /// Prepares the controls of a request that is about to be queued. They are to take effect
     /// with its frame, if it comes to that.

@@ -8,6 +8,7 @@ mod controls;
 mod debugfs;
 mod dmabuf;
 mod events;
+mod flips;
 mod formats;
 mod hostile;
 mod hostile_buffers;
@@ -61,6 +62,7 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
         when(choice.vivid, vivid::TESTS),
         events::TESTS,
         prefetch::TESTS,
+        flips::TESTS,
         contexts::TESTS,
         topology::TESTS,
         libcamera::TESTS,

@@ -20,7 +20,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 pub use buffer::{Dequeued, Memory, Queue, Sent, Timecode};
-pub use control::{MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, Which};
+pub use control::{HFLIP, MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, VFLIP, Which};
 pub use device::{Device, Way};
 pub use format::{Colours, Format, Plane, Rect};
 pub use media::Media;

@@ -19,7 +19,7 @@ use crate::v4l2::bindings::{
     v4l2_requestbuffers, v4l2_selection, v4l2_streamparm,
 };
 use crate::v4l2::media::{DeviceInfo, Topology};
-use crate::v4l2::{MAP, PREFETCH_MODE, PREFETCH_THRESHOLD};
+use crate::v4l2::{HFLIP, MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, VFLIP};
 
 /// What a word of an argument means.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ impl Field {
             Self::Offset => (&[0, 0, 16], &[479]),
             Self::Fourcc => (&[NV12, NM12, NV16, YUYV], &[MPEG]),
             Self::Control => (
-                &[MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, NEXT],
+                &[MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, HFLIP, VFLIP, NEXT],
                 &[MAP - 1, PREFETCH_THRESHOLD + 1, NEXT | MAP, 0x0098_0001],
             ),
             Self::Which => (

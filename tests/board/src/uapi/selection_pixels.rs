@@ -129,10 +129,21 @@ impl Rulers {
     pub fn shows(
         &self,
         spans: [Span; 2],
+        frame: impl FnMut(&[Vec<u8>]) -> Result<Vec<Vec<u8>>>,
+    ) -> Result<()> {
+        let at = |axis: usize, place| spans[axis].start + place * spans[axis].step;
+        self.shows_at(at, frame)
+    }
+
+    /// The same where the places are those of a function: of the axis, 0 or 1, and the place in the
+    /// destination.
+    pub fn shows_at(
+        &self,
+        at: impl Fn(usize, f64) -> f64,
         mut frame: impl FnMut(&[Vec<u8>]) -> Result<Vec<Vec<u8>>>,
     ) -> Result<()> {
         let (width, height) = (self.capture.width as usize, self.capture.height as usize);
-        for (axis, span) in spans.into_iter().enumerate() {
+        for axis in 0..2 {
             let mut middle = |source: &[Vec<u8>]| -> Result<Vec<u8>> {
                 let frame = luma(&self.capture, &frame(source)?)?;
                 Ok(match axis {
@@ -144,7 +155,7 @@ impl Rulers {
             let side = f64::from(self.size[axis]);
             for (place, (rough, fine)) in (0_u32..).zip(rough.into_iter().zip(fine)) {
                 // Beyond the last pixel the edge repeats.
-                let due = (span.start + f64::from(place) * span.step).min(side - 1.0);
+                let due = at(axis, place.into()).min(side - 1.0);
                 let what = ["column", "line"][axis];
                 let about = f64::from(rough) * side / 256.0;
                 ensure!(

@@ -20,6 +20,12 @@ pub const PREFETCH_MODE: u32 = bindings::V4L2_CID_USER_DW100_BASE + 14;
 /// Where automatic prefetch changes over. Only this project's driver has it.
 pub const PREFETCH_THRESHOLD: u32 = bindings::V4L2_CID_USER_DW100_BASE + 15;
 
+/// `V4L2_CID_HFLIP`. Only this project's driver has it.
+pub const HFLIP: u32 = bindings::V4L2_CID_HFLIP;
+
+/// `V4L2_CID_VFLIP`. Only this project's driver has it.
+pub const VFLIP: u32 = bindings::V4L2_CID_VFLIP;
+
 /// Which value of a control is meant.
 #[derive(Clone, Copy)]
 pub enum Which<'a> {

@@ -273,6 +273,31 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "EINVAL: Invalid argument",
     ),
     (
+        "HFLIP and VFLIP mirror what is shown, at any scale and in any crop",
+        "it has no flips",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "a flip set while streaming shows in the next frame",
+        "it has no flips",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "flips are inactive and without effect while a map is set",
+        "it has no flips",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "a flip in a request shows in its frame and stays",
+        "it has no flips",
+        "EINVAL: Invalid argument",
+    ),
+    (
+        "a flip in a request leaves a map alone, and counts when the map is gone",
+        "it has no flips",
+        "EINVAL: Invalid argument",
+    ),
+    (
         "a map for another size of picture fails its own request and no other",
         "it takes the map for one of the new size",
         "queueing the old map succeeded, where EINVAL was due",
