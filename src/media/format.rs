@@ -117,6 +117,7 @@ pub(crate) struct PixelFormat {
     pub(crate) height: u32,
     /// See [`Colorimetry`].
     pub(crate) colorimetry: Colorimetry,
+    /// Zero beyond `num_planes`, but in one that userspace wants.
     planes: [Plane; MAX_PLANES as usize],
     num_planes: u8,
 }
@@ -154,52 +155,51 @@ impl PixelFormat {
     }
 
     /// Copies the values out of the C structure.
-    // One copy of the code for three ioctls.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be of a multi-planar type.
+    // One copy of the code for three ioctls, and by way of the outer structure, which is aligned: the
+    // inner one is packed, and would be read by bytes.
     #[inline(never)]
-    pub(super) fn from_raw(raw: &bindings::v4l2_pix_format_mplane) -> Self {
-        let mut planes = [Plane::default(); MAX_PLANES as usize];
-        let num_planes = raw.num_planes.min(MAX_PLANES);
-        let plane_fmt = raw.plane_fmt;
-        for (to, from) in planes
-            .iter_mut()
-            .zip(plane_fmt)
-            .take(usize::from(num_planes))
-        {
-            *to = Plane {
-                bytes_per_line: from.bytesperline,
-                size_image: from.sizeimage,
-            };
-        }
-        Self {
-            fourcc: raw.pixelformat,
-            width: raw.width,
-            height: raw.height,
-            colorimetry: Colorimetry::load(raw),
-            planes,
-            num_planes,
+    pub(super) unsafe fn load(raw: &bindings::v4l2_format) -> Self {
+        // SAFETY: The caller promises that this is the member of the union.
+        unsafe {
+            let mut planes = [Plane::default(); MAX_PLANES as usize];
+            for (index, plane) in planes.iter_mut().enumerate() {
+                plane.bytes_per_line = raw.fmt.pix_mp.plane_fmt[index].bytesperline;
+                plane.size_image = raw.fmt.pix_mp.plane_fmt[index].sizeimage;
+            }
+            Self {
+                fourcc: raw.fmt.pix_mp.pixelformat,
+                width: raw.fmt.pix_mp.width,
+                height: raw.fmt.pix_mp.height,
+                colorimetry: Colorimetry::load(&raw.fmt.pix_mp),
+                planes,
+                num_planes: raw.fmt.pix_mp.num_planes.min(MAX_PLANES),
+            }
         }
     }
 
-    /// The C structure, with every field that is not this format's zeroed.
-    // One copy of the code for three ioctls.
+    /// Writes the C structure of a multi-planar type, with every field that is not this format's
+    /// zeroed.
+    // See `load`.
     #[inline(never)]
-    pub(super) fn to_raw(self) -> bindings::v4l2_pix_format_mplane {
-        let mut plane_fmt = [bindings::v4l2_plane_pix_format::default(); 8];
-        for (to, from) in plane_fmt.iter_mut().zip(self.planes()) {
-            to.bytesperline = from.bytes_per_line;
-            to.sizeimage = from.size_image;
+    pub(super) fn store(&self, raw: &mut bindings::v4l2_format) {
+        raw.fmt.pix_mp = bindings::v4l2_pix_format_mplane::default();
+        // SAFETY: The member of the union was just written.
+        unsafe {
+            raw.fmt.pix_mp.width = self.width;
+            raw.fmt.pix_mp.height = self.height;
+            raw.fmt.pix_mp.pixelformat = self.fourcc;
+            raw.fmt.pix_mp.field = bindings::v4l2_field_V4L2_FIELD_NONE;
+            raw.fmt.pix_mp.num_planes = self.num_planes;
+            for (index, plane) in self.planes.iter().enumerate() {
+                raw.fmt.pix_mp.plane_fmt[index].bytesperline = plane.bytes_per_line;
+                raw.fmt.pix_mp.plane_fmt[index].sizeimage = plane.size_image;
+            }
+            self.colorimetry.store(&mut raw.fmt.pix_mp);
         }
-        let mut raw = bindings::v4l2_pix_format_mplane {
-            width: self.width,
-            height: self.height,
-            pixelformat: self.fourcc,
-            field: bindings::v4l2_field_V4L2_FIELD_NONE,
-            plane_fmt,
-            num_planes: self.num_planes,
-            ..Default::default()
-        };
-        self.colorimetry.store(&mut raw);
-        raw
     }
 }
 

@@ -167,7 +167,7 @@ impl<T: Operations> Callbacks<T> {
         unsafe {
             Self::with(file, format, |file, format| {
                 let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-                format.fmt.pix_mp = file.context.format(direction).to_raw();
+                file.context.format(direction).store(format);
                 Ok(())
             })
         }
@@ -183,8 +183,8 @@ impl<T: Operations> Callbacks<T> {
             Self::with(file, format, |file, format| {
                 let direction = Direction::of(format.type_).ok_or(EINVAL)?;
                 // The type says that this is the member of the union.
-                let wanted = PixelFormat::from_raw(&format.fmt.pix_mp);
-                format.fmt.pix_mp = file.context.try_format(direction, &wanted).to_raw();
+                let wanted = PixelFormat::load(format);
+                file.context.try_format(direction, &wanted).store(format);
                 Ok(())
             })
         }
@@ -205,11 +205,11 @@ impl<T: Operations> Callbacks<T> {
                 }
                 file.settle();
                 // The type says that this is the member of the union.
-                let wanted = PixelFormat::from_raw(&format.fmt.pix_mp);
+                let wanted = PixelFormat::load(format);
                 let set = file
                     .context
                     .set_format(direction, &wanted, &file.controls)?;
-                format.fmt.pix_mp = set.to_raw();
+                set.store(format);
                 Ok(())
             })
         }
