@@ -6,7 +6,7 @@
 /* bindgen: --allowlist-function '(v4l2|vb2|media|video|helper)_.*' */
 /* bindgen: --allowlist-function '__(video|media)_.*' */
 /* bindgen: --allowlist-function 'cancel_work_sync|try_module_get|__module_get|module_put' */
-/* bindgen: --allowlist-function 'kfree_const' */
+/* bindgen: --allowlist-function 'kfree_const|msleep_interruptible' */
 /* bindgen: --allowlist-type 'v4l2_.*' */
 /* bindgen: --allowlist-type 'vb2_.*' */
 /* bindgen: --allowlist-type 'media_.*' */
@@ -15,6 +15,7 @@
 /* bindgen: --allowlist-var 'vb2_dma_contig_memops' */
 /* bindgen: --allowlist-var 'NR_.*' */
 
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/string.h>
 #include <linux/videodev2.h>

@@ -11,13 +11,10 @@ use super::{
     job::HandBack,
     lock::Lock,
     m2m::{
-        Device,
-        Operations, //
+        Operations,
+        Use, //
     },
-    node::{
-        self,
-        Node, //
-    },
+    node::Node,
     queue::Queues,
     request::{
         Settlement,
@@ -42,7 +39,6 @@ use kernel::{
     new_work,
     prelude::*,
     sync::{
-        aref::ARef,
         atomic::{
             Atomic,
             Relaxed, //
@@ -103,9 +99,7 @@ pub(super) struct File<T: Operations> {
     /// Settles what nobody asks for.
     #[pin]
     worker: Work<Self>,
-    pub(super) device: Arc<Device<T>>,
-    /// The job that is being finished when the file is closed may be the last to refer to it.
-    _video: ARef<kernel::device::Device>,
+    pub(super) device: Use<T>,
 }
 
 // SAFETY: Everything in it may be used from any thread.
@@ -117,14 +111,9 @@ impl<T: Operations> File<T> {
     /// # Safety
     ///
     /// `video` must be registered, or referred to, until this returns.
-    unsafe fn new(
-        video: *mut bindings::video_device,
-        device: Arc<Device<T>>,
-    ) -> impl PinInit<Self, Error> {
+    unsafe fn new(video: *mut bindings::video_device, device: Use<T>) -> impl PinInit<Self, Error> {
         let data = device.data().clone();
         try_pin_init!(&this in Self {
-            // SAFETY: The caller's promise.
-            _video: unsafe { node::reference(video) },
             device,
             worker <- new_work!("File::worker"),
             settlement <- Settlement::new(),
@@ -162,7 +151,7 @@ impl<T: Operations> File<T> {
     /// closed by [`File::close`].
     pub(super) unsafe fn open(
         video: *mut bindings::video_device,
-        device: Arc<Device<T>>,
+        device: Use<T>,
     ) -> Result<Arc<Self>> {
         // SAFETY: The caller's promise.
         let this = Arc::pin_init(unsafe { Self::new(video, device) }, GFP_KERNEL)?;
@@ -362,7 +351,7 @@ impl<T: Operations> Callbacks<T> {
             // holds a reference to.
             let (video, device) = unsafe {
                 let video = bindings::helper_file_to_video_device(file);
-                (video, Node::<T>::device(video).ok_or(ENODEV)?)
+                (video, Node::<T>::usage_of(video).ok_or(ENODEV)?)
             };
             // SAFETY: As above.
             let this = unsafe { File::open(video, device)? };

@@ -92,9 +92,17 @@ void helper_module_put_and_kthread_exit(struct module *module)
 #endif
 }
 
-unsigned int helper_device_references(const struct device *dev)
+/*
+ * Whether somebody beside the caller refers to a device. If not, all that the
+ * others did before they gave up their references is done.
+ */
+bool helper_device_is_shared(const struct device *dev)
 {
-	return kref_read(&dev->kobj.kref);
+	if (kref_read(&dev->kobj.kref) > 1)
+		return true;
+	smp_acquire__after_ctrl_dep();
+
+	return false;
 }
 
 /* How many requests there are of a media device. */

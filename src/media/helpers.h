@@ -30,7 +30,7 @@ int helper_kthread_run(int (*run)(void *data), void *data, const char *name);
 bool helper_try_module_get(struct module *module);
 void helper_module_put(struct module *module);
 void __noreturn helper_module_put_and_kthread_exit(struct module *module);
-unsigned int helper_device_references(const struct device *dev);
+bool helper_device_is_shared(const struct device *dev);
 int helper_media_device_requests(struct media_device *mdev);
 void helper_media_device_drop_entities(struct media_device *mdev);
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);

@@ -9,7 +9,8 @@ use super::{
     format::Direction,
     m2m::{
         Device,
-        Operations, //
+        Operations,
+        Use, //
     },
     node::{
         self,
@@ -73,7 +74,7 @@ impl<T: Operations> Node<T> {
     pub(crate) fn open(&self) -> Result<Stream<T>> {
         // SAFETY: By the type invariant the video device is referred to. `Stream` closes
         // the file.
-        let file = unsafe { File::open(self.video, self.device.clone())? };
+        let file = unsafe { File::open(self.video, Use::new(&self.device))? };
         // INVARIANT: Those of `self`.
         Ok(Stream {
             file: Some(file),

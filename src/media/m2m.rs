@@ -25,6 +25,7 @@ use super::{
 use crate::platform::binding::Binding;
 use core::{
     marker::PhantomData,
+    ops::Deref,
     ptr::{
         self,
         NonNull, //
@@ -34,6 +35,7 @@ use kernel::{
     device,
     devres,
     error::from_err_ptr,
+    new_condvar,
     new_mutex,
     prelude::*,
     sync::{
@@ -43,6 +45,7 @@ use kernel::{
             Relaxed, //
         },
         Arc,
+        CondVar,
         Mutex, //
     }, //
 };
@@ -184,13 +187,14 @@ unsafe impl Send for Scheduler {}
 // SAFETY: As above.
 unsafe impl Sync for Scheduler {}
 
-/// A mem2mem device. Its open files refer to it, and so does its registration.
+/// A mem2mem device. Its open files and requests refer to it, and so does its registration.
 #[pin_data]
 pub(crate) struct Device<T: Operations> {
     scheduler: Scheduler,
     /// The open files, so that unbinding can stop them.
     #[pin]
     files: Mutex<KVec<file::Entry<T>>>,
+    uses: Arc<Uses>,
     /// How many OUTPUT queues stream, one more while the system sleeps: who may want the device.
     users: Atomic<i32>,
     parent: ARef<device::Device>,
@@ -209,6 +213,7 @@ impl<T: Operations> Device<T> {
             try_pin_init!(Self {
                 scheduler: Scheduler::new::<T>()?,
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
+                uses: Uses::new()?,
                 users: Atomic::new(0),
                 parent: parent.into(),
                 binding,
@@ -280,6 +285,11 @@ impl<T: Operations> Device<T> {
         unsafe { bindings::v4l2_m2m_resume(self.m2m_dev()) };
     }
 
+    /// Its uses by open files and requests.
+    pub(super) fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
     /// Ends all streams of all open files. To be called after the video device was
     /// unregistered: an ioctl that is under way is then either over before its file's
     /// turn comes, or fails with `ENODEV`.
@@ -288,6 +298,80 @@ impl<T: Operations> Device<T> {
             // SAFETY: The entry is in the list, which is locked.
             unsafe { entry.file() }.stop();
         }
+    }
+}
+
+/// How many uses of a device there are, and who waits for none.
+#[pin_data]
+pub(super) struct Uses {
+    #[pin]
+    count: Mutex<usize>,
+    #[pin]
+    none: CondVar,
+}
+
+impl Uses {
+    fn new() -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                count <- new_mutex!(0, "Uses::count"),
+                none <- new_condvar!("Uses::none"),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_over(&self) -> bool {
+        *self.count.lock() == 0
+    }
+
+    /// Waits until there is none. For a kernel thread, which gets no signals.
+    pub(super) fn wait(&self) {
+        let mut count = self.count.lock();
+        while *count != 0 {
+            // So that it counts as idle meanwhile.
+            let _ = self.none.wait_interruptible(&mut count);
+        }
+    }
+}
+
+/// One of these uses.
+struct Counted(Arc<Uses>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut count = self.0.count.lock();
+        *count -= 1;
+        if *count == 0 {
+            self.0.none.notify_all();
+        }
+    }
+}
+
+/// The use of a device by an open file or a request, for which its nodes are kept. It ends when it
+/// refers to the device no more.
+pub(super) struct Use<T: Operations> {
+    device: Arc<Device<T>>,
+    _counted: Counted,
+}
+
+impl<T: Operations> Use<T> {
+    /// A use of `device`. It keeps the nodes if it comes before they are unregistered.
+    pub(super) fn new(device: &Arc<Device<T>>) -> Self {
+        *device.uses.count.lock() += 1;
+        Self {
+            device: device.clone(),
+            _counted: Counted(device.uses.clone()),
+        }
+    }
+}
+
+impl<T: Operations> Deref for Use<T> {
+    type Target = Device<T>;
+
+    fn deref(&self) -> &Device<T> {
+        &self.device
     }
 }
 

@@ -3,8 +3,8 @@
 //! The device nodes of a mem2mem device: `/dev/videoN` and `/dev/mediaN`.
 //!
 //! Their C structures share one allocation, which the V4L2 core frees by itself when
-//! the last reference to the video device is gone. That may be long after the driver
-//! was unbound and its module unloaded, so nothing of the driver is called for it.
+//! the last reference to the video device is gone, and calls nothing of the driver for it. What
+//! takes the nodes away has one until nobody uses them any more.
 
 use super::{
     bindings,
@@ -13,7 +13,8 @@ use super::{
     lock::Lock,
     m2m::{
         Device,
-        Operations, //
+        Operations,
+        Use, //
     },
     request,
     unregister::Remains, //
@@ -151,15 +152,19 @@ impl<T: Operations> Node<T> {
         self.owner
     }
 
-    /// The device behind a video device; [`None`] if it is unregistered.
+    /// A use of the device, unless the nodes are unregistered.
+    fn usage(&self) -> Option<Use<T>> {
+        self.device.lock().as_ref().map(Use::new)
+    }
+
+    /// A use of the device behind a video device; [`None`] if it is unregistered.
     ///
     /// # Safety
     ///
     /// `video` must be that of a `Node<T>`, and referred to.
-    pub(super) unsafe fn device(video: *mut bindings::video_device) -> Option<Arc<Device<T>>> {
+    pub(super) unsafe fn usage_of(video: *mut bindings::video_device) -> Option<Use<T>> {
         // SAFETY: The caller's promise.
-        let this = unsafe { &*container_of!(Opaque::cast_from(video), Self, video) };
-        this.device.lock().clone()
+        unsafe { &*container_of!(Opaque::cast_from(video), Self, video) }.usage()
     }
 
     const MEDIA_OPS: bindings::media_device_ops = bindings::media_device_ops {
@@ -181,11 +186,18 @@ impl<T: Operations> Node<T> {
     ) -> *mut bindings::media_request {
         // SAFETY: The caller's promise.
         let node = unsafe { &*container_of!(Opaque::cast_from(media), Self, media) };
+        let Some(usage) = node.usage() else {
+            return ptr::null_mut();
+        };
         // SAFETY: The module is there while the media device is open.
         if !unsafe { bindings::helper_try_module_get(node.owner) } {
             return ptr::null_mut();
         }
-        match KBox::new(Request::zeroed(), GFP_KERNEL) {
+        let request = Request {
+            _raw: Opaque::zeroed(),
+            _usage: usage,
+        };
+        match KBox::new(request, GFP_KERNEL) {
             Ok(request) => KBox::into_raw(request).cast(),
             Err(_) => {
                 // SAFETY: Taken above.
@@ -206,7 +218,7 @@ impl<T: Operations> Node<T> {
         unsafe {
             let node = container_of!(Opaque::cast_from((*request).mdev), Self, media);
             let owner = (*node).owner;
-            drop(KBox::from_raw(request.cast::<Request>()));
+            drop(KBox::from_raw(request.cast::<Request<T>>()));
             bindings::helper_module_put(owner);
         }
     }
@@ -231,8 +243,12 @@ impl<T: Operations> Node<T> {
     }
 }
 
-/// A request, of which the media core's part is all.
-type Request = Opaque<bindings::media_request>;
+/// A request, with the media core's part first.
+#[repr(C)]
+struct Request<T: Operations> {
+    _raw: Opaque<bindings::media_request>,
+    _usage: Use<T>,
+}
 
 /// A reference to a video device.
 ///

@@ -3,7 +3,9 @@
 //! Taking a device's nodes away. A process can hold the media core's locks for as long as it
 //! likes, by having it wait for a page of userspace; and open files of the media device and
 //! requests use it without counting as its users. So a thread does what may wait for them, and
-//! keeps everything until the last one is done with it; who unbinds the device goes on.
+//! keeps everything until the last one is done with it; unbinding goes on. Open files of the video
+//! device and requests tell it. The media core tells nobody when an open file of the media device
+//! is closed, and so the thread has to look.
 
 use super::{
     bindings,
@@ -51,19 +53,19 @@ pub(super) const PATIENCE: Delta = Delta::from_millis(200);
 /// How often it looks whether that is done.
 const GLANCE: Delta = Delta::from_millis(1);
 
-/// How often the thread looks whether the nodes are in use still.
-const LOOK: Delta = Delta::from_millis(100);
+/// How often the thread looks whether the media device is open still, milliseconds.
+const LOOK_MS: u32 = 100;
 
 /// The nodes of a device, whose video device is unregistered.
 ///
 /// # Invariants
 ///
-/// `node` is valid: `video` keeps it.
+/// `node` is valid: `_video` keeps it.
 pub(super) struct Remains<T: Operations> {
     node: NonNull<Node<T>>,
     /// The node of the media device, if that was registered.
     media: Option<ARef<device::Device>>,
-    video: ARef<device::Device>,
+    _video: ARef<device::Device>,
     /// Keeps the platform device, the parent of both.
     device: Arc<Device<T>>,
 }
@@ -94,7 +96,7 @@ impl<T: Operations> Remains<T> {
             node,
             device,
             media,
-            video,
+            _video: video,
         }
     }
 
@@ -113,9 +115,7 @@ impl<T: Operations> Remains<T> {
             // It is being unloaded, so there is no open file and no request: only who freed the
             // last one may have to count it off yet, or a job that has ended to let go of its file.
             self.end();
-            while is_shared(&self.video) || self.has_requests() {
-                fsleep(GLANCE);
-            }
+            self.wait();
             return Ok(());
         }
         // SAFETY: Taken just now.
@@ -151,8 +151,13 @@ impl<T: Operations> Remains<T> {
         // Who queues requests is held back, as by everybody who stops a stream.
         // SAFETY: The media device is initialised.
         let requests = unsafe { &raw mut (*media).req_queue_mutex };
+        // A kernel thread gets no signals, and counts as idle in the first of these.
         // SAFETY: The mutex is initialised.
-        unsafe { bindings::helper_mutex_lock(requests) };
+        unsafe {
+            if bindings::helper_mutex_lock_interruptible(requests) != 0 {
+                bindings::helper_mutex_lock(requests);
+            }
+        }
         self.device.stop_all();
         // SAFETY: Locked above.
         unsafe { bindings::helper_mutex_unlock(requests) };
@@ -165,25 +170,38 @@ impl<T: Operations> Remains<T> {
         }
     }
 
-    /// Whether there is an open file or a request. No more once it was false after [`Self::end`].
+    /// Waits until nobody uses the nodes, after [`Self::end`].
+    fn wait(&self) {
+        // Who has the media device open may be in an ioctl on it. The media core counts open files,
+        // and tells nobody when there is none. From then on no request is made.
+        while self.is_media_open() {
+            // SAFETY: No requirement.
+            unsafe { bindings::msleep_interruptible(LOOK_MS) };
+        }
+        self.device.uses().wait();
+        // The media core counts a request off when the driver has freed it.
+        while self.has_requests() {
+            fsleep(GLANCE);
+        }
+    }
+
+    /// Whether somebody uses the nodes. No more once it was false after [`Self::end`].
     fn is_used(&self) -> bool {
-        // Each open file refers to its node, and may make requests while it is open.
-        is_shared(&self.video)
-            || self.media.as_deref().is_some_and(is_shared)
-            || self.has_requests()
+        self.is_media_open() || !self.device.uses().is_over() || self.has_requests()
+    }
+
+    fn is_media_open(&self) -> bool {
+        self.media.as_deref().is_some_and(|media| {
+            // SAFETY: `Device` is a transparent wrapper of the C structure, which is referred to.
+            // Both crates see the same.
+            unsafe { bindings::helper_device_is_shared(ptr::from_ref(media).cast()) }
+        })
     }
 
     fn has_requests(&self) -> bool {
         // SAFETY: The media device is initialised.
         unsafe { bindings::helper_media_device_requests(self.node().media()) > 0 }
     }
-}
-
-/// Whether the caller's is not the only reference to a device.
-fn is_shared(device: &device::Device) -> bool {
-    // SAFETY: `Device` is a transparent wrapper of the C structure, which is referred to. Both
-    // crates see the same.
-    unsafe { bindings::helper_device_references(ptr::from_ref(device).cast()) > 1 }
 }
 
 impl<T: Operations> Drop for Remains<T> {
@@ -247,9 +265,7 @@ impl<T: Operations> Thread<T> {
         let this = unsafe { KBox::<Self>::from_raw(this.cast()) };
         this.remains.end();
         this.over.store(true, Release);
-        while this.remains.is_used() {
-            fsleep(LOOK);
-        }
+        this.remains.wait();
         let owner = this.remains.node().owner();
         drop(this);
         // SAFETY: The caller's reference. Nothing of the module is left on this stack.
