@@ -10,10 +10,10 @@ use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use machine::{Boot, serial_file};
 pub use options::{Driver, Options};
@@ -28,7 +28,7 @@ use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::splat;
 use crate::step::{show, tail, unused_dir};
-use crate::tools::{Client, Model};
+use crate::tools::{Client, Model, TestClient};
 
 /// How long after it was asked for the alarm rings, and how often then, where a board has one. The
 /// board's UART does not wake it up when it rings on the way to sleep: its driver has switched the
@@ -100,6 +100,7 @@ pub struct Board<'a> {
     pub sandbox: Sandbox,
     /// The client, for this machine too.
     pub client: Client,
+    tests: Option<TestClient>,
     kernel: Kernel,
     model: Model,
     qemu: Qemu,
@@ -110,20 +111,41 @@ pub struct Board<'a> {
 impl<'a> Board<'a> {
     /// Builds what is missing for boots of this kernel and driver.
     pub fn prepare(env: &'a Env, flavour: Flavour, driver: Driver) -> Result<Self> {
-        let sandbox = Sandbox::prepare(env)?;
-        let guest = Guest::prepare(env)?;
-        let kernel = Kernel::prepare(env, &sandbox, flavour)?;
-        let module = match driver {
-            Driver::Rust => Some(Module::prepare(env, &sandbox, &kernel)?),
-            Driver::C | Driver::None => None,
+        let mut board = Self::without_tests(env, flavour, driver)?;
+        board.tests = Some(TestClient::prepare(env, &board.sandbox)?);
+        Ok(board)
+    }
+
+    /// The same for boots that have no test client, and so cannot set the engine's model either.
+    ///
+    /// The parts are built beside each other: each has minutes in which it keeps one CPU busy or waits for
+    /// the network. If one fails, the others go on, for they will be needed.
+    pub fn without_tests(env: &'a Env, flavour: Flavour, driver: Driver) -> Result<Self> {
+        let base = || {
+            let sandbox = Sandbox::prepare(env)?;
+            let model = Model::prepare(env, &sandbox)?;
+            Ok((sandbox, model))
         };
-        let model = Model::prepare(env, &sandbox)?;
-        let qemu = Qemu::prepare(env, &sandbox, &model)?;
-        let client = Client::prepare(env, &sandbox)?;
+        let (base, guest) = both(env, base, || Guest::prepare(env))?;
+        let (sandbox, model) = base;
+        let kernel = || {
+            let kernel = Kernel::prepare(env, &sandbox, flavour)?;
+            let module = match driver {
+                Driver::Rust => Some(Module::prepare(env, &sandbox, &kernel)?),
+                Driver::C | Driver::None => None,
+            };
+            Ok((kernel, module))
+        };
+        let programs = || {
+            let qemu = || Qemu::prepare(env, &sandbox, &model);
+            both(env, qemu, || Client::prepare(env, &sandbox))
+        };
+        let ((kernel, module), (qemu, client)) = both(env, kernel, programs)?;
         Ok(Self {
             env,
             sandbox,
             client,
+            tests: None,
             kernel,
             model,
             qemu,
@@ -174,7 +196,12 @@ impl<'a> Board<'a> {
             &self.client.for_board(),
         ];
         let names = parts.map(|part| part.as_os_str().as_encoded_bytes());
-        let key = Key::new().words(names).add(self.kernel.flavour.arguments());
+        let tests = self.tests.as_ref().map(TestClient::program);
+        let tests = tests.unwrap_or_default();
+        let key = Key::new()
+            .words(names)
+            .add(tests.as_os_str().as_encoded_bytes())
+            .add(self.kernel.flavour.arguments());
         ["tests/board", "xtask/src/board.rs", "xtask/src/board"]
             .iter()
             .try_fold(key, |key, path| key.tree(&self.env.checkout.join(path)))
@@ -270,6 +297,20 @@ impl<'a> Board<'a> {
         command.status().context("cannot start QEMU")?;
         Ok(())
     }
+}
+
+/// Runs two steps at the same time. An error is told at once, for the other step may go on for long.
+fn both<A: Send, B: Send>(
+    env: &Env,
+    one: impl FnOnce() -> Result<A> + Send,
+    other: impl FnOnce() -> Result<B> + Send,
+) -> Result<(A, B)> {
+    thread::scope(|scope| {
+        let one = scope.spawn(|| one().inspect_err(|why| env.ui.say(&format!("error: {why:#}"))));
+        let other = other().inspect_err(|why| env.ui.say(&format!("error: {why:#}")));
+        let one = one.join().unwrap_or_else(|_| bail!("a step panicked"));
+        Ok((one?, other?))
+    })
 }
 
 /// Reads how a boot ended from what it left behind.

@@ -77,7 +77,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     if driver == Driver::None {
         bail!("the demo needs a driver: rust or c");
     }
-    let board = Board::prepare(env, Flavour::Rt, driver)?;
+    let board = Board::without_tests(env, Flavour::Rt, driver)?;
     let started = Instant::now();
     let work = env.cache.run_dir()?;
     let dir = &work.dir;

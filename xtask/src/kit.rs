@@ -15,7 +15,7 @@ use crate::module::{self, Built};
 use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{capture, copy_file, make_dir};
-use crate::tools::{self, Client, FirstLight};
+use crate::tools::{self, Client, FirstLight, TestClient};
 use crate::{Env, cache::Scratch};
 
 /// The page that says what to type; the kernel's release and what is said of the C driver are put in.
@@ -47,6 +47,7 @@ impl Kit {
         let sandbox = Sandbox::prepare(env)?;
         let ours = module::build_for(env, build_dir)?;
         let client = Client::prepare(env, &sandbox)?;
+        let tests = TestClient::prepare(env, &sandbox)?;
         let first_light = FirstLight::prepare(env, &sandbox)?;
 
         let alone = env.cache.scratch(&env.ui, &tools::own_name(env, "kit"))?;
@@ -61,7 +62,7 @@ impl Kit {
         for (program, name) in [
             (first_light.program(), "first-light"),
             (client.for_board(), "dewarp"),
-            (client.tests_for_board(), "dw100-board"),
+            (tests.program(), "dw100-board"),
         ] {
             let to = stage.join(name);
             // Without what debuggers want: half of it, and nobody copies it to a board gladly.

@@ -298,8 +298,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             );
         }
         Action::Dewarp => {
-            let client = tools::Client::prepare(env, &Sandbox::prepare(env)?)?;
-            let [here, board] = tools::deliver(env, &client)?;
+            let [here, board] = tools::deliver(env, &Sandbox::prepare(env)?)?;
             println!("x86-64: {}", here.display());
             println!("arm64: {}", board.display());
         }

@@ -37,24 +37,24 @@ const STATIC_HERE: &str =
 /// What the model's library is made from.
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
 
-/// What the clients are made from.
-const CLIENT_SOURCES: [&str; 7] = [
+/// What the client is made from.
+const CLIENT_SOURCES: [&str; 4] = [
     "Cargo.toml",
     "Cargo.lock",
-    "tests/model",
-    "tests/board/Cargo.toml",
-    "tests/board/src",
     "tools/dewarp/Cargo.toml",
     "tools/dewarp/src",
 ];
 
-/// What `first-light` is made from, beside the clients' sources.
+/// What others are made from, beside the client's sources: the client that draws previews, the test
+/// client, and `first-light`.
+const PREVIEW_SOURCES: &str = "tests/model";
+const TEST_CLIENT_SOURCES: [&str; 2] = ["tests/board/Cargo.toml", "tests/board/src"];
 const FIRST_LIGHT_SOURCES: &str = "tools/first-light";
 
 /// The program that the kit has for a board.
 const FIRST_LIGHT: &str = "first-light";
 
-/// The board has no use for what draws previews.
+/// Without what draws previews and what needs a device.
 const LEAN: &str = "--no-default-features";
 
 /// The test client's package and program.
@@ -100,7 +100,8 @@ impl Model {
     }
 }
 
-/// The client `dewarp`, for this machine and for the board, and the test client for the board.
+/// The client `dewarp` for the board, without previews, and for this machine also without what needs a
+/// device: what neither has takes a minute and more to build.
 pub struct Client {
     dir: PathBuf,
     _entry: Entry,
@@ -109,28 +110,23 @@ pub struct Client {
 impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let builds: [&[&str]; 2] = [
-            &["-p", "dewarp", "--target", HERE, "--config", STATIC_HERE],
-            &[
-                "-p",
-                "dewarp",
-                "-p",
-                TEST_CLIENT,
-                "--target",
-                BOARD,
-                LEAN,
-                "--features",
-                "dewarp/device",
-            ],
+        let here = [
+            "-p",
+            "dewarp",
+            "--target",
+            HERE,
+            "--config",
+            STATIC_HERE,
+            LEAN,
         ];
+        let builds: [&[&str]; 2] = [&here, &for_board(&[])];
         let place = |scratch: &Path, dir: &Path| {
             for (target, machine) in [(HERE, "x86-64"), (BOARD, "arm64")] {
                 let built = scratch.join(target).join("release/dewarp");
                 make_dir(&dir.join(machine))?;
                 copy_file(&built, &dir.join(machine).join("dewarp"))?;
             }
-            let built = scratch.join(BOARD).join("release").join(TEST_CLIENT);
-            copy_file(&built, &dir.join(TEST_CLIENT))
+            Ok(())
         };
         let entry = built(env, sandbox, "client", &CLIENT_SOURCES, &builds, place)?;
         Ok(Self {
@@ -144,11 +140,6 @@ impl Client {
         self.dir.join("arm64/dewarp")
     }
 
-    /// The test client for the board.
-    pub fn tests_for_board(&self) -> PathBuf {
-        self.dir.join(TEST_CLIENT)
-    }
-
     /// The client for this machine.
     pub fn here(&self) -> PathBuf {
         self.dir.join("x86-64/dewarp")
@@ -160,9 +151,62 @@ impl Client {
     }
 }
 
-/// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine and for arm64
-/// boards. Returns both files.
-pub fn deliver(env: &Env, client: &Client) -> Result<[PathBuf; 2]> {
+/// cargo's words for what the board gets, the client and `more`: with the same features always, so that
+/// what they share is built once.
+fn for_board<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let client = [
+        "-p",
+        "dewarp",
+        "--target",
+        BOARD,
+        LEAN,
+        "--features",
+        "dewarp/device",
+    ];
+    [&client, more].concat()
+}
+
+/// The test client, for the board.
+pub struct TestClient {
+    dir: PathBuf,
+    _entry: Entry,
+}
+
+impl TestClient {
+    /// Builds the program if it is not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let sources = [&CLIENT_SOURCES[..], &TEST_CLIENT_SOURCES].concat();
+        let words = for_board(&["-p", TEST_CLIENT]);
+        let place = |scratch: &Path, dir: &Path| {
+            let built = scratch.join(BOARD).join("release").join(TEST_CLIENT);
+            copy_file(&built, &dir.join(TEST_CLIENT))
+        };
+        let entry = built(env, sandbox, "test-client", &sources, &[&words], place)?;
+        Ok(Self {
+            dir: entry.dir.clone(),
+            _entry: entry,
+        })
+    }
+
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        self.dir.join(TEST_CLIENT)
+    }
+}
+
+/// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine with all that it
+/// has, and for arm64 boards. Returns both files.
+pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
+    let client = Client::prepare(env, sandbox)?;
+    let sources = [&CLIENT_SOURCES[..], &[PREVIEW_SOURCES]].concat();
+    let words = ["-p", "dewarp", "--target", HERE, "--config", STATIC_HERE];
+    let copy = |scratch: &Path, dir: &Path| {
+        copy_file(
+            &scratch.join(HERE).join("release/dewarp"),
+            &dir.join("dewarp"),
+        )
+    };
+    let here = built(env, sandbox, "dewarp", &sources, &[&words], copy)?;
     let place = env.checkout.join("target/dewarp");
     let _owner = HandOver::of_all(&place);
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
@@ -174,7 +218,7 @@ pub fn deliver(env: &Env, client: &Client) -> Result<[PathBuf; 2]> {
         Ok(to)
     };
     Ok([
-        deliver("x86-64", &client.here())?,
+        deliver("x86-64", &here.dir.join("dewarp"))?,
         deliver("arm64", &client.for_board())?,
     ])
 }
@@ -189,18 +233,7 @@ impl FirstLight {
     /// Builds the program if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let sources = [&CLIENT_SOURCES[..], &[FIRST_LIGHT_SOURCES]].concat();
-        // With the features that the clients are built with, so that what they share is built once.
-        let words = [
-            "-p",
-            "dewarp",
-            "-p",
-            FIRST_LIGHT,
-            "--target",
-            BOARD,
-            LEAN,
-            "--features",
-            "dewarp/device,first-light/board",
-        ];
+        let words = for_board(&["-p", FIRST_LIGHT, "--features", "first-light/board"]);
         let place = |scratch: &Path, dir: &Path| {
             let built = scratch.join(BOARD).join("release").join(FIRST_LIGHT);
             copy_file(&built, &dir.join(FIRST_LIGHT))

@@ -46,7 +46,9 @@ impl Board<'_> {
             }
         }
         copy_file(&self.client.for_board(), &files.join("dewarp"))?;
-        copy_file(&self.client.tests_for_board(), &files.join("dw100-board"))?;
+        if let Some(tests) = &self.tests {
+            copy_file(&tests.program(), &files.join("dw100-board"))?;
+        }
         if let Some(module) = &self.module {
             copy_file(&module.file, &files.join("dw100_rust.ko"))?;
         } else if options.driver == Driver::Rust {
