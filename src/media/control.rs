@@ -241,15 +241,22 @@ impl Handler {
         }
     }
 
-    /// Frees the controls, and takes them out of every request that holds them. A second
-    /// call, and dropping the handler, do nothing more.
+    /// Frees the controls, and takes them out of every request that holds them, also when one is
+    /// being released at the same time. Dropping the handler does nothing more.
     ///
     /// # Safety
     ///
-    /// The media device's `req_queue_mutex` must be held, and the file be closed.
+    /// The media device's `req_queue_mutex` must be held, no ioctl be under way on the file and
+    /// none of its requests wait to be settled: nothing is put into a request any more. It must
+    /// be the first call.
     pub(super) unsafe fn free(&self) {
-        // SAFETY: By the type invariant the handler is initialised.
-        unsafe { bindings::v4l2_ctrl_handler_free(self.raw.get()) };
+        // SAFETY: By the type invariant the handler is initialised, and by the caller's promise not
+        // freed, and in no more requests than it is now. The mutex is held, as both functions
+        // need.
+        unsafe {
+            bindings::helper_v4l2_ctrl_leave_requests(self.raw.get());
+            bindings::v4l2_ctrl_handler_free(self.raw.get());
+        }
     }
 
     /// The C handler.

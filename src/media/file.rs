@@ -178,7 +178,8 @@ impl<T: Operations> File<T> {
         Self::stop_worker(&this);
         // The last reference may be that of a job that is just being finished. What others
         // could see of the file ends here, where V4L2 holds the mutex that guards requests.
-        // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls.
+        // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls, and
+        // all requests are settled. V4L2 holds the mutex.
         unsafe {
             bindings::v4l2_fh_exit(this.handle.raw.get());
             this.controls.free();

@@ -157,6 +157,50 @@ void helper_v4l2_ctrl_activate(struct v4l2_ctrl_handler *hdl, bool active)
 }
 
 /*
+ * Takes a file's controls out of the requests that have some of them, before
+ * v4l2_ctrl_handler_free() does: that takes no notice of a request which is
+ * released at the same time and gives up the same objects. req_queue_mutex must
+ * be held, so that no request is queued or reinitialised, and the file closed,
+ * so that nothing is put on the list.
+ *
+ * What is on the list is in a request that is not freed yet: a request's
+ * release takes its objects off the list first, with the lock of the controls
+ * held. While a reference to the request is held there is no release, and the
+ * object belongs to nobody else. Where there is none to be had, or the object
+ * has left its request already, the release is under way. It gets along without
+ * what is held here, the lock of the controls aside, and ends what it began: so
+ * it is waited for, asleep, as it may be that of a thread of lower priority. It
+ * takes the locks of other controls in the same request, as media_request_put()
+ * does whoever calls it with req_queue_mutex held.
+ */
+void helper_v4l2_ctrl_leave_requests(struct v4l2_ctrl_handler *hdl)
+{
+	struct v4l2_ctrl_handler *entry;
+	struct media_request *req;
+
+	for (;;) {
+		mutex_lock(hdl->lock);
+		entry = list_first_entry_or_null(&hdl->requests,
+						 struct v4l2_ctrl_handler,
+						 requests);
+		req = entry ? READ_ONCE(entry->req_obj.req) : NULL;
+		if (req && !kref_get_unless_zero(&req->kref))
+			req = NULL;
+		mutex_unlock(hdl->lock);
+
+		if (!entry)
+			return;
+		if (req) {
+			media_request_object_unbind(&entry->req_obj);
+			media_request_object_put(&entry->req_obj);
+			media_request_put(req);
+		} else {
+			usleep_range(20, 100);
+		}
+	}
+}
+
+/*
  * A request that holds a value of the control keeps that value's old length,
  * but a read of it is checked against the new one. What has another length is
  * marked as not there: reading it fails with ENOMEM. What has the same length

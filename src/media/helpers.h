@@ -6,6 +6,7 @@
 #ifndef MEDIA_HELPERS_H
 #define MEDIA_HELPERS_H
 
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
@@ -38,6 +39,7 @@ struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 				  unsigned int nr_of_controls_hint);
 void helper_v4l2_ctrl_activate(struct v4l2_ctrl_handler *hdl, bool active);
+void helper_v4l2_ctrl_leave_requests(struct v4l2_ctrl_handler *hdl);
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims);
 const struct v4l2_ctrl_ref *
 helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id);

@@ -5,6 +5,7 @@
 //! it is closed. Clients in processes of their own hold what there is to hold.
 
 mod client;
+mod closing;
 mod random;
 mod requests;
 mod rounds;
@@ -55,7 +56,7 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
-const fn at_once<const FULL: bool>() -> [Test; 8] {
+const fn at_once<const FULL: bool>() -> [Test; 9] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
@@ -78,6 +79,9 @@ const fn at_once<const FULL: bool>() -> [Test; 8] {
             "a request can be polled and queued when its device and all other files are gone",
             requests::used_last,
         ),
+        test("a request and its file are closed at the same time", || {
+            closing::at_the_same_time(times::<FULL>(400, 6000))
+        }),
         test(
             "the module stays while a request is open and goes after",
             || {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which threads this one goes before.
+//! Which threads this one goes before, and where it runs.
 
 use std::io;
+use std::mem::{size_of, zeroed};
 
 use anyhow::{Context, Result};
 use nix::libc::{self, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER};
@@ -32,5 +33,18 @@ impl Class {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()).context("sched_setscheduler"),
         }
+    }
+}
+
+/// Has this thread run on one CPU alone.
+pub fn pin(cpu: usize) -> Result<()> {
+    // SAFETY: A set of bits, for which 0 is a value.
+    let mut set: libc::cpu_set_t = unsafe { zeroed() };
+    // SAFETY: A board has fewer CPUs than the set.
+    unsafe { libc::CPU_SET(cpu, &mut set) };
+    // SAFETY: The set is as long as is said.
+    match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()).context("sched_setaffinity"),
     }
 }

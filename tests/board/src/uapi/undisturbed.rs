@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::libc;
 
-use crate::scheduling::Class;
+use crate::scheduling::{Class, pin};
 
 /// How long the other CPUs are kept busy at most. Who waits for a worker meanwhile gets it then.
 const LONGEST: Duration = Duration::from_millis(20);
@@ -73,23 +73,16 @@ fn allowed() -> Result<libc::cpu_set_t> {
     Ok(set)
 }
 
-fn schedule(set: &libc::cpu_set_t, class: Class) -> Result<()> {
-    // SAFETY: The set is as long as is said.
-    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), set) };
-    checked(result, "sched_setaffinity")?;
-    class.take()
-}
-
 /// Puts this thread on one CPU, where it is the only one.
 fn take(cpu: usize) -> Result<()> {
-    // SAFETY: A set of bits, for which 0 is a value.
-    let mut set: libc::cpu_set_t = unsafe { zeroed() };
-    // SAFETY: A board has fewer CPUs than the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
-    schedule(&set, Class::RealTime(PRIORITY))
+    pin(cpu)?;
+    Class::RealTime(PRIORITY).take()
 }
 
 /// Makes this thread an ordinary one again.
 fn give_back(all: &libc::cpu_set_t) -> Result<()> {
-    schedule(all, Class::Ordinary)
+    // SAFETY: The set is as long as is said.
+    let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), all) };
+    checked(result, "sched_setaffinity")?;
+    Class::Ordinary.take()
 }

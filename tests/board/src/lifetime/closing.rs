@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The last close of a request with controls, at the same time as that of the file of the video device
+//! whose controls they are: both take the controls out of the request.
+
+use std::hint::spin_loop;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
+
+use crate::scheduling::pin;
+use crate::v4l2::{Device, Which};
+
+/// Where the delays come from.
+const SEED: u64 = 0x5eed_0013;
+
+/// The longest delay before a file is closed. Which of them is the later one at the same place is up to
+/// chance: each takes some microseconds on a kernel that checks every access to memory.
+const LONGEST: u64 = 60_000;
+
+/// Closes them so many times, each by a thread on a CPU of its own.
+pub(super) fn at_the_same_time(rounds: u32) -> Result<()> {
+    let cpus = thread::available_parallelism()?.get();
+    ensure!(cpus > 1, "this takes two CPUs");
+    let device = Device::open()?;
+    let map = device.map(Which::Current)?;
+    let mut random = XorShiftRng::seed_from_u64(SEED);
+    for round in 0..rounds {
+        let mut delay = || Duration::from_nanos(random.next_u64() % LONGEST);
+        let delays = [delay(), delay()];
+        once(&device, &map, delays)
+            .with_context(|| format!("round {round} of the seed {SEED:#x}, after {delays:?}"))?;
+    }
+    Ok(())
+}
+
+fn once(node: &Device, map: &[u32], delays: [Duration; 2]) -> Result<()> {
+    let device = node.again()?;
+    let request = device.media()?.request()?;
+    device.set_map(Which::Request(&request), map)?;
+    let start = Barrier::new(2);
+    thread::scope(|scope| {
+        let start = &start;
+        let threads = [
+            scope.spawn(move || close(1, start, delays[1], request)),
+            scope.spawn(move || close(0, start, delays[0], device)),
+        ];
+        let mut ended = threads.map(|thread| thread.join()).into_iter();
+        ended.try_for_each(|end| end.ok().context("a thread panicked")?)
+    })
+}
+
+/// Closes `file` on this CPU, so long after both threads are there.
+fn close<F>(cpu: usize, start: &Barrier, delay: Duration, file: F) -> Result<()> {
+    let pinned = pin(cpu);
+    start.wait();
+    let end = Instant::now() + delay;
+    while Instant::now() < end {
+        spin_loop();
+    }
+    drop(file);
+    pinned
+}
