@@ -126,6 +126,111 @@ void helper_media_device_drop_entities(struct media_device *mdev)
 	}
 }
 
+/*
+ * mem2mem's work item starts what waits when a job ends, and v4l2_m2m_release()
+ * frees it without a look whether it is pending. There is no other way to it: a
+ * context that needs no buffers has two jobs, and the work item starts the second.
+ */
+struct finder {
+	struct mutex lock;
+	struct v4l2_m2m_dev *m2m_dev;
+	struct v4l2_m2m_ctx *ctx;
+	bool is_second;
+	struct work_struct *work;
+	struct completion found;
+};
+
+static void finder_run(void *priv)
+{
+	struct finder *finder = priv;
+	bool is_second = finder->is_second;
+
+	if (is_second) {
+		finder->work = current_work();
+		v4l2_m2m_set_src_buffered(finder->ctx, false);
+	}
+	finder->is_second = true;
+	v4l2_m2m_job_finish(finder->m2m_dev, finder->ctx);
+	if (is_second)
+		complete(&finder->found);
+}
+
+static int finder_queue_setup(struct vb2_queue *q, unsigned int *num_buffers,
+			      unsigned int *num_planes, unsigned int sizes[],
+			      struct device *alloc_devs[])
+{
+	return -EINVAL;
+}
+
+static void finder_buf_queue(struct vb2_buffer *vb)
+{
+}
+
+static const struct vb2_ops finder_vb2_ops = {
+	.queue_setup = finder_queue_setup,
+	.buf_queue = finder_buf_queue,
+};
+
+static int finder_queue_init(void *priv, struct vb2_queue *src,
+			     struct vb2_queue *dst)
+{
+	struct finder *finder = priv;
+	struct vb2_queue *queues[] = { src, dst };
+	unsigned int i;
+	int ret;
+
+	src->type = V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE;
+	dst->type = V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE;
+	for (i = 0; i < ARRAY_SIZE(queues); i++) {
+		queues[i]->io_modes = VB2_MMAP;
+		queues[i]->ops = &finder_vb2_ops;
+		queues[i]->mem_ops = &vb2_dma_contig_memops;
+		queues[i]->buf_struct_size = sizeof(struct v4l2_m2m_buffer);
+		queues[i]->timestamp_flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
+		queues[i]->lock = &finder->lock;
+		ret = vb2_queue_init(queues[i]);
+		if (ret)
+			return ret;
+	}
+
+	return 0;
+}
+
+/*
+ * The work item of a mem2mem device that nobody knows yet, whose operations are
+ * changed for that time.
+ */
+struct work_struct *helper_v4l2_m2m_find_work(struct v4l2_m2m_dev *m2m_dev,
+					      struct v4l2_m2m_ops *ops)
+{
+	void (*device_run)(void *priv) = ops->device_run;
+	struct finder finder = { .m2m_dev = m2m_dev };
+	struct v4l2_m2m_ctx *ctx;
+
+	mutex_init(&finder.lock);
+	init_completion(&finder.found);
+	ctx = v4l2_m2m_ctx_init(m2m_dev, &finder, finder_queue_init);
+	if (IS_ERR(ctx))
+		return ERR_CAST(ctx);
+
+	finder.ctx = ctx;
+	ops->device_run = finder_run;
+	ctx->ignore_cap_streaming = true;
+	ctx->out_q_ctx.q.streaming = 1;
+	v4l2_m2m_set_src_buffered(ctx, true);
+	v4l2_m2m_set_dst_buffered(ctx, true);
+	v4l2_m2m_try_schedule(ctx);
+	wait_for_completion(&finder.found);
+	if (finder.work)
+		cancel_work_sync(finder.work);
+	ctx->out_q_ctx.q.streaming = 0;
+	v4l2_m2m_ctx_release(ctx);
+	mutex_destroy(&finder.lock);
+	ops->device_run = device_run;
+
+	return finder.work;
+}
+
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file)
 {
 	return file_to_v4l2_fh(file);

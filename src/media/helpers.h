@@ -34,6 +34,8 @@ void __noreturn helper_module_put_and_kthread_exit(struct module *module);
 bool helper_device_is_shared(const struct device *dev);
 int helper_media_device_requests(struct media_device *mdev);
 void helper_media_device_drop_entities(struct media_device *mdev);
+struct work_struct *helper_v4l2_m2m_find_work(struct v4l2_m2m_dev *m2m_dev,
+					      struct v4l2_m2m_ops *ops);
 struct v4l2_fh *helper_file_to_v4l2_fh(struct file *file);
 struct video_device *helper_file_to_video_device(struct file *file);
 int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,

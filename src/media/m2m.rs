@@ -160,25 +160,47 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
 ///
 /// # Invariants
 ///
-/// The pointer is valid and owned.
+/// `raw` is valid and owned, `work` null or its work item.
 ///
 /// [`struct v4l2_m2m_dev`]: srctree/drivers/media/v4l2-core/v4l2-mem2mem.c
-struct Scheduler(NonNull<bindings::v4l2_m2m_dev>);
+struct Scheduler {
+    raw: NonNull<bindings::v4l2_m2m_dev>,
+    work: *mut bindings::work_struct,
+    /// Referred to by `raw`.
+    operations: KBox<bindings::v4l2_m2m_ops>,
+}
 
 impl Scheduler {
     fn new<T: Operations>() -> Result<Self> {
-        // SAFETY: The operations are static.
-        let raw = from_err_ptr(unsafe { bindings::v4l2_m2m_init(&Callbacks::<T>::OPS) })?;
+        let operations = KBox::new(Callbacks::<T>::OPS, GFP_KERNEL)?;
+        // SAFETY: The operations are kept for longer.
+        let raw = from_err_ptr(unsafe { bindings::v4l2_m2m_init(&*operations) })?;
         // INVARIANT: Made just now.
-        Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
+        let mut this = Self {
+            raw: NonNull::new(raw).ok_or(ENOMEM)?,
+            work: ptr::null_mut(),
+            operations: operations,
+        };
+        // INVARIANT: That is what this returns.
+        // SAFETY: Nobody else knows the device, or the operations, yet.
+        this.work = from_err_ptr(unsafe {
+            bindings::helper_v4l2_m2m_find_work(raw, &mut *this.operations)
+        })?;
+        Ok(this)
     }
 }
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it is ours. There is no open file left that could have a
-        // job, and the registration has waited for mem2mem's work item.
-        unsafe { bindings::v4l2_m2m_release(self.0.as_ptr()) };
+        // SAFETY: By the type invariant both are ours. There is no open file left that could have a
+        // job, but the work item may have yet to find that out, and is not what runs this: who runs
+        // jobs counts as a user of the nodes, which keep the device.
+        unsafe {
+            if !self.work.is_null() {
+                bindings::cancel_work_sync(self.work);
+            }
+            bindings::v4l2_m2m_release(self.raw.as_ptr());
+        }
     }
 }
 
@@ -248,7 +270,7 @@ impl<T: Operations> Device<T> {
 
     /// The C structure.
     pub(super) fn m2m_dev(&self) -> *mut bindings::v4l2_m2m_dev {
-        self.scheduler.0.as_ptr()
+        self.scheduler.raw.as_ptr()
     }
 
     /// The open files.

@@ -206,10 +206,6 @@ impl<T: Operations> Remains<T> {
 
 impl<T: Operations> Drop for Remains<T> {
     fn drop(&mut self) {
-        // mem2mem starts jobs in a work item, too, that it frees without a look. There are no
-        // jobs any more, but it may yet have to find that out.
-        // SAFETY: The work queue is the kernel's own, and none of its items waits for this.
-        unsafe { kernel::bindings::__flush_workqueue(kernel::bindings::system_percpu_wq) };
         // What of `media_device_cleanup()` frees memory. The mutexes that it also destroys are
         // still taken by who closes a file of the video device.
         // SAFETY: The media device is initialised, and nobody walks its graph any more.
