@@ -5,8 +5,7 @@
  */
 /* bindgen: --allowlist-function '(v4l2|vb2|media|video|helper)_.*' */
 /* bindgen: --allowlist-function '__(video|media)_.*' */
-/* bindgen: --allowlist-function 'cancel_work_sync|try_module_get|__module_get|module_put' */
-/* bindgen: --allowlist-function 'kfree_const|msleep_interruptible' */
+/* bindgen: --allowlist-function 'cancel_work_sync|kfree_const|msleep_interruptible' */
 /* bindgen: --allowlist-type 'v4l2_.*' */
 /* bindgen: --allowlist-type 'vb2_.*' */
 /* bindgen: --allowlist-type 'media_.*' */

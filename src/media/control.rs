@@ -359,16 +359,10 @@ impl<T: Operations> Callbacks<T> {
         let is_array = id == T::ARRAY.id;
         if let Some(moment) = file.settlement.noting() {
             // The value is a request's, and its frame had it already. One that came after it
-            // stays.
+            // stays: V4L2 makes no value the current one that has not changed, and tells nobody.
             if file.context.has_changed_since(moment, id) {
-                // SAFETY: `ctrl` is valid and its handler locked; both values have that many
-                // elements of that size.
-                unsafe {
-                    // CAST: `usize` is at least 32 bits wide.
-                    let bytes = ((*ctrl).elems * (*ctrl).elem_size) as usize;
-                    let current = (*ctrl).p_cur.p.cast::<u8>();
-                    current.copy_to_nonoverlapping((*ctrl).p_new.p.cast(), bytes);
-                }
+                // SAFETY: `ctrl` is valid and its handler locked.
+                unsafe { (*ctrl).set_has_changed(0) };
             }
         } else {
             let result = if is_array {

@@ -450,11 +450,13 @@ void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb)
 		vb2_streamoff(q, rb->type);
 }
 
+#if IS_BUILTIN(CONFIG_KUNIT)
 /* How many buffers are the driver's. */
 int helper_vb2_held(struct vb2_queue *q)
 {
 	return atomic_read(&q->owned_by_drv_count);
 }
+#endif
 
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 						unsigned int plane_no)

@@ -57,7 +57,9 @@ void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix);
 void helper_vb2_set_nowarn(struct vb2_queue *q);
 bool helper_vb2_is_busy(struct vb2_queue *q);
 void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb);
+#if IS_BUILTIN(CONFIG_KUNIT)
 int helper_vb2_held(struct vb2_queue *q);
+#endif
 dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
 						unsigned int plane_no);
 unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,

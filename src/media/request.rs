@@ -69,7 +69,9 @@ impl Controls {
         if self.raw.is_null() {
             return None;
         }
-        // SAFETY: By the type invariant the handler is valid, and what is in it stays there.
+        // SAFETY: By the type invariant the handler is valid. What is in it stays there, and is not
+        // written to: a value is only set in a request that is not being validated, and is marked
+        // by `Handler::set_dimensions` only with the lock of the file that `validate` holds.
         unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
     }
 
