@@ -28,7 +28,8 @@ const CROSS: [&str; 4] = [
     "CC_aarch64_unknown_linux_gnu=clang",
 ];
 
-const BUILD: [&str; 4] = ["build", "--release", "--locked", "--offline"];
+const BUILD: [&str; 3] = ["build", "--locked", "--offline"];
+const RELEASE: &str = "--release";
 
 /// The same for a program that is to run on machines older than the sandbox.
 const STATIC_HERE: &str =
@@ -82,7 +83,7 @@ pub struct Model {
 impl Model {
     /// Builds the library if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let words = ["-p", "dw100-model"];
+        let words = [RELEASE, "-p", "dw100-model"];
         let place = |scratch: &Path, dir: &Path| {
             let name = "libdw100_model.so";
             copy_file(&scratch.join("release").join(name), &dir.join(name))
@@ -100,8 +101,9 @@ impl Model {
     }
 }
 
-/// The client `dewarp` for the board, without previews, and for this machine also without what needs a
-/// device: what neither has takes a minute and more to build.
+/// The client `dewarp` for the board, and for the sandbox. Neither draws previews, and that for the
+/// sandbox knows no devices and is not optimised: it reads and writes a few pictures, and would take minutes
+/// to build.
 pub struct Client {
     dir: PathBuf,
     _entry: Entry,
@@ -110,23 +112,11 @@ pub struct Client {
 impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let here = [
-            "-p",
-            "dewarp",
-            "--target",
-            HERE,
-            "--config",
-            STATIC_HERE,
-            LEAN,
-        ];
-        let builds: [&[&str]; 2] = [&here, &for_board(&[])];
+        let builds: [&[&str]; 2] = [&["-p", "dewarp", LEAN], &for_board(&[])];
         let place = |scratch: &Path, dir: &Path| {
-            for (target, machine) in [(HERE, "x86-64"), (BOARD, "arm64")] {
-                let built = scratch.join(target).join("release/dewarp");
-                make_dir(&dir.join(machine))?;
-                copy_file(&built, &dir.join(machine).join("dewarp"))?;
-            }
-            Ok(())
+            copy_file(&scratch.join("debug/dewarp"), &dir.join("here"))?;
+            let board = scratch.join(BOARD).join("release/dewarp");
+            copy_file(&board, &dir.join("dewarp"))
         };
         let entry = built(env, sandbox, "client", &CLIENT_SOURCES, &builds, place)?;
         Ok(Self {
@@ -137,12 +127,12 @@ impl Client {
 
     /// The client for the board.
     pub fn for_board(&self) -> PathBuf {
-        self.dir.join("arm64/dewarp")
+        self.dir.join("dewarp")
     }
 
-    /// The client for this machine.
+    /// The client for the sandbox.
     pub fn here(&self) -> PathBuf {
-        self.dir.join("x86-64/dewarp")
+        self.dir.join("here")
     }
 
     /// A command that runs the client on this machine, in the checkout.
@@ -155,6 +145,7 @@ impl Client {
 /// what they share is built once.
 fn for_board<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let client = [
+        RELEASE,
         "-p",
         "dewarp",
         "--target",
@@ -199,7 +190,15 @@ impl TestClient {
 pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     let client = Client::prepare(env, sandbox)?;
     let sources = [&CLIENT_SOURCES[..], &[PREVIEW_SOURCES]].concat();
-    let words = ["-p", "dewarp", "--target", HERE, "--config", STATIC_HERE];
+    let words = [
+        RELEASE,
+        "-p",
+        "dewarp",
+        "--target",
+        HERE,
+        "--config",
+        STATIC_HERE,
+    ];
     let copy = |scratch: &Path, dir: &Path| {
         copy_file(
             &scratch.join(HERE).join("release/dewarp"),
@@ -260,7 +259,8 @@ pub struct Judges {
 impl Judges {
     /// Builds the programs if they are not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let words = JUDGES.map(|name| ["-p", name]).concat();
+        let judges = JUDGES.iter().flat_map(|name| ["-p", name]);
+        let words: Vec<&str> = [RELEASE].into_iter().chain(judges).collect();
         let place = |scratch: &Path, dir: &Path| {
             JUDGES.into_iter().try_for_each(|name| {
                 copy_file(&scratch.join("release").join(name), &dir.join(name))
