@@ -54,6 +54,7 @@ impl<T: Operations> Callbacks<T> {
         ops.vidioc_s_selection = Some(Self::s_selection);
         ops.vidioc_reqbufs = Some(Self::reqbufs);
         ops.vidioc_create_bufs = Some(bindings::v4l2_m2m_ioctl_create_bufs);
+        ops.vidioc_remove_bufs = Some(bindings::v4l2_m2m_ioctl_remove_bufs);
         ops.vidioc_prepare_buf = Some(bindings::v4l2_m2m_ioctl_prepare_buf);
         ops.vidioc_querybuf = Some(bindings::v4l2_m2m_ioctl_querybuf);
         ops.vidioc_qbuf = Some(bindings::v4l2_m2m_ioctl_qbuf);

@@ -179,6 +179,8 @@ impl<T: Operations> Callbacks<T> {
                 (*queue).lock = (*file).lock.as_raw();
                 (*queue).dev = (*file).device.parent_raw();
                 bindings::helper_vb2_set_nowarn(queue);
+                // Buffers in cached memory, which a CPU reads fast: vb2 does what that takes.
+                (*queue).set_allow_cache_hints(1);
                 (*queue).set_supports_requests(c_uint::from(direction == Direction::Output));
                 bindings::vb2_queue_init(queue)
             };

@@ -2,6 +2,7 @@
 
 //! The tests of the driver's V4L2 interface.
 
+mod buffer_memory;
 mod buffers;
 mod contexts;
 mod controls;
@@ -57,6 +58,7 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
         request_end::TESTS,
         requests_and_maps::TESTS,
         buffers::TESTS,
+        buffer_memory::TESTS,
         metadata::TESTS,
         dmabuf::TESTS,
         when(choice.vivid, vivid::TESTS),

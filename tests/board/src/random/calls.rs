@@ -99,7 +99,16 @@ impl Field {
             Self::Offset => (&[0, 0, 16], &[479]),
             Self::Fourcc => (&[NV12, NM12, NV16, YUYV], &[MPEG]),
             Self::Control => (
-                &[MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, HFLIP, VFLIP, NEXT],
+                &[
+                    MAP,
+                    MAP,
+                    PREFETCH_MODE,
+                    PREFETCH_MODE,
+                    PREFETCH_THRESHOLD,
+                    HFLIP,
+                    VFLIP,
+                    NEXT,
+                ],
                 &[MAP - 1, PREFETCH_THRESHOLD + 1, NEXT | MAP, 0x0098_0001],
             ),
             Self::Which => (
@@ -364,7 +373,7 @@ pub(crate) const CALLS: &[Call] = &[
         104,
         &[(0, Index), (4, Count), (8, Type)],
     )
-    .due(Due::Unknown),
+    .due(Due::Sometimes),
     media("DEVICE_INFO", BOTH, 0, size_of::<DeviceInfo>(), &[]),
     // `struct media_entity_desc` and `struct media_links_enum`.
     media("ENUM_ENTITIES", BOTH, 1, 256, &[(0, Entity)]),

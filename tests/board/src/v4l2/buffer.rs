@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::libc::{O_CLOEXEC, O_RDWR};
 use v4l2r::bindings::{
     self, timeval, v4l2_buffer, v4l2_create_buffers, v4l2_exportbuffer, v4l2_plane,
-    v4l2_requestbuffers, v4l2_timecode,
+    v4l2_remove_buffers, v4l2_requestbuffers, v4l2_timecode,
 };
 
 use super::memory::Mapping;
@@ -162,10 +162,22 @@ impl Device {
         memory: Memory,
         count: u32,
     ) -> Result<v4l2_requestbuffers, Errno> {
+        self.request_buffers_in(way, memory, count, 0)
+    }
+
+    /// The same with `V4L2_MEMORY_FLAG_…`.
+    pub fn request_buffers_in(
+        &self,
+        way: Way,
+        memory: Memory,
+        count: u32,
+        flags: u8,
+    ) -> Result<v4l2_requestbuffers, Errno> {
         let mut request = v4l2_requestbuffers {
             count,
             type_: way.buffer_type(),
             memory: memory.number(),
+            flags,
             ..Default::default()
         };
         // SAFETY: The argument points to nothing.
@@ -181,6 +193,18 @@ impl Device {
         count: u32,
         format: &Format,
     ) -> Result<(u32, u32), Errno> {
+        let create = self.create_buffers_as(way, memory, count, format)?;
+        Ok((create.index, create.count))
+    }
+
+    /// The same, with all that the driver made of it.
+    pub fn create_buffers_as(
+        &self,
+        way: Way,
+        memory: Memory,
+        count: u32,
+        format: &Format,
+    ) -> Result<v4l2_create_buffers, Errno> {
         let mut create = v4l2_create_buffers {
             count,
             memory: memory.number(),
@@ -189,7 +213,19 @@ impl Device {
         };
         // SAFETY: The argument points to nothing.
         unsafe { raw::create_bufs(self.as_raw_fd(), &mut create) }?;
-        Ok((create.index, create.count))
+        Ok(create)
+    }
+
+    /// `VIDIOC_REMOVE_BUFS`.
+    pub fn remove_buffers(&self, way: Way, index: u32, count: u32) -> Result<(), Errno> {
+        let mut remove = v4l2_remove_buffers {
+            index,
+            count,
+            type_: way.buffer_type(),
+            ..Default::default()
+        };
+        // SAFETY: The argument points to nothing.
+        unsafe { raw::remove_bufs(self.as_raw_fd(), &mut remove) }.map(drop)
     }
 
     /// `VIDIOC_EXPBUF`: a plane of a buffer as a dma-buf.
@@ -255,8 +291,16 @@ pub struct Queue<'d> {
 impl<'d> Queue<'d> {
     /// Allocates `count` buffers and maps them.
     pub fn allocate(device: &'d Device, way: Way, count: u32) -> Result<Self, Errno> {
+        Self::allocate_in(device, way, count, 0)
+    }
+
+    /// The same in memory of these `V4L2_MEMORY_FLAG_…`. `EOPNOTSUPP` if the driver has no such memory.
+    pub fn allocate_in(device: &'d Device, way: Way, count: u32, flags: u8) -> Result<Self, Errno> {
         let planes = device.format(way)?.planes.len();
-        let got = device.request_buffers(way, Memory::Mmap, count)?;
+        let got = device.request_buffers_in(way, Memory::Mmap, count, flags)?;
+        if got.flags != flags {
+            return Err(Errno::EOPNOTSUPP);
+        }
         let mut queue = Self {
             device,
             way,
@@ -285,6 +329,18 @@ impl<'d> Queue<'d> {
 
     /// Maps the next buffer, which `VIDIOC_CREATE_BUFS` may have made.
     pub fn map(&mut self, index: usize) -> Result<(), Errno> {
+        let planes = self.mapped(index)?;
+        self.buffers.push(planes);
+        Ok(())
+    }
+
+    /// Maps a buffer that has come in the place of another.
+    pub fn map_again(&mut self, index: usize) -> Result<(), Errno> {
+        self.buffers[index] = self.mapped(index)?;
+        Ok(())
+    }
+
+    fn mapped(&self, index: usize) -> Result<Vec<Mapping>, Errno> {
         let mut raw = Raw::new(self.way, self.memory, index, PLANES);
         raw.call(self.device, raw::querybuf)?;
         let planes = raw.planes.iter().take(raw.buffer.length as usize);
@@ -293,9 +349,7 @@ impl<'d> Queue<'d> {
             let offset = unsafe { plane.m.mem_offset };
             Mapping::new(self.device.as_fd(), offset, plane.length as usize)
         };
-        let planes = planes.map(map).collect::<Result<Vec<_>, _>>()?;
-        self.buffers.push(planes);
-        Ok(())
+        planes.map(map).collect()
     }
 
     /// Unmaps all buffers, which the driver keeps. A mapping would keep the node open.

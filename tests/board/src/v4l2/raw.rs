@@ -9,7 +9,7 @@ use nix::{ioctl_none, ioctl_read, ioctl_readwrite, ioctl_write_ptr};
 use v4l2r::bindings::{
     v4l2_buffer, v4l2_capability, v4l2_create_buffers, v4l2_event, v4l2_event_subscription,
     v4l2_exportbuffer, v4l2_ext_controls, v4l2_fmtdesc, v4l2_format, v4l2_frmsizeenum,
-    v4l2_query_ext_ctrl, v4l2_querymenu, v4l2_requestbuffers, v4l2_selection,
+    v4l2_query_ext_ctrl, v4l2_querymenu, v4l2_remove_buffers, v4l2_requestbuffers, v4l2_selection,
 };
 
 use super::media::{DeviceInfo, Topology};
@@ -39,6 +39,7 @@ ioctl_readwrite!(prepare_buf, b'V', 93, v4l2_buffer);
 ioctl_readwrite!(g_selection, b'V', 94, v4l2_selection);
 ioctl_readwrite!(s_selection, b'V', 95, v4l2_selection);
 ioctl_readwrite!(query_ext_ctrl, b'V', 103, v4l2_query_ext_ctrl);
+ioctl_readwrite!(remove_bufs, b'V', 104, v4l2_remove_buffers);
 
 ioctl_readwrite!(media_device_info, b'|', 0, DeviceInfo);
 ioctl_readwrite!(media_g_topology, b'|', 4, Topology);

@@ -273,6 +273,26 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "EINVAL: Invalid argument",
     ),
     (
+        "both queues offer cached memory for MMAP, and for nothing else",
+        "it has no cached memory",
+        "has capabilities",
+    ),
+    (
+        "frames through cached memory are right on either queue",
+        "it has no cached memory",
+        "EOPNOTSUPP",
+    ),
+    (
+        "REMOVE_BUFS removes buffers of a queue that streams, and makes room for others",
+        "it has no REMOVE_BUFS",
+        "has capabilities",
+    ),
+    (
+        "REMOVE_BUFS refuses what is not there or in use",
+        "it has no REMOVE_BUFS",
+        "ENOTTY",
+    ),
+    (
         "HFLIP and VFLIP mirror what is shown, at any scale and in any crop",
         "it has no flips",
         "EINVAL: Invalid argument",
