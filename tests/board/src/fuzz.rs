@@ -5,9 +5,10 @@
 //! they meet is up to the machine.
 
 use std::os::fd::AsFd;
+use std::sync::Barrier;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -210,7 +211,22 @@ fn child(mut next: Option<(Targets, [Request; 3])>, counts: &Counts, seed: u64, 
                 break;
             }
         }
+        let requests = sender.into_requests();
+        close(targets, requests);
     }
+}
+
+/// Closes everything, the requests and the files from a thread each.
+fn close(targets: Targets, requests: [Request; 3]) {
+    let start = Barrier::new(2);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            start.wait();
+            drop(requests);
+        });
+        start.wait();
+        drop(targets);
+    });
 }
 
 /// Maps a buffer, and polls.

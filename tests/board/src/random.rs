@@ -145,6 +145,11 @@ impl<'s> Sender<'s> {
         }
     }
 
+    /// Its requests, for somebody to close.
+    pub fn into_requests(self) -> [Request; 3] {
+        self.requests
+    }
+
     /// The address of a word of the scratch memory.
     fn address(&mut self, word: usize) -> u64 {
         self.scratch[word..].as_mut_ptr().expose_provenance() as u64
