@@ -24,6 +24,7 @@ use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::module::Module;
 use crate::owner::HandOver;
+use crate::patches;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::splat;
@@ -152,6 +153,14 @@ impl<'a> Board<'a> {
             guest,
             module,
         })
+    }
+
+    /// The same for boots of the debug kernel with the patches in `patches/`, without this project's
+    /// driver.
+    pub fn prepare_patched(env: &'a Env) -> Result<Self> {
+        let mut board = Self::prepare(env, Flavour::Debug, Driver::None)?;
+        board.kernel = patches::kernel(env, &board.sandbox)?;
+        Ok(board)
     }
 
     /// The same for boots as `options` say.

@@ -142,20 +142,14 @@ impl Kernel {
             gigabytes: flavour.gigabytes(),
         };
         let build = |step: &Step, objects: &Path| {
-            let make = |words: &[&str]| {
-                let place = objects.to_string_lossy();
-                let mut command = make(sandbox, &source, objects);
-                command.args(words.iter().map(|word| word.replace("OBJECTS", &place)));
-                command
-            };
+            let make = |words: &[&str]| make_with(sandbox, &[], &source, objects, words);
             fs::write(objects.join("requested.config"), kconfig::render(&options))?;
             step.run(&mut make(&CONFIGURE))?;
             let unmet = kconfig::unmet(&options, &fs::read_to_string(objects.join(".config"))?);
             if !unmet.is_empty() {
                 bail!("this kernel cannot have: {}", unmet.join(", "));
             }
-            step.run(make(&BUILD).arg(format!("-j{}", host::jobs())))?;
-            step.run(&mut make(&INSTALL))
+            build_with(step, sandbox, &[], &source, objects)
         };
         let entry = env.cache.entry(&env.ui, &recipe, build)?;
         let objects = entry.dir.clone();
@@ -168,6 +162,20 @@ impl Kernel {
             source,
             _entries: unpacked.into_iter().chain([entry]).collect(),
         })
+    }
+
+    /// Builds again what is out of date, where `lent` (pairs of a path and where it appears) has other
+    /// sources and another object directory appear in the place of this kernel's.
+    pub fn build(&self, step: &Step, sandbox: &Sandbox, lent: &[(&Path, &Path)]) -> Result<()> {
+        build_with(step, sandbox, lent, &self.source, &self.objects)
+    }
+
+    /// The same kernel with other objects, the result of [`Self::build`].
+    pub fn moved(mut self, objects: Entry) -> Self {
+        self.key.clone_from(&objects.key);
+        self.objects.clone_from(&objects.dir);
+        self._entries.push(objects);
+        self
     }
 
     /// The kernel image.
@@ -187,16 +195,38 @@ impl Kernel {
 
     /// `make` for this kernel.
     pub fn make(&self, sandbox: &Sandbox) -> Command {
-        make(sandbox, &self.source, &self.objects)
+        make_with(sandbox, &[], &self.source, &self.objects, &[])
     }
 }
 
-fn make(sandbox: &Sandbox, source: &Path, objects: &Path) -> Command {
-    let mut command = sandbox.command(source, "make");
+/// `make` with these words, where OBJECTS is the object directory.
+fn make_with(
+    sandbox: &Sandbox,
+    lent: &[(&Path, &Path)],
+    source: &Path,
+    objects: &Path,
+    words: &[&str],
+) -> Command {
+    let place = objects.to_string_lossy();
+    let mut command = sandbox.command_with(lent, source, "make");
     command
-        .arg(format!("O={}", objects.display()))
-        .args(VARIABLES);
+        .arg(format!("O={place}"))
+        .args(VARIABLES)
+        .args(words.iter().map(|word| word.replace("OBJECTS", &place)));
     command
+}
+
+/// Builds and installs what is out of date.
+fn build_with(
+    step: &Step,
+    sandbox: &Sandbox,
+    lent: &[(&Path, &Path)],
+    source: &Path,
+    objects: &Path,
+) -> Result<()> {
+    let make = |words: &[&str]| make_with(sandbox, lent, source, objects, words);
+    step.run(make(&BUILD).arg(format!("-j{}", host::jobs())))?;
+    step.run(&mut make(&INSTALL))
 }
 
 /// What tells a changed source tree from the one that was built: its version and commit.
@@ -275,7 +305,7 @@ pub fn untried((major, minor): (u32, u32)) -> Option<String> {
 }
 
 /// The kernel's source: the user's, or Debian's unpacked into the cache.
-fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
+pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
     if let Some(dir) = &env.kernel_source {
         if !dir.join("rust/kernel").is_dir() {
             bail!("{} is not a kernel source tree with Rust", dir.display());

@@ -20,6 +20,7 @@ mod mirror;
 mod module;
 mod mutate;
 mod owner;
+mod patches;
 mod qemu;
 mod sandbox;
 mod splat;

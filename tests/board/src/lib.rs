@@ -21,4 +21,5 @@ pub mod sleep;
 pub mod statistics;
 pub mod uapi;
 pub mod v4l2;
+pub mod v4l2_core;
 pub mod worlds;

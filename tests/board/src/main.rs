@@ -3,8 +3,8 @@
 //! `dw100-board SUITE [--list] [--full] [--debug] [--vivid] [--trace] [--skip NAME]…
 //! [--limit SECONDS] [FILTER]` runs the tests of the V4L2 interface (`uapi`), of an engine that fails,
 //! which the emulated board can make it do, and of memory that runs out (`faults`), of how soon its
-//! frames come back on a board with `--icount` (`timed`), of what outlives the device (`lifetime`), of system sleep (`sleep`), and of a process that keeps the kernel waiting
-//! (`held`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
+//! frames come back on a board with `--icount` (`timed`), of what outlives the device (`lifetime`), of system sleep (`sleep`), of a
+//! process that keeps the kernel waiting (`held`), and of faults of the V4L2 core (`core`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
 //! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
 //! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
 //! suite; `dw100-board worlds [--full] NUMBER RECORD SCENARIO…` runs scenarios of the suite `worlds`;
@@ -29,9 +29,10 @@ use dw100_board::parity;
 use dw100_board::registers;
 use dw100_board::sleep;
 use dw100_board::uapi;
+use dw100_board::v4l2_core;
 use dw100_board::worlds;
 
-const USAGE: &str = "usage: dw100-board uapi|faults|timed|lifetime|sleep|held [--list] [--full] [--debug] \
+const USAGE: &str = "usage: dw100-board uapi|faults|timed|lifetime|sleep|held|core [--list] [--full] [--debug] \
                                   [--vivid] [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board fuzz [--seed N] [--seconds N]\n       \
                      dw100-board model KEY=VALUE...\n       \
@@ -69,6 +70,7 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
             harness::run(lifetime::tests(choice.full, choice.debug), &choice)
         }
         Some("held") => harness::run(held::TESTS.iter(), &choice(words)?),
+        Some("core") => harness::run(v4l2_core::TESTS.iter(), &choice(words)?),
         Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),
         Some("model") => words.try_for_each(|setting| model::set(&setting)),
         Some("registers") => registers::run(),

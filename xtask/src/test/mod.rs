@@ -22,6 +22,7 @@ mod stream;
 mod trees;
 mod typed;
 mod uapi;
+mod v4l2_core;
 mod worlds;
 
 use std::path::{Path, PathBuf};
@@ -100,6 +101,12 @@ const SUITES: &[Suite] = &[
         about: "what outlives the device: unbinding under everything that a program can hold",
         run: lifetime::run,
         names: lifetime::names,
+    },
+    Suite {
+        name: "core",
+        about: "patches/ for the V4L2 core: each applies, and closes what the kernel without it fails by",
+        run: v4l2_core::run,
+        names: v4l2_core::names,
     },
     Suite {
         name: "faults",

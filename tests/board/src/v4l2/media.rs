@@ -252,6 +252,16 @@ impl Media {
         unsafe { raw::media_g_topology(self.as_raw_fd(), &mut topology) }.map(drop)
     }
 
+    /// `MEDIA_IOC_DEVICE_INFO` with an argument that may be anywhere.
+    ///
+    /// # Safety
+    ///
+    /// Memory of the kernel's choosing up to a page must be valid there.
+    pub unsafe fn info_to(&self, place: *mut c_void) -> Result<(), Errno> {
+        // SAFETY: The caller's promise.
+        unsafe { raw::media_device_info(self.as_raw_fd(), place.cast()) }.map(drop)
+    }
+
     /// `MEDIA_IOC_REQUEST_ALLOC`.
     pub fn request(&self) -> Result<Request, Errno> {
         let mut fd = -1;

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults of the V4L2 core, each shown with a C driver: dw100, or vivid where dw100 has faults of its
+//! own that come first. On the kernel as it is each test fails, or has the kernel report; with the
+//! patches in `patches/` each passes, and nothing is reported. The tests need the debug kernel. See
+//! `docs/v4l2-core.md`.
+
+use std::fs;
+use std::hint::spin_loop;
+use std::os::fd::AsRawFd;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use rand_core::{RngCore, SeedableRng};
+use rand_xorshift::XorShiftRng;
+
+use crate::binding::{Binding, load_c, unload_c};
+use crate::harness::{Test, becomes_true, fails, test};
+use crate::picture::Bands;
+use crate::scheduling::{Class, pin};
+use crate::v4l2::bindings::V4L2_EVENT_CTRL;
+use crate::v4l2::dma_heap::Heap;
+use crate::v4l2::held::HeldMemory;
+use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Queue, Sent, Stream, Way, Which};
+
+/// All tests. Their names are those of `xtask/src/test/v4l2_core.rs`.
+pub const TESTS: &[Test] = &[
+    test(
+        "a request and the file of its controls are closed at the same time",
+        closed_together,
+    ),
+    test(
+        "a mem2mem device is freed while its work item is pending",
+        pending_work,
+    ),
+    test(
+        "an ioctl of the media device waits for its argument during unbinding",
+        late_argument,
+    ),
+    test(
+        "a request is used and closed after its driver was unbound",
+        late_request,
+    ),
+    test("dma-bufs that cannot be attached are freed", freed_buffers),
+    test(
+        "no plane is longer than the dma-buf that it shares",
+        shared_plane,
+    ),
+    test(
+        "VIDIOC_REQBUFS takes no lock of controls under that of buffers",
+        lock_circle,
+    ),
+    test(
+        "VIDIOC_DQEVENT ends when the device is unregistered",
+        event_ends,
+    ),
+];
+
+/// How often two files are closed at the same time. Without the patch some hundred rounds are enough.
+const ROUNDS: u32 = 1500;
+
+/// The longest time between the two, in rounds of a loop that does nothing.
+const DELAY: u32 = 4000;
+
+/// `V4L2_CID_BRIGHTNESS`, which vivid has.
+const BRIGHTNESS: u32 = 0x0098_0900;
+
+/// Whether the kernel has reported something since it booted.
+fn reported() -> Result<bool> {
+    // TAINT_DIE, TAINT_BAD_PAGE (by KASAN) and TAINT_WARN.
+    const BITS: u64 = 1 << 7 | 1 << 5 | 1 << 9;
+    let tainted = fs::read_to_string("/proc/sys/kernel/tainted")?;
+    Ok(tainted.trim().parse::<u64>()? & BITS != 0)
+}
+
+/// What a thread closes, and how long it waits before.
+type Closed = (Box<dyn Send>, u32);
+
+fn closed_together() -> Result<()> {
+    let mut random = XorShiftRng::seed_from_u64(0xd100);
+    // Each of two threads closes what it is sent.
+    let together = Barrier::new(2);
+    let close = |cpu, things: Receiver<Closed>, done: Sender<()>| -> Result<()> {
+        pin(cpu)?;
+        for (thing, delay) in things {
+            together.wait();
+            for _ in 0..delay {
+                spin_loop();
+            }
+            drop(thing);
+            done.send(())?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let (done, both) = mpsc::channel();
+        let to = [0, 1].map(|cpu| {
+            let (to, things) = mpsc::channel();
+            let done = done.clone();
+            scope.spawn(move || close(cpu, things, done));
+            to
+        });
+        let mut rounds = || -> Result<()> {
+            for round in 0..ROUNDS {
+                let device = Device::open()?;
+                let request = device.media()?.request()?;
+                let map = device.map(Which::Default)?;
+                device.set_map(Which::Request(&request), &map)?;
+                let things: [Box<dyn Send>; 2] = [Box::new(request), Box::new(device)];
+                for (to, thing) in to.iter().zip(things) {
+                    to.send((thing, random.next_u32() % DELAY))
+                        .map_err(|_| anyhow!("a thread ended"))?;
+                }
+                for _ in 0..2 {
+                    both.recv_timeout(PATIENCE).context("a thread hangs")?;
+                }
+                ensure!(!reported()?, "the kernel reports after {round} rounds");
+            }
+            Ok(())
+        };
+        let result = rounds();
+        drop(to);
+        result
+    })
+}
+
+fn pending_work() -> Result<()> {
+    let binding = Binding::find()?;
+    // Else the kernel gives other tasks a twentieth of the CPU.
+    fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0")
+        .context("taking ordinary tasks' share of the CPU")?;
+    pin(1)?;
+    let [busy, stop] = [AtomicBool::new(false), AtomicBool::new(false)];
+    thread::scope(|scope| {
+        // Between the interrupt thread, which schedules the work, and the worker.
+        let hog = || -> Result<()> {
+            pin(0)?;
+            Class::RealTime(40).take()?;
+            busy.store(true, Ordering::Relaxed);
+            while !stop.load(Ordering::Relaxed) {
+                spin_loop();
+            }
+            Ok(())
+        };
+        let one_frame = || -> Result<()> {
+            let device = Device::open()?;
+            let bands = Bands::set(&device)?;
+            let stream = Stream::start(&device, 1)?;
+            stream.output.write(0, &bands.source)?;
+            scope.spawn(hog);
+            let taken = becomes_true(PATIENCE, || Ok(busy.load(Ordering::Relaxed)))?;
+            ensure!(taken, "the CPU was not taken");
+            stream.queue(0, &Sent::default())?;
+            stream.dequeue().map(drop)
+        };
+        let unbind = || binding.unbind_as(Class::Ordinary).map(drop);
+        let result = one_frame().and_then(|()| unbind());
+        stop.store(true, Ordering::Relaxed);
+        result
+    })?;
+    binding.bind()
+}
+
+fn late_argument() -> Result<()> {
+    let binding = Binding::find()?;
+    let media = Device::open()?.media()?;
+    let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::scope(|scope| {
+        // SAFETY: The memory is a megabyte.
+        scope.spawn(|| sender.send(unsafe { media.info_to(memory.as_ptr()) }));
+        let unbind = || -> Result<()> {
+            ensure!(memory.is_touched(PATIENCE)?, "the ioctl did not begin");
+            binding.unbind().map(drop)
+        };
+        let result = unbind();
+        memory.let_go();
+        result?;
+        let told = receiver.recv_timeout(PATIENCE).context("the ioctl hangs")?;
+        fails(told, Errno::EIO, "the ioctl that waited")
+    })?;
+    binding.bind()
+}
+
+fn late_request() -> Result<()> {
+    let binding = Binding::find()?;
+    let request = Device::open()?.media()?.request()?;
+    binding.unbind()?;
+    fails(request.queue(), Errno::ENODEV, "queueing the request")?;
+    fails(request.reinit(), Errno::ENODEV, "emptying the request")?;
+    ensure!(!unload_c()?, "the module is unloaded with a request open");
+    drop(request);
+    ensure!(
+        becomes_true(PATIENCE, unload_c)?,
+        "the module cannot be unloaded"
+    );
+    load_c()
+}
+
+/// How many dma-bufs there are.
+fn dma_bufs() -> Result<usize> {
+    let list = fs::read_to_string("/sys/kernel/debug/dma_buf/bufinfo")?;
+    let total = list.lines().find_map(|line| {
+        let rest = line.strip_prefix("Total ")?;
+        rest.split_once(" objects")?.0.parse().ok()
+    });
+    total.context("bufinfo has no total")
+}
+
+fn freed_buffers() -> Result<()> {
+    let heap = Heap::open()?;
+    let before = dma_bufs()?;
+    {
+        let device = Device::open()?;
+        let format = device.set_format(Way::Output, &Format::new(b"NM12", 640, 480))?;
+        let queue = Queue::import(&device, Way::Output, 1)?;
+        // The first plane fails, then the second.
+        for short in 0..2 {
+            let planes = format
+                .sizes()
+                .into_iter()
+                .map(|length| heap.allocate(length))
+                .collect::<Result<Vec<_>, _>>()?;
+            let mut said: Vec<_> = planes.iter().map(|plane| (plane, plane.len())).collect();
+            said[short].1 += 1 << 16;
+            fails(
+                queue.queue_shared(0, &Sent::default(), &said),
+                Errno::EFAULT,
+                "queueing a plane that is longer than its dma-buf",
+            )?;
+        }
+    }
+    let mut after = before;
+    let freed = becomes_true(Duration::from_secs(5), || {
+        after = dma_bufs()?;
+        Ok(after <= before)
+    })?;
+    ensure!(freed, "{} dma-bufs are left", after - before);
+    Ok(())
+}
+
+fn shared_plane() -> Result<()> {
+    let heap = Heap::open()?;
+    let device = Device::open()?;
+    let format = device.set_format(Way::Output, &Format::new(b"NM12", 640, 480))?;
+    let queue = Queue::import(&device, Way::Output, 1)?;
+    let sizes = format.sizes();
+    let buffer = heap.allocate(sizes.iter().sum())?;
+    let whole = buffer.len();
+    let mut planes = [(&buffer, whole), (&buffer, whole + (1 << 16))];
+    fails(
+        queue.queue_shared(0, &Sent::default(), &planes),
+        Errno::EFAULT,
+        "queueing a second plane that is longer than the dma-buf",
+    )?;
+    planes[1].1 = whole;
+    queue
+        .queue_shared(0, &Sent::default(), &planes)
+        .context("queueing planes that are not")
+}
+
+fn lock_circle() -> Result<()> {
+    let device = Device::open()?;
+    let bands = Bands::set(&device)?;
+    // Copies to this process with the lock of the controls held.
+    device.map(Which::Current)?;
+    // Takes the lock of the buffers in mmap().
+    let mut stream = Stream::prepare(&device, 1)?;
+    stream.output.unmap();
+    let request = device.media()?.request()?;
+    device.set_map(Which::Request(&request), &bands.map(3))?;
+    let sent = Sent {
+        request: Some(&request),
+        bytesused: Some(1),
+        ..Sent::default()
+    };
+    stream.output.queue(0, &sent)?;
+    request.queue()?;
+    // The buffer alone holds the request now.
+    drop(request);
+    // A circle is reported by lockdep, and not to this process.
+    device.request_buffers(Way::Output, Memory::Mmap, 0)?;
+    Ok(())
+}
+
+fn event_ends() -> Result<()> {
+    let device = Device::of_driver("vivid").context("is vivid loaded?")?;
+    let name = device.name()?;
+    device.subscribe(V4L2_EVENT_CTRL, BRIGHTNESS, 0)?;
+    // From here on DQEVENT waits.
+    fcntl(device.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_RDWR))?;
+    let (sender, receiver) = mpsc::channel();
+    // Not joined: one that waits for ever ends with the process.
+    thread::spawn(move || sender.send(device.event().map(drop)));
+    sleep(Duration::from_millis(300));
+    ensure!(receiver.try_recv().is_err(), "DQEVENT did not wait");
+    let start = Instant::now();
+    fs::write("/sys/bus/platform/drivers/vivid/unbind", name).context("unbinding vivid")?;
+    let told = receiver
+        .recv_timeout(PATIENCE)
+        .with_context(|| format!("DQEVENT waits {:?} after unbinding", start.elapsed()))?;
+    fails(told, Errno::ENODEV, "the DQEVENT that waited")
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suite `core`: the fixes for the V4L2 core in `patches/`. Each applies to the kernel's source and
+//! has the form that the kernel's reviewers ask for. With `--full`, the test client `dw100-board core`
+//! shows each fault with a C driver on the debug kernel, and that nothing is left of it on the same
+//! kernel with the patches.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use super::names::Names;
+use super::{Tests, complete, last_lines, result, verdicts};
+use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::kernel::{self, Flavour};
+use crate::patches;
+use crate::sandbox::Sandbox;
+use crate::step::hear;
+
+/// What is seen of a fault without its patch.
+enum Seen {
+    /// The kernel reports, with this in one of the first lines of the report.
+    Report(&'static str),
+    /// The test fails and says this.
+    Failure(&'static str),
+}
+
+/// A fault of the V4L2 core: the patch that closes it, the test of the client, and what is seen
+/// without.
+struct Fault {
+    patch: &'static str,
+    test: &'static str,
+    seen: Seen,
+}
+
+const FAULTS: [Fault; 8] = [
+    Fault {
+        patch: "0001",
+        test: "a request and the file of its controls are closed at the same time",
+        seen: Seen::Report("media_request"),
+    },
+    Fault {
+        patch: "0002",
+        test: "a mem2mem device is freed while its work item is pending",
+        seen: Seen::Report("ODEBUG: free active"),
+    },
+    Fault {
+        patch: "0003",
+        test: "an ioctl of the media device waits for its argument during unbinding",
+        seen: Seen::Report("media_device_ioctl"),
+    },
+    Fault {
+        patch: "0004",
+        test: "a request is used and closed after its driver was unbound",
+        seen: Seen::Report("media_request_ioctl"),
+    },
+    Fault {
+        patch: "0005",
+        test: "dma-bufs that cannot be attached are freed",
+        seen: Seen::Failure("dma-bufs are left"),
+    },
+    Fault {
+        patch: "0006",
+        test: "no plane is longer than the dma-buf that it shares",
+        seen: Seen::Failure("queueing a second plane that is longer than the dma-buf succeeded"),
+    },
+    Fault {
+        patch: "0007",
+        test: "VIDIOC_REQBUFS takes no lock of controls under that of buffers",
+        seen: Seen::Report("possible circular locking dependency detected"),
+    },
+    Fault {
+        patch: "0008",
+        test: "VIDIOC_DQEVENT ends when the device is unregistered",
+        seen: Seen::Failure("DQEVENT waits"),
+    },
+];
+
+/// What every boot starts with: a driver beside the C driver, with one node and its events.
+const VIVID: &str = "modprobe vivid node_types=1 && ";
+
+/// The end of a test's name, without the patch and with all.
+const ENDS: [&str; 2] = [", without its patch", ", with all patches"];
+
+/// What is looked at of each patch: the end of the test's name.
+const APPLIES: &str = " applies without fuzz";
+const IN_FORM: &str = " is taken by checkpatch.pl --strict";
+const KNOWN: &str = " is documented and tested";
+
+/// The end of the boot with all patches.
+const NOTHING: &str = "nothing is reported, with all patches";
+
+/// The names of the tests.
+pub fn names(checkout: &Path) -> Result<Names> {
+    let mut known = vec![NOTHING.to_owned()];
+    for patch in patches::all(checkout)? {
+        let title = patches::title(&patch);
+        known.extend([APPLIES, IN_FORM, KNOWN].map(|end| format!("{title}{end}")));
+    }
+    for Fault { test, .. } in &FAULTS {
+        known.extend(ENDS.map(|end| format!("{test}{end}")));
+    }
+    Names::all(known)
+}
+
+/// Runs the suite.
+pub fn run(tests: &Tests<'_>) -> Result<()> {
+    in_form(tests)?;
+    if tests.full {
+        without(tests)?;
+        with(tests)?;
+    }
+    Ok(())
+}
+
+/// That each patch applies, is in form, is named in docs/v4l2-core.md, and has a test.
+fn in_form(tests: &Tests<'_>) -> Result<()> {
+    let env = tests.env;
+    let sandbox = Sandbox::prepare(env)?;
+    let (source, _unpacked) = kernel::source(env, &sandbox)?;
+    let patches = patches::all(&env.checkout)?;
+    let work = env.cache.run_dir()?;
+    patches::copy_targets(&patches, &source, &work.dir)?;
+    let document = fs::read_to_string(env.checkout.join("docs/v4l2-core.md"))?;
+    for patch in &patches {
+        let title = patches::title(patch);
+        // The next one applies to what this one leaves.
+        let applied = patches::apply(patch, &work.dir);
+        tests.record(&format!("{title}{APPLIES}"), applied);
+        tests.check(&format!("{title}{IN_FORM}"), || {
+            let mut checkpatch = sandbox.command(&work.dir, "perl");
+            checkpatch
+                .arg(source.join("scripts/checkpatch.pl"))
+                .args(["--no-tree", "--strict", "--terse", "--show-types"])
+                // It looks for commits in a repository, which a kernel's source package is not.
+                .args(["--ignore", "UNKNOWN_COMMIT_ID"])
+                .arg(patch);
+            hear(&mut checkpatch).map(drop)
+        });
+        tests.check(&format!("{title}{KNOWN}"), || {
+            let name = patch.file_name().unwrap_or_default().to_string_lossy();
+            ensure!(document.contains(&*name), "docs/v4l2-core.md has no {name}");
+            let tested = |fault: &Fault| name.starts_with(fault.patch);
+            ensure!(FAULTS.iter().any(tested), "no test is for it");
+            Ok(())
+        });
+    }
+    Ok(())
+}
+
+/// That each fault is seen on the debug kernel as it is. Where the kernel reports, the board is used
+/// for nothing else.
+fn without(tests: &Tests<'_>) -> Result<()> {
+    let name = |fault: &Fault| format!("{}{}", fault.test, ENDS[0]);
+    if !FAULTS.iter().any(|fault| tests.wants(&name(fault))) {
+        return Ok(());
+    }
+    let board = Board::prepare(tests.env, Flavour::Debug, Driver::None)?;
+    let each = |fault: &Fault| -> Result<()> {
+        let script = format!("{VIVID}dw100-board core --limit 200 '{}'", fault.test);
+        let outcome = tests.run(&board, &options(400), &script)?;
+        tests.record(&name(fault), fault.is_seen(&outcome));
+        Ok(())
+    };
+    FAULTS
+        .iter()
+        .filter(|fault| tests.wants(&name(fault)))
+        .try_for_each(each)
+}
+
+/// That none is seen with the patches.
+fn with(tests: &Tests<'_>) -> Result<()> {
+    let name = |fault: &Fault| format!("{}{}", fault.test, ENDS[1]);
+    if !tests.wants(NOTHING) && !FAULTS.iter().any(|fault| tests.wants(&name(fault))) {
+        return Ok(());
+    }
+    let board = Board::prepare_patched(tests.env)?;
+    let script = format!("{VIVID}dw100-board core --limit 600");
+    let outcome = tests.run(&board, &options(1800), &script)?;
+    for fault in &FAULTS {
+        let mut found = verdicts(&outcome.printed).filter(|(test, _)| *test == fault.test);
+        let verdict = match found.next() {
+            Some((_, failure)) => result(failure),
+            None => Err(anyhow!("it did not end")),
+        };
+        tests.record(&name(fault), verdict);
+    }
+    tests.record_end(NOTHING, complete(&outcome));
+    Ok(())
+}
+
+impl Fault {
+    /// That a boot without the patch ended as it should.
+    fn is_seen(&self, outcome: &Outcome) -> Result<()> {
+        match (&self.seen, &outcome.end) {
+            (Seen::Report(says), End::Splat(report)) => {
+                let says = |line: &String| line.contains(says);
+                ensure!(report.iter().any(says), "{}", report.join("\n"));
+            }
+            (Seen::Failure(says), End::Script(_)) => {
+                let (_, failure) = verdicts(&outcome.printed).next().context("no verdict")?;
+                let why = failure.context("it passes")?;
+                ensure!(why.contains(says), "{why}");
+            }
+            (_, end) => bail!("{end:?}\n{}", last_lines(&outcome.printed, 5)),
+        }
+        Ok(())
+    }
+}
+
+/// A board with the C driver and two CPUs.
+fn options(timeout: u64) -> Options {
+    let mut options = Options::new(Flavour::Debug, Driver::C);
+    options.smp = 2;
+    options.timeout = timeout;
+    options
+}
