@@ -328,6 +328,15 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
+/// That a module's Rust code was compiled with the checks of KCSAN, see Kbuild. The module's C code
+/// has them, too, but no atomic variable of the compiler's own.
+fn has_checks(module: &[u8]) -> Result<()> {
+    let symbol = b"__tsan_atomic64_load";
+    let found = module.windows(symbol.len()).any(|bytes| bytes == symbol);
+    ensure!(found, "the module does not call __tsan_atomic64_load");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -364,13 +373,4 @@ mod tests {
             assert!(gated(few).is_err() && lost(few).is_err());
         }
     }
-}
-
-/// That a module's Rust code was compiled with the checks of KCSAN, see Kbuild. The module's C code
-/// has them, too, but no atomic variable of the compiler's own.
-fn has_checks(module: &[u8]) -> Result<()> {
-    let symbol = b"__tsan_atomic64_load";
-    let found = module.windows(symbol.len()).any(|bytes| bytes == symbol);
-    ensure!(found, "the module does not call __tsan_atomic64_load");
-    Ok(())
 }
