@@ -9,26 +9,22 @@ use crate::dewarp::{
     status::Status, //
 };
 
-// Here and not in `platform`, for what a tracepoint is called is the driver's. These are the
-// prototypes of `trace/helpers.h`, whose functions take any value, in any context.
-unsafe extern "C" {
-    safe fn dw100_trace_job_start(frame: u64, context: u64, source: u32, destination: u32);
-    safe fn dw100_trace_irq(frame: u64, status: u32, busy: bool, latched: bool);
-    safe fn dw100_trace_job_finish(
-        frame: u64,
-        context: u64,
-        status: u32,
-        done: bool,
-        engine_ns: u64,
-        wait_ns: u64,
-    );
+mod bindings {
+    //! The functions of `trace/helpers.h`, as the module's own bindgen run generates them.
+
+    #![allow(dead_code, missing_docs, non_camel_case_types, unreachable_pub)]
+
+    include!(concat!(
+        env!("BINDINGS_DIR"),
+        "/trace/bindings_generated.rs"
+    ));
 }
 
 /// `dw100_job_start`: the engine is about to be started with frame number `frame` of the device,
 /// which is one of the open file number `context`.
 pub(crate) fn job_start(frame: u64, context: u64, program: &Program) {
     if cfg!(CONFIG_TRACEPOINTS) {
-        dw100_trace_job_start(
+        bindings::dw100_trace_job_start(
             frame,
             context,
             program.source_size,
@@ -42,7 +38,7 @@ pub(crate) fn job_start(frame: u64, context: u64, program: &Program) {
 /// `latched`.
 pub(crate) fn irq(frame: u64, status: Status, latched: bool) {
     if cfg!(CONFIG_TRACEPOINTS) {
-        dw100_trace_irq(frame, status.pending(), status.is_busy(), latched);
+        bindings::dw100_trace_irq(frame, status.pending(), status.is_busy(), latched);
     }
 }
 
@@ -50,7 +46,7 @@ pub(crate) fn irq(frame: u64, status: Status, latched: bool) {
 /// the watchdog gave it up.
 pub(crate) fn job_finish(frame: u64, context: u64, ended: &Ended) {
     if cfg!(CONFIG_TRACEPOINTS) {
-        dw100_trace_job_finish(
+        bindings::dw100_trace_job_finish(
             frame,
             context,
             ended.status.pending(),
