@@ -179,7 +179,7 @@ impl Scheduler {
         let mut this = Self {
             raw: NonNull::new(raw).ok_or(ENOMEM)?,
             work: ptr::null_mut(),
-            operations: operations,
+            operations,
         };
         // INVARIANT: That is what this returns.
         // SAFETY: Nobody else knows the device, or the operations, yet.

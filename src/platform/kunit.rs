@@ -78,8 +78,9 @@ impl<const SIZE: usize> Memory<SIZE> {
 
     /// The same as a register block of `device`.
     pub(crate) fn block(this: &Arc<Self>, device: &Device<Bound>) -> Result<Block<SIZE>> {
+        let memory = KBox::new(this.clone(), GFP_KERNEL)?;
         // SAFETY: By the type invariant; this is handed over.
-        unsafe { Block::over(device, this.raw, this.clone()) }
+        unsafe { Block::over(device, this.raw, memory) }
     }
 
     /// The registers.

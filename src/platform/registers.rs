@@ -42,26 +42,27 @@ use kernel::{
 };
 
 /// `SIZE` bytes of registers.
-pub(crate) struct Block<const SIZE: usize> {
-    device: ARef<Device>,
-    mapping: Arc<Mapping<SIZE>>,
-}
+pub(crate) struct Block<const SIZE: usize>(Arc<Mapping<SIZE>>);
 
 /// Where the registers are.
 ///
 /// # Invariants
 ///
-/// While `valid` is true to who knows that the device is bound, and knows it from what was
-/// registered with the device later or from its driver's callbacks, `raw` is valid and aligned.
+/// `raw` is valid and aligned until `memory` is dropped.
 struct Mapping<const SIZE: usize> {
     raw: MmioRaw<Region<SIZE>>,
+    /// Whether the device is bound as it was when they were mapped.
     valid: Atomic<bool>,
+    _memory: KBox<dyn Send + Sync>,
+    /// `_memory` may refer to it.
+    device: ARef<Device>,
 }
 
 impl<const SIZE: usize> Block<SIZE> {
-    /// Requests and maps memory resource `index` of `device`, until that is unbound: after what is
-    /// registered with it later was undone. Only what is registered later may use it: an
-    /// interrupt, a timer, a [`Binding`](binding::Binding).
+    /// Requests memory resource `index` of `device` until that is unbound, and maps it. What is
+    /// registered with the device later, an interrupt, a timer, a
+    /// [`Binding`](binding::Binding), does not reach the registers once the device is unbound. The
+    /// handler of an interrupt that was requested earlier may be late: it is to be registered later.
     ///
     /// `ENODEV` if it has none, `EINVAL` if that is too small, `EBUSY` if it was requested before.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
@@ -70,18 +71,19 @@ impl<const SIZE: usize> Block<SIZE> {
         let parent = device.as_ref();
         // The kernel crate's `iomap_exclusive_sized` requests a part of the device's own resource. A
         // resource of the device tree is in no list of the kernel's, so nobody would see that.
-        // SAFETY: The device is bound. The request ends when it is unbound, after the mapping, which
-        // is registered later.
+        // SAFETY: The device is bound. The request ends when it is unbound.
         if !unsafe { bindings::helper_devm_request_mem_region(as_raw(parent), start, size) } {
             return Err(EBUSY);
         }
         let request = device.io_request_by_index(index).ok_or(ENODEV)?;
         let memory = request.iomap_sized::<SIZE>()?;
-        // SAFETY: Lifetimes do not change the layout. It borrows the device only, and is dropped
-        // before that is unbound.
+        // SAFETY: Lifetimes do not change the layout. It borrows the device, which the mapping refers
+        // to, and asks nothing of it when it is dropped: that takes the mapping back, also when the
+        // device is not bound any more.
         let memory = unsafe { mem::transmute::<IoMem<'_, SIZE>, IoMem<'static, SIZE>>(memory) };
         let start = MmioBackend::as_ptr((&memory).as_view()).cast::<u8>();
         let raw = MmioRaw::new_region(start.addr(), SIZE)?;
+        let memory = KBox::new(memory, GFP_KERNEL)?;
         // SAFETY: What maps them is handed over.
         unsafe { Self::over(device.as_ref(), raw, memory) }
     }
@@ -94,26 +96,19 @@ impl<const SIZE: usize> Block<SIZE> {
     pub(super) unsafe fn over(
         device: &Device<Bound>,
         raw: MmioRaw<Region<SIZE>>,
-        memory: impl Send + 'static,
+        memory: KBox<dyn Send + Sync>,
     ) -> Result<Self> {
-        // INVARIANT: The memory is kept until `valid` is false, and that comes after all that was
-        // registered later is over, and after the driver's callbacks.
+        // INVARIANT: The caller's promise.
         let mapping = Mapping {
             raw,
             valid: Atomic::new(true),
+            _memory: memory,
+            device: device.into(),
         };
         let mapping = Arc::new(mapping, GFP_KERNEL)?;
         let ended = mapping.clone();
-        binding::at_end(device, move |_| {
-            let _kept = &memory;
-            // Who is told from now on that the device is bound was registered earlier, or is
-            // told of its next binding.
-            ended.valid.store(false, Relaxed);
-        })?;
-        Ok(Self {
-            device: device.into(),
-            mapping,
-        })
+        binding::at_end(device, move |_| ended.valid.store(false, Relaxed))?;
+        Ok(Self(mapping))
     }
 
     /// The registers. `ENODEV` if they are not those of `device`, or were of an earlier binding.
@@ -121,12 +116,11 @@ impl<const SIZE: usize> Block<SIZE> {
         &'a self,
         device: &'a Device<Bound>,
     ) -> Result<Mmio<'a, Region<SIZE>>> {
-        let same = ptr::eq::<Device>(&**device, &*self.device);
-        if !same || !self.mapping.valid.load(Relaxed) {
+        let same = ptr::eq::<Device>(&**device, &*self.0.device);
+        if !same || !self.0.valid.load(Relaxed) {
             return Err(ENODEV);
         }
-        // SAFETY: By the type invariant, for as long as the device is bound to the caller, who is
-        // of those that `map` names.
-        Ok(unsafe { Mmio::from_raw(self.mapping.raw) })
+        // SAFETY: By the type invariant: the mapping is there as long as this is.
+        Ok(unsafe { Mmio::from_raw(self.0.raw) })
     }
 }
