@@ -132,6 +132,7 @@ void helper_media_device_drop_entities(struct media_device *mdev)
  * context that needs no buffers has two jobs, and the work item starts the second.
  */
 struct finder {
+	/* Of both queues, which are to have one. */
 	struct mutex lock;
 	struct v4l2_m2m_dev *m2m_dev;
 	struct v4l2_m2m_ctx *ctx;
