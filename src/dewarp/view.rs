@@ -3,10 +3,7 @@
 //! What a vertex map is composed with: a crop of the source, and flips of the destination.
 
 use super::{
-    crop::{
-        Crop,
-        Rect, //
-    },
+    crop::Crop,
     size::Size, //
 };
 
@@ -32,11 +29,6 @@ impl View {
         }
     }
 
-    /// The crop, pixels.
-    pub const fn rect(&self) -> Rect {
-        self.crop.rect()
-    }
-
     /// Whether it is the whole source as it is: a map is the same with it and without.
     pub fn is_plain(&self) -> bool {
         self.crop.is_full() && self.mirrored == [None; 2]
@@ -54,6 +46,7 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use super::super::crop::Rect;
     use super::super::map::Identity;
     use super::*;
     use proptest::prelude::*;
