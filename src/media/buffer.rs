@@ -104,7 +104,7 @@ impl Buffer {
             }
             // SAFETY: As above, and the plane holds `end` bytes.
             // CAST: No more than `room`.
-            unsafe { bindings::helper_vb2_set_plane_payload(self.vb2(), index, end as c_ulong) };
+            unsafe { bindings::helper_vb2_fill_plane(self.vb2(), index, end as c_ulong) };
         }
         Ok(())
     }

@@ -451,6 +451,34 @@ void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb)
 		vb2_streamoff(q, rb->type);
 }
 
+/*
+ * Any user can ask for the status: it is printed ten times in five seconds at
+ * most. The V4L2 core frames it by two lines that have no limit.
+ */
+bool helper_may_log_status(void)
+{
+	static DEFINE_RATELIMIT_STATE(limit, DEFAULT_RATELIMIT_INTERVAL,
+				      DEFAULT_RATELIMIT_BURST);
+
+	return ___ratelimit(&limit, "VIDIOC_LOG_STATUS");
+}
+
+/* One line of VIDIOC_LOG_STATUS. The counters may change meanwhile. */
+void helper_log_queue(struct file *file, struct vb2_queue *q,
+		      const struct v4l2_format *format)
+{
+	const struct v4l2_pix_format_mplane *pix = &format->fmt.pix_mp;
+	u32 fourcc = pix->pixelformat;
+
+	v4l2_info(video_devdata(file)->v4l2_dev,
+		  "%s: %p4cc %ux%u, %u bytes a line, planes of %u and %u bytes; %u buffers, %u queued, %sstreaming\n",
+		  q->is_output ? "OUTPUT" : "CAPTURE", &fourcc, pix->width,
+		  pix->height, pix->plane_fmt[0].bytesperline,
+		  pix->plane_fmt[0].sizeimage, pix->plane_fmt[1].sizeimage,
+		  vb2_get_num_buffers(q), data_race(q->queued_count),
+		  vb2_is_streaming(q) ? "" : "not ");
+}
+
 #if IS_BUILTIN(CONFIG_KUNIT)
 /* How many buffers are the driver's. */
 int helper_vb2_held(struct vb2_queue *q)
@@ -486,8 +514,19 @@ unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
 	return vb->planes[plane_no].data_offset;
 }
 
-void helper_vb2_set_plane_payload(struct vb2_buffer *vb, unsigned int plane_no,
-				  unsigned long size)
+/*
+ * Declares a plane filled as far as its format says. A program that has filled
+ * less has another format in mind, say lines without padding. It is told so,
+ * once: any user can queue such buffers.
+ */
+void helper_vb2_fill_plane(struct vb2_buffer *vb, unsigned int plane_no,
+			   unsigned long size)
 {
+	unsigned long used = vb2_get_plane_payload(vb, plane_no);
+
+	if (vb->vb2_queue->is_output && used < size)
+		dev_warn_once(vb->vb2_queue->dev,
+			      "bytesused of an OUTPUT buffer is %lu in plane %u, and its format needs %lu: not all of the frame was written\n",
+			      used, plane_no, size);
 	vb2_set_plane_payload(vb, plane_no, size);
 }

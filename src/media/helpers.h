@@ -11,9 +11,11 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/ratelimit.h>
 #include <linux/workqueue.h>
 #include <media/media-device.h>
 #include <media/media-request.h>
+#include <media/v4l2-common.h>
 #include <media/v4l2-ctrls.h>
 #include <media/v4l2-device.h>
 #include <media/v4l2-fh.h>
@@ -57,6 +59,9 @@ void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix);
 void helper_vb2_set_nowarn(struct vb2_queue *q);
 bool helper_vb2_is_busy(struct vb2_queue *q);
 void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb);
+bool helper_may_log_status(void);
+void helper_log_queue(struct file *file, struct vb2_queue *q,
+		      const struct v4l2_format *format);
 #if IS_BUILTIN(CONFIG_KUNIT)
 int helper_vb2_held(struct vb2_queue *q);
 #endif
@@ -66,7 +71,7 @@ unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,
 				    unsigned int plane_no);
 unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
 					  unsigned int plane_no);
-void helper_vb2_set_plane_payload(struct vb2_buffer *vb, unsigned int plane_no,
-				  unsigned long size);
+void helper_vb2_fill_plane(struct vb2_buffer *vb, unsigned int plane_no,
+			   unsigned long size);
 
 #endif /* MEDIA_HELPERS_H */

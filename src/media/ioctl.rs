@@ -62,6 +62,7 @@ impl<T: Operations> Callbacks<T> {
         ops.vidioc_expbuf = Some(bindings::v4l2_m2m_ioctl_expbuf);
         ops.vidioc_streamon = Some(bindings::v4l2_m2m_ioctl_streamon);
         ops.vidioc_streamoff = Some(bindings::v4l2_m2m_ioctl_streamoff);
+        ops.vidioc_log_status = Some(Self::log_status);
         ops.vidioc_subscribe_event = Some(bindings::v4l2_ctrl_subscribe_event);
         ops.vidioc_unsubscribe_event = Some(bindings::v4l2_event_unsubscribe);
         ops
@@ -99,6 +100,24 @@ impl<T: Operations> Callbacks<T> {
                 wanted,
             );
             bindings::v4l2_m2m_ioctl_reqbufs(file, private, wanted)
+        }
+    }
+
+    unsafe extern "C" fn log_status(file: *mut bindings::file, private: *mut c_void) -> c_int {
+        // SAFETY: The V4L2 core calls this for `VIDIOC_LOG_STATUS`. Both types have a queue.
+        unsafe {
+            if !bindings::helper_may_log_status() {
+                return 0;
+            }
+            let this = File::<T>::from_raw(file);
+            for direction in [Direction::Output, Direction::Capture] {
+                let queue =
+                    bindings::v4l2_m2m_get_vq(this.queues.as_raw(), direction.buffer_type());
+                let mut format = bindings::v4l2_format::default();
+                this.context.format(direction).store(&mut format);
+                bindings::helper_log_queue(file, queue, &format);
+            }
+            bindings::v4l2_ctrl_log_status(file, private)
         }
     }
 

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod fuzz;
 pub mod harness;
 pub mod held;
+pub mod kernel_log;
 pub mod lifetime;
 pub mod model;
 pub mod parity;

@@ -17,6 +17,7 @@ mod hostile_queueing;
 mod identity;
 mod libcamera;
 mod lifecycle;
+mod log;
 mod maps;
 mod metadata;
 mod power;
@@ -45,6 +46,7 @@ pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
     let when = |is: bool, tests: &'static [Test]| if is { tests } else { &[] };
     [
         formats::TESTS,
+        log::TESTS,
         stride::TESTS,
         controls::TESTS,
         identity::TESTS,

@@ -2,17 +2,13 @@
 
 //! What the driver says in the kernel's log of frames that fail.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::libc::O_NONBLOCK;
 
 use super::Set;
 use crate::harness::{Test, test};
+use crate::kernel_log::{INTERVAL, Log, MOST};
 use crate::model;
 use crate::v4l2::{Device, Sent};
 
@@ -27,50 +23,6 @@ pub(super) const TESTS: &[Test] = &[
         limited,
     ),
 ];
-
-/// How many messages there may be in which time.
-const MOST: usize = 10;
-const INTERVAL: Duration = Duration::from_secs(5);
-
-/// Messages of the kernel's log.
-struct Log(File);
-
-impl Log {
-    /// Those from now on, when the driver has said nothing for long enough to say all.
-    fn when_quiet() -> Result<Self> {
-        sleep(INTERVAL + Duration::from_millis(200));
-        let options = OpenOptions::new()
-            .read(true)
-            .custom_flags(O_NONBLOCK)
-            .clone();
-        let mut file = options.open("/dev/kmsg").context("opening /dev/kmsg")?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Self(file))
-    }
-
-    /// The texts of those that have come since the last time.
-    fn new(&mut self) -> Result<Vec<String>> {
-        let mut texts = Vec::new();
-        loop {
-            // One record at a time.
-            let mut record = [0; 8192];
-            let length = match self.0.read(&mut record) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(texts),
-                length => length.context("reading /dev/kmsg")?,
-            };
-            let record = String::from_utf8_lossy(&record[..length]);
-            let (_, text) = record.split_once(';').context("a record has no text")?;
-            texts.push(text.lines().next().unwrap_or_default().to_owned());
-        }
-    }
-
-    /// The driver's own of them.
-    fn ours(&mut self) -> Result<Vec<String>> {
-        let mut texts = self.new()?;
-        texts.retain(|text| text.contains("dw100"));
-        Ok(texts)
-    }
-}
 
 fn named() -> Result<()> {
     const START: &str = "dw100 32e30000.dwe: ";

@@ -3,16 +3,13 @@
 //! Nonsense about getting buffers and sharing them: the error that the V4L2 documentation or vb2
 //! names, or a clamped value, and a device that still works.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::libc::O_NONBLOCK;
 
 use super::hostile::{OTHER_TYPES, works};
 use super::{Test, fails, test};
+use crate::kernel_log::Log;
 use crate::v4l2::bindings::{
     V4L2_BUF_CAP_SUPPORTS_MMAP_CACHE_HINTS as CACHE_HINTS, v4l2_create_buffers, v4l2_exportbuffer,
     v4l2_format, v4l2_requestbuffers,
@@ -191,38 +188,18 @@ fn misfits() -> Result<()> {
     works(&device)
 }
 
-/// The kernel's log from now on.
-struct Log(File);
-
-impl Log {
-    fn open() -> Result<Self> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .custom_flags(O_NONBLOCK)
-            .open("/dev/kmsg")?;
-        file.seek(SeekFrom::End(0))?;
-        Ok(Self(file))
-    }
-
-    /// That there was no complaint.
-    fn quiet(mut self) -> Result<()> {
-        let mut record = [0; 8192];
-        loop {
-            let length = match self.0.read(&mut record) {
-                Ok(length) => length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            let line = String::from_utf8_lossy(&record[..length]);
-            for complaint in ["WARNING", "allocation failure", "BUG"] {
-                ensure!(!line.contains(complaint), "the kernel says: {line}");
-            }
+/// That the kernel did not complain.
+fn quiet(mut log: Log) -> Result<()> {
+    for text in log.texts()? {
+        for complaint in ["WARNING", "allocation failure", "BUG"] {
+            ensure!(!text.contains(complaint), "the kernel says: {text}");
         }
     }
+    Ok(())
 }
 
 fn large() -> Result<()> {
-    let log = Log::open()?;
+    let log = Log::from_now()?;
     let device = Device::open()?;
     for way in Way::BOTH {
         let format = small(&device, way, b"NV12")?;
@@ -245,7 +222,7 @@ fn large() -> Result<()> {
     for way in Way::BOTH {
         device.request_buffers(way, Memory::Mmap, 0)?;
     }
-    log.quiet()?;
+    quiet(log)?;
     works(&device)
 }
 

@@ -281,6 +281,12 @@ impl Device {
         unsafe { raw::streamoff(self.as_raw_fd(), &(way.buffer_type() as i32)) }.map(drop)
     }
 
+    /// `VIDIOC_LOG_STATUS`.
+    pub fn log_status(&self) -> Result<(), Errno> {
+        // SAFETY: There is no argument.
+        unsafe { raw::log_status(self.as_raw_fd()) }.map(drop)
+    }
+
     /// `VIDIOC_SUBSCRIBE_EVENT`.
     pub fn subscribe(&self, event: u32, id: u32, flags: u32) -> Result<(), Errno> {
         let subscription = v4l2_event_subscription {

@@ -26,6 +26,7 @@ ioctl_readwrite!(dqbuf, b'V', 17, v4l2_buffer);
 ioctl_write_ptr!(streamon, b'V', 18, c_int);
 ioctl_write_ptr!(streamoff, b'V', 19, c_int);
 ioctl_readwrite!(querymenu, b'V', 37, v4l2_querymenu);
+ioctl_none!(log_status, b'V', 70);
 ioctl_readwrite!(try_fmt, b'V', 64, v4l2_format);
 ioctl_readwrite!(g_ext_ctrls, b'V', 71, v4l2_ext_controls);
 ioctl_readwrite!(s_ext_ctrls, b'V', 72, v4l2_ext_controls);

@@ -273,6 +273,21 @@ pub const FAILS: &[(&str, &str, &str)] = &[
         "EINVAL: Invalid argument",
     ),
     (
+        "a frame with fewer bytes used than its format needs is told once in the log",
+        "it does not look at bytesused",
+        "the log tells of it 0 times",
+    ),
+    (
+        "LOG_STATUS prints both queues and all controls",
+        "it has no LOG_STATUS",
+        "ENOTTY",
+    ),
+    (
+        "of many LOG_STATUS few print, so that no user can fill the log",
+        "it has no LOG_STATUS",
+        "ENOTTY",
+    ),
+    (
         "both queues offer cached memory for MMAP, and for nothing else",
         "it has no cached memory",
         "has capabilities",
