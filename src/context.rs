@@ -340,7 +340,7 @@ impl Operations for Context {
         &self,
         direction: Direction,
         wanted: &PixelFormat,
-        controls: &control::Handler,
+        dimensions: control::Dimensions<'_>,
     ) -> Result<PixelFormat> {
         let format = self.try_format(direction, wanted);
         let image = self.image(direction, wanted);
@@ -370,7 +370,7 @@ impl Operations for Context {
         let mut renewed = Ok(());
         if renew {
             // Asks for the identity map, so the state has to be unlocked.
-            renewed = controls.set_dimensions(grid.columns(), grid.rows());
+            renewed = dimensions.set(grid.columns(), grid.rows());
         }
         let mut state = self.state.lock();
         if renewed.is_err() {

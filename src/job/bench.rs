@@ -117,7 +117,7 @@ impl Operations for Context {
         &self,
         _: Direction,
         _: &PixelFormat,
-        _: &control::Handler,
+        _: control::Dimensions<'_>,
     ) -> Result<PixelFormat> {
         Ok(format())
     }

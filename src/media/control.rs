@@ -38,7 +38,7 @@ pub(crate) struct Array {
     pub(crate) id: u32,
     /// Name shown to users.
     pub(crate) name: &'static CStr,
-    /// Columns and rows until [`Handler::set_dimensions`] says otherwise.
+    /// Columns and rows until [`Dimensions::set`] says otherwise.
     pub(crate) dimensions: (u32, u32),
 }
 
@@ -264,12 +264,13 @@ impl Handler {
         self.raw.get()
     }
 
-    /// Gives the array `columns` and `rows`, and its elements their defaults,
-    /// also when the dimensions are as before.
+    /// Does what [`Dimensions::set`] does.
     ///
-    /// `EINVAL` for a zero dimension or more elements than V4L2 can count, `ENOMEM` if there is no
-    /// memory.
-    pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
+    /// # Safety
+    ///
+    /// No ioctl about controls of the file may be under way: V4L2 computes how many bytes it
+    /// copies from the array's length before it locks the controls.
+    unsafe fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
         if !Array::is_possible((columns, rows)) {
             return Err(EINVAL);
         }
@@ -300,6 +301,36 @@ impl Handler {
         // SAFETY: Locked above.
         unsafe { bindings::helper_mutex_unlock(lock) };
         result
+    }
+}
+
+/// Changes the dimensions of an open file's array control. There is one while nobody but its
+/// holder is in an ioctl about controls of that file.
+///
+/// # Invariants
+///
+/// The lock that ioctls about controls of the file take turns with is held.
+pub(crate) struct Dimensions<'a>(&'a Handler);
+
+impl<'a> Dimensions<'a> {
+    /// Those of the array of `controls`.
+    ///
+    /// # Safety
+    ///
+    /// The lock of the file that ioctls take turns with must be held for the time of `'a`.
+    pub(super) unsafe fn of(controls: &'a Handler) -> Self {
+        // INVARIANT: The caller's promise.
+        Self(controls)
+    }
+
+    /// Gives the array `columns` and `rows`, and its elements their defaults,
+    /// also when the dimensions are as before.
+    ///
+    /// `EINVAL` for a zero dimension or more elements than V4L2 can count, `ENOMEM` if there is no
+    /// memory.
+    pub(crate) fn set(&self, columns: u32, rows: u32) -> Result {
+        // SAFETY: By the type invariant no other ioctl about controls is under way.
+        unsafe { self.0.set_dimensions(columns, rows) }
     }
 }
 

@@ -38,6 +38,7 @@ use kernel::{
     new_mutex,
     new_work,
     prelude::*,
+    static_lock_class,
     sync::{
         atomic::{
             Atomic,
@@ -85,8 +86,17 @@ pub(super) struct File<T: Operations> {
     /// The driver's part.
     #[pin]
     pub(super) context: T,
+    /// Held by the media core for each operation on the queues, and by `VIDIOC_S_FMT` and whoever
+    /// validates a request: no format is set meanwhile.
     #[pin]
     pub(super) lock: Lock,
+    /// Held for each ioctl that is not an operation on the queues, from before the V4L2 core looks
+    /// at it: that reads the length of a control, which `VIDIOC_S_FMT` changes, before it locks
+    /// the controls; and it changes the file's priority with no lock. Whoever holds it may wait for
+    /// userspace for ever, so neither unbinding nor closing takes it, and no other file. It is taken
+    /// before all other locks.
+    #[pin]
+    ioctls: Lock,
     /// Whether its job is to end with the frame that is at work.
     stopping: Atomic<bool>,
     #[pin]
@@ -120,7 +130,8 @@ impl<T: Operations> File<T> {
             stopping: Atomic::new(false),
             hand_back <- HandBack::new(),
             starting <- new_mutex!((), "File::starting"),
-            lock <- Lock::of_file(),
+            lock <- Lock::new(c"File::lock", static_lock_class!()),
+            ioctls <- Lock::new(c"File::ioctls", static_lock_class!()),
             context <- T::open(data),
             // SAFETY: The context is initialised, and dropped after the controls.
             controls <- unsafe { control::Handler::new::<T>() },
@@ -371,16 +382,21 @@ impl<T: Operations> Callbacks<T> {
     ) -> c_long {
         // SAFETY: The file is not closed while an ioctl is under way on it.
         let this = unsafe { File::<T>::from_raw(file) };
-        if ioctl::is_about_controls(command) {
-            this.settle();
-        }
-        // SAFETY: V4L2 calls this in the place of that function.
-        let result = unsafe { bindings::video_ioctl2(file, command, argument) };
-        if ioctl::ends_requests(command, result) {
-            // With no lock held, so that who waits for a page keeps nobody from unbinding.
-            this.settle();
-        }
-        result
+        from_result(|| {
+            let turn = ioctl::takes_turns(command).then(|| this.ioctls.lock_interruptible());
+            let turn = turn.transpose()?;
+            if ioctl::is_about_controls(command) {
+                this.settle();
+            }
+            // SAFETY: V4L2 calls this in the place of that function.
+            let result = unsafe { bindings::video_ioctl2(file, command, argument) };
+            drop(turn);
+            if ioctl::ends_requests(command, result) {
+                // With no lock held, so that who waits for a page keeps nobody from unbinding.
+                this.settle();
+            }
+            Ok(result)
+        })
     }
 
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {

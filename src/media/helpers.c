@@ -3,17 +3,6 @@
 
 #include "helpers.h"
 
-/* Each mutex_init() makes a class of locks, which lockdep tells apart. */
-void helper_mutex_init_device(struct mutex *lock)
-{
-	mutex_init(lock);
-}
-
-void helper_mutex_init_file(struct mutex *lock)
-{
-	mutex_init(lock);
-}
-
 void helper_mutex_lock(struct mutex *lock)
 {
 	mutex_lock(lock);

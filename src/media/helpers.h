@@ -23,8 +23,6 @@
 #include <media/videobuf2-dma-contig.h>
 #include <media/videobuf2-v4l2.h>
 
-void helper_mutex_init_device(struct mutex *lock);
-void helper_mutex_init_file(struct mutex *lock);
 void helper_mutex_lock(struct mutex *lock);
 int helper_mutex_lock_interruptible(struct mutex *lock);
 void helper_mutex_unlock(struct mutex *lock);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The ioctls of a mem2mem video device. Those about buffers and streams are mem2mem's
-//! own, which the V4L2 core calls with the open file's lock held. The rest it calls with
-//! the video device's lock held. They must not wait for an open file, because all others
-//! would wait with them: only what excludes buffers takes the file's lock, and can be
-//! interrupted while it waits for it.
+//! own, which the V4L2 core calls with the lock of the open file's queues held. The rest it
+//! calls with the file's other lock held, [`takes_turns`]: they may wait for userspace, and
+//! for a stream of the file that is being stopped, and no other file waits with them. What
+//! excludes buffers takes the lock of the queues as well.
 
 use super::{
     bindings,
+    control::Dimensions,
     file::File,
     format::{
         Direction,
@@ -25,7 +26,10 @@ use kernel::{
         c_uint,
         c_void, //
     },
-    ioctl::_IOC_NR,
+    ioctl::{
+        _IOC_NR,
+        _IOC_TYPE, //
+    },
     prelude::*, //
 };
 
@@ -215,24 +219,24 @@ impl<T: Operations> Callbacks<T> {
         _private: *mut c_void,
         format: *mut bindings::v4l2_format,
     ) -> c_int {
+        let set = |file: &File<T>, format: &mut bindings::v4l2_format| {
+            let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+            let _guard = file.lock.lock_interruptible()?;
+            if file.queues.is_busy(direction) {
+                return Err(EBUSY);
+            }
+            file.settle();
+            // SAFETY: The file's `ioctls` is held until this returns: `VIDIOC_S_FMT` takes turns,
+            // and the core calls this in an ioctl alone, from the file operation that sees to that.
+            let dimensions = unsafe { Dimensions::of(&file.controls) };
+            // SAFETY: The type says that this is the member of the union.
+            let wanted = unsafe { PixelFormat::load(format) };
+            let set = file.context.set_format(direction, &wanted, dimensions)?;
+            set.store(format);
+            Ok(())
+        };
         // SAFETY: The V4L2 core calls this for `VIDIOC_S_FMT`.
-        unsafe {
-            Self::with(file, format, |file, format| {
-                let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-                let _guard = file.lock.lock_interruptible()?;
-                if file.queues.is_busy(direction) {
-                    return Err(EBUSY);
-                }
-                file.settle();
-                // The type says that this is the member of the union.
-                let wanted = PixelFormat::load(format);
-                let set = file
-                    .context
-                    .set_format(direction, &wanted, &file.controls)?;
-                set.store(format);
-                Ok(())
-            })
-        }
+        unsafe { Self::with(file, format, set) }
     }
 
     unsafe extern "C" fn g_selection(
@@ -297,24 +301,52 @@ fn copy_string(to: &mut [u8], from: &CStr) {
     }
 }
 
+/// The number of an ioctl of V4L2's, of any size: 32-bit programs have others.
+fn number(command: c_uint) -> Option<c_uint> {
+    (_IOC_TYPE(command) == c_uint::from(b'V')).then(|| _IOC_NR(command))
+}
+
+/// Whether an ioctl and the others of its file go one after the other. Operations on the queues
+/// have the lock of those, and `VIDIOC_DQEVENT` sleeps until there is an event.
+pub(super) fn takes_turns(command: c_uint) -> bool {
+    !matches!(
+        number(command),
+        Some(
+            bindings::NR_REQBUFS
+                | bindings::NR_QUERYBUF
+                | bindings::NR_QBUF
+                | bindings::NR_EXPBUF
+                | bindings::NR_DQBUF
+                | bindings::NR_STREAMON
+                | bindings::NR_STREAMOFF
+                | bindings::NR_CREATE_BUFS
+                | bindings::NR_PREPARE_BUF
+                | bindings::NR_REMOVE_BUFS
+                | bindings::NR_DQEVENT
+        )
+    )
+}
+
 /// Whether an ioctl reads or sets controls: the file's, or those of a request, which can only be
 /// read when it is complete.
 pub(super) fn is_about_controls(command: c_uint) -> bool {
     matches!(
-        _IOC_NR(command),
-        bindings::NR_G_CTRL
-            | bindings::NR_S_CTRL
-            | bindings::NR_G_EXT_CTRLS
-            | bindings::NR_S_EXT_CTRLS
+        number(command),
+        Some(
+            bindings::NR_G_CTRL
+                | bindings::NR_S_CTRL
+                | bindings::NR_G_EXT_CTRLS
+                | bindings::NR_S_EXT_CTRLS
+        )
     )
 }
 
 /// Whether a request can be complete after an ioctl, where it was not before: its user may go
 /// on to reinitialise it. `VIDIOC_REQBUFS` may have ended the stream before it failed.
 pub(super) fn ends_requests(command: c_uint, result: c_long) -> bool {
-    match _IOC_NR(command) {
-        bindings::NR_DQBUF | bindings::NR_STREAMOFF => result == 0,
-        bindings::NR_REQBUFS => true,
+    match number(command) {
+        Some(bindings::NR_DQBUF | bindings::NR_STREAMOFF) => result == 0,
+        Some(bindings::NR_REQBUFS) => true,
         _ => false,
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{
     bindings,
+    control::Dimensions,
     file::File,
     format::Direction,
     m2m::{
@@ -126,7 +127,8 @@ impl<T: Operations> Stream<T> {
 
     /// What `VIDIOC_S_FMT` may do to the array control.
     pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
-        self.locked(|file| file.controls.set_dimensions(columns, rows))
+        // SAFETY: No ioctl reaches a file that was opened by a test.
+        self.locked(|file| unsafe { Dimensions::of(&file.controls) }.set(columns, rows))
     }
 
     /// The elements of the array control.

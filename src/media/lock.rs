@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Mutexes that this driver shares with the media core.
+//! The mutexes of an open file: one that the media core locks and unlocks, too, and one that a
+//! signal ends the wait for. `kernel::sync::Mutex` does neither.
 
 use super::bindings;
+use core::pin::Pin;
 use kernel::{
     error::to_result,
     prelude::*,
+    sync::LockClassKey,
     types::Opaque, //
 };
 
-/// A mutex that the media core locks and unlocks, too.
-///
-/// There is one for each open file, which serialises its queue operations and
-/// `VIDIOC_S_FMT`; and one for the video device, which the V4L2 core takes before, for every
-/// ioctl that is not a queue operation.
+/// A mutex that guards no data of its own.
 #[pin_data(PinnedDrop)]
 pub(super) struct Lock {
     #[pin]
@@ -21,19 +20,14 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// The lock of a video device.
-    pub(super) fn of_device() -> impl PinInit<Self> {
+    /// A lock of the class `key`, which lockdep calls `name`.
+    pub(super) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: The place is valid for writes and stays where it is.
-            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init_device(lock) }),
-        })
-    }
-
-    /// The lock of an open file.
-    pub(super) fn of_file() -> impl PinInit<Self> {
-        pin_init!(Self {
-            // SAFETY: The place is valid for writes and stays where it is.
-            raw <- Opaque::ffi_init(|lock| unsafe { bindings::helper_mutex_init_file(lock) }),
+            // SAFETY: The place is valid for writes and stays where it is; name and key are
+            // static. Both crates see the same C structure.
+            raw <- Opaque::ffi_init(move |lock: *mut bindings::mutex| unsafe {
+                kernel::bindings::__mutex_init(lock.cast(), name.as_char_ptr(), key.as_ptr());
+            }),
         })
     }
 

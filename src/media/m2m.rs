@@ -53,7 +53,8 @@ use kernel::{
 /// A mem2mem driver. The implementing type is the driver's part of one open file.
 ///
 /// Methods about buffers and streams, and [`Operations::set_format`], are called with the
-/// open file's lock held, all others without.
+/// lock of the open file's queues held, all others without. Where one waits, nobody waits with
+/// it but other calls of the same file.
 pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// What all open files of a device share.
     type Device: Send + Sync + 'static;
@@ -91,7 +92,7 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
         &self,
         direction: Direction,
         wanted: &PixelFormat,
-        controls: &control::Handler,
+        dimensions: control::Dimensions<'_>,
     ) -> Result<PixelFormat>;
 
     /// The part of the OUTPUT queue's frames that is looked at, and all of it.

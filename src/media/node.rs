@@ -10,7 +10,6 @@ use super::{
     bindings,
     file,
     ioctl,
-    lock::Lock,
     m2m::{
         Device,
         Operations,
@@ -61,10 +60,6 @@ pub(super) struct Node<T: Operations> {
     v4l2: Opaque<bindings::v4l2_device>,
     #[pin]
     media: Opaque<bindings::media_device>,
-    /// Taken by the V4L2 core for every ioctl that is not a queue operation. Setting a format
-    /// changes the length of a control, which the core reads before it locks the controls.
-    #[pin]
-    lock: Lock,
     /// [`None`] once the nodes are unregistered.
     #[pin]
     device: Mutex<Option<Arc<Device<T>>>>,
@@ -82,7 +77,6 @@ impl<T: Operations> Node<T> {
                 video: Opaque::zeroed(),
                 v4l2: Opaque::zeroed(),
                 media: Opaque::zeroed(),
-                lock <- Lock::of_device(),
                 device <- new_mutex!(Some(device.clone()), "Node::device"),
                 owner,
             }? Error),
@@ -122,7 +116,10 @@ impl<T: Operations> Node<T> {
             (*video).release = Some(bindings::video_device_release);
             (*video).v4l2_dev = self.v4l2.get();
             (*video).dev_parent = parent;
-            (*video).lock = self.lock.as_raw();
+            // The V4L2 core would take this lock for every ioctl that is not a queue operation, and
+            // have all files wait for one whose ioctl waits for its process's memory. Each file
+            // has a lock of its own instead, see `file::Callbacks`.
+            (*video).lock = ptr::null_mut();
             (*video).minor = -1;
         }
     }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A process that keeps an ioctl waiting for a page of its memory, for as long as it likes, with a
-//! lock of the V4L2 core held: unbinding goes on without it. See `docs/v4l2-core.md`.
+//! lock of the V4L2 core held: unbinding goes on without it, and so do other open files. See
+//! `docs/v4l2-core.md`.
+
+mod files;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -45,6 +48,22 @@ pub const TESTS: &[Test] = &[
     test(
         "unbinding does not wait when who unbinds is killed meanwhile",
         killed,
+    ),
+    test(
+        "other files go on while a map is read to memory that is not there",
+        files::map_read,
+    ),
+    test(
+        "other files go on while a map is set from memory that is not there",
+        files::map_written,
+    ),
+    test(
+        "other files go on while a format is set from memory that is not there",
+        files::format,
+    ),
+    test(
+        "other files go on while a format is set that waits for the end of a stream",
+        files::format_behind_a_stop,
     ),
 ];
 

@@ -9,7 +9,8 @@ use nix::{ioctl_none, ioctl_read, ioctl_readwrite, ioctl_write_ptr};
 use v4l2r::bindings::{
     v4l2_buffer, v4l2_capability, v4l2_create_buffers, v4l2_event, v4l2_event_subscription,
     v4l2_exportbuffer, v4l2_ext_controls, v4l2_fmtdesc, v4l2_format, v4l2_frmsizeenum,
-    v4l2_query_ext_ctrl, v4l2_querymenu, v4l2_remove_buffers, v4l2_requestbuffers, v4l2_selection,
+    v4l2_priority, v4l2_query_ext_ctrl, v4l2_querymenu, v4l2_remove_buffers, v4l2_requestbuffers,
+    v4l2_selection,
 };
 
 use super::media::{DeviceInfo, Topology};
@@ -28,6 +29,7 @@ ioctl_write_ptr!(streamoff, b'V', 19, c_int);
 ioctl_readwrite!(querymenu, b'V', 37, v4l2_querymenu);
 ioctl_none!(log_status, b'V', 70);
 ioctl_readwrite!(try_fmt, b'V', 64, v4l2_format);
+ioctl_write_ptr!(s_priority, b'V', 68, v4l2_priority);
 ioctl_readwrite!(g_ext_ctrls, b'V', 71, v4l2_ext_controls);
 ioctl_readwrite!(s_ext_ctrls, b'V', 72, v4l2_ext_controls);
 ioctl_readwrite!(try_ext_ctrls, b'V', 73, v4l2_ext_controls);

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! An ioctl of one open file that waits, for its process's memory or for a stream that is being
+//! stopped: the other files of the device go on.
+
+use std::fs;
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::channel;
+use std::thread::{scope, sleep};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use super::{MOMENT, while_held};
+use crate::harness::becomes_true;
+use crate::model;
+use crate::picture::Bands;
+use crate::v4l2::bindings::{self, v4l2_ext_control, v4l2_ext_control__bindgen_ty_1};
+use crate::v4l2::control::Verb;
+use crate::v4l2::held::HeldMemory;
+use crate::v4l2::{Device, Errno, MAP, Request, Sent, Stream, Way, Which, raw};
+
+/// How long a call of another file may take on a slow kernel of a busy machine: whether it waits, and
+/// not how fast it is.
+const BOUND: Duration = Duration::from_secs(10);
+
+/// How long a frame that never ends is waited for, milliseconds: long enough for a slow kernel to get
+/// somewhere else meanwhile. And how long in other tests.
+const WATCHDOG_MS: [u32; 2] = [5000, 2000];
+
+/// A call and its name.
+type Call = (&'static str, fn(&Device) -> Result<()>);
+
+/// What does not need the engine.
+const CALLS: [Call; 11] = [
+    ("VIDIOC_QUERYCAP", |device| {
+        Ok(device.capability().map(drop)?)
+    }),
+    ("VIDIOC_ENUM_FMT", |device| {
+        Ok(device.nth_format(Way::Output, 0).map(drop)?)
+    }),
+    ("VIDIOC_ENUM_FRAMESIZES", |device| {
+        Ok(device.frame_sizes(b"NV12", 0).map(drop)?)
+    }),
+    ("VIDIOC_G_FMT", |device| {
+        Ok(device.format(Way::Capture).map(drop)?)
+    }),
+    ("VIDIOC_TRY_FMT", |device| {
+        let format = device.format(Way::Output)?;
+        Ok(device.try_format(Way::Output, &format).map(drop)?)
+    }),
+    ("VIDIOC_S_FMT", |device| {
+        for way in Way::BOTH {
+            device.set_format(way, &device.format(way)?)?;
+        }
+        Ok(())
+    }),
+    ("VIDIOC_QUERY_EXT_CTRL", |device| {
+        Ok(device.query(MAP).map(drop)?)
+    }),
+    ("VIDIOC_G_EXT_CTRLS or VIDIOC_S_EXT_CTRLS", |device| {
+        let map = device.map(Which::Current)?;
+        Ok(device.set_map(Which::Current, &map)?)
+    }),
+    ("VIDIOC_G_SELECTION or VIDIOC_S_SELECTION", |device| {
+        Ok(device.set_crop(device.crop()?).map(drop)?)
+    }),
+    ("VIDIOC_S_PRIORITY", |device| {
+        let priority = bindings::v4l2_priority_V4L2_PRIORITY_INTERACTIVE;
+        // SAFETY: The argument is a number.
+        Ok(unsafe { raw::s_priority(device.as_raw_fd(), &priority) }.map(drop)?)
+    }),
+    ("VIDIOC_SUBSCRIBE_EVENT", |device| {
+        device.subscribe(bindings::V4L2_EVENT_CTRL, MAP, 0)?;
+        let event = device.event().map(drop);
+        ensure!(event == Err(Errno::ENOENT), "there is an event: {event:?}");
+        Ok(device.unsubscribe(bindings::V4L2_EVENT_CTRL, MAP)?)
+    }),
+];
+
+/// What does.
+const FRAMES: [Call; 2] = [
+    ("streaming", |device| {
+        let bands = Bands::set(device)?;
+        device.set_map(Which::Current, &bands.map(9))?;
+        let stream = Stream::start(device, 1)?;
+        bands.check(&stream.frame(&bands.source)?, 9)
+    }),
+    ("a request", |device| {
+        let bands = Bands::set(device)?;
+        let stream = Stream::start(device, 1)?;
+        let request: Request = device.media()?.request()?;
+        device.set_map(Which::Request(&request), &bands.map(5))?;
+        stream.output.write(0, &bands.source)?;
+        let sent = Sent {
+            request: Some(&request),
+            ..Sent::default()
+        };
+        stream.queue(0, &sent)?;
+        request.queue()?;
+        let (_, capture) = stream.dequeue()?;
+        bands.check(&stream.capture.read(capture.index), 5)
+    }),
+];
+
+/// Opens the device once more and makes the calls on that file. If one of them waits, `let_go` ends
+/// that, and it is an error.
+fn others_go_on(
+    calls: impl Iterator<Item = &'static Call> + Send,
+    let_go: impl Fn(),
+) -> Result<()> {
+    let (started, names) = channel();
+    scope(|scope| {
+        let other = scope.spawn(move || -> Result<()> {
+            let start = |name| started.send(name).context("nobody listens");
+            start("open()")?;
+            let device = Device::open()?;
+            for (name, call) in calls {
+                start(name)?;
+                call(&device).context(*name)?;
+            }
+            start("close()")?;
+            drop(device);
+            Ok(())
+        });
+        let mut last = "nothing";
+        loop {
+            let mut begun = false;
+            let ended = becomes_true(BOUND, || {
+                let next = names.try_recv();
+                begun = next.is_ok();
+                last = next.unwrap_or(last);
+                Ok(begun || other.is_finished())
+            })?;
+            if !ended {
+                let_go();
+                let _ = other.join();
+                bail!("{last} of another file waits for more than {BOUND:?}");
+            }
+            if !begun {
+                let result = other.join();
+                return result.map_err(|_| anyhow!("a thread panicked after {last}"))?;
+            }
+        }
+    })
+}
+
+/// The map through held memory.
+fn map_held(verb: Verb) -> Result<()> {
+    let device = Device::open()?;
+    let bytes = 4 * device.query(MAP)?.elems;
+    let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+    let call = || {
+        let mut control = v4l2_ext_control {
+            id: MAP,
+            size: bytes,
+            reserved2: [0],
+            __bindgen_anon_1: v4l2_ext_control__bindgen_ty_1 {
+                p_u32: memory.as_ptr().cast(),
+            },
+        };
+        // SAFETY: The memory is larger than the largest map.
+        unsafe { device.ext_control(verb, Which::Current, &mut control) }
+    };
+    while_held(&memory, call, || {
+        others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go())
+    })
+}
+
+pub(super) fn map_read() -> Result<()> {
+    map_held(Verb::Get)
+}
+
+pub(super) fn map_written() -> Result<()> {
+    map_held(Verb::Set)
+}
+
+/// The whole argument in held memory.
+pub(super) fn format() -> Result<()> {
+    let device = Device::open()?;
+    let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
+    // SAFETY: The memory is larger than the argument.
+    let call = || unsafe { raw::s_fmt(device.as_raw_fd(), memory.as_ptr().cast()) };
+    while_held(&memory, call, || {
+        others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go())
+    })
+}
+
+/// A stream whose frame does not end before its time is over, with VIDIOC_STREAMOFF under way: runs
+/// `meanwhile`, and is done only after that.
+fn while_stopping(device: &Device, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
+    let watchdog = format!("/sys/kernel/debug/{}/watchdog_ms", device.name()?);
+    let wait = |ms: u32| fs::write(&watchdog, ms.to_string()).context("this driver's watchdog");
+    Bands::set(device)?;
+    let stream = Stream::start(device, 1)?;
+    model::set("stall=1")?;
+    let [longer, usual] = WATCHDOG_MS;
+    wait(longer)?;
+    stream.queue(0, &Sent::default())?;
+    wait(usual)?;
+    scope(|scope| {
+        let stopper = scope.spawn(|| device.stop(Way::Output));
+        sleep(MOMENT);
+        ensure!(!stopper.is_finished(), "VIDIOC_STREAMOFF does not wait");
+        meanwhile()?;
+        ensure!(
+            !stopper.is_finished(),
+            "that took as long as VIDIOC_STREAMOFF of the other file"
+        );
+        Ok(())
+    })
+}
+
+/// `VIDIOC_S_FMT`, with a format that the queue has.
+fn set_format(device: &Device) -> Result<(), Errno> {
+    let format = device.format(Way::Capture)?;
+    device.set_format(Way::Capture, &format).map(drop)
+}
+
+pub(super) fn format_behind_a_stop() -> Result<()> {
+    let device = Device::open()?;
+    while_stopping(&device, || {
+        scope(|scope| {
+            let setter = scope.spawn(|| set_format(&device));
+            sleep(MOMENT);
+            ensure!(!setter.is_finished(), "VIDIOC_S_FMT does not wait");
+            others_go_on(CALLS.iter(), || ())?;
+            ensure!(!setter.is_finished(), "VIDIOC_S_FMT is done");
+            Ok(())
+        })
+    })
+}
