@@ -6,10 +6,12 @@
 use super::bindings;
 use core::pin::Pin;
 use kernel::{
-    error::to_result,
     prelude::*,
     sync::LockClassKey,
-    types::Opaque, //
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 
 /// A mutex that guards no data of its own.
@@ -40,14 +42,18 @@ impl Lock {
     pub(super) fn lock(&self) -> LockGuard<'_> {
         // SAFETY: The mutex is initialised.
         unsafe { bindings::helper_mutex_lock(self.as_raw()) };
-        LockGuard(self)
+        LockGuard(self, NotThreadSafe)
     }
 
-    /// The same, unless a signal comes: `ERESTARTSYS`.
+    /// The same, unless a signal comes: `ERESTARTSYS`, upon which the system call is made again
+    /// if the signal's handler says so (`SA_RESTART`).
     pub(super) fn lock_interruptible(&self) -> Result<LockGuard<'_>> {
         // SAFETY: The mutex is initialised.
-        to_result(unsafe { bindings::helper_mutex_lock_interruptible(self.as_raw()) })?;
-        Ok(LockGuard(self))
+        match unsafe { bindings::helper_mutex_lock_interruptible(self.as_raw()) } {
+            0 => Ok(LockGuard(self, NotThreadSafe)),
+            // It says `EINTR`, which would be the system call's last word.
+            _ => Err(ERESTARTSYS),
+        }
     }
 }
 
@@ -64,8 +70,8 @@ unsafe impl Send for Lock {}
 // SAFETY: As above.
 unsafe impl Sync for Lock {}
 
-/// Holds a [`Lock`].
-pub(super) struct LockGuard<'a>(&'a Lock);
+/// Holds a [`Lock`], which the thread that took it has to release.
+pub(super) struct LockGuard<'a>(&'a Lock, NotThreadSafe);
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {

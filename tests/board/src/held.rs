@@ -65,6 +65,10 @@ pub const TESTS: &[Test] = &[
         "other files go on while a format is set that waits for the end of a stream",
         files::format_behind_a_stop,
     ),
+    test(
+        "VIDIOC_S_FMT that waits is made again after a signal or ends as that one says",
+        files::signals,
+    ),
 ];
 
 /// How long what is held up ends after it was killed, and how long the moments get.

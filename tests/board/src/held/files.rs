@@ -5,11 +5,15 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::channel;
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
 use super::{MOMENT, while_held};
 use crate::harness::becomes_true;
@@ -18,7 +22,7 @@ use crate::picture::Bands;
 use crate::v4l2::bindings::{self, v4l2_ext_control, v4l2_ext_control__bindgen_ty_1};
 use crate::v4l2::control::Verb;
 use crate::v4l2::held::HeldMemory;
-use crate::v4l2::{Device, Errno, MAP, Request, Sent, Stream, Way, Which, raw};
+use crate::v4l2::{Device, Errno, MAP, PATIENCE, Request, Sent, Stream, Way, Which, raw};
 
 /// How long a call of another file may take on a slow kernel of a busy machine: whether it waits, and
 /// not how fast it is.
@@ -226,6 +230,62 @@ pub(super) fn format_behind_a_stop() -> Result<()> {
             ensure!(!setter.is_finished(), "VIDIOC_S_FMT does not wait");
             others_go_on(CALLS.iter(), || ())?;
             ensure!(!setter.is_finished(), "VIDIOC_S_FMT is done");
+            Ok(())
+        })
+    })
+}
+
+/// How many signals there were.
+static SIGNALS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count(_: libc::c_int) {
+    SIGNALS.fetch_add(1, SeqCst);
+}
+
+/// Has a signal counted, and system calls that it interrupts made again or not.
+fn listen(signal: Signal, flags: SaFlags) -> Result<()> {
+    let action = SigAction::new(SigHandler::Handler(count), flags, SigSet::empty());
+    // SAFETY: The handler does nothing but to count.
+    unsafe { sigaction(signal, &action) }?;
+    Ok(())
+}
+
+pub(super) fn signals() -> Result<()> {
+    listen(Signal::SIGUSR1, SaFlags::SA_RESTART)?;
+    listen(Signal::SIGUSR2, SaFlags::empty())?;
+    let device = Device::open()?;
+    while_stopping(&device, || {
+        let (tell, told) = channel();
+        scope(|scope| {
+            let setter = scope.spawn(|| {
+                // SAFETY: It has no preconditions.
+                tell.send(unsafe { libc::pthread_self() })?;
+                Ok::<_, anyhow::Error>(set_format(&device))
+            });
+            let thread = told.recv_timeout(PATIENCE)?;
+            let send = |signal: Signal| -> Result<()> {
+                sleep(MOMENT);
+                ensure!(
+                    !setter.is_finished(),
+                    "VIDIOC_S_FMT is over before {signal}"
+                );
+                let before = SIGNALS.load(SeqCst);
+                // SAFETY: The thread is not joined yet.
+                let error = unsafe { libc::pthread_kill(thread, signal as libc::c_int) };
+                ensure!(error == 0, "pthread_kill: {error}");
+                let counted = becomes_true(PATIENCE, || Ok(SIGNALS.load(SeqCst) > before))?;
+                ensure!(counted, "{signal} does not arrive");
+                Ok(())
+            };
+            send(Signal::SIGUSR1)?;
+            // The second finds it waiting again.
+            send(Signal::SIGUSR2)?;
+            let result = setter.join();
+            let result = result.map_err(|_| anyhow!("the thread panicked"))??;
+            ensure!(
+                result == Err(Errno::EINTR),
+                "a signal that restarts nothing: {result:?}"
+            );
             Ok(())
         })
     })
