@@ -349,12 +349,15 @@ impl Uses {
         *self.count.lock() == 0
     }
 
-    /// Waits until there is none. For a kernel thread, which gets no signals.
+    /// Waits until there is none.
     pub(super) fn wait(&self) {
         let mut count = self.count.lock();
         while *count != 0 {
-            // So that it counts as idle meanwhile.
-            let _ = self.none.wait_interruptible(&mut count);
+            // A kernel thread gets no signals, and counts as idle meanwhile.
+            let is_interrupted = self.none.wait_interruptible(&mut count);
+            if is_interrupted && *count != 0 {
+                self.none.wait(&mut count);
+            }
         }
     }
 }
