@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The maps of `dewarp` beside OpenCV's own, for random calibrations.
 
-usage: opencv.py DEWARP SEED COUNT
+usage: opencv.py DEWARP SEED COUNT [PART-OF-A-NAME]
 
 Each calibration is written by OpenCV's FileStorage, or as ROS's `camera_info` or
 Kalibr's camchain are documented, read by `dewarp map`, and the map compared at every vertex with initUndistortRectifyMap. They may be as far
@@ -189,11 +189,14 @@ def compare(kind, dewarp, rng, directory):
 
 def main():
     dewarp, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    part = "".join(sys.argv[4:])
     rng = np.random.default_rng(seed)
     each = -(-count // len(KINDS))
     with tempfile.TemporaryDirectory() as directory:
         for kind in KINDS:
             name = f"maps agree with OpenCV, {kind.name}"
+            if part not in name:
+                continue
             try:
                 worst, case = max(compare(kind, dewarp, rng, directory) for _ in range(each))
                 if worst <= TOLERANCE:

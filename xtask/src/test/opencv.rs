@@ -36,10 +36,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     command
         .arg("tools/dewarp/tests/opencv.py")
         .arg(client.here())
-        .args(RANDOM);
+        .args(RANDOM)
+        .arg(tests.filter);
     let output = command.output().context("cannot start python")?;
     let printed = String::from_utf8_lossy(&output.stdout);
-    if tests.record_lines(&printed) == 0 || !output.status.success() {
+    let some = tests.record_lines(&printed) > 0 || !tests.filter.is_empty();
+    if !some || !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         bail!(
             "opencv.py ended with {}:\n{}",
