@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::names::{self, Names};
-use super::{END, Tests, complete, side_by_side, verdicts};
+use super::{END, Tests, announced, complete, side_by_side, verdicts};
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Partial, Recipe};
 use crate::demo::frames_of;
@@ -28,6 +28,9 @@ const VIVID: &str =
 
 /// The registers of the map, the source and the destination, in sixteenths of bytes.
 const BASES: [&str; 3] = ["0x08", "0x10", "0x38"];
+
+/// What the test says where the driver asks for 32 bits: QBUF fails, for the kernel does not map the buffer.
+const NOT_REACHED: &str = "EINVAL";
 
 /// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
@@ -99,7 +102,7 @@ fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 /// Buffers where the engine's 34 bits reach and the 32 that the kernel takes for granted do not. This
 /// driver gets there only if it is told so: no driver is known to have used more than 32 bits.
 fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let high = |driver, parameters: &str| -> Result<(String, bool)> {
+    let high = |driver, parameters: &str| -> Result<High> {
         let work = tests.env.cache.run_dir()?;
         let options = Options {
             memory: 6,
@@ -115,28 +118,52 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         }
         let printed = tests.boot(board, &options, &script)?;
         let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
-        let above = frames_of(&trace)?.iter().all(|frame| {
+        High::of(&printed, &trace)
+    };
+    let with_34 = high(Driver::Rust, "dma_bits=34 watchdog_ms=60000")?;
+    ensure!(
+        matches!(with_34, High::Above(frames) if frames > 0),
+        "this driver with dma_bits=34: {with_34:?}"
+    );
+    for driver in [Driver::Rust, Driver::C] {
+        let with_32 = high(driver, "")?;
+        let refused = matches!(&with_32, High::Failed(why) if why.contains(NOT_REACHED));
+        let name = driver.name();
+        ensure!(refused, "{name} with 32 bits: {with_32:?}");
+    }
+    Ok(())
+}
+
+/// What became of frames between buffers above 4 GiB.
+#[derive(Debug, PartialEq, Eq)]
+enum High {
+    /// So many went through, with all addresses up there.
+    Above(usize),
+    /// So many went through, with an address below.
+    Below(usize),
+    /// The test failed, and why.
+    Failed(String),
+}
+
+impl High {
+    /// Reads what the board printed of the one test, and the engine's trace.
+    fn of(printed: &str, trace: &str) -> Result<Self> {
+        announced(printed)?;
+        if let Some(why) = verdicts(printed).find_map(|(_, failure)| failure) {
+            return Ok(Self::Failed(why.to_owned()));
+        }
+        let frames = frames_of(trace)?;
+        let above = frames.iter().all(|frame| {
             let address = |name: &str| frame["regs"][name].as_u64().unwrap_or_default() << 4;
             BASES.into_iter().all(|base| address(base) >= CMA)
         });
-        Ok((printed, above && !trace.is_empty()))
-    };
-    let (printed, above) = high(Driver::Rust, "dma_bits=34 watchdog_ms=60000")?;
-    ensure!(
-        verdicts(&printed).all(|(_, failure)| failure.is_none()) && above,
-        "this driver: {}, above: {above}",
-        printed.trim()
-    );
-    for driver in [Driver::Rust, Driver::C] {
-        let (printed, above) = high(driver, "")?;
-        let name = driver.name();
-        ensure!(
-            !above,
-            "{name} gets there with 32 bits, too: {}",
-            printed.trim()
-        );
+        let count = frames.len();
+        Ok(if above {
+            Self::Above(count)
+        } else {
+            Self::Below(count)
+        })
     }
-    Ok(())
 }
 
 /// The same tests with the C driver. What it does depends on nothing of this driver: if all is as
@@ -259,6 +286,25 @@ mod tests {
                 "e: is listed and did not run",
             ]
         );
+    }
+
+    #[test]
+    fn frames_above_4_gib_are_told_from_those_below_and_from_failures() {
+        let frame = |luma: u64| {
+            let high = CMA >> 4;
+            format!("{{\"regs\":{{\"0x08\":{high},\"0x10\":{luma},\"0x38\":{high}}}}}\n")
+        };
+        let of = |printed: &str, trace: &str| High::of(printed, trace).unwrap();
+        let passed = "1..1\nok a\n";
+        assert_eq!(of(passed, &frame(CMA >> 4)), High::Above(1));
+        let mixed = frame(CMA >> 4) + &frame(0x400_0000);
+        assert_eq!(of(passed, &mixed), High::Below(2));
+        // No frame proves nothing.
+        assert_eq!(of(passed, ""), High::Above(0));
+        assert_eq!(of("1..1\nFAIL a: b\n", ""), High::Failed("b".to_owned()));
+        for no_verdict in ["", "1..1\n"] {
+            assert!(High::of(no_verdict, &frame(CMA >> 4)).is_err());
+        }
     }
 
     #[test]
