@@ -102,6 +102,9 @@ fn timed(tests: &Tests<'_>) -> Result<()> {
     let board = &Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let mut options = tests.options(board.flavour()).on_one_cpu();
     options.icount = true;
+    // Time leaps to the next event where the CPU has nothing to do: a minute takes a moment.
+    options.append = Some("hlt".to_owned());
+    options.timeout = 600;
     let script = format!(
         "driver unload rust && driver load rust watchdog_ms=100 && \
          dw100-board timed --limit 900{filter}"

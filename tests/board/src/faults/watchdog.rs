@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Set;
+use super::{CALLS, Set};
 use crate::harness::{Test, slow_kernel, test};
 use crate::model;
 use crate::v4l2::{Device, PATIENCE, Sent};
@@ -82,10 +82,9 @@ fn time() -> Result<()> {
 
 /// How long frames have whose interrupt is lost, on a board on which an instruction takes a nanosecond.
 pub(super) fn bounds() -> Result<()> {
-    /// For queueing and taking back.
-    const CALLS: Duration = Duration::from_millis(5);
     let device = Device::open()?;
     let set = Set::start(&device, 1, 11)?;
+    super::lost(&set, "drop-irq=1", PATIENCE).context("while the program is loaded")?;
     for (ms, limit_ms) in [
         (0, 1_000),
         (60_000, 60_000),
@@ -94,16 +93,8 @@ pub(super) fn bounds() -> Result<()> {
     ] {
         let _watchdog = Watchdog::set(ms)?;
         let limit = Duration::from_millis(limit_ms);
-        model::set("drop-irq=1")?;
-        let start = Instant::now();
-        set.stream.queue(0, &Sent::default())?;
-        let frame = set.stream.capture.dequeue_within(3 * limit)?;
-        let took = start.elapsed();
-        set.stream.output.dequeue_within(PATIENCE)?;
-        ensure!(
-            frame.failed(),
-            "with watchdog_ms={ms} the frame did not fail"
-        );
+        let took = super::lost(&set, "drop-irq=1", 3 * limit)
+            .with_context(|| format!("with watchdog_ms={ms}"))?;
         ensure!(
             (limit..2 * limit + CALLS).contains(&took),
             "with watchdog_ms={ms} the frame came back after {took:?}"
