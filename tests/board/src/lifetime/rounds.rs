@@ -90,12 +90,13 @@ pub(super) fn without_the_module(
         state.unbind()?;
         // Its nodes are closed now, and nothing else may keep the module.
         let gone = unloads(&state)?;
-        client.look();
-        client.ended()?;
+        // Before the client uses what may be gone.
         match due {
             Module::Goes => ensure!(gone, "rmmod failed, and nothing of the module is held"),
             Module::Stays => ensure!(!gone, "rmmod succeeded under {}", situation.name),
         }
+        client.look();
+        client.ended()?;
         ensure!(gone || unloads(&state)?, "the module stays for ever");
         state.nothing_left()?;
         state.load()?;
