@@ -11,12 +11,20 @@
 //! Why: a driver that clears and enables in one write
 //! ```
 //!
-//! `Suite` may be followed by `--full`. `Test` is part of a test's name, `Says` part of what the failure says, and `Why` what is wrong
-//! with the driver.
+//! `Test` is part of a test's name, `Says` part of what the failure says, and `Why` what is wrong
+//! with the driver. There may be several tests, each followed by what it says; all must fail. A
+//! further `Suite` holds for the tests after it, and may be followed by `--full`. Where `Says` is of a report in the kernel's log, `Test`
+//! is the test during which it comes.
+//!
+//! The patches are applied to copies of the checkout, one in each, and taken back: what a patch does
+//! not touch is built once.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -30,69 +38,120 @@ use crate::tools::own_name;
 /// Where the patches are.
 const PATCHES: &str = "tests/mutations";
 
+/// Part of the name of the test that fails because of the kernel's log.
+const END: &str = "runs to its end";
+
 /// What follows a suite's name if the test is too long for every day.
 const FULL: &str = "--full";
+
+/// How many mutations are tried at the same time: while one is built, the board of another runs.
+const WORKERS: usize = 2;
 
 /// A deliberate bug.
 #[derive(Debug, PartialEq, Eq)]
 struct Mutation {
     name: String,
     patch: PathBuf,
-    suite: String,
-    test: String,
-    says: String,
+    runs: Vec<Run>,
     why: String,
+}
+
+/// A suite, and the tests of it that must fail.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Run {
+    suite: String,
+    /// With what is too long for every day.
+    full: bool,
+    tests: Vec<Test>,
+}
+
+/// A test that must fail: part of its name, and part of what the failure says.
+#[derive(Debug, PartialEq, Eq)]
+struct Test {
+    name: String,
+    says: String,
 }
 
 impl Mutation {
     /// Reads a patch's header.
     fn read(patch: &Path) -> Result<Self> {
         let text = fs::read_to_string(patch)?;
-        let field = |key: &str| {
-            let header = text.lines().take_while(|line| !line.starts_with("diff "));
-            let mut values = header.filter_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-            values
-                .next()
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-                .with_context(|| format!("{}: no line '{key}: ...'", patch.display()))
-        };
+        let header = text.lines().take_while(|line| !line.starts_with("diff "));
+        let (mut runs, mut test, mut why) = (Vec::<Run>::new(), None, None);
+        for line in header {
+            let Some((key, value)) = line.split_once(": ") else {
+                continue;
+            };
+            let value = value.trim().to_owned();
+            ensure!(!value.is_empty(), "{}: {line}", patch.display());
+            match (key, runs.last_mut()) {
+                ("Suite", _) => runs.push(Run::of(&value)),
+                ("Test", Some(_)) => {
+                    let before = test.replace(value);
+                    ensure!(
+                        before.is_none(),
+                        "{}: no line 'Says: ...' before '{line}'",
+                        patch.display()
+                    );
+                }
+                ("Says", Some(run)) => {
+                    let name = test.take().unwrap_or_default();
+                    run.tests.push(Test { name, says: value });
+                }
+                ("Why", _) => why = Some(value),
+                _ => {}
+            }
+        }
+        let is_whole =
+            |run: &Run| !run.tests.is_empty() && run.tests.iter().all(|test| !test.name.is_empty());
+        ensure!(
+            test.is_none() && !runs.is_empty() && runs.iter().all(is_whole),
+            "{}: the header needs a line 'Suite: ...', and after it 'Test: ...' and 'Says: ...', each \
+             'Test' with its 'Says'",
+            patch.display()
+        );
+        let names: Vec<String> = runs.iter().map(|run| run.suite.clone()).collect();
+        test::check_names(&names).with_context(|| patch.display().to_string())?;
         let name = patch.file_stem().unwrap_or_default();
-        let mutation = Self {
+        Ok(Self {
             name: name.to_string_lossy().into_owned(),
             patch: patch.to_owned(),
-            suite: field("Suite")?,
-            test: field("Test")?,
-            says: field("Says")?,
-            why: field("Why")?,
-        };
-        test::check_names(&[mutation.words().0.to_owned()])?;
-        Ok(mutation)
+            runs,
+            why: why.with_context(|| format!("{}: no line 'Why: ...'", patch.display()))?,
+        })
     }
 
-    /// The suite's name, and whether all of it runs.
-    fn words(&self) -> (&str, bool) {
-        let name = self.suite.strip_suffix(FULL).map(str::trim_end);
-        (name.unwrap_or(&self.suite), name.is_some())
-    }
-
-    /// Runs the suite on a copy of the checkout with the bug. An error if the test does not fail as
-    /// it should.
+    /// Applies the patch to a copy of the checkout, runs the suites, and takes the patch back. An
+    /// error if a test does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        if copy.exists() {
-            fs::remove_dir_all(copy)?;
-        }
-        for file in files(&env.checkout, None)? {
-            let to = copy.join(file.strip_prefix(&env.checkout)?);
-            make_dir(to.parent().context("a file has a directory")?)?;
-            copy_file(&file, &to)?;
-        }
+        self.apply(copy, &[]).context("the patch does not apply")?;
+        let failed = self.runs.iter().try_for_each(|run| run.fails(env, copy));
+        self.apply(copy, &["--reverse"])?;
+        failed
+    }
+
+    fn apply(&self, copy: &Path, options: &[&str]) -> Result<()> {
         let mut apply = Command::new("git");
         // The copy is in no repository, whatever is around the cache.
         apply.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(copy));
-        apply.arg("-C").arg(copy).arg("apply").arg(&self.patch);
-        hear(&mut apply).context("the patch does not apply")?;
+        apply.arg("-C").arg(copy).arg("apply").args(options);
+        hear(apply.arg(&self.patch)).map(drop)
+    }
+}
 
+impl Run {
+    /// A run of what a header says after `Suite`, with no test yet.
+    fn of(words: &str) -> Self {
+        let suite = words.strip_suffix(FULL).map(str::trim_end);
+        Self {
+            suite: suite.unwrap_or(words).to_owned(),
+            full: suite.is_some(),
+            tests: Vec::new(),
+        }
+    }
+
+    /// Runs the tests. An error if one does not fail as it should.
+    fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
         // The command finds the checkout by this variable, as it does when cargo runs it.
         let mut command = Command::new(std::env::current_exe()?);
         command.env("CARGO_MANIFEST_DIR", copy.join("xtask"));
@@ -100,9 +159,10 @@ impl Mutation {
         if let Some(source) = &env.kernel_source {
             command.arg("--kernel-source").arg(source);
         }
-        let (suite, full) = self.words();
-        command.args(["test", suite]).args(full.then_some(FULL));
-        command.args(["--", &self.test]);
+        command
+            .args(["test", &self.suite])
+            .args(self.full.then_some(FULL));
+        command.args(["--", common(&self.tests)]);
         let output = command.output().context("cannot start the tests")?;
         let said = String::from_utf8_lossy(&output.stdout);
         let failures = failures(&said);
@@ -113,15 +173,41 @@ impl Mutation {
             last_lines(&said, 5),
             last_lines(&errors, 5)
         );
-        let due = |failure: &String| failure.contains(&self.test) && failure.contains(&self.says);
-        ensure!(
-            failures.iter().any(due),
-            "no failure says '{}':\n{}",
-            self.says,
-            failures.join("\n")
-        );
+        for Test { name, says } in &self.tests {
+            // What the kernel reports ends the board, and not one test.
+            let of_it = |failure: &String| failure.contains(name) || failure.contains(END);
+            let due = |failure: &String| of_it(failure) && failure.contains(says);
+            ensure!(
+                failures.iter().any(due),
+                "no failure of '{name}' says '{says}':\n{}",
+                failures.join("\n")
+            );
+        }
         Ok(())
     }
+}
+
+/// What the names of tests have in common at their beginning: the filter for all of them.
+fn common(tests: &[Test]) -> &str {
+    let mut names = tests.iter().map(|test| test.name.as_str());
+    let first = names.next().unwrap_or_default();
+    names.fold(first, |common, name| {
+        let same = common.chars().zip(name.chars()).take_while(|(a, b)| a == b);
+        &common[..same.map(|(a, _)| a.len_utf8()).sum()]
+    })
+}
+
+/// Makes a copy of the checkout, without what is built.
+fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
+    if copy.exists() {
+        fs::remove_dir_all(copy)?;
+    }
+    for file in files(&env.checkout, None)? {
+        let to = copy.join(file.strip_prefix(&env.checkout)?);
+        make_dir(to.parent().context("a file has a directory")?)?;
+        copy_file(&file, &to)?;
+    }
+    Ok(())
 }
 
 /// What failed, each with what it says.
@@ -160,38 +246,63 @@ fn chosen(dir: &Path, names: &[String]) -> Result<Vec<Mutation>> {
 /// Prints the mutations.
 pub fn list(env: &Env) -> Result<()> {
     for mutation in chosen(&env.checkout.join(PATCHES), &[])? {
-        let Mutation {
-            name,
-            suite,
-            test,
-            why,
-            ..
-        } = mutation;
-        println!("{name:32} {why} ({suite}: {test})");
+        let Mutation { name, why, .. } = &mutation;
+        println!("{name:32} {why}");
+        for Run { suite, tests, .. } in &mutation.runs {
+            for test in tests {
+                println!("{:32} {suite}: {}", "", test.name);
+            }
+        }
     }
     Ok(())
 }
 
-/// Tries the named mutations, or all. True if each makes its test fail.
+/// Tries the named mutations, or all. True if each makes its tests fail.
 pub fn run(env: &Env, names: &[String]) -> Result<bool> {
     let mutations = chosen(&env.checkout.join(PATCHES), names)?;
-    // What does not depend on the driver is built here once, and not in the copy.
+    // What does not depend on the driver is built here once, and not in the copies.
     Board::prepare(env, Flavour::Rt, Driver::None)?;
-    let scratch = env.cache.scratch(&env.ui, &own_name(env, "mutate"))?;
-    let copy = scratch.dir.join("checkout");
-    let mut results = [0, 0];
-    for mutation in &mutations {
-        let step = env.ui.step(&mutation.name, env.cache.log("mutate"))?;
-        let result = mutation.fails(env, &copy);
-        step.finish();
-        results[usize::from(result.is_err())] += 1;
-        let Mutation { name, suite, .. } = mutation;
-        match result {
-            Ok(()) => println!("ok   mutate: {name}: suite {suite} fails as it should"),
-            Err(why) => println!("FAIL mutate: {name}: {why:#}"),
+    let started = Instant::now();
+    let queue = Mutex::new(mutations.iter());
+    let next = || queue.lock().ok()?.next();
+    let work = |worker: usize| -> Result<[usize; 2]> {
+        let scratch = env
+            .cache
+            .scratch(&env.ui, &own_name(env, &format!("mutate-{worker}")))?;
+        let copy = scratch.dir.join("checkout");
+        copy_checkout(env, &copy)?;
+        let mut results = [0, 0];
+        while let Some(mutation) = next() {
+            let Mutation { name, .. } = mutation;
+            let step = env
+                .ui
+                .step(name, env.cache.log(&format!("mutate-{name}")))?;
+            let result = mutation.fails(env, &copy);
+            step.finish();
+            results[usize::from(result.is_err())] += 1;
+            match result {
+                Ok(()) => println!("ok   mutate: {name}: fails as it should"),
+                Err(why) => println!("FAIL mutate: {name}: {why:#}"),
+            }
         }
-    }
-    let [passed, failed] = results;
+        Ok(results)
+    };
+    let [passed, failed] = thread::scope(|scope| {
+        let workers =
+            (0..WORKERS.min(mutations.len())).map(|worker| scope.spawn(move || work(worker)));
+        let workers: Vec<_> = workers.collect();
+        workers
+            .into_iter()
+            .try_fold([0, 0], |[passed, failed], worker| {
+                let Ok(results) = worker.join() else {
+                    bail!("a thread panicked");
+                };
+                let [more, worse] = results?;
+                Ok([passed + more, failed + worse])
+            })
+    })?;
+    env.ui
+        .say(&format!("mutate: {} s", started.elapsed().as_secs()));
     println!("{passed} passed, {failed} failed");
     Ok(failed == 0 && passed > 0)
 }
@@ -214,6 +325,11 @@ mod tests {
             .join(PATCHES);
         let all = chosen(&dir, &[]).unwrap();
         assert!(!all.is_empty());
+        for run in all.iter().flat_map(|mutation| &mutation.runs) {
+            for test in &run.tests {
+                test::ensure_may_have(&dir.join("../.."), &run.suite, &test.name).unwrap();
+            }
+        }
         let missing = chosen(&dir, &["nothing".to_owned()]).unwrap_err();
         assert!(missing.to_string().contains("nothing.patch"));
         assert_eq!(
@@ -223,24 +339,71 @@ mod tests {
     }
 
     #[test]
+    fn a_patch_may_have_several_tests_and_suites() {
+        let patch = Patch::new("several");
+        let header = "Suite: kunit\nTest: a: one\nSays: x\nTest: a: other\nSays: y\n\
+            Suite: rt --full\nTest: gate\nSays: z\nWhy: w\n";
+        fs::write(&patch.0, format!("{header}\ndiff --git a/a b/a\n")).unwrap();
+        let read = Mutation::read(&patch.0).unwrap();
+        let runs: Vec<_> = read
+            .runs
+            .iter()
+            .map(|run| (run.suite.as_str(), run.full, common(&run.tests)))
+            .collect();
+        assert_eq!(runs, [("kunit", false, "a: o"), ("rt", true, "gate")]);
+        // A test that says nothing, and words of no test.
+        for (right, wrong) in [("Says: x\n", ""), ("Test: a: other\n", "")] {
+            fs::write(&patch.0, header.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch.0).is_err());
+        }
+    }
+
+    /// A file for one test, which goes with it.
+    struct Patch(PathBuf);
+
+    impl Patch {
+        fn new(name: &str) -> Self {
+            let name = format!("mutation-{name}-{}.patch", std::process::id());
+            Self(std::env::temp_dir().join(name))
+        }
+    }
+
+    impl Drop for Patch {
+        fn drop(&mut self) {
+            let _ = fs::remove_file(&self.0);
+        }
+    }
+
+    #[test]
     fn a_patch_without_a_line_of_its_header_is_refused() {
-        let patch = std::env::temp_dir().join(format!("mutation-{}.patch", std::process::id()));
-        let whole =
-            "Suite: worlds\nTest: slow\nSays: ETIME\nWhy: short\n\ndiff --git a/a b/a\nWhy: no\n";
-        fs::write(&patch, whole).unwrap();
-        let read = Mutation::read(&patch).unwrap();
-        assert_eq!((read.test.as_str(), read.why.as_str()), ("slow", "short"));
-        for line in ["Suite: worlds\n", "Says: ETIME\n", "Why: short\n"] {
-            fs::write(&patch, whole.replace(line, "")).unwrap();
-            let error = Mutation::read(&patch).unwrap_err().to_string();
+        let patch = Patch::new("refused");
+        let whole = "Suite: worlds\nTest: slow\nSays: ETIME\nWhy: short\n\n\
+            diff --git a/a b/a\nWhy: no\n";
+        fs::write(&patch.0, whole).unwrap();
+        let read = Mutation::read(&patch.0).unwrap();
+        assert_eq!(read.why, "short");
+        let test = Test {
+            name: "slow".to_owned(),
+            says: "ETIME".to_owned(),
+        };
+        let run = Run {
+            tests: vec![test],
+            ..Run::of("worlds")
+        };
+        assert_eq!(read.runs, [run]);
+        for line in [
+            "Suite: worlds\n",
+            "Test: slow\n",
+            "Says: ETIME\n",
+            "Why: short\n",
+        ] {
+            fs::write(&patch.0, whole.replace(line, "")).unwrap();
+            let error = Mutation::read(&patch.0).unwrap_err().to_string();
             assert!(error.contains(&line[..3]), "{error}");
         }
-        fs::write(&patch, whole.replace("worlds", "rt --full")).unwrap();
-        assert_eq!(Mutation::read(&patch).unwrap().words(), ("rt", true));
         for (right, wrong) in [("worlds", "worlts"), ("Says: ETIME", "Says: ")] {
-            fs::write(&patch, whole.replace(right, wrong)).unwrap();
-            assert!(Mutation::read(&patch).is_err());
+            fs::write(&patch.0, whole.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch.0).is_err());
         }
-        fs::remove_file(&patch).unwrap();
     }
 }

@@ -420,6 +420,14 @@ pub fn check_names(names: &[String]) -> Result<()> {
     chosen(names).map(drop)
 }
 
+/// Fails if a suite has no test whose name contains this, as far as that is known before it runs.
+#[cfg(test)]
+pub fn ensure_may_have(checkout: &Path, suite: &str, part: &str) -> Result<()> {
+    suites_with(part, chosen(&[suite.to_owned()])?, checkout)
+        .map(drop)
+        .with_context(|| format!("suite {suite}"))
+}
+
 /// What is to be run.
 pub struct Choice {
     /// The suites; all, where none is named.
