@@ -14,7 +14,7 @@ use crate::kernel::{self, Kernel};
 use crate::key::Key;
 use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
-use crate::step::{capture, make_dir};
+use crate::step::{capture, copy_file, make_dir};
 use crate::{Env, host, tools};
 
 const FILE: &str = "dw100_rust.ko";
@@ -70,12 +70,13 @@ impl Module {
             gigabytes: 0.2,
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
-            let output = dir.join("build");
-            fs::create_dir(&output)?;
+            // make builds again only what has changed since the last time.
+            let output = tools::own_name(env, &format!("{name}-{}", kernel.key));
+            let output = env.cache.scratch(&env.ui, &output)?;
             let mut make = kernel.make(sandbox);
-            step.run(make.args(external(&env.checkout, &output)).arg(jobs()))?;
-            fs::copy(output.join(FILE), dir.join(FILE))?;
-            Ok(fs::remove_dir_all(output)?)
+            let words = external(&env.checkout, &output.dir);
+            step.run(make.args(words).arg(jobs()))?;
+            copy_file(&output.dir.join(FILE), &dir.join(FILE))
         })?;
         Ok(Self {
             file: entry.dir.join(FILE),
