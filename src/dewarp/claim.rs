@@ -446,10 +446,31 @@ mod tests {
     }
 
     #[test]
+    fn an_event_that_two_have_read_is_an_event() {
+        let slot = Slot::new();
+        let job = slot.start().unwrap();
+        slot.launched(job);
+        assert!(slot.expire(job));
+        slot.add(job, Status(0x1_0001));
+        assert!(!slot.latch(job, Status(0x1_0003)));
+        let outcome = slot.claim_latched().unwrap();
+        assert_eq!(outcome.status, Some(Status(0x1_0003)));
+    }
+
+    #[test]
+    fn jobs_are_numbered_one_after_the_other() {
+        let slot = Slot::new();
+        for number in 1..=3 {
+            assert_eq!(slot.start().unwrap().number(), number);
+            assert!(slot.claim_any().is_some());
+        }
+    }
+
+    #[test]
     fn generations_go_round_without_a_panic() {
         let slot = Slot::with(AtomicU64::new(u64::MAX << 16));
         let job = slot.start().unwrap();
-        assert_eq!(job, Generation(0));
+        assert_eq!(job.number(), 0);
         assert!(slot.claim_any().is_some());
     }
 }

@@ -302,6 +302,13 @@ mod tests {
         }
     }
 
+    /// BOUNDARY_PIXEL has V in 7:0, U in 15:8, Y in 23:16; SCALE_FACTOR is UQ1.7 (`dw100_regs.h`).
+    #[test]
+    fn every_frame_has_black_around_it_and_the_whole_source() {
+        assert_eq!(BOUNDARY_PIXEL.to_be_bytes(), [0, 0, 128, 128]);
+        assert_eq!((SCALE_FACTOR, ROI_START), (128, 0));
+    }
+
     #[test]
     fn a_640x480_nv12_frame_has_the_program_worked_out_by_hand() {
         let frame = frame(image(b"NV12", 640, 480), image(b"NV12", 640, 480));

@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(kept, Status(raw & 0x1_00ff), "{raw:#x}");
             assert_eq!(kept.is_busy(), status.is_busy());
         }
-        assert_eq!(Status(1).or(Status(0x1_0002)), Status(0x1_0003));
+        assert_eq!(Status(5).or(Status(0x1_0003)), Status(0x1_0007));
     }
 
     #[test]
