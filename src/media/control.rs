@@ -264,24 +264,6 @@ impl Handler {
         self.raw.get()
     }
 
-    /// Does what [`Dimensions::set`] does.
-    ///
-    /// # Safety
-    ///
-    /// No ioctl about controls of the file may be under way: V4L2 computes how many bytes it
-    /// copies from the array's length before it locks the controls.
-    unsafe fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
-        if !Array::is_possible((columns, rows)) {
-            return Err(EINVAL);
-        }
-        let mut dimensions = [columns, rows, 0, 0];
-        // SAFETY: By the type invariant the control is valid; four dimensions are
-        // what the function reads, and so many elements do not overflow.
-        to_result(unsafe {
-            bindings::helper_v4l2_ctrl_modify_dimensions(self.array, dimensions.as_mut_ptr())
-        })
-    }
-
     /// Lends the array's current elements, row by row.
     pub(crate) fn with_array<R>(&self, f: impl FnOnce(&[u32]) -> R) -> R {
         // SAFETY: By the type invariant the handler is initialised.
@@ -329,8 +311,16 @@ impl<'a> Dimensions<'a> {
     /// `EINVAL` for a zero dimension or more elements than V4L2 can count, `ENOMEM` if there is no
     /// memory.
     pub(crate) fn set(&self, columns: u32, rows: u32) -> Result {
-        // SAFETY: By the type invariant no other ioctl about controls is under way.
-        unsafe { self.0.set_dimensions(columns, rows) }
+        if !Array::is_possible((columns, rows)) {
+            return Err(EINVAL);
+        }
+        let mut dimensions = [columns, rows, 0, 0];
+        // SAFETY: By the handler's type invariant the control is valid; four dimensions are what the
+        // function reads, and so many elements do not overflow. By this type's invariant no ioctl is
+        // between its look at the array's length and its use of that.
+        to_result(unsafe {
+            bindings::helper_v4l2_ctrl_modify_dimensions(self.0.array, dimensions.as_mut_ptr())
+        })
     }
 }
 

@@ -71,7 +71,7 @@ impl Controls {
         }
         // SAFETY: By the type invariant the handler is valid. What is in it stays there, and is not
         // written to: a value is only set in a request that is not being validated, and is marked
-        // by `Handler::set_dimensions` only with the lock of the file that `validate` holds.
+        // by `Dimensions::set` only with the lock of the file that `validate` holds.
         unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
     }
 
