@@ -15,8 +15,9 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use super::{MOMENT, while_held};
-use crate::harness::becomes_true;
+use super::{MOMENT, while_held, works};
+use crate::binding::Binding;
+use crate::harness::{becomes_true, fails};
 use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::bindings::{self, v4l2_ext_control, v4l2_ext_control__bindgen_ty_1};
@@ -28,9 +29,8 @@ use crate::v4l2::{Device, Errno, MAP, PATIENCE, Request, Sent, Stream, Way, Whic
 /// not how fast it is.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// How long a frame that never ends is waited for, milliseconds: long enough for a slow kernel to get
-/// somewhere else meanwhile. And how long in other tests.
-const WATCHDOG_MS: [u32; 2] = [5000, 2000];
+/// The time of a frame that is not to end by itself, milliseconds.
+const WATCHDOG_MS: &str = "60000";
 
 /// A call and its name.
 type Call = (&'static str, fn(&Device) -> Result<()>);
@@ -190,49 +190,71 @@ pub(super) fn format() -> Result<()> {
     })
 }
 
-/// A stream whose frame does not end before its time is over, with VIDIOC_STREAMOFF under way: runs
-/// `meanwhile`, and is done only after that.
-fn while_stopping(device: &Device, meanwhile: impl FnOnce() -> Result<()>) -> Result<()> {
-    let watchdog = format!("/sys/kernel/debug/{}/watchdog_ms", device.name()?);
-    let wait = |ms: u32| fs::write(&watchdog, ms.to_string()).context("this driver's watchdog");
-    Bands::set(device)?;
-    let stream = Stream::start(device, 1)?;
-    model::set("stall=1")?;
-    let [longer, usual] = WATCHDOG_MS;
-    wait(longer)?;
-    stream.queue(0, &Sent::default())?;
-    wait(usual)?;
-    scope(|scope| {
-        let stopper = scope.spawn(|| device.stop(Way::Output));
-        sleep(MOMENT);
-        ensure!(!stopper.is_finished(), "VIDIOC_STREAMOFF does not wait");
-        meanwhile()?;
-        ensure!(
-            !stopper.is_finished(),
-            "that took as long as VIDIOC_STREAMOFF of the other file"
-        );
-        Ok(())
-    })
+/// A thread in `VIDIOC_S_FMT`.
+struct Setter<'a> {
+    /// Whether that is over.
+    is_done: &'a dyn Fn() -> bool,
+    /// It is there until the value is dropped.
+    thread: libc::pthread_t,
 }
 
-/// `VIDIOC_S_FMT`, with a format that the queue has.
-fn set_format(device: &Device) -> Result<(), Errno> {
+/// Runs `meanwhile` while `VIDIOC_STREAMOFF` waits for a frame that does not end, and `VIDIOC_S_FMT` of
+/// the same file for that. Unbinding the device ends the frame. Returns what `VIDIOC_S_FMT` said.
+fn while_stopping(meanwhile: impl FnOnce(&Setter<'_>) -> Result<()>) -> Result<Result<(), Errno>> {
+    let device = Device::open()?;
+    let binding = Binding::find()?;
+    let watchdog = format!("/sys/kernel/debug/{}/watchdog_ms", device.name()?);
+    fs::write(&watchdog, WATCHDOG_MS).context(watchdog)?;
+    Bands::set(&device)?;
     let format = device.format(Way::Capture)?;
-    device.set_format(Way::Capture, &format).map(drop)
+    let stream = Stream::start(&device, 1)?;
+    model::set("stall=1")?;
+    stream.queue(0, &Sent::default())?;
+    let (tell, told) = channel();
+    let set = scope(|scope| {
+        let stopper = scope.spawn(|| device.stop(Way::Output));
+        let stopping = || -> Result<()> {
+            ensure!(!stopper.is_finished(), "VIDIOC_STREAMOFF is over");
+            Ok(())
+        };
+        sleep(MOMENT);
+        let setter = scope.spawn(|| {
+            // SAFETY: It has no preconditions.
+            let _ = tell.send(unsafe { libc::pthread_self() });
+            device.set_format(Way::Capture, &format).map(drop)
+        });
+        let thread = told.recv_timeout(PATIENCE)?;
+        sleep(MOMENT);
+        let is_done = || setter.is_finished();
+        let result = stopping()
+            .and_then(|()| {
+                meanwhile(&Setter {
+                    is_done: &is_done,
+                    thread,
+                })
+            })
+            .and_then(|()| stopping());
+        // Whatever came of it, nobody waits for the frame any more.
+        binding.unbind()?;
+        result?;
+        setter.join().map_err(|_| anyhow!("the thread panicked"))
+    });
+    drop(stream);
+    drop(device);
+    binding.bind()?;
+    works().context("after binding again")?;
+    set
 }
 
 pub(super) fn format_behind_a_stop() -> Result<()> {
-    let device = Device::open()?;
-    while_stopping(&device, || {
-        scope(|scope| {
-            let setter = scope.spawn(|| set_format(&device));
-            sleep(MOMENT);
-            ensure!(!setter.is_finished(), "VIDIOC_S_FMT does not wait");
-            others_go_on(CALLS.iter(), || ())?;
-            ensure!(!setter.is_finished(), "VIDIOC_S_FMT is done");
-            Ok(())
-        })
-    })
+    let set = while_stopping(|setter| {
+        ensure!(!(setter.is_done)(), "VIDIOC_S_FMT does not wait");
+        others_go_on(CALLS.iter(), || ())?;
+        ensure!(!(setter.is_done)(), "VIDIOC_S_FMT is over");
+        Ok(())
+    })?;
+    // There are buffers.
+    fails(set, Errno::EBUSY, "VIDIOC_S_FMT")
 }
 
 /// How many signals there were.
@@ -253,40 +275,18 @@ fn listen(signal: Signal, flags: SaFlags) -> Result<()> {
 pub(super) fn signals() -> Result<()> {
     listen(Signal::SIGUSR1, SaFlags::SA_RESTART)?;
     listen(Signal::SIGUSR2, SaFlags::empty())?;
-    let device = Device::open()?;
-    while_stopping(&device, || {
-        let (tell, told) = channel();
-        scope(|scope| {
-            let setter = scope.spawn(|| {
-                // SAFETY: It has no preconditions.
-                tell.send(unsafe { libc::pthread_self() })?;
-                Ok::<_, anyhow::Error>(set_format(&device))
-            });
-            let thread = told.recv_timeout(PATIENCE)?;
-            let send = |signal: Signal| -> Result<()> {
-                sleep(MOMENT);
-                ensure!(
-                    !setter.is_finished(),
-                    "VIDIOC_S_FMT is over before {signal}"
-                );
-                let before = SIGNALS.load(SeqCst);
-                // SAFETY: The thread is not joined yet.
-                let error = unsafe { libc::pthread_kill(thread, signal as libc::c_int) };
-                ensure!(error == 0, "pthread_kill: {error}");
-                let counted = becomes_true(PATIENCE, || Ok(SIGNALS.load(SeqCst) > before))?;
-                ensure!(counted, "{signal} does not arrive");
-                Ok(())
-            };
-            send(Signal::SIGUSR1)?;
-            // The second finds it waiting again.
-            send(Signal::SIGUSR2)?;
-            let result = setter.join();
-            let result = result.map_err(|_| anyhow!("the thread panicked"))??;
-            ensure!(
-                result == Err(Errno::EINTR),
-                "a signal that restarts nothing: {result:?}"
-            );
-            Ok(())
-        })
-    })
+    let set = while_stopping(|setter| {
+        for signal in [Signal::SIGUSR1, Signal::SIGUSR2] {
+            ensure!(!(setter.is_done)(), "VIDIOC_S_FMT is over before {signal}");
+            let before = SIGNALS.load(SeqCst);
+            // SAFETY: The thread is not joined yet.
+            let error = unsafe { libc::pthread_kill(setter.thread, signal as libc::c_int) };
+            ensure!(error == 0, "pthread_kill gives {error}");
+            let counted = becomes_true(PATIENCE, || Ok(SIGNALS.load(SeqCst) > before))?;
+            ensure!(counted, "{signal} does not arrive");
+            sleep(MOMENT);
+        }
+        Ok(())
+    })?;
+    fails(set, Errno::EINTR, "VIDIOC_S_FMT")
 }
