@@ -96,17 +96,6 @@ pub fn unload() -> Result<bool> {
     driver(&["unload", "rust"])
 }
 
-/// Loads the C driver, which binds it.
-pub fn load_c() -> Result<()> {
-    ensure!(driver(&["load", "c"])?, "insmod failed");
-    Ok(())
-}
-
-/// Unloads the C driver; false if the kernel refuses.
-pub fn unload_c() -> Result<bool> {
-    driver(&["unload", "c"])
-}
-
 /// Runs the board's `driver`. What it has to say is for who waits for a failure.
 fn driver(words: &[&str]) -> Result<bool> {
     let output = Command::new("driver").args(words).output();

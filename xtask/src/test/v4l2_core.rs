@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::names::Names;
 use super::{Tests, complete, last_lines, result, verdicts};
@@ -43,7 +43,7 @@ const FAULTS: [Fault; 8] = [
     Fault {
         patch: "0002",
         test: "a mem2mem device is freed while its work item is pending",
-        seen: Seen::Report("ODEBUG: free active"),
+        seen: Seen::Report(WORK),
     },
     Fault {
         patch: "0003",
@@ -77,8 +77,13 @@ const FAULTS: [Fault; 8] = [
     },
 ];
 
+/// What the kernel says of mem2mem's work item. The driver dw100, which is the only one here that ends a
+/// job where the work is not done at once, has memory of its own that it frees too early: what else is
+/// reported then is not of the core.
+const WORK: &str = "hint: v4l2_m2m_device_run_work";
+
 /// What every boot starts with: a driver beside the C driver, with one node and its events.
-const VIVID: &str = "modprobe vivid node_types=1 && ";
+const VIVID: &str = "modprobe vivid node_types=1 multiplanar=2 && ";
 
 /// The end of a test's name, without the patch and with all.
 const ENDS: [&str; 2] = [", without its patch", ", with all patches"];
@@ -176,18 +181,40 @@ fn with(tests: &Tests<'_>) -> Result<()> {
         return Ok(());
     }
     let board = Board::prepare_patched(tests.env)?;
-    let script = format!("{VIVID}dw100-board core --limit 600");
-    let outcome = tests.run(&board, &options(1800), &script)?;
-    for fault in &FAULTS {
-        let mut found = verdicts(&outcome.printed).filter(|(test, _)| *test == fault.test);
-        let verdict = match found.next() {
-            Some((_, failure)) => result(failure),
-            None => Err(anyhow!("it did not end")),
+    let is_work = |fault: &&Fault| matches!(fault.seen, Seen::Report(WORK));
+    for fault in FAULTS.iter().filter(is_work) {
+        let work = tests.env.cache.run_dir()?;
+        let mut options = options(400);
+        options.output = Some(work.dir.clone());
+        let script = format!("dw100-board core --limit 200 '{}'", fault.test);
+        let outcome = tests.run(&board, &options, &script)?;
+        let log = fs::read_to_string(work.dir.join("dmesg.txt"))?;
+        let is_gone = || -> Result<()> {
+            result_of(fault, &outcome)?;
+            ensure!(!log.contains(WORK), "the kernel says {WORK}");
+            Ok(())
         };
-        tests.record(&name(fault), verdict);
+        tests.record(&name(fault), is_gone());
+    }
+    let skip: String = FAULTS
+        .iter()
+        .filter(is_work)
+        .map(|fault| format!(" --skip '{}'", fault.test))
+        .collect();
+    let script = format!("{VIVID}dw100-board core --limit 600{skip}");
+    let outcome = tests.run(&board, &options(1800), &script)?;
+    for fault in FAULTS.iter().filter(|fault| !is_work(fault)) {
+        tests.record(&name(fault), result_of(fault, &outcome));
     }
     tests.record_end(NOTHING, complete(&outcome));
     Ok(())
+}
+
+/// The verdict on a fault's test.
+fn result_of(fault: &Fault, outcome: &Outcome) -> Result<()> {
+    let mut found = verdicts(&outcome.printed).filter(|(test, _)| *test == fault.test);
+    let (_, failure) = found.next().context("the test did not end")?;
+    result(failure)
 }
 
 impl Fault {
@@ -213,6 +240,8 @@ impl Fault {
 fn options(timeout: u64) -> Options {
     let mut options = Options::new(Flavour::Debug, Driver::C);
     options.smp = 2;
+    // Waiting for RCU is not waiting for a task that keeps a CPU busy.
+    options.append = Some("rcutree.kthread_prio=60".to_owned());
     options.timeout = timeout;
     options
 }
