@@ -69,6 +69,9 @@ const ROUNDS: u32 = 1500;
 /// The longest time between the two, in rounds of a loop that does nothing.
 const DELAY: u32 = 4000;
 
+/// How long a CPU is kept busy at most. Unbinding may wait for SRCU, which takes a worker of that CPU.
+const BUSY: Duration = Duration::from_secs(8);
+
 /// `V4L2_CID_BRIGHTNESS`, which vivid has.
 const BRIGHTNESS: u32 = 0x0098_0900;
 
@@ -195,7 +198,8 @@ fn pending_work() -> Result<()> {
             pin(0)?;
             Class::RealTime(40).take()?;
             busy.store(true, Ordering::Relaxed);
-            while !stop.load(Ordering::Relaxed) {
+            let start = Instant::now();
+            while !stop.load(Ordering::Relaxed) && start.elapsed() < BUSY {
                 spin_loop();
             }
             Ok(())
