@@ -3,7 +3,8 @@
 //! Parity of this driver and the C driver: registers, their order, maps and frames. `dw100-parity plan [--full] DIR` writes what both are
 //! asked for; `dw100-parity check [--full] REPORT RUST C` judges what both did, one line a check,
 //! `ok NAME` or `FAIL NAME: WHY`, and leaves the figures in REPORT. RUST and C hold what the board
-//! left: `registers.jsonl` and `frames.jsonl` of `dw100-board parity`, and `trace.jsonl`.
+//! left: `registers.jsonl` and `frames.jsonl` of `dw100-board parity`, and `trace.jsonl`. `dw100-parity names` prints the
+//! names of the checks.
 
 mod access;
 mod crop;
@@ -99,9 +100,17 @@ fn run(words: Vec<OsString>) -> Result<bool> {
         .collect();
     let is = |word: &PathBuf, name: &str| word.as_os_str() == OsStr::new(name);
     match words.as_slice() {
+        [verb] if is(verb, "names") => {
+            // What there is to say of nothing has a line for each.
+            for line in Report::default().lines() {
+                let line = line.trim_start_matches("ok ").trim_start_matches("FAIL ");
+                println!("{}", line.split(": ").next().unwrap_or_default());
+            }
+            Ok(true)
+        }
         [verb, dir] if is(verb, "plan") => plan(dir, full).map(|()| true),
         [verb, report, rust, c] if is(verb, "check") => check(report, rust, c, full),
-        _ => bail!("usage: dw100-parity plan [--full] DIR | check [--full] REPORT RUST C"),
+        _ => bail!("usage: dw100-parity names | plan [--full] DIR | check [--full] REPORT RUST C"),
     }
 }
 

@@ -282,7 +282,7 @@ impl Tests<'_> {
         for line in outcome.printed.split_inclusive('\n') {
             printed += line.len();
             let now = outcome.printed_at(printed);
-            if let Some((name, failure)) = verdict(line.trim_end_matches('\n')) {
+            if let Some((name, failure)) = verdict(line.trim_end()) {
                 let took = now.zip(before).map(|(now, before)| now - before);
                 self.record_with(&format!("{name}{suffix}"), took, result(failure));
             }
