@@ -19,6 +19,7 @@ use machine::{Boot, serial_file};
 pub use options::{Driver, Options};
 
 use crate::Env;
+use crate::coverage::Recorder;
 use crate::guest::Guest;
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
@@ -274,6 +275,9 @@ impl<'a> Board<'a> {
             child.kill()?;
             child.wait()?;
         }
+        if let Some(recorder) = self.recorder() {
+            recorder.take(self.kernel.flavour, &boot.output)?;
+        }
         let end = judge(&boot, ended.is_some(), options.healthy)?;
         let said = fs::read(&printed)?;
         Ok(Outcome {
@@ -281,6 +285,11 @@ impl<'a> Board<'a> {
             printed: String::from_utf8_lossy(&said).into_owned(),
             grown,
         })
+    }
+
+    /// What takes note of the code that is executed, if the board has this driver's module.
+    fn recorder(&self) -> Option<&Recorder> {
+        self.module.as_ref().and(self.env.coverage.as_ref())
     }
 
     /// Boots with the console on this terminal, or prints the command that would.

@@ -40,7 +40,7 @@ const BUILD: [&str; 3] = ["Image", "modules", DTB];
 const INSTALL: [&str; 2] = ["INSTALL_MOD_PATH=OBJECTS/root/usr", "modules_install"];
 
 /// Which kernel the board boots.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
 pub enum Flavour {
     /// PREEMPT_RT, nothing else
     Rt,

@@ -6,6 +6,7 @@
 mod bench;
 mod board;
 mod cache;
+mod coverage;
 mod crates;
 mod demo;
 mod devicetree;
@@ -124,6 +125,20 @@ enum Action {
         #[arg(long)]
         list: bool,
     },
+    /// Says which code of the module no suite executes
+    ///
+    /// A page of each source file is in target/coverage/html, and the figures in target/coverage for the
+    /// tools of lcov.
+    Coverage {
+        /// Names of suites; all that boot boards with this driver, if there are none
+        suites: Vec<String>,
+        /// Also what is too long for every day
+        #[arg(long)]
+        full: bool,
+        /// Add to what the runs before have executed, of the same module
+        #[arg(long)]
+        add: bool,
+    },
     /// Runs what checks the sources without running them
     Lint,
     /// Boots the board with its console here
@@ -190,6 +205,8 @@ pub struct Env {
     pub mirror: Option<String>,
     /// The kernel source that the user asked for.
     pub kernel_source: Option<PathBuf>,
+    /// What takes note of the code that boards execute, for `coverage`.
+    pub coverage: Option<coverage::Recorder>,
 }
 
 impl Env {
@@ -207,6 +224,7 @@ impl Env {
             ui: Ui::new(),
             mirror,
             kernel_source: kernel_source.map(named).transpose()?,
+            coverage: None,
         })
     }
 }
@@ -223,7 +241,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8> {
-    let env = Env::new(cli.mirror, cli.kernel_source)?;
+    let mut env = Env::new(cli.mirror, cli.kernel_source)?;
     match cli.command {
         Action::Module { build_dir } => {
             println!("{}", module::build_for(&env, &build_dir)?.display())
@@ -235,8 +253,11 @@ fn run(cli: Cli) -> Result<u8> {
             list: true, suites, ..
         } => test::list(&env, &suites)?,
         command => {
-            if let Action::Test { suites, .. } = &command {
+            if let Action::Test { suites, .. } | Action::Coverage { suites, .. } = &command {
                 test::check_names(suites)?;
+            }
+            if let Action::Coverage { .. } = &command {
+                env.coverage = Some(coverage::Recorder::default());
             }
             host::become_root(&env)?;
             return as_root(&env, command);
@@ -281,6 +302,10 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 junit,
             };
             return Ok(u8::from(!test::run(env, &choice)?));
+        }
+        Action::Coverage { suites, full, add } => {
+            let choice = coverage::Choice { suites, full, add };
+            return Ok(u8::from(!coverage::run(env, &choice)?));
         }
         Action::Mutate { names, .. } => return Ok(u8::from(!mutate::run(env, &names)?)),
         Action::Shell { options, print } => {

@@ -25,6 +25,9 @@ const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
 /// `make`'s words for the module out of tree, where `M=` and `MO=` are followed by a directory.
 const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
 
+/// `make`'s words for debug information, which `coverage` needs.
+const DEBUG_INFO: [&str; 2] = ["KCFLAGS=-g", "KRUSTFLAGS=-Cdebuginfo=2"];
+
 /// The first kernel with all Rust abstractions that the driver uses.
 const OLDEST: (u32, u32) = kernel::TRIED[0];
 
@@ -63,9 +66,13 @@ impl Module {
     /// Builds the module if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
         let name = format!("module-{}", kernel.flavour.name());
+        let more: &[&str] = match env.coverage {
+            Some(_) => &DEBUG_INFO,
+            None => &[],
+        };
         let recipe = Recipe {
             name: &name,
-            key: key(env, kernel)?.finish(),
+            key: key(env, kernel)?.words(more).finish(),
             partial: Partial::Discard,
             gigabytes: 0.2,
         };
@@ -75,7 +82,7 @@ impl Module {
             let output = env.cache.scratch(&env.ui, &output)?;
             let mut make = kernel.make(sandbox);
             let words = external(&env.checkout, &output.dir);
-            step.run(make.args(words).arg(jobs()))?;
+            step.run(make.args(words).args(more).arg(jobs()))?;
             copy_file(&output.dir.join(FILE), &dir.join(FILE))
         })?;
         Ok(Self {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::Step;
+use crate::step::{Step, copy_file};
 use crate::tools::Model;
 use crate::{Env, host};
 
@@ -27,6 +27,7 @@ const CONFIGURE: &[&str] = &[
     "--enable-cap-ng",
     "--enable-fdt=system",
     "--enable-trace-backends=log",
+    "--enable-plugins",
     "--disable-download",
     "--disable-debug-info",
     "--disable-docs",
@@ -56,10 +57,15 @@ const CHECK: &str = r"ninja -C build -t commands libcommon.a.p/hw_misc_imx8mp_dw
 
 const BINARY: &str = "qemu-system-aarch64";
 
+/// The plugin that writes down which blocks of code were executed, in the build directory.
+const DRCOV: &str = "contrib/plugins/libdrcov.so";
+
 /// A built QEMU.
 pub struct Qemu {
     /// The emulator.
     pub binary: PathBuf,
+    /// Its plugin `drcov`.
+    pub drcov: PathBuf,
     _entry: Entry,
 }
 
@@ -74,7 +80,7 @@ impl Qemu {
             .finish();
         let key = Key::new()
             .add(&base)
-            .add(format!("{SHIM:?}{BINARY}{CHECK}"))
+            .add(format!("{SHIM:?}{BINARY}{DRCOV}{CHECK}"))
             .tree(&parts)?
             .finish();
         let recipe = Recipe {
@@ -97,14 +103,22 @@ impl Qemu {
             build
                 .shell(CHECK)
                 .context("sparse looked at tests/qemu/dw100.c")?;
-            fs::copy(scratch.dir.join("build").join(BINARY), dir.join(BINARY))?;
+            for file in [BINARY, DRCOV] {
+                copy_file(&scratch.dir.join("build").join(file), &in_entry(dir, file))?;
+            }
             Ok(())
         })?;
         Ok(Self {
-            binary: entry.dir.join(BINARY),
+            binary: in_entry(&entry.dir, BINARY),
+            drcov: in_entry(&entry.dir, DRCOV),
             _entry: entry,
         })
     }
+}
+
+/// Where an entry keeps a file of the build directory.
+fn in_entry(dir: &Path, file: &str) -> PathBuf {
+    dir.join(Path::new(file).file_name().unwrap_or_default())
 }
 
 /// A build directory, in which each stage may be repeated: `source`, `build`.
@@ -148,7 +162,10 @@ impl Build<'_> {
         if !self.dir.join("configured").exists() {
             self.shell(&configure(self.dir))?;
         }
-        self.shell(&format!("exec ninja -j{} -C build {BINARY}", host::jobs()))
+        self.shell(&format!(
+            "exec ninja -j{} -C build {BINARY} {DRCOV}",
+            host::jobs()
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::{Board, Driver, Options};
+use crate::coverage::Recorder;
 use crate::devicetree::DeviceTrees;
 use crate::step::{copy_file, make_dir};
 
@@ -126,6 +127,12 @@ impl Board<'_> {
         if !serials.iter().any(|serial| serial.starts_with("mon:")) {
             command.args(["-monitor", "none"]);
         }
+        let mut words = String::new();
+        if self.recorder().is_some() {
+            let output = option_value(&boot.output);
+            command.args(Recorder::arguments(&self.qemu.drcov, &output));
+            words += Recorder::WORDS;
+        }
         // The root is put together from several file systems: inode numbers may clash.
         let (root, output) = (option_value(root), option_value(&boot.output));
         for (tag, path, more) in [
@@ -152,7 +159,7 @@ impl Board<'_> {
         command.arg("-append").arg(format!(
             "console=ttymxc1 root=root rootfstype=9p \
              rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro init=/board/init \
-             panic=-1 oops=panic {} {} BOARD_DRIVER={} {mode} {}",
+             panic=-1 oops=panic {} {} BOARD_DRIVER={} {mode} {words} {}",
             self.kernel.flavour.arguments(),
             // Waking a sleeping CPU takes instructions that are not the driver's.
             if options.icount { "nohlt" } else { "" },

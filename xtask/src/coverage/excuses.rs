@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The list of code that no test executes, with the reasons: `tests/coverage.list`. A line without indent
+//! names the code, the indented ones below it say why:
+//!
+//! ```text
+//! src/job.rs: return Err(self.refuse(frame));
+//!     the registers are refused only for another device
+//! src/media/node.rs: fn release
+//!     …
+//! ```
+//!
+//! What follows the file is a line of it, without its indent; or `fn` and a function's name, for all of
+//! the function; or `*`, for all of the file.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+/// Where the list is.
+const LIST: &str = "tests/coverage.list";
+
+/// Some code, and why nothing executes it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Excuse {
+    /// The file.
+    pub file: String,
+    code: What,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum What {
+    Line(String),
+    Function(String),
+    File,
+}
+
+impl Excuse {
+    /// Reads the list of a checkout.
+    pub fn all(checkout: &Path) -> Result<Vec<Self>> {
+        let list = checkout.join(LIST);
+        let text = fs::read_to_string(&list).with_context(|| format!("reading {LIST}"))?;
+        parse(&text).with_context(|| list.display().to_string())
+    }
+
+    /// Whether this is about a line of this text in a function of the file.
+    pub fn is_of(&self, text: &str, function: &str) -> bool {
+        match &self.code {
+            What::Line(line) => line == text.trim(),
+            What::Function(name) => names(function).any(|part| part == name),
+            What::File => true,
+        }
+    }
+
+    /// How it stands in the list.
+    pub fn title(&self) -> String {
+        let file = &self.file;
+        match &self.code {
+            What::Line(line) => format!("{file}: {line}"),
+            What::Function(name) => format!("{file}: fn {name}"),
+            What::File => format!("{file}: *"),
+        }
+    }
+}
+
+/// The names in a function's path.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    path.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+fn parse(text: &str) -> Result<Vec<Excuse>> {
+    let mut all: Vec<Excuse> = Vec::new();
+    let mut has_reason = true;
+    for line in text.lines() {
+        if line.starts_with('#') || line.trim().is_empty() {
+            continue;
+        }
+        if line.starts_with(char::is_whitespace) {
+            has_reason = true;
+            continue;
+        }
+        ensure!(has_reason, "no reason above: {line}");
+        let (file, code) = line.split_once(": ").context("it takes FILE: CODE")?;
+        let code = match (code, code.strip_prefix("fn ")) {
+            ("*", _) => What::File,
+            // A line of the source that begins a function has more than its name.
+            (_, Some(name)) if names(name).count() == 1 => What::Function(name.to_owned()),
+            _ => What::Line(code.to_owned()),
+        };
+        let file = file.to_owned();
+        all.push(Excuse { file, code });
+        has_reason = false;
+    }
+    ensure!(has_reason, "the last one has no reason");
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_read_and_each_entry_needs_a_reason() {
+        let list = "# A comment\nsrc/a.rs: x();\n    why\n    more\n\nsrc/b.rs: fn drop\n    why\nsrc/c.rs: *\n\twhy\n";
+        let all = parse(list).unwrap();
+        let titles: Vec<String> = all.iter().map(Excuse::title).collect();
+        assert_eq!(
+            titles,
+            ["src/a.rs: x();", "src/b.rs: fn drop", "src/c.rs: *"]
+        );
+        assert!(all[0].is_of("    x();", "f") && !all[0].is_of("x()", "f"));
+        assert!(all[1].is_of("y", "<dw100::b::B as Drop>::drop") && !all[1].is_of("y", "dropped"));
+        assert!(all[2].is_of("z", "any"));
+        assert!(parse("src/a.rs: x();\nsrc/b.rs: y();\n    why\n").is_err());
+        assert!(parse("src/a.rs: x();\n").is_err());
+    }
+
+    #[test]
+    fn the_list_of_the_checkout_can_be_read() {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        assert!(Excuse::all(&checkout).is_ok());
+    }
+}
