@@ -107,15 +107,15 @@ const FRAMES: [Call; 2] = [
     }),
 ];
 
-/// Opens the device once more and makes the calls on that file. If one of them waits, `let_go` ends
-/// that, and it is an error.
+/// Opens the device once more and makes the calls on that file, which is returned. If one of them
+/// waits, `let_go` ends that, and it is an error.
 fn others_go_on(
     calls: impl Iterator<Item = &'static Call> + Send,
     let_go: impl Fn(),
-) -> Result<()> {
+) -> Result<Device> {
     let (started, names) = channel();
     scope(|scope| {
-        let other = scope.spawn(move || -> Result<()> {
+        let other = scope.spawn(move || -> Result<Device> {
             let start = |name| started.send(name).context("nobody listens");
             start("open()")?;
             let device = Device::open()?;
@@ -123,9 +123,7 @@ fn others_go_on(
                 start(name)?;
                 call(&device).context(*name)?;
             }
-            start("close()")?;
-            drop(device);
-            Ok(())
+            Ok(device)
         });
         let mut last = "nothing";
         loop {
@@ -167,7 +165,7 @@ fn map_held(verb: Verb) -> Result<()> {
         unsafe { device.ext_control(verb, Which::Current, &mut control) }
     };
     while_held(&memory, call, || {
-        others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go())
+        others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go()).map(drop)
     })
 }
 
@@ -186,7 +184,7 @@ pub(super) fn format() -> Result<()> {
     // SAFETY: The memory is larger than the argument.
     let call = || unsafe { raw::s_fmt(device.as_raw_fd(), memory.as_ptr().cast()) };
     while_held(&memory, call, || {
-        others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go())
+        others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go()).map(drop)
     })
 }
 
@@ -247,12 +245,15 @@ fn while_stopping(meanwhile: impl FnOnce(&Setter<'_>) -> Result<()>) -> Result<R
 }
 
 pub(super) fn format_behind_a_stop() -> Result<()> {
+    let mut other = None;
     let set = while_stopping(|setter| {
         ensure!(!(setter.is_done)(), "VIDIOC_S_FMT does not wait");
-        others_go_on(CALLS.iter(), || ())?;
+        // Closing it waits for VIDIOC_STREAMOFF, as the core has it.
+        other = Some(others_go_on(CALLS.iter(), || ())?);
         ensure!(!(setter.is_done)(), "VIDIOC_S_FMT is over");
         Ok(())
     })?;
+    drop(other);
     // There are buffers.
     fails(set, Errno::EBUSY, "VIDIOC_S_FMT")
 }
