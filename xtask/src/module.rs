@@ -78,7 +78,8 @@ impl Module {
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
             // make builds again only what has changed since the last time.
-            let output = tools::own_name(env, &format!("{name}-{}", kernel.key));
+            let output = format!("{name}-{}{}", kernel.key, more.concat());
+            let output = tools::own_name(env, &output);
             let output = env.cache.scratch(&env.ui, &output)?;
             let mut make = kernel.make(sandbox);
             let words = external(&env.checkout, &output.dir);
