@@ -452,19 +452,21 @@ bool helper_may_log_status(void)
 	return ___ratelimit(&limit, "VIDIOC_LOG_STATUS");
 }
 
-/* One line of VIDIOC_LOG_STATUS. The counters may change meanwhile. */
+/* One line of VIDIOC_LOG_STATUS. */
 void helper_log_queue(struct file *file, struct vb2_queue *q,
 		      const struct v4l2_format *format)
 {
 	const struct v4l2_pix_format_mplane *pix = &format->fmt.pix_mp;
 	u32 fourcc = pix->pixelformat;
+	/* It may change meanwhile: it is only shown. */
+	unsigned int queued = data_race(q->queued_count);
 
 	v4l2_info(video_devdata(file)->v4l2_dev,
 		  "%s: %p4cc %ux%u, %u bytes a line, planes of %u and %u bytes; %u buffers, %u queued, %sstreaming\n",
 		  q->is_output ? "OUTPUT" : "CAPTURE", &fourcc, pix->width,
 		  pix->height, pix->plane_fmt[0].bytesperline,
 		  pix->plane_fmt[0].sizeimage, pix->plane_fmt[1].sizeimage,
-		  vb2_get_num_buffers(q), data_race(q->queued_count),
+		  vb2_get_num_buffers(q), queued,
 		  vb2_is_streaming(q) ? "" : "not ");
 }
 

@@ -61,7 +61,7 @@ const CHECKS: [Check; 11] = [
         let skipped = "--skip=./target,./.git,Cargo.lock,LICENSES";
         quietly(
             lint.tool("codespell")
-                .args([skipped, "--ignore-words-list=atmost,filp"]),
+                .args([skipped, "--ignore-words-list=atmost,filp,parm"]),
         )
     }),
     ("licences, by reuse", |lint| {
