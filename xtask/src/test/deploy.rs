@@ -60,7 +60,7 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
 
 /// What docs/dw100-rust.rst says of the module's parameters.
 const PARAMETERS: &str = "set -ex
-    [ \"$(modinfo -F parm /board/dw100_rust.ko | cut -d : -f 1 | sort | tr '\\n' ' ')\" = 'dma_bits watchdog_ms ' ]
+    [ \"$(/usr/sbin/modinfo -F parm /board/dw100_rust.ko | cut -d : -f 1 | sort | tr '\\n' ' ')\" = 'dma_bits watchdog_ms ' ]
     for wrong in watchdog_ms=-1 watchdog_ms=x watchdog_ms=4294967296 dma_bits=x; do
         if driver load rust $wrong; then exit 1; fi
         [ ! -e /sys/module/dw100_rust ]

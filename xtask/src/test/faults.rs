@@ -53,7 +53,8 @@ pub fn names(checkout: &Path) -> Result<Names> {
     let mut board = names::of_board(checkout, "faults")?;
     board.push(END.to_owned());
     let mut known = names::with_suffixes(&board, &[", rt", ", debug"]);
-    let timed = names::of_board(checkout, "timed")?;
+    let mut timed = names::of_board(checkout, "timed")?;
+    timed.push(END.to_owned());
     known.extend(names::with_suffixes(&timed, &[TIMED]));
     known.extend(FAILS.iter().map(|(name, by, _)| fault(name, by)));
     Names::all(known)

@@ -188,6 +188,11 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 }
 
 /// The blacklist of the C driver that docs/board.md gives for one that is built in.
+/// The tools of a real board, in place of the shell's own of the same names.
+pub const KMOD: &str = "modprobe() { /usr/sbin/modprobe \"$@\"; }
+        modinfo() { /usr/sbin/modinfo \"$@\"; }
+        depmod() { /usr/sbin/depmod \"$@\"; }";
+
 const INITCALL: &str = "initcall_blacklist=dw100_driver_init";
 
 /// Types how the module is installed, and does what the next boot does: loads what the device's
@@ -204,6 +209,7 @@ pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     options.input = Some(work.dir.clone());
     let script = format!(
         "set -ex
+        {KMOD}
         mkdir modules
         cp -a /lib/modules/$(uname -r) modules
         mount --bind modules /lib/modules
@@ -234,13 +240,16 @@ pub fn initcall(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     );
     let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
     options.append = Some(INITCALL.to_owned());
-    let script = "set -ex
+    let script = format!(
+        "set -ex
+        {KMOD}
         if modprobe dw100; then exit 1; fi
         dmesg | grep 'initcall dw100_driver_init blacklisted'
         [ ! -e /sys/bus/platform/drivers/dw100 ]
         driver load rust
-        dw100-board endure 1 5 0";
-    tests.boot(board, &options, script).map(drop)
+        dw100-board endure 1 5 0"
+    );
+    tests.boot(board, &options, &script).map(drop)
 }
 
 /// Types the eight steps of docs/first-light.md, one after the other in one directory and one shell, on a
