@@ -125,7 +125,6 @@ const ON_A_BOARD: &str =
 const FIRST_LIGHT: &str = "the eight steps of docs/first-light.md show what the page says";
 const AUTOLOAD: &str =
     "what the boot loads by the device tree is this driver, and not the blacklisted one";
-const INITCALL: &str = "a C driver whose initcall is blacklisted leaves the device to this one";
 const REFUSED: &str =
     "module parameters are in no file of sysfs, and others than documented are refused";
 const OVERLAYS: &str = "what is typed for the overlays makes the same tree";
@@ -140,7 +139,6 @@ pub fn names(_: &Path) -> Result<Names> {
         ON_A_BOARD,
         FIRST_LIGHT,
         AUTOLOAD,
-        INITCALL,
         REFUSED,
         OVERLAYS,
         ON_THE_SIDE,
@@ -169,7 +167,6 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     tests.check(ON_A_BOARD, || typed::on_a_board(tests, &board));
     tests.check(FIRST_LIGHT, || typed::first_light(tests, &board));
     tests.check(AUTOLOAD, || typed::autoload(tests, &board));
-    tests.check(INITCALL, || typed::initcall(tests, &board));
     tests.check(REFUSED, || {
         let options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         tests.boot(&board, &options, PARAMETERS).map(drop)

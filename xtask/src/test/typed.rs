@@ -187,13 +187,10 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// The blacklist of the C driver that docs/board.md gives for one that is built in.
 /// The tools of a real board, in place of the shell's own of the same names.
-pub const KMOD: &str = "modprobe() { /usr/sbin/modprobe \"$@\"; }
+const KMOD: &str = "modprobe() { /usr/sbin/modprobe \"$@\"; }
         modinfo() { /usr/sbin/modinfo \"$@\"; }
         depmod() { /usr/sbin/depmod \"$@\"; }";
-
-const INITCALL: &str = "initcall_blacklist=dw100_driver_init";
 
 /// Types how the module is installed, and does what the next boot does: loads what the device's
 /// `compatible` asks for, the blacklist observed. Without that it would be the C driver, too.
@@ -225,28 +222,6 @@ pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         modprobe -b \"$alias\"
         [ -e /sys/module/dw100_rust ]
         [ ! -e /sys/module/dw100 ]
-        dw100-board endure 1 5 0"
-    );
-    tests.boot(board, &options, &script).map(drop)
-}
-
-/// Boots as docs/board.md says where the C driver is built in. The kernel asks the same list before it
-/// calls the function of a module, which the C driver is here.
-pub fn initcall(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let text = fs::read_to_string(tests.env.checkout.join(BOARD))?;
-    ensure!(
-        text.contains(&format!("`{INITCALL}`")),
-        "{BOARD} has no {INITCALL}"
-    );
-    let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
-    options.append = Some(INITCALL.to_owned());
-    let script = format!(
-        "set -ex
-        {KMOD}
-        if modprobe dw100; then exit 1; fi
-        dmesg | grep 'initcall dw100_driver_init blacklisted'
-        [ ! -e /sys/bus/platform/drivers/dw100 ]
-        driver load rust
         dw100-board endure 1 5 0"
     );
     tests.boot(board, &options, &script).map(drop)
