@@ -90,23 +90,33 @@ impl Map {
         let memory = &self.memory;
         let mut first = [0_u32; Grid::MAX_COLUMNS];
         let first = first.get_mut(..columns).ok_or(EINVAL)?;
-        identity.fill(first, 0);
+        if vertices.is_none() {
+            identity.fill(first, 0);
+        }
         let mut line = [0_u32; Grid::MAX_COLUMNS];
         let line = line.get_mut(..columns).ok_or(EINVAL)?;
         let mut rows = vertices.map(|vertices| vertices.chunks_exact(columns));
         let mut start = 0;
         for row in 0..self.grid.rows() {
-            match &mut rows {
-                Some(rows) => line.copy_from_slice(rows.next().ok_or(EINVAL)?),
-                None => {
-                    line.copy_from_slice(first);
-                    identity.move_to(row, line);
+            let set = match &mut rows {
+                Some(rows) => Some(rows.next().ok_or(EINVAL)?),
+                None => None,
+            };
+            let shown = match set {
+                // As they were set, without a copy on the way.
+                Some(set) if view.is_plain() => set,
+                _ => {
+                    line.copy_from_slice(set.unwrap_or(first));
+                    if set.is_none() {
+                        identity.move_to(row, line);
+                    }
+                    if !view.is_plain() {
+                        view.compose(line);
+                    }
+                    &*line
                 }
-            }
-            if !view.is_plain() {
-                view.compose(line);
-            }
-            let bytes = line.as_bytes();
+            };
+            let bytes = shown.as_bytes();
             let end = start + bytes.len();
             io_project!(memory, [try: start..end]).copy_from_slice(bytes);
             start = end;
