@@ -102,6 +102,14 @@ const IRQ_CORE: &[&str] = &[
 const ONE_SIDE: &str = "race at unknown origin, with read to ";
 const ONE_WORD: &str = " of 4 bytes by ";
 
+/// How the title of a race of one side in vb2 ends, and what a report says of a word that is the number
+/// of one of the board's two CPUs.
+const VB2: &str = " [videobuf2_common]";
+const CPUS: &[&str] = &[
+    "value changed: 0x00000000 -> 0x00000001",
+    "value changed: 0x00000001 -> 0x00000000",
+];
+
 /// How many lines of a report are shown.
 const SHOWN: usize = 20;
 
@@ -136,9 +144,14 @@ fn concerns_us(report: &[&str]) -> bool {
     };
     let mut lines = report.iter().take_while(|line| !line.contains(RACE_END));
     // A trace point looks on which CPU the task is, which the scheduler may change meanwhile, and is not
-    // watched doing so. Other words of it are the event's own, read by `trace_event_raw_event_…`.
+    // watched doing so. Other words of it are the event's own, read by `trace_event_raw_event_…`. Where
+    // the trace point is inlined, the title names a function of vb2: all of vb2 is watched, so that a
+    // race for a word of vb2 names both sides.
     let is_word = |line: &&str| line.contains(ONE_SIDE) && line.contains(ONE_WORD);
-    if title.starts_with("trace_vb2_") && lines.clone().any(is_word) {
+    let is_cpu = |line: &&str| CPUS.contains(&message(line).trim_start());
+    let of_trace = title.starts_with("trace_vb2_")
+        || title.starts_with("vb2_") && title.ends_with(VB2) && lines.clone().any(|l| is_cpu(&l));
+    if of_trace && lines.clone().any(is_word) {
         return false;
     }
     if RACY.iter().any(|word| title.contains(word)) {
@@ -316,11 +329,15 @@ mod tests {
         let word = "race at unknown origin, with read to 0xff of 4 bytes by task 7 on cpu 1:";
         let long = "race at unknown origin, with read to 0xff of 8 bytes by task 7 on cpu 1:";
         let qbuf = "trace_vb2_qbuf+0x38/0x214 [videobuf2_common]";
+        let dqbuf = "vb2_core_dqbuf+0x4f0/0x850 [videobuf2_common]";
+        let to_cpu = "value changed: 0x00000001 -> 0x00000000";
+        let to_other = "value changed: 0x00000001 -> 0x00000002";
         for others in [
             race("tick_nohz_handler / tick_nohz_idle_got_tick", "g+0x1/0x2"),
             race("handle_irq_event / synchronize_hardirq", OURS),
             race("handle_simple_irq / irq_finalize_oneshot", OURS),
             report(qbuf, word, OURS),
+            report(dqbuf, word, to_cpu),
         ] {
             assert!(first(&others, false).is_empty(), "{others}");
         }
@@ -330,6 +347,18 @@ mod tests {
                 "g+0x1/0x2",
             ),
             report(qbuf, long, "g+0x1/0x2"),
+            report(dqbuf, long, to_cpu),
+            report(dqbuf, word, to_other),
+            report(
+                "v4l2_m2m_job_finish+0x4f0/0x850 [v4l2_mem2mem]",
+                word,
+                to_cpu,
+            ),
+            race(dqbuf, to_cpu),
+            race(
+                "vb2_core_dqbuf / vb2_buffer_done [videobuf2_common]",
+                to_cpu,
+            ),
             race(qbuf, "g+0x1/0x2"),
             race("trace_vb2_qbuf / vb2_buffer_done", "g+0x1/0x2"),
             race("f / g", OURS),
