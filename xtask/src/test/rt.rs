@@ -306,7 +306,10 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
             echo on > /sys/kernel/debug/kcsan
             grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
             tested() {
-                cat /sys/kernel/debug/kunit/dw100*/results | grep 'not ok' && exit 1
+                if cat /sys/kernel/debug/kunit/dw100*/results | grep 'not ok'; then
+                    dmesg | grep -e '] *# ' -e EXPECTATION -e ASSERTION | tail -20
+                    exit 1
+                fi
                 [ $(cat /sys/kernel/debug/kunit/dw100*/results | grep -c '^ok ') = 3 ]
             }
             driver load rust && tested && dw100-board endure 4 50 60 || exit 1
