@@ -64,7 +64,16 @@ const CHECKS: &[(&str, &str)] = &[
         ! gst-launch-1.0 videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=1920,height=1080 \
             ! v4l2convert ! video/x-raw,width=640,height=480,colorimetry=bt601 ! fakesink > colours 2>&1 \
             || say 'GStreamer converts the colours'
-        grep 'does not support bt601 colorimetry' colours",
+        grep 'does not support bt601 colorimetry' colours
+        ! gst-launch-1.0 videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=642,height=480 \
+            ! v4l2convert ! video/x-raw,width=320,height=240 ! fakesink > odd 2>&1 \
+            || say 'a source of 642 columns negotiates'
+        grep 'reason not-negotiated' odd
+        odd() { gst-launch-1.0 -q filesrc location=frames.nv12 ! rawvideoparse format=nv12 width=640 height=480 \
+            ! v4l2convert ! video/x-raw,format=NV12,width=322,height=242 \
+            ! $1 ! video/x-raw,format=$2 ! filesink location=odd.raw; stat -c %s odd.raw; }
+        [ $(odd identity NV12) = $((3 * 328 * 248 * 3 / 2)) ] || say 'a file has another size than the buffers'
+        [ $(odd videoconvert I420) = $((3 * (324 * 242 + 2 * 164 * 121))) ] || say 'videoconvert does not cut'",
     ),
     (
         "GStreamer leaves a frame as it is",
@@ -89,7 +98,19 @@ const CHECKS: &[(&str, &str)] = &[
         "GStreamer takes a camera's frames without a copy",
         "v4l2-ctl -d /dev/video1 --stream-mmap --stream-count=1 --stream-to=camera.yuyv
         dewarp run --size 640x480 --in-format yuyv camera.yuyv --frames 5 -o wanted
-        cmp camera.nv12 wanted",
+        cmp camera.nv12 wanted
+        rmmod vivid
+        modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=1 allocators=1
+        for format in NV12 NV16; do
+            ! gst-launch-1.0 v4l2src device=/dev/video1 io-mode=dmabuf num-buffers=3 \
+                ! video/x-raw,format=$format,width=640,height=480 \
+                ! v4l2convert output-io-mode=dmabuf-import ! video/x-raw,format=YUY2 ! fakesink > one 2>&1 \
+                || say \"$format in one dma-buf is imported\"
+            grep 'streaming stopped, reason error' one
+        done
+        gst-launch-1.0 -q v4l2src device=/dev/video1 num-buffers=3 ! video/x-raw,format=NV12,width=640,height=480 \
+            ! v4l2convert ! video/x-raw,format=YUY2 ! filesink location=copied.yuyv
+        [ $(stat -c %s copied.yuyv) = $((3 * 640 * 480 * 2)) ] || say 'the copied frames are not all there'",
     ),
     (
         "ffmpeg before and behind the device",

@@ -383,6 +383,28 @@ mod tests {
         assert!(at("insmod") < at("./dewarp map") && at("./dewarp map") < at("./dewarp run"));
     }
 
+    /// The commands in a document's blocks, each without what is said behind it.
+    fn commands(document: &str) -> Vec<String> {
+        let path = format!("{}/../{document}", env!("CARGO_MANIFEST_DIR"));
+        let blocks = blocks(&fs::read_to_string(path).unwrap());
+        let lines = blocks.iter().flat_map(|(_, commands)| commands.lines());
+        let bare = |line: &str| Some(line.split("  #").next()?.trim().to_owned());
+        lines.filter_map(bare).collect()
+    }
+
+    #[test]
+    fn the_index_of_the_documents_has_commands_of_documents_that_are_run() {
+        let run = ["board", "calibration", "clients", "streams"];
+        let run = run
+            .map(|name| commands(&format!("docs/{name}.md")))
+            .concat();
+        let index = commands("docs/README.md");
+        assert!(index.len() > 5, "{index:?}");
+        for command in index {
+            assert!(run.contains(&command), "no other document has '{command}'");
+        }
+    }
+
     #[test]
     fn a_block_that_copies_nothing_or_elsewhere_is_no_quick_start() {
         let block = quick_start();

@@ -15,9 +15,9 @@ PV = "0.1.0+git"
 
 COMPATIBLE_MACHINE = "(mx8mp|imx8mp)"
 
-# The module binds what it needs of V4L2 with a run of bindgen.
+# The build runs bindgen for the V4L2 functions that the module calls.
 DEPENDS += "bindgen-cli-native clang-native"
 
-# The repository has a Kbuild file and no Makefile: the kernel's is told where it is.
+# The repository has a Kbuild file and no Makefile, so make runs in the kernel's source.
 EXTRA_OEMAKE += "-C ${STAGING_KERNEL_DIR} M=${S}"
 MAKE_TARGETS = "modules"

@@ -5,6 +5,6 @@ FILESEXTRAPATHS:prepend := "${THISDIR}/files:"
 SRC_URI:append = " file://dw100-rust.cfg"
 KERNEL_FEATURES:append = " rust"
 
-# The C driver is not loaded by itself.
+# Both drivers take the same device: this keeps the C driver from being loaded at boot.
 KERNEL_MODULE_PROBECONF += "dw100"
 module_conf_dw100 = "blacklist dw100"
