@@ -150,7 +150,7 @@ fn concerns_us(report: &[&str]) -> bool {
     let is_word = |line: &&str| line.contains(ONE_SIDE) && line.contains(ONE_WORD);
     let is_cpu = |line: &&str| CPUS.contains(&message(line).trim_start());
     let of_trace = title.starts_with("trace_vb2_")
-        || title.starts_with("vb2_") && title.ends_with(VB2) && lines.clone().any(|l| is_cpu(&l));
+        || title.starts_with("vb2_") && title.ends_with(VB2) && lines.clone().any(is_cpu);
     if of_trace && lines.clone().any(is_word) {
         return false;
     }
