@@ -56,7 +56,7 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
-const fn at_once<const FULL: bool>() -> [Test; 9] {
+const fn at_once<const FULL: bool>() -> [Test; 10] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
@@ -67,6 +67,10 @@ const fn at_once<const FULL: bool>() -> [Test; 9] {
         test(
             "the module stays while a file is open and goes after",
             || rounds::together(Action::Unload, times::<FULL>(1, 20)),
+        ),
+        test(
+            "the module goes when the only open file is closed after unbinding",
+            || alone(&Situation::IDLE, Action::Unload, times::<FULL>(1, 20)),
         ),
         test("unbinding at a random moment of a stream", || {
             random::unbind(times::<FULL>(8, 200))
