@@ -87,6 +87,10 @@ pub(super) fn without_the_module(
     let mut state = State::new()?;
     for _ in 0..times {
         let client = Client::start(situation)?;
+        if due == Module::Stays {
+            let refused = !state.unload()?;
+            ensure!(refused, "rmmod unbound the device under {}", situation.name);
+        }
         state.unbind()?;
         // Its nodes are closed now, and nothing else may keep the module.
         let gone = unloads(&state)?;
