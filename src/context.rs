@@ -116,8 +116,7 @@ enum Change {
 /// An open file.
 #[pin_data]
 pub(crate) struct Context {
-    account: Opened,
-    device: Arc<Device>,
+    opened: Opened,
     /// Held while a map is composed and put in place: the crop does not change meanwhile. Taken after
     /// the lock of the controls. A frame does not wait for it.
     #[pin]
@@ -182,7 +181,7 @@ impl Context {
     ) -> Result {
         let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
-        let bound = self.device.bound().ok_or(ENODEV)?;
+        let bound = self.opened.device().bound().ok_or(ENODEV)?;
         let state = self.state.lock();
         let is_users = is_new || state.map_is_set;
         let view = state.view(is_users, state.crop, state.flips);
@@ -208,7 +207,7 @@ impl Context {
     fn change_view(&self, change: Change) -> Result<Crop> {
         let _composing = self.composing.lock();
         // Holds unbinding up until the map is where it ends the stream and frees it.
-        let bound = self.device.bound();
+        let bound = self.opened.device().bound();
         loop {
             let state = self.state.lock();
             let (mut crop, mut flips) = (state.crop, state.flips);
@@ -303,8 +302,7 @@ impl Operations for Context {
 
     fn open(device: Arc<Device>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            account: device.open_account()?,
-            device,
+            opened: Opened::new(device)?,
             composing <- new_mutex!((), "Context::composing"),
             state <- new_mutex!(State::new(), "Context::state"),
         })
@@ -322,6 +320,8 @@ impl Operations for Context {
         })
     }
 
+    // One copy of the code for all who call it.
+    #[inline(never)]
     fn format(&self, direction: Direction) -> PixelFormat {
         let mut state = self.state.lock();
         let image = state.queue(direction).image;
@@ -342,7 +342,6 @@ impl Operations for Context {
         wanted: &PixelFormat,
         dimensions: control::Dimensions<'_>,
     ) -> Result<PixelFormat> {
-        let format = self.try_format(direction, wanted);
         let image = self.image(direction, wanted);
 
         // The crop is changed here, too.
@@ -351,7 +350,7 @@ impl Operations for Context {
         let old = (state.queue(direction).image, state.colorimetry, state.crop);
         state.queue(direction).image = image;
         if direction == Direction::Output {
-            state.colorimetry = format.colorimetry;
+            state.colorimetry = wanted.colorimetry.resolved();
             state.crop = Crop::full(image.size());
         }
         // The grid lies over the destination, and the identity map depends on the source,
@@ -363,6 +362,7 @@ impl Operations for Context {
         let map_was_set = state.map_is_set;
         state.map_is_set &= !renew;
         let grid = state.grid();
+        let format = pixel_format(&image, state.colorimetry);
         drop(state);
         // The lock of the controls is taken before it.
         drop(composing);
@@ -466,7 +466,7 @@ impl Operations for Context {
         let state = self.state.lock();
         let view = state.view(true, state.crop, state.flips);
         drop(state);
-        let bound = self.device.bound();
+        let bound = self.opened.device().bound();
         let bound = || bound.as_ref().ok_or(ENODEV);
         let is_flip = map.is_none() && flips.iter().any(Option::is_some);
         Ok(Prepared {
@@ -492,7 +492,7 @@ impl Operations for Context {
     }
 
     fn start(&self, direction: Direction, controls: &control::Handler) -> Result {
-        let powered = Device::power(&self.device)?;
+        let powered = Device::power(self.opened.device())?;
         let state = self.state.lock();
         let current = state.maps.current();
         let loaded = current.is_some_and(|map| map.fits(state.grid()));
@@ -539,11 +539,11 @@ impl Operations for Context {
         drop(state);
         let frame = Frame {
             job,
-            account: self.account.account().clone(),
+            account: self.opened.account().clone(),
         };
         let started = match program {
-            Ok(program) => self.device.start(bound, frame, &program, sizes),
-            Err(_) => Err(self.device.refuse(frame)),
+            Ok(program) => self.opened.device().start(bound, frame, &program, sizes),
+            Err(_) => Err(self.opened.device().refuse(frame)),
         };
         // The engine is at work: now there is time to free maps.
         let moment = taken.ok().and_then(|(moment, _displaced)| moment);

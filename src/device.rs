@@ -5,13 +5,12 @@
 
 mod accounts;
 
-pub(crate) use accounts::Opened;
-
 use crate::{
     dewarp::{
         deadline,
         frame::Program,
-        size::Size, //
+        size::Size,
+        statistics::Account, //
     },
     engine::Engine,
     job::{
@@ -65,21 +64,11 @@ const MAX_WATCHDOG_MS: u32 = 60_000;
 #[derive(Clone, Copy)]
 pub(crate) struct Identity {
     /// DEWARP_ID.
-    id: u32,
+    pub(crate) id: u32,
     /// BUS_CTRL as the reset left it, with the AXI master disabled.
-    bus_ctrl: u32,
+    pub(crate) bus_ctrl: u32,
     /// The rate of the AXI clock, hertz.
-    axi_hz: u64,
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ID {:#010x}, BUS_CTRL {:#010x}, axi {} Hz",
-            self.id, self.bus_ctrl, self.axi_hz
-        )
-    }
+    pub(crate) axi_hz: u64,
 }
 
 /// A DW100. It is complete before it is registered, and reaches the hardware only
@@ -87,9 +76,8 @@ impl fmt::Display for Identity {
 #[pin_data]
 pub(crate) struct Device {
     binding: Arc<Binding>,
-    clocks: Arc<Clocks>,
+    clocks: Arc<Clocks<2>>,
     runner: Arc<Runner>,
-    accounts: Arc<Accounts>,
     watchdog: Arc<Timer<Watchdog>>,
     line: irq::Line,
     identity: Identity,
@@ -101,6 +89,8 @@ pub(crate) struct Device {
     ready: Atomic<bool>,
     #[pin]
     power: Mutex<PowerState>,
+    #[pin]
+    accounts: Accounts,
 }
 
 /// Who needs the device powered, and what keeps it so.
@@ -112,13 +102,13 @@ struct PowerState {
 }
 
 /// What keeps a device powered.
-type On = (clock::Running, pm::Active);
+type On = (clock::Running<2>, pm::Active);
 
 impl Device {
     /// Sets a device up: registers, clocks, runtime PM and interrupt.
     pub(crate) fn new(platform: &platform::Device<Bound>) -> Result<Arc<Self>> {
         let device = platform.as_ref();
-        let clocks = Clocks::get(device, &[c"axi", c"ahb"])?;
+        let clocks = Clocks::get(device, [c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
@@ -135,13 +125,11 @@ impl Device {
         let line = irq::request(platform, 0, Interrupt(runner.clone()))?;
         let watchdog = Timer::new(device, Watchdog::new(runner.clone(), line.clone()))?;
 
-        let accounts = Accounts::new()?;
         let this = Arc::pin_init(
             pin_init!(Self {
                 binding,
                 clocks,
                 runner,
-                accounts,
                 watchdog,
                 line,
                 identity,
@@ -149,6 +137,7 @@ impl Device {
                 axi_hz: Atomic::new(0),
                 ready: Atomic::new(false),
                 power <- new_mutex!(PowerState::default(), "Device::power"),
+                accounts <- Accounts::new(),
             }),
             GFP_KERNEL,
         )?;
@@ -158,7 +147,7 @@ impl Device {
     /// Powers the device and resets its engine.
     fn switch_on(
         device: &device::Device<Bound>,
-        clocks: &Arc<Clocks>,
+        clocks: &Arc<Clocks<2>>,
         engine: &Engine,
     ) -> Result<On> {
         let active = pm::Active::get(device)?;
@@ -198,14 +187,9 @@ impl Device {
         self.runner.show_time_out(f)
     }
 
-    /// An account for a file that is being opened.
-    pub(crate) fn open_account(&self) -> Result<Opened> {
-        Accounts::open(&self.accounts)
-    }
-
     /// Shows what is counted of it, and of its open files.
     pub(crate) fn show_statistics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.runner.totals())?;
+        core::fmt::Display::fmt(self.runner.totals(), f)?;
         self.accounts.show(f)
     }
 
@@ -286,6 +270,38 @@ impl Device {
             self.power_on(&bound, &mut power)?;
         }
         Ok(())
+    }
+}
+
+/// A device with the account of a file that is open, which is in the list until this is dropped.
+pub(crate) struct Opened {
+    account: Arc<Account>,
+    device: Arc<Device>,
+}
+
+impl Opened {
+    /// Those of a file that the current process is opening.
+    pub(crate) fn new(device: Arc<Device>) -> Result<Self> {
+        Ok(Self {
+            account: device.accounts.open()?,
+            device,
+        })
+    }
+
+    /// The account.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// The device.
+    pub(crate) fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.device.accounts.close(&self.account);
     }
 }
 

@@ -54,11 +54,14 @@ impl adapter::Driver for Driver {
             device.clone(),
         )?;
         debugfs::register(platform.as_ref(), &device)?;
+        let identity = device.identity();
         dev_info!(
             platform,
-            "registered as /dev/video{}: {}, {}-bit DMA\n",
+            "registered as /dev/video{}: ID {:#010x}, BUS_CTRL {:#010x}, axi {} Hz, {}-bit DMA\n",
             number,
-            device.identity(),
+            identity.id,
+            identity.bus_ctrl,
+            identity.axi_hz,
             *module_parameters::dma_bits.value_ref()
         );
         Ok(Self { device, m2m })

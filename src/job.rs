@@ -228,6 +228,8 @@ impl Runner {
 
     /// Gives a frame back that the engine was not started with, or is kept from ending, to be ended
     /// as failed.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     pub(crate) fn refuse(&self, frame: Frame) -> Job {
         self.totals.frames.note_refused();
         frame.account.frames.note_refused();

@@ -255,6 +255,8 @@ impl Maps {
 
     /// Keeps a map to compose anew, unless enough are kept, or somebody reads it, who frees it then.
     /// Returns one that is not kept.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     fn keep(&mut self, map: Option<Arc<Map>>) -> Option<Arc<Map>> {
         let place = self.spare.iter_mut().find(|place| place.is_none());
         let Some(place) = place else {

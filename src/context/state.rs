@@ -51,14 +51,22 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The controls of an open file.
-const CIDS: [u32; 5] = [
-    CID_VERTEX_MAP,
-    CID_PREFETCH_MODE,
-    CID_PREFETCH_THRESHOLD,
-    CID_HFLIP,
-    CID_VFLIP,
-];
+/// How many controls an open file has.
+const CONTROLS: usize = 5;
+
+/// The place of a control in [`State::changed`]; past the end for another one.
+// One copy of the code for all who call it.
+#[inline(never)]
+fn place_of(id: u32) -> usize {
+    match id {
+        CID_VERTEX_MAP => 0,
+        CID_PREFETCH_MODE => 1,
+        CID_PREFETCH_THRESHOLD => 2,
+        CID_HFLIP => 3,
+        CID_VFLIP => 4,
+        _ => CONTROLS,
+    }
+}
 
 /// What changes of an open file.
 pub(super) struct State {
@@ -75,8 +83,8 @@ pub(super) struct State {
     pub(super) map_is_set: bool,
     /// How often controls have changed.
     changes: u64,
-    /// What that number was when each of [`CIDS`] changed last.
-    changed: [u64; CIDS.len()],
+    /// What that number was when each of the controls changed last, in the order of [`place_of`].
+    changed: [u64; CONTROLS],
 }
 
 /// What a request brings for its frame.
@@ -127,25 +135,24 @@ impl State {
             maps: Maps::new(),
             map_is_set: false,
             changes: 0,
-            changed: [0; CIDS.len()],
+            changed: [0; CONTROLS],
         }
     }
 
     /// Notes that a control changes now.
+    // One copy of the code for all who call it.
     #[inline(never)]
     pub(super) fn note_change(&mut self, id: u32) {
         self.changes = self.changes.wrapping_add(1);
-        for (cid, changed) in CIDS.iter().zip(&mut self.changed) {
-            if *cid == id {
-                *changed = self.changes;
-            }
+        if let Some(changed) = self.changed.get_mut(place_of(id)) {
+            *changed = self.changes;
         }
     }
 
     /// Whether a control has changed since that moment.
     pub(super) fn has_changed_since(&self, moment: u64, id: u32) -> bool {
-        let mut all = CIDS.iter().zip(&self.changed);
-        all.any(|(cid, changed)| *cid == id && *changed > moment)
+        let changed = self.changed.get(place_of(id));
+        changed.is_some_and(|changed| *changed > moment)
     }
 
     /// Makes the next map take effect, or what a request brings, for the frame that starts now.

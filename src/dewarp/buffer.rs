@@ -20,8 +20,12 @@ impl Buffer {
     ///
     /// [`Unreachable`] with the plane that it cannot.
     pub fn check(&self) -> Result<(), Unreachable> {
-        base(self.luma(), self.image.luma_bytes())?;
-        base(self.chroma(), self.image.chroma_bytes())?;
+        for (start, bytes) in [
+            (self.luma(), self.image.luma_bytes()),
+            (self.chroma(), self.image.chroma_bytes()),
+        ] {
+            base(start, bytes).ok_or(Unreachable(start))?;
+        }
         Ok(())
     }
 
@@ -47,23 +51,16 @@ impl Buffer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreachable(pub u64);
 
-/// The register value for the start of something that long: the upper 30 of 34 bits.
-///
-/// # Errors
-///
-/// [`Unreachable`] if it starts or ends where the engine cannot.
-pub fn base(address: u64, bytes: u32) -> Result<u32, Unreachable> {
+/// The register value for the start of something that long: the upper 30 of 34 bits. [`None`] if it
+/// starts or ends where the engine cannot.
+// One copy of the code for all who call it.
+#[inline(never)]
+pub fn base(address: u64, bytes: u32) -> Option<u32> {
     const LIMIT: u64 = 1 << 34;
 
-    let ends_below = address
-        .checked_add(u64::from(bytes))
-        .is_some_and(|end| end <= LIMIT);
-    if address & 0xf == 0 && ends_below {
-        // CAST: Masked to 30 bits. Only what has no bytes can start at the limit.
-        Ok((address >> 4 & 0x3fff_ffff) as u32)
-    } else {
-        Err(Unreachable(address))
-    }
+    let ends_below = address <= LIMIT - u64::from(bytes);
+    // CAST: Masked to 30 bits. Only what has no bytes can start at the limit.
+    (address & 0xf == 0 && ends_below).then_some((address >> 4 & 0x3fff_ffff) as u32)
 }
 
 #[cfg(test)]
@@ -90,26 +87,23 @@ mod tests {
             let usable =
                 address % 16 == 0 && u128::from(address) + u128::from(bytes) <= 1 << 34;
             match base(address, bytes) {
-                Ok(register) => {
+                Some(register) => {
                     prop_assert!(usable);
                     prop_assert_eq!(u64::from(register) << 4, address & ((1 << 34) - 1));
                     prop_assert!(bytes == 0 || address < 1 << 34);
                 }
-                Err(unreachable) => {
-                    prop_assert!(!usable);
-                    prop_assert_eq!(unreachable, Unreachable(address));
-                }
+                None => prop_assert!(!usable),
             }
         }
     }
 
     #[test]
     fn what_ends_at_2_to_the_34_can_be_reached_and_nothing_behind() {
-        assert_eq!(base((1 << 34) - 16, 16), Ok(0x3fff_ffff));
-        assert_eq!(base((1 << 34) - 16, 17), Err(Unreachable((1 << 34) - 16)));
-        assert_eq!(base(1 << 34, 0), Ok(0));
-        assert_eq!(base(!15, 16), Err(Unreachable(!15)));
-        assert_eq!(base(8, 8), Err(Unreachable(8)));
+        assert_eq!(base((1 << 34) - 16, 16), Some(0x3fff_ffff));
+        assert_eq!(base((1 << 34) - 16, 17), None);
+        assert_eq!(base(1 << 34, 0), Some(0));
+        assert_eq!(base(!15, 16), None);
+        assert_eq!(base(8, 8), None);
     }
 
     #[test]

@@ -56,6 +56,8 @@ impl Span {
 
     /// A span that lies in `0..side` and is at least [`Crop::LEAST`] long, for the one that
     /// begins at `start` and has `length` pixels. [`None`] if the flags rule it out.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     fn adjusted(start: i32, length: u32, side: u32, flags: u32) -> Option<Self> {
         let end = Self::end(start, length);
         // CAST: A side is at most 4096, and so is what lies between 0 and a side.
@@ -92,7 +94,7 @@ impl Span {
         let fixed = Motion::fixed;
         Motion {
             factor: fixed(self.length).div_ceil(side.into()),
-            offset: fixed(16 * self.start) + fixed(1) / 2,
+            offset: fixed(self.start << 4) + fixed(1) / 2,
         }
     }
 
@@ -104,10 +106,10 @@ impl Span {
     /// (converter_dw100_vertexmap.cpp).
     fn mirrored(self, side: u32, destination: u32) -> Motion {
         let fixed = Motion::fixed;
-        let pixel = fixed(16 * self.length) / u64::from(destination);
+        let pixel = fixed(self.length << 4) / u64::from(destination);
         Motion {
             factor: self.motion(side).factor.wrapping_neg(),
-            offset: fixed(16 * (self.start + self.length)) - pixel + fixed(1) / 2,
+            offset: fixed((self.start + self.length) << 4) - pixel + fixed(1) / 2,
         }
     }
 }
@@ -213,7 +215,7 @@ impl Crop {
 
     /// Whether it is all of the source.
     pub fn is_full(&self) -> bool {
-        *self == Self::full(self.source)
+        self.across.length == self.source.width() && self.down.length == self.source.height()
     }
 
     /// What moves the coordinates of a vertex, across and down, into the crop: what lay at a share of a

@@ -20,10 +20,12 @@ const LEAST_NS: u64 = 1_000_000_000;
 /// Nanoseconds that a frame from `source` to `destination` may take, with the engine's clock at
 /// `axi_hz` hertz (0: unknown).
 pub fn limit_ns(source: Size, destination: Size, axi_hz: u64) -> u64 {
-    let pixels = |size: Size| u64::from(size.width() * size.height());
+    let pixels = |size: Size| u64::from(size.width()) * u64::from(size.height());
     // Less than 2^30 cycles and 2^30 nanoseconds in a second: no overflow.
-    let cycles = pixels(source).max(pixels(destination)) * CYCLES_PER_PIXEL;
-    (cycles * 1_000_000_000 / axi_hz.max(SLOWEST_HZ)).max(LEAST_NS)
+    let scaled = pixels(source)
+        .max(pixels(destination))
+        .wrapping_mul(CYCLES_PER_PIXEL * 1_000_000_000);
+    (scaled / axi_hz.max(SLOWEST_HZ)).max(LEAST_NS)
 }
 
 #[cfg(test)]

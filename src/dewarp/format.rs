@@ -137,12 +137,16 @@ pub const DEFAULT: &Format = {
     first
 };
 
+/// The places of those in [`FORMATS`] that a source may have.
+const OUTPUT: [u8; 6] = [0, 1, 4, 5, 6, 7];
+
 /// The format of that code, if images of it can go that way.
 pub fn find(fourcc: u32, direction: Direction) -> Option<&'static Format> {
     find_any(fourcc).filter(|format| format.goes(direction))
 }
 
 /// The format of that code, whichever way its images go.
+// One copy of the code for all who call it.
 #[inline(never)]
 pub fn find_any(fourcc: u32) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.fourcc == fourcc)
@@ -150,10 +154,11 @@ pub fn find_any(fourcc: u32) -> Option<&'static Format> {
 
 /// The format with that place in the enumeration of one direction, from 0.
 pub fn nth(index: u32, direction: Direction) -> Option<&'static Format> {
-    FORMATS
-        .iter()
-        .filter(|format| format.goes(direction))
-        .nth(usize::try_from(index).ok()?)
+    let index = usize::try_from(index).ok()?;
+    match direction {
+        Direction::Output => FORMATS.get(usize::from(*OUTPUT.get(index)?)),
+        Direction::Capture => FORMATS.get(index),
+    }
 }
 
 #[cfg(test)]

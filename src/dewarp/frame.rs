@@ -201,7 +201,7 @@ const fn pair(columns: u32, rows: u32) -> u32 {
 
 /// The register value for the start of a plane.
 fn start(plane: Plane, address: u64, bytes: u32) -> Result<u32, Refused> {
-    base(address, bytes).map_err(|_| Refused::Address(plane, address))
+    base(address, bytes).ok_or(Refused::Address(plane, address))
 }
 
 #[cfg(test)]

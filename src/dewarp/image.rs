@@ -75,7 +75,7 @@ impl Image {
     /// Bytes that hold a line of luma, or of both in the packed layout.
     fn line(format: &Format, size: Size) -> u32 {
         match format.layout {
-            Layout::Yuv422Packed => 2 * size.width(),
+            Layout::Yuv422Packed => size.width() << 1,
             Layout::Yuv422SemiPlanar | Layout::Yuv420SemiPlanar => size.width(),
         }
     }
@@ -97,10 +97,13 @@ impl Image {
 
     /// Bytes of the luma plane, or of all samples in the packed layout.
     pub const fn luma_bytes(&self) -> u32 {
-        self.bytes_per_line * self.size.height()
+        // By the type invariant less than 2^29.
+        self.bytes_per_line.wrapping_mul(self.size.height())
     }
 
     /// Bytes of the chroma plane: none in the packed layout.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     pub const fn chroma_bytes(&self) -> u32 {
         match self.format.layout {
             Layout::Yuv422SemiPlanar => self.luma_bytes(),
@@ -116,7 +119,8 @@ impl Image {
     /// [`v4l2_fill_pixfmt_mp()`]: srctree/include/media/v4l2-common.h
     pub fn plane(&self, index: usize) -> Option<PlaneLayout> {
         let size_image = match (self.format.memory_planes, index) {
-            (1, 0) => self.luma_bytes() + self.chroma_bytes(),
+            // By the type invariant less than 2^29.
+            (1, 0) => self.luma_bytes().wrapping_add(self.chroma_bytes()),
             (2, 0) => self.luma_bytes(),
             (2, 1) => self.chroma_bytes(),
             _ => return None,

@@ -26,6 +26,8 @@ impl Grid {
     pub const MAX_COLUMNS: usize = Self::of(Size::MAX).columns as usize;
 
     /// The grid over a destination of that size: 257 x 193 vertices at most.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     pub const fn of(destination: Size) -> Self {
         Self {
             columns: destination.width().div_ceil(BLOCK) + 1,
@@ -46,7 +48,7 @@ impl Grid {
     /// All vertices: the words of the map.
     pub const fn vertices(self) -> usize {
         // CAST: 49,601 at most.
-        (self.columns * self.rows) as usize
+        self.columns.wrapping_mul(self.rows) as usize
     }
 
     /// Bytes of the map.
@@ -103,6 +105,8 @@ impl Identity {
     }
 
     /// Moves a row of vertices down, to that number.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     pub fn move_to(&self, row: u32, line: &mut [u32]) {
         let y = self.y(row);
         for word in line {
@@ -139,7 +143,8 @@ impl Identity {
 fn coordinate(corner: u32, source: u32, destination: u32) -> u32 {
     let position = corner.saturating_mul(BLOCK).min(destination);
     // 2^28 at most: see the invariants of `Size`.
-    (position * source * ONE + destination / 2) / destination
+    let scaled = position.wrapping_mul(source).wrapping_mul(ONE);
+    scaled.wrapping_add(destination / 2) / destination
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ use super::status::{
 };
 
 use core::{
-    fmt::{
-        self,
-        Write, //
-    },
+    fmt,
     sync::atomic::{
         AtomicU64,
         Ordering::Relaxed, //
@@ -36,6 +33,13 @@ impl Counter {
     fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
+}
+
+/// Shows a value: a line, and one copy of the code for all.
+// One copy of the code for all who call it.
+#[inline(never)]
+fn show(f: &mut fmt::Formatter<'_>, subject: &str, what: &str, value: u64) -> fmt::Result {
+    writeln!(f, "{subject}{what}: {value}")
 }
 
 /// How long something has taken, nanoseconds.
@@ -78,10 +82,10 @@ impl Times {
             min => min,
         };
         let mean = self.total.get() / self.count.get().max(1);
-        writeln!(f, "{name}_ns_last: {}", self.last.load(Relaxed))?;
-        writeln!(f, "{name}_ns_min: {min}")?;
-        writeln!(f, "{name}_ns_max: {}", self.max.load(Relaxed))?;
-        writeln!(f, "{name}_ns_mean: {mean}")
+        show(f, name, "_ns_last", self.last.load(Relaxed))?;
+        show(f, name, "_ns_min", min)?;
+        show(f, name, "_ns_max", self.max.load(Relaxed))?;
+        show(f, name, "_ns_mean", mean)
     }
 }
 
@@ -102,6 +106,17 @@ pub struct Ended {
     /// Whether the engine was reset after it.
     pub reset: bool,
 }
+
+/// What the errors of [`Errors::NAMES`] are counted under.
+const ERRORS: [&str; Errors::NAMES.len()] = [
+    "bus_time_out",
+    "axi_response",
+    "x",
+    "macroblock_fetch",
+    "frame_2",
+    "frame_3",
+    "frame_done",
+];
 
 /// What is counted of frames.
 pub struct Frames {
@@ -134,10 +149,9 @@ impl Frames {
     pub fn note(&self, ended: &Ended) {
         let counter = if ended.done { &self.done } else { &self.failed };
         counter.add(1);
-        let errors = ended.status.errors();
-        if !errors.is_empty() {
-            for (counter, is_set) in self.errors.iter().zip(errors.flags()) {
-                counter.add(u64::from(is_set));
+        for number in ended.status.errors().numbers() {
+            if let Some(counter) = self.errors.get(number) {
+                counter.add(1);
             }
         }
         match ended.engine {
@@ -167,19 +181,14 @@ impl Default for Frames {
 
 impl fmt::Display for Frames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "frames_done: {}", self.done.get())?;
-        writeln!(f, "frames_failed: {}", self.failed.get())?;
-        for (name, counter) in Errors::NAMES.iter().zip(&self.errors) {
-            f.write_str("errors_")?;
-            for c in name.chars() {
-                let c = c.to_ascii_lowercase();
-                f.write_char(if c.is_ascii_alphanumeric() { c } else { '_' })?;
-            }
-            writeln!(f, ": {}", counter.get())?;
+        show(f, "frames_", "done", self.done.get())?;
+        show(f, "frames_", "failed", self.failed.get())?;
+        for (name, counter) in ERRORS.iter().zip(&self.errors) {
+            show(f, "errors_", name, counter.get())?;
         }
-        writeln!(f, "watchdog_fired: {}", self.given_up.get())?;
-        writeln!(f, "engine_resets: {}", self.resets.get())?;
-        writeln!(f, "frames_busy_at_done: {}", self.busy_at_done.get())?;
+        show(f, "", "watchdog_fired", self.given_up.get())?;
+        show(f, "", "engine_resets", self.resets.get())?;
+        show(f, "frames_", "busy_at_done", self.busy_at_done.get())?;
         self.engine.show("engine", f)?;
         self.wait.show("wait", f)
     }
@@ -208,8 +217,9 @@ impl Account {
 
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "context: {}", self.number)?;
-        writeln!(f, "process: {}", self.process)?;
+        show(f, "", "context", self.number)?;
+        // CAST: The number of a process is not negative.
+        show(f, "", "process", self.process as u64)?;
         self.frames.fmt(f)
     }
 }
@@ -251,8 +261,8 @@ impl Default for Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "interrupts_silent: {}", self.silent.get())?;
-        writeln!(f, "interrupts_stale: {}", self.stale.get())?;
+        show(f, "interrupts_", "silent", self.silent.get())?;
+        show(f, "interrupts_", "stale", self.stale.get())?;
         self.frames.fmt(f)
     }
 }

@@ -130,15 +130,21 @@ impl Errors {
         self.0
     }
 
-    /// Whether it is one of these, for each error of [`Errors::NAMES`].
-    pub fn flags(self) -> [bool; Self::NAMES.len()] {
-        core::array::from_fn(|index| self.0 >> (index + 1) & 1 != 0)
+    /// The numbers of the errors in [`Errors::NAMES`], lowest bit first.
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0 >> 1;
+        core::iter::from_fn(move || {
+            let lowest = left.trailing_zeros();
+            left &= left.wrapping_sub(1);
+            // CAST: Less than 32.
+            (lowest < u32::BITS).then_some(lowest as usize)
+        })
     }
 
     /// The names of the errors, lowest bit first.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        let all = Self::NAMES.into_iter().zip(self.flags());
-        all.filter(|(_, is_set)| *is_set).map(|(name, _)| name)
+        self.numbers()
+            .filter_map(|number| Self::NAMES.get(number).copied())
     }
 }
 
@@ -149,7 +155,8 @@ impl fmt::Debug for Errors {
         }
         let mut separator = "";
         for name in self.names() {
-            write!(f, "{separator}{name}")?;
+            f.write_str(separator)?;
+            f.write_str(name)?;
             separator = ", ";
         }
         Ok(())

@@ -6,10 +6,7 @@ use super::{
     bindings,
     format::PixelFormat, //
 };
-use kernel::{
-    ffi::c_ulong,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// How a buffer goes back to userspace.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,32 +57,21 @@ impl Buffer {
     }
 
     /// Number of memory planes.
-    pub(crate) fn num_planes(&self) -> u32 {
+    fn num_planes(&self) -> u32 {
         // SAFETY: By the type invariant the buffer is valid.
         unsafe { (*self.vb2()).num_planes }
-    }
-
-    /// Bytes from the start of memory plane `plane` to its image: what the program said when it
-    /// prepared the buffer, and 0 for a buffer that is written.
-    ///
-    /// `EINVAL` if the buffer has no such plane.
-    fn data_offset(&self, plane: u32) -> Result<u32> {
-        if plane >= self.num_planes() {
-            return Err(EINVAL);
-        }
-        // SAFETY: The buffer is valid and has this plane.
-        Ok(unsafe { bindings::helper_vb2_plane_data_offset(self.vb2(), plane) })
     }
 
     /// Bus address of the image in memory plane `plane`.
     ///
     /// `EINVAL` if the buffer has no such plane.
     pub(crate) fn dma_address(&self, plane: u32) -> Result<u64> {
-        let offset = u64::from(self.data_offset(plane)?);
+        if plane >= self.num_planes() {
+            return Err(EINVAL);
+        }
         // SAFETY: The buffer is valid and has this plane, whose memory is
         // attached by the type invariant.
-        let start = unsafe { bindings::helper_vb2_dma_contig_plane_dma_addr(self.vb2(), plane) };
-        start.checked_add(offset).ok_or(EINVAL)
+        Ok(unsafe { bindings::helper_vb2_plane_image_addr(self.vb2(), plane) })
     }
 
     /// Checks that each plane of `format` fits from the plane's data offset on,
@@ -93,20 +79,12 @@ impl Buffer {
     ///
     /// `EINVAL` if a plane is missing or too small.
     pub(super) fn fill(&self, format: &PixelFormat) -> Result {
-        for (index, plane) in (0..).zip(format.planes()) {
-            // As V4L2 counts it, with what lies before the image.
-            let end = u64::from(self.data_offset(index)?) + u64::from(plane.size_image);
-            // SAFETY: The buffer is valid and has this plane, which has a data offset.
-            let room = unsafe { bindings::helper_vb2_plane_room(self.vb2(), index) };
-            // CAST: `c_ulong` is at most 64 bits wide.
-            if end > room as u64 {
-                return Err(EINVAL);
-            }
-            // SAFETY: As above, and the plane holds `end` bytes.
-            // CAST: No more than `room`.
-            unsafe { bindings::helper_vb2_fill_plane(self.vb2(), index, end as c_ulong) };
+        let (images, count) = format.plane_sizes();
+        // SAFETY: The buffer is valid, and the array has as many sizes, at least.
+        match unsafe { bindings::helper_vb2_fill(self.vb2(), images.as_ptr(), count) } {
+            true => Ok(()),
+            false => Err(EINVAL),
         }
-        Ok(())
     }
 
     /// Sets the frame number that userspace will read.

@@ -23,7 +23,6 @@ use super::{
 };
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
     ptr::NonNull, //
 };
 use kernel::{
@@ -45,6 +44,7 @@ use kernel::{
             Relaxed, //
         },
         Arc,
+        ArcBorrow,
         Mutex, //
     },
     types::Opaque,
@@ -237,14 +237,14 @@ impl<T: Operations> File<T> {
     }
 
     /// Has a ticket settled, soon: its request's frame has started or was given up.
-    pub(super) fn settle_soon(this: &Arc<Self>, ticket: Pin<KBox<Ticket<T>>>) {
+    pub(super) fn settle_soon(this: ArcBorrow<'_, Self>, ticket: Pin<KBox<Ticket<T>>>) {
         this.settlement.push(ticket);
         // Whoever waits for the request with `poll` alone is served by a worker. It may wait,
         // and is nobody's but this file's: any CPU will do.
         // SAFETY: The work queue is the kernel's own, and is never destroyed.
         let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
         // An error says that the worker is about to run anyway.
-        let _ = workers.enqueue(this.clone());
+        let _ = workers.enqueue(Arc::from(this));
     }
 
     /// Has V4L2 note what the frames brought that have started or were given up, and completes
@@ -252,9 +252,15 @@ impl<T: Operations> File<T> {
     /// controls.
     pub(super) fn settle(&self) {
         if self.settlement.is_used() {
-            drop(self.starting.lock());
-            self.settlement.settle(self);
+            self.settle_all();
         }
+    }
+
+    // One copy of the code for all who call it.
+    #[inline(never)]
+    fn settle_all(&self) {
+        drop(self.starting.lock());
+        self.settlement.settle(self);
     }
 
     /// Keeps the worker from running.
@@ -290,17 +296,16 @@ impl<T: Operations> File<T> {
         }
     }
 
-    /// Another reference to the file that mem2mem knows by `context`.
+    /// The file that mem2mem knows by `context`.
     ///
     /// # Safety
     ///
-    /// `context` must be what `Queues::new` gave mem2mem, and the file not yet
-    /// released.
-    pub(super) unsafe fn reference(context: *mut core::ffi::c_void) -> Arc<Self> {
+    /// `context` must be what `Queues::new` gave mem2mem, and the file not be released for the time
+    /// of `'a`.
+    pub(super) unsafe fn borrow<'a>(context: *mut core::ffi::c_void) -> ArcBorrow<'a, Self> {
         // SAFETY: The file lives in an `Arc`, of which `open` gave away one reference
         // that is still there.
-        let borrowed = ManuallyDrop::new(unsafe { Arc::from_raw(context.cast::<Self>()) });
-        Arc::clone(&borrowed)
+        unsafe { ArcBorrow::from_raw(context.cast::<Self>()) }
     }
 }
 

@@ -46,57 +46,44 @@ pub(crate) struct Plane {
 /// How the numbers of a frame are to be understood. A device that converts no
 /// colours hands it from its OUTPUT to its CAPTURE queue.
 #[derive(Clone, Copy)]
-pub(crate) struct Colorimetry {
-    colorspace: u32,
-    ycbcr_enc: u8,
-    quantization: u8,
-    xfer_func: u8,
-}
+pub(crate) struct Colorimetry(bindings::helper_colorimetry);
 
 impl Colorimetry {
-    /// Everything left to V4L2's defaults.
-    const UNSPECIFIED: Self = Self {
-        colorspace: 0,
-        ycbcr_enc: 0,
-        quantization: 0,
-        xfer_func: 0,
-    };
-
     /// ITU-R BT.709 with what follows from it.
     pub(crate) fn rec709() -> Self {
-        Self {
+        // CAST: Small constants.
+        Self(bindings::helper_colorimetry {
             colorspace: bindings::v4l2_colorspace_V4L2_COLORSPACE_REC709,
-            ..Self::UNSPECIFIED
-        }
-        .resolved()
+            ycbcr_enc: bindings::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_709 as u8,
+            quantization: bindings::v4l2_quantization_V4L2_QUANTIZATION_LIM_RANGE as u8,
+            xfer_func: bindings::v4l2_xfer_func_V4L2_XFER_FUNC_709 as u8,
+        })
     }
 
     /// The same with no field left at "default": each that is gets the value
     /// that V4L2 defines for the colour space, and no colour space means
     /// BT.709.
-    pub(crate) fn resolved(self) -> Self {
-        let mut format = bindings::v4l2_pix_format_mplane::default();
-        self.store(&mut format);
-        // SAFETY: `format` is a valid structure that lives on this stack.
-        unsafe { bindings::helper_v4l2_resolve_colorimetry(&mut format) };
-        Self::load(&format)
+    pub(crate) fn resolved(mut self) -> Self {
+        // SAFETY: The structure is valid for reads and writes.
+        unsafe { bindings::helper_v4l2_resolve_colorimetry(&mut self.0) };
+        self
     }
 
     fn load(raw: &bindings::v4l2_pix_format_mplane) -> Self {
-        Self {
+        Self(bindings::helper_colorimetry {
             colorspace: raw.colorspace,
             // SAFETY: Both members of the union are the same byte.
             ycbcr_enc: unsafe { raw.__bindgen_anon_1.ycbcr_enc },
             quantization: raw.quantization,
             xfer_func: raw.xfer_func,
-        }
+        })
     }
 
     fn store(self, raw: &mut bindings::v4l2_pix_format_mplane) {
-        raw.colorspace = self.colorspace;
-        raw.__bindgen_anon_1.ycbcr_enc = self.ycbcr_enc;
-        raw.quantization = self.quantization;
-        raw.xfer_func = self.xfer_func;
+        raw.colorspace = self.0.colorspace;
+        raw.__bindgen_anon_1.ycbcr_enc = self.0.ycbcr_enc;
+        raw.quantization = self.0.quantization;
+        raw.xfer_func = self.0.xfer_func;
     }
 }
 
@@ -152,6 +139,12 @@ impl PixelFormat {
         self.planes
             .get(..usize::from(self.num_planes))
             .unwrap_or(&[])
+    }
+
+    /// Bytes that a buffer needs for each memory plane, and how many there are.
+    pub(super) fn plane_sizes(&self) -> ([u32; MAX_PLANES as usize], u32) {
+        let sizes = self.planes.map(|plane| plane.size_image);
+        (sizes, self.num_planes.min(MAX_PLANES).into())
     }
 
     /// Copies the values out of the C structure.

@@ -401,7 +401,7 @@ struct vb2_v4l2_buffer *helper_v4l2_m2m_dst_buf_remove(struct v4l2_m2m_ctx *ctx)
 	return v4l2_m2m_dst_buf_remove(ctx);
 }
 
-void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix)
+void helper_v4l2_resolve_colorimetry(struct helper_colorimetry *pix)
 {
 	if (pix->colorspace == V4L2_COLORSPACE_DEFAULT)
 		pix->colorspace = V4L2_COLORSPACE_REC709;
@@ -478,18 +478,19 @@ int helper_vb2_held(struct vb2_queue *q)
 }
 #endif
 
-dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
-						unsigned int plane_no)
+/* Where the image in a plane starts, which lies in the plane's memory. */
+dma_addr_t helper_vb2_plane_image_addr(struct vb2_buffer *vb,
+				       unsigned int plane_no)
 {
-	return vb2_dma_contig_plane_dma_addr(vb, plane_no);
+	return vb2_dma_contig_plane_dma_addr(vb, plane_no) +
+	       vb->planes[plane_no].data_offset;
 }
 
 /*
  * How much of a plane's memory is there. Of planes in one dma-buf, vb2 checks
  * only the first one's length against it.
  */
-unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,
-				    unsigned int plane_no)
+static unsigned long plane_room(struct vb2_buffer *vb, unsigned int plane_no)
 {
 	unsigned int first = 0;
 
@@ -499,25 +500,31 @@ unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,
 	return min(vb2_plane_size(vb, first), vb2_plane_size(vb, plane_no));
 }
 
-unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
-					  unsigned int plane_no)
-{
-	return vb->planes[plane_no].data_offset;
-}
-
 /*
- * Declares a plane filled as far as its format says. A program that has filled
- * less has another format in mind, say lines without padding. It is told so,
- * once: any user can queue such buffers.
+ * Declares the planes filled as far as their format says: an image of that
+ * size each, and what lies before it. False if that does not fit. A program
+ * that has filled less has another format in mind, say lines without padding.
+ * It is told so, once: any user can queue such buffers.
  */
-void helper_vb2_fill_plane(struct vb2_buffer *vb, unsigned int plane_no,
-			   unsigned long size)
+bool helper_vb2_fill(struct vb2_buffer *vb, const u32 *images,
+		     unsigned int count)
 {
-	unsigned long used = vb2_get_plane_payload(vb, plane_no);
+	unsigned int i;
 
-	if (vb->vb2_queue->is_output && used < size)
-		dev_warn_once(vb->vb2_queue->dev,
-			      "bytesused of an OUTPUT buffer is %lu in plane %u, and its format needs %lu: not all of the frame was written\n",
-			      used, plane_no, size);
-	vb2_set_plane_payload(vb, plane_no, size);
+	if (count > vb->num_planes)
+		return false;
+	for (i = 0; i < count; i++) {
+		u64 size = (u64)vb->planes[i].data_offset + images[i];
+		unsigned long used = vb2_get_plane_payload(vb, i);
+
+		if (size > plane_room(vb, i))
+			return false;
+		if (vb->vb2_queue->is_output && used < size)
+			dev_warn_once(vb->vb2_queue->dev,
+				      "bytesused of an OUTPUT buffer is %lu in plane %u, and its format needs %llu: not all of the frame was written\n",
+				      used, i, size);
+		vb2_set_plane_payload(vb, i, size);
+	}
+
+	return true;
 }

@@ -53,7 +53,14 @@ struct vb2_v4l2_buffer *helper_v4l2_m2m_next_src_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_next_dst_buf(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_src_buf_remove(struct v4l2_m2m_ctx *ctx);
 struct vb2_v4l2_buffer *helper_v4l2_m2m_dst_buf_remove(struct v4l2_m2m_ctx *ctx);
-void helper_v4l2_resolve_colorimetry(struct v4l2_pix_format_mplane *pix);
+struct helper_colorimetry {
+	u32 colorspace;
+	u8 ycbcr_enc;
+	u8 quantization;
+	u8 xfer_func;
+};
+
+void helper_v4l2_resolve_colorimetry(struct helper_colorimetry *pix);
 void helper_vb2_set_nowarn(struct vb2_queue *q);
 bool helper_vb2_is_busy(struct vb2_queue *q);
 void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb);
@@ -63,13 +70,9 @@ void helper_log_queue(struct file *file, struct vb2_queue *q,
 #if IS_BUILTIN(CONFIG_KUNIT)
 int helper_vb2_held(struct vb2_queue *q);
 #endif
-dma_addr_t helper_vb2_dma_contig_plane_dma_addr(struct vb2_buffer *vb,
-						unsigned int plane_no);
-unsigned long helper_vb2_plane_room(struct vb2_buffer *vb,
-				    unsigned int plane_no);
-unsigned int helper_vb2_plane_data_offset(struct vb2_buffer *vb,
-					  unsigned int plane_no);
-void helper_vb2_fill_plane(struct vb2_buffer *vb, unsigned int plane_no,
-			   unsigned long size);
+dma_addr_t helper_vb2_plane_image_addr(struct vb2_buffer *vb,
+				       unsigned int plane_no);
+bool helper_vb2_fill(struct vb2_buffer *vb, const u32 *images,
+		     unsigned int count);
 
 #endif /* MEDIA_HELPERS_H */

@@ -27,6 +27,7 @@ use kernel::{
     prelude::*,
     sync::{
         Arc,
+        ArcBorrow,
         Mutex,
         SpinLock, //
     },
@@ -66,10 +67,7 @@ impl<T: Operations> Client for File<T> {
         }
         // SAFETY: mem2mem knows the file by this pointer, and its job refers to it. The rest is
         // the caller's promise.
-        unsafe {
-            let this = Self::reference(ptr::from_ref(self).cast_mut().cast());
-            start_next(&this)
-        }
+        unsafe { start_next(Self::borrow(ptr::from_ref(self).cast_mut().cast())) }
     }
 
     fn hand_back(&self) -> &HandBack {
@@ -142,7 +140,7 @@ impl HandBack {
 /// # Safety
 ///
 /// As for [`Client::go_on`].
-unsafe fn start_next<T: Operations>(file: &Arc<File<T>>) -> Next {
+unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
     // SAFETY: The caller's promise.
     let Some(job) = (unsafe { Job::next(file) }) else {
         return Next::None;
@@ -192,7 +190,7 @@ impl Job {
     /// # Safety
     ///
     /// As for [`Client::go_on`].
-    unsafe fn next<T: Operations>(file: &Arc<File<T>>) -> Option<Self> {
+    unsafe fn next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Option<Self> {
         let ctx = file.m2m_ctx();
         // SAFETY: The file has its mem2mem context.
         let (source, destination) = unsafe {
@@ -222,7 +220,7 @@ impl Job {
                 one
             },
             ended: false,
-            file: file.clone(),
+            file: Arc::<File<T>>::from(file),
         })
     }
 
@@ -311,10 +309,10 @@ impl Drop for Job {
 /// To be called by mem2mem only.
 pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
     // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
-    // released before the job has ended.
-    let file = unsafe { File::<T>::reference(context) };
+    // released before the job has ended. It may end before this does.
+    let file = Arc::from(unsafe { File::<T>::borrow(context) });
     // SAFETY: mem2mem has started the file's job just now, which has no frame yet.
-    match unsafe { start_next(&file) } {
+    match unsafe { start_next(file.as_arc_borrow()) } {
         Next::Started => {}
         Next::Refused(job) => file.hand_back.refuse(job),
         // mem2mem starts no job of a file that lacks a buffer.
@@ -334,5 +332,5 @@ pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) 
 pub(super) unsafe extern "C" fn job_abort<T: Operations>(context: *mut c_void) {
     // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
     // released before the job has ended.
-    unsafe { File::<T>::reference(context) }.set_stopping();
+    unsafe { File::<T>::borrow(context) }.set_stopping();
 }

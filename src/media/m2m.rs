@@ -220,6 +220,8 @@ pub(crate) struct Device<T: Operations> {
     uses: Arc<Uses>,
     /// How many OUTPUT queues stream, one more while the system sleeps: who may want the device.
     users: Atomic<i32>,
+    /// Whether unbinding has ended all streams, and the media device is unregistered.
+    streams_are_over: Atomic<bool>,
     parent: ARef<device::Device>,
     binding: Arc<Binding>,
     data: Arc<T::Device>,
@@ -238,6 +240,7 @@ impl<T: Operations> Device<T> {
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
                 uses: Uses::new()?,
                 users: Atomic::new(0),
+                streams_are_over: Atomic::new(false),
                 parent: parent.into(),
                 binding,
                 data,
@@ -311,6 +314,11 @@ impl<T: Operations> Device<T> {
     /// Its uses by open files and requests.
     pub(super) fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    /// Whether unbinding has ended all streams, and the media device is unregistered.
+    pub(super) fn streams_are_over(&self) -> &Atomic<bool> {
+        &self.streams_are_over
     }
 
     /// Ends all streams of all open files. To be called after the video device was

@@ -384,7 +384,7 @@ impl<T: Operations> Drop for Registration<T> {
         };
         // SAFETY: By the type invariant that is the node's video device.
         let remains = unsafe { Remains::new(self.node, self.device.clone(), video) };
-        if remains.take_away().is_err() {
+        if remains.take_away(&self.device).is_err() {
             // SAFETY: By the type invariant the parent is bound.
             T::abandon(self.device.data(), unsafe {
                 self.device.parent().as_bound()

@@ -126,10 +126,8 @@ unsafe fn give_up_request<T: Operations>(
     if let Some(mut ticket) = unsafe { Slot::<T>::take(buffer) } {
         ticket.as_mut().give_up();
         // SAFETY: As above.
-        File::settle_soon(
-            unsafe { &File::<T>::reference(file.cast_mut().cast()) },
-            ticket,
-        );
+        let file = unsafe { File::<T>::borrow(file.cast_mut().cast()) };
+        File::settle_soon(file, ticket);
     }
 }
 

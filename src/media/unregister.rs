@@ -34,7 +34,6 @@ use kernel::{
         aref::ARef,
         atomic::{
             Acquire,
-            Atomic,
             Release, //
         },
         Arc, //
@@ -107,8 +106,10 @@ impl<T: Operations> Remains<T> {
 
     /// Takes the nodes away: a thread ends all streams, unregisters the media device and waits
     /// for who uses it. Returns when the first two are done; `ETIMEDOUT` if they are not after
-    /// [`PATIENCE`].
-    pub(super) fn take_away(self) -> Result {
+    /// [`PATIENCE`]. `device` is theirs.
+    // One copy of the code for all who call it.
+    #[inline(never)]
+    pub(super) fn take_away(self, device: &Device<T>) -> Result {
         let owner = self.node().owner();
         // SAFETY: The module is the one that this code is in.
         if !unsafe { bindings::helper_try_module_get(owner) } {
@@ -119,10 +120,10 @@ impl<T: Operations> Remains<T> {
             return Ok(());
         }
         // SAFETY: Taken just now.
-        match unsafe { Thread::start(self) } {
-            Ok(over) => {
+        match unsafe { self.start() } {
+            Ok(()) => {
                 let start = Instant::<Monotonic>::now();
-                while !over.load(Acquire) {
+                while !device.streams_are_over().load(Acquire) {
                     if start.elapsed() >= PATIENCE {
                         return Err(ETIMEDOUT);
                     }
@@ -215,39 +216,27 @@ impl<T: Operations> Drop for Remains<T> {
     }
 }
 
-/// What the thread has to do.
-struct Thread<T: Operations> {
-    remains: Remains<T>,
-    /// Whether the streams have ended and the media device is unregistered.
-    over: Arc<Atomic<bool>>,
-}
-
-impl<T: Operations> Thread<T> {
-    /// Starts the thread, which gives up a reference to the module when it ends. Returns what it
-    /// sets when the nodes are taken away; or the nodes, if there is no memory.
+/// The thread that takes nodes away.
+impl<T: Operations> Remains<T> {
+    /// Starts the thread, which gives up a reference to the module when it ends. Returns the nodes if
+    /// there is no memory.
     ///
     /// # Safety
     ///
     /// The caller must refer to the module, and hand that on if this succeeds.
-    unsafe fn start(remains: Remains<T>) -> Result<Arc<Atomic<bool>>, Remains<T>> {
-        let Ok(over) = Arc::new(Atomic::new(false), GFP_KERNEL) else {
-            return Err(remains);
-        };
+    unsafe fn start(self) -> Result<(), Self> {
         let Ok(place) = KBox::<Self>::new_uninit(GFP_KERNEL) else {
-            return Err(remains);
+            return Err(self);
         };
-        let this = KBox::into_raw(place.write(Self {
-            remains,
-            over: over.clone(),
-        }));
+        let this = KBox::into_raw(place.write(self));
         // SAFETY: The thread gets a box of its own and the caller's reference; the name is a string.
         let started = to_result(unsafe {
             bindings::helper_kthread_run(Some(Self::run), this.cast(), T::NAME.as_char_ptr())
         });
         match started {
-            Ok(()) => Ok(over),
+            Ok(()) => Ok(()),
             // SAFETY: There is no thread that could have it.
-            Err(_) => Err(KBox::into_inner(unsafe { KBox::from_raw(this) }).remains),
+            Err(_) => Err(KBox::into_inner(unsafe { KBox::from_raw(this) })),
         }
     }
 
@@ -259,10 +248,10 @@ impl<T: Operations> Thread<T> {
     unsafe extern "C" fn run(this: *mut c_void) -> c_int {
         // SAFETY: The caller's promise.
         let this = unsafe { KBox::<Self>::from_raw(this.cast()) };
-        this.remains.end();
-        this.over.store(true, Release);
-        this.remains.wait();
-        let owner = this.remains.node().owner();
+        this.end();
+        this.device.streams_are_over().store(true, Release);
+        this.wait();
+        let owner = this.node().owner();
         drop(this);
         // SAFETY: The caller's reference. Nothing of the module is left on this stack.
         unsafe { bindings::helper_module_put_and_kthread_exit(owner) }

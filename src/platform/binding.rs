@@ -4,13 +4,16 @@
 //! ioctl on a file that was opened before. A [`Guard`] is proof that it is not,
 //! and holds it up; it must not be held while waiting for userspace.
 
+use super::pm::as_raw;
 use core::ops::Deref;
 use kernel::{
+    bindings,
     device::{
         Bound,
         Device, //
     },
-    devres,
+    error::to_result,
+    ffi::c_void,
     new_srcu,
     prelude::*,
     sync::{
@@ -25,7 +28,8 @@ use kernel::{
             Srcu, //
         },
         Arc, //
-    }, //
+    },
+    types::ForeignOwnable, //
 };
 
 /// Whether a device is bound still.
@@ -54,8 +58,7 @@ impl Binding {
             }),
             GFP_KERNEL,
         )?;
-        let ended = this.clone();
-        at_end(device, move |_| ended.end())?;
+        at_end(device, this.clone())?;
         Ok(this)
     }
 
@@ -67,6 +70,8 @@ impl Binding {
     }
 
     /// Holds unbinding up until the guard is dropped. [`None`] if it is over.
+    // One copy of the code for all who call it.
+    #[inline(never)]
     pub(crate) fn enter(&self) -> Option<Guard<'_>> {
         let reader = self.readers.read_lock();
         if self.bound.load(Acquire) == 0 {
@@ -79,6 +84,12 @@ impl Binding {
             device,
             _reader: reader,
         })
+    }
+}
+
+impl Ends for Binding {
+    fn end(&self) {
+        self.end();
     }
 }
 
@@ -96,33 +107,26 @@ impl Deref for Guard<'_> {
     }
 }
 
-/// Has `end` called when `device` is unbound, once: after what is registered with it later
-/// was undone, and before what was registered earlier is. If this fails, it is called at once.
-pub(crate) fn at_end(
-    device: &Device<Bound>,
-    end: impl FnMut(&Device<Bound>) + Send + 'static,
-) -> Result {
-    // INVARIANT: Devres drops this while the device is bound.
-    let last = AtEnd {
-        end,
-        device: device.into(),
-    };
-    devres::register(device, last, GFP_KERNEL)
+/// What ends with a device's binding.
+pub(crate) trait Ends: Send + Sync + 'static {
+    /// Ends it. Called once.
+    fn end(&self);
 }
 
-/// What to do at the end.
-///
-/// # Invariants
-///
-/// `device` is bound.
-struct AtEnd<F: FnMut(&Device<Bound>)> {
-    end: F,
-    device: ARef<Device>,
+/// Ends `this` when `device` is unbound: after what is registered with it later was undone, and
+/// before what was registered earlier is. If this fails, it is ended at once.
+pub(crate) fn at_end<T: Ends>(device: &Device<Bound>, this: Arc<T>) -> Result {
+    // SAFETY: The device is bound. The function is called once with what it takes over: here, or
+    // when the device is unbound.
+    to_result(unsafe {
+        bindings::devm_add_action_or_reset(as_raw(device), Some(end::<T>), this.into_foreign())
+    })
 }
 
-impl<F: FnMut(&Device<Bound>)> Drop for AtEnd<F> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        (self.end)(unsafe { self.device.as_bound() });
-    }
+/// # Safety
+///
+/// `this` must be an `Arc<T>` that was made foreign, which this takes over.
+unsafe extern "C" fn end<T: Ends>(this: *mut c_void) {
+    // SAFETY: The caller's promise.
+    unsafe { Arc::<T>::from_foreign(this) }.end();
 }

@@ -81,7 +81,7 @@ impl<T> fmt::Display for Shown<'_, T> {
 /// numbers are those of `_data`.
 struct Directory<T> {
     dir: *mut dentry,
-    _files: KVec<KBox<File<T>>>,
+    _files: KVec<File<T>>,
     _data: Arc<T>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn show<T: Send + Sync + 'static>(
             show: *show,
             data: data.clone(),
         };
-        kept.push(KBox::new(file, GFP_KERNEL)?, GFP_KERNEL)?;
+        kept.push(file, GFP_KERNEL)?;
     }
     // SAFETY: The name is a string, and copied.
     let dir = unsafe { bindings::helper_debugfs_create_dir(device.name().as_char_ptr()) };
@@ -123,7 +123,7 @@ pub(crate) fn show<T: Send + Sync + 'static>(
             bindings::helper_debugfs_create_file(
                 name.as_char_ptr(),
                 dir,
-                ptr::from_ref(&**file).cast_mut().cast(),
+                ptr::from_ref(file).cast_mut().cast(),
             )
         };
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Out-of-line copies of static inlines. */
 
+#include <linux/clk.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/irq.h>
@@ -16,6 +17,17 @@ bool helper_devm_request_mem_region(struct device *dev, phys_addr_t start,
 				    resource_size_t size)
 {
 	return devm_request_mem_region(dev, start, size, dev_name(dev));
+}
+
+int helper_clk_bulk_prepare_enable(int count, const struct clk_bulk_data *clks)
+{
+	return clk_bulk_prepare_enable(count, clks);
+}
+
+void helper_clk_bulk_disable_unprepare(int count,
+				       const struct clk_bulk_data *clks)
+{
+	clk_bulk_disable_unprepare(count, clks);
 }
 
 int helper_pm_runtime_resume_and_get(struct device *dev)

@@ -3,6 +3,7 @@
 #ifndef PLATFORM_HELPERS_H
 #define PLATFORM_HELPERS_H
 
+#include <linux/clk.h>
 #include <linux/ioport.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
@@ -10,6 +11,10 @@
 
 bool helper_devm_request_mem_region(struct device *dev, phys_addr_t start,
 				    resource_size_t size);
+
+int helper_clk_bulk_prepare_enable(int count, const struct clk_bulk_data *clks);
+void helper_clk_bulk_disable_unprepare(int count,
+				       const struct clk_bulk_data *clks);
 
 int helper_pm_runtime_resume_and_get(struct device *dev);
 int helper_pm_runtime_put_sync(struct device *dev);

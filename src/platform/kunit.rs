@@ -7,7 +7,10 @@ use super::{
     bindings,
     irq,
     pm,
-    registers::Block, //
+    registers::{
+        self,
+        Block, //
+    }, //
 };
 use core::{
     cell::UnsafeCell,
@@ -78,7 +81,9 @@ impl<const SIZE: usize> Memory<SIZE> {
 
     /// The same as a register block of `device`.
     pub(crate) fn block(this: &Arc<Self>, device: &Device<Bound>) -> Result<Block<SIZE>> {
-        let memory = KBox::new(this.clone(), GFP_KERNEL)?;
+        let memory = registers::Memory::Test {
+            _kept: this.clone(),
+        };
         // SAFETY: By the type invariant; this is handed over.
         unsafe { Block::over(device, this.raw, memory) }
     }

@@ -7,7 +7,10 @@
 //! grace period, which on a busy machine takes most of a second.
 
 use super::{
-    binding,
+    binding::{
+        self,
+        Ends, //
+    },
     bindings,
     pm::as_raw, //
 };
@@ -53,9 +56,30 @@ struct Mapping<const SIZE: usize> {
     raw: MmioRaw<Region<SIZE>>,
     /// Whether the device is bound as it was when they were mapped.
     valid: Atomic<bool>,
-    _memory: KBox<dyn Send + Sync>,
+    _memory: Memory<SIZE>,
     /// `_memory` may refer to it.
     device: ARef<Device>,
+}
+
+/// What keeps registers mapped.
+pub(super) enum Memory<const SIZE: usize> {
+    /// They are a device's.
+    Device {
+        /// Never used, only dropped.
+        _mapped: IoMem<'static, SIZE>,
+    },
+    /// They are memory of a test.
+    #[cfg(CONFIG_KUNIT = "y")]
+    Test {
+        /// Never used, only dropped.
+        _kept: Arc<dyn Send + Sync>,
+    },
+}
+
+impl<const SIZE: usize> Ends for Mapping<SIZE> {
+    fn end(&self) {
+        self.valid.store(false, Relaxed);
+    }
 }
 
 impl<const SIZE: usize> Block<SIZE> {
@@ -83,9 +107,8 @@ impl<const SIZE: usize> Block<SIZE> {
         let memory = unsafe { mem::transmute::<IoMem<'_, SIZE>, IoMem<'static, SIZE>>(memory) };
         let start = MmioBackend::as_ptr((&memory).as_view()).cast::<u8>();
         let raw = MmioRaw::new_region(start.addr(), SIZE)?;
-        let memory = KBox::new(memory, GFP_KERNEL)?;
         // SAFETY: What maps them is handed over.
-        unsafe { Self::over(device.as_ref(), raw, memory) }
+        unsafe { Self::over(device.as_ref(), raw, Memory::Device { _mapped: memory }) }
     }
 
     /// The registers at `raw`, until `device` is unbound.
@@ -96,7 +119,7 @@ impl<const SIZE: usize> Block<SIZE> {
     pub(super) unsafe fn over(
         device: &Device<Bound>,
         raw: MmioRaw<Region<SIZE>>,
-        memory: KBox<dyn Send + Sync>,
+        memory: Memory<SIZE>,
     ) -> Result<Self> {
         // INVARIANT: The caller's promise.
         let mapping = Mapping {
@@ -106,8 +129,7 @@ impl<const SIZE: usize> Block<SIZE> {
             device: device.into(),
         };
         let mapping = Arc::new(mapping, GFP_KERNEL)?;
-        let ended = mapping.clone();
-        binding::at_end(device, move |_| ended.valid.store(false, Relaxed))?;
+        binding::at_end(device, mapping.clone())?;
         Ok(Self(mapping))
     }
 

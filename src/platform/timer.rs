@@ -3,7 +3,10 @@
 //! A timer that expires in hard interrupt context on every kernel, and is stopped when its
 //! device is unbound.
 
-use super::binding;
+use super::binding::{
+    self,
+    Ends, //
+};
 use kernel::{
     bindings,
     device::{
@@ -82,12 +85,7 @@ impl<T: Expire> Timer<T> {
             }),
             GFP_KERNEL,
         )?;
-        let ended = this.clone();
-        binding::at_end(device, move |_| {
-            ended.stopped.store(true, Release);
-            smp_mb(Full);
-            ended.cancel();
-        })?;
+        binding::at_end(device, this.clone())?;
         Ok(this)
     }
 
@@ -114,6 +112,14 @@ impl<T: Expire> Timer<T> {
         unsafe {
             bindings::hrtimer_cancel(<Self as HasHrTimer<Self>>::c_timer_ptr(self).cast_mut())
         };
+    }
+}
+
+impl<T: Expire> Ends for Timer<T> {
+    fn end(&self) {
+        self.stopped.store(true, Release);
+        smp_mb(Full);
+        self.cancel();
     }
 }
 
