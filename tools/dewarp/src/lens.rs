@@ -4,13 +4,11 @@
 //! on whole coordinates. The models themselves are in [`distortion`].
 
 pub mod distortion;
+mod fold;
 
 pub use distortion::{Brown, Distortion};
 
 use std::ops::RangeInclusive;
-
-/// Steps of the angle from the axis in which [`Lens::reach`] looks for the fold.
-const STEPS: u32 = 4000;
 
 /// Halvings of an angle until it is as exact as numbers are.
 const HALVINGS: u32 = 60;
@@ -125,38 +123,42 @@ impl Lens {
     pub fn inverse(self) -> Inverse {
         Inverse {
             reach: self.reach(),
+            rim: self.rim(),
             lens: self,
         }
-    }
-
-    /// The largest angle from the axis, in radians, up to which rays further out
-    /// land further out. Beyond this fold a polynomial turns back, and rays that
-    /// the lens never saw would land in the picture once more.
-    pub fn reach(&self) -> f64 {
-        let limit = self.distortion.widest();
-        let angle = |step: u32| limit * f64::from(step) / f64::from(STEPS);
-        let mut last = 0.0;
-        for step in 1..STEPS {
-            let radius = self.distortion.radius(angle(step));
-            if radius.is_nan() || radius <= last {
-                return angle(step - 1);
-            }
-            last = radius;
-        }
-        angle(STEPS - 1)
     }
 }
 
 /// A lens the other way round, with its reach, which takes long to find.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Inverse {
     /// The lens.
     pub lens: Lens,
     /// [`Lens::reach`].
-    pub reach: f64,
+    reach: f64,
+    /// The reach in each direction, if they are not all alike.
+    rim: Vec<f64>,
 }
 
 impl Inverse {
+    /// The largest angle from the axis at which the lens sees rays to this side of
+    /// it: that of the fold of its formula, with all terms.
+    pub fn reach_toward(&self, x: f64, y: f64) -> f64 {
+        match &self.rim[..] {
+            [] => self.reach,
+            rim => fold::toward(rim, x, y),
+        }
+    }
+
+    /// The pixel in which a ray lands, `None` for one that the lens does not see.
+    pub fn project(&self, [x, y, z]: [f64; 3]) -> Option<[f64; 2]> {
+        if x.hypot(y).atan2(z) > self.reach_toward(x, y) {
+            return None;
+        }
+        let point = self.lens.project([x, y, z])?;
+        point.iter().all(|part| part.is_finite()).then_some(point)
+    }
+
     /// The ray that lands in a pixel: the inverse of [`Lens::project`].
     ///
     /// `None` for a pixel in which no ray within [`Lens::reach`] lands.
@@ -212,9 +214,9 @@ impl Inverse {
     /// from a point close by.
     fn straighten(&self, target: [f64; 2], near: [f64; 2]) -> Option<[f64; 2]> {
         let bend = |x, y| self.lens.distortion.bend([x, y]);
-        let radius = self.reach.tan();
         let [mut x, mut y] = near;
         for _ in 0..PATIENCE {
+            let radius = self.reach_toward(x, y).tan();
             // Beyond the fold it would find a ray that the lens never saw.
             let back = radius / x.hypot(y).max(radius);
             (x, y) = (x * back, y * back);
@@ -223,13 +225,7 @@ impl Inverse {
             if ex * ex + ey * ey < 1e-24 {
                 return Some([x, y]);
             }
-            // The slope by differences: as good as the formula's, for any model.
-            let step = 1e-6 * (1.0 + x.abs().max(y.abs()));
-            let slope = |dx: f64, dy: f64| {
-                let (ahead, behind) = (bend(x + dx, y + dy), bend(x - dx, y - dy));
-                [0, 1].map(|axis| (ahead[axis] - behind[axis]) / (2.0 * step))
-            };
-            let ([a, c], [b, d]) = (slope(step, 0.0), slope(0.0, step));
+            let [[a, b], [c, d]] = fold::slope(&self.lens.distortion, [x, y]);
             let determinant = a * d - b * c;
             // At the fold the model maps two rays to one point.
             if determinant.is_nan() || determinant <= 0.0 {
@@ -364,18 +360,19 @@ pub(crate) mod tests {
     #[test]
     fn a_ray_is_found_within_the_reach_or_not_at_all() {
         let lens = rational();
-        let reach = lens.reach();
+        let inverse = lens.inverse();
         let mut found = 0;
         for (column, row) in (0..=64).flat_map(|column| (0..=48).map(move |row| (column, row))) {
             let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
             let radius = ((pixel[0] - 324.5) / 420.0).hypot((pixel[1] - 236.25) / 421.0);
-            let Some(ray) = lens.inverse().unproject(pixel) else {
+            let Some(ray) = inverse.unproject(pixel) else {
                 // The radius of the fold, and what the tangential terms may add.
                 assert!(radius > 0.834 - 0.01, "{pixel:?}");
                 continue;
             };
             found += 1;
             assert!(radius < 0.834 + 0.01, "{pixel:?}");
+            let reach = inverse.reach_toward(ray[0], ray[1]);
             assert!(
                 ray[0].hypot(ray[1]).atan2(ray[2]) <= reach + 1e-12,
                 "{pixel:?}"
@@ -390,6 +387,8 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn unproject_is_the_inverse_of_project(x in 0.0..640.0, y in 0.0..480.0, model in 0usize..5) {
             let lens = lens(models()[model]);

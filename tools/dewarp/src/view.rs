@@ -194,7 +194,7 @@ fn product(a: Rotation, b: Rotation) -> Rotation {
 }
 
 /// A lens seen by a camera, laid out on the output.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct View {
     inverse: Inverse,
     /// The camera.
@@ -221,12 +221,7 @@ impl View {
 
     /// The source's point at a pixel of the camera's picture.
     fn seen(&self, pixel: [f64; 2]) -> Option<[f64; 2]> {
-        let [x, y, z] = self.camera.ray(pixel)?;
-        if x.hypot(y).atan2(z) > self.inverse.reach {
-            return None;
-        }
-        let point = self.inverse.lens.project([x, y, z])?;
-        point.iter().all(|part| part.is_finite()).then_some(point)
+        self.inverse.project(self.camera.ray(pixel)?)
     }
 }
 

@@ -59,6 +59,12 @@ impl Brown {
         })
     }
 
+    /// Whether the picture is the same all around.
+    pub(super) fn is_radial(&self) -> bool {
+        let sided = [&self.tangential[..], &self.prism, &self.tilt].concat();
+        sided.iter().all(|coefficient| *coefficient == 0.0)
+    }
+
     /// The radial factor at a squared radius.
     fn factor(&self, r2: f64) -> f64 {
         let [k1, k2, k3] = self.radial;

@@ -75,9 +75,9 @@ impl View {
 
     /// The lens's outermost rays that land on the source.
     fn rim(&self, whole: Size) -> impl Iterator<Item = [f64; 3]> {
-        let (across, ahead) = self.inverse.reach.sin_cos();
-        let around = (0..4 * POINTS).map(move |index| {
+        let around = (0..4 * POINTS).map(|index| {
             let (sin, cos) = (TAU * f64::from(index) / f64::from(4 * POINTS)).sin_cos();
+            let (across, ahead) = self.inverse.reach_toward(cos, sin).sin_cos();
             [across * cos, across * sin, ahead]
         });
         around.filter(move |ray| {
@@ -94,7 +94,7 @@ impl View {
         let covered = |scale: f64| {
             let view = View {
                 camera: self.centred(whole, middle, scale),
-                ..*self
+                ..self.clone()
             };
             border(whole).all(|pixel| view.seen(pixel).is_some_and(|pixel| inside(whole, pixel)))
         };
