@@ -5,7 +5,7 @@
 
 use std::f64::consts::TAU;
 
-use super::{Distortion, Lens};
+use super::{Brown, Distortion, Lens};
 
 /// Steps of the angle from the axis in which the fold is looked for, where the
 /// picture is the same all around.
@@ -42,11 +42,16 @@ impl Lens {
     /// The same with all terms, for directions around the axis in equal steps from
     /// x to y. Empty where all directions are alike.
     pub(super) fn rim(&self) -> Vec<f64> {
-        match &self.distortion {
-            Distortion::Brown(brown) if !brown.is_radial() => (0..AROUND)
+        let brown = match &self.distortion {
+            Distortion::Brown(brown) => brown,
+            Distortion::Omni(omni) => &omni.brown,
+            _ => &Brown::NONE,
+        };
+        match brown.is_radial() {
+            true => Vec::new(),
+            false => (0..AROUND)
                 .map(|index| self.fold(TAU * index as f64 / AROUND as f64))
                 .collect(),
-            _ => Vec::new(),
         }
     }
 
@@ -55,7 +60,7 @@ impl Lens {
         let limit = self.distortion.widest();
         let (sin, cos) = around.sin_cos();
         let upright = |angle: f64| {
-            let r = angle.tan();
+            let r = self.distortion.plane(angle);
             jacobian(&self.distortion, [r * cos, r * sin]) > 0.0
         };
         let angle = |step: u32| limit * f64::from(step) / f64::from(COARSE);
@@ -106,7 +111,6 @@ pub(super) fn slope(distortion: &Distortion, [x, y]: [f64; 2]) -> [[f64; 2]; 2] 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lens::Brown;
 
     #[test]
     fn tangential_terms_move_the_fold() {
