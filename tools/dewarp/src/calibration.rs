@@ -2,8 +2,11 @@
 //! Camera calibrations from the programs that make them, one file a format. The
 //! format is told from the content, never from the file's name.
 
+mod dialect;
 mod kalibr;
 mod lensfun;
+mod libcamera;
+mod nxp;
 mod opencv;
 mod ros;
 mod tree;
@@ -14,6 +17,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::format::Size;
 use crate::lens::{Brown, Distortion, Lens, scaled};
+use dialect::Dialect;
+pub use dialect::{Described, Output};
 use tree::Tree;
 
 /// A lens and the size of picture its pixels refer to.
@@ -86,6 +91,7 @@ enum Content {
     Ros(Tree),
     Kalibr(Tree),
     Lensfun(String),
+    Of(&'static Dialect, Tree),
 }
 
 impl Content {
@@ -94,6 +100,10 @@ impl Content {
             return Ok(Content::Lensfun(text));
         }
         let tree = Tree::parse(&text)?;
+        let dialect = dialect::ALL.iter().find(|dialect| (dialect.is_one)(&tree));
+        if let Some(dialect) = dialect {
+            return Ok(Content::Of(dialect, tree));
+        }
         Ok(if kalibr::is_one(&tree) {
             Content::Kalibr(tree)
         } else if ros::is_one(&tree) {
@@ -119,6 +129,7 @@ impl Content {
             Content::Ros(_) => "a ROS camera_info",
             Content::Kalibr(_) => "a Kalibr camchain",
             Content::Lensfun(_) => "a Lensfun profile",
+            Content::Of(dialect, _) => dialect.name,
         }
     }
 
@@ -133,10 +144,11 @@ impl Content {
             Content::OpenCv(tree) => opencv::is_pair(tree),
             Content::Ros(_) => false,
             Content::Kalibr(_) | Content::Lensfun(_) => true,
+            Content::Of(dialect, _) => dialect.cameras,
         }
     }
 
-    fn calibration(&self, choice: &Choice) -> Parsed<Calibration> {
+    fn calibration(&self, choice: &Choice) -> Parsed<Described> {
         let lensfun = matches!(self, Content::Lensfun(_));
         for (given, option, whose) in [
             (
@@ -159,19 +171,28 @@ impl Content {
                 return Err(format!("{option} is for {whose}"));
             }
         }
-        match self {
+        let calibration = match self {
             Content::OpenCv(tree) => opencv::calibration(tree, choice),
             Content::Ros(tree) => ros::calibration(tree, choice),
             Content::Kalibr(tree) => kalibr::calibration(tree, choice),
             Content::Lensfun(text) => lensfun::calibration(text, choice),
-        }
+            Content::Of(dialect, tree) => return (dialect.read)(tree, choice),
+        };
+        calibration.map(Described::from)
     }
 
     fn rectification(&self, choice: &Choice) -> Parsed<Rectification> {
         match self {
             Content::OpenCv(tree) => opencv::rectification(tree, choice),
             Content::Ros(tree) => ros::rectification(tree),
-            Content::Kalibr(_) | Content::Lensfun(_) => {
+            Content::Of(
+                Dialect {
+                    rectify: Some(rectify),
+                    ..
+                },
+                tree,
+            ) => rectify(tree, choice),
+            Content::Kalibr(_) | Content::Lensfun(_) | Content::Of(..) => {
                 Err("it has no rectification; OpenCV's stereoRectify and ROS write one".into())
             }
         }
@@ -189,12 +210,20 @@ impl Calibration {
     /// A bad-use error that names the file and the key if something is missing
     /// from it, or stands for what is not supported.
     pub fn load_chosen(path: &Path, choice: &Choice) -> Result<Self> {
-        Self::load_rectified(path, None, choice).map(|(calibration, _)| calibration)
+        Described::load(path, None, choice).map(|(described, _)| described.calibration)
     }
 
-    /// Reads the chosen calibration from a file, and the same camera's
+    /// Reads the text of a calibration file.
+    pub fn parse(text: &str, choice: &Choice) -> Parsed<Self> {
+        let described = Content::of(text.to_owned())?.calibration(choice)?;
+        Ok(described.calibration)
+    }
+}
+
+impl Described {
+    /// Reads what a file tells of the chosen camera, and the same camera's
     /// rectification from another, or from the same one.
-    pub fn load_rectified(
+    pub fn load(
         path: &Path,
         rectify: Option<&Path>,
         choice: &Choice,
@@ -208,11 +237,6 @@ impl Calibration {
         }
         let rectification = rectify.map(|path| Rectification::read(path, choice, chosen));
         Ok((calibration, rectification.transpose()?))
-    }
-
-    /// Reads the text of a calibration file.
-    pub fn parse(text: &str, choice: &Choice) -> Parsed<Self> {
-        Content::of(text.to_owned())?.calibration(choice)
     }
 }
 
@@ -332,12 +356,16 @@ fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
 /// That the file's key says the model which the user may have said, too.
 fn agrees(choice: &Choice, distortion: &Distortion, key: &str) -> Parsed<()> {
     let (model, name) = match distortion {
-        Distortion::Fisheye(_) => (Model::Fisheye, "fisheye"),
-        _ => (Model::Pinhole, "pinhole"),
+        Distortion::Fisheye(_) => (Some(Model::Fisheye), "a fisheye (Kannala and Brandt)"),
+        Distortion::Brown(_) | Distortion::Radial(_) => (Some(Model::Pinhole), "a pinhole"),
+        Distortion::DoubleSphere(_) => (None, "a double sphere"),
+        Distortion::Eucm(_) => (None, "EUCM"),
+        Distortion::Omni(_) => (None, "an omnidirectional camera"),
+        Distortion::Fov(_) => (None, "a field of view (FOV)"),
     };
     match choice.model {
-        Some(wanted) if wanted != model => Err(format!(
-            "--model contradicts its {key}, which is that of a {name}"
+        Some(_) if choice.model != model => Err(format!(
+            "--model contradicts its {key}, which is that of {name}"
         )),
         _ => Ok(()),
     }
@@ -362,4 +390,25 @@ fn fisheye(values: &[f64], name: &str) -> Parsed<Distortion> {
         .try_into()
         .map(Distortion::Fisheye)
         .map_err(|_| format!("{name} has {} numbers, not the fisheye's 4", values.len()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What a file of a dialect tells.
+    pub fn described(text: &str, choice: &Choice) -> Described {
+        let content = Content::of(text.to_owned()).unwrap();
+        assert!(matches!(content, Content::Of(..)), "{}", content.whose());
+        content.calibration(choice).unwrap()
+    }
+
+    /// That a file is refused with this reason.
+    pub fn refused(text: &str, choice: &Choice, reason: &str) {
+        let content = Content::of(text.to_owned());
+        let error = content.and_then(|content| content.calibration(choice));
+        let error = error.unwrap_err();
+        assert!(error.contains(reason), "{error}, not {reason}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 }

@@ -19,6 +19,7 @@ const DEPTH: usize = 32;
 const VALUES: usize = 1_000_000;
 
 /// A value of a calibration file.
+#[derive(Clone)]
 pub struct Tree(Yaml);
 
 impl Tree {
@@ -64,6 +65,17 @@ impl Tree {
     /// The text, if it is one.
     pub fn text(&self) -> Option<&str> {
         self.0.as_str()
+    }
+
+    /// The value, if it is true or false.
+    pub fn flag(&self) -> Option<bool> {
+        self.0.as_bool()
+    }
+
+    /// The values of a list.
+    pub fn items(&self) -> Vec<Tree> {
+        let items = self.0.as_vec().into_iter().flatten();
+        items.cloned().map(Tree).collect()
     }
 
     /// The numbers of a matrix (in its `data`) or of a list, however nested.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
 
-use dewarp::calibration::{Choice, Model};
+use dewarp::calibration::{Choice, Described, Model, Output};
 use dewarp::file;
 use dewarp::lens::{Brown, Distortion};
 use dewarp::view::{Camera, Layout, Part, Projection, Turn, View};
@@ -217,19 +217,28 @@ pub fn make(args: &MapArgs) -> Result<()> {
         MapKind::Identity => {
             refuse_lens(args)?;
             let source = args.source.unwrap_or(size).check()?;
-            let layout = args.layout.of(size, source)?;
+            let layout = args.layout.of(size, source, &Output::default())?;
             finish(args, source, |x, y| layout.point(x, y))
         }
         MapKind::Lens => {
-            let (lens, calibrated, rectification) =
+            let (described, rectification) =
                 args.lens.read(args.source, args.view.rectify.as_deref())?;
+            for note in &described.notes {
+                eprintln!("dewarp: note: {note}");
+            }
+            let Calibration {
+                lens,
+                size: calibrated,
+            } = described.calibration;
             let source = input(args.source, calibrated, size)?;
             let times = scale(calibrated.unwrap_or(source), source)?;
             let rectification = rectification.map(|stereo| stereo.scaled(times));
-            let layout = args.layout.of(size, source)?;
+            let output = described.output.map(|output| output.scaled(times));
+            let output = output.unwrap_or_default();
+            let layout = args.layout.of(size, source, &output)?;
             let view = args
                 .view
-                .of(lens.scaled(times), rectification, layout, source)?;
+                .of(lens.scaled(times), rectification, layout, source, &output)?;
             finish(args, source, |x, y| view.source(x, y))
         }
     }
@@ -309,13 +318,12 @@ fn refuse_lens(args: &MapArgs) -> Result<()> {
     }
 }
 
-/// A lens, the size of picture that its calibration is for, and a rectification.
-type Described = (Lens, Option<Size>, Option<Rectification>);
+/// What is known of a camera, and its rectification.
+type Known = (Described, Option<Rectification>);
 
 impl LensArgs {
-    /// The lens that the options describe, the size its calibration is for, and
-    /// the rectification.
-    fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Described> {
+    /// The camera that the options describe, and the rectification.
+    fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Known> {
         let choice = Choice {
             camera: self.camera.as_deref(),
             model: self.model,
@@ -324,16 +332,14 @@ impl LensArgs {
             crop_factor: self.crop_factor,
         };
         if let Some(path) = &self.calibration {
-            let (Calibration { lens, size }, rectification) =
-                Calibration::load_rectified(path, rectify, &choice)?;
-            return Ok((lens, size, rectification));
+            return Described::load(path, rectify, &choice);
         }
         let rectification = rectify.map(|path| Rectification::load(path, &choice));
-        Ok((
-            self.by_hand(rectify.is_some())?,
-            None,
-            rectification.transpose()?,
-        ))
+        let calibration = Calibration {
+            lens: self.by_hand(rectify.is_some())?,
+            size: None,
+        };
+        Ok((calibration.into(), rectification.transpose()?))
     }
 
     /// The lens of the options with its numbers.
@@ -385,6 +391,7 @@ impl ViewArgs {
         rectification: Option<Rectification>,
         layout: Layout,
         source: Size,
+        output: &Output,
     ) -> Result<View> {
         let mut seen = match &rectification {
             Some(rectification) => Camera::rectified(rectification),
@@ -394,6 +401,9 @@ impl ViewArgs {
                 self.roll.unwrap_or(0.0),
             ),
         };
+        if let (None, Some([focal, center])) = (rectification, output.camera) {
+            (seen.focal, seen.center) = (focal, center);
+        }
         seen.projection = self.projection.unwrap_or_default();
         let mut view = View::new(lens, seen, layout);
         if let Some(alpha) = self.alpha {
@@ -406,8 +416,11 @@ impl ViewArgs {
 
 impl LayoutArgs {
     /// How a picture of the size `whole` lies in an output of `size`.
-    fn of(&self, size: Size, whole: Size) -> Result<Layout> {
+    fn of(&self, size: Size, whole: Size, output: &Output) -> Result<Layout> {
         let mut layout = Layout::whole(size, whole);
+        if let Some([corner, extent]) = output.part {
+            layout.part = Part { corner, extent };
+        }
         if let Some(Crop {
             size,
             corner: [x, y],
@@ -428,8 +441,8 @@ impl LayoutArgs {
         }
         layout.turn = Turn {
             quarters: self.rotate.map_or(0, |rotate| rotate.0),
-            mirrored: self.flip == Some(Flip::Horizontal),
-            flipped: self.flip == Some(Flip::Vertical),
+            mirrored: output.mirrored != (self.flip == Some(Flip::Horizontal)),
+            flipped: output.flipped != (self.flip == Some(Flip::Vertical)),
         };
         Ok(layout)
     }
