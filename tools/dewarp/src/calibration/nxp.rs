@@ -199,8 +199,8 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lens::Brown;
     use crate::calibration::tests::{described, refused};
+    use crate::lens::Brown;
 
     const FILE: &str = r#"{ "dewarpConfigArray": [ {
         "source_image": { "width": 1920, "height": 1080 },
