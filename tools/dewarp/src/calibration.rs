@@ -6,9 +6,14 @@ mod dialect;
 mod kalibr;
 mod lensfun;
 mod libcamera;
+mod model;
 mod nxp;
 mod opencv;
+mod ost;
+mod plausible;
 mod ros;
+mod size;
+mod text;
 mod tree;
 
 use std::io::Read;
@@ -19,6 +24,7 @@ use crate::format::Size;
 use crate::lens::{Brown, Distortion, Lens, scaled};
 use dialect::Dialect;
 pub use dialect::{Described, Output};
+pub use plausible::doubts;
 use tree::Tree;
 
 /// A lens and the size of picture its pixels refer to.
@@ -68,21 +74,14 @@ pub enum Model {
 /// What is wrong with a file, without its name.
 type Parsed<T> = std::result::Result<T, String>;
 
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 16 << 20;
+/// The programs whose files are read.
+const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera";
 
-/// The text of a file.
-fn text(bytes: Vec<u8>) -> Parsed<String> {
-    if bytes.len() as u64 > LARGEST {
-        return Err("it has more than 16 MiB: it is no camera calibration".into());
-    }
-    let why = match bytes[..] {
-        [0x1f, 0x8b, ..] => ": it is compressed, unpack it with gunzip",
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ": it is UTF-16",
-        _ => "",
-    };
-    String::from_utf8(bytes)
-        .map_err(|_| format!("it is no text in UTF-8, as YAML, JSON and XML are{why}"))
+/// The way on with a file that is not read.
+fn by_hand() -> String {
+    "with its numbers: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 or \
+     --fisheye K1,K2,K3,K4"
+        .into()
 }
 
 /// A file, read far enough to know whose it is.
@@ -104,21 +103,26 @@ impl Content {
         if let Some(dialect) = dialect {
             return Ok(Content::Of(dialect, tree));
         }
-        Ok(if kalibr::is_one(&tree) {
-            Content::Kalibr(tree)
+        if kalibr::is_one(&tree) {
+            Ok(Content::Kalibr(tree))
         } else if ros::is_one(&tree) {
-            Content::Ros(tree)
+            Ok(Content::Ros(ros::parameters(tree)))
+        } else if opencv::is_one(&tree) {
+            Ok(Content::OpenCv(tree))
         } else {
-            Content::OpenCv(tree)
-        })
+            Err(format!(
+                "it has none of the keys of the programs that are read ({PROGRAMS}); {}",
+                by_hand()
+            ))
+        }
     }
 
     fn read(path: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path);
-        file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        file.and_then(|file| file.take(text::LARGEST + 1).read_to_end(&mut bytes))
             .map_err(|error| Error::file("cannot read", path, error))?;
-        text(bytes)
+        text::of(bytes)
             .and_then(Self::of)
             .map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
     }
@@ -141,9 +145,10 @@ impl Content {
     /// Whether it has cameras, or lenses, between which --camera chooses.
     fn has_cameras(&self) -> bool {
         match self {
-            Content::OpenCv(tree) => opencv::is_pair(tree),
+            Content::OpenCv(tree) => opencv::has_cameras(tree),
             Content::Ros(_) => false,
-            Content::Kalibr(_) | Content::Lensfun(_) => true,
+            Content::Kalibr(tree) => kalibr::has_cameras(tree),
+            Content::Lensfun(_) => true,
             Content::Of(dialect, _) => dialect.cameras,
         }
     }
@@ -171,14 +176,13 @@ impl Content {
                 return Err(format!("{option} is for {whose}"));
             }
         }
-        let calibration = match self {
+        match self {
             Content::OpenCv(tree) => opencv::calibration(tree, choice),
             Content::Ros(tree) => ros::calibration(tree, choice),
             Content::Kalibr(tree) => kalibr::calibration(tree, choice),
             Content::Lensfun(text) => lensfun::calibration(text, choice),
-            Content::Of(dialect, tree) => return (dialect.read)(tree, choice),
-        };
-        calibration.map(Described::from)
+            Content::Of(dialect, tree) => (dialect.read)(tree, choice),
+        }
     }
 
     fn rectification(&self, choice: &Choice) -> Parsed<Rectification> {
@@ -326,7 +330,11 @@ fn none_chosen(choice: &Choice) -> Parsed<()> {
 
 /// The lens of a 3x3 camera matrix.
 fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
-    let [fx, skew, cx, below, fy, cy, last @ ..]: [f64; 9] = matrix.matrix(name, [3, 3])?;
+    let values: [f64; 9] = matrix.matrix(name, [3, 3])?;
+    if values == [0.0; 9] {
+        return Err(format!("{name} is all 0: the camera was never calibrated"));
+    }
+    let [fx, skew, cx, below, fy, cy, last @ ..] = values;
     if last != [0.0, 0.0, 1.0] {
         let why = match [cx, cy] {
             [0.0, 0.0] => ": it is transposed, as MATLAB has it",
@@ -371,25 +379,37 @@ fn agrees(choice: &Choice, distortion: &Distortion, key: &str) -> Parsed<()> {
     }
 }
 
-/// OpenCV's coefficients of its model for pinhole cameras.
+/// OpenCV's coefficients of its model for pinhole cameras. Zeros behind the last
+/// that is not 0 do not count.
 fn brown(values: &[f64], name: &str) -> Parsed<Distortion> {
-    Brown::from_opencv(values)
-        .map(Distortion::Brown)
-        .ok_or_else(|| {
-            format!(
-                "{name} has {} numbers, not 4 or 5 (k1 k2 p1 p2 k3), 8 (rational, with k4 k5 k6), \
-                 12 (with the thin prism's s1 s2 s3 s4) or 14 (with the tilt's)",
-                values.len()
-            )
-        })
+    let used = used(values);
+    let fits = |count: &usize| (used..=values.len()).contains(count);
+    let count = [4, 5, 8, 12, 14].into_iter().find(fits);
+    let brown = count.and_then(|count| Brown::from_opencv(&values[..count]));
+    brown.map(Distortion::Brown).ok_or_else(|| {
+        format!(
+            "{name} has {} numbers, not 4 or 5 (k1 k2 p1 p2 k3), 8 (rational, with k4 k5 k6), \
+             12 (with the thin prism's s1 s2 s3 s4) or 14 (with the tilt's)",
+            values.len()
+        )
+    })
 }
 
 /// A fisheye's four coefficients.
 fn fisheye(values: &[f64], name: &str) -> Parsed<Distortion> {
-    values
-        .try_into()
+    let four = match used(values) <= 4 {
+        true => values.get(..4).unwrap_or(values),
+        false => values,
+    };
+    four.try_into()
         .map(Distortion::Fisheye)
         .map_err(|_| format!("{name} has {} numbers, not the fisheye's 4", values.len()))
+}
+
+/// How many numbers there are up to the last that is not 0.
+fn used(values: &[f64]) -> usize {
+    let last = values.iter().rposition(|value| *value != 0.0);
+    last.map_or(0, |last| last + 1)
 }
 
 #[cfg(test)]

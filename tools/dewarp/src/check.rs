@@ -3,7 +3,7 @@
 //! blocks show nothing but an edge, what a vertex could not hold and how far
 //! the engine's straight lines between vertices are from the map that was meant.
 
-use crate::format::Size;
+use crate::format::{MAX, Size};
 use crate::map::{LARGEST, VertexMap};
 
 /// Source pixels on one of the output from which a bilinear filter, which reads
@@ -82,7 +82,7 @@ impl Survey {
             self.flat += 1;
             return;
         }
-        self.mirrored += usize::from(area < 0.0);
+        self.mirrored += usize::from(block.is_mirrored());
         // A vertex at 0 may be clamped, and its block be cut off.
         let cut = block.corners.iter().flatten().any(|part| *part == 0.0);
         if cut || !block.lies_in(source) {
@@ -117,6 +117,9 @@ pub struct Check {
     pub coarsest: Option<Spot>,
     /// Blocks that show anything of the source but its edge.
     pub showing: usize,
+    /// Blocks wholly in the source that show it mirrored, and that do not.
+    pub sides: [usize; 2],
+    size: Size,
 }
 
 impl Check {
@@ -131,7 +134,13 @@ impl Check {
             blind: 0,
             coarsest: None,
             showing: blocks(map).filter(|block| block.meets(source)).count(),
+            sides: [0; 2],
+            size: map.size(),
         };
+        for block in blocks(map).filter(|block| block.lies_in(Some(source))) {
+            check.sides[0] += usize::from(block.is_mirrored());
+            check.sides[1] += usize::from(block.is_upright());
+        }
         // A flipped picture's last vertices are off by one pixel of the output:
         // they lie on the far side of the source's first pixel.
         let pixel = check.survey.most.map_or(1.0, |spot| spot.amount.max(1.0));
@@ -180,9 +189,18 @@ impl Check {
         })
     }
 
-    /// What the user should know, a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
+    /// What the user should know, a sentence each, of a map that is to show the
+    /// source mirrored or not.
+    pub fn warnings(&self, mirrored: bool) -> Vec<String> {
         let mut warnings = Vec::new();
+        let wrong = self.sides[usize::from(mirrored)];
+        if wrong > 0 {
+            let how = if mirrored { "unmirrored" } else { "mirrored" };
+            warnings.push(format!(
+                "{wrong} of {} blocks show the source {how}: look at the numbers of the calibration",
+                self.survey.blocks
+            ));
+        }
         if let Some(Spot { at: [x, y], amount }) = self.furthest {
             warnings.push(format!(
                 "{} of {} vertices lie outside the 0 to 4095 15/16 that a map can hold: what is left \
@@ -204,8 +222,9 @@ impl Check {
         {
             warnings.push(format!(
                 "at ({x}, {y}) of the output {} source pixels make one: the engine's filter is \
-                 assumed to read 2x2, so fine detail is lost there; a larger --size keeps it",
-                short(amount)
+                 assumed to read 2x2, so fine detail is lost there; {} keeps it",
+                short(amount),
+                self.larger(amount / SKIPS)
             ));
         }
         if let Some(Spot { at: [x, y], amount }) =
@@ -213,12 +232,23 @@ impl Check {
         {
             warnings.push(format!(
                 "between the vertices around ({x}, {y}) of the output the map is off by {} source \
-                 pixels: it bends more than blocks of 16 pixels can follow; a larger --size has \
-                 more of them",
-                short(amount)
+                 pixels: it bends more than blocks of 16 pixels can follow; {} has more of them",
+                short(amount),
+                self.larger((amount / TOLERANCE).sqrt())
             ));
         }
         warnings
+    }
+}
+
+impl Check {
+    /// What shows the source this many times as large.
+    fn larger(&self, times: f64) -> &'static str {
+        let room = |side: u32, most: u32| f64::from(side) * times <= f64::from(most);
+        match room(self.size.width, MAX.width) && room(self.size.height, MAX.height) {
+            true => "a larger --size, or a narrower view (--zoom, --crop)",
+            false => "a narrower view (--zoom, --crop)",
+        }
     }
 }
 
@@ -302,6 +332,23 @@ impl Block {
         a * d - b * c
     }
 
+    /// Whether it shows the source mirrored, beyond what rounding makes of a block
+    /// that shows nearly a line.
+    fn is_mirrored(&self) -> bool {
+        self.area() < -self.rounding()
+    }
+
+    /// The same for one that does not.
+    fn is_upright(&self) -> bool {
+        self.area() > self.rounding()
+    }
+
+    /// How far the area may be off, for vertices that are rounded to sixteenths.
+    fn rounding(&self) -> f64 {
+        let [[a, b], [c, d]] = self.slope().map(|row| row.map(f64::abs));
+        (a + b + c + d) / (16.0 * self.side[0].min(self.side[1]))
+    }
+
     /// Source pixels on one of the output's, the mean of all directions.
     #[cfg(feature = "preview")]
     pub(crate) fn scale(&self) -> f64 {
@@ -336,7 +383,7 @@ mod tests {
     #[test]
     fn an_identity_has_nothing_to_tell() {
         let check = check(|x, y| [x, y]);
-        assert_eq!(check.warnings(), Vec::<String>::new());
+        assert_eq!(check.warnings(false), Vec::<String>::new());
         assert_eq!(check.survey.range, [[0.0, 320.0], [0.0, 240.0]]);
         let amounts = [check.survey.least, check.survey.most].map(|spot| spot.unwrap().amount);
         assert_eq!(amounts, [1.0, 1.0]);
@@ -354,7 +401,8 @@ mod tests {
         };
         assert_eq!(check.furthest, Some(furthest));
         assert!(
-            check.warnings()[0].starts_with("32 of 336 vertices lie outside the 0 to 4095 15/16")
+            check.warnings(false)[0]
+                .starts_with("32 of 336 vertices lie outside the 0 to 4095 15/16")
         );
         // Blocks between two clamped columns show the edge.
         assert_eq!(check.survey.flat, 15);
@@ -370,9 +418,14 @@ mod tests {
             },
             |x, y| [638.0 - 2.0 * x, 478.0 - 2.0 * y],
         );
-        assert_eq!(halved.warnings(), Vec::<String>::new());
+        assert_eq!(halved.warnings(false), Vec::<String>::new());
         let check = check(|x, y| [319.0 - x, y]);
-        assert_eq!(check.warnings(), Vec::<String>::new());
+        assert_eq!(check.warnings(true), Vec::<String>::new());
+        let told = check.warnings(false);
+        assert!(
+            told[0].contains("blocks show the source mirrored"),
+            "{told:?}"
+        );
         assert_eq!(check.survey.mirrored, check.survey.blocks);
     }
 
@@ -395,7 +448,7 @@ mod tests {
 
     #[test]
     fn what_is_far_away_is_told_in_few_digits() {
-        let told = check(|x, y| [x - 1e300, y]).warnings();
+        let told = check(|x, y| [x - 1e300, y]).warnings(false);
         assert!(told[0].contains("furthest, by 1.0e300 pixels"), "{told:?}");
     }
 
@@ -409,13 +462,15 @@ mod tests {
             }
         });
         assert_eq!(check.blind, 7 * 16);
-        assert!(check.warnings()[0].starts_with("112 of 336 vertices are out of the lens's sight"));
+        assert!(
+            check.warnings(false)[0].starts_with("112 of 336 vertices are out of the lens's sight")
+        );
     }
 
     #[test]
     fn reduction_and_bends_are_told_where_they_are_worst() {
         // 3 source pixels for one, across; that leaves the source after a third.
-        let warnings = check(|x, y| [3.0 * x, y]).warnings();
+        let warnings = check(|x, y| [3.0 * x, y]).warnings(false);
         assert!(
             warnings[0].starts_with("at (16, 16) of the output 3.0 source pixels"),
             "{warnings:?}"
@@ -424,7 +479,7 @@ mod tests {
         let wave = |x: f64, y: f64| [x, y + 3.0 * (x * std::f64::consts::PI / 16.0).sin().powi(2)];
         let check = check(wave);
         assert!((check.coarsest.unwrap().amount - 3.0).abs() < 0.1);
-        assert!(check.warnings()[0].contains("off by 3.0 source pixels"));
+        assert!(check.warnings(false)[0].contains("off by 3.0 source pixels"));
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! The commands, one file each.
 
 pub mod info;
+mod lens;
 pub mod map;
+mod options;
 pub mod pages;
 #[cfg(feature = "preview")]
 pub mod preview;
 #[cfg(feature = "device")]
 pub mod run;
+mod source;

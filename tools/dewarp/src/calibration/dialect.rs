@@ -33,6 +33,8 @@ pub struct Described {
     pub output: Option<Output>,
     /// What was assumed or not used, a line each.
     pub notes: Vec<String>,
+    /// What is unlikely: a warning each.
+    pub doubts: Vec<String>,
 }
 
 /// The output that a file describes: what a program that uses the file shows.
@@ -71,6 +73,7 @@ impl From<Calibration> for Described {
             calibration,
             output: None,
             notes: Vec::new(),
+            doubts: Vec::new(),
         }
     }
 }

@@ -66,6 +66,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             ..Output::default()
         }),
         notes: Vec::new(),
+        doubts: Vec::new(),
     })
 }
 

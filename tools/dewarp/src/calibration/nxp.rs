@@ -82,6 +82,7 @@ impl Channel {
             },
             output: (output != Output::default()).then_some(output),
             notes,
+            doubts: Vec::new(),
         })
     }
 

@@ -155,6 +155,11 @@ impl Distortion {
         }
     }
 
+    /// Whether it is a pinhole that bends nothing.
+    pub fn is_straight(&self) -> bool {
+        matches!(self, Distortion::Brown(_)) && self.coefficients().iter().all(|k| *k == 0.0)
+    }
+
     /// All its coefficients.
     pub(super) fn coefficients(&self) -> Vec<f64> {
         let all = |brown: &Brown| {
@@ -201,6 +206,13 @@ impl Distortion {
                 within("the skew in terms of fx", *skew, -1.0, 1.0)
             }
             Distortion::Fov(w) => within("the field of view in radians", *w, 0.0, PI - 1e-3),
+            Distortion::Brown(brown) => match brown.tangential.iter().find(|p| p.abs() > 1.0) {
+                Some(p) => Err(format!(
+                    "a tangential coefficient of {p:?} is not from -1 to 1: are they in OpenCV's order, \
+                     k1 k2 p1 p2 k3, and without decimal commas?"
+                )),
+                None => Ok(()),
+            },
             _ => Ok(()),
         }
     }

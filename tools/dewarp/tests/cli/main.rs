@@ -2,8 +2,10 @@
 //! The command as a user meets it: what it writes, what it says when the
 //! request is wrong, and its exit status. None of this takes a device.
 
+mod answers;
 mod calibrations;
 mod common;
+mod dialects;
 mod documents;
 mod maps;
 mod pictures;
