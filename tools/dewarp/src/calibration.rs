@@ -2,19 +2,32 @@
 //! Camera calibrations from the programs that make them, one file a format. The
 //! format is told from the content, never from the file's name.
 
+mod basalt;
+mod colmap;
+mod depthai;
 mod dialect;
+mod euroc;
+mod flat;
+mod gyroflow;
 mod kalibr;
 mod lensfun;
 mod libcamera;
 mod model;
+mod models;
+mod mrcal;
 mod nxp;
+mod okvis;
 mod opencv;
+mod opensfm;
+mod orbslam;
 mod ost;
 mod plausible;
 mod ros;
 mod size;
 mod text;
 mod tree;
+mod unknown;
+mod vins;
 
 use std::io::Read;
 use std::path::Path;
@@ -75,7 +88,8 @@ pub enum Model {
 type Parsed<T> = std::result::Result<T, String>;
 
 /// The programs whose files are read.
-const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera";
+const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera, EuRoC, ORB-SLAM, VINS, OKVIS, \
+    Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal";
 
 /// The way on with a file that is not read.
 fn by_hand() -> String {
@@ -90,6 +104,7 @@ enum Content {
     Ros(Tree),
     Kalibr(Tree),
     Lensfun(String),
+    Colmap(String),
     Of(&'static Dialect, Tree),
 }
 
@@ -98,7 +113,13 @@ impl Content {
         if lensfun::is_one(&text) {
             return Ok(Content::Lensfun(text));
         }
-        let tree = Tree::parse(&text)?;
+        if colmap::is_one(&text) {
+            return Ok(Content::Colmap(text));
+        }
+        if let Some(name) = unknown::name(&text) {
+            return Err(format!("it is {name}; {}", by_hand()));
+        }
+        let tree = Tree::parse(&mrcal::without_bytes(text))?;
         let dialect = dialect::ALL.iter().find(|dialect| (dialect.is_one)(&tree));
         if let Some(dialect) = dialect {
             return Ok(Content::Of(dialect, tree));
@@ -133,6 +154,7 @@ impl Content {
             Content::Ros(_) => "a ROS camera_info",
             Content::Kalibr(_) => "a Kalibr camchain",
             Content::Lensfun(_) => "a Lensfun profile",
+            Content::Colmap(_) => "the cameras of COLMAP",
             Content::Of(dialect, _) => dialect.name,
         }
     }
@@ -148,7 +170,7 @@ impl Content {
             Content::OpenCv(tree) => opencv::has_cameras(tree),
             Content::Ros(_) => false,
             Content::Kalibr(tree) => kalibr::has_cameras(tree),
-            Content::Lensfun(_) => true,
+            Content::Lensfun(_) | Content::Colmap(_) => true,
             Content::Of(dialect, _) => dialect.cameras,
         }
     }
@@ -181,7 +203,8 @@ impl Content {
             Content::Ros(tree) => ros::calibration(tree, choice),
             Content::Kalibr(tree) => kalibr::calibration(tree, choice),
             Content::Lensfun(text) => lensfun::calibration(text, choice),
-            Content::Of(dialect, tree) => (dialect.read)(tree, choice),
+            Content::Colmap(text) => colmap::read(text, choice).map(Described::doubted),
+            Content::Of(dialect, tree) => (dialect.read)(tree, choice).map(Described::doubted),
         }
     }
 
@@ -196,9 +219,7 @@ impl Content {
                 },
                 tree,
             ) => rectify(tree, choice),
-            Content::Kalibr(_) | Content::Lensfun(_) | Content::Of(..) => {
-                Err("it has no rectification; OpenCV's stereoRectify and ROS write one".into())
-            }
+            _ => Err("it has no rectification; OpenCV's stereoRectify and ROS write one".into()),
         }
     }
 }
@@ -415,11 +436,13 @@ fn used(values: &[f64]) -> usize {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// What a file of a dialect tells.
     pub fn described(text: &str, choice: &Choice) -> Described {
         let content = Content::of(text.to_owned()).unwrap();
-        assert!(matches!(content, Content::Of(..)), "{}", content.whose());
+        let known = matches!(content, Content::Of(..) | Content::Colmap(_));
+        assert!(known, "{}", content.whose());
         content.calibration(choice).unwrap()
     }
 
@@ -430,5 +453,15 @@ pub(crate) mod tests {
         let error = error.unwrap_err();
         assert!(error.contains(reason), "{error}, not {reason}");
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+
+    /// fx, fy, cx and cy of a random camera.
+    pub fn camera() -> impl Strategy<Value = [f64; 4]> {
+        [100.0..3000.0, 100.0..3000.0, 100.0..900.0, 100.0..900.0]
+    }
+
+    /// Four random coefficients.
+    pub fn four() -> impl Strategy<Value = [f64; 4]> {
+        [-0.5..0.5, -0.2..0.2, -0.05..0.05, -0.01..0.01]
     }
 }

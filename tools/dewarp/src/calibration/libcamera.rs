@@ -49,17 +49,11 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         }
         None => None,
     };
-    let Some(size) = choice.size else {
-        return Err(
-            "it does not say the size of the pictures that cm is for, the sensor's analogue crop: \
-             say it with --source"
-                .into(),
-        );
-    };
     Ok(Described {
         calibration: Calibration {
             lens,
-            size: Some(size),
+            // The sensor's analogue crop, which the user must say.
+            size: None,
         },
         output: shown.map(|camera| Output {
             camera: Some(camera),
@@ -71,13 +65,13 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::Size;
     use crate::calibration::tests::{described, refused};
     use crate::lens::Distortion;
 
-    const FILE: &str = "%YAML 1.1\n---\nversion: 1\nmodules:\n  - Agc:\n  - Awb:\n  - Dewarp:\n      \
+    pub const FILE: &str = "%YAML 1.1\n---\nversion: 1\nmodules:\n  - Agc:\n  - Awb:\n  - Dewarp:\n      \
         cm: [ 1411.5, 0.0, 1298.25,  0.0, 1409.0, 971.5,  0.0, 0.0, 1.0 ]\n      \
         coefficients: [ -0.31, 0.12, 0.0004, -0.0007, -0.021 ]\n...\n";
 
@@ -96,7 +90,7 @@ mod tests {
     #[test]
     fn the_dewarp_section_is_found_among_the_others() {
         let found = described(FILE, &choice());
-        assert_eq!(found.calibration.size, Some(SIZE));
+        assert_eq!(found.calibration.size, None);
         assert_eq!(found.calibration.lens.focal, [1411.5, 1409.0]);
         assert_eq!(found.calibration.lens.center, [1298.25, 971.5]);
         let Distortion::Brown(brown) = found.calibration.lens.distortion else {
@@ -141,6 +135,5 @@ mod tests {
                 reason => refused(&file, &choice(), reason),
             }
         }
-        refused(FILE, &Choice::default(), "say it with --source");
     }
 }

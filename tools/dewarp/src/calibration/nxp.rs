@@ -198,12 +198,12 @@ impl Channel {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::calibration::tests::{described, refused};
     use crate::lens::Brown;
 
-    const FILE: &str = r#"{ "dewarpConfigArray": [ {
+    pub const FILE: &str = r#"{ "dewarpConfigArray": [ {
         "source_image": { "width": 1920, "height": 1080 },
         "?dewarpType": "LENS_CORRECTION or FISHEYE_DEWARP",
         "dewarpType": "LENS_CORRECTION",

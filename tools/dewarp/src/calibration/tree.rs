@@ -243,9 +243,12 @@ fn no_yaml(error: &ScanError, text: &str) -> String {
 
 fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
     match value {
-        Yaml::Array(items) => items
-            .iter()
-            .try_for_each(|item| collect(item, name, values)),
+        Yaml::Array(items) => items.iter().try_for_each(|item| match item {
+            Yaml::Array(empty) if empty.is_empty() => {
+                Err(format!("{name} has an empty list in its list"))
+            }
+            item => collect(item, name, values),
+        }),
         Yaml::Integer(number) => {
             values.push(*number as f64);
             Ok(())
