@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use dewarp::{Error, Picture, Result, file};
 
+use commands::export::ExportArgs;
 use commands::info::InfoArgs;
 use commands::map::MapArgs;
 use commands::pages::{CompletionsArgs, ManArgs};
@@ -42,6 +43,8 @@ enum Command {
     Map(Box<MapArgs>),
     /// Explain a map file.
     Info(InfoArgs),
+    /// Print a calibration as another program takes it.
+    Export(ExportArgs),
     /// Draw what a map does to a picture, without a device.
     #[cfg(feature = "preview")]
     Preview(PreviewArgs),
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Map(args) => commands::map::make(&args),
         Command::Info(args) => commands::info::show(&args),
+        Command::Export(args) => commands::export::write(&args),
         #[cfg(feature = "preview")]
         Command::Preview(args) => commands::preview::draw(&args),
         #[cfg(feature = "device")]

@@ -59,7 +59,13 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             camera: Some(camera),
             ..Output::default()
         }),
-        notes: Vec::new(),
+        notes: match values[3] {
+            0.0 => Vec::new(),
+            _ => vec![
+                "libcamera 0.6.0 and 0.7.0 compute the term of p2 wrongly: this is the map of 0.7.1 and later"
+                    .into(),
+            ],
+        },
         doubts: Vec::new(),
     })
 }
