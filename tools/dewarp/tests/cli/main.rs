@@ -7,5 +7,6 @@ mod calibrations;
 mod common;
 mod dialects;
 mod documents;
+mod formats;
 mod maps;
 mod pictures;
