@@ -154,7 +154,7 @@ impl Channel {
         match self.tree.get(&name) {
             Some(path) if path.text() != Some("") => Err(format!(
                 "{name} {} is a finished map, which NXP's software takes in place of the lens: \
-                 remove {name} to make one from the lens",
+                 `dewarp run --map` takes that file, or remove {name} to make one from the lens",
                 path.text().unwrap_or_default()
             )),
             _ => Ok(()),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use dewarp::check::Survey;
-use dewarp::{Error, Result, Size, VertexMap};
+use dewarp::{Error, Result, Size, VertexMap, words};
 
 use crate::{print, read_file};
 
@@ -26,7 +26,10 @@ pub struct InfoArgs {
 /// Prints what a map does.
 pub fn show(args: &InfoArgs) -> Result<()> {
     let path = &args.map;
-    print(explain(path, &read_file(path)?, args.size, args.source)?.as_bytes())
+    let named = words::named(path);
+    let size = args.size.or(named.map(|[_, output]| output));
+    let source = args.source.or(named.map(|[input, _]| input));
+    print(explain(path, &words::binary(read_file(path)?), size, source)?.as_bytes())
 }
 
 fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) -> Result<String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use dewarp::{Picture, Result, Size, VertexMap, file, preview};
+use dewarp::{Picture, Result, Size, VertexMap, file, preview, words};
 
 use crate::read_file;
 
@@ -31,7 +31,7 @@ pub fn draw(args: &PreviewArgs) -> Result<()> {
     let picture = Picture::load(&args.input)?;
     let source = picture.size.check()?;
     let size = args.out_size.unwrap_or(source).check()?;
-    let map = VertexMap::from_bytes(size, &read_file(&args.map)?)?;
+    let map = VertexMap::from_bytes(size, &words::binary(read_file(&args.map)?))?;
     preview::with_grid(&picture, &map)?
         .beside(&preview::result(&picture, &map)?)?
         .beside(&preview::heat(&map, source))?
