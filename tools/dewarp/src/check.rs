@@ -3,8 +3,12 @@
 //! blocks show nothing but an edge, what a vertex could not hold and how far
 //! the engine's straight lines between vertices are from the map that was meant.
 
+mod block;
+
 use crate::format::{MAX, Size};
 use crate::map::{LARGEST, VertexMap};
+
+pub(crate) use block::{Block, blocks};
 
 /// Source pixels on one of the output from which a bilinear filter, which reads
 /// 2x2 of them, leaves some out. That the engine's is one is assumed.
@@ -36,8 +40,12 @@ pub struct Survey {
     pub range: [[f64; 2]; 2],
     /// Blocks of the map.
     pub blocks: usize,
+    /// Vertices that are out of sight: as far right and down as they can be.
+    pub blind: usize,
     /// Blocks that show a line or a point of the source: its edge.
     pub flat: usize,
+    /// Blocks that show nothing but the boundary colour.
+    pub outside: usize,
     /// Blocks that show the source mirrored.
     pub mirrored: usize,
     /// The least source pixels on one of the output's in any direction, where a
@@ -45,6 +53,19 @@ pub struct Survey {
     pub least: Option<Spot>,
     /// The most of them.
     pub most: Option<Spot>,
+    /// The block in the middle, where it shows the source.
+    pub middle: Option<Middle>,
+}
+
+/// What a block does to the source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Middle {
+    /// Source pixels on one of the output's, across and down in the output.
+    pub scale: [f64; 2],
+    /// How far the source is turned, in degrees.
+    pub turned: f64,
+    /// Whether it is mirrored.
+    pub mirrored: bool,
 }
 
 impl Survey {
@@ -54,7 +75,10 @@ impl Survey {
         let mut survey = Survey {
             range: [[f64::INFINITY, 0.0]; 2],
             blocks: 0,
+            blind: 0,
             flat: 0,
+            outside: 0,
+            middle: None,
             mirrored: 0,
             least: None,
             most: None,
@@ -63,6 +87,10 @@ impl Survey {
         for row in 0..rows {
             for column in 0..columns {
                 let point = map.point(column, row);
+                if point == [LARGEST / 16.0; 2] {
+                    survey.blind += 1;
+                    continue;
+                }
                 for (range, part) in survey.range.iter_mut().zip(point) {
                     *range = [range[0].min(part), range[1].max(part)];
                 }
@@ -71,6 +99,10 @@ impl Survey {
         for block in blocks(map) {
             survey.add(&block, source);
         }
+        let middle = blocks(map).nth((rows - 1) / 2 * (columns - 1) + (columns - 1) / 2);
+        survey.middle = middle
+            .filter(|block| block.area() != 0.0 && block.lies_in(source))
+            .map(|block| block.middle_of());
         survey
     }
 
@@ -78,6 +110,10 @@ impl Survey {
         self.blocks += 1;
         let [[a, b], [c, d]] = block.slope();
         let area = block.area();
+        if block.is_outside(source) {
+            self.outside += 1;
+            return;
+        }
         if area == 0.0 {
             self.flat += 1;
             return;
@@ -262,109 +298,6 @@ fn short(pixels: f64) -> String {
 
 fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1])
-}
-
-/// A block of the output, and where its corners point.
-pub(crate) struct Block {
-    pub(crate) at: [u32; 2],
-    pub(crate) side: [f64; 2],
-    /// Top left, top right, bottom left, bottom right.
-    corners: [[f64; 2]; 4],
-}
-
-pub(crate) fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
-    let (columns, rows) = VertexMap::dimensions(map.size());
-    (0..rows - 1).flat_map(move |row| {
-        (0..columns - 1).map(move |column| {
-            let (at, end) = (map.position(column, row), map.position(column + 1, row + 1));
-            Block {
-                at,
-                side: [0, 1].map(|axis| f64::from(end[axis] - at[axis])),
-                corners: [(0, 0), (1, 0), (0, 1), (1, 1)]
-                    .map(|(right, down)| map.point(column + right, row + down)),
-            }
-        })
-    })
-}
-
-impl Block {
-    /// Whether all of it shows the source.
-    pub(crate) fn lies_in(&self, source: Option<Size>) -> bool {
-        // A vertex at the end of what it can hold may be clamped.
-        let [right, bottom] = source.map_or([LARGEST / 16.0 - 1.0 / 16.0; 2], |size| {
-            [f64::from(size.width), f64::from(size.height)]
-        });
-        self.corners
-            .iter()
-            .all(|[x, y]| *x <= right && *y <= bottom)
-    }
-
-    /// Whether any of it may show the source.
-    fn meets(&self, source: Size) -> bool {
-        [(0, source.width), (1, source.height)]
-            .into_iter()
-            .all(|(axis, side)| {
-                let parts = self.corners.map(|corner| corner[axis]);
-                parts.iter().any(|part| *part > 0.0)
-                    && parts.iter().any(|part| *part < f64::from(side))
-            })
-    }
-
-    /// Where the corners are in the output.
-    fn places(&self) -> [[f64; 2]; 4] {
-        let [x, y] = self.at.map(f64::from);
-        let [right, below] = [x + self.side[0], y + self.side[1]];
-        [[x, y], [right, y], [x, below], [right, below]]
-    }
-
-    fn middle(&self) -> [f64; 2] {
-        [0, 1].map(|axis| f64::from(self.at[axis]) + self.side[axis] / 2.0)
-    }
-
-    /// Where the engine finds the source of the middle.
-    fn between(&self) -> [f64; 2] {
-        [0, 1].map(|axis| self.corners.iter().map(|corner| corner[axis]).sum::<f64>() / 4.0)
-    }
-
-    /// The source's area on one output pixel, negative if mirrored.
-    fn area(&self) -> f64 {
-        let [[a, b], [c, d]] = self.slope();
-        a * d - b * c
-    }
-
-    /// Whether it shows the source mirrored, beyond what rounding makes of a block
-    /// that shows nearly a line.
-    fn is_mirrored(&self) -> bool {
-        self.area() < -self.rounding()
-    }
-
-    /// The same for one that does not.
-    fn is_upright(&self) -> bool {
-        self.area() > self.rounding()
-    }
-
-    /// How far the area may be off, for vertices that are rounded to sixteenths.
-    fn rounding(&self) -> f64 {
-        let [[a, b], [c, d]] = self.slope().map(|row| row.map(f64::abs));
-        (a + b + c + d) / (16.0 * self.side[0].min(self.side[1]))
-    }
-
-    /// Source pixels on one of the output's, the mean of all directions.
-    #[cfg(feature = "preview")]
-    pub(crate) fn scale(&self) -> f64 {
-        self.area().abs().sqrt()
-    }
-
-    /// Source pixels for each of the output: rows x and y, columns across and down.
-    fn slope(&self) -> [[f64; 2]; 2] {
-        let [a, b, c, d] = self.corners;
-        [0, 1].map(|axis| {
-            [
-                (b[axis] - a[axis] + d[axis] - c[axis]) / 2.0 / self.side[0],
-                (c[axis] - a[axis] + d[axis] - b[axis]) / 2.0 / self.side[1],
-            ]
-        })
-    }
 }
 
 #[cfg(test)]

@@ -104,12 +104,12 @@ fn nested(tree: &Tree, depth: usize) -> Vec<(String, Tree)> {
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
-        return camera(tree, "", choice);
+        return camera(tree, tree, "", choice);
     }
     let names: Vec<String> = pair_cameras(tree).into_iter().map(str::to_owned).collect();
     if !names.is_empty() {
         let camera_name = &names[chosen(&names, choice)?];
-        return camera(tree, camera_name, choice);
+        return camera(tree, tree, camera_name, choice);
     }
     let cameras = nested(tree, DEPTH);
     if cameras.is_empty() {
@@ -121,11 +121,13 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     }
     let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
     let index = chosen(&names, choice)?;
-    camera(&cameras[index].1, "", choice).map_err(|cause| format!("{}: {cause}", cameras[index].0))
+    camera(&cameras[index].1, tree, "", choice)
+        .map_err(|cause| format!("{}: {cause}", cameras[index].0))
 }
 
-/// The camera whose matrices have this number or word behind their names.
-fn camera(tree: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
+/// The camera whose matrices have this number or word behind their names. Its size
+/// may stand in the file around it.
+fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
     let find = |names: &[&str]| {
         let numbered: Vec<String> = names.iter().map(|name| format!("{name}{number}")).collect();
         tree.spelled(numbered.iter().map(String::as_str))
@@ -159,10 +161,11 @@ fn camera(tree: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
         None => bent(tree, choice, &values, &name)?,
     };
     let lens = lens(&matrix, &matrix_name, distortion)?;
-    let (size, doubt) = match size::find(tree, lens.center)? {
-        Some((size, doubt)) => (Some(size), doubt),
-        None => (None, None),
+    let found = match size::find(tree, lens.center)? {
+        None => size::find(file, lens.center)?,
+        found => found,
     };
+    let (size, doubt) = found.map_or((None, None), |(size, doubt)| (Some(size), doubt));
     let whole = Calibration { lens, size };
     let mut described = Described::from(whole);
     described.doubts = super::plausible::doubts(&lens, size);

@@ -101,6 +101,11 @@ pub struct LensArgs {
 pub type Known = (Described, Option<Rectification>);
 
 impl LensArgs {
+    /// Whether the options describe a lens.
+    pub fn is_given(&self) -> bool {
+        self.calibration.is_some() || self.center.is_some() || self.focal.is_some()
+    }
+
     /// The camera that the options describe, and the rectification.
     pub fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Known> {
         let choice = Choice {

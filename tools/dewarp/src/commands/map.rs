@@ -12,7 +12,7 @@ use dewarp::{Check, Error, Lens, Rectification, Result, Size, VertexMap};
 
 use super::lens::LensArgs;
 use super::options::{Crop, Flip, Quarters, SIZES, angle, within};
-use super::source::{self, Said, Source};
+use super::source::{self, Said};
 use crate::write_file;
 
 /// Part of a circle by which a rectification may turn the picture, in degrees.
@@ -199,35 +199,6 @@ fn undistort(args: &UndistortArgs) -> Result<()> {
     finish(&args.made, source.size, &layout, warnings, |x, y| {
         view.source(x, y)
     })
-}
-
-impl Source {
-    /// A lens of the calibration's pictures, in pixels of the stream.
-    fn lens(&self, mut lens: Lens) -> Lens {
-        lens.center = self.moved(lens.center);
-        lens.scaled(self.times)
-    }
-
-    /// The camera of a rectified pair.
-    fn rectification(&self, mut rectification: Rectification) -> Rectification {
-        rectification.center = self.moved(rectification.center);
-        rectification.scaled(self.times)
-    }
-
-    /// The output that a file describes.
-    fn output(&self, mut output: Output) -> Output {
-        output.camera = output
-            .camera
-            .map(|[focal, center]| [focal, self.moved(center)]);
-        output.part = output
-            .part
-            .map(|[corner, extent]| [self.moved(corner), extent]);
-        output.scaled(self.times)
-    }
-
-    fn moved(&self, point: [f64; 2]) -> [f64; 2] {
-        [0, 1].map(|axis| point[axis] - self.corner[axis])
-    }
 }
 
 /// Whether a rectification turns the picture over.

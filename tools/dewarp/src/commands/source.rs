@@ -2,8 +2,9 @@
 //! The source's size: the stream's, which is all of the calibration's pictures, or
 //! a part of them, in as many pixels or in others.
 
+use dewarp::calibration::Output;
 use dewarp::format::{MAX, MIN, STEP};
-use dewarp::{Error, Result, Size};
+use dewarp::{Error, Lens, Rectification, Result, Size};
 
 use super::options::{Crop, SIZES};
 
@@ -98,6 +99,35 @@ impl Said {
             corner: crop.map_or([0.0; 2], |crop| crop.corner.map(f64::from)),
             times,
         })
+    }
+}
+
+impl Source {
+    /// A lens of the calibration's pictures, in pixels of the stream.
+    pub fn lens(&self, mut lens: Lens) -> Lens {
+        lens.center = self.moved(lens.center);
+        lens.scaled(self.times)
+    }
+
+    /// The camera of a rectified pair.
+    pub fn rectification(&self, mut rectification: Rectification) -> Rectification {
+        rectification.center = self.moved(rectification.center);
+        rectification.scaled(self.times)
+    }
+
+    /// The output that a file describes.
+    pub fn output(&self, mut output: Output) -> Output {
+        output.camera = output
+            .camera
+            .map(|[focal, center]| [focal, self.moved(center)]);
+        output.part = output
+            .part
+            .map(|[corner, extent]| [self.moved(corner), extent]);
+        output.scaled(self.times)
+    }
+
+    fn moved(&self, point: [f64; 2]) -> [f64; 2] {
+        [0, 1].map(|axis| point[axis] - self.corner[axis])
     }
 }
 

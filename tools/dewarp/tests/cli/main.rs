@@ -8,5 +8,6 @@ mod common;
 mod dialects;
 mod documents;
 mod formats;
+mod looking;
 mod maps;
 mod pictures;

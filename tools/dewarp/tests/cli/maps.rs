@@ -26,7 +26,7 @@ fn vertex(bytes: &[u8], number: usize) -> [u16; 2] {
 }
 
 /// What a command prints.
-fn said(dir: &Scratch, words: &str) -> String {
+pub fn said(dir: &Scratch, words: &str) -> String {
     let (code, printed, errors) = dir.start(words);
     assert_eq!((code, errors.as_str()), (0, ""), "{words}");
     printed
@@ -77,7 +77,7 @@ fn the_calibration_file_gives_the_same_map_as_its_numbers() {
     let one = map(&dir, "lens --size 320x240 --calibration camera.yml");
     let other = map(
         &dir,
-        "--size 320x240 --source 640x480 lens --center 320,240 --focal 500,510 --radial \
+        "lens --size 320x240 --source 640x480 --center 320,240 --focal 500,510 --radial \
          -0.2,0.05,0.01 --tangential 0.001,-0.002",
     );
     assert_eq!(one, other);
@@ -89,7 +89,7 @@ fn a_fisheye_is_told_by_option_or_by_numbers() {
     let dir = with("fisheye", &[("camera.json", file)]);
     let one = map(
         &dir,
-        "lens --size 640x480 --calibration camera.json --model fisheye",
+        "lens --size 640x480 --source 640x480 --calibration camera.json --model fisheye",
     );
     let other = map(
         &dir,
@@ -342,55 +342,36 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
 }
 
 #[test]
-fn info_explains_a_map() {
-    let dir = Scratch::new("info");
-    map(&dir, "identity --size 640x480 --source 1280x480");
-    let text = said(&dir, "info map.bin");
-    assert_eq!(
-        text,
-        "map       41x31 vertices, 5084 bytes\n\
-         output    640x480 or 640x472 or 632x480 or 632x472\n\
-         guess     the size is the likeliest; as many vertices have 480x640, or smaller maps one after \
-         the other: --size tells\n\
-         source    x from 0 to 1280, y from 0 to 480\n\
-         scale     one output pixel takes 1.00 (at 16,16) to 2.00 (at 16,16) source pixels\n\
-         blocks    1200, of which 0 show only an edge of the source and 0 show it mirrored\n"
-    );
-    assert!(said(&dir, "info --size 632x480 map.bin").contains("output    632x480\n"));
-    assert!(!said(&dir, "info --size 640x480 map.bin").contains("guess"));
-    // Three maps, as for `run --maps`.
-    let maps = std::fs::read(dir.path("map.bin")).unwrap().repeat(3);
-    std::fs::write(dir.path("three.maps"), maps).unwrap();
-    assert!(said(&dir, "info three.maps").contains("maps one after the other: --size tells\n"));
-    let first = said(&dir, "info --size 640x480 three.maps");
-    assert!(
-        first.starts_with("map       41x31 vertices, the first of 3 in the file\n"),
-        "{first}"
-    );
-    let (code, text) = dir.run("info --size 800x600 map.bin");
-    assert!(
-        code == 2 && text.contains("the map has 5084 bytes"),
-        "{text}"
-    );
-    std::fs::write(dir.path("no.bin"), [1, 2, 3]).unwrap();
-    let (code, text) = dir.run("info no.bin");
-    assert_eq!(
-        (code, text.as_str()),
-        (
-            2,
-            "dewarp: no.bin is no map: no output has 3 bytes of vertices\n"
-        )
-    );
-}
-
-#[test]
 fn help_names_every_command() {
     let dir = Scratch::new("help");
     let text = said(&dir, "--help");
     for command in ["map", "info", "compare", "convert", "completions", "man"] {
         assert!(text.contains(&format!("\n  {command} ")), "{text}");
     }
-    let text = said(&dir, "map --help");
+    for command in [
+        "map identity",
+        "map lens",
+        "info",
+        "compare",
+        "convert",
+        "completions",
+        "man",
+    ] {
+        let text = said(&dir, &format!("{command} --help"));
+        assert!(text.contains("Example"), "{text}");
+        assert!(text.contains(&format!("  dewarp {command} ")), "{text}");
+    }
+    assert!(!said(&dir, "map identity --help").contains("--zoom"));
+    let (code, text) = dir.run("map");
+    assert!(
+        code == 2 && text.contains("  lens  ") && text.contains("  identity  "),
+        "{text}"
+    );
+    let text = said(&dir, "map lens --help");
+    assert!(
+        text.contains("multiples of 8 from 176x144 to 4096x3072"),
+        "{text}"
+    );
     for heading in [
         "The lens:",
         "What the output shows:",
@@ -398,27 +379,6 @@ fn help_names_every_command() {
     ] {
         assert!(text.contains(heading), "{text}");
     }
-}
-
-#[cfg(feature = "preview")]
-#[test]
-fn preview_puts_grid_result_and_scale_side_by_side() {
-    let dir = Scratch::new("preview");
-    map(&dir, "identity --size 320x240 --source 640x480");
-    dir.picture("photo.jpg", 640, 480);
-    assert_eq!(
-        dir.run("preview photo.jpg --map map.bin --out-size 320x240 -o preview.png"),
-        (0, String::new())
-    );
-    let size = dewarp::Picture::load(&dir.path("preview.png"))
-        .unwrap()
-        .size;
-    assert_eq!(size.to_string(), "1296x480");
-    let (code, text) = dir.run("preview photo.jpg --map map.bin -o preview.png");
-    assert!(
-        code == 2 && text.contains("an output of 640x480 takes 5084"),
-        "{text}"
-    );
 }
 
 #[test]
@@ -433,6 +393,6 @@ fn completions_and_man_pages_know_the_commands() {
     }
     assert!(said(&dir, "man").starts_with(".ie "));
     assert_eq!(dir.run("man pages"), (0, String::new()));
-    let page = std::fs::read_to_string(dir.path("pages/dewarp-map.1")).unwrap();
+    let page = std::fs::read_to_string(dir.path("pages/dewarp-map-lens.1")).unwrap();
     assert!(page.contains("projection"), "{page}");
 }
