@@ -416,6 +416,29 @@ mod tests {
     }
 
     #[test]
+    fn a_larger_output_is_advised_only_where_there_is_room_for_it() {
+        let told = |size: Size| {
+            let source = Size {
+                width: 4096,
+                height: 4096,
+            };
+            let shrunk = |x, y| [x * 3.0, y * 3.0];
+            let check = Check::of(&VertexMap::from_fn(size, shrunk), source, shrunk);
+            check.warnings(false).pop().unwrap()
+        };
+        let small = told(SIZE);
+        assert!(
+            small.contains("a larger --size, or a narrower view"),
+            "{small}"
+        );
+        let large = told(MAX);
+        assert!(
+            large.contains("a narrower view") && !large.contains("--size"),
+            "{large}"
+        );
+    }
+
+    #[test]
     fn the_scale_is_the_same_in_every_direction_of_a_turned_picture() {
         let map = VertexMap::from_fn(SIZE, |x, y| {
             [300.0 + 0.5 * x - 0.5 * y, 10.0 + 0.5 * x + 0.5 * y]

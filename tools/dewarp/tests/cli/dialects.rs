@@ -265,7 +265,11 @@ fn what_is_wrong_with_a_text_is_told_with_its_place() {
 fn by_hand_has_the_rational_model_and_the_others() {
     // The sample rational.json.
     let file = include_str!("../cameras/rational.json");
-    let (by_file, _) = Map::of("file", file, "--size 640x480");
+    let (by_file, said) = Map::of("file", file, "--size 640x480");
+    assert!(
+        said.contains("% of the source is beyond the fold of the lens's formula"),
+        "{said}"
+    );
     let words = "--size 640x480 --center 324.5,236.25 --focal 420,421 --radial \
         0.31,-0.042,0.0021,0.62,0.07,-0.003 --tangential 0.0012,-0.0009";
     let (by_hand, _) = Map::of("hand", "", words);
