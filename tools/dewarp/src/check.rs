@@ -422,7 +422,7 @@ mod tests {
                 width: 4096,
                 height: 4096,
             };
-            let shrunk = |x, y| [x * 3.0, y * 3.0];
+            let shrunk = |x: f64, y: f64| [x * 3.0, y * 3.0];
             let check = Check::of(&VertexMap::from_fn(size, shrunk), source, shrunk);
             check.warnings(false).pop().unwrap()
         };
