@@ -43,12 +43,8 @@ pub fn of(bytes: Vec<u8>) -> Parsed<String> {
     if let Some((_, why)) = BINARY.iter().find(|(first, _)| bytes.starts_with(first)) {
         return Err((*why).into());
     }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| "it is no text in UTF-8, as YAML, JSON and XML are".to_owned())?;
-    if text.contains("Camera-system parameters") {
-        return Err("it is Kalibr's report: take the camchain.yaml beside it".into());
-    }
-    Ok(text)
+    String::from_utf8(bytes)
+        .map_err(|_| "it is no text in UTF-8, as YAML, JSON and XML are".to_owned())
 }
 
 /// YAML as its parser takes it: OpenCV's first line, `%YAML:1.0`, is no directive

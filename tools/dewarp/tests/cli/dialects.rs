@@ -239,7 +239,7 @@ fn what_is_wrong_with_a_text_is_told_with_its_place() {
             "are there decimal commas?",
         ),
         (
-            "Calibration results\n====================\nCamera-system parameters:\n\tcam0 (/cam0/image_raw):\n",
+            "Calibration results\n====================\nCamera-system parameters:\n\tcam0 (/cam0/image_raw):\n\t projection: [1 2]\n",
             "take the camchain.yaml beside it",
         ),
     ] {
