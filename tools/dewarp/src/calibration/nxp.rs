@@ -376,7 +376,7 @@ pub mod tests {
             ),
             (
                 ", 0.0, 0.0, 0.0 ],\n        \"persp",
-                ", 0.0, 0.0 ],\n        \"persp",
+                ", 0.1, 0.2 ],\n        \"persp",
                 "distortion_coeff has 7 numbers",
             ),
         ] {
