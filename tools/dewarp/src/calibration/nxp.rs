@@ -16,8 +16,11 @@ pub const DIALECT: Dialect = Dialect {
     rectify: None,
 };
 
+/// The key of the mode in the flat form.
+const FLAT: &str = "dewarpMode";
+
 fn is_one(tree: &Tree) -> bool {
-    ["dewarpConfigArray", "dewarpMode", "dewarpType"]
+    ["dewarpConfigArray", FLAT, "dewarpType"]
         .iter()
         .any(|key| tree.get(key).is_some())
 }
@@ -71,7 +74,14 @@ impl Channel {
             let lens = self.lens(distortion)?;
             if let Distortion::Fisheye(_) = distortion {
                 let middle = [size.width, size.height].map(|side| f64::from(side) / 2.0);
-                output.camera = Some([lens.focal, middle]);
+                match mode == FLAT {
+                    true => notes.push(format!(
+                        "shown with the lens's own centre; NXP's software may show it in the middle, at \
+                         {}, {}",
+                        middle[0], middle[1]
+                    )),
+                    false => output.camera = Some([lens.focal, middle]),
+                }
             }
             lens
         };
@@ -99,7 +109,7 @@ impl Channel {
     fn distortion(&self, notes: &mut Vec<String>) -> Parsed<(String, Distortion)> {
         let (key, _) = self
             .tree
-            .first(["dewarpType", "dewarpMode"])
+            .first(["dewarpType", FLAT])
             .ok_or("it has no dewarpType")?;
         let mode = dialect::word(&self.tree, key)?;
         let name = format!("distortion_coeff{}", self.suffix);
