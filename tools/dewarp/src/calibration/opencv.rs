@@ -330,8 +330,16 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         let error = |text: &str| read(text).unwrap_err();
-        assert!(error("a: 1\nb: 2\n").contains("no camera matrix (camera_matrix, "));
-        assert!(error("a: 1\nb: 2\n").ends_with("its keys are a b"));
+        assert!(error("a: 1\nb: 2\n").starts_with("it has none of the keys of the programs"));
+        let alone = error("distortion: [1]\nb: 2\n");
+        assert!(
+            alone.contains("no camera matrix (camera_matrix, "),
+            "{alone}"
+        );
+        assert!(
+            alone.contains("its keys are distortion b; with its numbers: "),
+            "{alone}"
+        );
         let cut = FILE.replace(", 0., 0., 1. ]", " ]");
         assert!(error(&cut).starts_with("camera_matrix has 6 numbers in its data, but rows: 3"));
         let more = FILE
@@ -384,7 +392,8 @@ mod tests {
 
     #[test]
     fn a_pair_s_camera_is_chosen_by_its_number() {
-        assert!(read(PAIR).unwrap_err().contains("--camera 1 or --camera 2"));
+        let error = read(PAIR).unwrap_err();
+        assert_eq!(error, "say which camera with --camera: 1, 2");
         let choice = Choice {
             camera: Some("2"),
             ..Choice::default()
