@@ -140,7 +140,7 @@ fn plan(dir: &Path) -> Result<(), String> {
                 ""
             };
             script += &format!(
-                "dewarp run --size {}x{} --in-format {input} --out-format {output} {option} /in/{} -o /out/{}\n",
+                "dewarp run --source {}x{} --in-format {input} --out-format {output} {option} /in/{} -o /out/{}\n",
                 size.0,
                 size.1,
                 case.input_file(),

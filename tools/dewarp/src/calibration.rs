@@ -2,18 +2,44 @@
 //! Camera calibrations from the programs that make them, one file a format. The
 //! format is told from the content, never from the file's name.
 
+mod basalt;
+mod colmap;
+mod depthai;
+mod dialect;
+mod euroc;
+mod flat;
+mod gyroflow;
 mod kalibr;
 mod lensfun;
+mod libcamera;
+mod matrix;
+mod model;
+mod models;
+mod mrcal;
+mod nxp;
+mod okvis;
 mod opencv;
+mod opensfm;
+mod orbslam;
+mod ost;
+mod plausible;
 mod ros;
+mod size;
+mod text;
 mod tree;
+mod unknown;
+mod vins;
 
 use std::io::Read;
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::format::Size;
-use crate::lens::{Brown, Distortion, Lens, scaled};
+use crate::lens::{Lens, scaled};
+use dialect::Dialect;
+pub use dialect::{Described, Output};
+use matrix::{agrees, brown, fisheye, lens};
+pub use plausible::doubts;
 use tree::Tree;
 
 /// A lens and the size of picture its pixels refer to.
@@ -63,21 +89,15 @@ pub enum Model {
 /// What is wrong with a file, without its name.
 type Parsed<T> = std::result::Result<T, String>;
 
-/// The largest file that is read, in bytes.
-const LARGEST: u64 = 16 << 20;
+/// The programs whose files are read.
+const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera, EuRoC, ORB-SLAM, VINS, OKVIS, \
+    Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal";
 
-/// The text of a file.
-fn text(bytes: Vec<u8>) -> Parsed<String> {
-    if bytes.len() as u64 > LARGEST {
-        return Err("it has more than 16 MiB: it is no camera calibration".into());
-    }
-    let why = match bytes[..] {
-        [0x1f, 0x8b, ..] => ": it is compressed, unpack it with gunzip",
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ": it is UTF-16",
-        _ => "",
-    };
-    String::from_utf8(bytes)
-        .map_err(|_| format!("it is no text in UTF-8, as YAML, JSON and XML are{why}"))
+/// The way on with a file that is not read.
+fn by_hand() -> String {
+    "with its numbers: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 or \
+     --fisheye K1,K2,K3,K4"
+        .into()
 }
 
 /// A file, read far enough to know whose it is.
@@ -86,6 +106,8 @@ enum Content {
     Ros(Tree),
     Kalibr(Tree),
     Lensfun(String),
+    Colmap(String),
+    Of(&'static Dialect, Tree),
 }
 
 impl Content {
@@ -93,22 +115,37 @@ impl Content {
         if lensfun::is_one(&text) {
             return Ok(Content::Lensfun(text));
         }
-        let tree = Tree::parse(&text)?;
-        Ok(if kalibr::is_one(&tree) {
-            Content::Kalibr(tree)
+        if colmap::is_one(&text) {
+            return Ok(Content::Colmap(text));
+        }
+        if let Some(name) = unknown::name(&text) {
+            return Err(format!("it is {name}; {}", by_hand()));
+        }
+        let tree = Tree::parse(&mrcal::without_bytes(text))?;
+        let dialect = dialect::ALL.iter().find(|dialect| (dialect.is_one)(&tree));
+        if let Some(dialect) = dialect {
+            return Ok(Content::Of(dialect, tree));
+        }
+        if kalibr::is_one(&tree) {
+            Ok(Content::Kalibr(tree))
         } else if ros::is_one(&tree) {
-            Content::Ros(tree)
+            Ok(Content::Ros(ros::parameters(tree)))
+        } else if opencv::is_one(&tree) {
+            Ok(Content::OpenCv(tree))
         } else {
-            Content::OpenCv(tree)
-        })
+            Err(format!(
+                "it has none of the keys of the programs that are read ({PROGRAMS}); {}",
+                by_hand()
+            ))
+        }
     }
 
     fn read(path: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path);
-        file.and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes))
+        file.and_then(|file| file.take(text::LARGEST + 1).read_to_end(&mut bytes))
             .map_err(|error| Error::file("cannot read", path, error))?;
-        text(bytes)
+        text::of(bytes)
             .and_then(Self::of)
             .map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
     }
@@ -119,6 +156,8 @@ impl Content {
             Content::Ros(_) => "a ROS camera_info",
             Content::Kalibr(_) => "a Kalibr camchain",
             Content::Lensfun(_) => "a Lensfun profile",
+            Content::Colmap(_) => "the cameras of COLMAP",
+            Content::Of(dialect, _) => dialect.name,
         }
     }
 
@@ -130,13 +169,15 @@ impl Content {
     /// Whether it has cameras, or lenses, between which --camera chooses.
     fn has_cameras(&self) -> bool {
         match self {
-            Content::OpenCv(tree) => opencv::is_pair(tree),
+            Content::OpenCv(tree) => opencv::has_cameras(tree),
             Content::Ros(_) => false,
-            Content::Kalibr(_) | Content::Lensfun(_) => true,
+            Content::Kalibr(tree) => kalibr::has_cameras(tree),
+            Content::Lensfun(_) | Content::Colmap(_) => true,
+            Content::Of(dialect, _) => dialect.cameras,
         }
     }
 
-    fn calibration(&self, choice: &Choice) -> Parsed<Calibration> {
+    fn calibration(&self, choice: &Choice) -> Parsed<Described> {
         let lensfun = matches!(self, Content::Lensfun(_));
         for (given, option, whose) in [
             (
@@ -164,6 +205,8 @@ impl Content {
             Content::Ros(tree) => ros::calibration(tree, choice),
             Content::Kalibr(tree) => kalibr::calibration(tree, choice),
             Content::Lensfun(text) => lensfun::calibration(text, choice),
+            Content::Colmap(text) => colmap::read(text, choice).map(Described::doubted),
+            Content::Of(dialect, tree) => (dialect.read)(tree, choice).map(Described::doubted),
         }
     }
 
@@ -171,9 +214,14 @@ impl Content {
         match self {
             Content::OpenCv(tree) => opencv::rectification(tree, choice),
             Content::Ros(tree) => ros::rectification(tree),
-            Content::Kalibr(_) | Content::Lensfun(_) => {
-                Err("it has no rectification; OpenCV's stereoRectify and ROS write one".into())
-            }
+            Content::Of(
+                Dialect {
+                    rectify: Some(rectify),
+                    ..
+                },
+                tree,
+            ) => rectify(tree, choice),
+            _ => Err("it has no rectification; OpenCV's stereoRectify and ROS write one".into()),
         }
     }
 }
@@ -189,12 +237,20 @@ impl Calibration {
     /// A bad-use error that names the file and the key if something is missing
     /// from it, or stands for what is not supported.
     pub fn load_chosen(path: &Path, choice: &Choice) -> Result<Self> {
-        Self::load_rectified(path, None, choice).map(|(calibration, _)| calibration)
+        Described::load(path, None, choice).map(|(described, _)| described.calibration)
     }
 
-    /// Reads the chosen calibration from a file, and the same camera's
+    /// Reads the text of a calibration file.
+    pub fn parse(text: &str, choice: &Choice) -> Parsed<Self> {
+        let described = Content::of(text.to_owned())?.calibration(choice)?;
+        Ok(described.calibration)
+    }
+}
+
+impl Described {
+    /// Reads what a file tells of the chosen camera, and the same camera's
     /// rectification from another, or from the same one.
-    pub fn load_rectified(
+    pub fn load(
         path: &Path,
         rectify: Option<&Path>,
         choice: &Choice,
@@ -208,11 +264,6 @@ impl Calibration {
         }
         let rectification = rectify.map(|path| Rectification::read(path, choice, chosen));
         Ok((calibration, rectification.transpose()?))
-    }
-
-    /// Reads the text of a calibration file.
-    pub fn parse(text: &str, choice: &Choice) -> Parsed<Self> {
-        Content::of(text.to_owned())?.calibration(choice)
     }
 }
 
@@ -300,66 +351,35 @@ fn none_chosen(choice: &Choice) -> Parsed<()> {
     }
 }
 
-/// The lens of a 3x3 camera matrix.
-fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
-    let [fx, skew, cx, below, fy, cy, last @ ..]: [f64; 9] = matrix.matrix(name, [3, 3])?;
-    if last != [0.0, 0.0, 1.0] {
-        let why = match [cx, cy] {
-            [0.0, 0.0] => ": it is transposed, as MATLAB has it",
-            _ => "",
-        };
-        return Err(format!("{name} has the last row {last:?}, not 0 0 1{why}"));
-    }
-    if below != 0.0 {
-        return Err(format!(
-            "{name} has {below} before its second focal length, not 0"
-        ));
-    }
-    if skew != 0.0 {
-        return Err(format!(
-            "{name} has a skew of {skew}, which is not supported: calibrate without \
-             (CALIB_FIX_SKEW), or put 0 there, as OpenCV's undistortion does"
-        ));
-    }
-    let lens = Lens {
-        focal: [fx, fy],
-        center: [cx, cy],
-        distortion,
-    };
-    lens.check().map_err(|cause| format!("{name}: {cause}"))
-}
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-/// That the file's key says the model which the user may have said, too.
-fn agrees(choice: &Choice, distortion: &Distortion, key: &str) -> Parsed<()> {
-    let (model, name) = match distortion {
-        Distortion::Fisheye(_) => (Model::Fisheye, "fisheye"),
-        _ => (Model::Pinhole, "pinhole"),
-    };
-    match choice.model {
-        Some(wanted) if wanted != model => Err(format!(
-            "--model contradicts its {key}, which is that of a {name}"
-        )),
-        _ => Ok(()),
+    /// What a file of a dialect tells.
+    pub fn described(text: &str, choice: &Choice) -> Described {
+        let content = Content::of(text.to_owned()).unwrap();
+        let known = matches!(content, Content::Of(..) | Content::Colmap(_));
+        assert!(known, "{}", content.whose());
+        content.calibration(choice).unwrap()
     }
-}
 
-/// OpenCV's coefficients of its model for pinhole cameras.
-fn brown(values: &[f64], name: &str) -> Parsed<Distortion> {
-    Brown::from_opencv(values)
-        .map(Distortion::Brown)
-        .ok_or_else(|| {
-            format!(
-                "{name} has {} numbers, not 4 or 5 (k1 k2 p1 p2 k3), 8 (rational, with k4 k5 k6), \
-                 12 (with the thin prism's s1 s2 s3 s4) or 14 (with the tilt's)",
-                values.len()
-            )
-        })
-}
+    /// That a file is refused with this reason.
+    pub fn refused(text: &str, choice: &Choice, reason: &str) {
+        let content = Content::of(text.to_owned());
+        let error = content.and_then(|content| content.calibration(choice));
+        let error = error.unwrap_err();
+        assert!(error.contains(reason), "{error}, not {reason}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
 
-/// A fisheye's four coefficients.
-fn fisheye(values: &[f64], name: &str) -> Parsed<Distortion> {
-    values
-        .try_into()
-        .map(Distortion::Fisheye)
-        .map_err(|_| format!("{name} has {} numbers, not the fisheye's 4", values.len()))
+    /// fx, fy, cx and cy of a random camera.
+    pub fn camera() -> impl Strategy<Value = [f64; 4]> {
+        [100.0..3000.0, 100.0..3000.0, 100.0..900.0, 100.0..900.0]
+    }
+
+    /// Four random coefficients.
+    pub fn four() -> impl Strategy<Value = [f64; 4]> {
+        [-0.5..0.5, -0.2..0.2, -0.05..0.05, -0.01..0.01]
+    }
 }

@@ -3,8 +3,12 @@
 //! blocks show nothing but an edge, what a vertex could not hold and how far
 //! the engine's straight lines between vertices are from the map that was meant.
 
-use crate::format::Size;
+mod block;
+
+use crate::format::{MAX, Size};
 use crate::map::{LARGEST, VertexMap};
+
+pub(crate) use block::{Block, blocks};
 
 /// Source pixels on one of the output from which a bilinear filter, which reads
 /// 2x2 of them, leaves some out. That the engine's is one is assumed.
@@ -36,8 +40,12 @@ pub struct Survey {
     pub range: [[f64; 2]; 2],
     /// Blocks of the map.
     pub blocks: usize,
+    /// Vertices that are out of sight: as far right and down as they can be.
+    pub blind: usize,
     /// Blocks that show a line or a point of the source: its edge.
     pub flat: usize,
+    /// Blocks that show nothing but the boundary colour.
+    pub outside: usize,
     /// Blocks that show the source mirrored.
     pub mirrored: usize,
     /// The least source pixels on one of the output's in any direction, where a
@@ -45,6 +53,19 @@ pub struct Survey {
     pub least: Option<Spot>,
     /// The most of them.
     pub most: Option<Spot>,
+    /// The block in the middle, where it shows the source.
+    pub middle: Option<Middle>,
+}
+
+/// What a block does to the source.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Middle {
+    /// Source pixels on one of the output's, across and down in the output.
+    pub scale: [f64; 2],
+    /// How far the source is turned, in degrees.
+    pub turned: f64,
+    /// Whether it is mirrored.
+    pub mirrored: bool,
 }
 
 impl Survey {
@@ -54,7 +75,10 @@ impl Survey {
         let mut survey = Survey {
             range: [[f64::INFINITY, 0.0]; 2],
             blocks: 0,
+            blind: 0,
             flat: 0,
+            outside: 0,
+            middle: None,
             mirrored: 0,
             least: None,
             most: None,
@@ -63,6 +87,10 @@ impl Survey {
         for row in 0..rows {
             for column in 0..columns {
                 let point = map.point(column, row);
+                if point == [LARGEST / 16.0; 2] {
+                    survey.blind += 1;
+                    continue;
+                }
                 for (range, part) in survey.range.iter_mut().zip(point) {
                     *range = [range[0].min(part), range[1].max(part)];
                 }
@@ -71,6 +99,10 @@ impl Survey {
         for block in blocks(map) {
             survey.add(&block, source);
         }
+        let middle = blocks(map).nth((rows - 1) / 2 * (columns - 1) + (columns - 1) / 2);
+        survey.middle = middle
+            .filter(|block| block.area() != 0.0 && block.lies_in(source))
+            .map(|block| block.middle_of());
         survey
     }
 
@@ -78,11 +110,15 @@ impl Survey {
         self.blocks += 1;
         let [[a, b], [c, d]] = block.slope();
         let area = block.area();
+        if block.is_outside(source) {
+            self.outside += 1;
+            return;
+        }
         if area == 0.0 {
             self.flat += 1;
             return;
         }
-        self.mirrored += usize::from(area < 0.0);
+        self.mirrored += usize::from(block.is_mirrored());
         // A vertex at 0 may be clamped, and its block be cut off.
         let cut = block.corners.iter().flatten().any(|part| *part == 0.0);
         if cut || !block.lies_in(source) {
@@ -117,6 +153,9 @@ pub struct Check {
     pub coarsest: Option<Spot>,
     /// Blocks that show anything of the source but its edge.
     pub showing: usize,
+    /// Blocks wholly in the source that show it mirrored, and that do not.
+    pub sides: [usize; 2],
+    size: Size,
 }
 
 impl Check {
@@ -131,7 +170,13 @@ impl Check {
             blind: 0,
             coarsest: None,
             showing: blocks(map).filter(|block| block.meets(source)).count(),
+            sides: [0; 2],
+            size: map.size(),
         };
+        for block in blocks(map).filter(|block| block.lies_in(Some(source))) {
+            check.sides[0] += usize::from(block.is_mirrored());
+            check.sides[1] += usize::from(block.is_upright());
+        }
         // A flipped picture's last vertices are off by one pixel of the output:
         // they lie on the far side of the source's first pixel.
         let pixel = check.survey.most.map_or(1.0, |spot| spot.amount.max(1.0));
@@ -180,9 +225,18 @@ impl Check {
         })
     }
 
-    /// What the user should know, a sentence each.
-    pub fn warnings(&self) -> Vec<String> {
+    /// What the user should know, a sentence each, of a map that is to show the
+    /// source mirrored or not.
+    pub fn warnings(&self, mirrored: bool) -> Vec<String> {
         let mut warnings = Vec::new();
+        let wrong = self.sides[usize::from(mirrored)];
+        if wrong > 0 {
+            let how = if mirrored { "unmirrored" } else { "mirrored" };
+            warnings.push(format!(
+                "{wrong} of {} blocks show the source {how}: look at the numbers of the calibration",
+                self.survey.blocks
+            ));
+        }
         if let Some(Spot { at: [x, y], amount }) = self.furthest {
             warnings.push(format!(
                 "{} of {} vertices lie outside the 0 to 4095 15/16 that a map can hold: what is left \
@@ -204,8 +258,9 @@ impl Check {
         {
             warnings.push(format!(
                 "at ({x}, {y}) of the output {} source pixels make one: the engine's filter is \
-                 assumed to read 2x2, so fine detail is lost there; a larger --size keeps it",
-                short(amount)
+                 assumed to read 2x2, so fine detail is lost there; {} keeps it",
+                short(amount),
+                self.larger(amount / SKIPS)
             ));
         }
         if let Some(Spot { at: [x, y], amount }) =
@@ -213,12 +268,23 @@ impl Check {
         {
             warnings.push(format!(
                 "between the vertices around ({x}, {y}) of the output the map is off by {} source \
-                 pixels: it bends more than blocks of 16 pixels can follow; a larger --size has \
-                 more of them",
-                short(amount)
+                 pixels: it bends more than blocks of 16 pixels can follow; {} has more of them",
+                short(amount),
+                self.larger((amount / TOLERANCE).sqrt())
             ));
         }
         warnings
+    }
+}
+
+impl Check {
+    /// What shows the source this many times as large.
+    fn larger(&self, times: f64) -> &'static str {
+        let room = |side: u32, most: u32| f64::from(side) * times <= f64::from(most);
+        match room(self.size.width, MAX.width) && room(self.size.height, MAX.height) {
+            true => "a larger --size, or a narrower view (--zoom, --crop)",
+            false => "a narrower view (--zoom, --crop)",
+        }
     }
 }
 
@@ -232,92 +298,6 @@ fn short(pixels: f64) -> String {
 
 fn distance(a: [f64; 2], b: [f64; 2]) -> f64 {
     (a[0] - b[0]).hypot(a[1] - b[1])
-}
-
-/// A block of the output, and where its corners point.
-pub(crate) struct Block {
-    pub(crate) at: [u32; 2],
-    pub(crate) side: [f64; 2],
-    /// Top left, top right, bottom left, bottom right.
-    corners: [[f64; 2]; 4],
-}
-
-pub(crate) fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
-    let (columns, rows) = VertexMap::dimensions(map.size());
-    (0..rows - 1).flat_map(move |row| {
-        (0..columns - 1).map(move |column| {
-            let (at, end) = (map.position(column, row), map.position(column + 1, row + 1));
-            Block {
-                at,
-                side: [0, 1].map(|axis| f64::from(end[axis] - at[axis])),
-                corners: [(0, 0), (1, 0), (0, 1), (1, 1)]
-                    .map(|(right, down)| map.point(column + right, row + down)),
-            }
-        })
-    })
-}
-
-impl Block {
-    /// Whether all of it shows the source.
-    pub(crate) fn lies_in(&self, source: Option<Size>) -> bool {
-        // A vertex at the end of what it can hold may be clamped.
-        let [right, bottom] = source.map_or([LARGEST / 16.0 - 1.0 / 16.0; 2], |size| {
-            [f64::from(size.width), f64::from(size.height)]
-        });
-        self.corners
-            .iter()
-            .all(|[x, y]| *x <= right && *y <= bottom)
-    }
-
-    /// Whether any of it may show the source.
-    fn meets(&self, source: Size) -> bool {
-        [(0, source.width), (1, source.height)]
-            .into_iter()
-            .all(|(axis, side)| {
-                let parts = self.corners.map(|corner| corner[axis]);
-                parts.iter().any(|part| *part > 0.0)
-                    && parts.iter().any(|part| *part < f64::from(side))
-            })
-    }
-
-    /// Where the corners are in the output.
-    fn places(&self) -> [[f64; 2]; 4] {
-        let [x, y] = self.at.map(f64::from);
-        let [right, below] = [x + self.side[0], y + self.side[1]];
-        [[x, y], [right, y], [x, below], [right, below]]
-    }
-
-    fn middle(&self) -> [f64; 2] {
-        [0, 1].map(|axis| f64::from(self.at[axis]) + self.side[axis] / 2.0)
-    }
-
-    /// Where the engine finds the source of the middle.
-    fn between(&self) -> [f64; 2] {
-        [0, 1].map(|axis| self.corners.iter().map(|corner| corner[axis]).sum::<f64>() / 4.0)
-    }
-
-    /// The source's area on one output pixel, negative if mirrored.
-    fn area(&self) -> f64 {
-        let [[a, b], [c, d]] = self.slope();
-        a * d - b * c
-    }
-
-    /// Source pixels on one of the output's, the mean of all directions.
-    #[cfg(feature = "preview")]
-    pub(crate) fn scale(&self) -> f64 {
-        self.area().abs().sqrt()
-    }
-
-    /// Source pixels for each of the output: rows x and y, columns across and down.
-    fn slope(&self) -> [[f64; 2]; 2] {
-        let [a, b, c, d] = self.corners;
-        [0, 1].map(|axis| {
-            [
-                (b[axis] - a[axis] + d[axis] - c[axis]) / 2.0 / self.side[0],
-                (c[axis] - a[axis] + d[axis] - b[axis]) / 2.0 / self.side[1],
-            ]
-        })
-    }
 }
 
 #[cfg(test)]
@@ -336,7 +316,7 @@ mod tests {
     #[test]
     fn an_identity_has_nothing_to_tell() {
         let check = check(|x, y| [x, y]);
-        assert_eq!(check.warnings(), Vec::<String>::new());
+        assert_eq!(check.warnings(false), Vec::<String>::new());
         assert_eq!(check.survey.range, [[0.0, 320.0], [0.0, 240.0]]);
         let amounts = [check.survey.least, check.survey.most].map(|spot| spot.unwrap().amount);
         assert_eq!(amounts, [1.0, 1.0]);
@@ -354,7 +334,8 @@ mod tests {
         };
         assert_eq!(check.furthest, Some(furthest));
         assert!(
-            check.warnings()[0].starts_with("32 of 336 vertices lie outside the 0 to 4095 15/16")
+            check.warnings(false)[0]
+                .starts_with("32 of 336 vertices lie outside the 0 to 4095 15/16")
         );
         // Blocks between two clamped columns show the edge.
         assert_eq!(check.survey.flat, 15);
@@ -370,9 +351,14 @@ mod tests {
             },
             |x, y| [638.0 - 2.0 * x, 478.0 - 2.0 * y],
         );
-        assert_eq!(halved.warnings(), Vec::<String>::new());
+        assert_eq!(halved.warnings(false), Vec::<String>::new());
         let check = check(|x, y| [319.0 - x, y]);
-        assert_eq!(check.warnings(), Vec::<String>::new());
+        assert_eq!(check.warnings(true), Vec::<String>::new());
+        let told = check.warnings(false);
+        assert!(
+            told[0].contains("blocks show the source mirrored"),
+            "{told:?}"
+        );
         assert_eq!(check.survey.mirrored, check.survey.blocks);
     }
 
@@ -395,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_is_far_away_is_told_in_few_digits() {
-        let told = check(|x, y| [x - 1e300, y]).warnings();
+        let told = check(|x, y| [x - 1e300, y]).warnings(false);
         assert!(told[0].contains("furthest, by 1.0e300 pixels"), "{told:?}");
     }
 
@@ -409,13 +395,15 @@ mod tests {
             }
         });
         assert_eq!(check.blind, 7 * 16);
-        assert!(check.warnings()[0].starts_with("112 of 336 vertices are out of the lens's sight"));
+        assert!(
+            check.warnings(false)[0].starts_with("112 of 336 vertices are out of the lens's sight")
+        );
     }
 
     #[test]
     fn reduction_and_bends_are_told_where_they_are_worst() {
         // 3 source pixels for one, across; that leaves the source after a third.
-        let warnings = check(|x, y| [3.0 * x, y]).warnings();
+        let warnings = check(|x, y| [3.0 * x, y]).warnings(false);
         assert!(
             warnings[0].starts_with("at (16, 16) of the output 3.0 source pixels"),
             "{warnings:?}"
@@ -424,7 +412,30 @@ mod tests {
         let wave = |x: f64, y: f64| [x, y + 3.0 * (x * std::f64::consts::PI / 16.0).sin().powi(2)];
         let check = check(wave);
         assert!((check.coarsest.unwrap().amount - 3.0).abs() < 0.1);
-        assert!(check.warnings()[0].contains("off by 3.0 source pixels"));
+        assert!(check.warnings(false)[0].contains("off by 3.0 source pixels"));
+    }
+
+    #[test]
+    fn a_larger_output_is_advised_only_where_there_is_room_for_it() {
+        let told = |size: Size| {
+            let source = Size {
+                width: 4096,
+                height: 4096,
+            };
+            let shrunk = |x: f64, y: f64| [x * 3.0, y * 3.0];
+            let check = Check::of(&VertexMap::from_fn(size, shrunk), source, shrunk);
+            check.warnings(false).pop().unwrap()
+        };
+        let small = told(SIZE);
+        assert!(
+            small.contains("a larger --size, or a narrower view"),
+            "{small}"
+        );
+        let large = told(MAX);
+        assert!(
+            large.contains("a narrower view") && !large.contains("--size"),
+            "{large}"
+        );
     }
 
     #[test]

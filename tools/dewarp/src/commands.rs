@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The commands, one file each.
 
+pub mod export;
 pub mod info;
+mod lens;
 pub mod map;
+mod options;
 pub mod pages;
 #[cfg(feature = "preview")]
 pub mod preview;
 #[cfg(feature = "device")]
 pub mod run;
+mod source;

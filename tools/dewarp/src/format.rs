@@ -7,16 +7,18 @@ use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Smallest and largest picture the engine takes, and the step between sizes.
-const MIN: Size = Size {
+/// The smallest picture the engine takes.
+pub const MIN: Size = Size {
     width: 176,
     height: 144,
 };
-const MAX: Size = Size {
+/// The largest.
+pub const MAX: Size = Size {
     width: 4096,
     height: 3072,
 };
-const STEP: u32 = 8;
+/// The step between sizes.
+pub const STEP: u32 = 8;
 
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::format::{Format, Size};
 use crate::map::VertexMap;
+use crate::words;
 use crate::y4m;
 
 /// A file that holds things of one length, one after the other.
@@ -107,7 +108,10 @@ impl Maps {
     /// A file of one map.
     pub fn one(path: &Path, size: Size) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
-        Ok(Maps::One(VertexMap::from_bytes(size, &bytes)?))
+        Ok(Maps::One(VertexMap::from_bytes(
+            size,
+            &words::binary(bytes),
+        )?))
     }
 
     /// A file of maps, one after the other.

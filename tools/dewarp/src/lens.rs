@@ -4,13 +4,16 @@
 //! on whole coordinates. The models themselves are in [`distortion`].
 
 pub mod distortion;
+mod fold;
+mod fov;
+mod omni;
+mod sphere;
 
 pub use distortion::{Brown, Distortion};
+pub use omni::Omni;
+pub use sphere::{DoubleSphere, Eucm};
 
 use std::ops::RangeInclusive;
-
-/// Steps of the angle from the axis in which [`Lens::reach`] looks for the fold.
-const STEPS: u32 = 4000;
 
 /// Halvings of an angle until it is as exact as numbers are.
 const HALVINGS: u32 = 60;
@@ -70,6 +73,7 @@ impl Lens {
                 "a principal point at {value:?} is not from -1e6 to 1e6: it must be in pixels"
             ));
         }
+        self.distortion.check()?;
         let coefficients = self.distortion.coefficients();
         match wrong(&coefficients, &(-COEFFICIENT..=COEFFICIENT)) {
             Some(value) => Err(format!(
@@ -95,15 +99,22 @@ impl Lens {
     /// `None` for a ray that comes from behind what the model describes. Beyond
     /// [`Lens::reach`] the formula is no longer that of any lens.
     pub fn project(&self, [x, y, z]: [f64; 3]) -> Option<[f64; 2]> {
-        let [x, y] = match &self.distortion {
-            Distortion::Fisheye(k) => {
-                let across = x.hypot(y);
+        let across = x.hypot(y);
+        let angle = across.atan2(z);
+        // Behind the plane on which the model works nothing is seen.
+        if angle >= self.distortion.widest() {
+            return None;
+        }
+        let [x, y] = match self.distortion.is_angular() {
+            true => {
                 // On the axis the direction across it is nothing.
-                let along = distortion::fisheye(k, across.atan2(z)) / across.max(f64::MIN_POSITIVE);
+                let along = self.distortion.radius(angle) / across.max(f64::MIN_POSITIVE);
                 [x * along, y * along]
             }
-            plane if z > 0.0 => plane.bend([x / z, y / z]),
-            _ => return None,
+            false => {
+                let along = self.distortion.plane(angle) / across.max(f64::MIN_POSITIVE);
+                self.distortion.bend([x * along, y * along])
+            }
         };
         Some([
             x * self.focal[0] + self.center[0],
@@ -125,38 +136,42 @@ impl Lens {
     pub fn inverse(self) -> Inverse {
         Inverse {
             reach: self.reach(),
+            rim: self.rim(),
             lens: self,
         }
-    }
-
-    /// The largest angle from the axis, in radians, up to which rays further out
-    /// land further out. Beyond this fold a polynomial turns back, and rays that
-    /// the lens never saw would land in the picture once more.
-    pub fn reach(&self) -> f64 {
-        let limit = self.distortion.widest();
-        let angle = |step: u32| limit * f64::from(step) / f64::from(STEPS);
-        let mut last = 0.0;
-        for step in 1..STEPS {
-            let radius = self.distortion.radius(angle(step));
-            if radius.is_nan() || radius <= last {
-                return angle(step - 1);
-            }
-            last = radius;
-        }
-        angle(STEPS - 1)
     }
 }
 
 /// A lens the other way round, with its reach, which takes long to find.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Inverse {
     /// The lens.
     pub lens: Lens,
     /// [`Lens::reach`].
-    pub reach: f64,
+    reach: f64,
+    /// The reach in each direction, if they are not all alike.
+    rim: Vec<f64>,
 }
 
 impl Inverse {
+    /// The largest angle from the axis at which the lens sees rays to this side of
+    /// it: that of the fold of its formula, with all terms.
+    pub fn reach_toward(&self, x: f64, y: f64) -> f64 {
+        match &self.rim[..] {
+            [] => self.reach,
+            rim => fold::toward(rim, x, y),
+        }
+    }
+
+    /// The pixel in which a ray lands, `None` for one that the lens does not see.
+    pub fn project(&self, [x, y, z]: [f64; 3]) -> Option<[f64; 2]> {
+        if x.hypot(y).atan2(z) > self.reach_toward(x, y) {
+            return None;
+        }
+        let point = self.lens.project([x, y, z])?;
+        point.iter().all(|part| part.is_finite()).then_some(point)
+    }
+
     /// The ray that lands in a pixel: the inverse of [`Lens::project`].
     ///
     /// `None` for a pixel in which no ray within [`Lens::reach`] lands.
@@ -164,16 +179,18 @@ impl Inverse {
         let Lens { focal, center, .. } = self.lens;
         let target = [0, 1].map(|axis| (point[axis] - center[axis]) / focal[axis]);
         let across = target[0].hypot(target[1]);
-        if let Distortion::Fisheye(_) = &self.lens.distortion {
+        let distortion = &self.lens.distortion;
+        if distortion.is_angular() {
             let (sin, cos) = self.angle(across, HALVINGS)?.sin_cos();
             let along = sin / across.max(f64::MIN_POSITIVE);
             return Some([target[0] * along, target[1] * along, cos]);
         }
         // Near the rim, what is not the same all around may still reach further.
         let angle = self.angle(across, NEAR).unwrap_or(self.reach);
-        let along = angle.tan() / across.max(f64::MIN_POSITIVE);
-        let [x, y] = self.straighten(target, target.map(|part| part * along))?;
-        Some([x, y, 1.0])
+        let along = distortion.plane(angle) / across.max(f64::MIN_POSITIVE);
+        let near = target.map(|part| part * along);
+        self.straighten(target, near)
+            .map(|point| distortion.ray(point))
     }
 
     /// The angle within the reach at which [`Distortion::radius`], which grows so
@@ -212,9 +229,9 @@ impl Inverse {
     /// from a point close by.
     fn straighten(&self, target: [f64; 2], near: [f64; 2]) -> Option<[f64; 2]> {
         let bend = |x, y| self.lens.distortion.bend([x, y]);
-        let radius = self.reach.tan();
         let [mut x, mut y] = near;
         for _ in 0..PATIENCE {
+            let radius = self.lens.distortion.plane(self.reach_toward(x, y));
             // Beyond the fold it would find a ray that the lens never saw.
             let back = radius / x.hypot(y).max(radius);
             (x, y) = (x * back, y * back);
@@ -223,13 +240,7 @@ impl Inverse {
             if ex * ex + ey * ey < 1e-24 {
                 return Some([x, y]);
             }
-            // The slope by differences: as good as the formula's, for any model.
-            let step = 1e-6 * (1.0 + x.abs().max(y.abs()));
-            let slope = |dx: f64, dy: f64| {
-                let (ahead, behind) = (bend(x + dx, y + dy), bend(x - dx, y - dy));
-                [0, 1].map(|axis| (ahead[axis] - behind[axis]) / (2.0 * step))
-            };
-            let ([a, c], [b, d]) = (slope(step, 0.0), slope(0.0, step));
+            let [[a, b], [c, d]] = fold::slope(&self.lens.distortion, [x, y]);
             let determinant = a * d - b * c;
             // At the fold the model maps two rays to one point.
             if determinant.is_nan() || determinant <= 0.0 {
@@ -265,8 +276,38 @@ pub(crate) mod tests {
         }
     }
 
+    /// Rays ahead, far aside, behind and near the axis.
+    pub const RAYS: [[f64; 3]; 4] = [
+        [0.3, -0.2, 1.0],
+        [1.5, 0.8, 0.6],
+        [-0.9, 1.1, -0.2],
+        [0.05, 0.02, 1.0],
+    ];
+
+    /// That rays land on these points, and the points have these rays.
+    pub fn lands(distortion: Distortion, rays: &[[f64; 3]], points: &[[f64; 2]]) {
+        let lens = Lens {
+            focal: [300.0, 302.0],
+            center: [321.0, 238.0],
+            distortion,
+        };
+        let inverse = lens.inverse();
+        assert_eq!(rays.len(), points.len());
+        for (ray, point) in rays.iter().zip(points) {
+            let [x, y] = lens.project(*ray).unwrap();
+            let off = (x - point[0]).hypot(y - point[1]);
+            assert!(off < 2e-6, "{ray:?}: {x} {y}, not {point:?}");
+            let back = inverse.unproject(*point).unwrap();
+            let length = |[x, y, z]: [f64; 3]| x.hypot(y).hypot(z);
+            for axis in 0..3 {
+                let off = back[axis] / length(back) - ray[axis] / length(*ray);
+                assert!(off.abs() < 1e-6, "{point:?}: {back:?}, not {ray:?}");
+            }
+        }
+    }
+
     /// One of each model, with every coefficient in use.
-    fn models() -> [Distortion; 5] {
+    fn models() -> [Distortion; 9] {
         let plain = Brown {
             radial: [-0.28, 0.09, -0.012],
             tangential: [0.001, -0.002],
@@ -285,6 +326,19 @@ pub(crate) mod tests {
             Distortion::Brown(full),
             Distortion::Fisheye([-0.02, 0.004, -0.003, 0.0005]),
             Distortion::Radial([0.98, 0.01, -0.12, 0.02, 0.004]),
+            Distortion::DoubleSphere(DoubleSphere {
+                xi: -0.24,
+                alpha: 0.57,
+            }),
+            Distortion::Eucm(Eucm {
+                alpha: 0.61,
+                beta: 1.12,
+            }),
+            Distortion::Omni(Omni {
+                skew: 0.004,
+                ..Omni::new(0.8, [-0.04, 0.01, 0.001, -0.002])
+            }),
+            Distortion::Fov(0.93),
         ]
     }
 
@@ -364,18 +418,19 @@ pub(crate) mod tests {
     #[test]
     fn a_ray_is_found_within_the_reach_or_not_at_all() {
         let lens = rational();
-        let reach = lens.reach();
+        let inverse = lens.inverse();
         let mut found = 0;
         for (column, row) in (0..=64).flat_map(|column| (0..=48).map(move |row| (column, row))) {
             let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
             let radius = ((pixel[0] - 324.5) / 420.0).hypot((pixel[1] - 236.25) / 421.0);
-            let Some(ray) = lens.inverse().unproject(pixel) else {
+            let Some(ray) = inverse.unproject(pixel) else {
                 // The radius of the fold, and what the tangential terms may add.
                 assert!(radius > 0.834 - 0.01, "{pixel:?}");
                 continue;
             };
             found += 1;
             assert!(radius < 0.834 + 0.01, "{pixel:?}");
+            let reach = inverse.reach_toward(ray[0], ray[1]);
             assert!(
                 ray[0].hypot(ray[1]).atan2(ray[2]) <= reach + 1e-12,
                 "{pixel:?}"
@@ -390,8 +445,10 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
-        fn unproject_is_the_inverse_of_project(x in 0.0..640.0, y in 0.0..480.0, model in 0usize..5) {
+        fn unproject_is_the_inverse_of_project(x in 0.0..640.0, y in 0.0..480.0, model in 0usize..9) {
             let lens = lens(models()[model]);
             let ray = lens.inverse().unproject([x, y]).unwrap();
             let back = lens.project(ray).unwrap();
@@ -399,7 +456,7 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn undistort_is_the_inverse_of_distort(x in 60.0..580.0, y in 40.0..440.0, model in 0usize..5) {
+        fn undistort_is_the_inverse_of_distort(x in 60.0..580.0, y in 40.0..440.0, model in 0usize..9) {
             let lens = lens(models()[model]);
             let back = lens.inverse().undistort(lens.distort([x, y]).unwrap()).unwrap();
             prop_assert!((back[0] - x).abs() < 1e-6 && (back[1] - y).abs() < 1e-6, "{back:?}");

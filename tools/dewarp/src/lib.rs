@@ -25,6 +25,7 @@ pub mod statistics;
 #[cfg(feature = "device")]
 pub mod stream;
 pub mod view;
+pub mod words;
 pub mod y4m;
 
 pub use calibration::{Calibration, Rectification};

@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use dewarp::{Error, Picture, Result, file};
 
+use commands::export::ExportArgs;
 use commands::info::InfoArgs;
 use commands::map::MapArgs;
 use commands::pages::{CompletionsArgs, ManArgs};
@@ -26,7 +27,14 @@ const EXIT_STATUS: &str = "\
 Exit status:
   0  all is done
   1  the system failed: no device, a file that cannot be opened, read or written, a failed frame
-  2  what was asked for or given is wrong: the command line, or what a file holds";
+  2  what was asked for or given is wrong: the command line, or what a file holds
+
+Sizes are multiples of 8 from 176x144 to 4096x3072: --size is the output's, --source the input's.
+
+Example:
+  dewarp map lens --size 640x480 --calibration camera.yml --alpha 0 -o map.bin
+  dewarp preview photo.png --map map.bin -o preview.png
+  dewarp run --map map.bin photo.png -o straight.png";
 
 /// Straighten pictures with the DW100 dewarper of the i.MX8MP.
 #[derive(Parser)]
@@ -42,6 +50,8 @@ enum Command {
     Map(Box<MapArgs>),
     /// Explain a map file.
     Info(InfoArgs),
+    /// Print a calibration as another program takes it.
+    Export(ExportArgs),
     /// Draw what a map does to a picture, without a device.
     #[cfg(feature = "preview")]
     Preview(PreviewArgs),
@@ -65,6 +75,7 @@ enum Command {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  dewarp compare photo.png straight.png -o both.png")]
 struct CompareArgs {
     /// The picture on the left.
     left: PathBuf,
@@ -76,6 +87,7 @@ struct CompareArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  dewarp convert photo.jpg -o photo.png")]
 struct ConvertArgs {
     /// The picture (.png, .jpg).
     input: PathBuf,
@@ -88,6 +100,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Map(args) => commands::map::make(&args),
         Command::Info(args) => commands::info::show(&args),
+        Command::Export(args) => commands::export::write(&args),
         #[cfg(feature = "preview")]
         Command::Preview(args) => commands::preview::draw(&args),
         #[cfg(feature = "device")]

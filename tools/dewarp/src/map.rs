@@ -141,6 +141,17 @@ impl VertexMap {
         [vertex & 0xffff, vertex >> 16].map(|half| f64::from(half) / 16.0)
     }
 
+    /// The sizes of destination that have as many vertices in a line and a column.
+    pub fn sizes(&self) -> Vec<Size> {
+        let (columns, rows) = Self::dimensions(self.size);
+        // CAST: at most the vertices of the largest output.
+        let ends = |count: usize| [0, BLOCK / 2].map(|less| BLOCK * (count as u32 - 1) - less);
+        let pairs = ends(columns)
+            .into_iter()
+            .flat_map(|width| ends(rows).map(|height| Size { width, height }));
+        pairs.filter(|size| size.check().is_ok()).collect()
+    }
+
     /// The size of the destination.
     pub fn size(&self) -> Size {
         self.size

@@ -3,8 +3,10 @@
 //! what the engine would deliver (by its model), and how much it enlarges and
 //! reduces.
 
+mod legend;
+
 use dw100_model::{Crop, Image, ImageSpec, PixelFormat, dewarp_image};
-use tiny_skia::{Color, Paint, PathBuilder, Pixmap, Stroke, Transform};
+use tiny_skia::{Color, Paint, Path, PathBuilder, Pixmap, Stroke, Transform};
 
 use crate::check::{Block, blocks};
 use crate::error::{Error, Result};
@@ -18,11 +20,15 @@ const FORMAT: &str = "nv16";
 /// The least and the most that the heat map tells apart: a quarter, four times.
 const STEPS: f64 = 2.0;
 
+/// Circles in the shorter side of the local scale.
+const CIRCLES: usize = 8;
+
 /// Lines of the grid: blocks are hard to see apart in a large picture.
 const LARGE: usize = 60;
 
 /// The picture that the engine's model makes with this map.
 pub fn result(picture: &Picture, map: &VertexMap) -> Result<Picture> {
+    let picture = &even(picture);
     let ours: Format = FORMAT.parse().map_err(Error::failed)?;
     let failed = |error: dw100_model::image::Error| Error::failed(error.to_string());
     let theirs: PixelFormat = FORMAT.parse().map_err(failed)?;
@@ -42,16 +48,31 @@ pub fn result(picture: &Picture, map: &VertexMap) -> Result<Picture> {
     Picture::from_frame(ours, map.size(), &output)
 }
 
+/// The picture with sides that chroma can halve: the last pixels stand twice.
+fn even(picture: &Picture) -> Picture {
+    let Size { width, height } = picture.size;
+    let size = Size {
+        width: width.next_multiple_of(2),
+        height: height.next_multiple_of(2),
+    };
+    let mut rgb = Vec::with_capacity(size.width as usize * size.height as usize * 3);
+    for line in picture.rgb.chunks(width as usize * 3) {
+        rgb.extend_from_slice(line);
+        if size.width > width {
+            rgb.extend_from_slice(&line[line.len() - 3..]);
+        }
+    }
+    if size.height > height {
+        rgb.extend_from_within(rgb.len() - size.width as usize * 3..);
+    }
+    Picture { size, rgb }
+}
+
 /// The source with the map's grid drawn over it; of a large map, every second or
 /// fourth line.
 pub fn with_grid(picture: &Picture, map: &VertexMap) -> Result<Picture> {
-    let Size { width, height } = picture.size;
-    let mut canvas = Pixmap::new(width, height)
-        .ok_or_else(|| Error::failed(format!("no picture of {} can be drawn on", picture.size)))?;
-    let pixels = canvas.data_mut().chunks_exact_mut(4);
-    for (pixel, rgb) in pixels.zip(picture.rgb.chunks_exact(3)) {
-        pixel.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);
-    }
+    let width = picture.size.width;
+    let mut canvas = canvas(picture)?;
     let (columns, rows) = VertexMap::dimensions(map.size());
     let step = columns.max(rows).div_ceil(LARGE).next_power_of_two();
     // The last line is always drawn: it is the output's edge.
@@ -72,25 +93,54 @@ pub fn with_grid(picture: &Picture, map: &VertexMap) -> Result<Picture> {
         );
     }
     if let Some(path) = path.finish() {
-        let paint = Paint {
-            shader: tiny_skia::Shader::SolidColor(Color::from_rgba8(255, 32, 160, 200)),
-            ..Paint::default()
-        };
-        let stroke = Stroke {
-            // CAST: about a thousandth of the picture.
-            width: (width as f32 / 800.0).max(1.0),
-            ..Stroke::default()
-        };
-        canvas.stroke_path(&path, &paint, &stroke, Transform::identity(), None);
+        // CAST: about a thousandth of the picture.
+        let thin = (width as f32 / 800.0).max(1.0);
+        // Dark beside it, so that it is seen on any colour.
+        for (colour, width) in [([0, 0, 0, 160], 3.0 * thin), ([255, 32, 160, 255], thin)] {
+            line(&mut canvas, &path, colour, width);
+        }
     }
-    Ok(Picture {
-        size: picture.size,
+    Ok(drawn(&canvas))
+}
+
+/// A picture to draw on.
+fn canvas(picture: &Picture) -> Result<Pixmap> {
+    let Size { width, height } = picture.size;
+    let mut canvas = Pixmap::new(width, height)
+        .ok_or_else(|| Error::failed(format!("no picture of {} can be drawn on", picture.size)))?;
+    let pixels = canvas.data_mut().chunks_exact_mut(4);
+    for (pixel, rgb) in pixels.zip(picture.rgb.chunks_exact(3)) {
+        pixel.copy_from_slice(&[rgb[0], rgb[1], rgb[2], 255]);
+    }
+    Ok(canvas)
+}
+
+/// What was drawn.
+fn drawn(canvas: &Pixmap) -> Picture {
+    Picture {
+        size: Size {
+            width: canvas.width(),
+            height: canvas.height(),
+        },
         rgb: canvas
             .data()
             .chunks_exact(4)
             .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
             .collect(),
-    })
+    }
+}
+
+/// Draws a path.
+fn line(canvas: &mut Pixmap, path: &Path, [r, g, b, a]: [u8; 4], width: f32) {
+    let paint = Paint {
+        shader: tiny_skia::Shader::SolidColor(Color::from_rgba8(r, g, b, a)),
+        ..Paint::default()
+    };
+    let stroke = Stroke {
+        width,
+        ..Stroke::default()
+    };
+    canvas.stroke_path(path, &paint, &stroke, Transform::identity(), None);
 }
 
 /// A line through points of the source; points outside it cut the line.
@@ -106,6 +156,54 @@ fn follow(path: &mut PathBuilder, size: Size, points: impl Iterator<Item = [f64;
         }
         drawing = inside;
     }
+}
+
+/// The local scale with the key to its colours, and with what circles of the source
+/// become in the output: ellipses, where it squeezes them.
+pub fn heat_with_key(map: &VertexMap, source: Size) -> Result<Picture> {
+    let picture = heat(map, source);
+    let mut canvas = canvas(&picture)?;
+    let (columns, rows) = VertexMap::dimensions(map.size());
+    // Blocks from one to the next.
+    let step = (columns.min(rows) / CIRCLES).max(2);
+    let chosen = |index: usize| {
+        let [column, row] = [index % (columns - 1), index / (columns - 1)];
+        column % step == step / 2 && row % step == step / 2
+    };
+    for (index, block) in blocks(map).enumerate() {
+        let shows = block.lies_in(Some(source)) && block.scale() > 0.0;
+        if let Some(path) = (shows && chosen(index))
+            .then(|| ellipse(&block, step))
+            .flatten()
+        {
+            // CAST: below 4096.
+            let width = (map.size().width as f32 / 640.0).max(1.0);
+            line(&mut canvas, &path, [0, 0, 0, 255], width);
+        }
+    }
+    Ok(legend::below(&drawn(&canvas)))
+}
+
+/// What a circle of the source becomes around the middle of a block, a third of
+/// `step` blocks wide in the mean.
+fn ellipse(block: &Block, step: usize) -> Option<Path> {
+    let [[a, b], [c, d]] = block.slope();
+    let radius = block.scale() * 16.0 * step as f64 / 3.0;
+    let mut path = PathBuilder::new();
+    for part in 0..=32 {
+        let (sin, cos) = (std::f64::consts::TAU * f64::from(part) / 32.0).sin_cos();
+        // The slope's inverse.
+        let x = (d * cos - b * sin) * radius / (a * d - b * c);
+        let y = (a * sin - c * cos) * radius / (a * d - b * c);
+        let [left, top] = block.middle();
+        // CAST: a few thousand at most, or cut off by the canvas.
+        let (x, y) = ((left + x) as f32, (top + y) as f32);
+        match part {
+            0 => path.move_to(x, y),
+            _ => path.line_to(x, y),
+        }
+    }
+    path.finish()
 }
 
 /// How many source pixels each block's pixels take: white is one, blue less (the
@@ -175,6 +273,39 @@ mod tests {
         let red = |x: usize, y: usize| drawn.rgb[(y * 320 + x) * 3];
         assert!(red(100, 30) > 60 && red(40, 100) > 60, "no border");
         assert_eq!(red(20, 100), 0, "outside the part that the map shows");
+    }
+
+    #[test]
+    fn circles_become_ellipses_where_the_output_is_squeezed() {
+        let shown = |across: f64| {
+            let map = VertexMap::from_fn(SIZE, |x, y| [40.0 + across * x, 30.0 + y / 2.0]);
+            let large = Size {
+                width: 2000,
+                height: 2000,
+            };
+            let picture = heat_with_key(&map, large).unwrap();
+            // Less than the blue that is below the lines.
+            let drawn = |x: usize, y: usize| picture.rgb[(y * 320 + x) * 3 + 2] < 200;
+            // Around the middle of the block at (144, 112).
+            let reach = |dx: usize, dy: usize| (2..24).find(|r| drawn(152 + r * dx, 120 + r * dy));
+            (reach(1, 0), reach(0, 1))
+        };
+        let (right, down) = shown(0.5);
+        assert!(right.is_some() && right == down, "{right:?} {down:?}");
+        let (right, down) = shown(1.0);
+        assert!(right.unwrap() * 3 < down.unwrap() * 2, "{right:?} {down:?}");
+    }
+
+    #[test]
+    fn a_picture_of_any_size_is_dewarped() {
+        for (width, height) in [(410, 308), (411, 309), (3500, 3500), (64, 48)] {
+            let size = Size { width, height };
+            let map = VertexMap::identity(SIZE, size);
+            let shown = result(&Picture::filled(size, [200, 60, 30]), &map).unwrap();
+            let expected = Picture::filled(SIZE, [200, 60, 30]);
+            let worst = shown.worst_difference(&expected);
+            assert!(worst <= Some(3), "{size}: {worst:?}");
+        }
     }
 
     #[test]

@@ -65,6 +65,13 @@ pub struct Turn {
     pub flipped: bool,
 }
 
+impl Turn {
+    /// Whether the picture is mirrored.
+    pub fn exchanged(self) -> bool {
+        self.mirrored != self.flipped
+    }
+}
+
 /// A part of a picture, in its pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
@@ -96,6 +103,16 @@ impl Layout {
             },
             turn: Turn::default(),
         }
+    }
+
+    /// How many times as wide as high the output shows what is as wide as high in
+    /// the picture.
+    pub fn squeeze(&self) -> f64 {
+        let [w, h] = match self.turn.quarters % 2 {
+            0 => self.part.extent,
+            _ => [self.part.extent[1], self.part.extent[0]],
+        };
+        f64::from(self.size.width) / w / (f64::from(self.size.height) / h)
     }
 
     /// The picture's point at the output's (x, y).
@@ -194,7 +211,7 @@ fn product(a: Rotation, b: Rotation) -> Rotation {
 }
 
 /// A lens seen by a camera, laid out on the output.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct View {
     inverse: Inverse,
     /// The camera.
@@ -219,14 +236,23 @@ impl View {
         self.seen(self.layout.point(x, y)).unwrap_or(NOWHERE)
     }
 
+    /// The part of the source, of the size `whole`, in which no ray lands.
+    pub fn hidden(&self, whole: Size) -> f64 {
+        /// Points looked at, across and down.
+        const POINTS: u32 = 24;
+        let at =
+            |index: u32, side: u32| f64::from(index) / f64::from(POINTS) * (f64::from(side) - 1.0);
+        let points = (0..=POINTS).flat_map(|x| (0..=POINTS).map(move |y| [x, y]));
+        let lost = points.filter(|[x, y]| {
+            let pixel = [at(*x, whole.width), at(*y, whole.height)];
+            self.inverse.unproject(pixel).is_none()
+        });
+        lost.count() as f64 / f64::from((POINTS + 1) * (POINTS + 1))
+    }
+
     /// The source's point at a pixel of the camera's picture.
     fn seen(&self, pixel: [f64; 2]) -> Option<[f64; 2]> {
-        let [x, y, z] = self.camera.ray(pixel)?;
-        if x.hypot(y).atan2(z) > self.inverse.reach {
-            return None;
-        }
-        let point = self.inverse.lens.project([x, y, z])?;
-        point.iter().all(|part| part.is_finite()).then_some(point)
+        self.inverse.project(self.camera.ray(pixel)?)
     }
 }
 

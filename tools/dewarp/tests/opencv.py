@@ -145,6 +145,65 @@ class Kalibr(Kind):
             file.write(f"  resolution: [{size[0]}, {size[1]}]\n  rostopic: /cam0/image_raw\n")
 
 
+class Sphere(Kind):
+    """A camchain of one of the models that see beyond half a sphere. The formulas are those of the papers:
+    Usenko 2018 (ds), Khomutenko 2016 (eucm), Mei 2007 (omni), Devernay and Faugeras 2001 (fov)."""
+
+    def __init__(self, model, parameters):
+        super().__init__(f"Kalibr {model}", "yaml", parameters)
+        self.model = model
+
+    def random(self, rng):
+        size = tuple(int(side) * 8 for side in rng.integers([22, 18], [240, 135]))
+        focal = rng.uniform(0.3, 1.2) * size[0]
+        k = np.array([[focal, 0, size[0] * rng.uniform(0.45, 0.55)], [0, focal * rng.uniform(0.95, 1.05), 0], [0, 0, 1]])
+        k[1, 2] = size[1] * rng.uniform(0.45, 0.55)
+        return size, k, self.coefficients(rng), None, None
+
+    def write(self, path, size, k, d, r, p):
+        numbers = lambda values: "[" + ", ".join(repr(float(value)) for value in values) + "]"
+        pixels = [k[0, 0], k[1, 1], k[0, 2], k[1, 2]]
+        own, camera, bend, beside = {
+            "ds": (d, "ds", "none", []),
+            "eucm": (d, "eucm", "none", []),
+            "omni-radtan": (d[:1], "omni", "radtan", d[1:]),
+            "pinhole-fov": ([], "pinhole", "fov", d),
+        }[self.model]
+        with open(path, "w") as file:
+            file.write(f"cam0:\n  cam_overlaps: []\n  camera_model: {camera}\n")
+            file.write(f"  distortion_coeffs: {numbers(beside)}\n  distortion_model: {bend}\n")
+            file.write(f"  intrinsics: {numbers([*own, *pixels])}\n  resolution: [{size[0]}, {size[1]}]\n")
+
+    def theirs(self, size, k, d, r, p):
+        columns, rows = ([*range(0, side, 16), side] for side in size)
+        u, v = np.meshgrid(columns, rows)
+        x, y, z = (u - k[0, 2]) / k[0, 0], (v - k[1, 2]) / k[1, 1], 1.0
+        length = np.sqrt(x * x + y * y + z * z)
+        if self.model == "ds":
+            xi, alpha = d
+            second = np.sqrt(x * x + y * y + (xi * length + z) ** 2)
+            scale = 1 / (alpha * second + (1 - alpha) * (xi * length + z))
+            x, y = x * scale, y * scale
+        elif self.model == "eucm":
+            alpha, beta = d
+            scale = 1 / (alpha * np.sqrt(beta * (x * x + y * y) + z * z) + (1 - alpha) * z)
+            x, y = x * scale, y * scale
+        elif self.model == "pinhole-fov":
+            radius = np.maximum(np.hypot(x, y), 1e-12)
+            scale = np.arctan(2 * radius * np.tan(d[0] / 2)) / d[0] / radius
+            x, y = x * scale, y * scale
+        else:
+            xi, k1, k2, p1, p2 = d
+            x, y = x / (z + xi * length), y / (z + xi * length)
+            r2 = x * x + y * y
+            radial = 1 + k1 * r2 + k2 * r2 * r2
+            x, y = (
+                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+            )
+        return np.stack([x * k[0, 0] + k[0, 2], y * k[1, 1] + k[1, 2]], -1).clip(0, LARGEST)
+
+
 def brown(count):
     spread = [0.3, 0.1, 0.003, 0.003, 0.03, 0.3, 0.1, 0.03] + [0.003] * 4 + [0.05] * 2
     return lambda rng: rng.uniform(-1, 1, count) * spread[:count]
@@ -168,6 +227,10 @@ KINDS = [
     Ros("equidistant", fisheye, fisheye=True, stereo=True),
     Kalibr("radtan", brown(4)),
     Kalibr("equidistant", fisheye, fisheye=True),
+    Sphere("ds", lambda rng: rng.uniform([-0.3, 0.3], [0.3, 0.7])),
+    Sphere("eucm", lambda rng: rng.uniform([0.3, 0.8], [0.7, 1.3])),
+    Sphere("omni-radtan", lambda rng: rng.uniform([0.5, -0.1, 0, -0.003, -0.003], [1.5, 0.05, 0.05, 0.003, 0.003])),
+    Sphere("pinhole-fov", lambda rng: rng.uniform([0.5], [1.1])),
 ]
 
 

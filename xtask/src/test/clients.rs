@@ -29,7 +29,7 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "v4l2-ctl scales and converts",
-        "dewarp run --size 640x480 --out-size 320x240 --out-format yuyv frames.nv12 -o wanted
+        "dewarp run --source 640x480 --size 320x240 --out-format yuyv frames.nv12 -o wanted
         cmp small.yuyv wanted",
     ),
     (
@@ -54,12 +54,12 @@ const CHECKS: &[(&str, &str)] = &[
     ),
     (
         "GStreamer converts",
-        "dewarp run --size 640x480 --out-format yuyv frames.nv12 -o wanted
+        "dewarp run --source 640x480 --out-format yuyv frames.nv12 -o wanted
         cmp frames.yuyv wanted",
     ),
     (
         "GStreamer scales",
-        "dewarp run --size 640x480 --out-size 320x240 frames.nv12 -o wanted
+        "dewarp run --source 640x480 --size 320x240 frames.nv12 -o wanted
         cmp small.nv12 wanted
         ! gst-launch-1.0 videotestsrc num-buffers=1 ! video/x-raw,format=NV12,width=1920,height=1080 \
             ! v4l2convert ! video/x-raw,width=640,height=480,colorimetry=bt601 ! fakesink > colours 2>&1 \
@@ -97,7 +97,7 @@ const CHECKS: &[(&str, &str)] = &[
     (
         "GStreamer takes a camera's frames without a copy",
         "v4l2-ctl -d /dev/video1 --stream-mmap --stream-count=1 --stream-to=camera.yuyv
-        dewarp run --size 640x480 --in-format yuyv camera.yuyv --frames 5 -o wanted
+        dewarp run --source 640x480 --in-format yuyv camera.yuyv --frames 5 -o wanted
         cmp camera.nv12 wanted
         rmmod vivid
         modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=1 allocators=1
@@ -115,7 +115,7 @@ const CHECKS: &[(&str, &str)] = &[
     (
         "ffmpeg before and behind the device",
         "ffmpeg -nostdin -loglevel error -i small.mkv -pix_fmt nv12 -f rawvideo came.nv12
-        dewarp run --size 640x480 --out-size 320x240 frames.nv12 -o wanted
+        dewarp run --source 640x480 --size 320x240 frames.nv12 -o wanted
         cmp came.nv12 wanted",
     ),
     (

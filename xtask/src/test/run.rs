@@ -41,12 +41,12 @@ const BEFORE: &str = "set -e
 /// What the document's outputs are compared with, and what a user does not want to see.
 const AFTER: &str = "exec 2> more
     for n in 0 1 2; do
-        dewarp run --map zoom-$n.bin --size 640x480 frames.nv12 -o single-$n.nv12
+        dewarp run --map zoom-$n.bin --source 640x480 frames.nv12 -o single-$n.nv12
     done
-    dewarp run --map map.bin --size 640x480 first.nv12 -o first-alone.nv12
-    dewarp run --size 640x480 --in-format nv12 --frames 2 --save-in planes-in.nv12 /dev/video2 \
+    dewarp run --map map.bin --source 640x480 first.nv12 -o first-alone.nv12
+    dewarp run --source 640x480 --in-format nv12 --frames 2 --save-in planes-in.nv12 /dev/video2 \
         -o planes.nv12
-    dewarp run --size 640x480 --in-format nv12 --frames 6 --report drops.json /dev/video1 \
+    dewarp run --source 640x480 --in-format nv12 --frames 6 --report drops.json /dev/video1 \
         -o /proc/self/fd/1 | { sleep 1; cat > drops.nv12; }
     dewarp run /dev/video1 -o until.nv12 & pid=$!
     sleep 1
@@ -54,7 +54,7 @@ const AFTER: &str = "exec 2> more
     ends() { status=0; \"$@\" || status=$?; echo $status >> statuses; }
     ends wait $pid
     model error=2@2
-    ends dewarp run --size 640x480 --report failed.json frames.nv12 -o failed.nv12
+    ends dewarp run --source 640x480 --report failed.json frames.nv12 -o failed.nv12
     ends dewarp run --in-format nv21 /dev/video1 -o /dev/null 2> refused";
 
 /// A test's name, and what it looks at.

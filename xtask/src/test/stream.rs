@@ -243,7 +243,7 @@ fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(
         board,
         &options,
-        &format!("dewarp run --size 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null"),
+        &format!("dewarp run --source 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null"),
     )?;
     let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
     let frames = frames_of(&trace)?;

@@ -1,42 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics.
+//! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics, or the
+//! `camera.yaml` of one camera, which has the same keys without a camera's name.
 
+use super::dialect::{Described, chosen};
 use super::tree::{self, Tree};
-use super::{Calibration, Choice, Parsed, agrees, brown, fisheye};
-use crate::lens::{Brown, Distortion, Lens};
+use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, plausible};
+use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Lens, Omni};
 
 /// A chain's cameras are its keys.
 pub fn is_one(tree: &Tree) -> bool {
     let camera = |key: &&str| tree.get(key).is_some_and(|value| is_camera(&value));
-    tree.keys().iter().any(camera)
+    is_camera(tree) || tree.keys().iter().any(camera)
+}
+
+/// Whether the file has cameras, between which --camera chooses.
+pub fn has_cameras(tree: &Tree) -> bool {
+    !is_camera(tree)
 }
 
 fn is_camera(value: &Tree) -> bool {
-    value.get("camera_model").is_some()
+    value.get("camera_model").is_some() && value.get("distortion_coeffs").is_some()
 }
 
-pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
-    let cameras: Vec<&str> = tree
+pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
+    if is_camera(tree) {
+        return read(tree, choice);
+    }
+    let cameras: Vec<(String, Tree)> = tree
         .keys()
         .into_iter()
-        .filter(|key| tree.get(key).is_some_and(|value| is_camera(&value)))
+        .filter_map(|key| Some((key.to_owned(), tree.get(key)?)))
+        .filter(|(_, value)| is_camera(value))
         .collect();
-    let names = cameras.join(", ");
-    let name = match (choice.camera, &cameras[..]) {
-        (Some(wanted), _) if cameras.contains(&wanted) => wanted,
-        (Some(wanted), _) => {
-            return Err(format!(
-                "it has no camera {wanted}, only {names}: say one with --camera"
-            ));
-        }
-        (None, [only]) => only,
-        (None, _) => return Err(format!("say which camera with --camera: {names}")),
-    };
-    let cam = tree.get(name).ok_or("it is empty")?;
-    read(&cam, choice).map_err(|cause| format!("{name}: {cause}"))
+    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
+    let (name, camera) = &cameras[chosen(&names, choice)?];
+    read(camera, choice).map_err(|cause| format!("{name}: {cause}"))
 }
 
-fn read(cam: &Tree, choice: &Choice) -> Parsed<Calibration> {
+fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
     let numbers = |key: &str| {
         let value = cam.get(key).ok_or_else(|| format!("it has no {key}"))?;
         value.numbers(key)
@@ -47,40 +48,78 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Calibration> {
             .and_then(|value| value.text().map(str::to_owned))
             .unwrap_or_default()
     };
-    let camera_model = word("camera_model");
-    if camera_model != "pinhole" {
-        return Err(format!(
-            "camera_model {camera_model} is not supported: calibrate with pinhole-radtan or \
-             pinhole-equi"
-        ));
-    }
-    let distortion = match word("distortion_model").as_str() {
-        "radtan" => brown(&numbers("distortion_coeffs")?, "distortion_coeffs")?,
-        "equidistant" => fisheye(&numbers("distortion_coeffs")?, "distortion_coeffs")?,
-        "none" => Distortion::Brown(Brown::NONE),
-        other => {
+    let intrinsics = numbers("intrinsics")?;
+    let bend = "distortion_coeffs";
+    let (camera_model, distortion_model) = (word("camera_model"), word("distortion_model"));
+    let no_model = |key: &str, model: &str| {
+        format!(
+            "{key} {model} is not supported; pinhole-radtan, pinhole-equi, pinhole-fov, omni-none, \
+             omni-radtan, eucm-none and ds-none are; {}",
+            super::by_hand()
+        )
+    };
+    // The camera's own parameters stand before its focal lengths.
+    let (own, matrix) = match (&camera_model[..], &intrinsics[..]) {
+        ("pinhole", [matrix @ ..]) if matrix.len() == 4 => (&[][..], matrix),
+        ("omni", [own, matrix @ ..]) if matrix.len() == 4 => (std::slice::from_ref(own), matrix),
+        ("eucm" | "ds", [_, _, matrix @ ..]) if matrix.len() == 4 => (&intrinsics[..2], matrix),
+        ("pinhole" | "omni" | "eucm" | "ds", _) => {
             return Err(format!(
-                "distortion_model {other} is not supported: calibrate with pinhole-radtan or \
-                 pinhole-equi"
+                "intrinsics has {} numbers, not those of {camera_model} with fu, fv, pu, pv last",
+                intrinsics.len()
             ));
+        }
+        _ => return Err(no_model("camera_model", &camera_model)),
+    };
+    let distortion = match (own, &distortion_model[..]) {
+        ([], "radtan" | "radial-tangential" | "plumb_bob") => brown(&numbers(bend)?, bend)?,
+        ([], "equidistant" | "equi") => fisheye(&numbers(bend)?, bend)?,
+        ([], "fov") => match numbers(bend)?[..] {
+            [w] => Distortion::Fov(w),
+            _ => return Err(format!("{bend} is not the one number of fov")),
+        },
+        ([], "none") => Distortion::Brown(Brown::NONE),
+        ([xi], "none") => Distortion::Omni(Omni::new(*xi, [0.0; 4])),
+        ([xi], "radtan") => {
+            let values = <[f64; 4]>::try_from(numbers(bend)?);
+            let values = values.map_err(|_| format!("{bend} are not the 4 numbers of radtan"))?;
+            Distortion::Omni(Omni::new(*xi, values))
+        }
+        ([alpha, beta], "none") if camera_model == "eucm" => Distortion::Eucm(Eucm {
+            alpha: *alpha,
+            beta: *beta,
+        }),
+        ([xi, alpha], "none") => Distortion::DoubleSphere(DoubleSphere {
+            xi: *xi,
+            alpha: *alpha,
+        }),
+        (_, other) => {
+            let key = format!("{camera_model}'s distortion_model");
+            return Err(no_model(&key, other));
         }
     };
     agrees(choice, &distortion, "distortion_model")?;
-    let [fx, fy, cx, cy] = numbers("intrinsics")?[..] else {
+    let [fx, fy, cx, cy] = matrix[..] else {
         return Err("intrinsics are not fx, fy, cx, cy".into());
     };
     let [width, height] = numbers("resolution")?[..] else {
         return Err("resolution is not a width and a height".into());
     };
-    Ok(Calibration {
-        lens: Lens {
-            focal: [fx, fy],
-            center: [cx, cy],
-            distortion,
-        }
-        .check()?,
-        size: Some(tree::size([width, height], "resolution")?),
-    })
+    let lens = Lens {
+        focal: [fx, fy],
+        center: [cx, cy],
+        distortion,
+    }
+    .check()?;
+    let size = Some(tree::size([width, height], "resolution")?);
+    let mut described = Described::from(Calibration { lens, size });
+    described.doubts = plausible::doubts(&lens, size);
+    if distortion_model != "none" && distortion.is_straight() {
+        described
+            .doubts
+            .push(format!("{bend}: all are 0: the lens bends nothing"));
+    }
+    Ok(described)
 }
 
 #[cfg(test)]
@@ -133,19 +172,61 @@ mod tests {
     }
 
     #[test]
-    fn other_models_are_refused_by_their_names() {
-        for model in ["omni", "eucm", "ds"] {
-            let file = CHAIN.replace("camera_model: pinhole", &format!("camera_model: {model}"));
-            let error = read(&file, Some("cam1")).unwrap_err();
-            assert!(
-                error.starts_with(&format!("cam1: camera_model {model} is not")),
-                "{error}"
+    fn the_models_of_wide_lenses_have_their_parameters_first() {
+        let camera = |model: &str, intrinsics: &str, distortion: &str| {
+            let file = format!(
+                "cam0:\n  camera_model: {model}\n  intrinsics: {intrinsics}\n  distortion_model: \
+                 {distortion}\n  distortion_coeffs: [0.1, 0.2, 0.3, 0.4]\n  resolution: [752, 480]\n"
             );
-        }
-        let error = read(&CHAIN.replace("equidistant", "fov"), Some("cam1")).unwrap_err();
+            read(&file, None).map(|calibration| calibration.lens)
+        };
+        let lens = camera("ds", "[-0.2, 0.6, 300, 301, 370, 240]", "none").unwrap();
+        assert_eq!((lens.focal, lens.center), ([300.0, 301.0], [370.0, 240.0]));
+        let sphere = DoubleSphere {
+            xi: -0.2,
+            alpha: 0.6,
+        };
+        assert_eq!(lens.distortion, Distortion::DoubleSphere(sphere));
+        let lens = camera("eucm", "[0.6, 1.1, 300, 301, 370, 240]", "none").unwrap();
+        let eucm = Eucm {
+            alpha: 0.6,
+            beta: 1.1,
+        };
+        assert_eq!(lens.distortion, Distortion::Eucm(eucm));
+        let lens = camera("omni", "[1.2, 300, 301, 370, 240]", "radtan").unwrap();
+        let omni = Omni::new(1.2, [0.1, 0.2, 0.3, 0.4]);
+        assert_eq!(lens.distortion, Distortion::Omni(omni));
+        let error = camera("ds", "[300, 301, 370, 240]", "none").unwrap_err();
         assert!(
-            error.contains("distortion_model fov is not supported"),
+            error.starts_with("cam0: intrinsics has 4 numbers, not those of ds"),
             "{error}"
         );
+        let error = camera("omni", "[1.2, 300, 301, 370, 240]", "equidistant").unwrap_err();
+        assert!(
+            error.starts_with("cam0: omni's distortion_model equidistant is not"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn other_models_are_refused_by_their_names() {
+        let file = CHAIN.replace("camera_model: pinhole", "camera_model: ocam");
+        let error = read(&file, Some("cam1")).unwrap_err();
+        assert!(
+            error.starts_with("cam1: camera_model ocam is not supported"),
+            "{error}"
+        );
+        let error = read(&CHAIN.replace("equidistant", "division"), Some("cam1")).unwrap_err();
+        assert!(
+            error.contains("distortion_model division is not supported"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn one_camera_needs_no_name() {
+        let chain: Vec<&str> = CHAIN.split_inclusive('\n').collect();
+        let alone: String = chain[1..8].iter().map(|line| line.trim_start()).collect();
+        assert_eq!(read(&alone, None), read(CHAIN, Some("cam0")));
     }
 }

@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::dialect::Described;
 use super::{Calibration, Choice, Parsed};
 use crate::lens::{Distortion, Lens};
 
@@ -30,7 +31,7 @@ pub fn is_one(text: &str) -> bool {
         && text.contains("<lensdatabase")
 }
 
-pub fn calibration(text: &str, choice: &Choice) -> Parsed<Calibration> {
+pub fn calibration(text: &str, choice: &Choice) -> Parsed<Described> {
     let options = ParsingOptions {
         allow_dtd: true,
         ..ParsingOptions::default()
@@ -38,33 +39,50 @@ pub fn calibration(text: &str, choice: &Choice) -> Parsed<Calibration> {
     let document = Document::parse_with_options(text, options)
         .map_err(|error| format!("it is not XML: {error}"))?;
     let lens = chosen_lens(document.root_element(), choice)?;
-    let name = model(lens).unwrap_or("?");
-    read(lens, choice).map_err(|cause| format!("{name}: {cause}"))
+    let name = name(lens);
+    let calibration = read(lens, choice).map_err(|cause| format!("{name}: {cause}"))?;
+    let mut described = Described::from(calibration);
+    described.notes.push(format!("lens: {name}"));
+    Ok(described)
 }
 
-/// The name of a lens, as photographers know it.
-fn model<'a>(lens: Node<'a, '_>) -> Option<&'a str> {
-    child(lens, "model")?.text().map(str::trim)
+/// The name of a lens, as photographers know it, with its maker once.
+fn name(lens: Node) -> String {
+    let text = |tag| {
+        child(lens, tag)
+            .and_then(|node| node.text())
+            .map_or("", str::trim)
+    };
+    let (maker, model) = (text("maker"), text("model"));
+    match model.to_lowercase().starts_with(&maker.to_lowercase()) {
+        true => model.to_owned(),
+        false => format!("{maker} {model}"),
+    }
 }
 
 fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
     node.children().find(|child| child.has_tag_name(name))
 }
 
-/// The lens whose model has this name, or contains it, and whose calibration
+/// The lens that has this name, or all of its words in it, and whose calibration
 /// covers the camera's picture best.
 fn chosen_lens<'a, 'input>(root: Node<'a, 'input>, choice: &Choice) -> Parsed<Node<'a, 'input>> {
     let lenses: Vec<Node> = root
         .children()
         .filter(|node| node.has_tag_name("lens"))
         .collect();
-    let wanted = choice.camera.map(str::to_lowercase);
+    let wanted = choice.camera.unwrap_or_default().to_lowercase();
+    let words: Vec<&str> = wanted.split_whitespace().collect();
     let named = |whole: bool| -> Vec<Node<'a, 'input>> {
-        let fits = |lens: &&Node| match (&wanted, model(**lens).map(str::to_lowercase)) {
-            (None, _) => true,
-            (Some(wanted), Some(name)) if whole => name == *wanted,
-            (Some(wanted), Some(name)) => name.contains(wanted.as_str()),
-            _ => false,
+        let fits = |lens: &&Node| {
+            let name = name(**lens).to_lowercase();
+            let model = child(**lens, "model").and_then(|node| node.text());
+            match whole {
+                true => {
+                    name == wanted || model.is_some_and(|it| it.trim().to_lowercase() == wanted)
+                }
+                false => words.iter().all(|word| name.contains(word)),
+            }
         };
         lenses.iter().filter(fits).copied().collect()
     };
@@ -76,13 +94,16 @@ fn chosen_lens<'a, 'input>(root: Node<'a, 'input>, choice: &Choice) -> Parsed<No
         ([], _) => Err(match choice.camera {
             Some(wanted) => format!(
                 "it has no lens named {wanted}, but {}: say part of a name with --camera",
-                some(&names(&lenses))
+                names(&lenses).join(", ")
             ),
             None => "it has no lens".into(),
         }),
         ([lens], _) => Ok(*lens),
         (_, [_]) => of_camera(found, choice.crop_factor),
-        (_, names) => Err(format!("say which lens with --camera: {}", some(names))),
+        (_, names) => Err(format!(
+            "say which lens with --camera: {}",
+            names.join(", ")
+        )),
     }
 }
 
@@ -125,17 +146,11 @@ fn of_camera<'a, 'input>(
 }
 
 /// The names of lenses, each once.
-fn names<'a>(lenses: &[Node<'a, '_>]) -> Vec<&'a str> {
-    let mut names: Vec<&str> = lenses.iter().filter_map(|lens| model(*lens)).collect();
+fn names(lenses: &[Node]) -> Vec<String> {
+    let mut names: Vec<String> = lenses.iter().map(|lens| name(*lens)).collect();
     names.sort_unstable();
     names.dedup();
     names
-}
-
-/// Some of the names.
-fn some(names: &[&str]) -> String {
-    let more = if names.len() > 8 { ", ..." } else { "" };
-    names[..names.len().min(8)].join(", ") + more
 }
 
 fn list(values: &[impl Display]) -> String {
@@ -176,13 +191,19 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
             ));
         }
     }
-    let size = choice
-        .size
-        .ok_or("a profile is for pictures of any size: say yours with --source")?;
+    let entry = entry(lens, choice.focal_length);
+    let Some(size) = choice.size else {
+        // Asked for at once, so that the user comes back once.
+        let source = "a profile is for pictures of any size: say yours with --source";
+        return Err(match entry {
+            Err(cause) => format!("{source}; {cause}"),
+            Ok(_) => source.into(),
+        });
+    };
+    let entry = entry?;
     let calibrated = crop(lens)?.ok_or("it has no cropfactor")?;
     let crop = choice.crop_factor.unwrap_or(calibrated);
     let aspect = element(lens, "aspect-ratio", [0.1, 10.0])?.unwrap_or(ASPECT);
-    let entry = entry(lens, choice.focal_length)?;
     let attribute = |name: &str, range| number(entry.attribute(name).unwrap_or("0"), name, range);
     let value = |name: &str| attribute(name, [-100.0, 100.0]);
     // A radius of 1 is half the short side of the calibration's picture.
@@ -254,7 +275,11 @@ fn entry<'a, 'input>(lens: Node<'a, 'input>, wanted: Option<f64>) -> Parsed<Node
             .and_then(|text| text.parse::<f64>().ok())
     };
     match (&entries[..], wanted) {
-        ([], _) => Err("it has no distortion".into()),
+        ([], _) => Err(
+            "the database has no distortion for it: nobody has calibrated it; calibrate yourself, or \
+             take a lens of the same kind"
+                .into(),
+        ),
         ([only], None) => Ok(*only),
         (_, wanted) => {
             let near = |node: &&Node| {

@@ -1,189 +1,261 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What OpenCV's `FileStorage` holds, under the names that its calibration
-//! samples and applications give to matrices.
+//! What OpenCV's `FileStorage` holds, and what its samples, tutorials and users
+//! write in JSON, under the many names that these give to matrices. Names stand
+//! here as [`plain`](super::tree::plain) has them.
 
-use super::tree::{self, Tree};
-use super::{Calibration, Choice, Model, Parsed, Rectification, agrees, brown, fisheye, lens};
+use super::dialect::{Described, chosen, flag};
+use super::tree::{Tree, plain};
+use super::{Calibration, Choice, Model, Parsed, Rectification, by_hand};
+use super::{brown, fisheye, lens, model, ros, size};
+use crate::lens::{Distortion, Omni};
 
 /// Names of the camera matrix of the only camera in a file.
-const MATRIX: [&str; 6] = [
-    "camera_matrix",
-    "Camera_Matrix",
-    "cameraMatrix",
-    "intrinsic_matrix",
-    "K",
+const MATRIX: [&str; 11] = [
+    "cameramatrix",
+    "intrinsicmatrix",
+    "cameramat",
+    "cammatrix",
+    "matrixk",
+    "kmatrix",
+    "mtx",
     "k",
+    "kk",
+    "m",
+    "intrinsics",
 ];
 
 /// Names of its coefficients.
-const COEFFICIENTS: [&str; 7] = [
-    "distortion_coefficients",
-    "Distortion_Coefficients",
-    "distCoeffs",
-    "dist_coeffs",
+const COEFFICIENTS: [&str; 14] = [
+    "distortioncoefficients",
+    "distortioncoeffs",
+    "distortioncoeff",
+    "distcoeffs",
+    "distcoeff",
+    "distcoefs",
+    "distcoef",
+    "distortionvector",
     "distortion",
-    "D",
+    "dist",
+    "kc",
     "d",
+    "distortionparameters",
+    "distparams",
 ];
 
-/// Names of the matrices of a pair, before the camera's number.
-const PAIR_MATRIX: [&str; 4] = ["M", "K", "cameraMatrix", "camera_matrix_"];
-const PAIR_COEFFICIENTS: [&str; 4] = [
-    "D",
-    "distCoeffs",
-    "dist_coeffs_",
-    "distortion_coefficients_",
-];
+/// The cameras of a pair, as the names of their matrices end.
+const PAIR: [&str; 7] = ["0", "1", "2", "left", "right", "l", "r"];
 
-/// Names of the picture's size.
-const SIZE: [[&str; 2]; 3] = [
-    ["image_width", "image_height"],
-    ["image_Width", "image_Height"],
-    ["width", "height"],
-];
+/// How deep a camera may lie in a file.
+const DEPTH: usize = 3;
 
-/// Whether the file has cameras with numbers, between which --camera chooses.
-pub fn is_pair(tree: &Tree) -> bool {
-    tree.first(MATRIX).is_none()
+/// Whether these are its keys.
+pub fn is_one(tree: &Tree) -> bool {
+    is_camera(tree)
+        || !pair(tree, "r").is_empty()
+        || !pair_cameras(tree).is_empty()
+        || !nested(tree, DEPTH).is_empty()
 }
 
-pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
-    let number = camera(tree, choice)?;
-    let (matrix_name, matrix) = find(tree, &MATRIX, &PAIR_MATRIX, number)
-        .ok_or_else(|| missing(tree, "camera matrix", "camera_matrix, cameraMatrix, K, M1"))?;
-    let (name, coefficients) =
-        find(tree, &COEFFICIENTS, &PAIR_COEFFICIENTS, number).ok_or_else(|| {
-            missing(
-                tree,
-                "coefficients",
-                "distortion_coefficients, distCoeffs, D, D1",
-            )
-        })?;
-    let values = coefficients.numbers(&name)?;
-    let fisheye_model = match tree.number("fisheye_model")? {
-        Some(0.0) => Some(Model::Pinhole),
-        Some(_) => Some(Model::Fisheye),
-        None => None,
+/// Whether a map has a camera's matrix, or its coefficients under a long name.
+fn is_camera(tree: &Tree) -> bool {
+    let long = COEFFICIENTS.iter().filter(|name| name.len() > 4);
+    let names = MATRIX
+        .iter()
+        .filter(|name| **name != "intrinsics")
+        .chain(long);
+    let matrix = tree.spelled(["intrinsics"]);
+    tree.spelled(names.copied()).is_some()
+        || matrix.is_some_and(|(_, value)| value.numbers("").is_ok_and(|all| all.len() == 9))
+}
+
+/// Whether the file has cameras, between which --camera chooses.
+pub fn has_cameras(tree: &Tree) -> bool {
+    !is_camera(tree)
+}
+
+/// Which of the pair's cameras have a matrix of this name.
+fn pair(tree: &Tree, name: &str) -> Vec<&'static str> {
+    let has = |camera: &&str| tree.spelled([&*format!("{name}{camera}")]).is_some();
+    PAIR.into_iter().filter(has).collect()
+}
+
+/// The cameras of a pair that have a camera matrix.
+fn pair_cameras(tree: &Tree) -> Vec<&'static str> {
+    let mut found: Vec<&str> = MATRIX.iter().flat_map(|name| pair(tree, name)).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// Cameras that are maps in the file, with their names.
+fn nested(tree: &Tree, depth: usize) -> Vec<(String, Tree)> {
+    let mut found = Vec::new();
+    for key in tree.keys() {
+        let Some(value) = tree.get(key).filter(|_| depth > 0) else {
+            continue;
+        };
+        match is_camera(&value) {
+            true => found.push((key.to_owned(), value)),
+            false => found.extend(nested(&value, depth - 1)),
+        }
+    }
+    found
+}
+
+pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
+    if is_camera(tree) {
+        return camera(tree, tree, "", choice);
+    }
+    let names: Vec<String> = pair_cameras(tree).into_iter().map(str::to_owned).collect();
+    if !names.is_empty() {
+        let camera_name = &names[chosen(&names, choice)?];
+        return camera(tree, tree, camera_name, choice);
+    }
+    let cameras = nested(tree, DEPTH);
+    if cameras.is_empty() {
+        return Err(missing(
+            tree,
+            "camera matrix",
+            "camera_matrix, cameraMatrix, mtx, K, M1",
+        ));
+    }
+    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
+    let index = chosen(&names, choice)?;
+    camera(&cameras[index].1, tree, "", choice)
+        .map_err(|cause| format!("{}: {cause}", cameras[index].0))
+}
+
+/// The camera whose matrices have this number or word behind their names. Its size
+/// may stand in the file around it.
+fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
+    let find = |names: &[&str]| {
+        let numbered: Vec<String> = names.iter().map(|name| format!("{name}{number}")).collect();
+        tree.spelled(numbered.iter().map(String::as_str))
     };
-    let model = match fisheye_model.or(choice.model) {
-        Some(model) => model,
-        // Four under a short name may be either's.
-        None if values.len() == 4 && name.starts_with(['D', 'd']) && name.len() <= 2 => {
+    let (matrix_name, matrix) = find(&MATRIX).ok_or_else(|| {
+        missing(
+            tree,
+            "camera matrix",
+            "camera_matrix, cameraMatrix, mtx, K, M1",
+        )
+    })?;
+    let (name, coefficients) = find(&COEFFICIENTS).ok_or_else(|| {
+        missing(
+            tree,
+            "coefficients",
+            "distortion_coefficients, distCoeffs, dist, D, D1",
+        )
+    })?;
+    let values = coefficients.numbers(&name)?;
+    for key in ["hflip", "vflip", "mirror"] {
+        if let Some((key, _)) = tree.spelled([key]) {
+            if flag(tree, &key)? {
+                return Err(format!(
+                    "{key} is set, which is not supported here: put false there and say --flip"
+                ));
+            }
+        }
+    }
+    let distortion = match tree.spelled(["xi"]) {
+        Some((key, value)) => omni(&values, &name, &value.numbers(&key)?)?,
+        None => bent(tree, choice, &values, &name)?,
+    };
+    let lens = lens(&matrix, &matrix_name, distortion)?;
+    let found = match size::find(tree, lens.center)? {
+        None => size::find(file, lens.center)?,
+        found => found,
+    };
+    let (size, doubt) = found.map_or((None, None), |(size, doubt)| (Some(size), doubt));
+    let whole = Calibration { lens, size };
+    let mut described = Described::from(whole);
+    described.doubts = super::plausible::doubts(&lens, size);
+    // The point tells more than that it is off the middle.
+    if doubt.is_some() {
+        described
+            .doubts
+            .retain(|doubt| !doubt.starts_with("the principal point"));
+    }
+    described.doubts.extend(doubt);
+    if values.iter().all(|value| *value == 0.0) && matches!(distortion, Distortion::Brown(_)) {
+        described
+            .doubts
+            .push(format!("{name}: all are 0: the lens bends nothing"));
+    }
+    described.calibration = ros::stream(tree)?.of(whole)?;
+    Ok(described)
+}
+
+/// The model that the file or the user says, with its coefficients.
+fn bent(tree: &Tree, choice: &Choice, values: &[f64], name: &str) -> Parsed<Distortion> {
+    let said = model::said(tree, choice)?;
+    let model = match (said, choice.model) {
+        (Some((key, said)), Some(wanted)) if said != wanted => {
+            let said = match said {
+                Model::Fisheye => "a fisheye",
+                Model::Pinhole => "a pinhole",
+            };
+            return Err(format!(
+                "--model contradicts its {key}, which is that of {said}"
+            ));
+        }
+        (Some((_, said)), _) => said,
+        (None, Some(wanted)) => wanted,
+        (None, None) if values.len() == 4 => {
             return Err(format!(
                 "{name} has 4 numbers, k1 k2 p1 p2 of a pinhole or k1 k2 k3 k4 of a fisheye: say \
                  which with --model"
             ));
         }
-        None => Model::Pinhole,
+        (None, None) => Model::Pinhole,
     };
-    let distortion = match model {
-        Model::Pinhole => brown(&values, &name)?,
-        Model::Fisheye => fisheye(&values, &name)?,
+    match model {
+        Model::Pinhole => brown(values, name),
+        Model::Fisheye => fisheye(values, name),
+    }
+}
+
+/// The model of OpenCV's `omnidir`.
+fn omni(values: &[f64], name: &str, xi: &[f64]) -> Parsed<Distortion> {
+    let ([xi], Ok(values)) = (xi, <[f64; 4]>::try_from(values)) else {
+        return Err(format!(
+            "xi makes it an omnidirectional camera (Mei), which has one xi and 4 numbers in {name}, \
+             k1 k2 p1 p2; here are {} and {}",
+            xi.len(),
+            values.len()
+        ));
     };
-    agrees(choice, &distortion, "fisheye_model")?;
-    Ok(Calibration {
-        lens: lens(&matrix, &matrix_name, distortion)?,
-        size: match tree.size(&SIZE)? {
-            None => resolution(tree)?,
-            size => size,
-        },
-    })
+    Ok(Distortion::Omni(Omni::new(*xi, values)))
 }
 
 pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
-    let number = choice.camera.or(only(tree, "R"));
-    let Some(number) = number else {
-        return Err(match tree.get("R1") {
-            Some(_) => which(),
-            None => missing(tree, "rectification", "R1 and P1, R2 and P2"),
-        });
+    let cameras = pair(tree, "r");
+    let camera = match (choice.camera, &cameras[..]) {
+        (Some(camera), _) => plain(camera),
+        (None, [only]) => (*only).to_owned(),
+        (None, []) => return Err(missing(tree, "rectification", "R1 and P1, R2 and P2")),
+        (None, _) => return Err(which(&cameras)),
     };
     let matrix = |letter: &str| {
-        let name = format!("{letter}{number}");
-        match tree.get(&name) {
-            Some(value) => Ok((name, value)),
-            None => Err(missing(tree, "rectification", &name)),
-        }
+        let name = format!("{letter}{camera}");
+        let named = tree.spelled([&*name.to_lowercase()]);
+        named.ok_or_else(|| missing(tree, "rectification", &name))
     };
     let ((r, rotation), (p, projection)) = (matrix("R")?, matrix("P")?);
     Rectification::of((&r, &rotation), (&p, &projection))
 }
 
-/// The number of the chosen camera of a pair; none where there is but one.
-fn camera<'a>(tree: &Tree, choice: &Choice<'a>) -> Parsed<Option<&'a str>> {
-    if !is_pair(tree) {
-        // A number is meant for the file of R and P.
-        return Ok(None);
-    }
-    let pair = |number: &str| {
-        PAIR_MATRIX
-            .iter()
-            .any(|name| tree.get(&format!("{name}{number}")).is_some())
-    };
-    let there: Vec<&str> = ["1", "2"]
-        .into_iter()
-        .filter(|number| pair(number))
-        .collect();
-    match (choice.camera, &there[..]) {
-        // The search for the matrix tells what the keys are.
-        (_, []) => Ok(None),
-        (None, [only]) => Ok(Some(only)),
-        (None, _) => Err(which()),
-        (Some(number), _) if there.contains(&number) => Ok(Some(number)),
-        (Some(number), _) => Err(format!(
-            "it has no camera {number}: say --camera {}",
-            there.join(" or --camera ")
-        )),
-    }
-}
-
-/// The number of the only camera that has this matrix.
-fn only(tree: &Tree, letter: &str) -> Option<&'static str> {
-    let has = |number: &&str| tree.get(&format!("{letter}{number}")).is_some();
-    let mut numbers = ["1", "2"].into_iter().filter(has);
-    let first = numbers.next()?;
-    numbers.next().is_none().then_some(first)
-}
-
-fn which() -> String {
-    "it has two cameras: say which with --camera 1 or --camera 2".into()
-}
-
-/// The value under one of the names, or one of the pair's names and the number.
-fn find(
-    tree: &Tree,
-    alone: &[&'static str],
-    pair: &[&str],
-    number: Option<&str>,
-) -> Option<(String, Tree)> {
-    match number {
-        None => tree
-            .first(alone.iter().copied())
-            .map(|(name, value)| (name.to_owned(), value)),
-        Some(number) => pair.iter().find_map(|name| {
-            let name = format!("{name}{number}");
-            let value = tree.get(&name)?;
-            Some((name, value))
-        }),
-    }
+fn which(cameras: &[&str]) -> String {
+    format!("say which camera with --camera: {}", cameras.join(", "))
 }
 
 fn missing(tree: &Tree, what: &str, names: &str) -> String {
     let keys = tree.keys();
     let some = keys.iter().take(8).copied().collect::<Vec<_>>().join(" ");
     let more = if keys.len() > 8 { " ..." } else { "" };
-    format!("it has no {what} ({names}); its keys are {some}{more}")
-}
-
-/// The size as OpenCV's interactive calibration writes it.
-fn resolution(tree: &Tree) -> Parsed<Option<crate::Size>> {
-    let Some((name, value)) = tree.first(["cameraResolution", "image_size", "imageSize"]) else {
-        return Ok(None);
-    };
-    match value.numbers(name)?[..] {
-        [width, height] => tree::size([width, height], name).map(Some),
-        _ => Err(format!("{name} is not a width and a height")),
-    }
+    format!(
+        "it has no {what} ({names}); its keys are {some}{more}; {}",
+        by_hand()
+    )
 }
 
 #[cfg(test)]
@@ -258,8 +330,16 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_is_named() {
         let error = |text: &str| read(text).unwrap_err();
-        assert!(error("a: 1\nb: 2\n").contains("no camera matrix (camera_matrix, "));
-        assert!(error("a: 1\nb: 2\n").ends_with("its keys are a b"));
+        assert!(error("a: 1\nb: 2\n").starts_with("it has none of the keys of the programs"));
+        let alone = error("distortion: [1]\nb: 2\n");
+        assert!(
+            alone.contains("no camera matrix (camera_matrix, "),
+            "{alone}"
+        );
+        assert!(
+            alone.contains("its keys are distortion b; with its numbers: "),
+            "{alone}"
+        );
         let cut = FILE.replace(", 0., 0., 1. ]", " ]");
         assert!(error(&cut).starts_with("camera_matrix has 6 numbers in its data, but rows: 3"));
         let more = FILE
@@ -312,7 +392,8 @@ mod tests {
 
     #[test]
     fn a_pair_s_camera_is_chosen_by_its_number() {
-        assert!(read(PAIR).unwrap_err().contains("--camera 1 or --camera 2"));
+        let error = read(PAIR).unwrap_err();
+        assert_eq!(error, "say which camera with --camera: 1, 2");
         let choice = Choice {
             camera: Some("2"),
             ..Choice::default()

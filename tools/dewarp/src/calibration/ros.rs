@@ -1,49 +1,187 @@
 // SPDX-License-Identifier: GPL-2.0
 //! ROS's `camera_info` in YAML, as `camera_calibration` writes it and the
-//! `camera_info_manager` reads it.
+//! `camera_info_manager` reads it, and the like.
 
+use super::dialect::Described;
 use super::tree::Tree;
-use super::{Calibration, Choice, Parsed, Rectification, agrees, brown, fisheye, lens};
+use super::{Calibration, Choice, Parsed, Rectification};
+use super::{agrees, brown, fisheye, lens, plausible, size};
+
+/// Names of the camera matrix and of the coefficients.
+const MATRIX: [&str; 3] = ["camera_matrix", "K", "k"];
+const COEFFICIENTS: [&str; 3] = ["distortion_coefficients", "D", "d"];
 
 /// Only ROS names the model beside the matrices.
 pub fn is_one(tree: &Tree) -> bool {
+    let tree = parameters(tree.clone());
     tree.get("distortion_model").is_some()
+        && (tree.first(MATRIX).is_some() || tree.first(COEFFICIENTS).is_some())
 }
 
-pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Calibration> {
-    let (name, matrix) = find(tree, ["camera_matrix", "K", "k"])?;
-    let (bend, coefficients) = find(tree, ["distortion_coefficients", "D", "d"])?;
-    let values = coefficients.numbers(bend)?;
-    let model = tree.get("distortion_model");
-    let distortion = match model.as_ref().and_then(Tree::text) {
-        Some("plumb_bob") if values.len() <= 5 => brown(&values, bend)?,
-        Some("plumb_bob") => {
-            return Err(format!(
-                "{bend} has {} numbers, and the distortion_model plumb_bob has 5",
-                values.len()
-            ));
+/// The parameters of a node of ROS 2, if these are in a file of them.
+pub fn parameters(tree: Tree) -> Tree {
+    let inner = |tree: &Tree| tree.get("ros__parameters");
+    let mut nodes = tree
+        .keys()
+        .into_iter()
+        .filter_map(|key| inner(&tree.get(key)?));
+    let found = inner(&tree).or_else(|| nodes.next());
+    match found {
+        // Of one camera among them.
+        Some(found) if found.get("distortion_model").is_none() => {
+            let keys = found.keys();
+            let mut values = keys.into_iter().filter_map(|key| found.get(key));
+            let camera = values.find(|value| value.get("distortion_model").is_some());
+            camera.unwrap_or(found)
         }
-        Some("rational_polynomial") => brown(&values, bend)?,
-        Some("equidistant" | "fisheye") => fisheye(&values, bend)?,
+        Some(found) => found,
+        None => tree,
+    }
+}
+
+pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
+    let (name, matrix) = find(tree, MATRIX)?;
+    let model = tree.get("distortion_model");
+    let model = model.as_ref().and_then(Tree::text).unwrap_or_default();
+    let coefficients = tree.first(COEFFICIENTS);
+    let values = match &coefficients {
+        Some((bend, coefficients)) => coefficients.numbers(bend)?,
+        None => Vec::new(),
+    };
+    if matrix.numbers(name)?.iter().all(|number| *number == 0.0) {
+        return Err(format!("{name} is all 0: the camera was never calibrated"));
+    }
+    let bend = coefficients.map_or(COEFFICIENTS[0], |(name, _)| name);
+    if values.is_empty() {
+        return Err(format!(
+            "it has no numbers in {bend}: the camera was never calibrated"
+        ));
+    }
+    let distortion = match model {
+        "plumb_bob" => {
+            let distortion = brown(&values, bend)?;
+            if values.iter().skip(5).any(|value| *value != 0.0) {
+                return Err(format!(
+                    "{bend} has {} numbers, and the distortion_model plumb_bob has 5: if it is \
+                     OpenCV's rational model, say distortion_model: rational_polynomial",
+                    values.len()
+                ));
+            }
+            distortion
+        }
+        "rational_polynomial" => brown(&values, bend)?,
+        "equidistant" | "fisheye" => fisheye(&values, bend)?,
+        "" => {
+            return Err(
+                "its distortion_model is empty: say plumb_bob, rational_polynomial or equidistant there"
+                    .into(),
+            );
+        }
         other => {
             return Err(format!(
-                "distortion_model {} is not supported; plumb_bob, rational_polynomial and \
-                 equidistant are",
-                other.unwrap_or("without a name")
+                "distortion_model {other} is not supported; plumb_bob, rational_polynomial and \
+                 equidistant are; {}",
+                super::by_hand()
             ));
         }
     };
     agrees(choice, &distortion, "distortion_model")?;
-    Ok(Calibration {
-        lens: lens(&matrix, name, distortion)?,
-        size: tree.size(&[["image_width", "image_height"], ["width", "height"]])?,
+    let lens = lens(&matrix, name, distortion)?;
+    let (size, doubt) = match size::find(tree, lens.center)? {
+        Some((size, doubt)) => (Some(size), doubt),
+        None => (None, None),
+    };
+    let whole = Calibration { lens, size };
+    let mut described = Described::from(stream(tree)?.of(whole)?);
+    described.doubts = plausible::doubts(&lens, size);
+    described.doubts.extend(doubt);
+    if values.iter().all(|value| *value == 0.0) {
+        described
+            .doubts
+            .push(format!("{bend}: all are 0: the lens bends nothing"));
+    }
+    Ok(described)
+}
+
+/// What of the calibration's pictures the camera sends, as REP 104 has it: a part,
+/// of which then so many columns and lines make one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Stream {
+    /// Corner and extent of the part; no extent is all.
+    corner: [f64; 2],
+    extent: Option<[f64; 2]>,
+    binning: [f64; 2],
+}
+
+/// From the keys `roi`, `binning_x` and `binning_y`.
+pub fn stream(tree: &Tree) -> Parsed<Stream> {
+    let binning = |key: &str| match tree.number(key)? {
+        None | Some(0.0) => Ok(1.0),
+        Some(number) if number.fract() == 0.0 && (1.0..=64.0).contains(&number) => Ok(number),
+        Some(number) => Err(format!(
+            "{key}: {number} is not a whole number from 0 to 64"
+        )),
+    };
+    let roi = tree.get("roi").filter(|roi| roi.get("x_offset").is_some());
+    let number = |key: &str| match &roi {
+        Some(roi) => Ok::<f64, String>(roi.number(key)?.unwrap_or(0.0)),
+        None => Ok(0.0),
+    };
+    let extent = [number("width")?, number("height")?];
+    Ok(Stream {
+        corner: [number("x_offset")?, number("y_offset")?],
+        extent: (extent != [0.0; 2]).then_some(extent),
+        binning: [binning("binning_x")?, binning("binning_y")?],
     })
+}
+
+impl Stream {
+    /// The calibration in pixels of the stream.
+    pub fn of(self, whole: Calibration) -> Parsed<Calibration> {
+        if self.is_all() {
+            return Ok(whole);
+        }
+        let size = whole
+            .size
+            .ok_or("it has a roi or binning, and not the size of the calibration's pictures")?;
+        let sides = [size.width, size.height].map(f64::from);
+        let extent = self
+            .extent
+            .unwrap_or([0, 1].map(|axis| sides[axis] - self.corner[axis]));
+        if (0..2).any(|axis| {
+            self.corner[axis] < 0.0
+                || extent[axis] < 1.0
+                || self.corner[axis] + extent[axis] > sides[axis]
+        }) {
+            return Err(format!("its roi is not inside a picture of {size}"));
+        }
+        let binned = [0, 1].map(|axis| (extent[axis] / self.binning[axis]).floor());
+        let mut lens = whole.lens;
+        [lens.focal, lens.center] = self.moved(lens.focal, lens.center);
+        Ok(Calibration {
+            lens,
+            size: Some(super::tree::size(binned, "roi")?),
+        })
+    }
+
+    fn is_all(self) -> bool {
+        self.extent.is_none() && self.corner == [0.0; 2] && self.binning == [1.0; 2]
+    }
+
+    /// Focal lengths and principal point in pixels of the stream.
+    fn moved(self, focal: [f64; 2], center: [f64; 2]) -> [[f64; 2]; 2] {
+        let center = [0, 1].map(|axis| center[axis] - self.corner[axis]);
+        crate::lens::scaled(focal, center, self.binning.map(f64::recip))
+    }
 }
 
 pub fn rectification(tree: &Tree) -> Parsed<Rectification> {
     let (r, rotation) = find(tree, ["rectification_matrix", "R", "r"])?;
     let (p, projection) = find(tree, ["projection_matrix", "P", "p"])?;
-    Rectification::of((r, &rotation), (p, &projection))
+    let mut rectification = Rectification::of((r, &rotation), (p, &projection))?;
+    let Rectification { focal, center, .. } = rectification;
+    [rectification.focal, rectification.center] = stream(tree)?.moved(focal, center);
+    Ok(rectification)
 }
 
 fn find<'a>(tree: &Tree, names: [&'a str; 3]) -> Parsed<(&'a str, Tree)> {
@@ -96,6 +234,12 @@ mod tests {
         assert!(error.starts_with("distortion_model mei is not supported; plumb_bob, "));
         let six = FILE.replace("0.0]\nrect", "0.0, 1.0]\nrect");
         let error = read(&six.replace("cols: 5", "cols: 6")).unwrap_err();
-        assert!(error.contains("has 6 numbers, and the distortion_model plumb_bob has 5"));
+        assert!(error.contains("has 6 numbers, not 4 or 5"), "{error}");
+        let eight = FILE.replace("0.0]\nrect", "0.0, 1.0, 0.0, 0.0]\nrect");
+        let error = read(&eight.replace("cols: 5", "cols: 8")).unwrap_err();
+        assert!(
+            error.contains("has 8 numbers, and the distortion_model plumb_bob has 5"),
+            "{error}"
+        );
     }
 }

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Error as XmlError, Node};
 use yaml_rust2::parser::Parser;
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Event, ScanError, Yaml, YamlLoader};
 
-use super::Parsed;
+use super::{Parsed, by_hand, ost, text};
 use crate::format::Size;
 
 /// How deep values may lie in each other: calibrations take 4.
@@ -19,25 +19,25 @@ const DEPTH: usize = 32;
 const VALUES: usize = 1_000_000;
 
 /// A value of a calibration file.
+#[derive(Clone)]
 pub struct Tree(Yaml);
 
 impl Tree {
-    /// Reads YAML, JSON (which YAML contains) or OpenCV's XML.
+    /// Reads YAML, JSON (which YAML contains), OpenCV's XML, or ROS's `ost.txt`.
     pub fn parse(text: &str) -> Parsed<Self> {
         let text = text.trim_start_matches('\u{feff}');
         if text.trim_start().starts_with('<') {
             return from_xml(text);
         }
-        // OpenCV's first line, `%YAML:1.0`, is no YAML directive.
-        let text = match text.split_once('\n') {
-            Some((first, rest)) if first.starts_with("%YAML") => rest,
-            _ => text,
-        };
-        bounded(text)?;
-        let documents = YamlLoader::load_from_str(text).map_err(|error| no_yaml(&error))?;
+        if ost::is_one(text) {
+            return Ok(Tree(ost::tree(text)));
+        }
+        let text = text::yaml(text)?;
+        bounded(&text)?;
+        let documents = YamlLoader::load_from_str(&text).map_err(|error| no_yaml(&error, &text))?;
         match documents.into_iter().next() {
             Some(root @ Yaml::Hash(_)) => Ok(Tree(root)),
-            Some(_) => Err("it has no keys: it is no camera calibration".into()),
+            Some(_) => Err(text::unknown("it has no keys")),
             None => Err("it is empty".into()),
         }
     }
@@ -55,6 +55,16 @@ impl Tree {
         keys.into_iter().find_map(|key| Some((key, self.get(key)?)))
     }
 
+    /// The value of the first of these names, given without capitals and signs, that
+    /// is there under any spelling: `cameramatrix` is `Camera_Matrix`. With the key.
+    pub fn spelled<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<(String, Tree)> {
+        let keys = self.keys();
+        names.into_iter().find_map(|name| {
+            let key = keys.iter().find(|key| plain(key) == name)?;
+            Some(((*key).to_owned(), self.get(key)?))
+        })
+    }
+
     /// The keys.
     pub fn keys(&self) -> Vec<&str> {
         let keys = self.0.as_hash().into_iter().flat_map(Hash::keys);
@@ -64,6 +74,17 @@ impl Tree {
     /// The text, if it is one.
     pub fn text(&self) -> Option<&str> {
         self.0.as_str()
+    }
+
+    /// The value, if it is true or false.
+    pub fn flag(&self) -> Option<bool> {
+        self.0.as_bool()
+    }
+
+    /// The values of a list.
+    pub fn items(&self) -> Vec<Tree> {
+        let items = self.0.as_vec().into_iter().flatten();
+        items.cloned().map(Tree).collect()
     }
 
     /// The numbers of a matrix (in its `data`) or of a list, however nested.
@@ -80,10 +101,17 @@ impl Tree {
             .trim_end_matches(char::is_alphabetic)
             .parse()
             .unwrap_or(1.0);
-        if rows * columns * channels != values.len() as f64 {
+        let count = values.len() as f64;
+        if rows * columns * channels != count {
+            // `-0,2` is two numbers, both whole.
+            let whole = values.iter().filter(|value| value.fract() == 0.0).count() as f64;
+            let excess = count - rows * columns * channels;
+            let why = match excess > 0.0 && whole >= 2.0 * excess {
+                true => ": are there decimal commas? They must be points",
+                false => "",
+            };
             return Err(format!(
-                "{name} has {} numbers in its data, but rows: {rows} and cols: {columns}",
-                values.len()
+                "{name} has {count} numbers in its data, but rows: {rows} and cols: {columns}{why}"
             ));
         }
         Ok(values)
@@ -134,16 +162,12 @@ impl Tree {
             None => Ok(None),
         }
     }
+}
 
-    /// The picture's size, from the first pair of keys that is there.
-    pub fn size(&self, pairs: &[[&str; 2]]) -> Parsed<Option<Size>> {
-        for [width, height] in pairs {
-            if let (Some(w), Some(h)) = (self.number(width)?, self.number(height)?) {
-                return size([w, h], &format!("{width} and {height}")).map(Some);
-            }
-        }
-        Ok(None)
-    }
+/// A key without capitals, and without what is neither letter nor digit.
+pub fn plain(key: &str) -> String {
+    let letters = key.chars().filter(|letter| letter.is_ascii_alphanumeric());
+    letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 /// A size of whole pixels.
@@ -167,7 +191,7 @@ fn bounded(text: &str) -> Parsed<()> {
     let mut open: Vec<(usize, usize)> = Vec::new();
     let mut sizes = BTreeMap::new();
     loop {
-        let (event, _) = parser.next_token().map_err(|error| no_yaml(&error))?;
+        let (event, _) = parser.next_token().map_err(|error| no_yaml(&error, text))?;
         match event {
             Event::StreamEnd => return Ok(()),
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
@@ -198,23 +222,33 @@ fn too_deep() -> String {
     format!("its values are more than {DEPTH} deep in each other: it is no camera calibration")
 }
 
-fn no_yaml(error: &ScanError) -> String {
+fn no_yaml(error: &ScanError, text: &str) -> String {
     // The loader shows the key as Rust writes it.
     let twice = error.info().strip_suffix(": duplicated key in mapping");
+    let marker = error.marker();
     match twice.and_then(|key| key.split('"').nth(1)) {
         Some(key) => format!(
             "the key {key} stands twice, again in line {}",
-            error.marker().line()
+            marker.line()
         ),
-        None => format!("it is neither YAML nor JSON nor XML: {error}"),
+        None if marker.index() >= text.trim_end().chars().count() => text::cut(),
+        None => text::unknown(&format!(
+            "line {}, column {}: {}",
+            marker.line(),
+            marker.col() + 1,
+            error.info()
+        )),
     }
 }
 
 fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
     match value {
-        Yaml::Array(items) => items
-            .iter()
-            .try_for_each(|item| collect(item, name, values)),
+        Yaml::Array(items) => items.iter().try_for_each(|item| match item {
+            Yaml::Array(empty) if empty.is_empty() => {
+                Err(format!("{name} has an empty list in its list"))
+            }
+            item => collect(item, name, values),
+        }),
         Yaml::Integer(number) => {
             values.push(*number as f64);
             Ok(())
@@ -233,12 +267,17 @@ fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
 
 /// OpenCV's `FileStorage` in XML.
 fn from_xml(text: &str) -> Parsed<Tree> {
-    let document = Document::parse(text).map_err(|error| format!("it is not XML: {error}"))?;
+    let document = Document::parse(text).map_err(|error| match error {
+        XmlError::UnclosedRootNode | XmlError::UnexpectedEndOfStream => text::cut(),
+        error => format!("it is not XML: {error}"),
+    })?;
     let root = document.root_element();
     match root.tag_name().name() {
         "opencv_storage" => of_element(root, 0).map(Tree),
         other => Err(format!(
-            "its XML is a <{other}>: known are OpenCV's <opencv_storage> and Lensfun's <lensdatabase>"
+            "its XML is a <{other}>: known are OpenCV's <opencv_storage> and Lensfun's \
+             <lensdatabase>; {}",
+            by_hand()
         )),
     }
 }
@@ -263,8 +302,12 @@ fn of_element(node: Node, depth: usize) -> Parsed<Yaml> {
     }
     let mut map = Hash::new();
     for child in children {
-        let name = child.tag_name().name().to_owned();
-        map.insert(Yaml::String(name), of_element(child, depth + 1)?);
+        let name = child.tag_name().name();
+        let value = of_element(child, depth + 1)?;
+        // The items of a list are all called `_`.
+        if map.insert(Yaml::String(name.to_owned()), value).is_some() && name != "_" {
+            return Err(format!("the key {name} stands twice"));
+        }
     }
     Ok(Yaml::Hash(map))
 }
@@ -338,7 +381,42 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_found_however_they_are_spelled() {
+        let tree = Tree::parse("Camera-Matrix: 1\nDistCoeffs: 2\n").unwrap();
+        let found = |names: &[&str]| tree.spelled(names.iter().copied()).map(|(key, _)| key);
+        assert_eq!(
+            found(&["k", "cameramatrix"]).as_deref(),
+            Some("Camera-Matrix")
+        );
+        assert_eq!(found(&["distcoeffs"]).as_deref(), Some("DistCoeffs"));
+        assert_eq!(found(&["dist"]), None);
+    }
+
+    #[test]
+    fn a_file_that_ends_in_the_middle_is_told_so() {
+        for text in [
+            "{\"camera_matrix\": ",
+            "a: [1, 2",
+            "<opencv_storage><a>1</a>",
+            "<opencv_storage><a",
+        ] {
+            let error = Tree::parse(text).err().unwrap();
+            assert!(
+                error.starts_with("the file ends in the middle"),
+                "{text}: {error}"
+            );
+        }
+    }
+
+    #[test]
     fn a_key_that_stands_twice_is_named() {
+        let xml = "<opencv_storage><K>1</K><K>2</K></opencv_storage>";
+        let error = Tree::parse(xml).err();
+        assert_eq!(error.as_deref(), Some("the key K stands twice"));
+        // OpenCV's first line counts.
+        let error = Tree::parse("%YAML:1.0\n---\na: 1\nb: 2\na: 1\n").err();
+        let named = "the key a stands twice, again in line 5";
+        assert_eq!(error.as_deref(), Some(named));
         let error = Tree::parse("a: 1\nimage_width: 2\nimage_width: 3\n").err();
         let named = "the key image_width stands twice, again in line 3";
         assert_eq!(error.as_deref(), Some(named));

@@ -2,16 +2,21 @@
 //! `dewarp info`: explains a map file, which holds nothing but vertices.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use dewarp::check::Survey;
-use dewarp::{Error, Result, Size, VertexMap};
+use dewarp::{Error, Result, Size, VertexMap, words};
 
+use super::lens::LensArgs;
+use super::options::SIZES;
+use super::source::{self, Said};
 use crate::{print, read_file};
 
 #[derive(Args)]
+#[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp info map.bin\n  dewarp info --size \
+    640x480 --calibration camera.yml map.bin"))]
 pub struct InfoArgs {
     /// A map made by `dewarp map`.
     map: PathBuf,
@@ -21,23 +26,36 @@ pub struct InfoArgs {
     /// Size of the input, so that what lies outside has no part in the scale.
     #[arg(long, value_name = "WxH")]
     source: Option<Size>,
+    /// The lens, for the field of view.
+    #[command(flatten)]
+    lens: LensArgs,
+}
+
+/// The sizes that are said, or stand in the file's name.
+struct Sizes {
+    output: Option<Size>,
+    source: Option<Size>,
 }
 
 /// Prints what a map does.
 pub fn show(args: &InfoArgs) -> Result<()> {
-    let path = &args.map;
-    print(explain(path, &read_file(path)?, args.size, args.source)?.as_bytes())
+    let named = words::named(&args.map);
+    let sizes = Sizes {
+        output: args.size.or(named.map(|[_, output]| output)),
+        source: args.source.or(named.map(|[input, _]| input)),
+    };
+    print(explain(args, sizes, &words::binary(read_file(&args.map)?))?.as_bytes())
 }
 
-fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) -> Result<String> {
-    let (map, others) = match size {
-        Some(size) => (first(size.check()?, bytes)?, Vec::new()),
+fn explain(args: &InfoArgs, sizes: Sizes, bytes: &[u8]) -> Result<String> {
+    let (map, others) = match sizes.output {
+        Some(size) => (first(source::output(size)?, bytes)?, Vec::new()),
         None => {
             let mut guesses = VertexMap::guesses(bytes).into_iter();
             let map = guesses.next().ok_or_else(|| {
                 Error::bad_use(format!(
                     "{} is no map: no output has {} bytes of vertices",
-                    path.display(),
+                    args.map.display(),
                     bytes.len()
                 ))
             })?;
@@ -45,11 +63,13 @@ fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) 
         }
     };
     let (columns, rows) = VertexMap::dimensions(map.size());
-    let survey = Survey::of(&map, source);
-    let sizes: Vec<String> = match size {
-        Some(size) => vec![size.to_string()],
-        None => sizes(columns, rows),
+    let seen = field_of_view(args, sizes.source, &map)?;
+    let survey = Survey::of(&map, sizes.source);
+    let sizes = match sizes.output {
+        Some(size) => vec![size],
+        None => map.sizes(),
     };
+    let sizes: Vec<String> = sizes.iter().map(Size::to_string).collect();
     let mut text = String::new();
     let mut line = |what: &str, value: String| {
         let _ = writeln!(text, "{what:<10}{value}");
@@ -73,10 +93,25 @@ fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) 
         );
     }
     let [[left, right], [top, bottom]] = survey.range;
-    line(
-        "source",
-        format!("x from {left} to {right}, y from {top} to {bottom}"),
-    );
+    if left <= right {
+        line(
+            "source",
+            format!("x from {left} to {right}, y from {top} to {bottom}"),
+        );
+    }
+    if survey.blind > 0 {
+        line(
+            "sight",
+            format!(
+                "{} of {} vertices are out of sight and show the boundary colour",
+                survey.blind,
+                columns * rows
+            ),
+        );
+    }
+    if let Some(seen) = seen {
+        line("view", seen);
+    }
     if let (Some(least), Some(most)) = (survey.least, survey.most) {
         line(
             "scale",
@@ -86,14 +121,82 @@ fn explain(path: &Path, bytes: &[u8], size: Option<Size>, source: Option<Size>) 
             ),
         );
     }
+    if let Some(middle) = survey.middle {
+        let turned = match middle.turned.round() as i32 {
+            0 => String::new(),
+            degrees => format!(", turned by {} degrees", degrees.abs()),
+        };
+        let mirrored = if middle.mirrored { ", mirrored" } else { "" };
+        line(
+            "middle",
+            format!(
+                "one output pixel takes {:.2} source pixels across and {:.2} down{turned}{mirrored}",
+                middle.scale[0], middle.scale[1]
+            ),
+        );
+    }
     line(
         "blocks",
         format!(
-            "{}, of which {} show only an edge of the source and {} show it mirrored",
-            survey.blocks, survey.flat, survey.mirrored
+            "{}, of which {} show only an edge of the source, {} only the boundary colour, and {} show \
+             it mirrored",
+            survey.blocks, survey.flat, survey.outside, survey.mirrored
         ),
     );
     Ok(text)
+}
+
+/// The angles that the map shows through the lens of the options, if they give one.
+fn field_of_view(args: &InfoArgs, source: Option<Size>, map: &VertexMap) -> Result<Option<String>> {
+    if !args.lens.is_given() {
+        return Ok(None);
+    }
+    let (described, _) = args.lens.read(source, None)?;
+    let said = Said {
+        calibrated: described.calibration.size,
+        source,
+        crop: args.lens.sensor_crop,
+    };
+    let source = said.source(map.size())?;
+    let inverse = source.lens(described.calibration.lens).inverse();
+    let (columns, rows) = VertexMap::dimensions(map.size());
+    let ray = |column: usize, row: usize| {
+        let [x, y] = map.point(column, row);
+        let inside = x <= f64::from(source.size.width) && y <= f64::from(source.size.height);
+        inside.then(|| inverse.unproject([x, y])).flatten()
+    };
+    let (middle_column, middle_row) = (columns / 2, rows / 2);
+    let Some(middle) = ray(middle_column, middle_row) else {
+        return Ok(Some("the lens sees nothing in the middle".into()));
+    };
+    // From the middle to the outermost vertex on the way to a side that shows anything.
+    let to = |end: [usize; 2]| {
+        let along = |from: usize, to: usize, part: usize, parts: usize| {
+            (from * (parts - part) + to * part + parts / 2) / parts
+        };
+        let parts = columns.max(rows);
+        let vertices = (0..=parts).rev().map(|part| {
+            [
+                along(middle_column, end[0], part, parts),
+                along(middle_row, end[1], part, parts),
+            ]
+        });
+        let rays = vertices.filter_map(|[column, row]| ray(column, row));
+        rays.map(|ray| between(middle, ray)).next().unwrap_or(0.0)
+    };
+    let across = to([0, middle_row]) + to([columns - 1, middle_row]);
+    let down = to([middle_column, 0]) + to([middle_column, rows - 1]);
+    let corners = to([0, 0]) + to([columns - 1, rows - 1]);
+    Ok(Some(format!(
+        "{across:.1} degrees across, {down:.1} down, {corners:.1} from corner to corner"
+    )))
+}
+
+/// The angle between two rays, in degrees.
+fn between(a: [f64; 3], b: [f64; 3]) -> f64 {
+    let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+    cosine.clamp(-1.0, 1.0).acos().to_degrees()
 }
 
 /// The first of the maps for this size that a file holds one after the other.
@@ -103,15 +206,4 @@ fn first(size: Size, bytes: &[u8]) -> Result<VertexMap> {
         Some(first) if bytes.len() % length == 0 => VertexMap::from_bytes(size, first),
         _ => VertexMap::from_bytes(size, bytes),
     }
-}
-
-/// The sizes of output whose maps have these dimensions.
-fn sizes(columns: usize, rows: usize) -> Vec<String> {
-    // CAST: at most the vertices of the largest output.
-    let ends = |count: usize| [16 * count as u32 - 16, 16 * count as u32 - 24];
-    let pairs = ends(columns)
-        .into_iter()
-        .flat_map(|width| ends(rows).map(|height| Size { width, height }));
-    let taken = pairs.filter(|size| size.check().is_ok());
-    taken.map(|size| size.to_string()).collect()
 }

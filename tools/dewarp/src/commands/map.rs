@@ -2,43 +2,65 @@
 //! `dewarp map`: a map from a calibration, and what the output is to show.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use clap::builder::PossibleValue;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand};
 
-use dewarp::calibration::{Choice, Model};
+use dewarp::calibration::{Output, doubts};
 use dewarp::file;
-use dewarp::lens::{Brown, Distortion};
 use dewarp::view::{Camera, Layout, Part, Projection, Turn, View};
-use dewarp::{Calibration, Check, Error, Lens, Rectification, Result, Size, VertexMap};
+use dewarp::{Check, Error, Lens, Rectification, Result, Size, VertexMap};
 
+use super::lens::LensArgs;
+use super::options::{Crop, Flip, Quarters, SIZES, angle, within};
+use super::source::{self, Said};
 use crate::write_file;
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// Part of a circle by which a rectification may turn the picture, in degrees.
+const TURNED: f64 = 45.0;
+
+/// How many times wider or higher than what it shows an output may be.
+const SQUEEZED: f64 = 1.01;
+
+#[derive(Args)]
+#[command(after_help = SIZES)]
+pub struct MapArgs {
+    /// What the map is to do.
+    #[command(subcommand)]
+    kind: MapKind,
+}
+
+#[derive(Subcommand)]
 enum MapKind {
-    /// The source as it is, scaled to the output.
-    Identity,
-    /// What undoes the distortion of a lens.
-    Lens,
+    /// Show the source as it is, scaled to the output.
+    #[command(after_help = format!("{SIZES}\n\nExample:\n  dewarp map identity --size 640x480 \
+        --source 1280x960 -o map.bin"))]
+    Identity(IdentityArgs),
+    /// Undo the distortion of a lens.
+    #[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp map lens --size 640x480 \
+        --calibration camera.yml --alpha 0 -o map.bin\n  dewarp map lens --size 640x480 \
+        --center 324.5,236.3 --focal 420,421 --radial -0.29,0.11 -o map.bin"))]
+    Lens(Box<UndistortArgs>),
 }
 
 #[derive(Args)]
-pub struct MapArgs {
-    /// What the map is to do.
-    kind: MapKind,
-    /// Size of the output.
-    #[arg(long, value_name = "WxH")]
-    size: Size,
-    /// Size of the input [default: the calibration's, or else the output's].
+struct IdentityArgs {
+    /// Size of the input [default: the output's].
     #[arg(long, value_name = "WxH")]
     source: Option<Size>,
-    /// The map: little-endian words, row by row, as the control takes them.
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
-    /// Fail on a map that the engine cannot do justice to, instead of warning.
-    #[arg(long)]
-    strict: bool,
+    #[command(flatten)]
+    made: MadeArgs,
+    #[command(flatten)]
+    layout: LayoutArgs,
+}
+
+#[derive(Args)]
+struct UndistortArgs {
+    /// Size of the input, the stream to be dewarped [default: the calibration's or --sensor-crop's,
+    /// or else the output's].
+    #[arg(long, value_name = "WxH")]
+    source: Option<Size>,
+    #[command(flatten)]
+    made: MadeArgs,
     #[command(flatten)]
     lens: LensArgs,
     #[command(flatten)]
@@ -47,44 +69,18 @@ pub struct MapArgs {
     layout: LayoutArgs,
 }
 
+/// What is made.
 #[derive(Args)]
-#[command(next_help_heading = "The lens")]
-struct LensArgs {
-    /// Camera calibration: OpenCV's YAML, JSON or XML, a ROS camera_info, a Kalibr camchain, a
-    /// Lensfun profile.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["center", "focal", "radial", "tangential", "fisheye"])]
-    calibration: Option<PathBuf>,
-    /// Which camera of the file: cam0 (Kalibr), 1 or 2 (a stereo pair of OpenCV), part of a lens's
-    /// name (Lensfun).
-    #[arg(long, value_name = "NAME")]
-    camera: Option<String>,
-    /// Which model, where the file does not tell.
+struct MadeArgs {
+    /// Size of the output.
+    #[arg(long, value_name = "WxH")]
+    size: Size,
+    /// The map: little-endian words, row by row, as the control takes them.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Fail where there is a warning.
     #[arg(long)]
-    model: Option<Model>,
-    /// Focal length in millimetres, for a zoom lens of Lensfun.
-    #[arg(long, value_name = "MM", value_parser = |text: &str| within(text, 0.1, 100_000.0),
-          allow_negative_numbers = true)]
-    focal_length: Option<f64>,
-    /// Crop factor of the camera, for a lens of Lensfun [default: the profile's].
-    #[arg(long, value_name = "F", value_parser = |text: &str| within(text, 0.1, 100.0),
-          allow_negative_numbers = true)]
-    crop_factor: Option<f64>,
-    /// Principal point in pixels of the input.
-    #[arg(long, value_name = "CX,CY", value_parser = numbers::<2>, allow_hyphen_values = true)]
-    center: Option<[f64; 2]>,
-    /// Focal lengths in pixels of the input.
-    #[arg(long, value_name = "FX,FY", value_parser = numbers::<2>, allow_hyphen_values = true)]
-    focal: Option<[f64; 2]>,
-    /// Radial distortion.
-    #[arg(long, value_name = "K1,K2,K3", value_parser = numbers::<3>, allow_hyphen_values = true)]
-    radial: Option<[f64; 3]>,
-    /// Tangential distortion [default: none].
-    #[arg(long, value_name = "P1,P2", value_parser = numbers::<2>, allow_hyphen_values = true)]
-    tangential: Option<[f64; 2]>,
-    /// Distortion of a fisheye.
-    #[arg(long, value_name = "K1,K2,K3,K4", value_parser = numbers::<4>, allow_hyphen_values = true,
-          conflicts_with_all = ["radial", "tangential"])]
-    fisheye: Option<[f64; 4]>,
+    strict: bool,
 }
 
 #[derive(Args)]
@@ -99,7 +95,8 @@ struct ViewArgs {
         allow_negative_numbers = true
     )]
     alpha: Option<f64>,
-    /// Focal lengths, in terms of those: more enlarges the middle.
+    /// Multiply the focal lengths (the lens's, or those that --alpha finds): 2 shows the middle twice
+    /// as large.
     #[arg(long, value_name = "Z", value_parser = |text: &str| within(text, 0.01, 100.0),
           allow_negative_numbers = true)]
     zoom: Option<f64>,
@@ -134,142 +131,147 @@ struct LayoutArgs {
     flip: Option<Flip>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Quarters(u8);
-
-impl ValueEnum for Quarters {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Quarters(1), Quarters(2), Quarters(3)]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        ["90", "180", "270"]
-            .get(usize::from(self.0) - 1)
-            .map(PossibleValue::new)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Flip {
-    /// Left and right.
-    Horizontal,
-    /// Top and bottom.
-    Vertical,
-}
-
-/// A part of a picture in whole pixels.
-#[derive(Clone, Copy)]
-struct Crop {
-    size: Size,
-    corner: [u32; 2],
-}
-
-impl FromStr for Crop {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let parse = || {
-            let (size, corner) = text.split_once('+')?;
-            let (x, y) = corner.split_once('+')?;
-            Some(Crop {
-                size: size.parse().ok()?,
-                corner: [x.parse().ok()?, y.parse().ok()?],
-            })
-        };
-        parse().ok_or(format!(
-            "{text} is not WIDTHxHEIGHT+X+Y, such as 320x240+160+120"
-        ))
-    }
-}
-
-/// `N` numbers with commas between.
-fn numbers<const N: usize>(text: &str) -> std::result::Result<[f64; N], String> {
-    text.split(',')
-        .map(|number| finite(number.trim()))
-        .collect::<Option<Vec<f64>>>()
-        .and_then(|values| values.try_into().ok())
-        .ok_or(format!("{N} numbers with commas between are wanted"))
-}
-
-fn finite(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|value: &f64| value.is_finite())
-}
-
-fn within(text: &str, least: f64, most: f64) -> std::result::Result<f64, String> {
-    finite(text)
-        .filter(|value| (least..=most).contains(value))
-        .ok_or(format!("a number from {least} to {most} is wanted"))
-}
-
-fn angle(text: &str) -> std::result::Result<f64, String> {
-    finite(text)
-        .filter(|value| value.abs() <= 180.0)
-        .ok_or("degrees from -180 to 180 are wanted".into())
-}
-
 /// Makes the map, and tells what the engine will make of it.
 pub fn make(args: &MapArgs) -> Result<()> {
+    match &args.kind {
+        MapKind::Identity(args) => {
+            let size = source::output(args.made.size)?;
+            let source = Said {
+                calibrated: None,
+                source: args.source,
+                crop: None,
+            };
+            let source = source.source(size)?.size;
+            let layout = args.layout.of(size, source, &Output::default())?;
+            let warnings = squeezed(&layout).into_iter().collect();
+            finish(&args.made, source, &layout, warnings, |x, y| {
+                layout.point(x, y)
+            })
+        }
+        MapKind::Lens(args) => undistort(args),
+    }
+}
+
+fn undistort(args: &UndistortArgs) -> Result<()> {
     let inputs = [&args.lens.calibration, &args.view.rectify];
     let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-    file::apart(&inputs, &[&args.output])?;
-    let size = args.size.check()?;
-    match args.kind {
-        MapKind::Identity => {
-            refuse_lens(args)?;
-            let source = args.source.unwrap_or(size).check()?;
-            let layout = args.layout.of(size, source)?;
-            finish(args, source, |x, y| layout.point(x, y))
+    file::apart(&inputs, &[&args.made.output])?;
+    // What is wrong with the file comes first: a size may have to be another for it.
+    let rectify = args.view.rectify.as_deref();
+    let (described, rectification) = args.lens.read(args.source, rectify)?;
+    let calibrated = described.calibration.size;
+    let said = Said {
+        calibrated,
+        source: args.source,
+        crop: args.lens.sensor_crop,
+    };
+    let source = said.source(args.made.size)?;
+    let size = source::output(args.made.size)?;
+    for note in &described.notes {
+        eprintln!("dewarp: note: {note}");
+    }
+    let mut warnings = described.doubts;
+    if calibrated.is_none() && args.lens.sensor_crop.is_none() {
+        let lens = &described.calibration.lens;
+        for doubt in doubts(lens, Some(source.size)) {
+            if !warnings.contains(&doubt) {
+                warnings.push(doubt);
+            }
         }
-        MapKind::Lens => {
-            let (lens, calibrated, rectification) =
-                args.lens.read(args.source, args.view.rectify.as_deref())?;
-            let source = input(args.source, calibrated, size)?;
-            let times = scale(calibrated.unwrap_or(source), source)?;
-            let rectification = rectification.map(|stereo| stereo.scaled(times));
-            let layout = args.layout.of(size, source)?;
-            let view = args
-                .view
-                .of(lens.scaled(times), rectification, layout, source)?;
-            finish(args, source, |x, y| view.source(x, y))
+        if args.lens.calibration.is_some() && args.source.is_none() {
+            warnings.push(format!(
+                "the file does not say the size of its pictures: taken as {} (--source)",
+                source.size
+            ));
         }
     }
+    let lens = source.lens(described.calibration.lens);
+    let rectification = rectification.map(|stereo| source.rectification(stereo));
+    warnings.extend(rectification.as_ref().and_then(turned));
+    let output = described.output.map(|output| source.output(output));
+    let output = output.unwrap_or_default();
+    let layout = args.layout.of(size, source.size, &output)?;
+    warnings.extend(squeezed(&layout));
+    let view = args
+        .view
+        .of(lens, rectification, layout, source.size, &output)?;
+    warnings.extend(hidden(&view, source.size));
+    finish(&args.made, source.size, &layout, warnings, |x, y| {
+        view.source(x, y)
+    })
 }
 
-/// The input's size, of those that may be known.
-fn input(given: Option<Size>, calibrated: Option<Size>, output: Size) -> Result<Size> {
-    match (given, calibrated) {
-        (None, Some(calibrated)) => calibrated.check().map_err(|error| {
-            Error::bad_use(format!(
-                "the calibration's pictures are not the input's: {error}; say the input's size, of the \
-                 same shape, with --source"
-            ))
-        }),
-        _ => given.unwrap_or(output).check(),
-    }
+/// Whether a rectification turns the picture over.
+fn turned(rectification: &Rectification) -> Option<String> {
+    let [[along, ..], [across, ..], _] = rectification.rotation;
+    let degrees = across.atan2(along).to_degrees().abs();
+    (degrees > TURNED).then(|| {
+        format!(
+            "the rectification turns the picture by {degrees:.0} degrees, as for a pair that stands on \
+             its side or upside down"
+        )
+    })
 }
 
-/// How many times the columns and lines of the calibration's pictures the input
-/// has: as many of both, or it shows another part of what the lens sees.
-fn scale(calibrated: Size, source: Size) -> Result<[f64; 2]> {
-    let sides = |size: Size| [size.width, size.height].map(u64::from);
-    let ([cw, ch], [sw, sh]) = (sides(calibrated), sides(source));
-    if cw * sh != ch * sw {
-        return Err(Error::bad_use(format!(
-            "the calibration is of pictures of {calibrated}, and {source} has another aspect ratio: \
-             take --source {calibrated}, a size of the same ratio, or a calibration of such pictures"
-        )));
-    }
-    let times = f64::from(source.width) / f64::from(calibrated.width);
-    Ok([times; 2])
+/// Whether the output has another shape than what it shows.
+fn squeezed(layout: &Layout) -> Option<String> {
+    let times = layout.squeeze();
+    let (times, how) = match times > 1.0 {
+        true => (times, "wide"),
+        false => (times.recip(), "high"),
+    };
+    let Part { corner, extent } = layout.part;
+    // CAST: the sides of a picture.
+    let part = Size {
+        width: extent[0] as u32,
+        height: extent[1] as u32,
+    };
+    let like = match layout.turn.quarters % 2 {
+        0 => layout.size,
+        _ => Size {
+            width: layout.size.height,
+            height: layout.size.width,
+        },
+    };
+    let crop = Crop::middle(part, like).filter(|_| corner.iter().all(|part| *part >= 0.0));
+    let crop = crop.map_or(String::new(), |mut crop| {
+        for (from, within) in crop.corner.iter_mut().zip(corner) {
+            *from += within as u32;
+        }
+        format!(": add --crop {crop}")
+    });
+    (times > SQUEEZED)
+        .then(|| format!("the output is {times:.2} times as {how} as the part it shows{crop}"))
 }
 
-fn finish(args: &MapArgs, source: Size, exact: impl Fn(f64, f64) -> [f64; 2]) -> Result<()> {
-    let map = VertexMap::from_fn(args.size, &exact);
+/// What of the source no view can show.
+fn hidden(view: &View, source: Size) -> Option<String> {
+    let hidden = view.hidden(source) * 100.0;
+    let some = match hidden < 1.0 {
+        true => "less than 1".to_owned(),
+        false => format!("{hidden:.0}"),
+    };
+    (hidden > 0.0).then(|| {
+        format!(
+            "{some} % of the source is beyond the fold of the lens's formula, which no ray reaches: no \
+             view shows it"
+        )
+    })
+}
+
+fn finish(
+    args: &MadeArgs,
+    source: Size,
+    layout: &Layout,
+    mut warnings: Vec<String>,
+    exact: impl Fn(f64, f64) -> [f64; 2],
+) -> Result<()> {
+    let map = VertexMap::from_fn(layout.size, &exact);
     let check = Check::of(&map, source, &exact);
     if let Some(blank) = check.blank() {
         return Err(Error::bad_use(blank));
     }
-    let warnings = check.warnings();
+    warnings.extend(check.warnings(layout.turn.exchanged()));
     if args.strict && !warnings.is_empty() {
         return Err(Error::bad_use(warnings.join("; ")));
     }
@@ -277,104 +279,6 @@ fn finish(args: &MapArgs, source: Size, exact: impl Fn(f64, f64) -> [f64; 2]) ->
         eprintln!("dewarp: warning: {warning}");
     }
     write_file(&args.output, &map.to_bytes())
-}
-
-/// An identity has neither lens nor camera.
-fn refuse_lens(args: &MapArgs) -> Result<()> {
-    let (lens, view) = (&args.lens, &args.view);
-    let given = [
-        ("--calibration", lens.calibration.is_some()),
-        ("--camera", lens.camera.is_some()),
-        ("--model", lens.model.is_some()),
-        ("--focal-length", lens.focal_length.is_some()),
-        ("--crop-factor", lens.crop_factor.is_some()),
-        ("--center", lens.center.is_some()),
-        ("--focal", lens.focal.is_some()),
-        ("--radial", lens.radial.is_some()),
-        ("--tangential", lens.tangential.is_some()),
-        ("--fisheye", lens.fisheye.is_some()),
-        ("--alpha", view.alpha.is_some()),
-        ("--zoom", view.zoom.is_some()),
-        ("--pan", view.pan.is_some()),
-        ("--tilt", view.tilt.is_some()),
-        ("--roll", view.roll.is_some()),
-        ("--projection", view.projection.is_some()),
-        ("--rectify", view.rectify.is_some()),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Error::bad_use(format!(
-            "{name} is for `map lens`; an identity takes --crop, --rotate and --flip"
-        ))),
-        None => Ok(()),
-    }
-}
-
-/// A lens, the size of picture that its calibration is for, and a rectification.
-type Described = (Lens, Option<Size>, Option<Rectification>);
-
-impl LensArgs {
-    /// The lens that the options describe, the size its calibration is for, and
-    /// the rectification.
-    fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Described> {
-        let choice = Choice {
-            camera: self.camera.as_deref(),
-            model: self.model,
-            size: source,
-            focal_length: self.focal_length,
-            crop_factor: self.crop_factor,
-        };
-        if let Some(path) = &self.calibration {
-            let (Calibration { lens, size }, rectification) =
-                Calibration::load_rectified(path, rectify, &choice)?;
-            return Ok((lens, size, rectification));
-        }
-        let rectification = rectify.map(|path| Rectification::load(path, &choice));
-        Ok((
-            self.by_hand(rectify.is_some())?,
-            None,
-            rectification.transpose()?,
-        ))
-    }
-
-    /// The lens of the options with its numbers.
-    fn by_hand(&self, rectified: bool) -> Result<Lens> {
-        let (Some(center), Some(focal)) = (self.center, self.focal) else {
-            return Err(Error::bad_use(
-                "a lens takes --calibration, or --center, --focal and --radial or --fisheye",
-            ));
-        };
-        let distortion = match (self.radial, self.fisheye) {
-            (Some(radial), _) => Distortion::Brown(Brown {
-                radial,
-                tangential: self.tangential.unwrap_or_default(),
-                ..Brown::NONE
-            }),
-            (None, Some(k)) => Distortion::Fisheye(k),
-            (None, None) => {
-                return Err(Error::bad_use(
-                    "a lens takes --radial or --fisheye beside --center and --focal",
-                ));
-            }
-        };
-        for (given, option) in [
-            (self.camera.is_some() && !rectified, "--camera"),
-            (self.model.is_some(), "--model"),
-            (self.focal_length.is_some(), "--focal-length"),
-            (self.crop_factor.is_some(), "--crop-factor"),
-        ] {
-            if given {
-                return Err(Error::bad_use(format!(
-                    "{option} is for a file of --calibration, and this lens has none"
-                )));
-            }
-        }
-        let lens = Lens {
-            focal,
-            center,
-            distortion,
-        };
-        lens.check().map_err(Error::bad_use)
-    }
 }
 
 impl ViewArgs {
@@ -385,6 +289,7 @@ impl ViewArgs {
         rectification: Option<Rectification>,
         layout: Layout,
         source: Size,
+        output: &Output,
     ) -> Result<View> {
         let mut seen = match &rectification {
             Some(rectification) => Camera::rectified(rectification),
@@ -394,6 +299,9 @@ impl ViewArgs {
                 self.roll.unwrap_or(0.0),
             ),
         };
+        if let (None, Some([focal, center])) = (rectification, output.camera) {
+            (seen.focal, seen.center) = (focal, center);
+        }
         seen.projection = self.projection.unwrap_or_default();
         let mut view = View::new(lens, seen, layout);
         if let Some(alpha) = self.alpha {
@@ -406,30 +314,22 @@ impl ViewArgs {
 
 impl LayoutArgs {
     /// How a picture of the size `whole` lies in an output of `size`.
-    fn of(&self, size: Size, whole: Size) -> Result<Layout> {
+    fn of(&self, size: Size, whole: Size, output: &Output) -> Result<Layout> {
         let mut layout = Layout::whole(size, whole);
-        if let Some(Crop {
-            size,
-            corner: [x, y],
-        }) = self.crop
-        {
-            let fits = |from: u32, length: u32, whole: u32| {
-                from.checked_add(length).is_some_and(|end| end <= whole)
-            };
-            if !fits(x, size.width, whole.width) || !fits(y, size.height, whole.height) {
-                return Err(Error::bad_use(format!(
-                    "the crop {size}+{x}+{y} is not inside a picture of {whole}"
-                )));
-            }
+        if let Some([corner, extent]) = output.part {
+            layout.part = Part { corner, extent };
+        }
+        if let Some(crop) = self.crop {
+            let Crop { size, corner } = crop.inside(whole, "--crop")?;
             layout.part = Part {
-                corner: [x, y].map(f64::from),
+                corner: corner.map(f64::from),
                 extent: [size.width, size.height].map(f64::from),
             };
         }
         layout.turn = Turn {
             quarters: self.rotate.map_or(0, |rotate| rotate.0),
-            mirrored: self.flip == Some(Flip::Horizontal),
-            flipped: self.flip == Some(Flip::Vertical),
+            mirrored: output.mirrored != (self.flip == Some(Flip::Horizontal)),
+            flipped: output.flipped != (self.flip == Some(Flip::Vertical)),
         };
         Ok(layout)
     }

@@ -12,12 +12,14 @@ use dewarp::{Error, Result};
 use crate::print;
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  dewarp completions bash > dewarp.bash")]
 pub struct CompletionsArgs {
     /// The shell.
     shell: Shell,
 }
 
 #[derive(Args)]
+#[command(after_help = "Example:\n  dewarp man man1")]
 pub struct ManArgs {
     /// Where to write a page for `dewarp` and one for each command [default: the first page is
     /// printed].

@@ -18,7 +18,12 @@ use dewarp::stream::{Input, Side, Stream};
 use dewarp::y4m::{self, Tags};
 use dewarp::{Error, Format, Picture, Result, Size};
 
+use super::options::SIZES;
+
 #[derive(Args)]
+#[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp run --map map.bin photo.png -o \
+    straight.png\n  dewarp run --map map.bin --source 1920x1080 --in-format nv12 /dev/video1 -o \
+    straight.y4m"))]
 pub struct RunArgs {
     /// The device [default: the first one whose driver is dw100].
     #[arg(short, long, value_name = "/dev/videoN")]
@@ -37,10 +42,10 @@ pub struct RunArgs {
     out_format: Format,
     /// Size of raw input, or of a camera's frames [default: what it is set to].
     #[arg(long, value_name = "WxH", allow_negative_numbers = true)]
-    size: Option<Size>,
+    source: Option<Size>,
     /// Size of the output [default: the input's].
     #[arg(long, value_name = "WxH", allow_negative_numbers = true)]
-    out_size: Option<Size>,
+    size: Option<Size>,
     /// Frames to send, starting again at the end of a file [default: as many as it has; a camera's
     /// until Ctrl-C].
     #[arg(long, value_name = "N", value_parser = RangedI64ValueParser::<u64>::new().range(1..), allow_negative_numbers = true)]
@@ -131,9 +136,9 @@ enum Frames {
 /// Opens a file.
 fn open(args: &RunArgs) -> Result<Opened> {
     let path = &args.input;
-    let sized = |size: Size, what: &str| match args.size {
+    let sized = |size: Size, what: &str| match args.source {
         Some(other) if other != size => Err(Error::bad_use(format!(
-            "{} is a {what} of {size}, not of {other}; --size is for raw input and cameras",
+            "{} is a {what} of {size}, not of {other}; --source is for raw input and cameras, --size for the output",
             path.display()
         ))),
         _ => size.check(),
@@ -169,8 +174,10 @@ fn open(args: &RunArgs) -> Result<Opened> {
         FileKind::Raw => {
             // A camera that is not there is no raw input without a size, and neither is a pipe.
             file::length(path)?;
-            let Some(size) = args.size else {
-                return Err(Error::bad_use("raw input takes --size"));
+            let Some(size) = args.source else {
+                return Err(Error::bad_use(
+                    "raw input takes --source, the size of its frames",
+                ));
             };
             let size = size.check()?;
             let source = Source::raw(path, format, size)?;
@@ -187,7 +194,7 @@ fn open(args: &RunArgs) -> Result<Opened> {
 /// Opens a camera for a device.
 fn film(args: &RunArgs, device: &Device) -> Result<Opened> {
     let takes = device.takes(Way::In);
-    let camera = Camera::open(&args.input, args.in_format, args.size, &takes)?;
+    let camera = Camera::open(&args.input, args.in_format, args.source, &takes)?;
     Ok(Opened {
         format: camera.format,
         size: camera.size.check()?,
@@ -287,7 +294,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
     };
     let to = Side {
         format: args.out_format,
-        size: args.out_size.unwrap_or(opened.size).check()?,
+        size: args.size.unwrap_or(opened.size).check()?,
     };
     opened.tags.resize(from.size, to.size);
     let mut maps = files

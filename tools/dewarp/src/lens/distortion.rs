@@ -4,6 +4,9 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
+use super::fov::fov;
+use super::{DoubleSphere, Eucm, Omni};
+
 /// A model of distortion with its coefficients.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Distortion {
@@ -15,6 +18,14 @@ pub enum Distortion {
     /// A radius r on the plane at distance 1 becomes r (c0 + c1 r + c2 r^2 +
     /// c3 r^3 + c4 r^4): the models of Lensfun, brought to that plane.
     Radial([f64; 5]),
+    /// The double sphere model.
+    DoubleSphere(DoubleSphere),
+    /// The extended unified camera model.
+    Eucm(Eucm),
+    /// The omnidirectional model.
+    Omni(Omni),
+    /// The field-of-view model, with its angle in radians.
+    Fov(f64),
 }
 
 /// OpenCV's coefficients for lenses that are not fisheyes.
@@ -59,6 +70,12 @@ impl Brown {
         })
     }
 
+    /// Whether the picture is the same all around.
+    pub(super) fn is_radial(&self) -> bool {
+        let sided = [&self.tangential[..], &self.prism, &self.tilt].concat();
+        sided.iter().all(|coefficient| *coefficient == 0.0)
+    }
+
     /// The radial factor at a squared radius.
     fn factor(&self, r2: f64) -> f64 {
         let [k1, k2, k3] = self.radial;
@@ -66,7 +83,7 @@ impl Brown {
         (1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1.0 + r2 * (k4 + r2 * (k5 + r2 * k6)))
     }
 
-    fn bend(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+    pub(super) fn bend(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         let [p1, p2] = self.tangential;
         let [s1, s2, s3, s4] = self.prism;
         let r2 = x * x + y * y;
@@ -95,48 +112,131 @@ fn tilted([about_x, about_y]: [f64; 2], [x, y]: [f64; 2]) -> [f64; 2] {
 }
 
 impl Distortion {
-    /// Where a point of the plane at distance 1 seems to be.
-    ///
-    /// A fisheye's rays are better given by their angle: see [`fisheye`].
+    /// Where a point of the plane on which this model works lands, for focal
+    /// lengths of 1: see [`Distortion::plane`].
     pub fn bend(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         match self {
             Distortion::Brown(brown) => brown.bend([x, y]),
-            Distortion::Fisheye(k) => {
-                let r = x.hypot(y);
-                let factor = fisheye(k, r.atan()) / r.max(f64::MIN_POSITIVE);
-                [x * factor, y * factor]
-            }
+            Distortion::Omni(omni) => omni.bend([x, y]),
             Distortion::Radial(c) => {
                 let factor = horner(c, x.hypot(y));
+                [x * factor, y * factor]
+            }
+            // These do without a plane.
+            _ => {
+                let r = x.hypot(y);
+                let factor = self.radius(r.atan()) / r.max(f64::MIN_POSITIVE);
                 [x * factor, y * factor]
             }
         }
     }
 
+    /// Whether rays are best given by their angle from the axis: the model is the
+    /// same all around it and most such lenses see beside themselves.
+    pub(super) fn is_angular(&self) -> bool {
+        use Distortion::*;
+        matches!(self, Fisheye(_) | DoubleSphere(_) | Eucm(_) | Fov(_))
+    }
+
+    /// The distance from the axis, on the plane on which the model works, of a ray
+    /// at this angle.
+    pub(super) fn plane(&self, angle: f64) -> f64 {
+        match self {
+            Distortion::Omni(omni) => omni.plane(angle),
+            _ => angle.tan(),
+        }
+    }
+
+    /// The ray through a point of that plane.
+    pub(super) fn ray(&self, [x, y]: [f64; 2]) -> [f64; 3] {
+        match self {
+            Distortion::Omni(omni) => omni.ray([x, y]),
+            _ => [x, y, 1.0],
+        }
+    }
+
+    /// Whether it is a pinhole that bends nothing.
+    pub fn is_straight(&self) -> bool {
+        matches!(self, Distortion::Brown(_)) && self.coefficients().iter().all(|k| *k == 0.0)
+    }
+
     /// All its coefficients.
     pub(super) fn coefficients(&self) -> Vec<f64> {
-        match self {
-            Distortion::Brown(brown) => [
+        let all = |brown: &Brown| {
+            [
                 &brown.radial[..],
                 &brown.tangential,
                 &brown.rational,
                 &brown.prism,
                 &brown.tilt,
             ]
-            .concat(),
+            .concat()
+        };
+        match self {
+            Distortion::Brown(brown) => all(brown),
             Distortion::Fisheye(k) => k.to_vec(),
             Distortion::Radial(c) => c.to_vec(),
+            Distortion::DoubleSphere(DoubleSphere { xi, alpha }) => vec![*xi, *alpha],
+            Distortion::Eucm(Eucm { alpha, beta }) => vec![*alpha, *beta],
+            Distortion::Omni(omni) => [all(&omni.brown), vec![omni.xi, omni.skew]].concat(),
+            Distortion::Fov(w) => vec![*w],
+        }
+    }
+
+    /// What no lens has, in a sentence.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let within =
+            |name: &str, value: f64, least: f64, most: f64| match (least..=most).contains(&value) {
+                true => Ok(()),
+                false => Err(format!(
+                    "{name} is {value:?}, and the model takes {least} to {most}"
+                )),
+            };
+        match self {
+            Distortion::DoubleSphere(DoubleSphere { xi, alpha }) => {
+                within("alpha", *alpha, 0.0, 1.0)?;
+                within("xi", *xi, -1.0, 1.0)
+            }
+            Distortion::Eucm(Eucm { alpha, beta }) => {
+                within("alpha", *alpha, 0.0, 1.0)?;
+                within("beta", *beta, 1e-3, 1e3)
+            }
+            Distortion::Omni(Omni { xi, skew, .. }) => {
+                within("xi", *xi, 0.0, 1e3)?;
+                within("the skew in terms of fx", *skew, -1.0, 1.0)
+            }
+            Distortion::Fov(w) => within("the field of view in radians", *w, 0.0, PI - 1e-3),
+            Distortion::Brown(brown) => match brown.tangential.iter().find(|p| p.abs() > 1.0) {
+                Some(p) => Err(format!(
+                    "a tangential coefficient of {p:?} is not from -1 to 1: are they in OpenCV's order, \
+                     k1 k2 p1 p2 k3, and without decimal commas?"
+                )),
+                None => Ok(()),
+            },
+            _ => Ok(()),
         }
     }
 
     /// The radius at which a ray at this angle from the axis lands, whatever is
     /// not the same all around left out.
     pub fn radius(&self, angle: f64) -> f64 {
-        let r = angle.tan();
         match self {
-            Distortion::Brown(brown) => r * brown.factor(r * r),
+            Distortion::Brown(brown) => {
+                let r = angle.tan();
+                r * brown.factor(r * r)
+            }
             Distortion::Fisheye(k) => fisheye(k, angle),
-            Distortion::Radial(c) => r * horner(c, r),
+            Distortion::Radial(c) => {
+                let r = angle.tan();
+                r * horner(c, r)
+            }
+            Distortion::DoubleSphere(model) => model.radius(angle),
+            Distortion::Eucm(model) => model.radius(angle),
+            Distortion::Omni(omni) => {
+                let r = omni.plane(angle);
+                r * omni.brown.factor(r * r)
+            }
+            Distortion::Fov(w) => fov(*w, angle),
         }
     }
 
@@ -144,7 +244,10 @@ impl Distortion {
     pub fn widest(&self) -> f64 {
         match self {
             Distortion::Fisheye(_) => PI,
-            _ => FRAC_PI_2,
+            Distortion::DoubleSphere(model) => model.widest(),
+            Distortion::Eucm(model) => model.widest(),
+            Distortion::Omni(omni) => omni.widest(),
+            Distortion::Brown(_) | Distortion::Radial(_) | Distortion::Fov(_) => FRAC_PI_2,
         }
     }
 }

@@ -6,12 +6,16 @@
 
 use std::f64::consts::TAU;
 
-use super::{Camera, View};
+use super::{Camera, Projection, View};
 use crate::error::{Error, Result};
 use crate::format::Size;
 
 /// Points looked at on each side of a picture.
 const POINTS: u32 = 64;
+
+/// The shortest focal length of a rectilinear camera, in terms of the lens's: with
+/// less, the source is a few pixels in its middle.
+const LEAST: f64 = 1.0 / 16.0;
 
 impl View {
     /// Sets the camera's focal lengths and centre for `alpha`, for a source of
@@ -26,15 +30,23 @@ impl View {
             )));
         }
         // Either may not exist, and only what is asked for must.
-        let (inner, outer) = if alpha == 0.0 {
-            let inner = self.inner(whole)?;
-            (inner, inner)
-        } else if alpha == 1.0 {
-            let outer = self.outer(whole)?;
-            (outer, outer)
-        } else {
-            (self.inner(whole)?, self.outer(whole)?)
-        };
+        let (inner, outer) =
+            if alpha == 0.0 {
+                let inner = self.inner(whole)?;
+                (inner, inner)
+            } else {
+                let outer = self.outer(whole).map_err(|cause| {
+                let inner = self.inner(whole).map_or("", |_| "--alpha 0 is the only one; or ");
+                Error::bad_use(format!(
+                    "{cause}: {inner}--zoom in place of --alpha, or --projection cylindrical or \
+                     equirectangular"
+                ))
+            })?;
+                match alpha == 1.0 {
+                    true => (outer, outer),
+                    false => (self.inner(whole)?, outer),
+                }
+            };
         let mix = |a: f64, b: f64| a * (1.0 - alpha) + b * alpha;
         for axis in [0, 1] {
             self.camera.focal[axis] = mix(inner.focal[axis], outer.focal[axis]);
@@ -51,10 +63,7 @@ impl View {
         let border = border(whole).filter_map(|pixel| self.inverse.unproject(pixel));
         for ray in border.chain(self.rim(whole)) {
             let point = self.camera.point(ray).ok_or_else(|| {
-                Error::bad_use(
-                    "no such picture can show every pixel of this source: take a smaller --alpha, \
-                     or --projection cylindrical or equirectangular",
-                )
+                Error::bad_use("no such picture can show every pixel of this source")
             })?;
             for axis in [0, 1] {
                 low[axis] = low[axis].min(point[axis]);
@@ -64,7 +73,7 @@ impl View {
         let span = [0, 1].map(|axis| self.camera.focal[axis] * (high[axis] - low[axis]));
         if !span.iter().all(|span| span.is_finite() && *span > 0.0) {
             return Err(Error::bad_use(
-                "no ray of the lens's model lands on the source: look at the lens's numbers",
+                "no ray of the lens's model lands on the source (look at the lens's numbers)",
             ));
         }
         let [width, height] = extent(whole);
@@ -75,9 +84,9 @@ impl View {
 
     /// The lens's outermost rays that land on the source.
     fn rim(&self, whole: Size) -> impl Iterator<Item = [f64; 3]> {
-        let (across, ahead) = self.inverse.reach.sin_cos();
-        let around = (0..4 * POINTS).map(move |index| {
+        let around = (0..4 * POINTS).map(|index| {
             let (sin, cos) = (TAU * f64::from(index) / f64::from(4 * POINTS)).sin_cos();
+            let (across, ahead) = self.inverse.reach_toward(cos, sin).sin_cos();
             [across * cos, across * sin, ahead]
         });
         around.filter(move |ray| {
@@ -94,9 +103,10 @@ impl View {
         let covered = |scale: f64| {
             let view = View {
                 camera: self.centred(whole, middle, scale),
-                ..*self
+                ..self.clone()
             };
             border(whole).all(|pixel| view.seen(pixel).is_some_and(|pixel| inside(whole, pixel)))
+                && view.outline().all(|pixel| view.seen(pixel).is_some())
         };
         let mut good = 1.0 / 64.0;
         while !covered(good) {
@@ -115,7 +125,25 @@ impl View {
                 false => bad = between,
             }
         }
+        if self.camera.projection == Projection::Rectilinear && good < LEAST {
+            return Err(Error::bad_use(
+                "a rectilinear picture never shows black here, however wide it is: use --zoom or another \
+                 --projection",
+            ));
+        }
         Ok(self.centred(whole, middle, good))
+    }
+
+    /// The pixels of the output's outermost vertices, of which the last stand beside
+    /// the last pixels: one that is out of sight makes a block black.
+    fn outline(&self) -> impl Iterator<Item = [f64; 2]> {
+        let Size { width, height } = self.layout.size;
+        let steps = |side: u32| (0..side).step_by(16).chain([side]);
+        let across = steps(width).flat_map(move |x| [[x, 0], [x, height]]);
+        let down = steps(height).flat_map(move |y| [[0, y], [width, y]]);
+        across
+            .chain(down)
+            .map(|[x, y]| self.layout.point(f64::from(x), f64::from(y)))
     }
 
     /// The middle of what lies between the source's sides, or of the source
@@ -180,7 +208,7 @@ fn border(size: Size) -> impl Iterator<Item = [f64; 2]> {
 mod tests {
     use super::*;
     use crate::lens::{Brown, Distortion, Lens};
-    use crate::view::{Layout, Projection};
+    use crate::view::Layout;
 
     const SIZE: Size = Size {
         width: 640,

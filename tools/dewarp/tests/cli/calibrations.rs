@@ -169,7 +169,7 @@ fn an_option_that_a_file_does_not_take_is_an_error() {
         (
             INTRINSICS,
             "--camera 3",
-            "it has no camera 3: say --camera 1 or --camera 2",
+            "it has no camera 3, only 1, 2: say one with --camera",
         ),
         (
             ROS,
@@ -252,10 +252,7 @@ fn what_is_no_text_or_too_much_of_it_is_told_in_a_line() {
     let deep = "<a>".repeat(20_000) + &"</a>".repeat(20_000);
     let deep = format!("<opencv_storage>{deep}</opencv_storage>");
     let cases: [(&[u8], &str); 6] = [
-        (
-            &[0xff, 0xd8, 0xff, 0xe0],
-            "it is no text in UTF-8, as YAML, JSON and XML are\n",
-        ),
+        (&[0xff, 0xd8, 0xff, 0xe0], "it is a picture\n"),
         (
             &[0x1f, 0x8b, 8, 0],
             "it is compressed, unpack it with gunzip",
@@ -284,7 +281,7 @@ fn a_calibration_at_another_resolution_is_scaled() {
         distortion_coefficients: [-0.2, 0.05, 0, 0, 0]\nimage_width: 640\nimage_height: 480\n\
         R1: [1, 0, 0, 0, 1, 0, 0, 0, 1]\nP1: [600, 0, 310, 0, 0, 600, 250, 0, 0, 0, 1, 0]\n";
     let large = "camera_matrix: [4000, 0, 2303.5, 0, 4000, 1295.5, 0, 0, 1]\n\
-        distortion_coefficients: [0, 0, 0, 0, 0]\nimage_width: 4608\nimage_height: 2592\n";
+        distortion_coefficients: [1e-12, 0, 0, 0, 0]\nimage_width: 4608\nimage_height: 2592\n";
     let files = [
         ("twice.yml", twice),
         ("once.yml", once),
@@ -310,7 +307,7 @@ fn a_calibration_at_another_resolution_is_scaled() {
     );
     let (code, text) = dir.run(&format!("map {large} -o map.bin"));
     assert!(
-        code == 2 && text.contains("of the same shape, with --source"),
+        code == 2 && text.contains("if it is all of them, scaled, say --source "),
         "{text}"
     );
 }

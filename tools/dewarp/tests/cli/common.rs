@@ -65,6 +65,12 @@ impl Scratch {
         (code, errors)
     }
 
+    /// The same with words that may have blanks in them.
+    pub fn words(&self, words: &[&str]) -> (i32, String) {
+        let (code, _, errors) = run(command().args(words).current_dir(&self.0));
+        (code, errors)
+    }
+
     /// The same with what it printed.
     pub fn start(&self, words: &str) -> (i32, String, String) {
         let words = words.split_whitespace();

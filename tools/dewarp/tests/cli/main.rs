@@ -2,8 +2,12 @@
 //! The command as a user meets it: what it writes, what it says when the
 //! request is wrong, and its exit status. None of this takes a device.
 
+mod answers;
 mod calibrations;
 mod common;
+mod dialects;
 mod documents;
+mod formats;
+mod looking;
 mod maps;
 mod pictures;

@@ -83,13 +83,17 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "rgb is none of nv12",
         ),
         (
-            &["run", "-o", "/dev/null", "--size", "320x240"],
+            &["run", "-o", "/dev/null", "--source", "320x240"],
             &picture,
             "a picture of 640x480",
         ),
-        (&["run", "-o", "/dev/null"], &raw, "raw input takes --size"),
         (
-            &["run", "-o", "/dev/null", "--size", "640x480"],
+            &["run", "-o", "/dev/null"],
+            &raw,
+            "raw input takes --source",
+        ),
+        (
+            &["run", "-o", "/dev/null", "--source", "640x480"],
             &raw,
             "must hold whole frames",
         ),
@@ -104,7 +108,7 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "-1 is not in 1..",
         ),
         (
-            &["run", "-o", "/dev/null", "--out-size", "-640"],
+            &["run", "-o", "/dev/null", "--size", "-640"],
             &picture,
             "-640 is not WIDTHxHEIGHT",
         ),
@@ -129,7 +133,7 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "last.png: --save-in and --save-out write raw frames",
         ),
         (
-            &["run", "-o", "/dev/null", "--size", "640x480"],
+            &["run", "-o", "/dev/null", "--source", "640x480"],
             &pipe,
             "is no regular file, and pipes cannot be read",
         ),
@@ -159,7 +163,7 @@ fn bad_use_exits_with_2_and_says_what_is_right() {
             "2 maps for 1 outputs",
         ),
         (
-            &["run", "-o", "/dev/null", "--size", "320x240"],
+            &["run", "-o", "/dev/null", "--source", "320x240"],
             &video,
             "a video of 640x480, not of 320x240",
         ),
@@ -204,11 +208,11 @@ fn no_output_is_an_input_or_another_output() {
     let dir = furnished("apart");
     let before = content(&dir);
     let cases = [
-        ("--size 640x480 a.nv12 -o a.nv12", "an input"),
-        ("--size 640x480 a.nv12 -o ./link", "an input"),
-        ("--size 640x480 a.nv12 -o same.nv12", "an input"),
+        ("--source 640x480 a.nv12 -o a.nv12", "an input"),
+        ("--source 640x480 a.nv12 -o ./link", "an input"),
+        ("--source 640x480 a.nv12 -o same.nv12", "an input"),
         (
-            "--size 640x480 a.nv12 -o /dev/null --save-in a.nv12",
+            "--source 640x480 a.nv12 -o /dev/null --save-in a.nv12",
             "an input",
         ),
         ("a.png -o a.png", "an input"),

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Formats that are told by their own keys, one file each, and what their readers
+//! share.
+
+use super::tree::{self, Tree};
+use super::{Calibration, Choice, Parsed, Rectification, plausible};
+use super::{
+    basalt, depthai, euroc, flat, gyroflow, libcamera, mrcal, nxp, okvis, opensfm, orbslam, vins,
+};
+use crate::format::Size;
+use crate::lens::scaled;
+
+/// A format of calibration files.
+pub struct Dialect {
+    /// What a file of it is called in messages.
+    pub name: &'static str,
+    /// Whether these are its keys.
+    pub is_one: fn(&Tree) -> bool,
+    /// Whether a file has cameras, between which --camera chooses.
+    pub cameras: bool,
+    /// Reads the chosen camera.
+    pub read: fn(&Tree, &Choice) -> Parsed<Described>,
+    /// Reads its rectification, where the format has one.
+    pub rectify: Option<fn(&Tree, &Choice) -> Parsed<Rectification>>,
+}
+
+/// All of them. The first that says so has a file.
+pub const ALL: &[Dialect] = &[
+    nxp::DIALECT,
+    libcamera::DIALECT,
+    vins::DIALECT,
+    okvis::DIALECT,
+    basalt::DIALECT,
+    depthai::DIALECT,
+    gyroflow::DIALECT,
+    mrcal::DIALECT,
+    orbslam::DIALECT,
+    opensfm::DIALECT,
+    euroc::DIALECT,
+    flat::DIALECT,
+];
+
+/// What a file tells of a camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Described {
+    /// The lens and the size of its pictures.
+    pub calibration: Calibration,
+    /// The output, where the file describes that too.
+    pub output: Option<Output>,
+    /// What was assumed or not used, a line each.
+    pub notes: Vec<String>,
+    /// What is unlikely: a warning each.
+    pub doubts: Vec<String>,
+}
+
+/// The output that a file describes: what a program that uses the file shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Output {
+    /// Focal lengths and principal point of the camera whose picture it is, in
+    /// pixels of the calibration's pictures [default: the lens's].
+    pub camera: Option<[[f64; 2]; 2]>,
+    /// Corner and extent of the part of that picture which is shown.
+    pub part: Option<[[f64; 2]; 2]>,
+    /// Whether left and right are exchanged.
+    pub mirrored: bool,
+    /// Whether top and bottom are exchanged.
+    pub flipped: bool,
+}
+
+impl Output {
+    /// The same where the pictures have these many times the columns and lines.
+    pub fn scaled(self, times: [f64; 2]) -> Self {
+        let part = |[corner, extent]: [[f64; 2]; 2]| {
+            [corner, extent].map(|point| [0, 1].map(|axis| point[axis] * times[axis]))
+        };
+        Output {
+            camera: self
+                .camera
+                .map(|[focal, center]| scaled(focal, center, times)),
+            part: self.part.map(part),
+            ..self
+        }
+    }
+}
+
+impl From<Calibration> for Described {
+    fn from(calibration: Calibration) -> Self {
+        Described {
+            calibration,
+            output: None,
+            notes: Vec::new(),
+            doubts: Vec::new(),
+        }
+    }
+}
+
+impl Described {
+    /// With what is unlikely of the lens.
+    pub fn doubted(mut self) -> Self {
+        let Calibration { lens, size } = &self.calibration;
+        self.doubts.extend(plausible::doubts(lens, *size));
+        if lens.distortion.is_straight() {
+            self.doubts
+                .push("all coefficients are 0: the lens bends nothing".into());
+        }
+        self
+    }
+}
+
+/// The value of a key that must be there.
+pub fn needed(tree: &Tree, key: &str) -> Parsed<Tree> {
+    tree.get(key).ok_or_else(|| format!("it has no {key}"))
+}
+
+/// The `N` numbers of a key that must be there.
+pub fn numbers<const N: usize>(tree: &Tree, key: &str) -> Parsed<[f64; N]> {
+    let values = needed(tree, key)?.numbers(key)?;
+    let count = values.len();
+    values
+        .try_into()
+        .map_err(|_| format!("{key} has {count} numbers, not {N}"))
+}
+
+/// The number of a key that must be there.
+pub fn number(tree: &Tree, key: &str) -> Parsed<f64> {
+    numbers::<1>(tree, key).map(|[number]| number)
+}
+
+/// The text of a key that must be there.
+pub fn word(tree: &Tree, key: &str) -> Parsed<String> {
+    match needed(tree, key)?.text() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(format!("{key} is not a text")),
+    }
+}
+
+/// The size of pictures under two keys that may be missing.
+pub fn size(tree: &Tree, [width, height]: [&str; 2]) -> Parsed<Option<Size>> {
+    match (tree.number(width)?, tree.number(height)?) {
+        (Some(w), Some(h)) => tree::size([w, h], &format!("{width} and {height}")).map(Some),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(format!("it has {width} and no {height}")),
+        (None, Some(_)) => Err(format!("it has {height} and no {width}")),
+    }
+}
+
+/// Whether a key that may be missing is set.
+pub fn flag(tree: &Tree, key: &str) -> Parsed<bool> {
+    let Some(value) = tree.get(key) else {
+        return Ok(false);
+    };
+    match (value.flag(), value.text()) {
+        (Some(flag), _) => Ok(flag),
+        (None, Some("true")) => Ok(true),
+        (None, Some("false")) => Ok(false),
+        _ => match tree.number(key) {
+            Ok(Some(0.0)) => Ok(false),
+            Ok(Some(1.0)) => Ok(true),
+            _ => Err(format!("{key} is neither true nor false")),
+        },
+    }
+}
+
+/// Which of the cameras with these names --camera chooses.
+pub fn chosen(names: &[String], choice: &Choice) -> Parsed<usize> {
+    let all = names.join(", ");
+    match (choice.camera, names) {
+        (_, []) => Err("it has no camera".into()),
+        (None, [_]) => Ok(0),
+        (None, _) => Err(format!("say which camera with --camera: {all}")),
+        (Some(wanted), _) => names
+            .iter()
+            .position(|name| name == wanted)
+            .ok_or_else(|| format!("it has no camera {wanted}, only {all}: say one with --camera")),
+    }
+}
+
+/// Numbers for names, as many as there are items.
+pub fn counted(items: usize) -> Vec<String> {
+    (0..items).map(|index| index.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Content;
+    use super::super::{
+        basalt, colmap, depthai, euroc, flat, gyroflow, libcamera, mrcal, nxp, okvis, opensfm,
+        orbslam, vins,
+    };
+    use super::*;
+
+    /// A file of each dialect, and a camera of it.
+    const SAMPLES: [(&str, Option<&str>); 13] = [
+        (nxp::tests::FILE, None),
+        (libcamera::tests::FILE, None),
+        (vins::tests::FILE, None),
+        (okvis::tests::FILE, Some("0")),
+        (basalt::tests::FILE, Some("0")),
+        (depthai::tests::FILE, Some("CAM_A")),
+        (gyroflow::tests::FILE, None),
+        (mrcal::tests::FILE, None),
+        (orbslam::tests::FILE, Some("1")),
+        (
+            opensfm::tests::FILE,
+            Some("v2 acme two 4000 3000 fisheye 0.5"),
+        ),
+        (euroc::tests::FILE, None),
+        (flat::tests::FILE, None),
+        (colmap::tests::FILE, Some("1")),
+    ];
+
+    /// Values that are no numbers of a lens.
+    const WRONG: [&str; 8] = [
+        "x",
+        "[]",
+        "{}",
+        "[[1, 2], {a: 3}]",
+        "\"\"",
+        "1e999",
+        ".nan",
+        "~",
+    ];
+
+    fn read(text: &str, camera: Option<&str>) -> Parsed<Described> {
+        let choice = Choice {
+            camera,
+            size: Some(crate::Size {
+                width: 2592,
+                height: 1944,
+            }),
+            ..Choice::default()
+        };
+        Content::of(text.to_owned())?.calibration(&choice)
+    }
+
+    #[test]
+    fn each_dialect_s_file_is_its_own() {
+        for (index, (text, camera)) in SAMPLES.into_iter().enumerate() {
+            read(text, camera).unwrap();
+            let content = Content::of(text.to_owned()).unwrap();
+            if let Some(dialect) = ALL.get(index) {
+                assert_eq!(content.whose(), dialect.name);
+                let tree = Tree::parse(&mrcal::without_bytes(text.to_owned())).unwrap();
+                let all: Vec<&str> = ALL
+                    .iter()
+                    .filter(|dialect| (dialect.is_one)(&tree))
+                    .map(|dialect| dialect.name)
+                    .collect();
+                assert_eq!(all[0], dialect.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_ends_early_is_an_error_or_another_file() {
+        for (text, camera) in SAMPLES {
+            let json = text.trim_start().starts_with('{');
+            for end in (0..text.trim_end().len()).filter(|end| text.is_char_boundary(*end)) {
+                let cut = read(&text[..end], camera);
+                assert!(!json || cut.is_err(), "{}", &text[..end]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_or_is_not_used() {
+        for (text, camera) in SAMPLES {
+            let right = read(text, camera).unwrap();
+            // Each number, and each word in quotes.
+            let mut places = Vec::new();
+            let mut start = None;
+            for (index, byte) in text.bytes().enumerate() {
+                let inside = byte.is_ascii_digit() || b"-.e".contains(&byte);
+                match (inside, start) {
+                    (true, None) => start = Some(index),
+                    (false, Some(from)) => {
+                        // The digit of `k1` is no number.
+                        let word = text[..from].ends_with(|last: char| last.is_alphanumeric());
+                        if !word && text[from..index].parse::<f64>().is_ok() {
+                            places.push((from, index));
+                        }
+                        start = None;
+                    }
+                    _ => {}
+                }
+            }
+            assert!(places.len() > 8, "{text}");
+            for (from, to) in places {
+                for wrong in WRONG.iter().cycle().skip(from).take(3) {
+                    let file = format!("{}{wrong}{}", &text[..from], &text[to..]);
+                    // What is not used may be anything.
+                    if let Ok(found) = read(&file, camera) {
+                        let same =
+                            |a: &Described, b: &Described| a.calibration.lens == b.calibration.lens;
+                        assert!(
+                            same(&found, &right),
+                            "{wrong} for {} gives {found:?}: {file}",
+                            &text[from..to]
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Which model of lens a file says its coefficients are of, under any of the keys
+//! that programs write for it.
+
+use super::dialect::flag;
+use super::tree::{Tree, plain};
+use super::{Choice, Model, Parsed, by_hand};
+
+/// Keys that are true for a fisheye.
+const FLAGS: [&str; 4] = ["fisheyemodel", "isfisheye", "usefisheye", "fisheye"];
+
+/// Keys that name the model.
+const KEYS: [&str; 16] = [
+    "model",
+    "modeltype",
+    "modelname",
+    "cameratype",
+    "cameramodel",
+    "lenstype",
+    "lensmodel",
+    "distortionmodel",
+    "distortiontype",
+    "projectionmodel",
+    "projectiontype",
+    "projection",
+    "calibrationmodel",
+    "calibrationtype",
+    "calibtype",
+    "type",
+];
+
+/// Names of the model of `calibrateCamera`.
+const PINHOLE: [&str; 22] = [
+    "pinhole",
+    "perspective",
+    "rectilinear",
+    "standard",
+    "normal",
+    "brown",
+    "brownconrady",
+    "plumbbob",
+    "radtan",
+    "pinholeradtan",
+    "radialtangential",
+    "opencv",
+    "opencvpinhole",
+    "opencvbrown",
+    "fullopencv",
+    "rational",
+    "rationalpolynomial",
+    "radial",
+    "polynomial",
+    "thinprism",
+    "opencv5",
+    "opencv8",
+];
+
+/// Names of the model of `fisheye::calibrate`.
+const FISHEYE: [&str; 13] = [
+    "fisheye",
+    "opencvfisheye",
+    "equidistant",
+    "equi",
+    "pinholeequi",
+    "kannalabrandt",
+    "kannalabrandt4",
+    "kannalabrandt8",
+    "kannala",
+    "kb",
+    "kb4",
+    "kb8",
+    "opencv4fisheye",
+];
+
+/// The model that the file says its coefficients are of, with the key. What the
+/// user says stands where a name is of no model, such as a camera's.
+pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
+    let mut found: Vec<(String, Model)> = Vec::new();
+    let mut flagged = None;
+    if let Some((key, _)) = tree.spelled(FLAGS) {
+        let model = match flag(tree, &key)? {
+            true => Model::Fisheye,
+            false => Model::Pinhole,
+        };
+        flagged = Some((key, model));
+    }
+    for key in KEYS {
+        let Some((key, value)) = tree.spelled([key]) else {
+            continue;
+        };
+        let Some(text) = value.text() else {
+            continue;
+        };
+        match known(text) {
+            Some(model) => found.push((key, model)),
+            // Of a file's type, and not of a lens's.
+            None if plain(&key) == "type" => {}
+            None if choice.model.is_some() => {}
+            None => return Err(unknown(&key, text)),
+        }
+    }
+    // A pinhole with the distortion of a fisheye is a fisheye.
+    let fisheye = found.iter().find(|(_, model)| *model == Model::Fisheye);
+    let named = fisheye.or(found.first()).cloned();
+    match (flagged, named) {
+        (Some((flag, model)), Some((key, other))) if model != other => {
+            Err(format!("its {flag} contradicts its {key}"))
+        }
+        (flagged, named) => Ok(flagged.or(named)),
+    }
+}
+
+/// The model of this name.
+pub fn known(name: &str) -> Option<Model> {
+    let name = plain(name);
+    let name = name.trim_end_matches("camera").trim_end_matches("model");
+    let name = name.trim_end_matches("lens");
+    match name {
+        name if PINHOLE.contains(&name) => Some(Model::Pinhole),
+        name if FISHEYE.contains(&name) => Some(Model::Fisheye),
+        _ => None,
+    }
+}
+
+/// What to do with a model that is not known.
+pub fn unknown(key: &str, name: &str) -> String {
+    format!(
+        "{key}: {name} is no model that is known here: if its coefficients are those of a pinhole or \
+         a fisheye of OpenCV, say which with --model; {}",
+        by_hand()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, model: Option<Model>) -> Parsed<Option<Model>> {
+        let choice = Choice {
+            model,
+            ..Choice::default()
+        };
+        let said = said(&Tree::parse(text).unwrap(), &choice)?;
+        Ok(said.map(|(_, model)| model))
+    }
+
+    #[test]
+    fn a_model_is_obeyed_under_any_key() {
+        for key in [
+            "model",
+            "model_type",
+            "camera_type",
+            "lens_type",
+            "DistortionModel",
+        ] {
+            let text = format!("{key}: fisheye\n");
+            assert_eq!(of(&text, None), Ok(Some(Model::Fisheye)), "{key}");
+            let text = format!("{key}: Plumb-Bob\n");
+            assert_eq!(of(&text, None), Ok(Some(Model::Pinhole)), "{key}");
+        }
+        for (text, model) in [
+            ("fisheye_model: true\n", Model::Fisheye),
+            ("fisheye_model: false\n", Model::Pinhole),
+            ("fisheye_model: 1\n", Model::Fisheye),
+            ("isFisheye: 0\n", Model::Pinhole),
+            ("type: fisheye\n", Model::Fisheye),
+            (
+                "camera_model: pinhole\ndistortion_model: equidistant\n",
+                Model::Fisheye,
+            ),
+        ] {
+            assert_eq!(of(text, None), Ok(Some(model)), "{text}");
+        }
+        assert_eq!(of("type: calibration\n", None), Ok(None));
+    }
+
+    #[test]
+    fn a_model_that_is_not_known_is_refused_unless_the_user_says_it() {
+        let error = of("model: scaramuzza\n", None).unwrap_err();
+        assert!(
+            error.starts_with("model: scaramuzza is no model that is known"),
+            "{error}"
+        );
+        assert_eq!(of("model: IMX219\n", Some(Model::Fisheye)), Ok(None));
+        let error = of("fisheye_model: 0\nmodel: fisheye\n", None).unwrap_err();
+        assert_eq!(error, "its fisheye_model contradicts its model");
+        let error = of("fisheye: maybe\n", None).unwrap_err();
+        assert_eq!(error, "fisheye is neither true nor false");
+    }
+}

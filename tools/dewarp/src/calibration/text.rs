@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The text of a calibration file: what is no text is told by its first bytes,
+//! and what programs write beside YAML's rules is put right, each line and
+//! column where it was.
+
+use super::{Parsed, by_hand};
+
+/// The largest file that is read, in bytes.
+pub const LARGEST: u64 = 16 << 20;
+
+/// First bytes of files that hold no text, and what to do with them.
+const BINARY: [(&[u8], &str); 11] = [
+    (&[0x1f, 0x8b], "it is compressed, unpack it with gunzip"),
+    (&[0xff, 0xfe], "it is UTF-16, and not UTF-8"),
+    (&[0xfe, 0xff], "it is UTF-16, and not UTF-8"),
+    (
+        b"PK\x03\x04",
+        "it is numpy's archive (.npz) or another zip: write JSON, with tolist() of each matrix",
+    ),
+    (
+        b"\x93NUMPY",
+        "it is numpy's array (.npy): write JSON, with tolist() of each matrix",
+    ),
+    (
+        b"\x80",
+        "it is Python's pickle: write JSON, with tolist() of each matrix",
+    ),
+    (b"MATLAB ", "it is MATLAB's: write JSON, with jsonencode"),
+    (b"\x89HDF", "it is HDF5: write JSON"),
+    (b"\x89PNG", "it is a picture"),
+    (&[0xff, 0xd8, 0xff], "it is a picture"),
+    (
+        b"SQLite format",
+        "it is a database, such as COLMAP's: export it as text",
+    ),
+];
+
+/// The text of a file.
+pub fn of(bytes: Vec<u8>) -> Parsed<String> {
+    if bytes.len() as u64 > LARGEST {
+        return Err("it has more than 16 MiB: it is no camera calibration".into());
+    }
+    if let Some((_, why)) = BINARY.iter().find(|(first, _)| bytes.starts_with(first)) {
+        return Err((*why).into());
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| "it is no text in UTF-8, as YAML, JSON and XML are".to_owned())
+}
+
+/// YAML as its parser takes it: OpenCV's first line, `%YAML:1.0`, is no directive
+/// of YAML, and JSON may have comments.
+pub fn yaml(text: &str) -> Parsed<String> {
+    let text = match text.split_once('\n') {
+        Some((first, rest)) if first.starts_with("%YAML") => " ".repeat(first.len()) + "\n" + rest,
+        _ => text.to_owned(),
+    };
+    match text.trim_start().starts_with('{') {
+        true => json(&text),
+        false => Ok(text),
+    }
+}
+
+/// JSON without comments and without the commas that OpenCV writes after them.
+fn json(text: &str) -> Parsed<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    // The last character that counts, and brackets that are open.
+    let (mut last, mut depth) = (' ', 0usize);
+    while let Some(character) = characters.next() {
+        match (character, characters.peek()) {
+            ('"', _) => {
+                plain.push('"');
+                let mut escaped = false;
+                loop {
+                    let next = characters.next().ok_or_else(cut)?;
+                    plain.push(next);
+                    if next == '"' && !escaped {
+                        break;
+                    }
+                    escaped = next == '\\' && !escaped;
+                }
+            }
+            ('/', Some('/')) => {
+                plain.push(' ');
+                while let Some(next) = characters.next_if(|next| *next != '\n') {
+                    plain.extend(std::iter::repeat_n(' ', next.len_utf8()));
+                }
+                continue;
+            }
+            ('/', Some('*')) => {
+                plain.push(' ');
+                let mut before = ' ';
+                loop {
+                    let next = characters.next().ok_or_else(cut)?;
+                    match next {
+                        '\n' => plain.push('\n'),
+                        _ => plain.extend(std::iter::repeat_n(' ', next.len_utf8())),
+                    }
+                    if (before, next) == ('*', '/') {
+                        break;
+                    }
+                    before = next;
+                }
+                continue;
+            }
+            (',', _) if matches!(last, ',' | '{' | '[' | ' ') => plain.push(' '),
+            // YAML takes no tab at the beginning of a line.
+            ('\t', _) => plain.push(' '),
+            _ => plain.push(character),
+        }
+        match character {
+            '{' | '[' => depth += 1,
+            '}' | ']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if !character.is_whitespace() {
+            last = character;
+        }
+    }
+    match depth {
+        0 => Ok(plain),
+        _ => Err(cut()),
+    }
+}
+
+/// What is wrong with a file that is not complete.
+pub fn cut() -> String {
+    "the file ends in the middle: a bracket or a quote is not closed".into()
+}
+
+/// What is wrong with a text that is of no known format.
+pub fn unknown(why: &str) -> String {
+    format!("it is neither YAML nor JSON nor XML ({why}); {}", by_hand())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_go_and_everything_else_stays_where_it_was() {
+        let text =
+            "{ // é\n \"a\": \"// no, \\\" comment\", /* one\n two */ ,\n \"b\": [ , 1,, 2 ]\n}";
+        let plain = json(text).unwrap();
+        assert_eq!(
+            plain,
+            "{      \n \"a\": \"// no, \\\" comment\",       \n         \n \"b\": [   1,  2 ]\n}"
+        );
+        assert_eq!(plain.len(), text.len());
+    }
+
+    #[test]
+    fn json_that_is_cut_off_is_told_so() {
+        for text in ["{\"a\": [1, 2", "{\"a", "{ /* ", "{\"a\": \"\\"] {
+            assert_eq!(json(text), Err(cut()), "{text}");
+        }
+    }
+}
