@@ -2,6 +2,7 @@
 //! The command as a user meets it: what it writes, what it says when the
 //! request is wrong, and its exit status. None of this takes a device.
 
+mod board;
 mod calibrations;
 mod common;
 mod documents;
