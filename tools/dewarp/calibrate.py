@@ -83,7 +83,7 @@ class Lens:
         flags = cv2.fisheye.CALIB_RECOMPUTE_EXTRINSIC | cv2.fisheye.CALIB_FIX_SKEW
         stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-9)
         width, height = self.size
-        best, why = None, None
+        best = None
         for focal in (max(self.size) / np.pi, 0.5 * max(self.size), 0.8 * max(self.size)):
             guess = np.array([[focal, 0, width / 2 - 0.5], [0, focal, height / 2 - 0.5], [0, 0, 1]])
             try:
@@ -91,13 +91,12 @@ class Lens:
                     points, places, self.size, guess, np.zeros((4, 1)),
                     flags=flags | cv2.fisheye.CALIB_USE_INTRINSIC_GUESS, criteria=stop,
                 )
-            except cv2.error as error:
-                why = error
+            except cv2.error:
                 continue
             if np.isfinite(fit[0]) and (best is None or fit[0] < best[0]):
                 best = fit
         if best is None:
-            raise why
+            raise Refused("OpenCV finds no fisheye for these pictures", ["is it one? --model rational may do"])
         return best[1], best[2].ravel(), best[3], best[4]
 
     def curve(self):
