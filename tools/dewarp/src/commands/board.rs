@@ -14,7 +14,7 @@ use crate::write_file;
 const EXAMPLES: &str = "\
 Examples:
   dewarp board -o board.pdf
-  dewarp board --kind charuco --paper a3 --squares 11x8 --square 33 -o board.svg
+  dewarp board --kind charuco --paper a3 --squares 11x8 --square 32 -o board.svg
 
 Print it at 100 %, measure the ruler, photograph it, and run calibrate.py with the numbers that stand
 on the page: docs/calibrate.md.";
@@ -25,7 +25,7 @@ pub struct BoardArgs {
     /// The pattern.
     #[arg(long, value_enum, default_value = "chessboard")]
     kind: Kind,
-    /// The sheet; it lies if there are more columns than rows.
+    /// The sheet, in landscape if there are as many columns as rows or more.
     #[arg(long, value_enum, default_value = "a4")]
     paper: Paper,
     /// Columns and rows of squares.

@@ -47,3 +47,17 @@ fn a_board_that_cannot_be_is_refused_and_nothing_is_written() {
     let left = std::fs::read_dir(dir.path("")).unwrap().count();
     assert_eq!(left, 0);
 }
+
+#[test]
+fn the_examples_of_the_help_work() {
+    let dir = Scratch::new("board-help");
+    let (_, help, _) = dir.start("board --help");
+    let examples = help
+        .lines()
+        .filter_map(|line| line.strip_prefix("  dewarp "));
+    let examples: Vec<&str> = examples.collect();
+    assert_eq!(examples.len(), 2, "{help}");
+    for example in examples {
+        assert_eq!(dir.run(example), (0, String::new()), "{example}");
+    }
+}
