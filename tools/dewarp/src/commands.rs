@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The commands, one file each.
 
+pub mod board;
 pub mod export;
 pub mod info;
 mod lens;

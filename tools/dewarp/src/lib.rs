@@ -4,6 +4,7 @@
 //! it is plain computation; only [`node`], [`device`], [`camera`] and [`stream`]
 //! talk to a device.
 
+pub mod board;
 pub mod calibration;
 #[cfg(feature = "device")]
 pub mod camera;

@@ -13,6 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use dewarp::{Error, Picture, Result, file};
 
+use commands::board::BoardArgs;
 use commands::export::ExportArgs;
 use commands::info::InfoArgs;
 use commands::map::MapArgs;
@@ -46,6 +47,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Draw a board to print, with which a lens is calibrated.
+    Board(BoardArgs),
     /// Make a vertex map: which point of the source each block corner shows.
     Map(Box<MapArgs>),
     /// Explain a map file.
@@ -98,6 +101,7 @@ struct ConvertArgs {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Board(args) => commands::board::draw(&args),
         Command::Map(args) => commands::map::make(&args),
         Command::Info(args) => commands::info::show(&args),
         Command::Export(args) => commands::export::write(&args),

@@ -19,7 +19,7 @@ const LONGEST: u64 = 1200;
 pub fn names(_: &Path) -> Result<Names> {
     Names::and(
         lint::names(),
-        "the tests of `cargo test --workspace -- --list`, and kinds of calibrations beside OpenCV",
+        "the tests of `cargo test --workspace -- --list`, kinds of calibrations beside OpenCV, and calibrations of known lenses",
     )
 }
 
@@ -31,7 +31,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         crates(tests)?;
     }
     if let Err(why) = super::opencv::run(tests) {
-        tests.record("maps agree with OpenCV", Err(why));
+        tests.record("maps and calibrations beside OpenCV", Err(why));
     }
     lint::checks(tests.env, &mut |name, check| tests.check(name, check))
 }

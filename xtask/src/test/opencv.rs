@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Part of suite `host`: the maps of `dewarp` beside OpenCV's own. OpenCV comes from PyPI into a
-//! virtual environment in the cache.
+//! Part of suite `host`: the maps of `dewarp` beside OpenCV's own, and calibrations of lenses that are
+//! known. OpenCV comes from PyPI into a virtual environment in the cache.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,11 @@ use crate::sandbox::Sandbox;
 use crate::tools::Client;
 
 /// What is installed. The versions stand so that a run repeats.
-const PACKAGES: [&str; 2] = ["opencv-python-headless==4.13.0.92", "numpy==2.3.5"];
+const PACKAGES: [&str; 3] = [
+    "opencv-python-headless==4.13.0.92",
+    "numpy==2.3.5",
+    "pypdfium2==5.15.2",
+];
 
 /// The authorities that Debian and Ubuntu trust.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -23,7 +27,8 @@ const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The seed, and how many calibrations are compared.
 const RANDOM: [&str; 2] = ["1", "520"];
 
-/// Compares the maps, a test for each kind of calibration.
+/// Runs the scripts of `tools/dewarp/tests`: `opencv.py` has a test for each kind of calibration,
+/// `calibrate.py` those of the board to print and of the calibration.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     if !may_be_kind(tests.filter) {
         return Ok(());
@@ -32,25 +37,29 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let client = Client::prepare(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
-    let mut command = sandbox.command(
-        &env.checkout,
-        &python.dir.join("bin/python").to_string_lossy(),
-    );
-    command
-        .arg("tools/dewarp/tests/opencv.py")
-        .arg(client.here())
-        .args(RANDOM)
-        .arg(tests.filter);
-    let output = command.output().context("cannot start python")?;
-    let printed = String::from_utf8_lossy(&output.stdout);
-    let some = tests.record_lines(&printed) > 0 || !tests.filter.is_empty();
-    if !some || !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "opencv.py ended with {}:\n{}",
-            output.status,
-            super::last_lines(&errors, 20)
+    for (script, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
+        let mut command = sandbox.command(
+            &env.checkout,
+            &python.dir.join("bin/python").to_string_lossy(),
         );
+        // Nothing is left in the checkout.
+        command
+            .arg("-B")
+            .arg(format!("tools/dewarp/tests/{script}"))
+            .arg(client.here())
+            .args(words)
+            .arg(tests.filter);
+        let output = command.output().context("cannot start python")?;
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let some = tests.record_lines(&printed) > 0 || !tests.filter.is_empty();
+        if !some || !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            bail!(
+                "{script} ended with {}:\n{}",
+                output.status,
+                super::last_lines(&errors, 20)
+            );
+        }
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! request is wrong, and its exit status. None of this takes a device.
 
 mod answers;
+mod board;
 mod calibrations;
 mod common;
 mod dialects;
