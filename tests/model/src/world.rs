@@ -84,7 +84,7 @@ pub enum World {
     /// which calls these registers the sizes of ring buffers (row 9). Assumed alternative
     /// to bytes that are dropped.
     SizeWraps,
-    /// A write reaches the block 500 ns after the CPU made it, in order; a read waits for
+    /// A write reaches the block 3,000 ns after the CPU made it, in order; a read waits for
     /// the writes before it. How posted writes to a slow peripheral behave: the
     /// acknowledgement may arrive after the interrupt handler returned (finding 9).
     /// Assumed alternative to writes that take no time.

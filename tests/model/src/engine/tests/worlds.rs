@@ -196,11 +196,11 @@ fn bytes_beyond_the_size_are_dropped_or_wrap() {
 fn a_write_may_take_its_time_and_a_read_waits_for_it() {
     let seen = both("late-writes", |board| {
         board.start();
-        board.pass(FRAME_NS + 500);
+        board.pass(FRAME_NS + 3_000);
         assert!(board.engine.line());
         board.write(regs::INTERRUPT_STATUS, 0xff00_0000);
         let at_once = board.engine.line();
-        board.pass(499);
+        board.pass(2_999);
         let before = board.engine.line();
         board.pass(1);
         let after = board.engine.line();
@@ -219,10 +219,10 @@ fn late_writes_are_recorded_in_the_order_in_which_they_were_made() {
         let mut board = Board::new(&format!("world={world}"));
         for _ in 0..2 {
             board.start();
-            board.pass(FRAME_NS + 1_000);
+            board.pass(FRAME_NS + 5_000);
             board.status();
             board.acknowledge();
-            board.pass(1_000);
+            board.pass(5_000);
         }
         board.engine.close_trace();
         board.engine.take_frames()
