@@ -119,7 +119,7 @@ impl Content {
             return Ok(Content::Colmap(text));
         }
         if let Some(name) = unknown::name(&text) {
-            return Err(format!("it is {name}; {}", by_hand()));
+            return Err(name);
         }
         let tree = Tree::parse(&mrcal::without_bytes(text))?;
         let dialect = dialect::ALL.iter().find(|dialect| (dialect.is_one)(&tree));

@@ -146,19 +146,33 @@ pub fn size(tree: &Tree, [width, height]: [&str; 2]) -> Parsed<Option<Size>> {
 
 /// Whether a key that may be missing is set.
 pub fn flag(tree: &Tree, key: &str) -> Parsed<bool> {
-    let Some(value) = tree.get(key) else {
-        return Ok(false);
-    };
+    tree.get(key).map_or(Ok(false), |value| is_set(&value, key))
+}
+
+/// Whether the value of a key is true, or 1.
+pub fn is_set(value: &Tree, key: &str) -> Parsed<bool> {
     match (value.flag(), value.text()) {
         (Some(flag), _) => Ok(flag),
         (None, Some("true")) => Ok(true),
         (None, Some("false")) => Ok(false),
-        _ => match tree.number(key) {
-            Ok(Some(0.0)) => Ok(false),
-            Ok(Some(1.0)) => Ok(true),
+        _ => match value.numbers(key).as_deref() {
+            Ok([0.0]) => Ok(false),
+            Ok([1.0]) => Ok(true),
             _ => Err(format!("{key} is neither true nor false")),
         },
     }
+}
+
+/// The maps in a list, by the names that they have in them or by their places.
+pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
+    let name = |item: &Tree| {
+        let named = item.first(["name", "camera_name", "label"]);
+        named.and_then(|(_, name)| name.text().map(str::to_owned))
+    };
+    let items = list.items().into_iter().enumerate();
+    items
+        .map(|(index, item)| (name(&item).unwrap_or_else(|| index.to_string()), item))
+        .collect()
 }
 
 /// Which of the cameras with these names --camera chooses.

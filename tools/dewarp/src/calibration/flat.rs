@@ -5,7 +5,7 @@
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
 use super::tree::{self, Tree};
-use super::{Calibration, Choice, Model, Parsed, agrees, brown, fisheye};
+use super::{Calibration, Choice, Model, Parsed, agrees, brown, by_hand, fisheye, model};
 use crate::format::Size;
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Omni};
 
@@ -39,26 +39,27 @@ const LIST: [&str; 12] = [
     "d",
 ];
 
-/// Names of the model's name.
-const MODEL: [&str; 10] = [
-    "model",
-    "camera_model",
-    "distortion_model",
-    "lens_model",
-    "model_type",
-    "camera_type",
-    "lens_type",
-    "distortion_type",
-    "projection_type",
-    "projection",
+/// Names of lists of radial and of tangential coefficients: MATLAB's, BoofCV's.
+const RADIAL: [&str; 3] = ["radial", "radial_distortion", "radialdistortion"];
+const TANGENTIAL: [&str; 3] = [
+    "tangential",
+    "tangential_distortion",
+    "tangentialdistortion",
 ];
 
+/// Names of what is no coefficient of a model here, and must be 0.
+const SKEW: [&str; 4] = ["skew", "alpha_c", "b1", "b2"];
+
+/// Names of Mei's sphere.
+const XI: [&str; 2] = ["xi", "mirror_offset"];
+
 /// Names of the picture's size.
-const SIZES: [[&str; 2]; 4] = [
+const SIZES: [[&str; 2]; 5] = [
     ["width", "height"],
     ["image_width", "image_height"],
     ["w", "h"],
     ["img_width", "img_height"],
+    ["cols", "rows"],
 ];
 const SIZE: [&str; 4] = ["resolution", "image_size", "size", "img_size"];
 
@@ -96,12 +97,15 @@ fn has_focal(tree: &Tree, depth: usize) -> bool {
                 .any(|(_, part)| has_focal(part, depth - 1)))
 }
 
-/// The maps in a map.
+/// The maps in a map, and in the lists in it.
 fn parts(tree: &Tree) -> Vec<(String, Tree)> {
     let keys = tree.keys().into_iter();
-    keys.filter_map(|key| Some((key.to_owned(), tree.get(key)?)))
-        .filter(|(_, value)| !value.keys().is_empty())
-        .collect()
+    let values = keys.filter_map(|key| Some((key.to_owned(), tree.get(key)?)));
+    let maps = values.flat_map(|(key, value)| match value.items().is_empty() {
+        true => vec![(key, value)],
+        false => dialect::listed(&value),
+    });
+    maps.filter(|(_, value)| !value.keys().is_empty()).collect()
 }
 
 /// The map of the chosen camera: that of all, where there is but one.
@@ -139,6 +143,11 @@ impl Values {
             let Some(value) = tree.get(key) else {
                 values.empty.push(key.to_lowercase());
                 continue;
+            };
+            // A list of one map is that map.
+            let value = match &value.items()[..] {
+                [only] if !only.keys().is_empty() => only.clone(),
+                _ => value,
             };
             if depth > 0 && !value.keys().is_empty() && value.get("data").is_none() {
                 let part = Values::of(&value, depth - 1);
@@ -226,6 +235,39 @@ impl Values {
             named.last = named.last.max(if *letter == b'k' { index + 1 } else { 0 });
             any = true;
         }
+        for (names, list) in [
+            (&RADIAL[..], &mut named.k[..3]),
+            (&TANGENTIAL[..], &mut named.p[..]),
+        ] {
+            let Some(value) = self.one(names)? else {
+                continue;
+            };
+            let values = value.numbers(names[0])?;
+            if any && list.iter().any(|value| *value != 0.0) {
+                return Err(format!(
+                    "it has coefficients in {} and by their names",
+                    names[0]
+                ));
+            }
+            let most = list.len();
+            let places = list.get_mut(..values.len()).ok_or_else(|| {
+                format!(
+                    "{} has {} numbers, more than {most}",
+                    names[0],
+                    values.len()
+                )
+            })?;
+            places.copy_from_slice(&values);
+        }
+        let radial = self.one(&RADIAL)?.is_some();
+        // BoofCV's names of p1 and p2.
+        if let (true, Some(t1), Some(t2)) = (radial, self.number(&["t1"])?, self.number(&["t2"])?) {
+            named.p = [t1, t2];
+        }
+        if radial {
+            named.tangential = true;
+            return Ok(Some(named));
+        }
         let before = |index: usize| format!("k{}", index + 1);
         let has = |name: &String| self.all.iter().any(|(key, _)| key == name);
         match (0..named.last).map(before).find(|name| !has(name)) {
@@ -269,6 +311,8 @@ enum Kind {
     DoubleSphere,
     Eucm,
     Fov,
+    /// A known one that is not read.
+    Other,
 }
 
 fn kind(word: &str) -> Option<Kind> {
@@ -277,18 +321,37 @@ fn kind(word: &str) -> Option<Kind> {
     let word = word.strip_prefix("lensmodel").unwrap_or(word);
     let plain: String = word.chars().filter(char::is_ascii_alphanumeric).collect();
     Some(match plain.as_str() {
-        "pinhole" | "perspective" | "plumbbob" | "radtan" | "radialtangential" | "brown"
-        | "brownconrady" | "opencv" | "fullopencv" | "standard" | "rational"
-        | "rationalpolynomial" | "pinholeradtan" | "pinholebrown" | "radial" | "simpleradial"
-        | "simplepinhole" | "opencvpinhole" | "radtan8" => Kind::Pinhole,
+        "pinhole"
+        | "perspective"
+        | "plumbbob"
+        | "radtan"
+        | "radialtangential"
+        | "brown"
+        | "brownconrady"
+        | "opencv"
+        | "fullopencv"
+        | "standard"
+        | "rational"
+        | "rationalpolynomial"
+        | "pinholeradtan"
+        | "pinholebrown"
+        | "radial"
+        | "simpleradial"
+        | "simplepinhole"
+        | "opencvpinhole"
+        | "radtan8"
+        | "pinholeradialtangential" => Kind::Pinhole,
         "fisheye" | "equidistant" | "equi" | "kannalabrandt" | "kannalabrandt4"
         | "kannalabrandt8" | "kb" | "kb4" | "kb8" | "opencvfisheye" | "fisheyeopencv"
-        | "pinholeequi" | "ftheta" => Kind::Fisheye,
+        | "pinholeequi" => Kind::Fisheye,
         "none" | "" => Kind::None,
-        "omni" | "omnidir" | "mei" | "omniradtan" => Kind::Omni,
+        "omni" | "omnidir" | "mei" | "omniradtan" | "omnidirectionaluniversal" => Kind::Omni,
         "ds" | "doublesphere" => Kind::DoubleSphere,
         "eucm" => Kind::Eucm,
         "fov" => Kind::Fov,
+        // RealSense's: the way back, tangential terms behind the radial ones, and an
+        // angle.
+        "inversebrownconrady" | "modifiedbrownconrady" | "ftheta" => Kind::Other,
         _ => return None,
     })
 }
@@ -296,14 +359,39 @@ fn kind(word: &str) -> Option<Kind> {
 /// The model that the file names.
 fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
     let mut found: Vec<(Kind, String)> = Vec::new();
+    let mut pinhole = None;
     for (name, value) in &values.all {
-        if !MODEL.contains(&name.as_str()) {
+        let key = tree::plain(name);
+        if model::FLAGS.contains(&key.as_str()) {
+            match dialect::is_set(value, name)? {
+                true => found.push((Kind::Fisheye, name.clone())),
+                false => pinhole = Some(name),
+            }
+        }
+        if !model::KEYS.contains(&key.as_str()) {
             continue;
         }
         let word = value.text().unwrap_or_default();
-        let kind = kind(word)
-            .ok_or_else(|| format!("{name} {word} is not known: pinhole and fisheye are"))?;
-        found.push((kind, name.clone()));
+        match kind(word) {
+            Some(kind) => found.push((kind, name.clone())),
+            // Of something else's type.
+            None if key == "type" => {}
+            None => {
+                return Err(format!(
+                    "{name} {word} is not known: pinhole, fisheye, omni, ds, eucm and fov are; if its \
+                     coefficients are those of one of them, {}",
+                    by_hand()
+                ));
+            }
+        }
+    }
+    match (
+        pinhole,
+        found.iter().find(|(kind, _)| *kind == Kind::Fisheye),
+    ) {
+        (Some(flag), Some((_, key))) => return Err(format!("its {flag} contradicts its {key}")),
+        (Some(flag), None) if found.is_empty() => found.push((Kind::Pinhole, flag.clone())),
+        _ => {}
     }
     // `camera_model: pinhole` beside `distortion_model: equidistant`.
     if found
@@ -325,12 +413,26 @@ fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
 
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let values = Values::of(&camera(tree, choice)?, 2);
+    // instant-ngp and nerfstudio, as COLMAP, have 0 at the edge of the picture, and
+    // not at the middle of its first pixel.
+    let edge = match values.one(&["fl_x"])? {
+        Some(_) => 0.5,
+        None => 0.0,
+    };
     let numbers = [
         values.needed(&FX)?,
         values.needed(&FY)?,
-        values.needed(&CX)?,
-        values.needed(&CY)?,
+        values.needed(&CX)? - edge,
+        values.needed(&CY)? - edge,
     ];
+    if let Some(key) = SKEW
+        .iter()
+        .find(|key| !matches!(values.number(&[key]), Ok(None | Some(0.0))))
+    {
+        return Err(format!(
+            "{key} is not 0: pixels that are askew or no squares by it are not supported; calibrate without"
+        ));
+    }
     let said = model(&values)?;
     let kind = said.as_ref().map(|(kind, _)| *kind);
     let distortion = match kind {
@@ -376,10 +478,24 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
                 }
             }
         }
+        (Some(Kind::Other), _, _, list) => {
+            let listed = list.iter().flatten().copied();
+            let named = named
+                .iter()
+                .flat_map(|named| named.k.into_iter().chain(named.p));
+            if listed.chain(named).any(|value| value != 0.0) {
+                return Err(
+                    "its model is not read, and its coefficients are not 0: calibrate again with OpenCV"
+                        .into(),
+                );
+            }
+            Distortion::Brown(Brown::NONE)
+        }
         (_, _, None, None) => {
-            return Err(
-                "it has no coefficients: k1, k2, p1, p2, k3, or a list such as dist_coeffs".into(),
-            );
+            return Err(String::from(
+                "it has no coefficients: k1, k2, p1, p2, k3, or a list such as dist_coeffs; if there \
+                 are none, put k1: 0 there",
+            ));
         }
         (Some(Kind::Fisheye), _, Some(named), _) | (None, Some(Model::Fisheye), Some(named), _) => {
             let [k1, k2, k3, k4, k5, k6] = named.k;
@@ -400,7 +516,7 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
         }
         (_, _, _, Some(list)) => brown(list, "the list of coefficients")?,
     };
-    match (kind, values.number(&["xi"])?, distortion) {
+    match (kind, values.number(&XI)?, distortion) {
         (Some(Kind::Omni), Some(xi), Distortion::Brown(brown)) => Ok(Distortion::Omni(Omni {
             xi,
             brown,

@@ -7,10 +7,10 @@ use super::tree::{Tree, plain};
 use super::{Choice, Model, Parsed, by_hand};
 
 /// Keys that are true for a fisheye.
-const FLAGS: [&str; 4] = ["fisheyemodel", "isfisheye", "usefisheye", "fisheye"];
+pub const FLAGS: [&str; 4] = ["fisheyemodel", "isfisheye", "usefisheye", "fisheye"];
 
 /// Keys that name the model.
-const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 16] = [
     "model",
     "modeltype",
     "modelname",
@@ -113,6 +113,8 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
 /// The model of this name.
 pub fn known(name: &str) -> Option<Model> {
     let name = plain(name);
+    // PhotonVision's, after mrcal.
+    let name = name.strip_prefix("lensmodel").unwrap_or(&name);
     let name = name.trim_end_matches("camera").trim_end_matches("model");
     let name = name.trim_end_matches("lens");
     match name {

@@ -17,7 +17,8 @@ pub const DIALECT: Dialect = Dialect {
 };
 
 fn is_one(tree: &Tree) -> bool {
-    tree.get("lensmodel").is_some()
+    // PhotonVision's files have that name beside their own keys.
+    tree.get("lensmodel").is_some() && tree.get("cameraIntrinsics").is_none()
 }
 
 /// The text without what is no YAML: the byte string of the optimisation's inputs.

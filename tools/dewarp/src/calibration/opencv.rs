@@ -3,15 +3,16 @@
 //! write in JSON, under the many names that these give to matrices. Names stand
 //! here as [`plain`](super::tree::plain) has them.
 
-use super::dialect::{Described, chosen, flag};
+use super::dialect::{Described, chosen, flag, listed};
 use super::tree::{Tree, plain};
 use super::{Calibration, Choice, Model, Parsed, Rectification, by_hand};
 use super::{brown, fisheye, lens, model, ros, size};
 use crate::lens::{Distortion, Omni};
 
 /// Names of the camera matrix of the only camera in a file.
-const MATRIX: [&str; 11] = [
+const MATRIX: [&str; 12] = [
     "cameramatrix",
+    "cameraintrinsics",
     "intrinsicmatrix",
     "cameramat",
     "cammatrix",
@@ -75,7 +76,11 @@ pub fn has_cameras(tree: &Tree) -> bool {
 
 /// Which of the pair's cameras have a matrix of this name.
 fn pair(tree: &Tree, name: &str) -> Vec<&'static str> {
-    let has = |camera: &&str| tree.spelled([&*format!("{name}{camera}")]).is_some();
+    // `k1` may be a matrix, or a coefficient.
+    let has = |camera: &&str| {
+        let found = tree.spelled([&*format!("{name}{camera}")]);
+        found.is_some_and(|(_, value)| !value.numbers("").is_ok_and(|all| all.len() == 1))
+    };
     PAIR.into_iter().filter(has).collect()
 }
 
@@ -94,9 +99,16 @@ fn nested(tree: &Tree, depth: usize) -> Vec<(String, Tree)> {
         let Some(value) = tree.get(key).filter(|_| depth > 0) else {
             continue;
         };
-        match is_camera(&value) {
-            true => found.push((key.to_owned(), value)),
-            false => found.extend(nested(&value, depth - 1)),
+        if is_camera(&value) {
+            found.push((key.to_owned(), value));
+            continue;
+        }
+        found.extend(nested(&value, depth - 1));
+        for (name, item) in listed(&value) {
+            match is_camera(&item) {
+                true => found.push((name, item)),
+                false => found.extend(nested(&item, depth - 1)),
+            }
         }
     }
     found
@@ -139,7 +151,21 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             "camera_matrix, cameraMatrix, mtx, K, M1",
         )
     })?;
-    let (name, coefficients) = find(&COEFFICIENTS).ok_or_else(|| {
+    // `intrinsics` as Kalibr has it, without the model that Kalibr names.
+    if matrix.numbers("").is_ok_and(|all| all.len() == 4) {
+        return Err(format!(
+            "{matrix_name} has 4 numbers, not 9 (3x3), and no camera_model beside it: if they are fx fy \
+             cx cy, {}",
+            by_hand()
+        ));
+    }
+    let found = find(&COEFFICIENTS);
+    // What PhotonVision wrote until 2023.
+    let found = found.or_else(|| match plain(&matrix_name).as_str() {
+        "cameraintrinsics" => find(&["cameraextrinsics"]),
+        _ => None,
+    });
+    let (name, coefficients) = found.ok_or_else(|| {
         missing(
             tree,
             "coefficients",
@@ -147,6 +173,12 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         )
     })?;
     let values = coefficients.numbers(&name)?;
+    // A fisheye's numbers, or flips and a centre, that its keys tell.
+    if let Some((key, _)) = tree.spelled(["dewarpmode", "dewarptype"]) {
+        return Err(format!(
+            "{key} is that of NXP's dewarper inside another file: put this map in a file of its own"
+        ));
+    }
     for key in ["hflip", "vflip", "mirror"] {
         if let Some((key, _)) = tree.spelled([key]) {
             if flag(tree, &key)? {
@@ -158,7 +190,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     }
     let distortion = match tree.spelled(["xi"]) {
         Some((key, value)) => omni(&values, &name, &value.numbers(&key)?)?,
-        None => bent(tree, choice, &values, &name)?,
+        None => bent([tree, file], choice, &values, &name)?,
     };
     let lens = lens(&matrix, &matrix_name, distortion)?;
     let found = match size::find(tree, lens.center)? {
@@ -185,9 +217,18 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     Ok(described)
 }
 
-/// The model that the file or the user says, with its coefficients.
-fn bent(tree: &Tree, choice: &Choice, values: &[f64], name: &str) -> Parsed<Distortion> {
-    let said = model::said(tree, choice)?;
+/// The model that the camera, the file around it or the user says, with its
+/// coefficients.
+fn bent(
+    [tree, file]: [&Tree; 2],
+    choice: &Choice,
+    values: &[f64],
+    name: &str,
+) -> Parsed<Distortion> {
+    let said = match model::said(tree, choice)? {
+        None => model::said(file, choice)?,
+        said => said,
+    };
     let model = match (said, choice.model) {
         (Some((key, said)), Some(wanted)) if said != wanted => {
             let said = match said {
@@ -382,6 +423,83 @@ mod tests {
         assert_eq!(
             read(&five).unwrap_err(),
             "D has 5 numbers, not the fisheye's 4"
+        );
+    }
+
+    #[test]
+    fn photonvision_s_files_are_read() {
+        let file = "{\"resolution\":{\"width\":1280.0,\"height\":800.0},\"cameraIntrinsics\":{\"rows\":3,\"cols\":3,\
+            \"type\":6,\"data\":[915.25,0.0,649.0,0.0,914.75,402.5,0.0,0.0,1.0]},\"distCoeffs\":{\"rows\":1,\"cols\":8,\
+            \"type\":6,\"data\":[0.045,-0.061,0.0004,-0.0007,0.0121,-0.0008,0.0005,-0.0011]},\"observations\":[],\
+            \"calobjectSpacing\":0.0254,\"lensmodel\":\"LENSMODEL_OPENCV\"}";
+        let Calibration { lens, size } = read(file).unwrap();
+        assert_eq!(
+            (lens.focal, lens.center),
+            ([915.25, 914.75], [649.0, 402.5])
+        );
+        assert_eq!(size.unwrap().to_string(), "1280x800");
+        let Distortion::Brown(brown) = lens.distortion else {
+            panic!("not Brown's");
+        };
+        assert_eq!(brown.rational, [-0.0008, 0.0005, -0.0011]);
+        let older = file.replace("distCoeffs", "cameraExtrinsics");
+        assert_eq!(read(&older).unwrap().lens, lens);
+        let other = file.replace("LENSMODEL_OPENCV", "LENSMODEL_STEREOGRAPHIC");
+        assert!(
+            read(&other)
+                .unwrap_err()
+                .starts_with("lensmodel: LENSMODEL_STEREOGRAPHIC is no model")
+        );
+    }
+
+    #[test]
+    fn cameras_may_lie_in_a_list_and_their_model_beside_it() {
+        let one = |fx| {
+            format!("{{K: [[{fx}, 0, 320], [0, 510, 240], [0, 0, 1]], D: [0.1, 0.2, 0.3, 0.4, 0]}}")
+        };
+        let text = format!("model: fisheye\ncameras:\n- {}\n- {}\n", one(500), one(600));
+        assert_eq!(
+            read(&text).unwrap_err(),
+            "say which camera with --camera: 0, 1"
+        );
+        let choice = Choice {
+            camera: Some("1"),
+            ..Choice::default()
+        };
+        let lens = Calibration::parse(&text, &choice).unwrap().lens;
+        assert_eq!(lens.focal[0], 600.0);
+        // The model that is said outside of the camera is that of its coefficients.
+        assert_eq!(lens.distortion, Distortion::Fisheye([0.1, 0.2, 0.3, 0.4]));
+    }
+
+    #[test]
+    fn a_coefficient_is_no_camera_of_a_pair() {
+        let text = "f: 600\ncx: 320\ncy: 240\nk1: -0.2\nk2: 0.1\n";
+        let error = read(text).unwrap_err();
+        assert!(
+            error.starts_with("it has none of the keys of the programs"),
+            "{error}"
+        );
+        let four =
+            "cam0: {intrinsics: [500, 501, 320, 240], distortion_coeffs: [0.1, 0, 0, 0, 0]}\n";
+        let error = read(four).unwrap_err();
+        assert!(
+            error.starts_with("cam0: intrinsics has 4 numbers, not 9"),
+            "{error}"
+        );
+        assert!(error.contains("--center CX,CY"), "{error}");
+    }
+
+    #[test]
+    fn a_dewarper_of_nxp_in_another_file_is_no_pinhole() {
+        // VeriSilicon's list of components.
+        let text = "{\"using components\": [{\"classname\": \"NativeSensor\"}, {\"classname\": \"NativeDewarp\", \
+            \"dewarpMode\": \"FISHEYE_DEWARP\", \"camera_matrix\": [655, 0, 964, 0, 655, 532, 0, 0, 1], \
+            \"distortion_coeff\": [-0.022, 0.0039, -0.0059, 0.0019, 0, 0, 0, 0]}]}";
+        let error = read(text).unwrap_err();
+        assert!(
+            error.contains("dewarpMode is that of NXP's dewarper"),
+            "{error}"
         );
     }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Settings of ORB-SLAM2 and 3: keys such as `Camera.fx`, `Camera1.fx`, and
-//! `LEFT.K` of a pair that is rectified on the way.
+//! `LEFT.K` of a pair that is rectified on the way. OpenVSLAM has the same keys.
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
 use super::tree::Tree;
-use super::{Calibration, Choice, Parsed, Rectification, agrees, brown, lens};
+use super::{Calibration, Choice, Model, Parsed, Rectification, agrees, brown, lens};
 use crate::lens::{Brown, Distortion};
 
 pub const DIALECT: Dialect = Dialect {
@@ -77,35 +77,50 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         let value = tree.number(&format!("{key}.{part}"))?;
         Parsed::Ok(value.unwrap_or(0.0))
     };
-    let kind = match tree.get("Camera.type") {
-        Some(_) => dialect::word(tree, "Camera.type")?,
-        None => {
+    // ORB-SLAM's key, and that of OpenVSLAM.
+    let said = tree.first(["Camera.type", "Camera.model"]);
+    let name = said.as_ref().map_or("Camera.type", |(name, _)| *name);
+    let fisheye = || Parsed::Ok([needed("k1")?, needed("k2")?, needed("k3")?, needed("k4")?]);
+    // A pinhole with a k4 has k1 to k6, and p1.
+    let has = |part: &str| tree.get(&format!("{key}.{part}")).is_some();
+    let kind = match (&said, choice.model) {
+        (Some(_), _) => dialect::word(tree, name)?,
+        (None, Some(Model::Fisheye)) => "KannalaBrandt8".into(),
+        (None, None) if has("k4") && !has("p1") => {
+            return Err(format!(
+                "it has no Camera.type, and {key}.k1 to k4: say --model fisheye if they are those of \
+                 Kannala and Brandt"
+            ));
+        }
+        (None, _) => {
             notes.push("it has no Camera.type: taken as PinHole".into());
             "PinHole".into()
         }
     };
     let distortion = match kind.as_str() {
-        "PinHole" | "Pinhole" => Distortion::Brown(Brown {
+        "PinHole" | "Pinhole" | "perspective" => Distortion::Brown(Brown {
             radial: [or_0("k1")?, or_0("k2")?, or_0("k3")?],
             tangential: [or_0("p1")?, or_0("p2")?],
             rational: [or_0("k4")?, or_0("k5")?, or_0("k6")?],
             ..Brown::NONE
         }),
-        "KannalaBrandt8" => {
-            Distortion::Fisheye([needed("k1")?, needed("k2")?, needed("k3")?, needed("k4")?])
-        }
+        "KannalaBrandt8" | "fisheye" => Distortion::Fisheye(fisheye()?),
         "Rectified" => Distortion::Brown(Brown::NONE),
         other => {
             return Err(format!(
-                "Camera.type {other} is not supported: PinHole, KannalaBrandt8 and Rectified are"
+                "{name} {other} is not supported: PinHole, KannalaBrandt8 and Rectified are, and \
+                 OpenVSLAM's perspective and fisheye"
             ));
         }
     };
-    agrees(choice, &distortion, "Camera.type")?;
+    agrees(choice, &distortion, name)?;
     Ok(Described {
         calibration: Calibration {
             lens: pixels(camera, distortion)?,
-            size: dialect::size(tree, ["Camera.width", "Camera.height"])?,
+            size: match dialect::size(tree, ["Camera.width", "Camera.height"])? {
+                None => dialect::size(tree, ["Camera.cols", "Camera.rows"])?,
+                size => size,
+            },
         },
         output: None,
         notes,
@@ -172,7 +187,21 @@ pub mod tests {
 
     #[test]
     fn a_pinhole_is_assumed_where_no_type_is_said() {
-        let file = FILE.replace("Camera.type", "Camera.other");
+        let untyped = FILE.replace("Camera.type", "Camera.other");
+        refused(
+            &untyped,
+            &number("1"),
+            "and Camera1.k1 to k4: say --model fisheye",
+        );
+        let choice = Choice {
+            model: Some(Model::Fisheye),
+            ..number("1")
+        };
+        assert_eq!(
+            described(&untyped, &choice).calibration,
+            described(FILE, &number("1")).calibration
+        );
+        let file = untyped.replace("Camera1.k4", "Camera1.p1");
         let found = described(&file, &number("1"));
         assert!(matches!(
             found.calibration.lens.distortion,
@@ -192,14 +221,36 @@ pub mod tests {
     }
 
     #[test]
+    fn the_model_and_the_size_of_openvslam_are_obeyed() {
+        let file = FILE
+            .replace("Camera1.", "Camera.")
+            .replace(
+                "Camera.type: \"KannalaBrandt8\"",
+                "Camera.model: \"fisheye\"",
+            )
+            .replace("Camera.width", "Camera.cols")
+            .replace("Camera.height", "Camera.rows");
+        assert_eq!(
+            described(&file, &number("1")).calibration,
+            described(FILE, &number("1")).calibration
+        );
+        let file = file.replace("\"fisheye\"", "\"equirectangular\"");
+        refused(
+            &file,
+            &number("1"),
+            "Camera.model equirectangular is not supported",
+        );
+    }
+
+    #[test]
     fn of_a_pair_with_matrices_the_raw_camera_is_read() {
-        let file = RAW.replace("data:[", "data: [");
-        let lens = described(&file, &Choice::default()).calibration.lens;
+        let file = RAW;
+        let lens = described(file, &Choice::default()).calibration.lens;
         assert_eq!(
             (lens.focal, lens.center),
             ([458.5, 457.25], [367.25, 248.5])
         );
-        let tree = Tree::parse(&file).unwrap();
+        let tree = Tree::parse(file).unwrap();
         let rectified = rectify(&tree, &Choice::default()).unwrap();
         assert_eq!(
             (rectified.focal, rectified.center),

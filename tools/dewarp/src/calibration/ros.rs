@@ -51,7 +51,16 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if matrix.numbers(name)?.iter().all(|number| *number == 0.0) {
         return Err(format!("{name} is all 0: the camera was never calibrated"));
     }
-    let bend = coefficients.map_or(COEFFICIENTS[0], |(name, _)| name);
+    let bend = coefficients
+        .as_ref()
+        .map_or(COEFFICIENTS[0], |(name, _)| *name);
+    // A key without a value is a driver's.
+    if coefficients.is_none() && !model.is_empty() && !tree.keys().contains(&bend) {
+        let keys = tree.keys().join(" ");
+        return Err(format!(
+            "it has no {bend}: is a key misspelt? Its keys are {keys}"
+        ));
+    }
     if values.is_empty() {
         return Err(format!(
             "it has no numbers in {bend}: the camera was never calibrated"
@@ -226,6 +235,18 @@ mod tests {
             .replace(", 0.0]\nrect", "]\nrect");
         let expected = Distortion::Fisheye([-0.3, 0.1, 0.001, -0.002]);
         assert_eq!(read(&fisheye).unwrap().lens.distortion, expected);
+    }
+
+    #[test]
+    fn a_misspelt_key_is_no_camera_that_was_never_calibrated() {
+        let error =
+            read(&FILE.replace("distortion_coefficients", "distortion_coefficents")).unwrap_err();
+        assert!(
+            error.starts_with(
+                "it has no distortion_coefficients: is a key misspelt? Its keys are image_width"
+            ),
+            "{error}"
+        );
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::{Parsed, by_hand};
 /// The largest file that is read, in bytes.
 pub const LARGEST: u64 = 16 << 20;
 
+/// What lines inside brackets begin with: deeper than any key.
+const INSIDE: &str = "                                ";
+
 /// First bytes of files that hold no text, and what to do with them.
 const BINARY: [(&[u8], &str); 11] = [
     (&[0x1f, 0x8b], "it is compressed, unpack it with gunzip"),
@@ -58,6 +61,46 @@ pub fn yaml(text: &str) -> Parsed<String> {
         true => json(&text),
         false => Ok(text),
     }
+}
+
+/// YAML with what OpenCV's parser and Python's take beside the rules: a value right
+/// behind the colon of its key (`data:[1, 2]`), and lines inside brackets that begin
+/// to the left of their key. Lines stay where they are.
+pub fn mended(text: &str) -> String {
+    let mut mended = String::with_capacity(text.len() + text.len() / 8);
+    // Brackets that are open, and the quote.
+    let (mut depth, mut quote) = (0usize, None);
+    for line in text.split_inclusive('\n') {
+        let mut rest = line;
+        if depth > 0 {
+            mended.push_str(INSIDE);
+        } else if let Some((key, value)) = line.split_once(':') {
+            let plain = |letter: char| letter.is_alphanumeric() || "_.- ".contains(letter);
+            let close = value
+                .starts_with(|first: char| "[{\"-+.".contains(first) || first.is_ascii_digit());
+            if close && quote.is_none() && !key.trim().is_empty() && key.chars().all(plain) {
+                mended.push_str(key);
+                mended.push_str(": ");
+                rest = value;
+            }
+        }
+        mended.push_str(rest);
+        let mut before = ' ';
+        for letter in rest.chars() {
+            match (quote, letter) {
+                (Some(open), _) if open == letter => quote = None,
+                (Some(_), _) => {}
+                (None, '#') if before.is_whitespace() => break,
+                // A quote begins a value, and an apostrophe is inside a word.
+                (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(letter),
+                (None, '[' | '{') => depth += 1,
+                (None, ']' | '}') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            before = letter;
+        }
+    }
+    mended
 }
 
 /// JSON without comments and without the commas that OpenCV writes after them.
@@ -147,6 +190,27 @@ mod tests {
             "{      \n \"a\": \"// no, \\\" comment\",       \n         \n \"b\": [   1,  2 ]\n}"
         );
         assert_eq!(plain.len(), text.len());
+    }
+
+    #[test]
+    fn what_other_parsers_take_is_put_right() {
+        for (text, right) in [
+            (
+                "a:\n  data:[1, 2]\nViewer.Size:2\n",
+                "a:\n  data: [1, 2]\nViewer.Size: 2\n",
+            ),
+            (
+                "a: [1,\n2] # [\nb:-1\n",
+                "a: [1,\n                                2] # [\nb: -1\n",
+            ),
+            // What is text stays.
+            (
+                "a: \"b:[\"\nc: it's [1]\nd: http://x\ne: x:1\n",
+                "a: \"b:[\"\nc: it's [1]\nd: http://x\ne: x:1\n",
+            ),
+        ] {
+            assert_eq!(mended(text), right);
+        }
     }
 
     #[test]

@@ -32,11 +32,23 @@ impl Tree {
         if ost::is_one(text) {
             return Ok(Tree(ost::tree(text)));
         }
-        let text = text::yaml(text)?;
-        bounded(&text)?;
+        let mut text = text::yaml(text)?;
+        if let Err(cause) = bounded(&text) {
+            // What OpenCV's parser and Python's take, and YAML's rules do not.
+            text = text::mended(&text);
+            bounded(&text).map_err(|_| cause)?;
+        }
         let documents = YamlLoader::load_from_str(&text).map_err(|error| no_yaml(&error, &text))?;
         match documents.into_iter().next() {
             Some(root @ Yaml::Hash(_)) => Ok(Tree(root)),
+            // Cameras by their places.
+            Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
+                let name = |index: usize| Yaml::String(index.to_string());
+                let places = items.into_iter().enumerate();
+                Ok(Tree(Yaml::Hash(
+                    places.map(|(index, item)| (name(index), item)).collect(),
+                )))
+            }
             Some(_) => Err(text::unknown("it has no keys")),
             None => Err("it is empty".into()),
         }

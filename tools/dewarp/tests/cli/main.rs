@@ -11,4 +11,5 @@ mod documents;
 mod formats;
 mod looking;
 mod maps;
+mod others;
 mod pictures;

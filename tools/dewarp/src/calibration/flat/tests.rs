@@ -31,7 +31,8 @@ fn numbers_may_lie_in_parts_or_in_one_place() {
     assert_eq!(found.distortion, Distortion::Brown(expected));
     for text in [
         "fx: 500.5\nfy: 501.5\ncx: 322.25\ncy: 241.75\nk1: -0.2\nk2: 0.05\nk3: 0.01\np1: 0.001\np2: -0.002\n",
-        "fl_x: 500.5\nfl_y: 501.5\ncx: 322.25\ncy: 241.75\ncamera_model: OPENCV\nk1: -0.2\nk2: 0.05\nk3: 0.01\np1: 0.001\np2: -0.002\n",
+        // Its 0 is half a pixel to the left of that of OpenCV.
+        "fl_x: 500.5\nfl_y: 501.5\ncx: 322.75\ncy: 242.25\ncamera_model: OPENCV\nk1: -0.2\nk2: 0.05\nk3: 0.01\np1: 0.001\np2: -0.002\n",
         "fx: 500.5\nfy: 501.5\nppx: 322.25\nppy: 241.75\nmodel: distortion.brown_conrady\ncoeffs: [-0.2, 0.05, 0.001, -0.002, 0.01]\n",
         "camera:\n  intrinsics: {fx: 500.5, fy: 501.5, cx: 322.25, cy: 241.75}\n  dist: [-0.2, 0.05, 0.001, -0.002, 0.01]\n",
     ] {
@@ -126,7 +127,7 @@ fn what_is_not_clear_is_refused() {
     );
     fails(
         &format!("{bare}model: inverse_brown_conrady\ncoeffs: [0.1, 0, 0, 0, 0]\n"),
-        "model inverse_brown_conrady is not known",
+        "its model is not read, and its coefficients are not 0",
     );
     fails(&bare.replace("cy", "c"), "it has no cy");
     fails(&format!("{bare}k1: [1, 2]\n"), "k1 is not one number");
@@ -138,6 +139,109 @@ fn what_is_not_clear_is_refused() {
         lens(&format!("{bare}model: none\n")).distortion,
         Distortion::Brown(Brown::NONE)
     );
+}
+
+#[test]
+fn a_fisheye_may_be_said_by_a_flag_or_a_type() {
+    // With five numbers, which a pinhole has as well.
+    let bare = "fx: 500\nfy: 501\ncx: 322\ncy: 241\ndist: [0.1, 0.2, 0.3, 0.4, 0]\n";
+    for line in [
+        "fisheye: true",
+        "is_fisheye: 1",
+        "type: fisheye",
+        "calibration_type: fisheye",
+        "model: distortion.kannala_brandt4",
+    ] {
+        let found = lens(&format!("{bare}{line}\n")).distortion;
+        assert_eq!(found, Distortion::Fisheye([0.1, 0.2, 0.3, 0.4]), "{line}");
+    }
+    let four = bare.replace(", 0]", "]");
+    let expected = Brown {
+        radial: [0.1, 0.2, 0.0],
+        tangential: [0.3, 0.4],
+        ..Brown::NONE
+    };
+    assert_eq!(
+        lens(&format!("{four}is_fisheye: false\n")).distortion,
+        Distortion::Brown(expected)
+    );
+    fails(
+        &format!("{four}fisheye: false\nmodel: fisheye\n"),
+        "its fisheye contradicts its model",
+    );
+}
+
+#[test]
+fn what_a_model_here_has_not_is_refused_unless_it_is_0() {
+    let bare = "fx: 500\nfy: 501\ncx: 322\ncy: 241\nk1: 0.1\nk2: 0.2\np1: 0\np2: 0\n";
+    let expected = lens(bare);
+    for key in ["skew", "b1", "alpha_c"] {
+        fails(&format!("{bare}{key}: 1.5\n"), &format!("{key} is not 0"));
+        assert_eq!(lens(&format!("{bare}{key}: 0.0\n")), expected, "{key}");
+    }
+    // RealSense's three other models: straight where all is 0.
+    let list = "fx: 500\nfy: 501\nppx: 322\nppy: 241\n";
+    for model in ["inverse_brown_conrady", "modified_brown_conrady", "ftheta"] {
+        let model = format!("{list}model: distortion.{model}\n");
+        fails(
+            &format!("{model}coeffs: [0.9, 0, 0, 0, 0]\n"),
+            "its model is not read, and its coefficients are not 0",
+        );
+        let straight = lens(&format!("{model}coeffs: [0, 0, 0, 0, 0]\n"));
+        assert_eq!(straight.distortion, Distortion::Brown(Brown::NONE));
+    }
+}
+
+#[test]
+fn radial_and_tangential_coefficients_may_be_lists() {
+    let expected = Distortion::Brown(Brown {
+        radial: [-0.2, 0.05, 0.0],
+        tangential: [0.001, -0.002],
+        ..Brown::NONE
+    });
+    let bare = "fx: 500\nfy: 501\ncx: 322\ncy: 241\n";
+    for rest in [
+        "RadialDistortion: [-0.2, 0.05]\nTangentialDistortion: [0.001, -0.002]\n",
+        "model: pinhole_radial_tangential\nradial_tangential:\n  radial:\n  - -0.2\n  - 0.05\n  t1: 0.001\n  t2: -0.002\n",
+    ] {
+        assert_eq!(
+            lens(&format!("{bare}{rest}")).distortion,
+            expected,
+            "{rest}"
+        );
+    }
+    fails(
+        &format!("{bare}radial: [1, 2, 3, 4]\n"),
+        "radial has 4 numbers, more than 3",
+    );
+    fails(
+        &format!("{bare}radial: [0.1, 0.2]\nk1: 0.1\n"),
+        "coefficients in radial and by their names",
+    );
+}
+
+#[test]
+fn the_size_may_be_columns_and_rows_and_cameras_may_lie_in_a_list() {
+    let one = |fx| format!("fx: {fx}, fy: 500, cx: 320, cy: 240, k1: -0.2, k2: 0.05, p1: 0, p2: 0");
+    let text = format!(
+        "Camera: {{model: perspective, cols: 640, rows: 480, {}}}\n",
+        one(501)
+    );
+    let found = described(&text, &Choice::default()).calibration;
+    assert_eq!(found.size.unwrap().to_string(), "640x480");
+    let text = format!(
+        "cameras:\n- {{name: a, {}}}\n- {{name: b, {}}}\n",
+        one(501),
+        one(502)
+    );
+    fails(&text, "say which camera with --camera: a, b");
+    let choice = Choice {
+        camera: Some("b"),
+        ..Choice::default()
+    };
+    assert_eq!(described(&text, &choice).calibration.lens.focal[0], 502.0);
+    let text = format!("[{{{}}}]\n", one(503));
+    assert_eq!(lens(&text).focal[0], 503.0);
 }
 
 proptest! {
