@@ -151,11 +151,12 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             "camera_matrix, cameraMatrix, mtx, K, M1",
         )
     })?;
-    // `intrinsics` as Kalibr has it, without the model that Kalibr names.
-    if matrix.numbers("").is_ok_and(|all| all.len() == 4) {
+    // `intrinsics` as Kalibr and SVO have it, without the model that Kalibr names.
+    let count = matrix.numbers("").map_or(9, |all| all.len());
+    if plain(&matrix_name).starts_with("intrinsics") && count != 9 {
         return Err(format!(
-            "{matrix_name} has 4 numbers, not 9 (3x3), and no camera_model beside it: if they are fx fy \
-             cx cy, {}",
+            "{matrix_name} has {count} numbers, not 9 (3x3), and no camera_model beside it: if they are \
+             fx fy cx cy, {}",
             by_hand()
         ));
     }
