@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* What src/platform/ binds beside the kernel crate: clocks, runtime PM, rate limits, debugfs. */
-/* bindgen: --allowlist-function 'clk_bulk_get|clk_bulk_put|clk_get_rate|devm_pm_runtime_enable|helper_.*|___ratelimit' */
+/* bindgen: --allowlist-function 'clk_bulk_get|clk_bulk_put|clk_get_rate|devm_pm_runtime_enable' */
+/* bindgen: --allowlist-function 'helper_.*|___ratelimit' */
 /* bindgen: --blocklist-type 'dentry|device|seq_file' */
 /* bindgen: --raw-line 'use kernel::bindings::{dentry, device, seq_file};' */
 

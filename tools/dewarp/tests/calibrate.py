@@ -288,7 +288,7 @@ def document(setup):
                 words = [sys.executable, CALIBRATE, *words[2:]]
             elif words[:1] == ["dewarp"] and words[1] not in ("run", "preview"):
                 words[0] = setup.program
-            elif words[:2] == ["dewarp", "preview"] and "preview" in helped:
+            elif words[:2] == ["dewarp", "preview"] and "\n  preview " in helped:
                 words[0] = setup.program
             else:
                 continue

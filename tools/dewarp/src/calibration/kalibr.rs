@@ -60,7 +60,7 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
     };
     // The camera's own parameters stand before its focal lengths.
     let (own, matrix) = match (&camera_model[..], &intrinsics[..]) {
-        ("pinhole", [matrix @ ..]) if matrix.len() == 4 => (&[][..], matrix),
+        ("pinhole", matrix) if matrix.len() == 4 => (&[][..], matrix),
         ("omni", [own, matrix @ ..]) if matrix.len() == 4 => (std::slice::from_ref(own), matrix),
         ("eucm" | "ds", [_, _, matrix @ ..]) if matrix.len() == 4 => (&intrinsics[..2], matrix),
         ("pinhole" | "omni" | "eucm" | "ds", _) => {
