@@ -52,9 +52,9 @@ enum Command {
     /// Make a vertex map: which point of the source each block corner shows.
     Map(Box<MapArgs>),
     /// Explain a map file.
-    Info(InfoArgs),
+    Info(Box<InfoArgs>),
     /// Print a calibration as another program takes it.
-    Export(ExportArgs),
+    Export(Box<ExportArgs>),
     /// Draw what a map does to a picture, without a device.
     #[cfg(feature = "preview")]
     Preview(PreviewArgs),
