@@ -98,10 +98,8 @@ impl Map {
         let mut rows = vertices.map(|vertices| vertices.chunks_exact(columns));
         let mut start = 0;
         for row in 0..self.grid.rows() {
-            let set = match &mut rows {
-                Some(rows) => Some(rows.next().ok_or(EINVAL)?),
-                None => None,
-            };
+            let set = rows.as_mut().map(|rows| rows.next().ok_or(EINVAL));
+            let set = set.transpose()?;
             let shown = match set {
                 // As they were set, without a copy on the way.
                 Some(set) if view.is_plain() => set,

@@ -35,7 +35,7 @@ impl Counter {
     }
 }
 
-/// Shows a value: a line, and one copy of the code for all.
+/// Shows a value on a line of its own.
 // One copy of the code for all who call it.
 #[inline(never)]
 fn show(f: &mut fmt::Formatter<'_>, subject: &str, what: &str, value: u64) -> fmt::Result {

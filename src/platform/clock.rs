@@ -58,8 +58,8 @@ impl<const N: usize> Clocks<N> {
         self.0.first().map_or(0, rate) as u64
     }
 
-    /// Switches the clocks on until the guard is dropped; none if one fails. May
-    /// sleep.
+    /// Switches the clocks on until the guard is dropped; none if one fails. May sleep. All are prepared
+    /// before the first is enabled, as in C drivers that use `clk_bulk_prepare_enable()`.
     pub(crate) fn run(this: &Arc<Self>) -> Result<Running<N>> {
         // SAFETY: By the type invariant.
         to_result(unsafe {

@@ -287,7 +287,7 @@ impl<'a> Board<'a> {
         })
     }
 
-    /// What takes note of the code that is executed, if the board has this driver's module.
+    /// Records which code is executed, if the board has this driver's module.
     fn recorder(&self) -> Option<&Recorder> {
         self.module.as_ref().and(self.env.coverage.as_ref())
     }

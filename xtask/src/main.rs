@@ -205,7 +205,7 @@ pub struct Env {
     pub mirror: Option<String>,
     /// The kernel source that the user asked for.
     pub kernel_source: Option<PathBuf>,
-    /// What takes note of the code that boards execute, for `coverage`.
+    /// Records which code boards execute, for `coverage`.
     pub coverage: Option<coverage::Recorder>,
 }
 

@@ -102,8 +102,8 @@ const IRQ_CORE: &[&str] = &[
 const ONE_SIDE: &str = "race at unknown origin, with read to ";
 const ONE_WORD: &str = " of 4 bytes by ";
 
-/// How the title of a race of one side in vb2 ends, and what a report says of a word that is the number
-/// of one of the board's two CPUs.
+/// The end of a report's title if vb2 is the only side that was seen, and the lines that say that a word
+/// changed from one CPU's number to the other's: a board has two.
 const VB2: &str = " [videobuf2_common]";
 const CPUS: &[&str] = &[
     "value changed: 0x00000000 -> 0x00000001",

@@ -68,14 +68,13 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         dialect::number(camera, "height")?,
     ];
     let matrix = dialect::needed(camera, "intrinsicMatrix")?;
+    let calibration = Calibration {
+        lens: lens(&matrix, "intrinsicMatrix", distortion)?,
+        size: Some(tree::size(sides, "width and height")?),
+    };
     Ok(Described {
-        calibration: Calibration {
-            lens: lens(&matrix, "intrinsicMatrix", distortion)?,
-            size: Some(tree::size(sides, "width and height")?),
-        },
-        output: None,
         notes,
-        doubts: Vec::new(),
+        ..calibration.into()
     })
 }
 

@@ -67,14 +67,13 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         ));
     }
     let matrix = dialect::needed(&parameters, "camera_matrix")?;
+    let calibration = Calibration {
+        lens: lens(&matrix, "camera_matrix", distortion)?,
+        size: Some(size),
+    };
     Ok(Described {
-        calibration: Calibration {
-            lens: lens(&matrix, "camera_matrix", distortion)?,
-            size: Some(size),
-        },
-        output: None,
         notes,
-        doubts: Vec::new(),
+        ..calibration.into()
     })
 }
 

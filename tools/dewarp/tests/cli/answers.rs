@@ -14,14 +14,7 @@ pub struct Map {
 impl Map {
     /// The map that the words make of a file: it must be made. With what was said.
     pub fn of(name: &str, file: &str, words: &str) -> (Self, String) {
-        let dir = Scratch::new(name);
-        std::fs::write(dir.path("file"), file).unwrap();
-        let calibration = if file.is_empty() {
-            ""
-        } else {
-            "--calibration file"
-        };
-        let (code, said) = dir.run(&format!("map lens {words} {calibration} -o map.bin"));
+        let (dir, code, said) = tried(name, file, words);
         assert_eq!(code, 0, "{words}: {said}");
         let size = words.split("--size ").nth(1).unwrap();
         let size = size.split_whitespace().next().unwrap();
@@ -59,8 +52,9 @@ impl Map {
     }
 }
 
-/// Why the words make no map of a file.
-pub fn refused(name: &str, file: &str, words: &str) -> String {
+/// Asks for the map that the words make of a file, if there is one. Where it would be, the exit status,
+/// and what was said.
+fn tried(name: &str, file: &str, words: &str) -> (Scratch, i32, String) {
     let dir = Scratch::new(name);
     std::fs::write(dir.path("file"), file).unwrap();
     let calibration = if file.is_empty() {
@@ -69,6 +63,12 @@ pub fn refused(name: &str, file: &str, words: &str) -> String {
         "--calibration file"
     };
     let (code, said) = dir.run(&format!("map lens {words} {calibration} -o map.bin"));
+    (dir, code, said)
+}
+
+/// Why the words make no map of a file.
+pub fn refused(name: &str, file: &str, words: &str) -> String {
+    let (dir, code, said) = tried(name, file, words);
     assert_eq!((code, said.lines().count()), (2, 1), "{words}: {said}");
     assert!(!dir.path("map.bin").exists());
     said
