@@ -104,9 +104,9 @@ impl Map {
                 // As they were set, without a copy on the way.
                 Some(set) if view.is_plain() => set,
                 _ => {
-                    line.copy_from_slice(set.unwrap_or(first));
-                    if set.is_none() {
-                        identity.move_to(row, line);
+                    match set {
+                        Some(set) => line.copy_from_slice(set),
+                        None => identity.fill_below(first, row, line),
                     }
                     if !view.is_plain() {
                         view.compose(line);

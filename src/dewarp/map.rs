@@ -104,13 +104,20 @@ impl Identity {
         coordinate(row, self.source.height(), self.destination.height())
     }
 
-    /// Moves a row of vertices down, to that number.
+    /// Writes a row of vertices, that number, below another row of as many.
     // One copy of the code for all who call it.
     #[inline(never)]
-    pub fn move_to(&self, row: u32, line: &mut [u32]) {
+    pub fn fill_below(&self, above: &[u32], row: u32, line: &mut [u32]) {
         let y = self.y(row);
-        for word in line {
-            *word = vertex(*word & 0xffff, y);
+        // Without vector registers, four in a turn take two thirds of the instructions.
+        let (mut from, mut to) = (above.chunks_exact(4), line.chunks_exact_mut(4));
+        for (from, to) in (&mut from).zip(&mut to) {
+            for (from, to) in from.iter().zip(to) {
+                *to = vertex(from & 0xffff, y);
+            }
+        }
+        for (from, to) in from.remainder().iter().zip(to.into_remainder()) {
+            *to = vertex(from & 0xffff, y);
         }
     }
 
@@ -122,14 +129,16 @@ impl Identity {
         let mut before = from % columns;
         let mut above: Option<&[u32]> = None;
         // V4L2 asks for nothing but the end of what it has set, which is to cost nothing.
-        for (row, line) in (0u32..).zip(map.chunks_mut(columns)).skip(from / columns) {
-            let y = self.y(row);
-            if let Some(above) = above {
-                for (word, same_column) in line.iter_mut().zip(above) {
-                    *word = vertex(same_column & 0xffff, y);
-                }
+        let rows = map.get_mut(from - before..).unwrap_or_default();
+        // CAST: A map has few rows.
+        for (row, line) in ((from / columns) as u32..).zip(rows.chunks_mut(columns)) {
+            if let Some(above) = above.and_then(|above| above.get(..line.len())) {
+                self.fill_below(above, row, line);
             } else {
-                for (column, word) in (0u32..).zip(line.iter_mut()).skip(before) {
+                let y = self.y(row);
+                // CAST: 256 at most.
+                let columns = before as u32..;
+                for (column, word) in columns.zip(line.get_mut(before..).unwrap_or_default()) {
                     *word = vertex(self.x(column), y);
                 }
             }
@@ -222,13 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_moved_is_that_row_of_the_map() {
+    fn a_row_below_another_is_that_row_of_the_map() {
         let (source, destination) = (Size::MAX, Size::constrained(648, 488));
         let identity = Identity::new(source, destination);
-        let mut line = vec![0; 42];
-        identity.fill(&mut line, 0);
+        let mut first = vec![0; 42];
+        identity.fill(&mut first, 0);
         for (row, due) in (0..).zip(whole(source, destination).chunks(42)) {
-            identity.move_to(row, &mut line);
+            let mut line = vec![0xdead_beef; 42];
+            identity.fill_below(&first, row, &mut line);
             assert_eq!(line, due);
         }
     }
