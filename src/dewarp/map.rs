@@ -109,8 +109,8 @@ impl Identity {
     #[inline(never)]
     pub fn fill_below(&self, above: &[u32], row: u32, line: &mut [u32]) {
         let y = self.y(row);
-        // Without vector registers, four in a turn take two thirds of the instructions.
-        let (mut from, mut to) = (above.chunks_exact(4), line.chunks_exact_mut(4));
+        // Without vector registers, eight in a turn take two thirds of the instructions.
+        let (mut from, mut to) = (above.chunks_exact(8), line.chunks_exact_mut(8));
         for (from, to) in (&mut from).zip(&mut to) {
             for (from, to) in from.iter().zip(to) {
                 *to = vertex(from & 0xffff, y);
