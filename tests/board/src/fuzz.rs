@@ -39,7 +39,7 @@ const FAULTS: [&str; 6] = [
 
 /// Calls that it takes to mean something: a slow machine has this many times as long for them.
 const LEAST: u32 = 2000;
-const PATIENT: u32 = 6;
+const PATIENT: u32 = 20;
 
 /// How long the processes go on when nothing disturbs them any more.
 const AFTERWARDS: Duration = Duration::from_millis(300);
