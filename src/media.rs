@@ -6,16 +6,21 @@
 
 mod bindings;
 pub(crate) mod buffer;
+mod callbacks;
 pub(crate) mod control;
+mod device;
 mod file;
 pub(crate) mod format;
-mod ioctl;
+mod hand_back;
+mod handle;
 mod job;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod kunit;
 mod lock;
 pub(crate) mod m2m;
 mod node;
+mod operations;
 mod queue;
+mod registration;
 mod request;
 mod unregister;

@@ -4,11 +4,7 @@
 //! describes: a two-dimensional array of `u32` whose dimensions the driver may
 //! change, and numbers and menus beside it.
 
-use super::{
-    bindings,
-    file::File,
-    m2m::Operations, //
-};
+use super::bindings;
 use core::{
     marker::PhantomPinned,
     ptr,
@@ -94,11 +90,54 @@ impl Item {
 // SAFETY: The string is static, and never changed.
 unsafe impl Sync for Item {}
 
+/// Whether each menu has an item: V4L2 takes the first one for granted.
+const fn have_items(mut numbers: &[Number]) -> bool {
+    while let [number, rest @ ..] = numbers {
+        if let Kind::Menu([]) = number.kind {
+            return false;
+        }
+        numbers = rest;
+    }
+    true
+}
+
+/// The controls of every open file of a driver, and the C callbacks that V4L2 has for them.
+///
+/// # Invariants
+///
+/// V4L2 can have an array of these dimensions, and each menu has an item.
+pub(super) struct Set {
+    array: Array,
+    numbers: &'static [Number],
+    ops: &'static bindings::v4l2_ctrl_ops,
+    type_ops: &'static bindings::v4l2_ctrl_type_ops,
+}
+
+impl Set {
+    /// The array control, with `type_ops` besides, and the numbers. To be evaluated by the compiler,
+    /// which refuses what V4L2 cannot have.
+    pub(super) const fn new(
+        array: Array,
+        numbers: &'static [Number],
+        ops: &'static bindings::v4l2_ctrl_ops,
+        type_ops: &'static bindings::v4l2_ctrl_type_ops,
+    ) -> Self {
+        assert!(Array::is_possible(array.dimensions));
+        assert!(have_items(numbers));
+        // INVARIANT: Checked just now.
+        Self {
+            array,
+            numbers,
+            ops,
+            type_ops,
+        }
+    }
+}
+
 /// A [`struct v4l2_ctrl_handler`] and its array control.
 ///
-/// Its mutex is taken by V4L2 for every access to a control, also around
-/// [`Operations::array_default`] and [`Operations::set_array`]; the methods
-/// here take it, too. Where the open file's own lock is held, it was taken before;
+/// Its mutex is taken by V4L2 for every access to a control, also around the
+/// callbacks of its [`Set`]; the methods here take it, too. Where the open file's own lock is held, it was taken before;
 /// any lock that the driver takes in those callbacks is taken after.
 ///
 /// # Invariants
@@ -115,54 +154,39 @@ pub(crate) struct Handler {
     _pin: PhantomPinned,
 }
 
-/// Whether each menu has an item: V4L2 takes the first one for granted.
-const fn have_items(mut numbers: &[Number]) -> bool {
-    while let [number, rest @ ..] = numbers {
-        if let Kind::Menu([]) = number.kind {
-            return false;
-        }
-        numbers = rest;
-    }
-    true
-}
-
 impl Handler {
-    /// Creates the handler inside a [`File`] whose context is initialised
-    /// already: V4L2 asks it for the array's default at once.
+    /// Creates the handler with the controls of `set`. V4L2 asks the callbacks for the array's
+    /// default at once.
     ///
     /// # Safety
     ///
-    /// The place must be the `controls` field of a `File<T>` whose `context` is
-    /// initialised and remains so until the handler is dropped.
-    pub(super) unsafe fn new<T: Operations>() -> impl PinInit<Self, Error> {
-        const {
-            assert!(Array::is_possible(T::ARRAY.dimensions));
-            assert!(have_items(T::NUMBERS));
-        }
-        let init = |slot: *mut Self| {
+    /// V4L2 must be allowed to call the callbacks of `set` for the handler in this place, from now on
+    /// until the handler is dropped.
+    pub(super) unsafe fn new(set: &'static Set) -> impl PinInit<Self, Error> {
+        let init = move |slot: *mut Self| {
             // SAFETY: `slot` is valid for writes; only addresses of its fields are computed.
             let raw = Opaque::cast_into(unsafe { &raw const (*slot).raw });
             // SAFETY: `raw` is valid for writes.
             let result = to_result(unsafe {
                 raw.write_bytes(0, 1);
                 // CAST: A driver has a handful of controls.
-                bindings::helper_v4l2_ctrl_handler_init(raw, 1 + T::NUMBERS.len() as u32)
+                bindings::helper_v4l2_ctrl_handler_init(raw, 1 + set.numbers.len() as u32)
             });
             let config = bindings::v4l2_ctrl_config {
-                ops: &Callbacks::<T>::OPS,
-                type_ops: &Callbacks::<T>::TYPE_OPS,
-                id: T::ARRAY.id,
-                name: T::ARRAY.name.as_char_ptr(),
+                ops: set.ops,
+                type_ops: set.type_ops,
+                id: set.array.id,
+                name: set.array.name.as_char_ptr(),
                 type_: bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_U32,
                 max: i64::from(u32::MAX),
                 step: 1,
-                dims: [T::ARRAY.dimensions.0, T::ARRAY.dimensions.1, 0, 0],
+                dims: [set.array.dimensions.0, set.array.dimensions.1, 0, 0],
                 ..Default::default()
             };
             let array = result.and_then(|()| {
                 // SAFETY: The handler is initialised, and V4L2 copies `config`, whose
-                // pointers are static. By the caller's promise the callbacks, which run
-                // in this very call, find an initialised context.
+                // pointers are static. By the caller's promise the callbacks may run, which
+                // they do in this very call.
                 let array =
                     unsafe { bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut()) };
                 // SAFETY: The handler is initialised.
@@ -171,9 +195,9 @@ impl Handler {
                 if array.is_null() {
                     return Err(ENOMEM);
                 }
-                for number in T::NUMBERS {
+                for number in set.numbers {
                     // SAFETY: As above.
-                    unsafe { Self::add::<T>(raw, number)? };
+                    unsafe { Self::add(raw, set.ops, number)? };
                 }
                 Ok(array)
             });
@@ -201,10 +225,14 @@ impl Handler {
     ///
     /// # Safety
     ///
-    /// `raw` must be an initialised handler of a `File<T>`.
-    unsafe fn add<T: Operations>(raw: *mut bindings::v4l2_ctrl_handler, number: &Number) -> Result {
+    /// `raw` must be an initialised handler for which V4L2 may call `ops`.
+    unsafe fn add(
+        raw: *mut bindings::v4l2_ctrl_handler,
+        ops: &'static bindings::v4l2_ctrl_ops,
+        number: &Number,
+    ) -> Result {
         let mut config = bindings::v4l2_ctrl_config {
-            ops: &Callbacks::<T>::OPS,
+            ops,
             id: number.id,
             name: number.name.as_char_ptr(),
             def: i64::from(number.default),
@@ -262,6 +290,16 @@ impl Handler {
     /// The C handler.
     pub(super) fn as_raw(&self) -> *mut bindings::v4l2_ctrl_handler {
         self.raw.get()
+    }
+
+    /// The handler that V4L2 knows by `raw`.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be the C handler of a `Self`.
+    pub(super) unsafe fn from_raw(raw: *mut bindings::v4l2_ctrl_handler) -> *const Self {
+        // SAFETY: The C handler is a field of `Self` by the caller's promise.
+        unsafe { container_of!(Opaque::cast_from(raw), Self, raw) }
     }
 
     /// Lends the array's current elements, row by row.
@@ -330,99 +368,5 @@ impl PinnedDrop for Handler {
         // SAFETY: By the type invariant the handler is initialised; nobody else
         // knows it any more.
         unsafe { bindings::v4l2_ctrl_handler_free(self.raw.get()) };
-    }
-}
-
-/// The C callbacks of the array control of `T`.
-struct Callbacks<T: Operations>(core::marker::PhantomData<T>);
-
-#[expect(
-    clippy::missing_safety_doc,
-    reason = "only C calls them, as its headers say it does"
-)]
-impl<T: Operations> Callbacks<T> {
-    const OPS: bindings::v4l2_ctrl_ops = bindings::v4l2_ctrl_ops {
-        g_volatile_ctrl: None,
-        try_ctrl: None,
-        s_ctrl: Some(Self::s_ctrl),
-    };
-
-    const TYPE_OPS: bindings::v4l2_ctrl_type_ops = bindings::v4l2_ctrl_type_ops {
-        equal: Some(bindings::v4l2_ctrl_type_op_equal),
-        init: Some(Self::init),
-        minimum: None,
-        maximum: None,
-        log: Some(bindings::v4l2_ctrl_type_op_log),
-        validate: Some(bindings::v4l2_ctrl_type_op_validate),
-    };
-
-    /// The open file that `ctrl` belongs to.
-    ///
-    /// # Safety
-    ///
-    /// `ctrl` must be a control of the handler of a `File<T>`.
-    unsafe fn file(ctrl: *const bindings::v4l2_ctrl) -> *const File<T> {
-        // SAFETY: `ctrl` is a valid control by the caller's promise.
-        let raw = Opaque::cast_from(unsafe { (*ctrl).handler });
-        // SAFETY: The C handler is a field of `Handler`, which is one of `File<T>`.
-        unsafe {
-            let handler: *const Handler = container_of!(raw, Handler, raw);
-            container_of!(handler, File<T>, controls)
-        }
-    }
-
-    unsafe extern "C" fn s_ctrl(ctrl: *mut bindings::v4l2_ctrl) -> kernel::ffi::c_int {
-        // SAFETY: V4L2 calls this with a control that `Handler::new` made, while the
-        // handler exists.
-        let file = unsafe { &*Self::file(ctrl) };
-        // SAFETY: `ctrl` is valid.
-        let id = unsafe { (*ctrl).id };
-        let is_array = id == T::ARRAY.id;
-        if let Some(moment) = file.settlement.noting() {
-            // The value is a request's, and its frame had it already. One that came after it
-            // stays: V4L2 makes no value the current one that has not changed, and tells nobody.
-            if file.context.has_changed_since(moment, id) {
-                // SAFETY: `ctrl` is valid and its handler locked.
-                unsafe { (*ctrl).set_has_changed(0) };
-            }
-        } else {
-            let result = if is_array {
-                // SAFETY: `ctrl` is valid, its handler is locked, and its new value has
-                // `elems` elements.
-                file.context.set_array(unsafe {
-                    // CAST: `usize` is at least 32 bits wide.
-                    slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
-                })
-            } else {
-                // SAFETY: As above; the value is that of a control of one number.
-                file.context.set_number(id, unsafe { *(*ctrl).p_new.p_s32 })
-            };
-            if let Err(error) = result {
-                return error.to_errno();
-            }
-        }
-        if is_array {
-            // SAFETY: The handler is locked.
-            unsafe { bindings::helper_v4l2_ctrl_activate((*ctrl).handler, false) };
-        }
-        0
-    }
-
-    unsafe extern "C" fn init(
-        ctrl: *const bindings::v4l2_ctrl,
-        from: u32,
-        to: bindings::v4l2_ctrl_ptr,
-    ) {
-        // SAFETY: As in `s_ctrl`; `Handler::new`, which calls this too, finds the context
-        // initialised, if not the rest of the file.
-        let context = unsafe { &(*Self::file(ctrl)).context };
-        // SAFETY: `ctrl` is valid and its handler is locked or not yet known to
-        // anybody; `to` has `elems` elements.
-        let elements = unsafe {
-            // CAST: `usize` is at least 32 bits wide.
-            slice::from_raw_parts_mut(to.p_u32, (*ctrl).elems as usize)
-        };
-        // CAST: As above.
-        context.array_default(elements, from as usize);
     }
 }

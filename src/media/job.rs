@@ -15,22 +15,10 @@ use super::{
         Buffer,
         State, //
     },
-    file::File,
-    m2m::Operations,
-    request::Slot, //
+    hand_back::HandBack, //
 };
-use core::ptr;
 use kernel::{
-    ffi::c_void,
-    new_mutex,
-    new_spinlock,
-    prelude::*,
-    sync::{
-        Arc,
-        ArcBorrow,
-        Mutex,
-        SpinLock, //
-    },
+    sync::Arc,
     time::{
         Instant,
         Monotonic, //
@@ -38,7 +26,7 @@ use kernel::{
 };
 
 /// What became of the next frame of a job.
-enum Next {
+pub(super) enum Next {
     /// It is under way.
     Started,
     /// It could not be started.
@@ -47,8 +35,8 @@ enum Next {
     None,
 }
 
-/// An open file, to its job.
-trait Client: Send + Sync {
+/// What a job needs of its open file, of whatever driver that is.
+pub(super) trait Client: Send + Sync {
     /// Starts the next frame of its job, if there is one and no other file streams.
     ///
     /// # Safety
@@ -56,112 +44,8 @@ trait Client: Send + Sync {
     /// The device must run the file's job, and the frame before be off mem2mem's lists.
     unsafe fn go_on(&self) -> Next;
 
-    /// Its own.
-    fn hand_back(&self) -> &HandBack;
-}
-
-impl<T: Operations> Client for File<T> {
-    unsafe fn go_on(&self) -> Next {
-        if !self.device.has_one_user() || self.is_stopping() {
-            return Next::None;
-        }
-        // SAFETY: mem2mem knows the file by this pointer, and its job refers to it. The rest is
-        // the caller's promise.
-        unsafe { start_next(Self::borrow(ptr::from_ref(self).cast_mut().cast())) }
-    }
-
-    fn hand_back(&self) -> &HandBack {
-        &self.hand_back
-    }
-}
-
-/// How the buffers of a file's frames come back: in the order of the frames, although the next one
-/// starts before; and before the file's stream is stopped, although its job may be over.
-#[pin_data]
-pub(super) struct HandBack {
-    /// Held from before a frame's job may end until its buffers are back: by who starts frames
-    /// meanwhile, of whatever file, and so taken before [`File::starting`].
-    #[pin]
-    turn: Mutex<()>,
-    #[pin]
-    state: SpinLock<HandBackState>,
-}
-
-/// What a frame that cannot be started has to know.
-struct HandBackState {
-    /// Whether buffers are being handed back.
-    busy: bool,
-    /// The frame that is to follow them. There is no other until it has ended: its job runs.
-    refused: Option<Job>,
-}
-
-impl HandBack {
-    pub(super) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            turn <- new_mutex!((), "HandBack::turn"),
-            state <- new_spinlock!(HandBackState { busy: false, refused: None }, "HandBack::state"),
-        })
-    }
-
-    /// Waits until no buffers are being handed back. To be called when no job runs.
-    pub(super) fn wait(&self) {
-        drop(self.turn.lock());
-    }
-
-    /// Ends a frame that could not be started, when what is being handed back is back.
-    fn refuse(&self, job: Job) {
-        let mut state = self.state.lock();
-        let ends_now = if state.busy {
-            state.refused.replace(job)
-        } else {
-            Some(job)
-        };
-        drop(state);
-        drop(ends_now);
-    }
-
-    /// Does what hands buffers back.
-    fn during(&self, work: impl FnOnce()) {
-        let turn = self.turn.lock();
-        self.state.lock().busy = true;
-        work();
-        let refused = {
-            let mut state = self.state.lock();
-            state.busy = false;
-            state.refused.take()
-        };
-        drop(turn);
-        drop(refused);
-    }
-}
-
-/// Starts the next frame of the job of `file`.
-///
-/// # Safety
-///
-/// As for [`Client::go_on`].
-unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
-    // SAFETY: The caller's promise.
-    let Some(job) = (unsafe { Job::next(file) }) else {
-        return Next::None;
-    };
-    let _starting = file.starting.lock();
-    // SAFETY: The source is the job's alone.
-    let mut ticket = unsafe { Slot::<T>::take(job.source) };
-    let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
-    let (moment, started) = match file.device.binding().enter() {
-        Some(bound) => file.context.run(&bound, job, prepared),
-        None => (None, Err(job)),
-    };
-    // The engine is at work: now there is time for the rest.
-    if let Some(mut ticket) = ticket {
-        ticket.as_mut().set_in_effect(moment);
-        File::settle_soon(file, ticket);
-    }
-    match started {
-        Ok(()) => Next::Started,
-        Err(job) => Next::Refused(job),
-    }
+    /// The file's hand-back.
+    fn hand_back(&self) -> &HandBack<Job>;
 }
 
 /// A frame of some open file, whose job runs.
@@ -185,43 +69,30 @@ pub(crate) struct Job {
 unsafe impl Send for Job {}
 
 impl Job {
-    /// The next frame of the job of `file`, if it has one.
+    /// A frame of the job of `file`, of two buffers of which the later one was handed to the driver at
+    /// the moment `ready`.
     ///
     /// # Safety
     ///
-    /// As for [`Client::go_on`].
-    unsafe fn next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Option<Self> {
-        let ctx = file.m2m_ctx();
-        // SAFETY: The file has its mem2mem context.
-        let (source, destination) = unsafe {
-            (
-                bindings::helper_v4l2_m2m_next_src_buf(ctx),
-                bindings::helper_v4l2_m2m_next_dst_buf(ctx),
-            )
-        };
-        if source.is_null() || destination.is_null() {
-            return None;
-        }
-        // SAFETY: What the lists of a running job start with is the job's alone.
-        let (one, other) = unsafe {
-            (
-                Slot::<T>::handed_over(source),
-                Slot::<T>::handed_over(destination),
-            )
-        };
-        // INVARIANT: As above, and mem2mem takes none off while the job runs.
-        Some(Self {
+    /// The pointers must be as the type invariants say.
+    pub(super) unsafe fn new(
+        ctx: *mut bindings::v4l2_m2m_ctx,
+        (source, destination): (
+            *mut bindings::vb2_v4l2_buffer,
+            *mut bindings::vb2_v4l2_buffer,
+        ),
+        ready: Instant<Monotonic>,
+        file: Arc<dyn Client>,
+    ) -> Self {
+        // INVARIANT: The caller's promise.
+        Self {
             ctx,
             source,
             destination,
-            ready: if (one - other).is_negative() {
-                other
-            } else {
-                one
-            },
+            ready,
             ended: false,
-            file: Arc::<File<T>>::from(file),
-        })
+            file,
+        }
     }
 
     /// The frame to read.
@@ -300,37 +171,4 @@ impl Drop for Job {
             }
         }
     }
-}
-
-/// mem2mem's `device_run` for `T`.
-///
-/// # Safety
-///
-/// To be called by mem2mem only.
-pub(super) unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
-    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
-    // released before the job has ended. It may end before this does.
-    let file = Arc::from(unsafe { File::<T>::borrow(context) });
-    // SAFETY: mem2mem has started the file's job just now, which has no frame yet.
-    match unsafe { start_next(file.as_arc_borrow()) } {
-        Next::Started => {}
-        Next::Refused(job) => file.hand_back.refuse(job),
-        // mem2mem starts no job of a file that lacks a buffer.
-        Next::None => {
-            let ctx = file.m2m_ctx();
-            // SAFETY: The context and its device are valid, and this is the job that it runs.
-            unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) };
-        }
-    }
-}
-
-/// mem2mem's `job_abort` for `T`: the file's job is to end with the frame that is at work.
-///
-/// # Safety
-///
-/// To be called by mem2mem only.
-pub(super) unsafe extern "C" fn job_abort<T: Operations>(context: *mut c_void) {
-    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
-    // released before the job has ended.
-    unsafe { File::<T>::borrow(context) }.set_stopping();
 }

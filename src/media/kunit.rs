@@ -5,18 +5,20 @@
 
 use super::{
     bindings,
+    callbacks::{
+        file::Callbacks,
+        jobs, //
+    },
     control::Dimensions,
-    file::File,
-    format::Direction,
-    m2m::{
+    device::{
         Device,
-        Operations,
         Use, //
     },
-    node::{
-        self,
-        Registration, //
-    }, //
+    file::File,
+    format::Direction,
+    node,
+    operations::Operations,
+    registration::Registration, //
 };
 use crate::platform::binding::Binding;
 use core::ptr;
@@ -56,7 +58,7 @@ impl<T: Operations> Node<T> {
         binding: Arc<Binding>,
         data: Arc<T::Device>,
     ) -> Result<Self> {
-        let device = Device::<T>::new(parent, binding, data)?;
+        let device = jobs::device::<T>(parent, binding, data)?;
         // SAFETY: The parent is bound, and devres drops this before it is not.
         let registration = unsafe { Registration::new(device.clone(), module)? };
         // INVARIANT: These are the registration's, which is not dropped yet.
@@ -75,7 +77,8 @@ impl<T: Operations> Node<T> {
     pub(crate) fn open(&self) -> Result<Stream<T>> {
         // SAFETY: By the type invariant the video device is referred to. `Stream` closes
         // the file.
-        let file = unsafe { File::open(self.video, Use::new(&self.device))? };
+        let file =
+            unsafe { File::open(self.video, Use::new(&self.device), &Callbacks::<T>::BELOW)? };
         // INVARIANT: Those of `self`.
         Ok(Stream {
             file: Some(file),
@@ -115,27 +118,27 @@ impl<T: Operations> Stream<T> {
     /// The queue of a direction.
     fn queue(file: &File<T>, direction: Direction) -> *mut bindings::vb2_queue {
         // SAFETY: The file has its mem2mem context, which has both queues.
-        unsafe { bindings::v4l2_m2m_get_vq(file.m2m_ctx(), direction.buffer_type()) }
+        unsafe { bindings::v4l2_m2m_get_vq(file.handle.m2m_ctx(), direction.buffer_type()) }
     }
 
     /// Runs `f` with the file and its lock held.
     fn locked<R>(&self, f: impl FnOnce(&File<T>) -> Result<R>) -> Result<R> {
         let file = self.file.as_ref().ok_or(ENODEV)?;
-        let _guard = file.lock.lock();
+        let _guard = file.handle.lock.lock();
         f(file)
     }
 
     /// What `VIDIOC_S_FMT` may do to the array control.
     pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
         // SAFETY: No ioctl reaches a file that was opened by a test.
-        self.locked(|file| unsafe { Dimensions::of(&file.controls) }.set(columns, rows))
+        self.locked(|file| unsafe { Dimensions::of(&file.handle.controls) }.set(columns, rows))
     }
 
     /// The elements of the array control.
     pub(crate) fn elements(&self) -> usize {
         self.file
             .as_ref()
-            .map_or(0, |file| file.controls.with_array(<[u32]>::len))
+            .map_or(0, |file| file.handle.controls.with_array(<[u32]>::len))
     }
 
     /// `VIDIOC_REQBUFS` with `count` buffers for each direction.
@@ -172,7 +175,7 @@ impl<T: Operations> Stream<T> {
                     })
                 })?;
                 // SAFETY: The context is valid.
-                unsafe { bindings::v4l2_m2m_try_schedule(file.m2m_ctx()) };
+                unsafe { bindings::v4l2_m2m_try_schedule(file.handle.m2m_ctx()) };
                 Ok(())
             })?;
         }
@@ -230,7 +233,7 @@ impl<T: Operations> Stream<T> {
                 to_result(unsafe {
                     bindings::v4l2_m2m_streamon(
                         ptr::null_mut(),
-                        file.m2m_ctx(),
+                        file.handle.m2m_ctx(),
                         direction.buffer_type(),
                     )
                 })?;
@@ -242,7 +245,7 @@ impl<T: Operations> Stream<T> {
     /// `VIDIOC_STREAMOFF` for both directions.
     pub(crate) fn stop(&self) {
         if let Some(file) = &self.file {
-            file.stop();
+            file.handle.stop();
         }
     }
 

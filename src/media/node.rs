@@ -8,32 +8,21 @@
 
 use super::{
     bindings,
-    file,
-    ioctl,
-    m2m::{
+    device::{
         Device,
-        Operations,
         Use, //
     },
-    request,
-    unregister::Remains, //
+    operations::Operations, //
 };
 use core::{
-    marker::PhantomData,
     mem::offset_of,
-    ptr::{
-        self,
-        NonNull, //
-    },
+    ptr, //
 };
 use kernel::{
     container_of,
     device,
     error::to_result,
-    ffi::{
-        c_char,
-        c_int, //
-    },
+    ffi::c_char,
     new_mutex,
     prelude::*,
     sync::{
@@ -67,9 +56,24 @@ pub(super) struct Node<T: Operations> {
     owner: *mut bindings::module,
 }
 
+/// The C callbacks of a device's nodes.
+pub(super) struct Callbacks {
+    pub(super) file: &'static bindings::v4l2_file_operations,
+    pub(super) ioctl: &'static bindings::v4l2_ioctl_ops,
+    pub(super) media: &'static bindings::media_device_ops,
+}
+
 impl<T: Operations> Node<T> {
     /// Initialises the nodes of `device`, which nobody can reach yet.
-    fn new(device: &Arc<Device<T>>, owner: *mut bindings::module) -> Result<Pin<KBox<Self>>> {
+    ///
+    /// # Safety
+    ///
+    /// The V4L2 and the media core must be allowed to call `callbacks` for a `Node<T>`.
+    pub(super) unsafe fn new(
+        device: &Arc<Device<T>>,
+        owner: *mut bindings::module,
+        callbacks: &Callbacks,
+    ) -> Result<Pin<KBox<Self>>> {
         const { assert!(offset_of!(Self, video) == 0) };
 
         let this = KBox::pin_init(
@@ -82,13 +86,17 @@ impl<T: Operations> Node<T> {
             }? Error),
             GFP_KERNEL,
         )?;
-        this.init_media(device.parent_raw());
-        this.init_video(device.parent_raw());
+        this.init_media(device.parent_raw(), callbacks.media);
+        this.init_video(device.parent_raw(), callbacks);
         this.init_v4l2(device.parent())?;
         Ok(this)
     }
 
-    fn init_media(&self, parent: *mut bindings::device) {
+    fn init_media(
+        &self,
+        parent: *mut bindings::device,
+        operations: &'static bindings::media_device_ops,
+    ) {
         let media = self.media.get();
         // SAFETY: The structure is zeroed, as `media_device_init` wants it, and nobody
         // else knows it. The device refers to the parent.
@@ -98,19 +106,19 @@ impl<T: Operations> Node<T> {
             // The media core would look for it where there is none when the device is unbound.
             copy_name(&mut (*media).driver_name, T::NAME);
             bindings::media_device_init(media);
-            (*media).ops = &Self::MEDIA_OPS;
+            (*media).ops = operations;
         }
     }
 
-    fn init_video(&self, parent: *mut bindings::device) {
+    fn init_video(&self, parent: *mut bindings::device, callbacks: &Callbacks) {
         let video = self.video.get();
         // SAFETY: The structure is zeroed, and nobody else knows it. What it points at is
         // static, or lives as long as it does, or is its parent in the device model.
         unsafe {
             copy_name(&mut (*video).name, T::NAME);
             (*video).vfl_dir = bindings::vfl_devnode_direction_VFL_DIR_M2M;
-            (*video).fops = &file::Callbacks::<T>::OPS;
-            (*video).ioctl_ops = &ioctl::Callbacks::<T>::OPS;
+            (*video).fops = callbacks.file;
+            (*video).ioctl_ops = callbacks.ioctl;
             (*video).device_caps =
                 bindings::V4L2_CAP_VIDEO_M2M_MPLANE | bindings::V4L2_CAP_STREAMING;
             (*video).release = Some(bindings::video_device_release);
@@ -118,7 +126,7 @@ impl<T: Operations> Node<T> {
             (*video).dev_parent = parent;
             // The V4L2 core would take this lock for every ioctl that is not a queue operation, and
             // have all files wait for one whose ioctl waits for its process's memory. Each file
-            // has a lock of its own instead, see `file::Callbacks`.
+            // has a lock of its own instead, see `Handle::ioctls`.
             (*video).lock = ptr::null_mut();
             (*video).minor = -1;
         }
@@ -139,6 +147,16 @@ impl<T: Operations> Node<T> {
         }
     }
 
+    /// The video device, which is initialised.
+    pub(super) fn video(&self) -> *mut bindings::video_device {
+        self.video.get()
+    }
+
+    /// The V4L2 device, which is registered.
+    pub(super) fn v4l2(&self) -> *mut bindings::v4l2_device {
+        self.v4l2.get()
+    }
+
     /// The media device, which is initialised.
     pub(super) fn media(&self) -> *mut bindings::media_device {
         self.media.get()
@@ -150,8 +168,28 @@ impl<T: Operations> Node<T> {
     }
 
     /// A use of the device, unless the nodes are unregistered.
-    fn usage(&self) -> Option<Use<T>> {
+    pub(super) fn usage(&self) -> Option<Use<T>> {
         self.device.lock().as_ref().map(Use::new)
+    }
+
+    /// Whether the nodes are registered, or about to be.
+    pub(super) fn is_registered(&self) -> bool {
+        self.device.lock().is_some()
+    }
+
+    /// Lets go of the device: there are no more uses of it, and no request is validated.
+    pub(super) fn let_go(&self) {
+        drop(self.device.lock().take());
+    }
+
+    /// The nodes that the media core knows by `media`.
+    ///
+    /// # Safety
+    ///
+    /// `media` must be the media device of a `Node<T>`, which is there for the time of `'a`.
+    pub(super) unsafe fn of_media<'a>(media: *mut bindings::media_device) -> &'a Self {
+        // SAFETY: The caller's promise.
+        unsafe { &*container_of!(Opaque::cast_from(media), Self, media) }
     }
 
     /// A use of the device behind a video device; [`None`] if it is unregistered.
@@ -163,88 +201,6 @@ impl<T: Operations> Node<T> {
         // SAFETY: The caller's promise.
         unsafe { &*container_of!(Opaque::cast_from(video), Self, video) }.usage()
     }
-
-    const MEDIA_OPS: bindings::media_device_ops = bindings::media_device_ops {
-        link_notify: None,
-        req_alloc: Some(Self::req_alloc),
-        req_free: Some(Self::req_free),
-        req_validate: Some(Self::req_validate),
-        req_queue: Some(request::queue::<T>),
-    };
-
-    /// Makes a request, which needs the driver until it is freed: the media core only sees to it
-    /// that the media device is open.
-    ///
-    /// # Safety
-    ///
-    /// To be called by the media core, with the media device of a `Node<T>`.
-    unsafe extern "C" fn req_alloc(
-        media: *mut bindings::media_device,
-    ) -> *mut bindings::media_request {
-        // SAFETY: The caller's promise.
-        let node = unsafe { &*container_of!(Opaque::cast_from(media), Self, media) };
-        let Some(usage) = node.usage() else {
-            return ptr::null_mut();
-        };
-        // SAFETY: The module is there while the media device is open.
-        if !unsafe { bindings::helper_try_module_get(node.owner) } {
-            return ptr::null_mut();
-        }
-        let request = Request {
-            _raw: Opaque::zeroed(),
-            _usage: usage,
-        };
-        match KBox::new(request, GFP_KERNEL) {
-            Ok(request) => KBox::into_raw(request).cast(),
-            Err(_) => {
-                // SAFETY: Taken above.
-                unsafe { bindings::helper_module_put(node.owner) };
-                ptr::null_mut()
-            }
-        }
-    }
-
-    /// Frees a request.
-    ///
-    /// # Safety
-    ///
-    /// To be called by the media core, for a request that [`Self::req_alloc`] made.
-    unsafe extern "C" fn req_free(request: *mut bindings::media_request) {
-        // SAFETY: The request is valid, and its media device that of a `Node<T>`, which is there
-        // until the media core has counted the request off.
-        unsafe {
-            let node = container_of!(Opaque::cast_from((*request).mdev), Self, media);
-            let owner = (*node).owner;
-            drop(KBox::from_raw(request.cast::<Request<T>>()));
-            bindings::helper_module_put(owner);
-        }
-    }
-
-    /// Refuses a request with `ENODEV` when the device is unregistered, and otherwise as
-    /// [`request::validate`] does.
-    ///
-    /// # Safety
-    ///
-    /// To be called by the media core, with its `req_queue_mutex` held.
-    unsafe extern "C" fn req_validate(raw: *mut bindings::media_request) -> c_int {
-        kernel::error::from_result(|| {
-            // SAFETY: The request is valid, and its media device that of a `Node<T>`.
-            let node = unsafe { &*container_of!(Opaque::cast_from((*raw).mdev), Self, media) };
-            if node.device.lock().is_none() {
-                return Err(ENODEV);
-            }
-            // SAFETY: The request is one of a file of this node.
-            unsafe { request::validate::<T>(raw)? };
-            Ok(0)
-        })
-    }
-}
-
-/// A request, with the media core's part first.
-#[repr(C)]
-struct Request<T: Operations> {
-    _raw: Opaque<bindings::media_request>,
-    _usage: Use<T>,
 }
 
 /// A reference to a video device.
@@ -266,129 +222,5 @@ fn copy_name(to: &mut [c_char], from: &CStr) {
     *last = 0;
     for (to, from) in room.iter_mut().zip(from.to_bytes()) {
         *to = *from;
-    }
-}
-
-/// Keeps the nodes of a device registered. Dropping it takes them away from userspace, ends the
-/// device's binding and what runs. It waits for the running frame, not without a limit, and not for
-/// userspace.
-///
-/// # Invariants
-///
-/// `node` was registered, and `reference` is to its video device and keeps it. The device's parent
-/// is bound.
-pub(super) struct Registration<T: Operations> {
-    node: NonNull<Node<T>>,
-    device: Arc<Device<T>>,
-    /// There until `self` is dropped.
-    reference: Option<ARef<device::Device>>,
-    _node: PhantomData<Node<T>>,
-}
-
-// SAFETY: What it holds may be used and released from any thread.
-unsafe impl<T: Operations> Send for Registration<T> {}
-
-impl<T: Operations> Registration<T> {
-    /// Registers the nodes of `device`.
-    ///
-    /// # Safety
-    ///
-    /// The device's parent must be bound until this is dropped.
-    pub(super) unsafe fn new(device: Arc<Device<T>>, module: &'static ThisModule) -> Result<Self> {
-        let owner = module.as_ptr().cast::<bindings::module>();
-        let node = Node::new(&device, owner)?;
-        let video = node.video.get();
-        let media = node.media.get();
-
-        // SAFETY: The node is initialised.
-        to_result(unsafe {
-            bindings::__video_register_device(
-                video,
-                bindings::vfl_devnode_type_VFL_TYPE_VIDEO,
-                -1,
-                1,
-                owner,
-            )
-        })
-        .inspect_err(|_| {
-            // V4L2 leaves the name behind when the driver core refuses the device.
-            // SAFETY: The device is not registered, so nobody uses its name, which is null or
-            // allocated.
-            unsafe { bindings::kfree_const((*video).dev.kobj.name.cast()) };
-        })?;
-        // From now on the V4L2 core frees the node.
-        // SAFETY: The node is not moved.
-        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
-        // INVARIANT: Registered just now. The rest is the caller's promise.
-        let this = Self {
-            // SAFETY: The pointer comes from a box and is not null.
-            node: unsafe { NonNull::new_unchecked(node) },
-            device,
-            // SAFETY: The video device is registered.
-            reference: Some(unsafe { reference(video) }),
-            _node: PhantomData,
-        };
-        // SAFETY: The video device is registered, the media device initialised. When
-        // registering it fails, it has no node, by which `drop` knows.
-        unsafe {
-            to_result(bindings::v4l2_m2m_register_media_controller(
-                this.device.m2m_dev(),
-                video,
-                // CAST: A small constant.
-                bindings::MEDIA_ENT_F_PROC_VIDEO_SCALER as c_int,
-            ))
-            .inspect_err(|_| bindings::helper_media_device_drop_entities(media))?;
-            to_result(bindings::__media_device_register(media, owner)).inspect_err(|_| {
-                bindings::v4l2_m2m_unregister_media_controller(this.device.m2m_dev());
-            })?;
-        }
-        Ok(this)
-    }
-
-    /// The video device, for the tests.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(super) fn video(&self) -> *mut bindings::video_device {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { self.node.as_ref() }.video.get()
-    }
-
-    /// The media device's mutex for requests, for the tests.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(super) fn requests(&self) -> *mut bindings::mutex {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { &raw mut (*self.node.as_ref().media.get()).req_queue_mutex }
-    }
-
-    /// The N of `/dev/videoN`.
-    pub(super) fn number(&self) -> u16 {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { (*self.node.as_ref().video.get()).num }
-    }
-}
-
-impl<T: Operations> Drop for Registration<T> {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant the node is valid, until `self` is gone.
-        let node = unsafe { self.node.as_ref() };
-        // SAFETY: Both were registered by `new`.
-        unsafe {
-            bindings::video_unregister_device(node.video.get());
-            bindings::v4l2_device_unregister(node.v4l2.get());
-        }
-        // Whoever is about to open the device finds it gone.
-        drop(node.device.lock().take());
-        // Whoever is about to start a frame, too.
-        self.device.binding().end();
-        let Some(video) = self.reference.take() else {
-            return;
-        };
-        // SAFETY: By the type invariant that is the node's video device.
-        let remains = unsafe { Remains::new(self.node, self.device.clone(), video) };
-        if remains.take_away(&self.device).is_err() {
-            // SAFETY: By the type invariant the parent is bound.
-            T::abandon(self.device.data(), unsafe {
-                self.device.parent().as_bound()
-            });
-        }
     }
 }

@@ -11,9 +11,7 @@
 
 use super::{
     bindings,
-    control::Handler,
-    file::File,
-    m2m::Operations, //
+    control::Handler, //
 };
 use core::{
     mem,
@@ -21,7 +19,7 @@ use core::{
 };
 use kernel::{
     container_of,
-    error::to_result,
+    ffi::c_void,
     new_mutex,
     new_spinlock,
     prelude::*,
@@ -57,7 +55,7 @@ impl Controls {
     ///
     /// `request` must be valid, and not leave the state of being validated before this is
     /// dropped.
-    unsafe fn of(request: *mut bindings::media_request, controls: &Handler) -> Self {
+    pub(super) unsafe fn of(request: *mut bindings::media_request, controls: &Handler) -> Self {
         // INVARIANT: The caller's promise.
         Self {
             // SAFETY: Both are valid.
@@ -118,12 +116,13 @@ impl Drop for Controls {
 }
 
 /// A queued request, as its file sees it: what it brings, and one of its objects in the eyes
-/// of the media core, which takes a request for complete when all its objects are.
+/// of the media core, which takes a request for complete when all its objects are. `P` is what the
+/// driver prepared.
 #[pin_data]
-pub(super) struct Ticket<T: Operations> {
+pub(super) struct Ticket<P> {
     #[pin]
     object: Opaque<bindings::media_request_object>,
-    prepared: Option<T::Prepared>,
+    prepared: Option<P>,
     /// When the controls took effect, if they did.
     in_effect: Option<u64>,
     /// The one that is to be settled before, while both wait.
@@ -131,9 +130,9 @@ pub(super) struct Ticket<T: Operations> {
 }
 
 // SAFETY: The request that the object belongs to has its own lock.
-unsafe impl<T: Operations> Send for Ticket<T> {}
+unsafe impl<P: Send> Send for Ticket<P> {}
 
-impl<T: Operations> Ticket<T> {
+impl<P> Ticket<P> {
     const OBJECT_OPS: bindings::media_request_object_ops = bindings::media_request_object_ops {
         prepare: None,
         unprepare: None,
@@ -142,7 +141,7 @@ impl<T: Operations> Ticket<T> {
         release: Some(Self::release),
     };
 
-    fn new(prepared: T::Prepared) -> Result<Pin<KBox<Self>>> {
+    pub(super) fn new(prepared: P) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
             pin_init!(Self {
                 // SAFETY: The place is valid for writes, and stays where it is.
@@ -159,13 +158,32 @@ impl<T: Operations> Ticket<T> {
     }
 
     /// Takes out what was prepared, for the frame that starts now.
-    pub(super) fn take_prepared(self: Pin<&mut Self>) -> Option<T::Prepared> {
+    pub(super) fn take_prepared(self: Pin<&mut Self>) -> Option<P> {
         self.project().prepared.take()
     }
 
     /// Notes when the controls took effect with the frame, if they did.
     pub(super) fn set_in_effect(self: Pin<&mut Self>, moment: Option<u64>) {
         *self.project().in_effect = moment;
+    }
+
+    /// Makes it one of the objects of `request`, which is about to be queued. `owner` is the
+    /// request's file.
+    ///
+    /// # Safety
+    ///
+    /// The ticket must stay in place until it is settled, when the media core lets go of it.
+    pub(super) unsafe fn bind(&self, request: *mut bindings::media_request, owner: *mut c_void) {
+        // SAFETY: The object is valid, and remains so by the caller's promise.
+        unsafe {
+            bindings::media_request_object_bind(
+                request,
+                &Self::OBJECT_OPS,
+                owner,
+                false,
+                self.object.get(),
+            );
+        }
     }
 
     /// Drops what was prepared: there will be no frame.
@@ -179,16 +197,16 @@ impl<T: Operations> Ticket<T> {
     ///
     /// To be called by the media core, for an object whose ticket was given up.
     unsafe extern "C" fn release(object: *mut bindings::media_request_object) {
-        // SAFETY: The object is a field of a `Ticket<T>`, which came from a box.
+        // SAFETY: The object is a field of a `Ticket<P>`, which came from a box.
         drop(unsafe {
             let this: *const Self = container_of!(Opaque::cast_from(object), Self, object);
             KBox::from_raw(this.cast_mut())
         });
     }
 
-    /// Has V4L2 note what the request brought, and completes the request. May wait for
-    /// userspace.
-    fn settle(self: Pin<KBox<Self>>, file: &File<T>) {
+    /// Has V4L2 note what the request brought to the controls of its file, and completes the request.
+    /// May wait for userspace.
+    fn settle(self: Pin<KBox<Self>>, controls: &Handler, settlement: &Settlement<P>) {
         let in_effect = self.in_effect;
         let object = self.object.get();
         // SAFETY: The object is valid.
@@ -197,7 +215,7 @@ impl<T: Operations> Ticket<T> {
             // The request was never queued, so nobody else knows of this.
             return;
         }
-        let controls = file.controls.as_raw();
+        let controls = controls.as_raw();
         // From here on the media core owns it.
         // SAFETY: It is not moved.
         let _ = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self) });
@@ -205,7 +223,7 @@ impl<T: Operations> Ticket<T> {
             // No error matters: the frame has its controls.
             // SAFETY: The request is queued, for it has an incomplete object. That also keeps
             // it valid.
-            file.settlement.while_noting(moment, || unsafe {
+            settlement.while_noting(moment, || unsafe {
                 bindings::v4l2_ctrl_request_setup(request, controls);
             });
         }
@@ -219,18 +237,18 @@ impl<T: Operations> Ticket<T> {
 }
 
 /// Tickets that wait to be settled.
-struct Waiting<T: Operations> {
-    latest: Option<Pin<KBox<Ticket<T>>>>,
+struct Waiting<P> {
+    latest: Option<Pin<KBox<Ticket<P>>>>,
 }
 
-impl<T: Operations> Waiting<T> {
-    /// None.
+impl<P> Waiting<P> {
+    /// Creates an empty list.
     const fn new() -> Self {
         Self { latest: None }
     }
 
     /// Settles all, in the order in which they came.
-    fn settle(mut self, file: &File<T>) {
+    fn settle(mut self, controls: &Handler, settlement: &Settlement<P>) {
         let mut first = None;
         while let Some(mut ticket) = self.latest {
             self.latest = mem::replace(ticket.as_mut().project().earlier, first);
@@ -238,16 +256,16 @@ impl<T: Operations> Waiting<T> {
         }
         while let Some(mut ticket) = first {
             first = ticket.as_mut().project().earlier.take();
-            ticket.settle(file);
+            ticket.settle(controls, settlement);
         }
     }
 }
 
 /// The requests of a file whose frames have started or were given up, and what settles them.
 #[pin_data]
-pub(super) struct Settlement<T: Operations> {
+pub(super) struct Settlement<P> {
     #[pin]
-    waiting: SpinLock<Waiting<T>>,
+    waiting: SpinLock<Waiting<P>>,
     /// Held by the one thread that settles, until what it took is settled. The controls' lock
     /// is taken after it.
     #[pin]
@@ -260,7 +278,7 @@ pub(super) struct Settlement<T: Operations> {
     used: Atomic<bool>,
 }
 
-impl<T: Operations> Settlement<T> {
+impl<P> Settlement<P> {
     /// Nothing to settle.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
@@ -273,7 +291,7 @@ impl<T: Operations> Settlement<T> {
     }
 
     /// There is a request, from now on.
-    fn use_it(&self) {
+    pub(super) fn use_it(&self) {
         self.used.store(true, Relaxed);
     }
 
@@ -283,19 +301,20 @@ impl<T: Operations> Settlement<T> {
     }
 
     /// Adds one that is to be settled.
-    pub(super) fn push(&self, mut ticket: Pin<KBox<Ticket<T>>>) {
+    pub(super) fn push(&self, mut ticket: Pin<KBox<Ticket<P>>>) {
         let mut waiting = self.waiting.lock();
         *ticket.as_mut().project().earlier = waiting.latest.take();
         waiting.latest = Some(ticket);
     }
 
-    /// Settles all of `file`, or waits until another thread has.
-    pub(super) fn settle(&self, file: &File<T>) {
+    /// Settles all with the file's `controls`, or waits until another thread has. Calls `settled`
+    /// after that if there were any.
+    pub(super) fn settle(&self, controls: &Handler, settled: impl FnOnce()) {
         let _turn = self.turn.lock();
         let all = mem::replace(&mut *self.waiting.lock(), Waiting::new());
         if all.latest.is_some() {
-            all.settle(file);
-            file.context.settled();
+            all.settle(controls, self);
+            settled();
         }
     }
 
@@ -319,119 +338,32 @@ impl<T: Operations> Settlement<T> {
 ///
 /// # Invariants
 ///
-/// All zeroes at first, and `ticket` is [`None`] when vb2 frees it.
+/// All zeroes at first, and the ticket is [`None`] when vb2 frees it.
 #[repr(C)]
-pub(super) struct Slot<T: Operations> {
+pub(super) struct Slot<P> {
     buffer: bindings::v4l2_m2m_buffer,
-    /// When the buffer was last handed to the driver. Whoever has the buffer reads and sets it.
-    handed_over: Instant<Monotonic>,
+    note: Note<P>,
+}
+
+/// What is noted of a buffer, for the one that has the buffer.
+pub(super) struct Note<P> {
+    /// When the buffer was last handed to the driver; zero for never, which is a moment as well.
+    pub(super) handed_over: Instant<Monotonic>,
     /// There from the validation of the buffer's request until its frame starts or is given
     /// up. Each of these has the buffer for itself: the first and the last hold the mutex of
     /// the request queue, in between it is mem2mem's.
-    ticket: Option<Pin<KBox<Ticket<T>>>>,
+    pub(super) ticket: Option<Pin<KBox<Ticket<P>>>>,
 }
 
-impl<T: Operations> Slot<T> {
-    /// The ticket of `buffer`, if it is in a queued request.
+impl<P> Slot<P> {
+    /// What is noted of `buffer`.
     ///
     /// # Safety
     ///
-    /// `buffer` must be a valid one of a queue of a `File<T>`, and the caller have it for
-    /// itself.
-    pub(super) unsafe fn take(
-        buffer: *mut bindings::vb2_v4l2_buffer,
-    ) -> Option<Pin<KBox<Ticket<T>>>> {
+    /// `buffer` must be a valid one of a queue whose buffers are `Self`, and the caller have it for
+    /// itself for the time of `'a`.
+    pub(super) unsafe fn note<'a>(buffer: *mut bindings::vb2_v4l2_buffer) -> &'a mut Note<P> {
         // SAFETY: The caller's promise; the buffer is the first field of those around it.
-        unsafe { (*buffer.cast::<Self>()).ticket.take() }
-    }
-
-    /// Notes that `buffer` is handed to the driver now.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Slot::take`].
-    pub(super) unsafe fn hand_over(buffer: *mut bindings::vb2_v4l2_buffer) {
-        // SAFETY: As there.
-        unsafe { (*buffer.cast::<Self>()).handed_over = Instant::now() };
-    }
-
-    /// When that was.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Slot::take`].
-    pub(super) unsafe fn handed_over(buffer: *mut bindings::vb2_v4l2_buffer) -> Instant<Monotonic> {
-        // SAFETY: As there; all zeroes are a moment, too.
-        unsafe { (*buffer.cast::<Self>()).handed_over }
-    }
-}
-
-/// Checks a request and prepares what it brings, or leaves nothing behind.
-///
-/// `ENOENT` if it has no buffer, `EINVAL` if it has more than one, since mem2mem takes its
-/// controls for those of one frame, or if it has controls of another file, which nobody would
-/// complete.
-///
-/// # Safety
-///
-/// To be called for a request of a `File<T>` that is being validated.
-pub(super) unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Result {
-    // SAFETY: The request is valid, and its objects stay.
-    let (count, buffer) = unsafe {
-        (
-            bindings::vb2_request_buffer_cnt(request),
-            bindings::helper_media_request_buffer(request),
-        )
-    };
-    if count > 1 {
-        return Err(EINVAL);
-    }
-    if buffer.is_null() {
-        return Err(ENOENT);
-    }
-    // SAFETY: A queue in which a request has a buffer has its file.
-    let file = unsafe { &*(*(*buffer).vb2_queue).drv_priv.cast::<File<T>>() };
-    // SAFETY: As for the first.
-    if !unsafe { bindings::helper_media_request_is_of(request, file.controls.as_raw()) } {
-        return Err(EINVAL);
-    }
-    {
-        // No format is set meanwhile, which could mark the request's values.
-        let _guard = file.lock.lock();
-        // SAFETY: The caller's promise.
-        let controls = unsafe { Controls::of(request, &file.controls) };
-        let ticket = Ticket::<T>::new(file.context.prepare_controls(&controls)?)?;
-        file.settlement.use_it();
-        // SAFETY: vb2 allocated a slot. The buffer is its request's, which is not queued yet.
-        unsafe { (*buffer.cast::<Slot<T>>()).ticket = Some(ticket) };
-    }
-    // SAFETY: The request is valid.
-    to_result(unsafe { bindings::vb2_request_validate(request) }).inspect_err(|_| {
-        // SAFETY: As above, where it was put.
-        drop(unsafe { Slot::<T>::take(buffer.cast()) });
-    })
-}
-
-/// Queues a request.
-///
-/// # Safety
-///
-/// To be called for a request for which [`validate`] succeeded.
-pub(super) unsafe extern "C" fn queue<T: Operations>(request: *mut bindings::media_request) {
-    // SAFETY: `validate` left a ticket with the request's buffer, which nobody but the
-    // request has yet. The ticket stays in place until it is settled, when the media core
-    // lets go of it.
-    unsafe {
-        let buffer = bindings::helper_media_request_buffer(request);
-        if let Some(ticket) = &(*buffer.cast::<Slot<T>>()).ticket {
-            bindings::media_request_object_bind(
-                request,
-                &Ticket::<T>::OBJECT_OPS,
-                (*(*buffer).vb2_queue).drv_priv,
-                false,
-                ticket.object.get(),
-            );
-        }
-        bindings::v4l2_m2m_request_queue(request);
+        unsafe { &mut (*buffer.cast::<Self>()).note }
     }
 }

@@ -9,11 +9,9 @@
 
 use super::{
     bindings,
-    m2m::{
-        Device,
-        Operations, //
-    },
-    node::Node, //
+    device::Device,
+    node::Node,
+    operations::Operations, //
 };
 use core::{
     mem,
@@ -78,7 +76,7 @@ impl<T: Operations> Remains<T> {
     /// # Safety
     ///
     /// `video` must refer to the video device of `node`, the one of `device`. Its media device must
-    /// be as [`Registration`](super::node::Registration) left it.
+    /// be as [`Registration`](super::registration::Registration) left it.
     pub(super) unsafe fn new(
         node: NonNull<Node<T>>,
         device: Arc<Device<T>>,

@@ -6,7 +6,7 @@
 //! for a stream of the file that is being stopped, and no other file waits with them. What
 //! excludes buffers takes the lock of the queues as well.
 
-use super::{
+use crate::media::{
     bindings,
     control::Dimensions,
     file::File,
@@ -15,7 +15,7 @@ use super::{
         PixelFormat,
         Rect, //
     },
-    m2m::Operations, //
+    operations::Operations, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -34,14 +34,14 @@ use kernel::{
 };
 
 /// The C callbacks of `T`.
-pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
+pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
 
 #[expect(
     clippy::missing_safety_doc,
     reason = "only C calls them, as its headers say it does"
 )]
 impl<T: Operations> Callbacks<T> {
-    pub(super) const OPS: bindings::v4l2_ioctl_ops = {
+    pub(in crate::media) const OPS: bindings::v4l2_ioctl_ops = {
         // SAFETY: All members are optional function pointers, for which zero is none.
         let mut ops: bindings::v4l2_ioctl_ops = unsafe { core::mem::zeroed() };
         ops.vidioc_querycap = Some(Self::querycap);
@@ -98,7 +98,7 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: The V4L2 core calls this for `VIDIOC_REQBUFS`, with the file's lock held. Both
         // types that it lets through have a queue.
         unsafe {
-            let queues = &File::<T>::from_raw(file).queues;
+            let queues = &File::<T>::from_raw(file).handle.queues;
             bindings::helper_vb2_give_up(
                 bindings::v4l2_m2m_get_vq(queues.as_raw(), (*wanted).type_),
                 wanted,
@@ -116,7 +116,7 @@ impl<T: Operations> Callbacks<T> {
             let this = File::<T>::from_raw(file);
             for direction in [Direction::Output, Direction::Capture] {
                 let queue =
-                    bindings::v4l2_m2m_get_vq(this.queues.as_raw(), direction.buffer_type());
+                    bindings::v4l2_m2m_get_vq(this.handle.queues.as_raw(), direction.buffer_type());
                 let mut format = bindings::v4l2_format::default();
                 this.context.format(direction).store(&mut format);
                 bindings::helper_log_queue(file, queue, &format);
@@ -221,14 +221,14 @@ impl<T: Operations> Callbacks<T> {
     ) -> c_int {
         let set = |file: &File<T>, format: &mut bindings::v4l2_format| {
             let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-            let _guard = file.lock.lock_interruptible()?;
-            if file.queues.is_busy(direction) {
+            let _guard = file.handle.lock.lock_interruptible()?;
+            if file.handle.queues.is_busy(direction) {
                 return Err(EBUSY);
             }
             file.settle();
-            // SAFETY: The file's `ioctls` is held until this returns: `VIDIOC_S_FMT` takes turns,
+            // SAFETY: The handle's `ioctls` is held until this returns: `VIDIOC_S_FMT` takes turns,
             // and the core calls this in an ioctl alone, from the file operation that sees to that.
-            let dimensions = unsafe { Dimensions::of(&file.controls) };
+            let dimensions = unsafe { Dimensions::of(&file.handle.controls) };
             // SAFETY: The type says that this is the member of the union.
             let wanted = unsafe { PixelFormat::load(format) };
             let set = file.context.set_format(direction, &wanted, dimensions)?;

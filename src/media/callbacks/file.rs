@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The file operations of a video device, which make and end its open files.
+
+use super::{
+    controls,
+    ioctl,
+    queues, //
+};
+use crate::media::{
+    bindings,
+    file::File,
+    handle,
+    node::Node,
+    operations::Operations, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    error::from_result,
+    ffi::{
+        c_int,
+        c_long,
+        c_uint,
+        c_ulong, //
+    },
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The C file operations of `T`.
+pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
+
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "only C calls them, as its headers say it does"
+)]
+impl<T: Operations> Callbacks<T> {
+    /// What V4L2 and mem2mem call for an open file, a `File<T>`.
+    pub(in crate::media) const BELOW: handle::Callbacks = handle::Callbacks {
+        controls: &controls::Callbacks::<T>::SET,
+        queues: queues::Callbacks::<T>::queue_init,
+    };
+
+    pub(in crate::media) const OPS: bindings::v4l2_file_operations =
+        bindings::v4l2_file_operations {
+            owner: core::ptr::null_mut(),
+            read: None,
+            write: None,
+            poll: Some(bindings::v4l2_m2m_fop_poll),
+            unlocked_ioctl: Some(Self::ioctl),
+            // Only for ioctls of a driver's own.
+            #[cfg(CONFIG_COMPAT)]
+            compat_ioctl32: None,
+            get_unmapped_area: None,
+            mmap: Some(bindings::v4l2_m2m_fop_mmap),
+            open: Some(Self::open),
+            release: Some(Self::release),
+        };
+
+    unsafe extern "C" fn open(file: *mut bindings::file) -> c_int {
+        from_result(|| {
+            // SAFETY: V4L2 calls this for a file of a video device of a `Node<T>`, which it
+            // holds a reference to.
+            let (video, device) = unsafe {
+                let video = bindings::helper_file_to_video_device(file);
+                (video, Node::<T>::usage_of(video).ok_or(ENODEV)?)
+            };
+            // SAFETY: As above.
+            let this = unsafe { File::open(video, device, &Self::BELOW)? };
+            // SAFETY: Both are valid; `release` undoes it.
+            unsafe { bindings::v4l2_fh_add(this.handle.as_raw(), file) };
+            // `release` gets this reference back.
+            let _ = Arc::into_raw(this);
+            Ok(0)
+        })
+    }
+
+    unsafe extern "C" fn ioctl(
+        file: *mut bindings::file,
+        command: c_uint,
+        argument: c_ulong,
+    ) -> c_long {
+        // SAFETY: The file is not closed while an ioctl is under way on it.
+        let this = unsafe { File::<T>::from_raw(file) };
+        from_result(|| {
+            let turn = ioctl::takes_turns(command).then(|| this.handle.ioctls.lock_interruptible());
+            let turn = turn.transpose()?;
+            if ioctl::is_about_controls(command) {
+                this.settle();
+            }
+            // SAFETY: V4L2 calls this in the place of that function.
+            let result = unsafe { bindings::video_ioctl2(file, command, argument) };
+            drop(turn);
+            if ioctl::ends_requests(command, result) {
+                // With no lock held, so that who waits for a page keeps nobody from unbinding.
+                this.settle();
+            }
+            Ok(result)
+        })
+    }
+
+    unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
+        // SAFETY: V4L2 calls this once for a file that `open` made, and holds a
+        // reference to its video device until this returns.
+        let this = unsafe { Arc::from_raw(File::<T>::pointer(file)) };
+        // SAFETY: Undoes `open`'s.
+        unsafe { bindings::v4l2_fh_del(this.handle.as_raw(), file) };
+        // SAFETY: No ioctl is under way on the file, and V4L2 holds the mutex.
+        unsafe { File::close(this) };
+        0
+    }
+}

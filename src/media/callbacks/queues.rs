@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What vb2 calls for the queues of an open file, with the lock of the queues held, or when nobody else
+//! knows the file.
+
+use crate::media::{
+    bindings,
+    buffer::Buffer,
+    file::File,
+    format::Direction,
+    operations::Operations,
+    request::Slot, //
+};
+use core::{
+    marker::PhantomData,
+    mem, //
+};
+use kernel::{
+    ffi::{
+        c_int,
+        c_uint,
+        c_void, //
+    },
+    prelude::*,
+    time::Instant, //
+};
+
+/// Settles the request that `buffer` came in, if any: no frame was processed with it.
+///
+/// # Safety
+///
+/// `buffer` must be a valid buffer of a queue of a `File<T>`, which must not have been released,
+/// and the caller have it for itself.
+unsafe fn give_up_request<T: Operations>(buffer: *mut bindings::vb2_v4l2_buffer) {
+    // SAFETY: The caller's promise.
+    if let Some(mut ticket) = unsafe { Slot::<T::Prepared>::note(buffer) }.ticket.take() {
+        ticket.as_mut().give_up();
+        // SAFETY: As above; `queue_init` gave the queue its file.
+        let file = unsafe { File::<T>::borrow((*(*buffer).vb2_buf.vb2_queue).drv_priv) };
+        File::settle_soon(file, ticket);
+    }
+}
+
+/// The C callbacks of the queues of `T`.
+pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
+
+#[expect(
+    clippy::missing_safety_doc,
+    reason = "only C calls them, as its headers say it does"
+)]
+impl<T: Operations> Callbacks<T> {
+    const OPS: bindings::vb2_ops = bindings::vb2_ops {
+        queue_setup: Some(Self::queue_setup),
+        buf_out_validate: Some(Self::buf_out_validate),
+        buf_init: None,
+        buf_prepare: Some(Self::buf_prepare),
+        buf_finish: None,
+        buf_cleanup: None,
+        prepare_streaming: None,
+        start_streaming: Some(Self::start_streaming),
+        stop_streaming: Some(Self::stop_streaming),
+        unprepare_streaming: None,
+        buf_queue: Some(Self::buf_queue),
+        buf_request_complete: Some(Self::buf_request_complete),
+    };
+
+    /// Sets up the queues of a `File<T>`, for [`Queues::new`].
+    ///
+    /// [`Queues::new`]: crate::media::queue::Queues::new
+    pub(super) unsafe extern "C" fn queue_init(
+        file: *mut c_void,
+        output: *mut bindings::vb2_queue,
+        capture: *mut bindings::vb2_queue,
+    ) -> c_int {
+        let file = file.cast::<File<T>>();
+        for (queue, direction) in [(output, Direction::Output), (capture, Direction::Capture)] {
+            // SAFETY: mem2mem calls this from `Queues::new` with the file given there and
+            // two zeroed queues. The lock and the parent device live longer than the
+            // queues do.
+            let result = unsafe {
+                (*queue).type_ = direction.buffer_type();
+                (*queue).io_modes =
+                    bindings::vb2_io_modes_VB2_MMAP | bindings::vb2_io_modes_VB2_DMABUF;
+                (*queue).drv_priv = file.cast::<c_void>();
+                // CAST: A small constant.
+                (*queue).buf_struct_size = mem::size_of::<Slot<T::Prepared>>() as c_uint;
+                (*queue).ops = &Self::OPS;
+                (*queue).mem_ops = &raw const bindings::vb2_dma_contig_memops;
+                (*queue).timestamp_flags = bindings::V4L2_BUF_FLAG_TIMESTAMP_COPY;
+                (*queue).lock = (*file).handle.lock.as_raw();
+                (*queue).dev = (*file).device.parent_raw();
+                bindings::helper_vb2_set_nowarn(queue);
+                // Buffers in cached memory, which a CPU reads fast: vb2 does what that takes.
+                (*queue).set_allow_cache_hints(1);
+                (*queue).set_supports_requests(c_uint::from(direction == Direction::Output));
+                bindings::vb2_queue_init(queue)
+            };
+            if result != 0 {
+                return result;
+            }
+        }
+        0
+    }
+
+    /// The file and the direction that a queue belongs to.
+    ///
+    /// # Safety
+    ///
+    /// `queue` must be a queue that `queue_init` set up, and `'a` no longer than
+    /// the callback that it was given to.
+    unsafe fn parts<'a>(queue: *mut bindings::vb2_queue) -> Result<(&'a File<T>, Direction)> {
+        // SAFETY: `queue_init` stored the file, which outlives its queues, and is initialised before
+        // there is a callback with one of them.
+        let (file, buffer_type) =
+            unsafe { (&*(*queue).drv_priv.cast::<File<T>>(), (*queue).type_) };
+        Ok((file, Direction::of(buffer_type).ok_or(EINVAL)?))
+    }
+
+    unsafe extern "C" fn queue_setup(
+        queue: *mut bindings::vb2_queue,
+        _num_buffers: *mut c_uint,
+        num_planes: *mut c_uint,
+        sizes: *mut c_uint,
+        _alloc_devs: *mut *mut bindings::device,
+    ) -> c_int {
+        kernel::error::from_result(|| {
+            // SAFETY: vb2 passes a queue of ours.
+            let (file, direction) = unsafe { Self::parts(queue)? };
+            let format = file.context.format(direction);
+            // SAFETY: vb2 passes a valid counter.
+            let wanted = unsafe { *num_planes };
+            // CAST: At most `MAX_PLANES`.
+            let count = format.planes().len() as c_uint;
+            if wanted != 0 && wanted != count {
+                return Err(EINVAL);
+            }
+            for (index, plane) in format.planes().iter().enumerate() {
+                // SAFETY: vb2 passes room for more sizes than a format has planes.
+                let size = unsafe { &mut *sizes.add(index) };
+                if wanted == 0 {
+                    *size = plane.size_image;
+                } else if *size < plane.size_image {
+                    return Err(EINVAL);
+                }
+            }
+            // SAFETY: As above.
+            unsafe { *num_planes = count };
+            Ok(0)
+        })
+    }
+
+    unsafe extern "C" fn buf_out_validate(vb: *mut bindings::vb2_buffer) -> c_int {
+        // SAFETY: vb2 passes a buffer of a queue of ours, which is the first field of
+        // a `vb2_v4l2_buffer`.
+        unsafe {
+            (*vb.cast::<bindings::vb2_v4l2_buffer>()).field = bindings::v4l2_field_V4L2_FIELD_NONE
+        };
+        0
+    }
+
+    unsafe extern "C" fn buf_prepare(vb: *mut bindings::vb2_buffer) -> c_int {
+        kernel::error::from_result(|| {
+            // SAFETY: vb2 passes a valid buffer of a queue of ours.
+            let (file, direction) = unsafe { Self::parts((*vb).vb2_queue)? };
+            // SAFETY: As above; vb2 attached its memory before, and lends it for the time
+            // of this callback.
+            let buffer = unsafe { Buffer::from_raw(vb.cast()) };
+            buffer.fill(&file.context.format(direction))?;
+            file.context.prepare(direction, buffer)?;
+            Ok(0)
+        })
+    }
+
+    unsafe extern "C" fn buf_queue(vb: *mut bindings::vb2_buffer) {
+        // SAFETY: vb2 passes a valid buffer of a queue of ours, which nobody else has until it
+        // is queued; the file handle knows its queues since before there was any buffer.
+        unsafe {
+            let file = (*(*vb).vb2_queue).drv_priv.cast::<File<T>>();
+            Slot::<T::Prepared>::note(vb.cast()).handed_over = Instant::now();
+            bindings::v4l2_m2m_buf_queue((*file).handle.m2m_ctx(), vb.cast());
+        }
+    }
+
+    unsafe extern "C" fn buf_request_complete(vb: *mut bindings::vb2_buffer) {
+        // SAFETY: vb2 passes a valid buffer of a queue of ours.
+        unsafe { give_up_request::<T>(vb.cast()) };
+    }
+
+    unsafe extern "C" fn start_streaming(queue: *mut bindings::vb2_queue, _count: c_uint) -> c_int {
+        kernel::error::from_result(|| {
+            // SAFETY: vb2 passes a queue of ours.
+            let (file, direction) = unsafe { Self::parts(queue)? };
+            file.settle();
+            let controls = &file.handle.controls;
+            file.context.start(direction, controls).inspect_err(|_| {
+                // SAFETY: vb2 holds the file's lock, and nothing has started yet.
+                unsafe {
+                    Self::return_all(
+                        file,
+                        direction,
+                        bindings::vb2_buffer_state_VB2_BUF_STATE_QUEUED,
+                    );
+                }
+            })?;
+            file.note_start(direction);
+            Ok(0)
+        })
+    }
+
+    unsafe extern "C" fn stop_streaming(queue: *mut bindings::vb2_queue) {
+        // SAFETY: vb2 passes a queue of ours.
+        if let Ok((file, direction)) = unsafe { Self::parts(queue) } {
+            file.note_stop(direction);
+            // No job of the file runs; the last one's buffers may be on their way.
+            file.handle.hand_back.wait();
+            // SAFETY: vb2 holds the file's lock; the rest was waited for.
+            unsafe {
+                Self::return_all(
+                    file,
+                    direction,
+                    bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR,
+                );
+            }
+            file.context.stop(direction);
+        }
+    }
+
+    /// Hands every buffer that waits in mem2mem's list back to vb2.
+    ///
+    /// # Safety
+    ///
+    /// The lock of `file` must be held, none of its jobs running, and none of its buffers on its
+    /// way.
+    unsafe fn return_all(file: &File<T>, direction: Direction, state: bindings::vb2_buffer_state) {
+        let m2m_ctx = file.handle.m2m_ctx();
+        loop {
+            // SAFETY: The context belongs to `file` and is valid.
+            let buffer = unsafe {
+                match direction {
+                    Direction::Output => bindings::helper_v4l2_m2m_src_buf_remove(m2m_ctx),
+                    Direction::Capture => bindings::helper_v4l2_m2m_dst_buf_remove(m2m_ctx),
+                }
+            };
+            if buffer.is_null() {
+                return;
+            }
+            if direction == Direction::Output
+                && state == bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR
+            {
+                // SAFETY: The buffer was mem2mem's until now and is nobody else's.
+                unsafe { give_up_request::<T>(buffer) };
+            }
+            // SAFETY: The buffer was mem2mem's until now and is nobody else's.
+            unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state) };
+        }
+    }
+}
