@@ -2,6 +2,7 @@
 
 //! One open file: its formats, its vertex map, and the V4L2 operations on them.
 
+mod controls;
 mod convert;
 mod maps;
 mod state;
@@ -24,11 +25,7 @@ use crate::{
             Image,
             PlaneLayout, //
         },
-        map::Grid,
-        prefetch::{
-            Prefetch,
-            PrefetchMode, //
-        },
+        prefetch::PrefetchMode,
         size::Size,
         view::View, //
     },
@@ -52,6 +49,11 @@ use crate::{
             Operations, //
         }, //
     }, //
+};
+use controls::{
+    CID_PREFETCH_MODE,
+    CID_PREFETCH_THRESHOLD,
+    CID_VERTEX_MAP, //
 };
 use convert::{
     direction_of,
@@ -81,27 +83,6 @@ use state::{
     Prepared,
     State, //
 };
-
-/// `V4L2_CID_USER_DW100_BASE`: sixteen control identifiers are the DW100's.
-const CID_BASE: u32 = control::CID_USER_BASE + 0x1190;
-/// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
-const CID_VERTEX_MAP: u32 = CID_BASE + 1;
-/// A [`PrefetchMode`]. The last two of the sixteen are this driver's: upstream assigns them from the
-/// first on.
-const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
-/// The threshold of [`PrefetchMode::Auto`].
-const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
-
-/// A flip, which applies to the identity, and not to a map that is set.
-const fn flip(id: u32, name: &'static CStr) -> control::Number {
-    control::Number {
-        id,
-        name,
-        kind: control::Kind::Boolean,
-        of_default: true,
-        default: 0,
-    }
-}
 
 /// A change to what maps are composed with.
 enum Change {
@@ -265,38 +246,8 @@ impl Operations for Context {
 
     const NAME: &'static CStr = c"dw100";
     const CARD: &'static CStr = c"DW100 dewarper";
-    const ARRAY: control::Array = control::Array {
-        id: CID_VERTEX_MAP,
-        name: c"Dewarping Vertex Map",
-        dimensions: (
-            Grid::of(Size::DEFAULT).columns(),
-            Grid::of(Size::DEFAULT).rows(),
-        ),
-    };
-
-    const NUMBERS: &'static [control::Number] = &[
-        control::Number {
-            id: CID_PREFETCH_MODE,
-            name: c"Prefetch Mode",
-            kind: control::Kind::Menu(&[
-                control::Item::new(c"Traversal"),
-                control::Item::new(c"Calculation"),
-                control::Item::new(c"Auto"),
-            ]),
-            of_default: false,
-            // CAST: The code of a mode.
-            default: Prefetch::DEFAULT.mode as u8,
-        },
-        control::Number {
-            id: CID_PREFETCH_THRESHOLD,
-            name: c"Prefetch Threshold",
-            kind: control::Kind::Integer(Prefetch::MAX_THRESHOLD),
-            of_default: false,
-            default: Prefetch::DEFAULT.threshold,
-        },
-        flip(CID_HFLIP, c"Horizontal Flip"),
-        flip(CID_VFLIP, c"Vertical Flip"),
-    ];
+    const ARRAY: control::Array = controls::VERTEX_MAP;
+    const NUMBERS: &'static [control::Number] = &controls::NUMBERS;
 
     type Prepared = Prepared;
 

@@ -3,18 +3,18 @@
 //! What an open file is set to.
 
 use super::{
+    controls::{
+        CID_PREFETCH_MODE,
+        CID_PREFETCH_THRESHOLD,
+        CID_VERTEX_MAP, //
+    },
     convert::place,
     maps::{
         Displaced,
         Map,
         Maps,
         OwnMap, //
-    },
-    CID_HFLIP,
-    CID_PREFETCH_MODE,
-    CID_PREFETCH_THRESHOLD,
-    CID_VERTEX_MAP,
-    CID_VFLIP, //
+    }, //
 };
 use crate::{
     device::Powered,
@@ -38,6 +38,10 @@ use crate::{
         view::View, //
     },
     media::{
+        control::{
+            CID_HFLIP,
+            CID_VFLIP, //
+        },
         format::{
             Colorimetry,
             Direction, //
