@@ -2,6 +2,7 @@
 
 //! `cargo xtask lint`: what tools say of the sources, for the host's as for the kernel's.
 
+mod imports;
 mod links;
 
 use std::fs;
@@ -38,7 +39,7 @@ const WARNINGS: [&str; 6] = [
 /// A check: its name, and what it does.
 type Check = (&'static str, fn(&Lint<'_>) -> Result<()>);
 
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     ("cargo fmt", |lint| lint.cargo("fmt --all --check")),
     ("cargo clippy", |lint| {
         lint.cargo("clippy -q --offline --locked --workspace --all-targets -- -D warnings")
@@ -69,6 +70,9 @@ const CHECKS: [Check; 11] = [
         quietly(lint.tool("reuse").args(["lint-file", "--lines"]).args(all))
     }),
     ("links in Markdown", |lint| links::check(&lint.env.checkout)),
+    ("imports of the module", |lint| {
+        imports::check(&lint.env.checkout)
+    }),
 ];
 
 /// The names of all checks.
