@@ -40,7 +40,7 @@ use kernel::{
 /// `raw` is valid and owned, `work` null or its work item.
 ///
 /// [`struct v4l2_m2m_dev`]: srctree/drivers/media/v4l2-core/v4l2-mem2mem.c
-pub(super) struct Scheduler {
+struct Scheduler {
     raw: NonNull<bindings::v4l2_m2m_dev>,
     work: *mut bindings::work_struct,
     /// Referred to by `raw`.
@@ -48,13 +48,10 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    /// The scheduler of a device for which mem2mem calls `operations`.
-    ///
     /// # Safety
     ///
-    /// mem2mem must be allowed to call `operations` with the contexts of the open files of the
-    /// [`Device`] that this becomes a part of.
-    pub(super) unsafe fn new(operations: bindings::v4l2_m2m_ops) -> Result<Self> {
+    /// mem2mem must be allowed to call `operations` with the contexts of the device's open files.
+    unsafe fn new(operations: bindings::v4l2_m2m_ops) -> Result<Self> {
         let operations = KBox::new(operations, GFP_KERNEL)?;
         // SAFETY: The operations are kept for longer, and may be called by the caller's promise.
         let raw = from_err_ptr(unsafe { bindings::v4l2_m2m_init(&*operations) })?;
@@ -110,16 +107,21 @@ pub(crate) struct Device<T: Operations> {
 }
 
 impl<T: Operations> Device<T> {
-    /// A device that nobody can open yet.
-    pub(super) fn new(
-        scheduler: Scheduler,
+    /// A device that nobody can open yet, for which mem2mem calls `operations`.
+    ///
+    /// # Safety
+    ///
+    /// mem2mem must be allowed to call `operations` with the contexts of open files of a `Device<T>`.
+    pub(super) unsafe fn new(
+        operations: bindings::v4l2_m2m_ops,
         parent: &device::Device,
         binding: Arc<Binding>,
         data: Arc<T::Device>,
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                scheduler,
+                // SAFETY: The caller's promise.
+                scheduler: unsafe { Scheduler::new(operations)? },
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
                 uses: Uses::new()?,
                 users: Atomic::new(0),

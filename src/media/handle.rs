@@ -165,6 +165,7 @@ impl Handle {
     }
 
     /// Whether the job of the file is to end with the running frame.
+    #[inline]
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }

@@ -6,10 +6,7 @@
 use crate::{
     media::{
         bindings,
-        device::{
-            Device,
-            Scheduler, //
-        },
+        device::Device,
         file::File,
         hand_back::HandBack,
         job::{
@@ -45,8 +42,7 @@ pub(in crate::media) fn device<T: Operations>(
         job_abort: Some(job_abort::<T>),
     };
     // SAFETY: These are for the open files of a `Device<T>`.
-    let scheduler = unsafe { Scheduler::new(operations)? };
-    Device::new(scheduler, parent, binding, data)
+    unsafe { Device::new(operations, parent, binding, data) }
 }
 
 impl<T: Operations> Client for File<T> {
