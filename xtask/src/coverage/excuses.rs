@@ -6,7 +6,7 @@
 //! ```text
 //! src/job.rs: return Err(self.refuse(frame));
 //!     the registers are refused only for another device
-//! src/media/node.rs: fn release
+//! src/media/callbacks/file.rs: fn release
 //!     …
 //! ```
 //!

@@ -14,11 +14,14 @@ use super::excuses::Excuse;
 use super::{Offsets, offsets};
 
 /// The files of which every branch has to go both ways.
-const BRANCHES: [&str; 4] = [
+const BRANCHES: [&str; 7] = [
     "src/job.rs",
+    "src/job/",
     "src/engine.rs",
-    "src/media/job.rs",
     "src/engine/",
+    "src/media/job.rs",
+    "src/media/hand_back.rs",
+    "src/media/callbacks/jobs.rs",
 ];
 
 /// What stands for a file where no line of the driver asks for the code.
