@@ -14,10 +14,10 @@ use crate::{
     },
     engine::Engine,
     job::{
+        interrupt::Interrupt,
+        watchdog::Watchdog,
         Frame,
-        Interrupt,
-        Runner,
-        Watchdog, //
+        Runner, //
     },
     media::m2m::Job,
     module_parameters,

@@ -3,7 +3,11 @@
 //! A test bench for [`Runner`], [`Interrupt`] and [`Watchdog`]: a device in software with
 //! registers in memory, and a mem2mem device whose jobs the runner gets.
 
-use super::*;
+use super::{
+    interrupt::Interrupt,
+    watchdog::Watchdog,
+    *, //
+};
 use crate::{
     engine::kunit::{
         Panel,
@@ -35,11 +39,18 @@ use crate::{
             Software,
             Wire, //
         },
-        timer::Timer, //
+        timer::{
+            self,
+            Timer, //
+        }, //
     }, //
 };
 use irq::Handler as _;
 use kernel::{
+    irq::{
+        IrqReturn,
+        ThreadedIrqReturn, //
+    },
     module::this_module,
     time::delay::fsleep, //
 };

@@ -8,11 +8,16 @@ use super::{
         Bench,
         BUFFERS, //
     },
+    interrupt::MOST_REPEATED,
     *,
 };
 use crate::{
+    dewarp::status::Status,
     engine::kunit::PROGRAM,
-    media::format::Direction,
+    media::{
+        buffer::State,
+        format::Direction, //
+    },
     platform::kunit::{
         ensure,
         has_warned,
@@ -23,6 +28,7 @@ use crate::{
 use irq::Handler as _;
 use kernel::{
     faux,
+    irq::ThreadedIrqReturn,
     time::delay::fsleep, //
 };
 
