@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The DW100's register block: reset, start, gate and acknowledge.
+//! The DW100: reset, start, gate and acknowledge. Its registers are in [`regs`].
 //!
-//! Names and fields are those of `dw100_regs.h` in the upstream C driver and of NXP's header for
-//! the same IP. What a frame puts into the registers is computed by [`crate::dewarp::frame`]; this
+//! What a frame puts into the registers is computed by [`crate::dewarp::frame`]; this
 //! file decides where it goes, and in which order.
 //!
 //! The order is that of the C driver, which has run on silicon. Where it differs, the reason is in
@@ -11,6 +10,7 @@
 
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod kunit;
+pub(crate) mod regs;
 
 use crate::{
     dewarp::{
@@ -24,13 +24,7 @@ use crate::{
 };
 use kernel::{
     device,
-    fmt,
-    io::{
-        register,
-        Io,
-        Mmio,
-        Region, //
-    },
+    io::Io,
     platform,
     prelude::*,
     sync::atomic::{
@@ -46,124 +40,7 @@ use kernel::{
     }, //
 };
 
-register! {
-    /// Product number 100 in bits 23:4 (NXP's header). Assumed to read 0 on the i.MX8MP.
-    DEWARP_ID(u32) @ 0x00 {}
-
-    /// What the engine does.
-    DEWARP_CTRL(u32) @ 0x04 {
-        /// Enable the core. START is assumed to be ignored while this is 0.
-        0:0 enable;
-        /// Pulse to start a frame (NXP's header). Assumed to act on the edge from 0 to 1.
-        1:1 start;
-        /// Soft reset while 1 (NXP's header).
-        2:2 soft_reset;
-        /// Layout of the source.
-        5:4 input_format;
-        /// Layout of the destination.
-        7:6 output_format;
-        /// 0 traversal, 1 calculation, 2 auto.
-        17:16 prefetch_mode;
-        /// Auto: a 16x16 block with fewer than this is fetched by traversal, else by calculation
-        /// (NXP's header, which does not say fewer of what).
-        24:18 prefetch_threshold;
-    }
-
-    /// Address of the vertex map. Addresses are in units of 16 bytes (register header).
-    MAP_LUT_ADDR(u32) @ 0x08 {}
-    /// Columns and rows of the vertex map.
-    MAP_LUT_SIZE(u32) @ 0x0c {}
-    /// Address of the source's luma, units of 16 bytes.
-    SRC_IMG_Y_BASE(u32) @ 0x10 {}
-    /// Address of the source's chroma, units of 16 bytes.
-    SRC_IMG_UV_BASE(u32) @ 0x14 {}
-    /// Width and height of the source, pixels.
-    SRC_IMG_SIZE(u32) @ 0x18 {}
-    /// Distance of two lines of the source, bytes: 16 bits (NXP's header).
-    SRC_IMG_STRIDE(u32) @ 0x1c {}
-    /// Address of the destination's luma, units of 16 bytes.
-    DST_IMG_Y_BASE(u32) @ 0x38 {}
-    /// Address of the destination's chroma, units of 16 bytes.
-    DST_IMG_UV_BASE(u32) @ 0x3c {}
-    /// Width and height of the destination, pixels.
-    DST_IMG_SIZE(u32) @ 0x40 {}
-    /// Distance of two lines of the destination, bytes.
-    DST_IMG_STRIDE(u32) @ 0x44 {}
-    /// Which bytes of source and destination are swapped (register header, C driver).
-    SWAP_CONTROL(u32) @ 0x58 {}
-    /// The share of the source that is shown, UQ1.7. Always the whole: see [`frame::SCALE_FACTOR`].
-    SCALE_FACTOR(u32) @ 0x64 {}
-    /// Where that share starts, pixels. Always 0.
-    ROI_START(u32) @ 0x68 {}
-    /// Colour where the map points outside the source: Y, U and V (C driver, NXP's header).
-    BOUNDARY_PIXEL(u32) @ 0x6c {}
-
-    /// Events, their enables and their acknowledgement: see [`Status`].
-    INTERRUPT_STATUS(u32) @ 0x70 {}
-
-    /// The bus.
-    BUS_CTRL(u32) @ 0x74 {
-        /// Reads that may be in flight, less two: 14 after a reset (NXP's header).
-        7:0 outstanding_reads;
-        /// Count to BUS_TIME_OUT_CYCLE and not to the default.
-        26:26 time_out_override;
-        /// Enable the AXI master. Its time-out counts while this is 1, also when the frame is done
-        /// (the fix of the C driver for PREEMPT_RT).
-        31:31 axi_master_enable;
-    }
-
-    /// Size of the destination's luma, units of 16 bytes. NXP's header calls it the size of a ring buffer:
-    /// what exceeds it may be dropped, or written to the plane's start.
-    DST_IMG_Y_SIZE1(u32) @ 0x80 {}
-    /// Size of the destination's chroma, units of 16 bytes.
-    DST_IMG_UV_SIZE1(u32) @ 0x84 {}
-}
-
-/// Bytes of the register block that are used.
-const SIZE: usize = 0x90;
-
-/// The names of all registers, in their order.
-const NAMES: [&str; SIZE / 4] = [
-    "DEWARP_ID",
-    "DEWARP_CTRL",
-    "MAP_LUT_ADDR",
-    "MAP_LUT_SIZE",
-    "SRC_IMG_Y_BASE",
-    "SRC_IMG_UV_BASE",
-    "SRC_IMG_SIZE",
-    "SRC_IMG_STRIDE",
-    "MAP_LUT_ADDR2",
-    "MAP_LUT_SIZE2",
-    "SRC_IMG_Y_BASE2",
-    "SRC_IMG_UV_BASE2",
-    "SRC_IMG_SIZE2",
-    "SRC_IMG_STRIDE2",
-    "DST_IMG_Y_BASE",
-    "DST_IMG_UV_BASE",
-    "DST_IMG_SIZE",
-    "DST_IMG_STRIDE",
-    "DST_IMG_Y_BASE2",
-    "DST_IMG_UV_BASE2",
-    "DST_IMG_SIZE2",
-    "DST_IMG_STRIDE2",
-    "SWAP_CONTROL",
-    "VERTICAL_SPLIT_LINE",
-    "HORIZON_SPLIT_LINE",
-    "SCALE_FACTOR",
-    "ROI_START",
-    "BOUNDARY_PIXEL",
-    "INTERRUPT_STATUS",
-    "BUS_CTRL",
-    "BUS_CTRL1",
-    "BUS_TIME_OUT_CYCLE",
-    "DST_IMG_Y_SIZE1",
-    "DST_IMG_UV_SIZE1",
-    "DST_IMG_Y_SIZE2",
-    "DST_IMG_UV_SIZE2",
-];
-
-/// An engine's registers, for a caller that holds a `&Device<Bound>`.
-pub(crate) type Registers<'a> = Mmio<'a, Region<SIZE>>;
+use regs::*;
 
 /// How long a gated engine has for the transactions that are in flight, before it is reset. Assumed:
 /// 16 reads of DDR that is shared with a display take some microseconds.
@@ -177,31 +54,6 @@ const RESET: Delta = Delta::from_micros(10);
 /// 1 us. Assumed: a burst ends in less. The C driver, which does not look at FRAME_BUSY, disables it
 /// two register accesses later than this driver, and on PREEMPT_RT microseconds later.
 const LAST_BURST_STEPS: usize = 5;
-
-/// The values of all registers, in their order.
-#[derive(Clone, Copy)]
-pub(crate) struct Snapshot([u32; SIZE / 4]);
-
-impl Snapshot {
-    /// The same with other events in INTERRUPT_STATUS: those that were acknowledged meanwhile.
-    pub(crate) fn with_status(mut self, status: Status) -> Self {
-        let index = <INTERRUPT_STATUS as register::Register>::OFFSET / 4;
-        if let Some(word) = self.0.get_mut(index) {
-            *word = status.0;
-        }
-        self
-    }
-}
-
-impl core::fmt::Display for Snapshot {
-    /// One register a line, under its name, as the C driver lists them.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in NAMES.iter().zip(self.0) {
-            writeln!(f, "DW100_{name}: {value:#x}")?;
-        }
-        Ok(())
-    }
-}
 
 /// The engine. Its registers are reachable while its device is bound.
 pub(crate) struct Engine {

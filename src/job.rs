@@ -24,8 +24,8 @@ use crate::{
         }, //
     },
     engine::{
-        Engine,
-        Snapshot, //
+        regs::Snapshot,
+        Engine, //
     },
     media::m2m::Job,
     platform::{
