@@ -19,7 +19,10 @@ use super::{
 use crate::{
     device::Powered,
     dewarp::{
-        crop::Crop,
+        crop::{
+            Crop,
+            Rect, //
+        },
         format,
         frame::{
             Frame,
@@ -54,6 +57,16 @@ use kernel::{
     prelude::*,
     sync::Arc, //
 };
+
+/// A change to what maps are composed with.
+pub(super) enum Change {
+    /// A crop for a rectangle and flags.
+    Crop(Rect, u32),
+    /// One of the two flips, by its control.
+    Flip(u32, bool),
+    /// None, for a map that was composed with something else.
+    Nothing,
+}
 
 /// How many controls an open file has.
 const CONTROLS: usize = 5;
