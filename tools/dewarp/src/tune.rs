@@ -76,7 +76,10 @@ impl Answer for Tuner {
                 return file("text/css; charset=utf-8", include_str!("tune/page.css"));
             }
             ("GET", "page.js") => {
-                return file("text/javascript; charset=utf-8", include_str!("tune/page.js"));
+                return file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("tune/page.js"),
+                );
             }
             ("POST", "start") => Ok(said(&self.begin())),
             ("POST", "check") => self.check(body),
@@ -223,25 +226,34 @@ impl Tuner {
                 let endings = [".bin"];
                 save::check(name, &endings)?;
                 let straight = self.map(&asked, name)?;
-                self.folder.write(name, &endings, &straight.map.to_bytes())?;
+                self.folder
+                    .write(name, &endings, &straight.map.to_bytes())?;
                 notes.clone_from(&straight.warnings);
                 command = line("dewarp map lens", &asked.map(&self.fixed, name));
             }
             Some("calibration") => {
                 let straight = self.map(&asked, MAP)?;
                 let text = calibration::text(&straight.lens, self.fixed.source)?;
-                self.folder.write(name, &[".yml", ".yaml"], text.as_bytes())?;
+                self.folder
+                    .write(name, &[".yml", ".yaml"], text.as_bytes())?;
             }
             Some("libcamera") => {
                 let words = asked.libcamera(&self.fixed)?;
                 let section = export::of_words(&words)?;
-                self.folder.write(name, &[".yml", ".yaml"], section.text.as_bytes())?;
+                self.folder
+                    .write(name, &[".yml", ".yaml"], section.text.as_bytes())?;
                 notes = section.notes;
                 command = line("dewarp export libcamera", &words);
             }
-            _ => return Err(Error::bad_use("what is saved is map, calibration or libcamera")),
+            _ => {
+                return Err(Error::bad_use(
+                    "what is saved is map, calibration or libcamera",
+                ));
+            }
         }
-        Ok(said(&json!({"saved": name, "command": command, "notes": notes})))
+        Ok(said(
+            &json!({"saved": name, "command": command, "notes": notes}),
+        ))
     }
 }
 

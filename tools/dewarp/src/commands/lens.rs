@@ -111,7 +111,8 @@ impl LensArgs {
     /// The options that go with a file of a calibration, as words.
     #[cfg(feature = "tune")]
     pub fn of_file(&self) -> Vec<String> {
-        let text = |name: &str, value: Option<String>| value.map(|value| format!("--{name}={value}"));
+        let text =
+            |name: &str, value: Option<String>| value.map(|value| format!("--{name}={value}"));
         let path = self.calibration.as_deref();
         let model = self.model.and_then(|model| model.to_possible_value());
         let words = [
@@ -120,7 +121,10 @@ impl LensArgs {
             text("model", model.map(|model| model.get_name().to_owned())),
             text("sensor-crop", self.sensor_crop.map(|crop| crop.to_string())),
             text("focal-length", self.focal_length.map(|mm| mm.to_string())),
-            text("crop-factor", self.crop_factor.map(|factor| factor.to_string())),
+            text(
+                "crop-factor",
+                self.crop_factor.map(|factor| factor.to_string()),
+            ),
         ];
         words.into_iter().flatten().collect()
     }

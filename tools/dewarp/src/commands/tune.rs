@@ -7,25 +7,25 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
+use dewarp::{Error, Format, Picture, Result, Size, format::NV12};
 #[cfg(feature = "device")]
 use dewarp::{
     camera::{self, Camera},
     device::{Device, Way},
     format::FORMATS,
 };
-use dewarp::{Error, Format, Picture, Result, Size, format::NV12};
 
 use super::lens::{LensArgs, numbers_of};
 use super::options::SIZES;
 use super::{map, source};
-#[cfg(feature = "device")]
-use crate::tune::{engine::Engine, feed::Live};
 use crate::tune::feed::{Feed, Frame};
 use crate::tune::guard::Guard;
 use crate::tune::image::Image;
 use crate::tune::options::Fixed;
 use crate::tune::save::Folder;
 use crate::tune::{Tuner, http};
+#[cfg(feature = "device")]
+use crate::tune::{engine::Engine, feed::Live};
 
 #[derive(Args)]
 #[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp tune photo.jpg\n  dewarp tune \
@@ -70,7 +70,12 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     let start = begin(args, &fixed)?;
     #[cfg(feature = "device")]
     let engine = match opened.device {
-        Some(device) => Some(Mutex::new(Engine::new(device, opened.format, opened.size, size)?)),
+        Some(device) => Some(Mutex::new(Engine::new(
+            device,
+            opened.format,
+            opened.size,
+            size,
+        )?)),
         None => None,
     };
     let address = SocketAddr::new(args.address, args.port);
@@ -92,7 +97,10 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     crate::print(format!("{}\n", tuner.guard.url()).as_bytes())?;
     eprintln!("dewarp: open this page in a browser; Ctrl-C ends it");
     if args.address.is_unspecified() {
-        eprintln!("dewarp: on another machine, with this one's address in the place of {}", args.address);
+        eprintln!(
+            "dewarp: on another machine, with this one's address in the place of {}",
+            args.address
+        );
     }
     http::serve(&listener, &tuner);
     Ok(())
@@ -159,7 +167,9 @@ impl Opened {
         };
         #[cfg(not(feature = "device"))]
         if args.device.is_some() {
-            return Err(Error::bad_use("this dewarp was built without the feature device"));
+            return Err(Error::bad_use(
+                "this dewarp was built without the feature device",
+            ));
         }
         Ok(Opened {
             size,

@@ -68,12 +68,22 @@ fn opencv(lens: &Lens, size: Size, values: &[f64], fisheye: bool) -> String {
         size.width,
         size.height,
         u8::from(fisheye),
-        matrix("camera_matrix", 3, &[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]),
+        matrix(
+            "camera_matrix",
+            3,
+            &[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0]
+        ),
         matrix("distortion_coefficients", 1, values)
     )
 }
 
-fn kalibr(lens: &Lens, size: Size, [camera, model]: [&str; 2], own: &[f64], values: &[f64]) -> String {
+fn kalibr(
+    lens: &Lens,
+    size: Size,
+    [camera, model]: [&str; 2],
+    own: &[f64],
+    values: &[f64],
+) -> String {
     let intrinsics = [own, &lens.focal, &lens.center].concat();
     format!(
         "cam0:\n  camera_model: {camera}\n  intrinsics: {}\n  distortion_model: {model}\n  \
@@ -146,7 +156,10 @@ mod tests {
             std::fs::write(&path, text(&lens, size).unwrap()).unwrap();
             let (read, _) = Described::load(&path, None, &Choice::default()).unwrap();
             std::fs::remove_file(&path).unwrap();
-            assert_eq!((read.calibration.lens, read.calibration.size), (lens, Some(size)));
+            assert_eq!(
+                (read.calibration.lens, read.calibration.size),
+                (lens, Some(size))
+            );
         }
         let lens = Lens {
             focal: [700.0; 2],

@@ -9,10 +9,10 @@ use std::{
 };
 
 #[cfg(feature = "device")]
+use dewarp::Error;
+#[cfg(feature = "device")]
 use dewarp::camera::Camera;
 use dewarp::{Format, Result, Size};
-#[cfg(feature = "device")]
-use dewarp::Error;
 
 /// How long the page waits for a frame.
 #[cfg(feature = "device")]

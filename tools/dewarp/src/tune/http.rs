@@ -29,8 +29,8 @@ pub struct Head {
     pub path: String,
     pub host: String,
     pub origin: Option<String>,
-    length: usize,
-    last: bool,
+    pub length: usize,
+    pub last: bool,
 }
 
 /// What is answered.
@@ -251,6 +251,9 @@ mod tests {
         assert_eq!(with("Content-Length: +1"), 400);
         assert_eq!(with("Transfer-Encoding: chunked"), 411);
         assert_eq!(refused("no request\r\n\r\n"), 400);
-        assert_eq!(refused(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(MOST_HEAD))), 431);
+        assert_eq!(
+            refused(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(MOST_HEAD))),
+            431
+        );
     }
 }

@@ -138,7 +138,10 @@ impl Image {
             (row, below) = (row - 1, 256);
         }
         let start = (row * width + column) * 3;
-        let (upper, lower) = (&self.samples[start..][..6], &self.samples[start + width * 3..][..6]);
+        let (upper, lower) = (
+            &self.samples[start..][..6],
+            &self.samples[start + width * 3..][..6],
+        );
         for channel in 0..3 {
             let line = |line: &[u8]| {
                 u32::from(line[channel]) * (256 - right) + u32::from(line[channel + 3]) * right
@@ -231,7 +234,10 @@ mod tests {
                     continue;
                 }
                 let [r, g] = [pixel(x, y)[0], pixel(x, y)[1]].map(f64::from);
-                assert!((r - sx).abs() <= 1.0 && (g - sy).abs() <= 1.0, "{x} {y}: {r} {g}");
+                assert!(
+                    (r - sx).abs() <= 1.0 && (g - sy).abs() <= 1.0,
+                    "{x} {y}: {r} {g}"
+                );
             }
         }
         // Beyond the source.
@@ -248,7 +254,10 @@ mod tests {
             let image = Image::of_frame(format, SIZE, &frame).unwrap();
             // BT.601: 0.299 R + 0.587 G + 0.114 B; 0.564 (B - Y) and 0.713 (R - Y) + 128.
             for (sample, right) in image.samples[300..303].iter().zip([117.19, 84.47, 187.05]) {
-                assert!((f64::from(*sample) - right).abs() <= 1.5, "{format}: {sample} {right}");
+                assert!(
+                    (f64::from(*sample) - right).abs() <= 1.5,
+                    "{format}: {sample} {right}"
+                );
             }
             assert!(Image::of_frame(format, SIZE, &frame[1..]).is_err());
         }

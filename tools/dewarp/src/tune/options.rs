@@ -160,12 +160,29 @@ mod tests {
 
     #[test]
     fn no_option_but_those_of_the_page_is_passed_on() {
-        for name in ["output", "calibration", "rectify", "o", "strict", "size", "pan=1 --output"] {
+        for name in [
+            "output",
+            "calibration",
+            "rectify",
+            "o",
+            "strict",
+            "size",
+            "pan=1 --output",
+        ] {
             let error = Asked::of(&json!({"options": {name: "x"}})).unwrap_err();
-            assert!(error.to_string().contains("the page has no option"), "{error}");
+            assert!(
+                error.to_string().contains("the page has no option"),
+                "{error}"
+            );
         }
         let long = "1".repeat(LONGEST + 1);
-        for value in [json!(1), json!(null), json!(["1"]), json!(long), json!("1\n2")] {
+        for value in [
+            json!(1),
+            json!(null),
+            json!(["1"]),
+            json!(long),
+            json!("1\n2"),
+        ] {
             assert!(Asked::of(&json!({"options": {"pan": value}})).is_err());
         }
         assert!(Asked::of(&json!([])).is_err());

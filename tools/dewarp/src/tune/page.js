@@ -84,7 +84,7 @@ function slider(parent, id, [name, least, most, step], value, changed) {
   const set = (value) => { range.value = value; number.value = value; };
   set(value);
   // The steps of a slider; every digit of a number that is typed.
-  range.oninput = () => { const text = (Math.round(range.value / step) * step).toFixed(4); number.value = Number(text); changed(number.value); };
+  range.oninput = () => { const text = (Math.round(range.value / step) * step).toFixed(6); number.value = Number(text); changed(number.value); };
   number.oninput = () => { range.value = number.value; changed(number.value); };
   parent.append(row);
   return set;
@@ -97,8 +97,8 @@ function modelOf(lens) {
 function drawLens() {
   $("lens").replaceChildren();
   const known = models(start.source), sets = {};
-  for (const [name, values] of Object.entries(lens)) {
-    values.forEach((value, at) => {
+  for (const name of Object.keys(known).filter((name) => name in lens)) {
+    lens[name].forEach((value, at) => {
       sets[name + at] = slider($("lens"), `${name}-${at}`, known[name][at], value, (text) => {
         lens[name][at] = text;
         if (name === "focal" && $("link").checked) {

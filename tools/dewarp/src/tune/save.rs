@@ -85,8 +85,19 @@ mod tests {
         }
         let long = format!("{}.bin", "a".repeat(LONGEST));
         for name in [
-            "", ".bin", "../map.bin", "/map.bin", "a/b.bin", "a\\b.bin", "map.bin\0", "-o.bin", "map.txt",
-            "a b.bin", "map.bin/", "..bin", &long,
+            "",
+            ".bin",
+            "../map.bin",
+            "/map.bin",
+            "a/b.bin",
+            "a\\b.bin",
+            "map.bin\0",
+            "-o.bin",
+            "map.txt",
+            "a b.bin",
+            "map.bin/",
+            "..bin",
+            &long,
         ] {
             assert!(check(name, &[".bin"]).is_err(), "{name}");
         }
