@@ -4,12 +4,14 @@
 pub mod board;
 pub mod export;
 pub mod info;
-mod lens;
+pub mod lens;
 pub mod map;
-mod options;
+pub mod options;
 pub mod pages;
 #[cfg(feature = "preview")]
 pub mod preview;
 #[cfg(feature = "device")]
 pub mod run;
 mod source;
+#[cfg(feature = "tune")]
+pub mod tune;

@@ -4,6 +4,8 @@
 //! Exit status: see [`EXIT_STATUS`].
 
 mod commands;
+#[cfg(feature = "tune")]
+mod tune;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,6 +24,8 @@ use commands::pages::{CompletionsArgs, ManArgs};
 use commands::preview::PreviewArgs;
 #[cfg(feature = "device")]
 use commands::run::RunArgs;
+#[cfg(feature = "tune")]
+use commands::tune::TuneArgs;
 
 /// Below the help, and in the man page.
 const EXIT_STATUS: &str = "\
@@ -67,6 +71,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         _words: Vec<String>,
     },
+    /// Tune the correction of a lens by eye, on a page in a browser.
+    #[cfg(feature = "tune")]
+    Tune(Box<TuneArgs>),
     /// Put two pictures side by side.
     Compare(CompareArgs),
     /// Write a picture in another file format.
@@ -113,6 +120,8 @@ fn main() -> ExitCode {
         Command::Run { .. } => Err(Error::bad_use(
             "this dewarp was built without the feature device, which 'run' takes",
         )),
+        #[cfg(feature = "tune")]
+        Command::Tune(args) => commands::tune::tune(&args),
         Command::Compare(args) => compare(&args),
         Command::Convert(args) => convert(&args),
         Command::Completions(args) => commands::pages::completions(&args, Cli::command()),

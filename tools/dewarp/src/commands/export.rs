@@ -55,13 +55,39 @@ pub fn write(args: &ExportArgs) -> Result<()> {
 }
 
 fn libcamera(args: &LibcameraArgs) -> Result<()> {
+    let section = section(args)?;
+    for note in section.notes {
+        eprintln!("dewarp: {note}");
+    }
+    print(section.text.as_bytes())
+}
+
+/// The section of a tuning file.
+pub struct Section {
+    pub text: String,
+    /// Notes and warnings.
+    pub notes: Vec<String>,
+}
+
+/// What `dewarp export libcamera` with these words prints.
+#[cfg(feature = "tune")]
+pub fn of_words(words: &[String]) -> Result<Section> {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: LibcameraArgs,
+    }
+    section(&super::options::parsed::<Line>(words)?.args)
+}
+
+fn section(args: &LibcameraArgs) -> Result<Section> {
     let (described, _) = args.lens.read(None, None)?;
-    for note in &described.notes {
-        eprintln!("dewarp: note: {note}");
-    }
-    for doubt in &described.doubts {
-        eprintln!("dewarp: warning: {doubt}");
-    }
+    let said = described.notes.iter().map(|note| format!("note: {note}"));
+    let doubts = described
+        .doubts
+        .iter()
+        .map(|doubt| format!("warning: {doubt}"));
+    let mut notes: Vec<String> = said.chain(doubts).collect();
     let Calibration { lens, size } = described.calibration;
     let values = coefficients(&lens.distortion).map_err(Error::bad_use)?;
     let place = Place::of(size, args)?;
@@ -73,8 +99,9 @@ fn libcamera(args: &LibcameraArgs) -> Result<()> {
         _ => Some(view(&lens, size, args)?),
     };
     if values[3] != 0.0 {
-        eprintln!(
-            "dewarp: note: libcamera 0.6.0 and 0.7.0 compute the term of p2 wrongly: take 0.7.1 or later"
+        notes.push(
+            "note: libcamera 0.6.0 and 0.7.0 compute the term of p2 wrongly: take 0.7.1 or later"
+                .into(),
         );
     }
     let mut text = format!(
@@ -83,10 +110,10 @@ fn libcamera(args: &LibcameraArgs) -> Result<()> {
         list(&values)
     );
     if let Some(shown) = shown {
-        eprintln!("dewarp: note: libcamera reads cmNew from 0.7.2 on, and ignores it before");
+        notes.push("note: libcamera reads cmNew from 0.7.2 on, and ignores it before".into());
         text += &format!("      cmNew: {}\n", matrix(&place.sensor(shown)));
     }
-    print(text.as_bytes())
+    Ok(Section { text, notes })
 }
 
 /// Where the calibration's pictures lie in the sensor's analogue crop.

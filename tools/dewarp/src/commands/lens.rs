@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+#[cfg(feature = "tune")]
+use clap::ValueEnum;
 
 use dewarp::calibration::{Choice, Described, Model, doubts};
 use dewarp::lens::{Brown, Distortion, DoubleSphere, Eucm, Omni};
@@ -106,6 +108,27 @@ impl LensArgs {
         self.calibration.is_some() || self.center.is_some() || self.focal.is_some()
     }
 
+    /// The options that go with a file of a calibration, as words.
+    #[cfg(feature = "tune")]
+    pub fn of_file(&self) -> Vec<String> {
+        let text =
+            |name: &str, value: Option<String>| value.map(|value| format!("--{name}={value}"));
+        let path = self.calibration.as_deref();
+        let model = self.model.and_then(|model| model.to_possible_value());
+        let words = [
+            text("calibration", path.map(|path| path.display().to_string())),
+            text("camera", self.camera.clone()),
+            text("model", model.map(|model| model.get_name().to_owned())),
+            text("sensor-crop", self.sensor_crop.map(|crop| crop.to_string())),
+            text("focal-length", self.focal_length.map(|mm| mm.to_string())),
+            text(
+                "crop-factor",
+                self.crop_factor.map(|factor| factor.to_string()),
+            ),
+        ];
+        words.into_iter().flatten().collect()
+    }
+
     /// The camera that the options describe, and the rectification.
     pub fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Known> {
         let choice = Choice {
@@ -186,4 +209,42 @@ impl LensArgs {
              nothing), or --double-sphere, --eucm, --omni or --fov",
         ))
     }
+}
+
+/// The numbers by which the options describe a lens, if they can.
+#[cfg(feature = "tune")]
+pub fn numbers_of(lens: &Lens) -> Option<Vec<(&'static str, Vec<f64>)>> {
+    let mut all = vec![
+        ("focal", lens.focal.to_vec()),
+        ("center", lens.center.to_vec()),
+    ];
+    match lens.distortion {
+        Distortion::Brown(brown) => {
+            all.push(("radial", [brown.radial, brown.rational].concat()));
+            all.push(("tangential", brown.tangential.to_vec()));
+            if brown.prism != [0.0; 4] {
+                all.push(("prism", brown.prism.to_vec()));
+            }
+            if brown.tilt != [0.0; 2] {
+                all.push(("sensor-tilt", brown.tilt.to_vec()));
+            }
+        }
+        Distortion::Fisheye(values) => all.push(("fisheye", values.to_vec())),
+        Distortion::DoubleSphere(DoubleSphere { xi, alpha }) => {
+            all.push(("double-sphere", vec![xi, alpha]));
+        }
+        Distortion::Eucm(Eucm { alpha, beta }) => all.push(("eucm", vec![alpha, beta])),
+        Distortion::Omni(omni) => {
+            let ([k1, k2, _], [p1, p2]) = (omni.brown.radial, omni.brown.tangential);
+            if omni != Omni::new(omni.xi, [k1, k2, p1, p2]) {
+                return None;
+            }
+            all.push(("omni", vec![omni.xi]));
+            all.push(("radial", vec![k1, k2]));
+            all.push(("tangential", vec![p1, p2]));
+        }
+        Distortion::Fov(w) => all.push(("fov", vec![w])),
+        Distortion::Radial(_) => return None,
+    }
+    Some(all)
 }

@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "tune")]
+use clap::Parser;
 use clap::{Args, Subcommand};
 
 use dewarp::calibration::{Output, doubts};
@@ -144,18 +146,46 @@ pub fn make(args: &MapArgs) -> Result<()> {
             let source = source.source(size)?.size;
             let layout = args.layout.of(size, source, &Output::default())?;
             let warnings = squeezed(&layout).into_iter().collect();
-            finish(&args.made, source, &layout, warnings, |x, y| {
-                layout.point(x, y)
-            })
+            let (map, warnings) = checked(source, &layout, warnings, |x, y| layout.point(x, y))?;
+            finish(&args.made, &map, warnings)
         }
-        MapKind::Lens(args) => undistort(args),
+        MapKind::Lens(args) => {
+            let inputs = [&args.lens.calibration, &args.view.rectify];
+            let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
+            file::apart(&inputs, &[&args.made.output])?;
+            let straight = undistort(args)?;
+            for note in &straight.notes {
+                eprintln!("dewarp: note: {note}");
+            }
+            finish(&args.made, &straight.map, straight.warnings)
+        }
     }
 }
 
-fn undistort(args: &UndistortArgs) -> Result<()> {
-    let inputs = [&args.lens.calibration, &args.view.rectify];
-    let inputs: Vec<&Path> = inputs.into_iter().flatten().map(PathBuf::as_path).collect();
-    file::apart(&inputs, &[&args.made.output])?;
+/// The map of a lens.
+pub struct Straight {
+    pub map: VertexMap,
+    /// The lens, in pixels of the source.
+    pub lens: Lens,
+    pub source: Size,
+    /// What the calibration's reader says of it.
+    pub notes: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// The map that `dewarp map lens` with these words makes.
+#[cfg(feature = "tune")]
+pub fn lens(words: &[String]) -> Result<Straight> {
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: UndistortArgs,
+    }
+    let line = super::options::parsed::<Line>(words)?;
+    undistort(&line.args)
+}
+
+fn undistort(args: &UndistortArgs) -> Result<Straight> {
     // What is wrong with the file comes first: a size may have to be another for it.
     let rectify = args.view.rectify.as_deref();
     let (described, rectification) = args.lens.read(args.source, rectify)?;
@@ -167,9 +197,6 @@ fn undistort(args: &UndistortArgs) -> Result<()> {
     };
     let source = said.source(args.made.size)?;
     let size = source::output(args.made.size)?;
-    for note in &described.notes {
-        eprintln!("dewarp: note: {note}");
-    }
     let mut warnings = described.doubts;
     if calibrated.is_none() && args.lens.sensor_crop.is_none() {
         let lens = &described.calibration.lens;
@@ -196,8 +223,14 @@ fn undistort(args: &UndistortArgs) -> Result<()> {
         .view
         .of(lens, rectification, layout, source.size, &output)?;
     warnings.extend(hidden(&view, source.size));
-    finish(&args.made, source.size, &layout, warnings, |x, y| {
-        view.source(x, y)
+    let exact = |x, y| view.source(x, y);
+    let (map, warnings) = checked(source.size, &layout, warnings, exact)?;
+    Ok(Straight {
+        map,
+        lens,
+        source: source.size,
+        notes: described.notes,
+        warnings,
     })
 }
 
@@ -259,19 +292,23 @@ fn hidden(view: &View, source: Size) -> Option<String> {
     })
 }
 
-fn finish(
-    args: &MadeArgs,
+/// The map of these points, and what is to be warned of.
+fn checked(
     source: Size,
     layout: &Layout,
     mut warnings: Vec<String>,
     exact: impl Fn(f64, f64) -> [f64; 2],
-) -> Result<()> {
+) -> Result<(VertexMap, Vec<String>)> {
     let map = VertexMap::from_fn(layout.size, &exact);
     let check = Check::of(&map, source, &exact);
     if let Some(blank) = check.blank() {
         return Err(Error::bad_use(blank));
     }
     warnings.extend(check.warnings(layout.turn.exchanged()));
+    Ok((map, warnings))
+}
+
+fn finish(args: &MadeArgs, map: &VertexMap, warnings: Vec<String>) -> Result<()> {
     if args.strict && !warnings.is_empty() {
         return Err(Error::bad_use(warnings.join("; ")));
     }

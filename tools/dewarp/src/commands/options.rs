@@ -112,6 +112,20 @@ impl FromStr for Crop {
     }
 }
 
+/// What these words, which follow a command's name, say: an error is the line that
+/// the command line would show.
+#[cfg(feature = "tune")]
+pub fn parsed<T: clap::Parser>(words: &[String]) -> Result<T> {
+    let line = std::iter::once("dewarp").chain(words.iter().map(String::as_str));
+    T::try_parse_from(line).map_err(|error| {
+        let text = error.to_string();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let lines: Vec<&str> = first.lines().map(str::trim).collect();
+        let said = lines.join(" ");
+        Error::bad_use(said.strip_prefix("error: ").unwrap_or(&said))
+    })
+}
+
 /// `N` numbers with commas between.
 pub fn numbers<const N: usize>(text: &str) -> std::result::Result<[f64; N], String> {
     list(text)

@@ -41,6 +41,19 @@ fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_dewarp"))
 }
 
+#[cfg(feature = "tune")]
+impl Scratch {
+    /// Starts `dewarp` in the directory; what it prints is for the caller.
+    pub fn spawn(&self, words: &str) -> std::process::Child {
+        command()
+            .args(words.split_whitespace())
+            .current_dir(&self.0)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+}
+
 /// Runs it: exit status, what it printed, what it said on stderr.
 fn run(command: &mut Command) -> (i32, String, String) {
     let output = command.output().unwrap();

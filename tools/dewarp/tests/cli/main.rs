@@ -13,3 +13,5 @@ mod looking;
 mod maps;
 mod others;
 mod pictures;
+#[cfg(feature = "tune")]
+mod tune;

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the page of `dewarp tune` asks for, and what it gets: JSON in; JSON or a JPEG
+//! out. All maps come from the code of `dewarp map`.
+
+pub mod calibration;
+#[cfg(feature = "device")]
+pub mod engine;
+pub mod feed;
+pub mod guard;
+pub mod http;
+pub mod image;
+pub mod options;
+pub mod save;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use dewarp::{Error, Result, Size, preview};
+
+use crate::commands::export;
+use crate::commands::lens::numbers_of;
+use crate::commands::map::{self, Straight};
+#[cfg(feature = "device")]
+use engine::Engine;
+use feed::{Feed, Frame};
+use guard::Guard;
+use http::{Answer, Head, Response};
+use image::Image;
+use options::{Asked, Fixed, line};
+use save::Folder;
+
+/// The name of a map that is not saved yet.
+const MAP: &str = "map.bin";
+
+/// Maps that are kept: those of two sets of options, between which pictures in flight change.
+const KEPT: usize = 2;
+
+/// Pixels of a picture for the page: more are left out evenly.
+const SHOWN: u32 = 1920 * 1080;
+
+/// What the page is given.
+pub struct Tuner {
+    pub guard: Guard,
+    pub fixed: Fixed,
+    pub feed: Feed,
+    /// The picture, if it is always the same one.
+    pub still: Option<Image>,
+    #[cfg(feature = "device")]
+    pub engine: Option<Mutex<Engine>>,
+    pub folder: Folder,
+    /// The lens at the start, by its numbers, if it has them.
+    pub start: Vec<(&'static str, Vec<f64>)>,
+    /// The maps made last.
+    pub made: Mutex<Vec<(Vec<String>, Arc<Straight>)>>,
+}
+
+impl Answer for Tuner {
+    fn admit(&self, head: &Head) -> std::result::Result<(), Response> {
+        self.guard.admit(head).map(drop)
+    }
+
+    fn answer(&self, head: &Head, body: &[u8]) -> Response {
+        let path = match self.guard.admit(head) {
+            Ok(path) => path,
+            Err(response) => return response,
+        };
+        let file = |kind, text: &str| Response {
+            status: 200,
+            kind,
+            body: text.as_bytes().to_vec(),
+        };
+        let answered = match (&head.method[..], path) {
+            ("GET", "") => return file("text/html; charset=utf-8", include_str!("tune/page.html")),
+            ("GET", "page.css") => {
+                return file("text/css; charset=utf-8", include_str!("tune/page.css"));
+            }
+            ("GET", "page.js") => {
+                return file(
+                    "text/javascript; charset=utf-8",
+                    include_str!("tune/page.js"),
+                );
+            }
+            ("POST", "start") => Ok(said(&self.begin())),
+            ("POST", "check") => self.check(body),
+            ("POST", "picture") => self.picture(body),
+            ("POST", "save") => self.save(body),
+            _ => return Response::text(404, "the page has nothing of this name"),
+        };
+        answered.unwrap_or_else(|error| Response {
+            status: match error {
+                Error::Use(_) => 422,
+                Error::Failed(_) => 500,
+            },
+            ..said(&json!({"error": error.to_string()}))
+        })
+    }
+}
+
+fn said(value: &Value) -> Response {
+    Response {
+        status: 200,
+        kind: "application/json",
+        body: value.to_string().into_bytes(),
+    }
+}
+
+fn read(body: &[u8]) -> Result<Value> {
+    serde_json::from_slice(body)
+        .map_err(|error| Error::bad_use(format!("the request is no JSON: {error}")))
+}
+
+impl Tuner {
+    /// What the page needs to know at first.
+    fn begin(&self) -> Value {
+        let Fixed { size, source, file } = &self.fixed;
+        let lens: serde_json::Map<String, Value> = self
+            .start
+            .iter()
+            .map(|(name, values)| ((*name).to_owned(), json!(values)))
+            .collect();
+        let side = |size: &Size| json!([size.width, size.height]);
+        json!({
+            "size": side(size),
+            "source": side(source),
+            "lens": lens,
+            "file": !file.is_empty(),
+            "live": self.feed.is_live(),
+            "device": self.has_device(),
+        })
+    }
+
+    #[cfg(feature = "device")]
+    fn has_device(&self) -> bool {
+        self.engine.is_some()
+    }
+
+    #[cfg(not(feature = "device"))]
+    fn has_device(&self) -> bool {
+        false
+    }
+
+    /// The map of these options, under this name.
+    fn map(&self, asked: &Asked, name: &str) -> Result<Arc<Straight>> {
+        let words = asked.map(&self.fixed, name);
+        if let Some((_, made)) = kept(&self.made).iter().find(|(of, _)| *of == words) {
+            return Ok(Arc::clone(made));
+        }
+        let straight = Arc::new(map::lens(&words)?);
+        let mut made = kept(&self.made);
+        made.insert(0, (words, Arc::clone(&straight)));
+        made.truncate(KEPT);
+        Ok(straight)
+    }
+
+    /// The command line that does the same, and what it would say.
+    fn check(&self, body: &[u8]) -> Result<Response> {
+        let asked = Asked::of(&read(body)?)?;
+        let straight = self.map(&asked, MAP)?;
+        Ok(said(&json!({
+            "command": line("dewarp map lens", &asked.map(&self.fixed, MAP)),
+            "lens": numbers_of(&straight.lens).map(|lens| {
+                let pairs = lens.into_iter().map(|(name, values)| (name.to_owned(), json!(values)));
+                pairs.collect::<serde_json::Map<_, _>>()
+            }),
+            "notes": straight.notes,
+            "warnings": straight.warnings,
+        })))
+    }
+
+    /// A picture: dewarped, as it came, or the local scale.
+    fn picture(&self, body: &[u8]) -> Result<Response> {
+        let request = read(body)?;
+        let made = self.map(&Asked::of(&request)?, MAP);
+        let image = match request.get("show").and_then(Value::as_str) {
+            Some("source") => self.source()?,
+            Some("scale") => {
+                let straight = made?;
+                let scale = preview::heat_with_key(&straight.map, straight.source)?;
+                let image = Image::of_picture(&scale);
+                image.coarse(step(image.size))
+            }
+            Some("dewarped") => self.dewarped(&*made?)?,
+            _ => return Err(Error::bad_use("show is dewarped, source or scale")),
+        };
+        Ok(Response {
+            status: 200,
+            kind: "image/jpeg",
+            body: image.jpeg()?,
+        })
+    }
+
+    fn source(&self) -> Result<Image> {
+        let image = match &self.still {
+            Some(image) => return Ok(image.coarse(step(image.size))),
+            None => of_frame(&*self.feed.next()?)?,
+        };
+        Ok(image.coarse(step(image.size)))
+    }
+
+    fn dewarped(&self, straight: &Straight) -> Result<Image> {
+        let step = step(self.fixed.size);
+        #[cfg(feature = "device")]
+        if let Some(engine) = &self.engine {
+            let frame = self.feed.next()?;
+            let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+            let made = engine.dewarped(&frame, &straight.map)?;
+            return Ok(of_frame(&made)?.coarse(step));
+        }
+        match &self.still {
+            Some(image) => Ok(image.dewarped(&straight.map, step)),
+            None => Ok(of_frame(&*self.feed.next()?)?.dewarped(&straight.map, step)),
+        }
+    }
+
+    /// Saves a file, and says what was saved.
+    fn save(&self, body: &[u8]) -> Result<Response> {
+        let request = read(body)?;
+        let asked = Asked::of(&request)?;
+        let name = request.get("name").and_then(Value::as_str);
+        let name = name.ok_or(Error::bad_use("the request has no name"))?;
+        let mut notes = Vec::new();
+        let mut command = String::new();
+        match request.get("what").and_then(Value::as_str) {
+            Some("map") => {
+                let endings = [".bin"];
+                save::check(name, &endings)?;
+                let straight = self.map(&asked, name)?;
+                self.folder
+                    .write(name, &endings, &straight.map.to_bytes())?;
+                notes.clone_from(&straight.warnings);
+                command = line("dewarp map lens", &asked.map(&self.fixed, name));
+            }
+            Some("calibration") => {
+                let straight = self.map(&asked, MAP)?;
+                let text = calibration::text(&straight.lens, self.fixed.source)?;
+                self.folder
+                    .write(name, &[".yml", ".yaml"], text.as_bytes())?;
+            }
+            Some("libcamera") => {
+                let words = asked.libcamera(&self.fixed)?;
+                let section = export::of_words(&words)?;
+                self.folder
+                    .write(name, &[".yml", ".yaml"], section.text.as_bytes())?;
+                notes = section.notes;
+                command = line("dewarp export libcamera", &words);
+            }
+            _ => {
+                return Err(Error::bad_use(
+                    "what is saved is map, calibration or libcamera",
+                ));
+            }
+        }
+        Ok(said(
+            &json!({"saved": name, "command": command, "notes": notes}),
+        ))
+    }
+}
+
+fn of_frame(frame: &Frame) -> Result<Image> {
+    Image::of_frame(frame.format, frame.size, &frame.bytes)
+}
+
+/// Of how many pixels across and down one is shown.
+fn step(size: Size) -> u32 {
+    let fits = |step: &u32| (size.width / step) * (size.height / step) <= SHOWN;
+    (1..).find(fits).unwrap_or(1)
+}
+
+fn kept<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Who may ask: pages of this server's own address, and on an address that others
+//! reach, those that know the token.
+
+use std::io::Read;
+use std::net::SocketAddr;
+
+use dewarp::{Error, Result};
+
+use super::http::{Head, Response};
+
+/// What a request must have.
+pub struct Guard {
+    address: SocketAddr,
+    /// The first part of every path, if others reach the address.
+    token: Option<String>,
+}
+
+impl Guard {
+    /// For a server at this address.
+    pub fn new(address: SocketAddr) -> Result<Self> {
+        let token = match address.ip().is_loopback() {
+            true => None,
+            false => Some(random()?),
+        };
+        Ok(Guard { address, token })
+    }
+
+    /// What to open in a browser.
+    pub fn url(&self) -> String {
+        match &self.token {
+            Some(token) => format!("http://{}/{token}/", self.address),
+            None => format!("http://{}/", self.address),
+        }
+    }
+
+    /// What a request asks for, if it may.
+    pub fn admit<'a>(&self, head: &'a Head) -> std::result::Result<&'a str, Response> {
+        if !self.is_ours(&head.host) {
+            let why = format!("open the page by its address, {}", self.url_without_token());
+            return Err(Response::text(421, &why));
+        }
+        if let Some(origin) = &head.origin
+            && origin.strip_prefix("http://") != Some(&head.host)
+        {
+            return Err(Response::text(
+                403,
+                "a page of another origin asks for this",
+            ));
+        }
+        let path = head.path.strip_prefix('/').unwrap_or_default();
+        let Some(token) = &self.token else {
+            return Ok(path);
+        };
+        match path.split_once('/') {
+            Some((given, rest)) if same(given, token) => Ok(rest),
+            _ => Err(Response::text(
+                403,
+                "the address of the page has a token, which this one has not: see what dewarp printed",
+            )),
+        }
+    }
+
+    fn url_without_token(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Whether a request's Host is this server: a name that somebody else lets point
+    /// here is not.
+    fn is_ours(&self, host: &str) -> bool {
+        let port = self.address.port();
+        if host == format!("localhost:{port}") {
+            return self.address.ip().is_loopback();
+        }
+        match host.parse::<SocketAddr>() {
+            Ok(given) if self.address.ip().is_unspecified() => given.port() == port,
+            Ok(given) => given == self.address,
+            // Port 80 is left out.
+            Err(_) => port == 80 && host.parse() == Ok(self.address.ip()),
+        }
+    }
+}
+
+/// 128 bits that nobody guesses.
+fn random() -> Result<String> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(|error| Error::failed(format!("cannot make a token: /dev/urandom: {error}")))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Whether two texts are the same, in a time that does not tell how far they are.
+fn same(given: &str, token: &str) -> bool {
+    let differ = given
+        .bytes()
+        .zip(token.bytes())
+        .fold(0, |all, (a, b)| all | (a ^ b));
+    given.len() == token.len() && differ == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(host: &str, origin: Option<&str>, path: &str) -> Head {
+        Head {
+            host: host.into(),
+            origin: origin.map(str::to_owned),
+            path: path.into(),
+            ..Head::default()
+        }
+    }
+
+    #[test]
+    fn the_loopback_address_admits_its_own_pages() {
+        let guard = Guard::new("127.0.0.1:8100".parse().unwrap()).unwrap();
+        let ask = |host, origin| {
+            let asked = guard
+                .admit(&head(host, origin, "/check"))
+                .map(str::to_owned);
+            asked.map_err(|no| no.status)
+        };
+        assert_eq!(ask("127.0.0.1:8100", None), Ok("check".into()));
+        assert!(ask("localhost:8100", Some("http://localhost:8100")).is_ok());
+        for host in [
+            "",
+            "127.0.0.1",
+            "127.0.0.1:81",
+            "evil.example:8100",
+            "127.0.0.2:8100",
+        ] {
+            assert_eq!(ask(host, None), Err(421), "{host}");
+        }
+        for origin in [
+            "null",
+            "http://evil.example",
+            "https://127.0.0.1:8100",
+            "http://localhost:8100",
+        ] {
+            assert_eq!(ask("127.0.0.1:8100", Some(origin)), Err(403), "{origin}");
+        }
+    }
+
+    #[test]
+    fn another_address_takes_the_whole_token() {
+        let guard = Guard::new("0.0.0.0:8100".parse().unwrap()).unwrap();
+        let token = guard.token.clone().unwrap();
+        assert_eq!(token.len(), 32);
+        assert_eq!(guard.url(), format!("http://0.0.0.0:8100/{token}/"));
+        let ask = |host, path: &str| match guard.admit(&head(host, None, path)) {
+            Ok(rest) => Ok(rest.to_owned()),
+            Err(no) => Err(no.status),
+        };
+        let board = "192.168.7.2:8100";
+        assert_eq!(ask(board, &format!("/{token}/check")), Ok("check".into()));
+        assert_eq!(ask(board, &format!("/{token}/")), Ok(String::new()));
+        for path in [
+            "/",
+            "/check",
+            &format!("/{token}"),
+            &format!("/{}/", &token[1..]),
+        ] {
+            assert_eq!(ask(board, path), Err(403), "{path}");
+        }
+        assert_eq!(ask(board, &format!("/{token}0/")), Err(403));
+        assert_eq!(ask("board.example:8100", &format!("/{token}/")), Err(421));
+    }
+}

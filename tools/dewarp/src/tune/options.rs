@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+//! What the page asks for, as words of `dewarp map lens`: the names of the options
+//! are those of a list, and the values go through the command line's own checks.
+
+use serde_json::{Map, Value};
+
+use dewarp::{Error, Result, Size};
+
+/// The options of a lens by its numbers.
+const LENS: [&str; 11] = [
+    "center",
+    "focal",
+    "radial",
+    "tangential",
+    "prism",
+    "sensor-tilt",
+    "fisheye",
+    "double-sphere",
+    "eucm",
+    "omni",
+    "fov",
+];
+
+/// The options of a view.
+const VIEW: [&str; 6] = ["alpha", "zoom", "pan", "tilt", "roll", "projection"];
+
+/// Characters of a value: six numbers with all their digits have fewer.
+const LONGEST: usize = 200;
+
+/// What stays the same while the page is open.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// Of the output.
+    pub size: Size,
+    /// Of the input.
+    pub source: Size,
+    /// `--calibration` and what goes with it, if there is one.
+    pub file: Vec<String>,
+}
+
+/// Options that the page sent, known by their names.
+#[derive(Debug)]
+pub struct Asked {
+    options: Map<String, Value>,
+}
+
+impl Asked {
+    /// Those of the object `options` in a request.
+    ///
+    /// A bad-use error that names an option which the page has not.
+    pub fn of(request: &Value) -> Result<Self> {
+        let options = request.get("options").and_then(Value::as_object);
+        let options = options.ok_or(Error::bad_use("the request has no options"))?;
+        for (name, value) in options {
+            let known = LENS.iter().chain(&VIEW).any(|known| known == name);
+            if !known {
+                return Err(Error::bad_use(format!("the page has no option {name:?}")));
+            }
+            match value.as_str() {
+                Some(text) if text.len() <= LONGEST && !text.contains(char::is_control) => {}
+                _ => {
+                    return Err(Error::bad_use(format!(
+                        "--{name} is no text of at most {LONGEST} characters"
+                    )));
+                }
+            }
+        }
+        Ok(Asked {
+            options: options.clone(),
+        })
+    }
+
+    fn words<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = String> + 'a {
+        let word = |name: &str| Some(format!("--{name}={}", self.options.get(name)?.as_str()?));
+        names.iter().filter_map(move |name| word(name))
+    }
+
+    /// The lens: that of the file as long as none of its numbers is given.
+    fn lens(&self, fixed: &Fixed) -> Vec<String> {
+        let words: Vec<String> = self.words(&LENS).collect();
+        match words.is_empty() {
+            true => fixed.file.clone(),
+            false => words,
+        }
+    }
+
+    /// The words after `dewarp map lens`, for a map of this name.
+    pub fn map(&self, fixed: &Fixed, output: &str) -> Vec<String> {
+        let mut words = vec![
+            format!("--size={}", fixed.size),
+            format!("--source={}", fixed.source),
+        ];
+        words.extend(self.lens(fixed));
+        words.extend(self.words(&VIEW));
+        words.extend(["-o".to_owned(), output.to_owned()]);
+        words
+    }
+
+    /// The words after `dewarp export libcamera`.
+    ///
+    /// A bad-use error if the section cannot have what is asked for.
+    pub fn libcamera(&self, fixed: &Fixed) -> Result<Vec<String>> {
+        for name in ["pan", "tilt", "roll", "projection"] {
+            if self.options.contains_key(name) {
+                return Err(Error::bad_use(format!(
+                    "libcamera's section has no {name}: set it back, or take the map"
+                )));
+            }
+        }
+        let mut words = self.lens(fixed);
+        if words != fixed.file {
+            words.push(format!("--sensor-crop={}+0+0", fixed.source));
+        }
+        words.extend(self.words(&["alpha", "zoom"]));
+        Ok(words)
+    }
+}
+
+/// Words as a shell takes them.
+pub fn line(command: &str, words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/+".contains(c);
+    let quoted = words.iter().map(|word| match word.chars().all(plain) {
+        true => word.clone(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    });
+    let words: Vec<String> = std::iter::once(command.to_owned()).chain(quoted).collect();
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fixed() -> Fixed {
+        let size = Size {
+            width: 640,
+            height: 480,
+        };
+        Fixed {
+            size,
+            source: size,
+            file: vec!["--calibration=my lens.yml".into()],
+        }
+    }
+
+    #[test]
+    fn the_file_counts_until_a_number_of_the_lens_is_given() {
+        let asked = |options: Value| Asked::of(&json!({ "options": options })).unwrap();
+        let words = asked(json!({"pan": "-3", "alpha": "0"})).map(&fixed(), "a.bin");
+        assert_eq!(
+            line("dewarp map lens", &words),
+            "dewarp map lens --size=640x480 --source=640x480 '--calibration=my lens.yml' --alpha=0 \
+             --pan=-3 -o a.bin"
+        );
+        let words = asked(json!({"fov": "0.9"})).map(&fixed(), "a.bin");
+        assert!(words.contains(&"--fov=0.9".to_owned()));
+        assert!(!words.concat().contains("calibration"), "{words:?}");
+    }
+
+    #[test]
+    fn no_option_but_those_of_the_page_is_passed_on() {
+        for name in [
+            "output",
+            "calibration",
+            "rectify",
+            "o",
+            "strict",
+            "size",
+            "pan=1 --output",
+        ] {
+            let error = Asked::of(&json!({"options": {name: "x"}})).unwrap_err();
+            assert!(
+                error.to_string().contains("the page has no option"),
+                "{error}"
+            );
+        }
+        let long = "1".repeat(LONGEST + 1);
+        for value in [
+            json!(1),
+            json!(null),
+            json!(["1"]),
+            json!(long),
+            json!("1\n2"),
+        ] {
+            assert!(Asked::of(&json!({"options": {"pan": value}})).is_err());
+        }
+        assert!(Asked::of(&json!([])).is_err());
+    }
+
+    #[test]
+    fn a_shell_reads_the_line_as_the_words() {
+        let words = ["--camera=it's".to_owned(), "$(x)".to_owned()];
+        assert_eq!(line("echo", &words), r"echo '--camera=it'\''s' '$(x)'");
+    }
+}

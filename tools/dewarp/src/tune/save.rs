@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Files that the page saves: in the directory in which the program was started, under
+//! names that stay in it, and never over a file that was there before.
+
+use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use dewarp::{Error, Result};
+
+/// Characters of a name.
+const LONGEST: usize = 64;
+
+/// The directory, and the names that were written.
+pub struct Folder {
+    path: PathBuf,
+    ours: Mutex<HashSet<String>>,
+}
+
+impl Folder {
+    pub fn new(path: PathBuf) -> Self {
+        Folder {
+            path,
+            ours: Mutex::default(),
+        }
+    }
+
+    /// Writes a file whose name must end in one of `endings`.
+    ///
+    /// A bad-use error for a name that is no plain one, or that of a file which this
+    /// program did not write.
+    pub fn write(&self, name: &str, endings: &[&str], bytes: &[u8]) -> Result<()> {
+        check(name, endings)?;
+        let path = self.path.join(name);
+        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        if ours.contains(name) {
+            std::fs::remove_file(&path)
+                .or_else(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound => Ok(()),
+                    _ => Err(error),
+                })
+                .map_err(|error| Error::file("cannot write", Path::new(name), error))?;
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let mut file = file.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Error::bad_use(format!(
+                "{name} is there already, and was not saved by this page: give another name"
+            )),
+            _ => Error::file("cannot write", Path::new(name), error),
+        })?;
+        ours.insert(name.to_owned());
+        file.write_all(bytes)
+            .map_err(|error| Error::file("cannot write", Path::new(name), error))
+    }
+}
+
+/// Whether a name is that of a file in the directory, of the kind that is saved.
+pub fn check(name: &str, endings: &[&str]) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let ending = endings.iter().any(|ending| name.ends_with(ending));
+    if ending
+        && name.len() <= LONGEST
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(plain)
+    {
+        return Ok(());
+    }
+    Err(Error::bad_use(format!(
+        "{name:?} is no name for this file: at most {LONGEST} letters, digits, - _ and ., a letter or digit \
+         first, {} at the end",
+        endings.join(" or ")
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_the_directory() {
+        for name in ["map.bin", "1-b_c.d.bin"] {
+            check(name, &[".bin"]).unwrap();
+        }
+        let long = format!("{}.bin", "a".repeat(LONGEST));
+        for name in [
+            "",
+            ".bin",
+            "../map.bin",
+            "/map.bin",
+            "a/b.bin",
+            "a\\b.bin",
+            "map.bin\0",
+            "-o.bin",
+            "map.txt",
+            "a b.bin",
+            "map.bin/",
+            "..bin",
+            &long,
+        ] {
+            assert!(check(name, &[".bin"]).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_files_of_its_own_are_written_over() {
+        let dir = std::env::temp_dir().join(format!("dewarp-save-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("old.bin"), "old").unwrap();
+        std::os::unix::fs::symlink(dir.join("nowhere"), dir.join("link.bin")).unwrap();
+        let folder = Folder::new(dir.clone());
+        for name in ["old.bin", "link.bin"] {
+            let error = folder.write(name, &[".bin"], b"new").unwrap_err();
+            assert!(error.to_string().contains("give another name"), "{error}");
+        }
+        assert_eq!(std::fs::read(dir.join("old.bin")).unwrap(), b"old");
+        assert!(!dir.join("nowhere").exists());
+        for text in ["one", "two"] {
+            folder.write("new.bin", &[".bin"], text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(dir.join("new.bin")).unwrap(), text);
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
