@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The model that a file names, under any of the names that it has.
+
+use super::super::{dialect, model, tree};
+use super::{Parsed, Values, by_hand};
+
+/// What the words for models mean.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Kind {
+    Pinhole,
+    Fisheye,
+    None,
+    Omni,
+    DoubleSphere,
+    Eucm,
+    Fov,
+    /// A known one that is not read.
+    Other,
+}
+
+fn kind(word: &str) -> Option<Kind> {
+    let word = word.to_lowercase();
+    let word = word.strip_prefix("distortion.").unwrap_or(&word);
+    let word = word.strip_prefix("lensmodel").unwrap_or(word);
+    let plain: String = word.chars().filter(char::is_ascii_alphanumeric).collect();
+    Some(match plain.as_str() {
+        "pinhole"
+        | "perspective"
+        | "plumbbob"
+        | "radtan"
+        | "radialtangential"
+        | "brown"
+        | "brownconrady"
+        | "opencv"
+        | "fullopencv"
+        | "standard"
+        | "rational"
+        | "rationalpolynomial"
+        | "pinholeradtan"
+        | "pinholebrown"
+        | "radial"
+        | "simpleradial"
+        | "simplepinhole"
+        | "opencvpinhole"
+        | "radtan8"
+        | "pinholeradialtangential" => Kind::Pinhole,
+        "fisheye" | "equidistant" | "equi" | "kannalabrandt" | "kannalabrandt4"
+        | "kannalabrandt8" | "kb" | "kb4" | "kb8" | "opencvfisheye" | "fisheyeopencv"
+        | "pinholeequi" => Kind::Fisheye,
+        "none" | "" => Kind::None,
+        "omni" | "omnidir" | "mei" | "omniradtan" | "omnidirectionaluniversal" => Kind::Omni,
+        "ds" | "doublesphere" => Kind::DoubleSphere,
+        "eucm" => Kind::Eucm,
+        "fov" => Kind::Fov,
+        // RealSense's: the way back, tangential terms behind the radial ones, and an
+        // angle.
+        "inversebrownconrady" | "modifiedbrownconrady" | "ftheta" => Kind::Other,
+        _ => return None,
+    })
+}
+
+/// The model that the file names.
+pub fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
+    let mut found: Vec<(Kind, String)> = Vec::new();
+    let mut pinhole = None;
+    for (name, value) in &values.all {
+        let key = tree::plain(name);
+        if model::FLAGS.contains(&key.as_str()) {
+            match dialect::is_set(value, name)? {
+                true => found.push((Kind::Fisheye, name.clone())),
+                false => pinhole = Some(name),
+            }
+        }
+        if !model::KEYS.contains(&key.as_str()) {
+            continue;
+        }
+        let word = value.text().unwrap_or_default();
+        match kind(word) {
+            Some(kind) => found.push((kind, name.clone())),
+            // Of something else's type.
+            None if key == "type" => {}
+            None => {
+                return Err(format!(
+                    "{name} {word} is not known: pinhole, fisheye, omni, ds, eucm and fov are; if its \
+                     coefficients are those of one of them, {}",
+                    by_hand()
+                ));
+            }
+        }
+    }
+    match (
+        pinhole,
+        found.iter().find(|(kind, _)| *kind == Kind::Fisheye),
+    ) {
+        (Some(flag), Some((_, key))) => return Err(format!("its {flag} contradicts its {key}")),
+        (Some(flag), None) if found.is_empty() => found.push((Kind::Pinhole, flag.clone())),
+        _ => {}
+    }
+    // `camera_model: pinhole` beside `distortion_model: equidistant`.
+    if found
+        .iter()
+        .any(|(kind, _)| ![Kind::Pinhole, Kind::None].contains(kind))
+    {
+        found.retain(|(kind, _)| ![Kind::Pinhole, Kind::None].contains(kind));
+    } else if found.iter().any(|(kind, _)| *kind == Kind::None) {
+        found.retain(|(kind, _)| *kind == Kind::None);
+    }
+    match found.iter().find(|(kind, _)| *kind != found[0].0) {
+        Some((_, other)) => Err(format!(
+            "its {} and its {other} are different models",
+            found[0].1
+        )),
+        None => Ok(found.into_iter().next()),
+    }
+}
