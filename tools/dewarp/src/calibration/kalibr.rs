@@ -123,10 +123,12 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+    use crate::calibration::tests::{camera, four};
+    use proptest::prelude::*;
 
-    const CHAIN: &str = "cam0:\n  cam_overlaps: [1]\n  camera_model: pinhole\n  \
+    pub const CHAIN: &str = "cam0:\n  cam_overlaps: [1]\n  camera_model: pinhole\n  \
         distortion_coeffs: [-0.28, 0.07, 0.0002, 1.8e-05]\n  distortion_model: radtan\n  \
         intrinsics: [461.6, 460.3, 362.7, 248.1]\n  resolution: [752, 480]\n  rostopic: /cam0/image_raw\n\
         cam1:\n  T_cn_cnm1:\n  - [1.0, 0.0, 0.0, -0.11]\n  - [0.0, 1.0, 0.0, 0.0]\n  \
@@ -228,5 +230,40 @@ mod tests {
         let chain: Vec<&str> = CHAIN.split_inclusive('\n').collect();
         let alone: String = chain[1..8].iter().map(|line| line.trim_start()).collect();
         assert_eq!(read(&alone, None), read(CHAIN, Some("cam0")));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), unit in 0.0..1.0f64, model in 0usize..7, alone: bool) {
+            let [a, b, c, d] = k;
+            let brown = Brown { radial: [a, b, 0.0], tangential: [c, d], ..Brown::NONE };
+            // Kalibr's documentation: the intrinsics of each model, and the coefficients of each distortion.
+            let (camera, own, bend, values, expected) = match model {
+                0 => ("pinhole", vec![], "radtan", k.to_vec(), Distortion::Brown(brown)),
+                1 => ("pinhole", vec![], "equidistant", k.to_vec(), Distortion::Fisheye(k)),
+                2 => ("pinhole", vec![], "fov", vec![unit], Distortion::Fov(unit)),
+                3 => ("omni", vec![unit], "radtan", k.to_vec(), Distortion::Omni(Omni::new(unit, k))),
+                4 => ("omni", vec![unit], "none", vec![], Distortion::Omni(Omni::new(unit, [0.0; 4]))),
+                5 => ("eucm", vec![unit, 1.0 + unit], "none", vec![], Distortion::Eucm(Eucm { alpha: unit, beta: 1.0 + unit })),
+                _ => ("ds", vec![a, unit], "none", vec![], Distortion::DoubleSphere(DoubleSphere { xi: a, alpha: unit })),
+            };
+            let intrinsics = [own, vec![fx, fy, cx, cy]].concat();
+            let lines = [
+                "cam_overlaps: [1]".to_owned(), format!("camera_model: {camera}"), format!("distortion_coeffs: {values:?}"),
+                format!("distortion_model: {bend}"), format!("intrinsics: {intrinsics:?}"), "resolution: [752, 480]".into(),
+                "rostopic: /cam1/image_raw".into(),
+            ];
+            let (text, choice) = if alone {
+                (lines.join("\n") + "\n", None)
+            } else {
+                (format!("{}cam1:\n  {}\n", &CHAIN[..CHAIN.find("cam1:").unwrap()], lines.join("\n  ")), Some("cam1"))
+            };
+            let found = read(&text, choice).unwrap();
+            prop_assert_eq!((found.lens.focal, found.lens.center), ([fx, fy], [cx, cy]));
+            prop_assert_eq!(found.size.unwrap().to_string(), "752x480");
+            prop_assert_eq!(found.lens.distortion, expected);
+        }
     }
 }

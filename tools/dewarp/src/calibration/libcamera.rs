@@ -74,8 +74,9 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
 pub mod tests {
     use super::*;
     use crate::Size;
-    use crate::calibration::tests::{described, refused};
-    use crate::lens::Distortion;
+    use crate::calibration::tests::{camera, described, four, refused};
+    use crate::lens::{Brown, Distortion};
+    use proptest::prelude::*;
 
     pub const FILE: &str = "%YAML 1.1\n---\nversion: 1\nmodules:\n  - Agc:\n  - Awb:\n  - Dewarp:\n      \
         cm: [ 1411.5, 0.0, 1298.25,  0.0, 1409.0, 971.5,  0.0, 0.0, 1.0 ]\n      \
@@ -140,6 +141,29 @@ pub mod tests {
                 "" => drop(described(&file, &choice())),
                 reason => refused(&file, &choice(), reason),
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), [nx, ny, ncx, ncy] in camera(), k in four(), l in four(), m in four(), model in 0usize..4) {
+            let count = [4, 5, 8, 12][model];
+            let values = &[k, l, m].concat()[..count];
+            let text = format!("%YAML 1.1\n---\nversion: 1\nmodules:\n  - Agc:\n  - Dewarp:\n      cm: [ {fx:?}, 0.0, {cx:?},\n            \
+                0.0, {fy:?}, {cy:?},\n            0.0, 0.0, 1.0 ]\n      cmNew: [ {nx:?}, 0.0, {ncx:?}, 0.0, {ny:?}, {ncy:?}, 0.0, 0.0, 1.0 ]\n      \
+                coefficients: {values:?}\n...\n");
+            let found = described(&text, &choice());
+            let lens = found.calibration.lens;
+            prop_assert_eq!((lens.focal, lens.center), ([fx, fy], [cx, cy]));
+            let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+            let expected = Brown {
+                radial: [at(0), at(1), at(4)], tangential: [at(2), at(3)], rational: [at(5), at(6), at(7)],
+                prism: [at(8), at(9), at(10), at(11)], ..Brown::NONE
+            };
+            prop_assert_eq!(lens.distortion, Distortion::Brown(expected));
+            prop_assert_eq!(found.output.unwrap().camera, Some([[nx, ny], [ncx, ncy]]));
         }
     }
 }

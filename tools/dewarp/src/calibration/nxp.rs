@@ -210,8 +210,9 @@ impl Channel {
 #[cfg(test)]
 pub mod tests {
     use super::*;
-    use crate::calibration::tests::{described, refused};
+    use crate::calibration::tests::{camera, described, four, refused};
     use crate::lens::Brown;
+    use proptest::prelude::*;
 
     pub const FILE: &str = r#"{ "dewarpConfigArray": [ {
         "source_image": { "width": 1920, "height": 1080 },
@@ -403,5 +404,33 @@ pub mod tests {
             &Choice::default(),
             "it has no channel",
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), l in four(), fisheye: bool, flat: bool, [left, up]: [bool; 2]) {
+            let mode = if fisheye { "FISHEYE_DEWARP" } else { "LENS_CORRECTION" };
+            let last = if fisheye { [0.0; 4] } else { l };
+            let values = [k, last].concat();
+            let common = format!("\"bypass\": false, \"hflip\": {left}, \"vflip\": {up}, \
+                \"camera_matrix\": [{fx:?}, 0.0, {cx:?}, 0.0, {fy:?}, {cy:?}, 0.0, 0.0, 1.0], \"distortion_coeff\": {values:?}, \
+                \"perspective\": [1.0, 0, 0, 0, 1, 0, 0, 0, 1]");
+            let size = "{\"width\": 1920, \"height\": 1080}";
+            let text = if flat {
+                format!("{{\"dewarpMode\": \"{mode}\", \"input\": {size}, {common}}}")
+            } else {
+                format!("{{\"dewarpConfigArray\": [{{\"source_image\": {size}, \"dewarpType\": \"{mode}\", {common}}}]}}")
+            };
+            let found = read(&text);
+            let Calibration { lens, size } = found.calibration;
+            prop_assert_eq!((lens.focal, lens.center), ([fx, fy], [cx, cy]));
+            prop_assert_eq!(size.unwrap().to_string(), "1920x1080");
+            let brown = Brown { radial: [k[0], k[1], l[0]], tangential: [k[2], k[3]], rational: [l[1], l[2], l[3]], ..Brown::NONE };
+            prop_assert_eq!(lens.distortion, if fisheye { Distortion::Fisheye(k) } else { Distortion::Brown(brown) });
+            let output = found.output.unwrap_or_default();
+            prop_assert_eq!((output.mirrored, output.flipped), (left, up));
+        }
     }
 }

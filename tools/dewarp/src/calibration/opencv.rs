@@ -301,4 +301,4 @@ fn missing(tree: &Tree, what: &str, names: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

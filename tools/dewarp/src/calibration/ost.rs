@@ -88,3 +88,37 @@ fn is_numbers(line: &str) -> bool {
             .split_whitespace()
             .all(|word| word.parse::<f64>().is_ok())
 }
+
+#[cfg(test)]
+pub mod tests {
+    use crate::calibration::tests::{camera, four};
+    use crate::calibration::{Calibration, Choice};
+    use crate::lens::{Brown, Distortion};
+    use proptest::prelude::*;
+
+    pub const FILE: &str = "# oST version 5.0 parameters\n\n\n[image]\n\nwidth\n640\n\nheight\n480\n\n[narrow_stereo]\n\n\
+        camera matrix\n500.500000 0.000000 322.250000\n0.000000 501.500000 241.750000\n0.000000 0.000000 1.000000\n\n\
+        distortion\n-0.200000 0.050000 0.001000 -0.002000 0.010000\n\n\
+        rectification\n1.000000 0.000000 0.000000\n0.000000 1.000000 0.000000\n0.000000 0.000000 1.000000\n\n\
+        projection\n450.000000 0.000000 310.000000 0.000000\n0.000000 460.000000 230.000000 0.000000\n\
+        0.000000 0.000000 1.000000 0.000000\n";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), l in four(), rational: bool) {
+            let values = if rational { [k, l].concat() } else { [&k[..], &l[..1]].concat() };
+            let words: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+            let text = format!("# Camera intrinsics\n\n[image]\n\nwidth\n752\n\nheight\n480\n\n[camera]\n\ncamera matrix\n\
+                {fx:?} 0.00000 {cx:?}\n0.00000 {fy:?} {cy:?}\n0.00000 0.00000 1.00000\n\ndistortion\n{}\n\n\
+                rectification\n1.0 0.0 0.0\n0.0 1.0 0.0\n0.0 0.0 1.0\n", words.join(" "));
+            let found = Calibration::parse(&text, &Choice::default()).unwrap();
+            prop_assert_eq!((found.lens.focal, found.lens.center), ([fx, fy], [cx, cy]));
+            prop_assert_eq!(found.size.unwrap().to_string(), "752x480");
+            let more = if rational { [l[1], l[2], l[3]] } else { [0.0; 3] };
+            let expected = Brown { radial: [k[0], k[1], l[0]], tangential: [k[2], k[3]], rational: more, ..Brown::NONE };
+            prop_assert_eq!(found.lens.distortion, Distortion::Brown(expected));
+        }
+    }
+}

@@ -199,11 +199,13 @@ fn find<'a>(tree: &Tree, names: [&'a str; 3]) -> Parsed<(&'a str, Tree)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
-    use crate::lens::Distortion;
+    use crate::calibration::tests::{camera, four};
+    use crate::lens::{Brown, Distortion};
+    use proptest::prelude::*;
 
-    const FILE: &str = "image_width: 640\nimage_height: 480\ncamera_name: left\n\
+    pub const FILE: &str = "image_width: 640\nimage_height: 480\ncamera_name: left\n\
         camera_matrix:\n  rows: 3\n  cols: 3\n  data: [500.0, 0.0, 320.5, 0.0, 510.0, 240.5, 0.0, 0.0, 1.0]\n\
         distortion_model: plumb_bob\ndistortion_coefficients:\n  rows: 1\n  cols: 5\n  \
         data: [-0.3, 0.1, 0.001, -0.002, 0.0]\nrectification_matrix:\n  rows: 3\n  cols: 3\n  \
@@ -262,5 +264,35 @@ mod tests {
             error.contains("has 8 numbers, and the distortion_model plumb_bob has 5"),
             "{error}"
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        // As write_calibration_yml of camera_calibration_parsers writes it, and ros2's topic echo.
+        #[test]
+        fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), l in four(), model in 0usize..3, message: bool) {
+            let (name, count) = [("plumb_bob", 5), ("rational_polynomial", 8), ("equidistant", 4)][model];
+            let values = &[k, l].concat()[..count];
+            let matrix = [fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0];
+            let text = if message {
+                format!("header:\n  frame_id: camera\nheight: 480\nwidth: 752\ndistortion_model: {name}\nd: {values:?}\nk: {matrix:?}\n\
+                    binning_x: 0\nbinning_y: 0\nroi:\n  x_offset: 0\n  y_offset: 0\n  height: 0\n  width: 0\n  do_rectify: false\n")
+            } else {
+                format!("image_width: 752\nimage_height: 480\ncamera_name: narrow_stereo\ncamera_matrix:\n  rows: 3\n  cols: 3\n  \
+                    data: {matrix:?}\ndistortion_model: {name}\ndistortion_coefficients:\n  rows: 1\n  cols: {count}\n  data: {values:?}\n")
+            };
+            let found = read(&text).unwrap();
+            prop_assert_eq!((found.lens.focal, found.lens.center), ([fx, fy], [cx, cy]));
+            prop_assert_eq!(found.size.unwrap().to_string(), "752x480");
+            let [a, b, c, d] = k;
+            let brown = Brown { radial: [a, b, l[0]], tangential: [c, d], ..Brown::NONE };
+            let expected = match model {
+                0 => Distortion::Brown(brown),
+                1 => Distortion::Brown(Brown { rational: [l[1], l[2], l[3]], ..brown }),
+                _ => Distortion::Fisheye(k),
+            };
+            prop_assert_eq!(found.lens.distortion, expected);
+        }
     }
 }

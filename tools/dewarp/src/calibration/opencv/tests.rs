@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::Size;
+use crate::calibration::tests::{camera, four};
 use crate::lens::{Brown, Distortion};
+use proptest::prelude::*;
 
-const FILE: &str = "%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\n\
+pub const FILE: &str = "%YAML:1.0\n---\nimage_width: 640\nimage_height: 480\n\
     camera_matrix: !!opencv-matrix\n   rows: 3\n   cols: 3\n   dt: d\n   \
     data: [ 5.35915733961632e+02, 0., 3.42283e+02, 0.,\n       \
     5.35915733961632e+02, 2.3557e+02, 0., 0., 1. ]\n\
@@ -235,4 +237,85 @@ fn what_is_no_rotation_is_refused() {
     };
     let error = rectification(&tree, &choice).unwrap_err();
     assert!(error.starts_with("R1 is not a rotation: "), "{error}");
+}
+
+/// A value of a key, and a matrix, as `FileStorage` writes them in YAML, JSON and XML.
+fn stored(form: usize, key: &str, rows: usize, columns: usize, values: &[f64]) -> String {
+    let words: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+    let (list, words) = (words.join(", "), words.join(" "));
+    match form {
+        0 => format!(
+            "{key}: !!opencv-matrix\n   rows: {rows}\n   cols: {columns}\n   dt: d\n   data: [ {list} ]\n"
+        ),
+        1 => format!(
+            "    \"{key}\": {{\n        \"type_id\": \"opencv-matrix\",\n        \"rows\": {rows},\n        \
+             \"cols\": {columns},\n        \"dt\": \"d\",\n        \"data\": [ {list} ]\n    }},\n"
+        ),
+        _ => format!(
+            "<{key} type_id=\"opencv-matrix\">\n  <rows>{rows}</rows>\n  <cols>{columns}</cols>\n  <dt>d</dt>\n  \
+             <data>\n    {words}</data></{key}>\n"
+        ),
+    }
+}
+
+/// A file of these matrices, of pictures of 752x480.
+fn storage(form: usize, matrices: &str, flags: u8) -> String {
+    match form {
+        0 => format!(
+            "%YAML:1.0\n---\nimage_width: 752\nimage_height: 480\nfisheye_model: {flags}\n{matrices}"
+        ),
+        1 => format!(
+            "{{\n    \"image_width\": 752,\n    \"image_height\": 480,\n{matrices}    \"fisheye_model\": {flags}\n}}\n"
+        ),
+        _ => format!(
+            "<?xml version=\"1.0\"?>\n<opencv_storage>\n<image_width>752</image_width>\n\
+             <image_height>480</image_height>\n<fisheye_model>{flags}</fisheye_model>\n{matrices}</opencv_storage>\n"
+        ),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), l in four(), m in four(), tilt in [-0.1..0.1, -0.1..0.1], form in 0usize..3, model in 0usize..6) {
+        let all = [&k[..], &l, &m, &tilt].concat();
+        let count = [4, 4, 5, 8, 12, 14][model];
+        let values = &all[..count];
+        let flag = u8::from(model == 0);
+        let matrices = stored(form, "camera_matrix", 3, 3, &[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0])
+            + &stored(form, "distortion_coefficients", count, 1, values);
+        let found = read(&storage(form, &matrices, flag)).unwrap();
+        prop_assert_eq!((found.lens.focal, found.lens.center), ([fx, fy], [cx, cy]));
+        prop_assert_eq!(found.size.unwrap().to_string(), "752x480");
+        // k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx ty
+        let at = |index: usize| values.get(index).copied().unwrap_or(0.0);
+        let expected = match model {
+            0 => Distortion::Fisheye(k),
+            _ => Distortion::Brown(Brown {
+                radial: [at(0), at(1), at(4)],
+                tangential: [at(2), at(3)],
+                rational: [at(5), at(6), at(7)],
+                prism: [at(8), at(9), at(10), at(11)],
+                tilt: [at(12), at(13)],
+            }),
+        };
+        prop_assert_eq!(found.lens.distortion, expected);
+    }
+
+    #[test]
+    fn a_random_pair_comes_back([fx, fy, cx, cy] in camera(), k in four(), form in 0usize..3, second: bool) {
+        let number = if second { "2" } else { "1" };
+        let matrix = |f| [f, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0];
+        // stereo_calib of OpenCV's samples: intrinsics.yml.
+        let matrices = stored(form, "M1", 3, 3, &matrix(if second { 400.0 } else { fx }))
+            + &stored(form, "D1", 1, 5, &[k[0], k[1], k[2], k[3], 0.0])
+            + &stored(form, "M2", 3, 3, &matrix(if second { fx } else { 400.0 }))
+            + &stored(form, "D2", 1, 5, &[k[0], k[1], k[2], k[3], 0.0]);
+        let choice = Choice { camera: Some(number), ..Choice::default() };
+        let lens = Calibration::parse(&storage(form, &matrices, 0), &choice).unwrap().lens;
+        prop_assert_eq!((lens.focal, lens.center), ([fx, fy], [cx, cy]));
+        let expected = Brown { radial: [k[0], k[1], 0.0], tangential: [k[2], k[3]], ..Brown::NONE };
+        prop_assert_eq!(lens.distortion, Distortion::Brown(expected));
+    }
 }
