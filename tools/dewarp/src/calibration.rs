@@ -9,6 +9,8 @@ mod dialect;
 mod euroc;
 mod flat;
 mod gyroflow;
+#[cfg(test)]
+mod hostile;
 mod kalibr;
 mod lensfun;
 mod libcamera;
@@ -140,14 +142,20 @@ impl Content {
         }
     }
 
-    fn read(path: &Path) -> Result<Self> {
+    fn read(path: &Path) -> Result<(Self, Option<String>)> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path);
         file.and_then(|file| file.take(text::LARGEST + 1).read_to_end(&mut bytes))
             .map_err(|error| Error::file("cannot read", path, error))?;
-        text::of(bytes)
-            .and_then(Self::of)
+        Self::of_bytes(bytes)
             .map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
+    }
+
+    /// With what is to be told of the file itself.
+    fn of_bytes(bytes: Vec<u8>) -> Parsed<(Self, Option<String>)> {
+        let text = text::of(bytes)?;
+        let note = text::unended(&text);
+        Ok((Self::of(text)?, note))
     }
 
     fn whose(&self) -> &'static str {
@@ -255,9 +263,10 @@ impl Described {
         rectify: Option<&Path>,
         choice: &Choice,
     ) -> Result<(Self, Option<Rectification>)> {
-        let content = Content::read(path)?;
+        let (content, note) = Content::read(path)?;
         let wrong = |cause| content.wrong(path, cause);
-        let calibration = content.calibration(choice).map_err(wrong)?;
+        let mut calibration = content.calibration(choice).map_err(wrong)?;
+        calibration.notes.extend(note);
         let chosen = content.has_cameras();
         if rectify.is_none() && !chosen {
             none_chosen(choice).map_err(wrong)?;
@@ -275,7 +284,7 @@ impl Rectification {
 
     /// The same; the choice may have been of a camera of another file already.
     fn read(path: &Path, choice: &Choice, chosen: bool) -> Result<Self> {
-        let content = Content::read(path)?;
+        let (content, _) = Content::read(path)?;
         let one = !chosen && matches!(content, Content::Ros(_));
         let checked = if one { none_chosen(choice) } else { Ok(()) };
         checked

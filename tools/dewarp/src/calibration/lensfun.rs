@@ -12,7 +12,7 @@ use roxmltree::{Document, Node, ParsingOptions};
 use super::dialect::Described;
 use super::{Calibration, Choice, Parsed};
 use crate::lens::{Distortion, Lens};
-use named::{child, chosen_lens, list, name};
+use named::{chosen_lens, list, name, only};
 
 /// Diagonal of the 35 mm film's frame, to which crop factors refer, in millimetres.
 const FILM: f64 = 43.266_615_305_567_87;
@@ -63,7 +63,7 @@ fn number(text: &str, name: &str, [least, most]: [f64; 2]) -> Parsed<f64> {
 
 /// The number in a child element.
 fn element(lens: Node, name: &str, range: [f64; 2]) -> Parsed<Option<f64>> {
-    let text = child(lens, name).and_then(|node| node.text());
+    let text = only(lens, name)?.and_then(|node| node.text());
     text.map(|text| number(text.trim(), name, range))
         .transpose()
 }
@@ -74,7 +74,7 @@ fn crop(lens: Node) -> Parsed<Option<f64>> {
 }
 
 fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
-    if let Some(kind) = child(lens, "type").and_then(|node| node.text()) {
+    if let Some(kind) = only(lens, "type")?.and_then(|node| node.text()) {
         if kind.trim() != "rectilinear" {
             return Err(format!(
                 "lenses of type {} are not supported, rectilinear ones are",
@@ -128,7 +128,7 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
     let unit = short / 2.0 * picture * crop / calibrated;
     let focal = focal_length * crop / FILM * width.hypot(height);
     let shift = |axis| {
-        let center = child(lens, "center").and_then(|center| center.attribute(axis));
+        let center = only(lens, "center")?.and_then(|center| center.attribute(axis));
         number(
             center.unwrap_or("0"),
             &format!("center's {axis}"),
@@ -155,7 +155,7 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
 
 /// The distortion at a focal length; only those measured, nothing between them.
 fn entry<'a, 'input>(lens: Node<'a, 'input>, wanted: Option<f64>) -> Parsed<Node<'a, 'input>> {
-    let calibration = child(lens, "calibration");
+    let calibration = only(lens, "calibration")?;
     let entries: Vec<Node> = calibration
         .into_iter()
         .flat_map(|calibration| calibration.children())

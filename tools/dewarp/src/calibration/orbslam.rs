@@ -98,9 +98,15 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         }
     };
     let distortion = match kind.as_str() {
+        "PinHole" | "Pinhole" | "perspective"
+            if !["k1", "k2", "k3", "p1", "p2"].into_iter().any(has) =>
+        {
+            Distortion::Brown(Brown::NONE)
+        }
+        // As ORB-SLAM reads them: k3 and what is behind it may be missing.
         "PinHole" | "Pinhole" | "perspective" => Distortion::Brown(Brown {
-            radial: [or_0("k1")?, or_0("k2")?, or_0("k3")?],
-            tangential: [or_0("p1")?, or_0("p2")?],
+            radial: [needed("k1")?, needed("k2")?, or_0("k3")?],
+            tangential: [needed("p1")?, needed("p2")?],
             rational: [or_0("k4")?, or_0("k5")?, or_0("k6")?],
             ..Brown::NONE
         }),
@@ -202,6 +208,9 @@ pub mod tests {
             described(FILE, &number("1")).calibration
         );
         let file = untyped.replace("Camera1.k4", "Camera1.p1");
+        // ORB-SLAM stops there as well: such a file is not complete.
+        refused(&file, &number("1"), "it has no Camera1.p2");
+        let file = file.replace("Camera1.k3", "Camera1.p2");
         let found = described(&file, &number("1"));
         assert!(matches!(
             found.calibration.lens.distortion,

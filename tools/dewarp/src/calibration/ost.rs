@@ -5,6 +5,8 @@
 use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
 
+use super::Parsed;
+
 /// The names that the same matrices have in YAML.
 const NAMES: [(&str, &str); 4] = [
     ("camera matrix", "camera_matrix"),
@@ -20,7 +22,7 @@ pub fn is_one(text: &str) -> bool {
 }
 
 /// The file as a tree: its only camera, or each camera under its section's name.
-pub fn tree(text: &str) -> Yaml {
+pub fn tree(text: &str) -> Parsed<Yaml> {
     let mut image = Hash::new();
     let mut cameras: Vec<(String, Hash)> = Vec::new();
     let mut lines = text.lines().map(str::trim).peekable();
@@ -29,6 +31,9 @@ pub fn tree(text: &str) -> Yaml {
             .strip_prefix('[')
             .and_then(|line| line.strip_suffix(']'));
         if let Some(name) = section {
+            if cameras.iter().any(|(camera, _)| camera == name) {
+                return Err(format!("the section {name} stands twice"));
+            }
             if name != "image" {
                 cameras.push((name.to_owned(), Hash::new()));
             }
@@ -47,10 +52,13 @@ pub fn tree(text: &str) -> Yaml {
             Some(_) => Yaml::Array(numbers),
             None => numbers.into_iter().next().unwrap_or(Yaml::Null),
         };
-        match cameras.last_mut() {
-            Some((_, camera)) if known.is_some() => camera.insert(Yaml::String(name), value),
-            _ => image.insert(Yaml::String(name), value),
+        let place = match cameras.last_mut() {
+            Some((_, camera)) if known.is_some() => camera,
+            _ => &mut image,
         };
+        if place.insert(Yaml::String(name), value).is_some() {
+            return Err(format!("{line} stands twice"));
+        }
     }
     for (_, camera) in &mut cameras {
         let bend = |camera: &Hash| {
@@ -71,7 +79,7 @@ pub fn tree(text: &str) -> Yaml {
             );
         }
     }
-    match <[(String, Hash); 1]>::try_from(cameras) {
+    Ok(match <[(String, Hash); 1]>::try_from(cameras) {
         Ok([(_, camera)]) => Yaml::Hash(camera),
         Err(cameras) => Yaml::Hash(
             cameras
@@ -79,7 +87,7 @@ pub fn tree(text: &str) -> Yaml {
                 .map(|(name, camera)| (Yaml::String(name), Yaml::Hash(camera)))
                 .collect(),
         ),
-    }
+    })
 }
 
 fn is_numbers(line: &str) -> bool {

@@ -166,6 +166,15 @@ fn json(text: &str) -> Parsed<String> {
     }
 }
 
+/// What is said of a text whose last number or word may go on: nothing at its end tells.
+pub fn unended(text: &str) -> Option<String> {
+    let closed = text.trim_start().starts_with(['{', '[', '<']);
+    let open = text.ends_with(|last: char| last.is_alphanumeric() || "._-+".contains(last));
+    let last = text.lines().last().unwrap_or_default().trim();
+    (open && !closed && last.chars().any(|letter| letter.is_ascii_digit()))
+        .then(|| format!("the file's last line has no end, taken as it stands: {last}"))
+}
+
 /// What is wrong with a file that is not complete.
 pub fn cut() -> String {
     "the file ends in the middle: a bracket or a quote is not closed".into()

@@ -30,7 +30,7 @@ impl Tree {
             return from_xml(text);
         }
         if ost::is_one(text) {
-            return Ok(Tree(ost::tree(text)));
+            return ost::tree(text).map(Tree);
         }
         let mut text = text::yaml(text)?;
         if let Err(cause) = bounded(&text) {

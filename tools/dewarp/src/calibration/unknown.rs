@@ -64,6 +64,10 @@ fn known(text: &str) -> Option<&'static str> {
             "a calib_cam_to_cam.txt of KITTI, which is not read: take its numbers, --focal and --center of K, \
              --radial D1,D2,D5 --tangential D3,D4"
         }
+        () if has("\"SourceFile\"") && has("\"FocalLength\"") => {
+            "what exiftool tells of a picture, which has no distortion of its lens in it: calibrate the camera, or \
+             take Lensfun's profile of it"
+        }
         () if has("MATLAB") || first.starts_with("% Intrinsic and Extrinsic Camera Parameters") => {
             "a file of MATLAB's calibration toolbox, which is not read"
         }
@@ -128,6 +132,10 @@ mod tests {
             (
                 "# INTERNAL CAMERA PARAMETERS\n\nParGroup: Camera: Parameter\n",
                 "camera parameters of HALCON",
+            ),
+            (
+                "[{\"SourceFile\":\"A.JPG\",\"Make\":\"Acme\",\"FocalLength\":\"2.7 mm\"}]",
+                "what exiftool tells of a picture",
             ),
         ] {
             let found = super::name(start).unwrap();

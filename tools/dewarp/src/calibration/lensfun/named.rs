@@ -21,8 +21,17 @@ pub fn name(lens: Node) -> String {
     }
 }
 
-pub fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
     node.children().find(|child| child.has_tag_name(name))
+}
+
+/// The only child element of this name.
+pub fn only<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Parsed<Option<Node<'a, 'input>>> {
+    let mut found = node.children().filter(|child| child.has_tag_name(name));
+    match (found.next(), found.next()) {
+        (_, Some(_)) => Err(format!("its {name} stands twice")),
+        (only, None) => Ok(only),
+    }
 }
 
 /// The lens that has this name, or all of its words in it, and whose calibration
