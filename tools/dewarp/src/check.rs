@@ -180,6 +180,8 @@ impl Check {
         // A flipped picture's last vertices are off by one pixel of the output:
         // they lie on the far side of the source's first pixel.
         let pixel = check.survey.most.map_or(1.0, |spot| spot.amount.max(1.0));
+        // Whether each vertex holds what was meant.
+        let mut held_well = vec![false; check.vertices];
         for row in 0..rows {
             for column in 0..columns {
                 let at = map.position(column, row);
@@ -189,6 +191,7 @@ impl Check {
                     continue;
                 }
                 let held = map.point(column, row);
+                held_well[row * columns + column] = distance(meant, held) < 0.1;
                 let [dx, dy] = [0, 1].map(|axis| (meant[axis] - held[axis]).abs());
                 let amount = dx.max(dy);
                 if amount > pixel + 1.0 / 16.0 {
@@ -197,15 +200,16 @@ impl Check {
                 }
             }
         }
-        for block in blocks(map) {
-            let off = |at: [f64; 2], held: [f64; 2]| distance(exact(at[0], at[1]), held);
+        for (index, block) in blocks(map).enumerate() {
             // A corner that could not be held has been told of already.
-            let corners = block.places().into_iter().zip(block.corners);
-            if !corners.into_iter().all(|(at, held)| off(at, held) < 0.1) {
+            let first = index / (columns - 1) * columns + index % (columns - 1);
+            let corners = [first, first + 1, first + columns, first + columns + 1];
+            if !corners.iter().all(|corner| held_well[*corner]) || !block.lies_in(Some(source)) {
                 continue;
             }
-            let amount = off(block.middle(), block.between());
-            if block.lies_in(Some(source)) && amount.is_finite() {
+            let [x, y] = block.middle();
+            let amount = distance(exact(x, y), block.between());
+            if amount.is_finite() {
                 let at = block.at;
                 more(&mut check.coarsest, Spot { at, amount });
             }

@@ -74,13 +74,6 @@ impl Block {
             })
     }
 
-    /// Where the corners are in the output.
-    pub(super) fn places(&self) -> [[f64; 2]; 4] {
-        let [x, y] = self.at.map(f64::from);
-        let [right, below] = [x + self.side[0], y + self.side[1]];
-        [[x, y], [right, y], [x, below], [right, below]]
-    }
-
     pub(crate) fn middle(&self) -> [f64; 2] {
         [0, 1].map(|axis| f64::from(self.at[axis]) + self.side[axis] / 2.0)
     }
