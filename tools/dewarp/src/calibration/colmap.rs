@@ -2,6 +2,8 @@
 //! COLMAP's `cameras.txt`: a line for each camera, with its number, model, size and
 //! parameters. The centre of the first pixel is at 0.5.
 
+use std::collections::HashSet;
+
 use super::dialect::{self, Described};
 use super::models::pixels;
 use super::tree::size;
@@ -69,8 +71,8 @@ pub fn read(text: &str, choice: &Choice) -> Parsed<Described> {
         .iter()
         .map(|camera| camera.number.to_owned())
         .collect();
-    let twice = |(index, name): (usize, &String)| names[..index].contains(name);
-    if let Some((_, name)) = names.iter().enumerate().find(|pair| twice(*pair)) {
+    let mut seen = HashSet::new();
+    if let Some(name) = names.iter().find(|name| !seen.insert(*name)) {
         return Err(format!("camera {name} stands twice"));
     }
     let camera = &cameras[dialect::chosen(&names, choice)?];

@@ -7,6 +7,9 @@ use yaml_rust2::yaml::Hash;
 
 use super::Parsed;
 
+/// The most cameras of a file.
+const CAMERAS: usize = 100;
+
 /// The names that the same matrices have in YAML.
 const NAMES: [(&str, &str); 4] = [
     ("camera matrix", "camera_matrix"),
@@ -33,6 +36,9 @@ pub fn tree(text: &str) -> Parsed<Yaml> {
         if let Some(name) = section {
             if cameras.iter().any(|(camera, _)| camera == name) {
                 return Err(format!("the section {name} stands twice"));
+            }
+            if cameras.len() == CAMERAS {
+                return Err(format!("it has more than {CAMERAS} cameras"));
             }
             if name != "image" {
                 cameras.push((name.to_owned(), Hash::new()));
