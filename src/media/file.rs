@@ -75,7 +75,8 @@ impl<T: Operations> File<T> {
             settlement <- Settlement::new(),
             context <- T::open(data),
             // SAFETY: The caller's promise. All other fields are initialised, and dropped after
-            // this one; the file refers to the device.
+            // this one, `device` among them: it keeps the nodes, and the mem2mem device, whose
+            // operations are for a `File<T>`.
             handle <- unsafe { Handle::new(video, m2m_dev, this.as_ptr().cast(), callbacks) },
         })
     }
@@ -94,7 +95,8 @@ impl<T: Operations> File<T> {
         // SAFETY: The caller's promise.
         let this = Arc::pin_init(unsafe { Self::new(video, device, callbacks) }, GFP_KERNEL)?;
         let mut files = this.device.files().lock();
-        files.push(Entry::of(&this.handle), GFP_KERNEL)?;
+        // SAFETY: By the caller's promise `close` is called, which takes it off the list.
+        files.push(unsafe { Entry::of(&this.handle) }, GFP_KERNEL)?;
         drop(files);
         Ok(this)
     }
@@ -106,10 +108,11 @@ impl<T: Operations> File<T> {
     /// The file must have been opened by [`File::open`], nobody use it any more but its
     /// running job, and the media device's `req_queue_mutex` be held.
     pub(super) unsafe fn close(this: Arc<Self>) {
-        let entry = Entry::of(&this.handle);
         this.handle.stop();
         // It has no job any more that anybody could wait for.
-        this.device.files().lock().retain(|other| *other != entry);
+        let mut files = this.device.files().lock();
+        files.retain(|entry| !entry.is_of(&this.handle));
+        drop(files);
         // Neither may the worker run when the module is gone, nor a frame's start hand it
         // anything. It waits for nobody: no ioctl that could hold the controls is under way.
         this.settle();

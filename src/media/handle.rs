@@ -43,7 +43,8 @@ struct CoreHandle {
 #[pinned_drop]
 impl PinnedDrop for CoreHandle {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `Handle::new` initialised the handle; the file refers to its video device.
+        // SAFETY: `Handle::new` initialised the handle; the video device is there by the promise
+        // made to it.
         // Where the file was closed, this was done then, and does nothing now.
         unsafe { bindings::v4l2_fh_exit(self.raw.get()) };
     }
@@ -94,11 +95,12 @@ impl Handle {
     ///
     /// # Safety
     ///
-    /// - `video` must be registered, or referred to, until this returns, and `m2m_dev` be valid until
-    ///   the queues are dropped.
+    /// - `video` must be registered, or referred to, until `v4l2_fh_exit`, which is called at the
+    ///   latest when this is dropped; `m2m_dev` must be valid until the queues are dropped, and its
+    ///   operations be allowed with `file`.
     /// - `callbacks` must be allowed with `file` and with the controls in this place until those are
-    ///   dropped: for the controls at once, for the queues as soon as all fields before these
-    ///   are initialised.
+    ///   dropped: for the controls at once, for the queues as soon as all other fields are
+    ///   initialised.
     pub(super) unsafe fn new(
         video: *mut bindings::video_device,
         m2m_dev: *mut bindings::v4l2_m2m_dev,
@@ -177,13 +179,21 @@ impl Handle {
 }
 
 /// What a device keeps of its open files. Each is there from `open` to `release`.
-#[derive(PartialEq, Eq)]
 pub(super) struct Entry(NonNull<Handle>);
 
 impl Entry {
     /// The entry of an open file.
-    pub(super) fn of(handle: &Handle) -> Self {
+    ///
+    /// # Safety
+    ///
+    /// It must be taken off its device's list before `handle` is dropped.
+    pub(super) unsafe fn of(handle: &Handle) -> Self {
         Self(NonNull::from(handle))
+    }
+
+    /// Whether it is the one of `handle`.
+    pub(super) fn is_of(&self, handle: &Handle) -> bool {
+        self.0 == NonNull::from(handle)
     }
 
     /// The open file.
@@ -192,7 +202,7 @@ impl Entry {
     ///
     /// The entry must be in its device's list, and the list locked.
     pub(super) unsafe fn handle(&self) -> &Handle {
-        // SAFETY: `release` takes the entry off the list before it drops the file.
+        // SAFETY: By the promise made to `of`, what is in the list is not dropped.
         unsafe { self.0.as_ref() }
     }
 }

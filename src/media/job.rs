@@ -55,6 +55,8 @@ pub(super) trait Client: Send + Sync {
 /// - `ctx` is valid while `file` is held, and until the frame has ended it is the one that its
 ///   device runs.
 /// - `source` and `destination` are the first buffers of its two lists until then.
+/// - `file` is the open file of `ctx`, and its hand-back is waited for before a stream of `ctx` is
+///   stopped.
 pub(crate) struct Job {
     ctx: *mut bindings::v4l2_m2m_ctx,
     source: *mut bindings::vb2_v4l2_buffer,
@@ -74,7 +76,7 @@ impl Job {
     ///
     /// # Safety
     ///
-    /// The pointers must be as the type invariants say.
+    /// The pointers and `file` must be as the type invariants say.
     pub(super) unsafe fn new(
         ctx: *mut bindings::v4l2_m2m_ctx,
         (source, destination): (
@@ -146,8 +148,8 @@ impl Job {
             meanwhile();
             // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
             for buffer in [self.destination, self.source] {
-                // SAFETY: It was taken off the lists and is nobody else's. The stream is not
-                // stopped before this returns.
+                // SAFETY: It was taken off the lists and is nobody else's. By the type invariant
+                // the stream is not stopped before this returns.
                 unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state.into_raw()) };
             }
         });

@@ -75,8 +75,8 @@ impl<T: Operations> Node<T> {
 
     /// Opens it.
     pub(crate) fn open(&self) -> Result<Stream<T>> {
-        // SAFETY: By the type invariant the video device is referred to. `Stream` closes
-        // the file.
+        // SAFETY: By the type invariant the video device is referred to. These are the callbacks of a
+        // `File<T>`, which `Stream` closes.
         let file =
             unsafe { File::open(self.video, Use::new(&self.device), &Callbacks::<T>::BELOW)? };
         // INVARIANT: Those of `self`.

@@ -177,7 +177,7 @@ impl<T: Operations> Node<T> {
         self.device.lock().is_some()
     }
 
-    /// Lets go of the device: there are no more uses of it, and no request is validated.
+    /// Lets go of the device: from here on nobody gets a use of it, and no request is validated.
     pub(super) fn let_go(&self) {
         drop(self.device.lock().take());
     }

@@ -43,7 +43,7 @@ use kernel::{
 /// # Invariants
 ///
 /// `raw` is null or a request's handler that is referred to, and that nobody changes: the
-/// request is being validated.
+/// request is being validated, and the lock of its file's queues is held.
 pub(crate) struct Controls {
     raw: *mut bindings::v4l2_ctrl_handler,
 }
@@ -54,7 +54,7 @@ impl Controls {
     /// # Safety
     ///
     /// `request` must be valid, and not leave the state of being validated before this is
-    /// dropped.
+    /// dropped. Until then the lock of the queues of the file of `controls` must be held.
     pub(super) unsafe fn of(request: *mut bindings::media_request, controls: &Handler) -> Self {
         // INVARIANT: The caller's promise.
         Self {
@@ -69,7 +69,8 @@ impl Controls {
         }
         // SAFETY: By the type invariant the handler is valid. What is in it stays there, and is not
         // written to: a value is only set in a request that is not being validated, and is marked
-        // by `Dimensions::set` only with the lock of the file that `validate` holds.
+        // by `Dimensions::set` only in `Operations::set_format`, with the lock held that is held here
+        // by the type invariant.
         unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
     }
 
@@ -172,9 +173,10 @@ impl<P> Ticket<P> {
     ///
     /// # Safety
     ///
-    /// The ticket must stay in place until it is settled, when the media core lets go of it.
+    /// `request` must be valid and queued, none of its buffers yet the driver's, and the ticket not be
+    /// bound. It must stay in place until it is settled, when the media core lets go of it.
     pub(super) unsafe fn bind(&self, request: *mut bindings::media_request, owner: *mut c_void) {
-        // SAFETY: The object is valid, and remains so by the caller's promise.
+        // SAFETY: Both are valid by the caller's promise, and the object remains so.
         unsafe {
             bindings::media_request_object_bind(
                 request,
@@ -363,7 +365,8 @@ impl<P> Slot<P> {
     /// `buffer` must be a valid one of a queue whose buffers are `Self`, and the caller have it for
     /// itself for the time of `'a`.
     pub(super) unsafe fn note<'a>(buffer: *mut bindings::vb2_v4l2_buffer) -> &'a mut Note<P> {
-        // SAFETY: The caller's promise; the buffer is the first field of those around it.
+        // SAFETY: The caller's promise; the buffer is the first field of those around it. vb2 allocates
+        // zeroes, which are a note: a moment, and no ticket.
         unsafe { &mut (*buffer.cast::<Self>()).note }
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
 )]
 impl<T: Operations> Callbacks<T> {
     /// The controls with their callbacks, which may be called for the handler of a `File<T>` whose
-    /// `context` is initialised.
+    /// `context` is initialised; those that set a value once the file is open.
     pub(super) const SET: Set = Set::new(T::ARRAY, T::NUMBERS, &Self::OPS, &Self::TYPE_OPS);
 
     const OPS: bindings::v4l2_ctrl_ops = bindings::v4l2_ctrl_ops {

@@ -65,7 +65,7 @@ impl<T: Operations> Callbacks<T> {
                 let video = bindings::helper_file_to_video_device(file);
                 (video, Node::<T>::usage_of(video).ok_or(ENODEV)?)
             };
-            // SAFETY: As above.
+            // SAFETY: As above. These are the callbacks of a `File<T>`, and `release` closes it.
             let this = unsafe { File::open(video, device, &Self::BELOW)? };
             // SAFETY: Both are valid; `release` undoes it.
             unsafe { bindings::v4l2_fh_add(this.handle.as_raw(), file) };

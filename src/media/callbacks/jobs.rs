@@ -108,8 +108,9 @@ unsafe fn next<T: Operations>(
     if source.is_null() || destination.is_null() {
         return None;
     }
-    // SAFETY: What the lists of a running job start with is the job's alone, and mem2mem takes none
-    // off while the job runs.
+    // SAFETY: By the caller's promise the device runs the job of `file`, whose context this is. What
+    // the lists of a running job start with is the job's alone, and mem2mem takes none off while it
+    // runs. `stop_streaming` waits for the file's hand-back.
     let job = unsafe {
         let one = Slot::<T::Prepared>::note(source).handed_over;
         let other = Slot::<T::Prepared>::note(destination).handed_over;

@@ -110,7 +110,8 @@ impl<T: Operations> Callbacks<T> {
     /// the callback that it was given to.
     unsafe fn parts<'a>(queue: *mut bindings::vb2_queue) -> Result<(&'a File<T>, Direction)> {
         // SAFETY: `queue_init` stored the file, which outlives its queues, and is initialised before
-        // there is a callback with one of them.
+        // there is a callback with one of them. There is none while they are dropped: `File::close` has
+        // stopped them, and a file that was never opened has no stream.
         let (file, buffer_type) =
             unsafe { (&*(*queue).drv_priv.cast::<File<T>>(), (*queue).type_) };
         Ok((file, Direction::of(buffer_type).ok_or(EINVAL)?))

@@ -146,7 +146,8 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
     {
         // No format is set meanwhile, which could mark the request's values.
         let _guard = file.handle.lock.lock();
-        // SAFETY: The caller's promise.
+        // SAFETY: The caller's promise; the lock is held until the end of this block, where `controls` is
+        // dropped first.
         let controls = unsafe { Controls::of(request, &file.handle.controls) };
         let ticket = Ticket::new(file.context.prepare_controls(&controls)?)?;
         file.settlement.use_it();
@@ -170,8 +171,8 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
 ///
 /// To be called for a request for which [`validate`] succeeded.
 unsafe extern "C" fn queue<T: Operations>(request: *mut bindings::media_request) {
-    // SAFETY: `validate` left a ticket with the request's buffer, which nobody but the
-    // request has yet. The ticket stays in place until it is settled, when the media core
+    // SAFETY: The media core has set the request to queued. `validate` left a ticket with the
+    // request's buffer, which nobody but the request has yet. The ticket stays in place until it is settled, when the media core
     // lets go of it.
     unsafe {
         let buffer = bindings::helper_media_request_buffer(request);
