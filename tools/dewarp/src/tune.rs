@@ -113,7 +113,9 @@ fn read(body: &[u8]) -> Result<Value> {
 impl Tuner {
     /// What the page needs to know at first.
     fn begin(&self) -> Value {
-        let Fixed { size, source, file } = &self.fixed;
+        let Fixed {
+            size, source, file, ..
+        } = &self.fixed;
         let lens: serde_json::Map<String, Value> = self
             .start
             .iter()
@@ -153,10 +155,31 @@ impl Tuner {
         Ok(straight)
     }
 
+    /// What the page does with the file, of which `dewarp map` has nothing to say.
+    fn remarks(&self, asked: &Asked) -> Vec<String> {
+        let fixed = &self.fixed;
+        let mut remarks = Vec::new();
+        if fixed.arranged && asked.has_lens() {
+            remarks.push(
+                "the calibration file also describes a flip, a part or a camera of the output: the numbers of \
+                 the lens replace the file, and these are left out"
+                    .to_owned(),
+            );
+        }
+        if !fixed.file.is_empty() && fixed.calibrated.is_none() {
+            remarks.push(format!(
+                "the file does not say the size of its pictures: taken as {}, the input's",
+                fixed.source
+            ));
+        }
+        remarks
+    }
+
     /// The command line that does the same, and what it would say.
     fn check(&self, body: &[u8]) -> Result<Response> {
         let asked = Asked::of(&read(body)?)?;
         let straight = self.map(&asked, MAP)?;
+        let warnings = [self.remarks(&asked), straight.warnings.clone()].concat();
         Ok(said(&json!({
             "command": line("dewarp map lens", &asked.map(&self.fixed, MAP)),
             "lens": numbers_of(&straight.lens).map(|lens| {
@@ -164,7 +187,7 @@ impl Tuner {
                 pairs.collect::<serde_json::Map<_, _>>()
             }),
             "notes": straight.notes,
-            "warnings": straight.warnings,
+            "warnings": warnings,
         })))
     }
 
@@ -219,16 +242,17 @@ impl Tuner {
         let asked = Asked::of(&request)?;
         let name = request.get("name").and_then(Value::as_str);
         let name = name.ok_or(Error::bad_use("the request has no name"))?;
-        let mut notes = Vec::new();
+        let mut notes: Vec<String>;
         let mut command = String::new();
         match request.get("what").and_then(Value::as_str) {
             Some("map") => {
                 let endings = [".bin"];
                 save::check(name, &endings)?;
-                let straight = self.map(&asked, name)?;
+                // Made anew: the file may have changed.
+                let straight = map::lens(&asked.map(&self.fixed, name))?;
                 self.folder
                     .write(name, &endings, &straight.map.to_bytes())?;
-                notes.clone_from(&straight.warnings);
+                notes = [self.remarks(&asked), straight.warnings].concat();
                 command = line("dewarp map lens", &asked.map(&self.fixed, name));
             }
             Some("calibration") => {
@@ -236,6 +260,12 @@ impl Tuner {
                 let text = calibration::text(&straight.lens, self.fixed.source)?;
                 self.folder
                     .write(name, &[".yml", ".yaml"], text.as_bytes())?;
+                notes = self.remarks(&asked);
+                if self.fixed.arranged && !asked.has_lens() {
+                    notes.push(
+                        "the file's flip, part or camera of the output is not saved".to_owned(),
+                    );
+                }
             }
             Some("libcamera") => {
                 let words = asked.libcamera(&self.fixed)?;
@@ -243,6 +273,13 @@ impl Tuner {
                 self.folder
                     .write(name, &[".yml", ".yaml"], section.text.as_bytes())?;
                 notes = section.notes;
+                if asked.has_lens() && self.fixed.calibrated.is_none() {
+                    notes.push(format!(
+                        "the section is in pixels of {}: if the sensor's analogue crop has another size, run \
+                         this command with --sensor WxH",
+                        self.fixed.source
+                    ));
+                }
                 command = line("dewarp export libcamera", &words);
             }
             _ => {

@@ -108,9 +108,30 @@ impl LensArgs {
         self.calibration.is_some() || self.center.is_some() || self.focal.is_some()
     }
 
-    /// The options that go with a file of a calibration, as words.
+    /// Whether any option of the lens is given.
+    #[cfg(feature = "tune")]
+    pub fn has_any(&self) -> bool {
+        self.is_given()
+            || self.camera.is_some()
+            || self.model.is_some()
+            || self.sensor_crop.is_some()
+            || self.focal_length.is_some()
+            || self.crop_factor.is_some()
+            || self.radial.is_some()
+            || self.tangential.is_some()
+            || self.fisheye.is_some()
+            || self.double_sphere.is_some()
+            || self.eucm.is_some()
+            || self.omni.is_some()
+            || self.fov.is_some()
+    }
+
+    /// The options that go with a file of a calibration, as words: none without a file.
     #[cfg(feature = "tune")]
     pub fn of_file(&self) -> Vec<String> {
+        if self.calibration.is_none() {
+            return Vec::new();
+        }
         let text =
             |name: &str, value: Option<String>| value.map(|value| format!("--{name}={value}"));
         let path = self.calibration.as_deref();

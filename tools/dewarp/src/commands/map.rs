@@ -171,6 +171,12 @@ pub struct Straight {
     /// What the calibration's reader says of it.
     pub notes: Vec<String>,
     pub warnings: Vec<String>,
+    /// Size of the calibration's pictures, or of their part that the stream shows, if known.
+    #[cfg(feature = "tune")]
+    pub calibrated: Option<Size>,
+    /// Whether the file also describes the output: a flip, a part or a camera.
+    #[cfg(feature = "tune")]
+    pub arranged: bool,
 }
 
 /// The map that `dewarp map lens` with these words makes.
@@ -215,6 +221,8 @@ fn undistort(args: &UndistortArgs) -> Result<Straight> {
     let lens = source.lens(described.calibration.lens);
     let rectification = rectification.map(|stereo| source.rectification(stereo));
     warnings.extend(rectification.as_ref().and_then(turned));
+    #[cfg(feature = "tune")]
+    let arranged = described.output.is_some();
     let output = described.output.map(|output| source.output(output));
     let output = output.unwrap_or_default();
     let layout = args.layout.of(size, source.size, &output)?;
@@ -231,6 +239,10 @@ fn undistort(args: &UndistortArgs) -> Result<Straight> {
         source: source.size,
         notes: described.notes,
         warnings,
+        #[cfg(feature = "tune")]
+        calibrated: args.lens.sensor_crop.map(|crop| crop.size).or(calibrated),
+        #[cfg(feature = "tune")]
+        arranged,
     })
 }
 

@@ -62,12 +62,14 @@ pub struct TuneArgs {
 pub fn tune(args: &TuneArgs) -> Result<()> {
     let opened = Opened::of(args)?;
     let size = source::output(args.size.unwrap_or(opened.size))?;
-    let fixed = Fixed {
+    let mut fixed = Fixed {
         size,
         source: opened.size,
         file: args.lens.of_file(),
+        calibrated: None,
+        arranged: false,
     };
-    let start = begin(args, &fixed)?;
+    let start = begin(args, &mut fixed)?;
     #[cfg(feature = "device")]
     let engine = match opened.device {
         Some(device) => Some(Mutex::new(Engine::new(
@@ -98,7 +100,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     eprintln!("dewarp: open this page in a browser; Ctrl-C ends it");
     if args.address.is_unspecified() {
         eprintln!(
-            "dewarp: on another machine, with this one's address in the place of {}",
+            "dewarp: on another machine, replace {} by the IP address of this one",
             args.address
         );
     }
@@ -107,7 +109,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
 }
 
 /// The lens at the start, by its numbers: none if it has none.
-fn begin(args: &TuneArgs, fixed: &Fixed) -> Result<Vec<(&'static str, Vec<f64>)>> {
+fn begin(args: &TuneArgs, fixed: &mut Fixed) -> Result<Vec<(&'static str, Vec<f64>)>> {
     if !fixed.file.is_empty() {
         let mut words = vec![
             format!("--size={}", fixed.size),
@@ -115,11 +117,19 @@ fn begin(args: &TuneArgs, fixed: &Fixed) -> Result<Vec<(&'static str, Vec<f64>)>
         ];
         words.extend(fixed.file.iter().cloned());
         words.extend(["-o".into(), "map.bin".into()]);
-        return Ok(numbers_of(&map::lens(&words)?.lens).unwrap_or_default());
+        let straight = map::lens(&words)?;
+        (fixed.calibrated, fixed.arranged) = (straight.calibrated, straight.arranged);
+        return Ok(numbers_of(&straight.lens).unwrap_or_default());
     }
-    if args.lens.is_given() {
+    if args.lens.has_any() {
         let (described, _) = args.lens.read(None, None)?;
-        return Ok(numbers_of(&described.calibration.lens).unwrap_or_default());
+        let said = source::Said {
+            calibrated: None,
+            source: Some(fixed.source),
+            crop: args.lens.sensor_crop,
+        };
+        let lens = said.source(fixed.size)?.lens(described.calibration.lens);
+        return Ok(numbers_of(&lens).unwrap_or_default());
     }
     // A guess: 64 degrees across, no distortion.
     let Size { width, height } = fixed.source;

@@ -95,9 +95,14 @@ fn kalibr(
     )
 }
 
-/// With all digits.
+/// Numbers that read back exactly.
 fn list(values: &[f64]) -> String {
-    let words: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
+    // YAML 1.1 takes 5e-5 for text, and 5.0e-5 for a number.
+    let word = |value: &f64| match format!("{value:?}") {
+        text if text.contains('e') && !text.contains('.') => text.replace('e', ".0e"),
+        text => text,
+    };
+    let words: Vec<String> = values.iter().map(word).collect();
     format!("[{}]", words.join(", "))
 }
 

@@ -41,6 +41,17 @@ impl Engine {
 
     /// The frame that the device makes of this one.
     pub fn dewarped(&mut self, frame: &Frame, map: &VertexMap) -> Result<Frame> {
+        let made = self.made(frame, map);
+        if made.is_err() {
+            // Buffers may still be queued: both streams start anew.
+            self.map = None;
+            self.device.stop()?;
+            self.device.start()?;
+        }
+        made
+    }
+
+    fn made(&mut self, frame: &Frame, map: &VertexMap) -> Result<Frame> {
         if self.map.as_ref() != Some(map) {
             self.device.set_map(map, None)?;
             self.map = Some(map.clone());

@@ -63,6 +63,15 @@ pub trait Answer: Sync {
     fn answer(&self, head: &Head, body: &[u8]) -> Response;
 }
 
+/// One of the open connections, until it is dropped.
+struct Place<'a>(&'a AtomicUsize);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves until the program ends.
 pub fn serve(listener: &TcpListener, answer: &impl Answer) {
     let open = AtomicUsize::new(0);
@@ -73,15 +82,16 @@ pub fn serve(listener: &TcpListener, answer: &impl Answer) {
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
             };
-            if open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS {
-                open.fetch_sub(1, Ordering::Relaxed);
+            let is_full = open.fetch_add(1, Ordering::Relaxed) >= MOST_CONNECTIONS;
+            let place = Place(&open);
+            if is_full {
                 continue;
             }
-            let open = &open;
-            scope.spawn(move || {
-                // A connection that breaks concerns nobody but the browser.
+            // Without a thread the connection is closed, and the server goes on.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, move || {
+                let _place = place;
+                // A broken connection is not an error of the server.
                 let _ = connection(stream, answer);
-                open.fetch_sub(1, Ordering::Relaxed);
             });
         }
     });

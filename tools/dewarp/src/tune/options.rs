@@ -36,6 +36,10 @@ pub struct Fixed {
     pub source: Size,
     /// `--calibration` and what goes with it, if there is one.
     pub file: Vec<String>,
+    /// Size of the file's pictures, or of their part that the input shows, if the file says it.
+    pub calibrated: Option<Size>,
+    /// Whether the file also describes the output: a flip, a part or a camera.
+    pub arranged: bool,
 }
 
 /// Options that the page sent, known by their names.
@@ -75,6 +79,11 @@ impl Asked {
         names.iter().filter_map(move |name| word(name))
     }
 
+    /// Whether numbers of the lens are given, which replace the file.
+    pub fn has_lens(&self) -> bool {
+        self.words(&LENS).next().is_some()
+    }
+
     /// The lens: that of the file as long as none of its numbers is given.
     fn lens(&self, fixed: &Fixed) -> Vec<String> {
         let words: Vec<String> = self.words(&LENS).collect();
@@ -110,6 +119,8 @@ impl Asked {
         let mut words = self.lens(fixed);
         if words != fixed.file {
             words.push(format!("--sensor-crop={}+0+0", fixed.source));
+            // The matrices are in pixels of the file's pictures, as without those numbers.
+            words.extend(fixed.calibrated.map(|size| format!("--sensor={size}")));
         }
         words.extend(self.words(&["alpha", "zoom"]));
         Ok(words)
@@ -141,6 +152,8 @@ mod tests {
             size,
             source: size,
             file: vec!["--calibration=my lens.yml".into()],
+            calibrated: None,
+            arranged: false,
         }
     }
 

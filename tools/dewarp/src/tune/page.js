@@ -54,9 +54,9 @@ function options() {
 async function ask(path, request) {
   let response;
   try {
-    response = await fetch(path, { method: "POST", body: JSON.stringify(request) });
+    response = await fetch(path, { method: "POST", body: JSON.stringify(request), signal: AbortSignal.timeout(30000) });
   } catch {
-    throw new Error("dewarp does not answer: was it ended?");
+    throw new Error("dewarp does not answer: it may have ended, or the network failed");
   }
   if (response.ok) return response;
   const text = await response.text();
@@ -70,17 +70,24 @@ function tell(id, text) {
   $(id).hidden = !text;
 }
 
+// What is wrong with the options, and with the pictures.
+const errors = { check: "", picture: "" };
+function wrong(of, text) {
+  errors[of] = text;
+  tell("error", errors.check || errors.picture);
+}
+
 // A slider with its number.
 function slider(parent, id, [name, least, most, step], value, changed) {
   const row = document.createElement("div");
   row.className = "slider";
-  row.innerHTML = `<label></label><input type="range"><input type="number" inputmode="decimal">`;
+  row.innerHTML = `<label></label><input type="range"><input type="number">`;
   const [label, range, number] = row.children;
   label.textContent = name;
   label.htmlFor = range.id = id;
   number.id = `${id}-number`;
   number.setAttribute("aria-label", name);
-  [range.min, range.max, range.step, number.step] = [least, most, "any", step];
+  [range.min, range.max, range.step, number.step] = [least, most, step, step];
   const set = (value) => { range.value = value; number.value = value; };
   set(value);
   // The steps of a slider; every digit of a number that is typed.
@@ -160,9 +167,10 @@ async function check() {
         return item;
       }));
       $("warnings").hidden = !$("warnings").childElementCount;
-      tell("error", "");
+      wrong("check", "");
     } catch (error) {
-      tell("error", error.message);
+      $("command").value = "";
+      wrong("check", error.message);
     }
   }
   checking = false;
@@ -192,8 +200,9 @@ async function picture(state, number) {
       rate();
     }
     image.close();
+    wrong("picture", "");
   } catch (error) {
-    tell("error", error.message);
+    wrong("picture", error.message);
     await new Promise((done) => setTimeout(done, 500));
   }
   setTimeout(pictures, 0);

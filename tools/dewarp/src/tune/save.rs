@@ -2,9 +2,10 @@
 //! Files that the page saves: in the directory in which the program was started, under
 //! names that stay in it, and never over a file that was there before.
 
-use std::collections::HashSet;
-use std::fs::OpenOptions;
+use std::collections::HashMap;
+use std::fs::{Metadata, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,10 +14,19 @@ use dewarp::{Error, Result};
 /// Characters of a name.
 const LONGEST: usize = 64;
 
-/// The directory, and the names that were written.
+/// The directory, and the files that were written.
 pub struct Folder {
     path: PathBuf,
-    ours: Mutex<HashSet<String>>,
+    ours: Mutex<HashMap<String, Stamp>>,
+}
+
+/// Tells a file from another one of its name, and from itself after a change: device, inode, size in
+/// bytes, time of the last change.
+type Stamp = (u64, u64, u64, i64, i64);
+
+fn stamp(data: &Metadata) -> Stamp {
+    let (seconds, nanoseconds) = (data.mtime(), data.mtime_nsec());
+    (data.dev(), data.ino(), data.size(), seconds, nanoseconds)
 }
 
 impl Folder {
@@ -35,7 +45,11 @@ impl Folder {
         check(name, endings)?;
         let path = self.path.join(name);
         let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        if ours.contains(name) {
+        let found = std::fs::symlink_metadata(&path).map(|data| stamp(&data));
+        if ours
+            .get(name)
+            .is_some_and(|written| found.is_ok_and(|found| found == *written))
+        {
             std::fs::remove_file(&path)
                 .or_else(|error| match error.kind() {
                     std::io::ErrorKind::NotFound => Ok(()),
@@ -43,16 +57,21 @@ impl Folder {
                 })
                 .map_err(|error| Error::file("cannot write", Path::new(name), error))?;
         }
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let mut file = file.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => Error::bad_use(format!(
-                "{name} is there already, and was not saved by this page: give another name"
+                "{name} exists, and this page did not save it, or it was changed since: give another name"
             )),
             _ => Error::file("cannot write", Path::new(name), error),
         })?;
-        ours.insert(name.to_owned());
-        file.write_all(bytes)
-            .map_err(|error| Error::file("cannot write", Path::new(name), error))
+        let written = file.write_all(bytes).and_then(|()| file.metadata());
+        let data = written.map_err(|error| {
+            // Half a file is none.
+            let _ = std::fs::remove_file(&path);
+            Error::file("cannot write", Path::new(name), error)
+        })?;
+        ours.insert(name.to_owned(), stamp(&data));
+        Ok(())
     }
 }
 
@@ -120,6 +139,13 @@ mod tests {
             folder.write("new.bin", &[".bin"], text.as_bytes()).unwrap();
             assert_eq!(std::fs::read_to_string(dir.join("new.bin")).unwrap(), text);
         }
+        std::fs::write(dir.join("new.bin"), "of somebody else").unwrap();
+        let error = folder.write("new.bin", &[".bin"], b"three").unwrap_err();
+        assert!(error.to_string().contains("changed since"), "{error}");
+        assert_eq!(
+            std::fs::read(dir.join("new.bin")).unwrap(),
+            b"of somebody else"
+        );
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -151,7 +151,8 @@ fn each_slider_does_to_the_map_what_the_lens_and_the_view_do() {
         camera.projection = Projection::Cylindrical;
         camera
     };
-    let cases: [(&[(&str, &str)], Vec<u8>); 12] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Vec<u8>);
+    let cases: [Case<'_>; 12] = [
         (&[("focal", "400,421")], with(&|lens| lens.focal[0] = 400.0)),
         (&[("focal", "420,450")], with(&|lens| lens.focal[1] = 450.0)),
         (
@@ -224,6 +225,8 @@ fn the_printed_command_makes_the_saved_map() {
             .unwrap();
         assert!(shell.status.success(), "{command}: {shell:?}");
         let again = std::fs::read(dir.path("tuned.bin")).unwrap();
+        // Not the page's own: it would not be written over.
+        std::fs::remove_file(dir.path("tuned.bin")).unwrap();
         assert!(made == again, "{command}");
         // The page shows the same line before anything is saved.
         let shown = page.said("check", &json!({ "options": options }));
@@ -282,6 +285,40 @@ fn what_is_saved_is_what_the_other_commands_read_and_print() {
         "{text}"
     );
     assert_eq!(std::fs::read(dir.path("mine.bin")).unwrap(), b"mine");
+}
+
+#[test]
+fn numbers_in_the_place_of_a_file_stay_in_the_pixels_of_the_sensor() {
+    let dir = Scratch::new("tune-sensor");
+    std::fs::write(
+        dir.path("lens.yml"),
+        "image_width: 1280\nimage_height: 960\ncamera_matrix: {rows: 3, cols: 3, data: [840, 0, 650, 0, \
+         842, 470, 0, 0, 1]}\ndistortion_coefficients: {rows: 1, cols: 5, data: [-0.2, 0.1, 0, 0, 0]}\n",
+    )
+    .unwrap();
+    let page = Page::start(&dir, "--calibration lens.yml");
+    // In pixels of the picture, half of the sensor's. libcamera halves both numbers.
+    let lens = json!({"focal": "420,421", "center": "324.75,234.75", "radial": "-0.1,0.1"});
+    let request = json!({"options": lens, "what": "libcamera", "name": "dewarp.yaml"});
+    assert_eq!(page.said("save", &request)["notes"], json!([]));
+    let text = std::fs::read_to_string(dir.path("dewarp.yaml")).unwrap();
+    let due = "cm: [ 840.0, 0.0, 649.5, 0.0, 842.0, 469.5, 0.0, 0.0, 1.0 ]";
+    assert!(text.contains(due), "{text}");
+}
+
+#[test]
+fn what_the_numbers_cannot_say_of_a_file_is_told() {
+    let dir = Scratch::new("tune-told");
+    std::fs::write(
+        dir.path("lens.yml"),
+        "camera_matrix: {rows: 3, cols: 3, data: [420, 0, 324, 0, 421, 236, 0, 0, 1]}\n\
+         distortion_coefficients: {rows: 1, cols: 5, data: [-0.2, 0.1, 0, 0, 0]}\n",
+    )
+    .unwrap();
+    let page = Page::start(&dir, "--calibration lens.yml");
+    let warnings = page.said("check", &json!({"options": {}}))["warnings"].to_string();
+    let due = "the file does not say the size of its pictures: taken as 640x480";
+    assert!(warnings.contains(due), "{warnings}");
 }
 
 #[test]
