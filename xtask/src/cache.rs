@@ -7,6 +7,7 @@ mod clean;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -164,10 +165,12 @@ impl Cache {
         let all = self.root.join("run");
         for left in fs::read_dir(&all)? {
             let left = left?.path();
-            if let Ok(handle) = File::open(&left) {
-                if try_lock(&handle, FlockOperation::NonBlockingLockExclusive)? {
-                    remove_tree(&left)?;
-                }
+            // One that ended by itself meanwhile, and left its name to another, is not the one opened here.
+            if let Ok(handle) = File::open(&left)
+                && try_lock(&handle, FlockOperation::NonBlockingLockExclusive)?
+                && is_at(&handle, &left)
+            {
+                remove_tree(&left)?;
             }
         }
         // Another run may take a directory between its creation and its lock for an abandoned one.
@@ -181,7 +184,7 @@ impl Cache {
                 Err(error) => return Err(error).with_context(|| dir.display().to_string()),
             };
             flock(&handle, FlockOperation::LockShared)?;
-            if dir.exists() {
+            if is_at(&handle, &dir) {
                 return Ok(RunDir {
                     dir,
                     _shared: handle,
@@ -219,6 +222,15 @@ pub struct RunDir {
 impl Drop for RunDir {
     fn drop(&mut self) {
         let _ = remove_tree(&self.dir);
+    }
+}
+
+/// Whether an open file or directory is the one that is found at `path`.
+fn is_at(open: &File, path: &Path) -> bool {
+    let place = |data: fs::Metadata| (data.dev(), data.ino());
+    match (open.metadata(), fs::symlink_metadata(path)) {
+        (Ok(open), Ok(found)) => place(open) == place(found),
+        _ => false,
     }
 }
 
@@ -362,6 +374,19 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn a_directory_is_told_from_another_of_its_name() {
+        let path = std::env::temp_dir().join(format!("xtask-is-at-{}", std::process::id()));
+        fs::create_dir(&path).unwrap();
+        let open = File::open(&path).unwrap();
+        assert!(is_at(&open, &path));
+        fs::remove_dir(&path).unwrap();
+        assert!(!is_at(&open, &path));
+        fs::create_dir(&path).unwrap();
+        assert!(!is_at(&open, &path));
+        fs::remove_dir(&path).unwrap();
     }
 
     #[test]
