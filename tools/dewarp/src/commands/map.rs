@@ -166,7 +166,9 @@ pub fn make(args: &MapArgs) -> Result<()> {
 pub struct Straight {
     pub map: VertexMap,
     /// The lens, in pixels of the source.
+    #[cfg(feature = "tune")]
     pub lens: Lens,
+    #[cfg(feature = "tune")]
     pub source: Size,
     /// What the calibration's reader says of it.
     pub notes: Vec<String>,
@@ -235,7 +237,9 @@ fn undistort(args: &UndistortArgs) -> Result<Straight> {
     let (map, warnings) = checked(source.size, &layout, warnings, exact)?;
     Ok(Straight {
         map,
+        #[cfg(feature = "tune")]
         lens,
+        #[cfg(feature = "tune")]
         source: source.size,
         notes: described.notes,
         warnings,
