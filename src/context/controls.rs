@@ -24,10 +24,14 @@ use kernel::prelude::*;
 const CID_BASE: u32 = CID_USER_BASE + 0x1190;
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
 pub(super) const CID_VERTEX_MAP: u32 = CID_BASE + 1;
-/// A [`PrefetchMode`](crate::dewarp::prefetch::PrefetchMode). The last two of the sixteen are this driver's: upstream assigns them from the
+/// A [`PrefetchMode`]. The last two of the sixteen are this driver's: upstream assigns them from the
 /// first on.
+///
+/// [`PrefetchMode`]: crate::dewarp::prefetch::PrefetchMode
 pub(super) const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
-/// The threshold of [`PrefetchMode::Auto`](crate::dewarp::prefetch::PrefetchMode::Auto).
+/// The threshold of [`PrefetchMode::Auto`].
+///
+/// [`PrefetchMode::Auto`]: crate::dewarp::prefetch::PrefetchMode::Auto
 pub(super) const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
 
 /// A flip, which applies to the identity, and not to a map that is set.

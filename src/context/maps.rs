@@ -132,8 +132,8 @@ impl Map {
         self.view == *view || self.view.is_plain() && view.is_plain()
     }
 
-    /// The vertices as they were set, of a map that is not the identity. Those that are only in memory are read into `read`, which takes
-    /// long: not for a thread that starts frames.
+    /// The vertices as they were set, of a map that is not the identity. Those that are only in memory
+    /// are read into `read`, which takes long: not for a thread that starts frames.
     pub(super) fn vertices<'a>(&'a self, read: &'a mut KVVec<u32>) -> Result<&'a [u32]> {
         if !self.vertices.is_empty() {
             return Ok(&self.vertices);

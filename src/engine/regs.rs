@@ -58,7 +58,8 @@ register! {
     pub(super) DST_IMG_STRIDE(u32) @ 0x44 {}
     /// Which bytes of source and destination are swapped (register header, C driver).
     pub(super) SWAP_CONTROL(u32) @ 0x58 {}
-    /// The share of the source that is shown, UQ1.7. Always the whole: see [`SCALE_FACTOR`](crate::dewarp::frame::SCALE_FACTOR).
+    /// The share of the source that is shown, UQ1.7. Always the whole: see
+    /// [`frame::SCALE_FACTOR`](crate::dewarp::frame::SCALE_FACTOR).
     pub(super) SCALE_FACTOR(u32) @ 0x64 {}
     /// Where that share starts, pixels. Always 0.
     pub(super) ROI_START(u32) @ 0x68 {}

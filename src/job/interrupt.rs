@@ -49,10 +49,10 @@ impl irq::Handler for Interrupt {
         // is masked.
         let Some(generation) = self.0.claim.running() else {
             self.0.totals.note_stale();
-            // Until an acknowledgement has arrived the interrupt comes again: that of the interrupt
-            // handler is on its way, or the watchdog is about to write it. It is this device's, and
-            // the kernel must not disable it as nobody's. One that never stops keeps the thread from
-            // running, which has this CPU: then the kernel must.
+            // Until an acknowledgement has arrived the interrupt comes again: the interrupt handler has
+            // written it, or the watchdog is about to. It is this device's, and the kernel must not
+            // disable it as nobody's. One that never stops keeps the thread from running, which has this
+            // CPU: then the kernel must.
             let repeated = self.0.repeated.load(Relaxed);
             self.0.repeated.store(repeated.saturating_add(1), Relaxed);
             return if self.0.claim.is_latched() && repeated < MOST_REPEATED {
@@ -115,7 +115,7 @@ impl irq::Handler for Interrupt {
                 reset: reset.is_some(),
             };
             job.finish(state, || {
-                // The engine is at work again, and this frame's user may not look yet.
+                // The next frame has started, and this frame's buffers are not returned yet.
                 self.0.totals.frames.note(&ended);
                 account.frames.note(&ended);
                 trace::job_finish(outcome.generation.number(), account.number, &ended);

@@ -29,8 +29,8 @@ use kernel::{
     }, //
 };
 
-/// What ends a frame whose interrupt does not come: a timer that finds the frame at work, and again
-/// when the time that it may take is over. So it has that long, and at most twice that long.
+/// What ends a frame whose interrupt does not come: a timer that finds the frame running, and finds it
+/// running again when its time limit is over. So a frame has at least its limit, and at most twice that.
 pub(crate) struct Watchdog {
     runner: Arc<Runner>,
     line: irq::Line,

@@ -177,13 +177,13 @@ impl<T: Operations> Device<T> {
         self.users.load(Relaxed) == 1
     }
 
-    /// Waits for the running job, and starts no more until [`Device::go_on`]. Its buffers may yet be on
-    /// their way.
+    /// Waits for the running job, and starts no more until [`Device::go_on`]. Its buffers may not be
+    /// returned yet.
     pub(crate) fn pause(&self) {
         // mem2mem waits at the context of the file whose job runs, and keeps it from nobody. A file
         // in the list is not yet closed, and one whose job runs is in the list.
         let _files = self.files.lock();
-        // The job ends with the frame that is at work.
+        // The job ends with the running frame.
         self.count_user(1);
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_suspend(self.m2m_dev()) };

@@ -78,7 +78,7 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
         Some(bound) => file.context.run(&bound, job, prepared),
         None => (None, Err(job)),
     };
-    // The engine is at work: now there is time for the rest.
+    // The frame has started: the engine does not wait for the rest.
     if let Some(mut ticket) = ticket {
         ticket.as_mut().set_in_effect(moment);
         File::settle_soon(file, ticket);

@@ -212,7 +212,7 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: vb2 passes a queue of ours.
         if let Ok((file, direction)) = unsafe { Self::parts(queue) } {
             file.note_stop(direction);
-            // No job of the file runs; the last one's buffers may be on their way.
+            // No job of the file runs; the last one's buffers may not be returned yet.
             file.handle.hand_back.wait();
             // SAFETY: vb2 holds the file's lock; the rest was waited for.
             unsafe {

@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use dewarp::{Error, Result, Size, preview};
 
 use crate::commands::export;
-use crate::commands::lens::numbers_of;
 use crate::commands::map::{self, Straight};
 #[cfg(feature = "device")]
 use engine::Engine;
@@ -182,10 +181,6 @@ impl Tuner {
         let warnings = [self.remarks(&asked), straight.warnings.clone()].concat();
         Ok(said(&json!({
             "command": line("dewarp map lens", &asked.map(&self.fixed, MAP)),
-            "lens": numbers_of(&straight.lens).map(|lens| {
-                let pairs = lens.into_iter().map(|(name, values)| (name.to_owned(), json!(values)));
-                pairs.collect::<serde_json::Map<_, _>>()
-            }),
             "notes": straight.notes,
             "warnings": warnings,
         })))

@@ -21,7 +21,7 @@ use super::{map, source};
 use crate::tune::feed::{Feed, Frame};
 use crate::tune::guard::Guard;
 use crate::tune::image::Image;
-use crate::tune::options::Fixed;
+use crate::tune::options::{Asked, Fixed};
 use crate::tune::save::Folder;
 use crate::tune::{Tuner, http};
 #[cfg(feature = "device")]
@@ -111,13 +111,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
 /// The lens at the start, by its numbers: none if it has none.
 fn begin(args: &TuneArgs, fixed: &mut Fixed) -> Result<Vec<(&'static str, Vec<f64>)>> {
     if !fixed.file.is_empty() {
-        let mut words = vec![
-            format!("--size={}", fixed.size),
-            format!("--source={}", fixed.source),
-        ];
-        words.extend(fixed.file.iter().cloned());
-        words.extend(["-o".into(), "map.bin".into()]);
-        let straight = map::lens(&words)?;
+        let straight = map::lens(&Asked::default().map(fixed, "map.bin"))?;
         (fixed.calibrated, fixed.arranged) = (straight.calibrated, straight.arranged);
         return Ok(numbers_of(&straight.lens).unwrap_or_default());
     }

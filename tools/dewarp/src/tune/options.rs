@@ -42,8 +42,8 @@ pub struct Fixed {
     pub arranged: bool,
 }
 
-/// Options that the page sent, known by their names.
-#[derive(Debug)]
+/// Options that the page sent, known by their names: none at first.
+#[derive(Debug, Default)]
 pub struct Asked {
     options: Map<String, Value>,
 }
