@@ -23,6 +23,7 @@ use rand_xorshift::XorShiftRng;
 
 use crate::binding::Binding;
 use crate::harness::{Test, becomes_true, fails, test};
+use crate::kernel_log::Log;
 use crate::picture::Bands;
 use crate::scheduling::{Class, pin};
 use crate::v4l2::bindings::V4L2_EVENT_CTRL;
@@ -60,6 +61,14 @@ pub const TESTS: &[Test] = &[
     test(
         "VIDIOC_DQEVENT ends when the device is unregistered",
         event_ends,
+    ),
+    test(
+        "a prepared buffer is finished before it is removed",
+        prepared_buffer,
+    ),
+    test(
+        "a buffer of a queue that streams is removed",
+        buffer_of_stream,
     ),
 ];
 
@@ -358,5 +367,39 @@ fn event_ends() -> Result<()> {
     let told = receiver
         .recv_timeout(PATIENCE)
         .with_context(|| format!("DQEVENT waits {:?} after unbinding", start.elapsed()))?;
-    fails(told, Errno::ENODEV, "the DQEVENT that waited")
+    fails(told, Errno::ENODEV, "the DQEVENT that waited")?;
+    ensure!(becomes_true(PATIENCE, unloads)?, "vivid cannot be unloaded");
+    load()
+}
+
+/// That vb2 says nothing of a queue's calls while `with` uses the camera, and closes it.
+fn balanced(with: impl FnOnce(Device) -> Result<()>) -> Result<()> {
+    let mut log = Log::from_now()?;
+    with(Camera::open()?.device)?;
+    let mut said = log.texts()?;
+    said.retain(|text| text.contains("unbalanced counters"));
+    ensure!(said.is_empty(), "the kernel says {said:?}");
+    Ok(())
+}
+
+fn prepared_buffer() -> Result<()> {
+    balanced(|device| {
+        let queue = Queue::allocate(&device, Way::Capture, 1)?;
+        queue.prepare(0, &Sent::default())?;
+        device.remove_buffers(Way::Capture, 0, 1)?;
+        Ok(())
+    })
+}
+
+fn buffer_of_stream() -> Result<()> {
+    balanced(|device| {
+        let queue = Queue::allocate(&device, Way::Capture, 4)?;
+        for index in 0..3 {
+            queue.queue(index, &Sent::default())?;
+        }
+        device.start(Way::Capture)?;
+        device.remove_buffers(Way::Capture, 3, 1)?;
+        device.stop(Way::Capture)?;
+        Ok(())
+    })
 }

@@ -34,7 +34,7 @@ struct Fault {
     seen: Seen,
 }
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 10] = [
     Fault {
         patch: "0001",
         test: "a request and the file of its controls are closed at the same time",
@@ -74,6 +74,16 @@ const FAULTS: [Fault; 8] = [
         patch: "0008",
         test: "VIDIOC_DQEVENT ends when the device is unregistered",
         seen: Seen::Failure("DQEVENT waits"),
+    },
+    Fault {
+        patch: "0009",
+        test: "a prepared buffer is finished before it is removed",
+        seen: Seen::Failure("unbalanced counters"),
+    },
+    Fault {
+        patch: "0010",
+        test: "a buffer of a queue that streams is removed",
+        seen: Seen::Failure("unbalanced counters"),
     },
 ];
 
