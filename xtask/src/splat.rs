@@ -66,9 +66,11 @@ const COUNTERS: &str = "videobuf2_common: unbalanced counters for queue ";
 /// An address in the log before the kernel has random numbers to hash it with.
 const UNHASHED: &str = "(____ptrval____)";
 
-/// What the lines with a buffer's counters begin with, and those that a prepared buffer leaves behind.
+/// What each line with a buffer's counters begins with.
 const COUNTER: &str = "videobuf2_common:      ";
-/// The memory of each plane is counted, of which there are two at most.
+
+/// The counters that differ if a prepared buffer is removed: a call, the call that undoes it, and how many
+/// more there may be of the first. The memory's calls count once a plane, and no format has over two.
 const PREPARED: [(&str, &str, u32); 2] = [
     ("buf_prepare: ", "buf_finish: ", 1),
     ("prepare: ", "finish: ", 2),
@@ -154,14 +156,11 @@ fn is_of_prepared(report: &[&str]) -> bool {
     let Some((title, lines)) = report.split_first() else {
         return false;
     };
-    let is_more = |line: &str, (made, undone, most): (&str, &str, u32)| {
-        let (first, rest) = line.strip_prefix(made)?.split_once(' ')?;
-        let second = rest.strip_prefix(undone)?;
-        let more = first
-            .parse::<u32>()
-            .ok()?
-            .checked_sub(second.parse().ok()?)?;
-        Some((1..=most).contains(&more))
+    let is_unfinished = |line: &str, (call, undo, most): (&str, &str, u32)| {
+        let (calls, rest) = line.strip_prefix(call)?.split_once(' ')?;
+        let [calls, undone] = [calls, rest.strip_prefix(undo)?].map(|count| count.parse().ok());
+        let left = u32::checked_sub(calls?, undone?)?;
+        Some((1..=most).contains(&left))
     };
     let mut counters = lines
         .iter()
@@ -173,7 +172,7 @@ fn is_of_prepared(report: &[&str]) -> bool {
         && counters.all(|line| {
             PREPARED
                 .iter()
-                .any(|&calls| is_more(line, calls) == Some(true))
+                .any(|&calls| is_unfinished(line, calls) == Some(true))
         })
 }
 

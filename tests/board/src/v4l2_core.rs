@@ -115,11 +115,13 @@ impl Camera {
     fn freed(self) -> Result<()> {
         fs::write(VIVID.to_owned() + "unbind", self.name).context("unbinding vivid")?;
         drop(self.device);
-        // The debug kernel frees what is in the device model up to four seconds late.
-        sleep(Duration::from_secs(6));
+        sleep(LATE);
         Ok(())
     }
 }
+
+/// Longer than the debug kernel waits before it frees what is in the device model: up to four seconds.
+const LATE: Duration = Duration::from_secs(6);
 
 /// Its driver's directory in sysfs.
 const VIVID: &str = "/sys/bus/platform/drivers/vivid/";
@@ -130,8 +132,9 @@ fn unloads() -> Result<bool> {
     Ok(rmmod.arg("vivid").output()?.status.success())
 }
 
-/// Loads its driver as the suite has loaded it.
-fn load() -> Result<()> {
+/// Unloads its driver, which may be in use for some time yet, and loads it as the suite has loaded it.
+fn reload() -> Result<()> {
+    ensure!(becomes_true(PATIENCE, unloads)?, "vivid cannot be unloaded");
     let mut modprobe = Command::new("modprobe");
     let status = modprobe
         .args(["vivid", "node_types=1", "multiplanar=2"])
@@ -250,8 +253,7 @@ fn late_argument() -> Result<()> {
         fails(told, Errno::EIO, "the ioctl that waited")
     })?;
     drop(media);
-    ensure!(becomes_true(PATIENCE, unloads)?, "vivid cannot be unloaded");
-    load()
+    reload()
 }
 
 fn late_request() -> Result<()> {
@@ -262,8 +264,7 @@ fn late_request() -> Result<()> {
     fails(request.reinit(), Errno::ENODEV, "emptying the request")?;
     ensure!(!unloads()?, "the module is unloaded with a request open");
     drop(request);
-    ensure!(becomes_true(PATIENCE, unloads)?, "vivid cannot be unloaded");
-    load()
+    reload()
 }
 
 /// How many dma-bufs there are.
@@ -368,8 +369,8 @@ fn event_ends() -> Result<()> {
         .recv_timeout(PATIENCE)
         .with_context(|| format!("DQEVENT waits {:?} after unbinding", start.elapsed()))?;
     fails(told, Errno::ENODEV, "the DQEVENT that waited")?;
-    ensure!(becomes_true(PATIENCE, unloads)?, "vivid cannot be unloaded");
-    load()
+    sleep(LATE);
+    reload()
 }
 
 /// That vb2 says nothing of a queue's calls while `with` uses the camera, and closes it.
