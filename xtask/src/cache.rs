@@ -173,7 +173,9 @@ impl Cache {
                 remove_tree(&left)?;
             }
         }
-        // Another run may take a directory between its creation and its lock for an abandoned one.
+        // Between its creation and its lock, another thread may take a directory for an abandoned one,
+        // remove it, and create its own with the same name. The lock is exclusive, so that the directory
+        // then has one owner and not two.
         let prefix = format!("{}-", std::process::id());
         loop {
             let dir = unused_dir(&all, &prefix)
@@ -183,11 +185,11 @@ impl Cache {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => return Err(error).with_context(|| dir.display().to_string()),
             };
-            flock(&handle, FlockOperation::LockShared)?;
-            if is_at(&handle, &dir) {
+            if try_lock(&handle, FlockOperation::NonBlockingLockExclusive)? && is_at(&handle, &dir)
+            {
                 return Ok(RunDir {
                     dir,
-                    _shared: handle,
+                    _exclusive: handle,
                 });
             }
         }
@@ -216,7 +218,7 @@ pub struct Scratch {
 pub struct RunDir {
     /// The directory.
     pub dir: PathBuf,
-    _shared: File,
+    _exclusive: File,
 }
 
 impl Drop for RunDir {
@@ -387,6 +389,25 @@ mod tests {
         fs::create_dir(&path).unwrap();
         assert!(!is_at(&open, &path));
         fs::remove_dir(&path).unwrap();
+    }
+
+    #[test]
+    fn a_boot_has_its_directory_to_itself() {
+        let cache = TestCache::new("run-dirs");
+        let boots = || {
+            for _ in 0..300 {
+                let run = cache.0.run_dir().unwrap();
+                let file = run.dir.join("file");
+                File::create_new(&file).unwrap();
+                std::thread::yield_now();
+                fs::remove_file(&file).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(boots);
+            }
+        });
     }
 
     #[test]
