@@ -100,7 +100,7 @@ pub struct Board<'a> {
     env: &'a Env,
     /// The sandbox, which other steps of the caller may use too.
     pub sandbox: Sandbox,
-    /// The client, for this machine too.
+    /// The client.
     pub client: Client,
     tests: Option<TestClient>,
     kernel: Kernel,
@@ -201,9 +201,9 @@ impl<'a> Board<'a> {
         let parts = [
             &self.kernel.objects,
             &self.guest.root,
-            &self.model.dir,
+            self.model.dir(),
             &self.qemu.binary,
-            &self.client.for_board(),
+            &self.client.program(),
         ];
         let names = parts.map(|part| part.as_os_str().as_encoded_bytes());
         let tests = self.tests.as_ref().map(TestClient::program);

@@ -16,8 +16,9 @@ use crate::Env;
 use crate::board::{Board, Driver, End, Options};
 use crate::kernel::Flavour;
 use crate::owner::HandOver;
+use crate::sandbox::Sandbox;
 use crate::step::{capture, copy_file, make_dir};
-use crate::tools::own_name;
+use crate::tools::{HostClient, own_name};
 
 /// A committed picture and the lens that bent it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -45,21 +46,48 @@ impl Picture {
         }
     }
 
-    /// Writes the picture as `input.png` and the map that straightens it as `map.bin`.
-    pub fn stage(self, board: &Board<'_>, env: &Env, dir: &Path) -> Result<()> {
+    /// Puts the picture and its lens's calibration into `dir`.
+    fn copy(self, env: &Env, dir: &Path) -> Result<()> {
+        let (file, calibration, _) = self.source();
+        [file, calibration].into_iter().try_for_each(|name| {
+            copy_file(
+                &env.checkout.join("tests/pictures").join(name),
+                &dir.join(name),
+            )
+        })
+    }
+
+    /// What makes `input.png` and the map that straightens it, `map.bin`, of what [`Self::copy`] left:
+    /// the words of two calls of `dewarp`, in the directory of all these files.
+    fn prepare(self) -> [Vec<&'static str>; 2] {
         let (file, calibration, size) = self.source();
-        let pictures = env.checkout.join("tests/pictures");
-        let dewarp = |words: &[&str], input: &Path, output: &Path| {
-            let mut command = board.client.command(env, &board.sandbox);
-            command.args(words).arg(input).arg("-o").arg(output);
-            capture(&mut command).map(drop)
-        };
-        dewarp(&["convert"], &pictures.join(file), &dir.join("input.png"))?;
-        dewarp(
-            &["map", "lens", "--size", size, "--calibration"],
-            &pictures.join(calibration),
-            &dir.join("map.bin"),
-        )
+        [
+            vec!["convert", file, "-o", "input.png"],
+            vec![
+                "map",
+                "lens",
+                "--size",
+                size,
+                "--calibration",
+                calibration,
+                "-o",
+                "map.bin",
+            ],
+        ]
+    }
+
+    /// Leaves `input.png` and `map.bin` in `dir`, made on this machine.
+    pub fn stage(
+        self,
+        env: &Env,
+        sandbox: &Sandbox,
+        client: &HostClient,
+        dir: &Path,
+    ) -> Result<()> {
+        self.copy(env, dir)?;
+        self.prepare()
+            .iter()
+            .try_for_each(|words| capture(client.command(sandbox, dir).args(words)).map(drop))
     }
 }
 
@@ -81,14 +109,23 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     let started = Instant::now();
     let work = env.cache.run_dir()?;
     let dir = &work.dir;
-    picture.stage(&board, env, dir)?;
+    picture.copy(env, dir)?;
+    // The board makes the map and compares the pictures too: no client is built for this machine.
+    let prepare = picture
+        .prepare()
+        .map(|words| format!("dewarp {}", words.join(" ")));
+    let script = format!(
+        "cd /out && {} && {} && {} && dewarp compare input.png output.png -o side-by-side.png",
+        prepare[0],
+        prepare[1],
+        script("/out", "/out")
+    );
 
     let mut options = Options::new(Flavour::Rt, driver);
-    options.input = Some(dir.clone());
     options.output = Some(dir.clone());
     let step = env.ui.step("board", env.cache.log("board"))?;
     options.console = Some(step.log.clone());
-    let outcome = board.run(&options, &script("/in", "/out"), false)?;
+    let outcome = board.run(&options, &script, false)?;
     step.finish();
     if outcome.end != End::Script(0) {
         bail!(
@@ -97,13 +134,6 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
             outcome.end.message().unwrap_or_default()
         );
     }
-
-    let mut compare = board.client.command(env, &board.sandbox);
-    compare
-        .arg("compare")
-        .args([dir.join("input.png"), dir.join("output.png")]);
-    compare.arg("-o").arg(dir.join("side-by-side.png"));
-    capture(&mut compare)?;
 
     let report = report(&board, driver, picture, dir)?;
     fs::write(dir.join("report.json"), format!("{report:#}\n"))?;

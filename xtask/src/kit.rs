@@ -61,7 +61,7 @@ impl Kit {
         let c_driver = c_driver(env, &tree, &alone, &stage.join(C_MODULE))?;
         for (program, name) in [
             (first_light.program(), "first-light"),
-            (client.for_board(), "dewarp"),
+            (client.program(), "dewarp"),
             (tests.program(), "dw100-board"),
         ] {
             let to = stage.join(name);

@@ -74,11 +74,7 @@ const JUDGES_SOURCES: [&str; 7] = [
 ];
 
 /// The engine's model as a library for QEMU.
-pub struct Model {
-    /// The directory of the library.
-    pub dir: PathBuf,
-    _entry: Entry,
-}
+pub struct Model(Entry);
 
 impl Model {
     /// Builds the library if it is not there.
@@ -88,56 +84,69 @@ impl Model {
             let name = "libdw100_model.so";
             copy_file(&scratch.join("release").join(name), &dir.join(name))
         };
-        let entry = built(env, sandbox, "model", &MODEL_SOURCES, &[&words], place)?;
-        Ok(Self {
-            dir: entry.dir.clone(),
-            _entry: entry,
-        })
+        built(env, sandbox, "model", &MODEL_SOURCES, &words, place).map(Self)
+    }
+
+    /// The library's directory.
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
     }
 
     /// The library.
     pub fn library(&self) -> PathBuf {
-        self.dir.join("libdw100_model.so")
+        self.0.dir.join("libdw100_model.so")
     }
 }
 
-/// The client `dewarp` for the board, and for the sandbox. Neither draws previews, and that for the
-/// sandbox knows no devices and is not optimised: it reads and writes a few pictures, and would take minutes
-/// to build.
-pub struct Client {
-    dir: PathBuf,
-    _entry: Entry,
-}
+/// The client `dewarp` for the board. It draws no previews.
+pub struct Client(Entry);
 
 impl Client {
     /// Builds the client if it is not there.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let builds: [&[&str]; 2] = [&["-p", "dewarp", LEAN], &for_board(&[])];
         let place = |scratch: &Path, dir: &Path| {
-            copy_file(&scratch.join("debug/dewarp"), &dir.join("here"))?;
-            let board = scratch.join(BOARD).join("release/dewarp");
-            copy_file(&board, &dir.join("dewarp"))
+            let built = scratch.join(BOARD).join("release/dewarp");
+            copy_file(&built, &dir.join("dewarp"))
         };
-        let entry = built(env, sandbox, "client", &CLIENT_SOURCES, &builds, place)?;
-        Ok(Self {
-            dir: entry.dir.clone(),
-            _entry: entry,
-        })
+        built(
+            env,
+            sandbox,
+            "client",
+            &CLIENT_SOURCES,
+            &for_board(&[]),
+            place,
+        )
+        .map(Self)
     }
 
-    /// The client for the board.
-    pub fn for_board(&self) -> PathBuf {
-        self.dir.join("dewarp")
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        self.0.dir.join("dewarp")
+    }
+}
+
+/// The client `dewarp` for tests in the sandbox. It draws no previews, knows no devices and is not
+/// optimised: it reads and writes a few files, and would take minutes to build.
+pub struct HostClient(Entry);
+
+impl HostClient {
+    /// Builds the client if it is not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let words = ["-p", "dewarp", LEAN];
+        let place = |scratch: &Path, dir: &Path| {
+            copy_file(&scratch.join("debug/dewarp"), &dir.join("dewarp"))
+        };
+        built(env, sandbox, "host-client", &CLIENT_SOURCES, &words, place).map(Self)
     }
 
-    /// The client for the sandbox.
-    pub fn here(&self) -> PathBuf {
-        self.dir.join("here")
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        self.0.dir.join("dewarp")
     }
 
-    /// A command that runs the client on this machine, in the checkout.
-    pub fn command(&self, env: &Env, sandbox: &Sandbox) -> Command {
-        sandbox.command(&env.checkout, &self.here().to_string_lossy())
+    /// A command that runs the client in `dir`.
+    pub fn command(&self, sandbox: &Sandbox, dir: &Path) -> Command {
+        sandbox.command(dir, &self.program().to_string_lossy())
     }
 }
 
@@ -158,10 +167,7 @@ fn for_board<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The test client, for the board.
-pub struct TestClient {
-    dir: PathBuf,
-    _entry: Entry,
-}
+pub struct TestClient(Entry);
 
 impl TestClient {
     /// Builds the program if it is not there.
@@ -172,16 +178,12 @@ impl TestClient {
             let built = scratch.join(BOARD).join("release").join(TEST_CLIENT);
             copy_file(&built, &dir.join(TEST_CLIENT))
         };
-        let entry = built(env, sandbox, "test-client", &sources, &[&words], place)?;
-        Ok(Self {
-            dir: entry.dir.clone(),
-            _entry: entry,
-        })
+        built(env, sandbox, "test-client", &sources, &words, place).map(Self)
     }
 
     /// The program.
     pub fn program(&self) -> PathBuf {
-        self.dir.join(TEST_CLIENT)
+        self.0.dir.join(TEST_CLIENT)
     }
 }
 
@@ -205,7 +207,7 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
             &dir.join("dewarp"),
         )
     };
-    let here = built(env, sandbox, "dewarp", &sources, &[&words], copy)?;
+    let here = built(env, sandbox, "dewarp", &sources, &words, copy)?;
     let place = env.checkout.join("target/dewarp");
     let _owner = HandOver::of_all(&place);
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
@@ -218,15 +220,12 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     };
     Ok([
         deliver("x86-64", &here.dir.join("dewarp"))?,
-        deliver("arm64", &client.for_board())?,
+        deliver("arm64", &client.program())?,
     ])
 }
 
 /// `first-light`, for the board.
-pub struct FirstLight {
-    dir: PathBuf,
-    _entry: Entry,
-}
+pub struct FirstLight(Entry);
 
 impl FirstLight {
     /// Builds the program if it is not there.
@@ -237,24 +236,17 @@ impl FirstLight {
             let built = scratch.join(BOARD).join("release").join(FIRST_LIGHT);
             copy_file(&built, &dir.join(FIRST_LIGHT))
         };
-        let entry = built(env, sandbox, FIRST_LIGHT, &sources, &[&words], place)?;
-        Ok(Self {
-            dir: entry.dir.clone(),
-            _entry: entry,
-        })
+        built(env, sandbox, FIRST_LIGHT, &sources, &words, place).map(Self)
     }
 
     /// The program.
     pub fn program(&self) -> PathBuf {
-        self.dir.join(FIRST_LIGHT)
+        self.0.dir.join(FIRST_LIGHT)
     }
 }
 
 /// The programs that judge what the board delivers.
-pub struct Judges {
-    dir: PathBuf,
-    _entry: Entry,
-}
+pub struct Judges(Entry);
 
 impl Judges {
     /// Builds the programs if they are not there.
@@ -266,36 +258,30 @@ impl Judges {
                 copy_file(&scratch.join("release").join(name), &dir.join(name))
             })
         };
-        let entry = built(env, sandbox, "judges", &JUDGES_SOURCES, &[&words], place)?;
-        Ok(Self {
-            dir: entry.dir.clone(),
-            _entry: entry,
-        })
+        built(env, sandbox, "judges", &JUDGES_SOURCES, &words, place).map(Self)
     }
 
     /// A command that runs one of them, in the checkout.
     pub fn command(&self, env: &Env, sandbox: &Sandbox, program: &str) -> Command {
-        sandbox.command(&env.checkout, &self.dir.join(program).to_string_lossy())
+        sandbox.command(&env.checkout, &self.0.dir.join(program).to_string_lossy())
     }
 }
 
-/// An entry made from `sources` by a `cargo build` for each list of words in `builds`. `place` copies what is wanted
-/// from the target directory to the entry's.
+/// An entry made from `sources` by `cargo build` with these words. `place` copies what is wanted from the
+/// target directory to the entry's.
 fn built(
     env: &Env,
     sandbox: &Sandbox,
     name: &str,
     sources: &[&str],
-    builds: &[&[&str]],
+    words: &[&str],
     place: impl FnOnce(&Path, &Path) -> Result<()>,
 ) -> Result<Entry> {
     let mut key = Key::new()
         .add(sandbox.toolchain()?)
         .words(CROSS)
-        .words(BUILD);
-    for words in builds {
-        key = key.words(*words);
-    }
+        .words(BUILD)
+        .words(words);
     for path in sources {
         key = key.add(path).tree(&env.checkout.join(path))?;
     }
@@ -308,9 +294,7 @@ fn built(
     env.cache.entry(&env.ui, &recipe, |step, dir| {
         host::fetch_crates(env)?;
         let scratch = env.cache.scratch(&env.ui, &target_name(env))?;
-        for words in builds {
-            step.run(cargo(env, sandbox, &scratch.dir).args(BUILD).args(*words))?;
-        }
+        step.run(cargo(env, sandbox, &scratch.dir).args(BUILD).args(words))?;
         place(&scratch.dir, dir)
     })
 }

@@ -34,7 +34,7 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let mut command = sandbox.command(&tree.source, "bash");
     command
         .args(["-o", "pipefail", "-c", SCRIPT, "kunit"])
-        .args([&qemu.binary, &model.dir])
+        .args([&qemu.binary, model.dir()])
         .args(["tools/testing/kunit/kunit.py", "run", "--arch=arm64"])
         .args(["--make_options", "LLVM=1", "--raw_output=kunit"])
         .arg(format!("--jobs={}", host::jobs()))

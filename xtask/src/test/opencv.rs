@@ -12,7 +12,7 @@ use super::Tests;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::tools::Client;
+use crate::tools::HostClient;
 
 /// What is installed. The versions stand so that a run repeats.
 const PACKAGES: [&str; 3] = [
@@ -35,7 +35,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
-    let client = Client::prepare(env, &sandbox)?;
+    let client = HostClient::prepare(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
     for (script, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
         let mut command = sandbox.command(
@@ -46,7 +46,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         command
             .arg("-B")
             .arg(format!("tools/dewarp/tests/{script}"))
-            .arg(client.here())
+            .arg(client.program())
             .args(words)
             .arg(tests.filter);
         let output = command.output().context("cannot start python")?;

@@ -15,7 +15,7 @@ use crate::board::{Board, Driver, Options};
 use crate::demo::{self, Picture, frames_of, span};
 use crate::kernel::Flavour;
 use crate::step::capture;
-use crate::tools::Judges;
+use crate::tools::{HostClient, Judges};
 
 /// Instructions from the interrupt line's rise to the AXI master's gate, with `--icount`.
 const GATE_LIMIT_NS: i64 = 600;
@@ -73,10 +73,11 @@ pub fn names(_: &Path) -> Result<Names> {
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
+    let client = HostClient::prepare(tests.env, &rt.sandbox)?;
     let judges = Judges::prepare(tests.env, &rt.sandbox)?;
     let on_rt = || {
-        pairs(tests, &rt, &judges)?;
-        pictures(tests, &rt, &judges)?;
+        pairs(tests, &rt, &client, &judges)?;
+        pictures(tests, &rt, &client, &judges)?;
         super::run::run(tests, &rt)?;
         interrupt(tests, &rt)?;
         endurance(tests, &rt);
@@ -103,7 +104,7 @@ pub(super) fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
 }
 
 /// Each pair of formats, judged by `dw100-stream`.
-fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
+fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &HostClient, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
@@ -111,7 +112,7 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
         .healthy();
     exchange(&mut options, &work.dir)?;
     let (input, output) = (work.dir.join("in"), work.dir.join("out"));
-    Picture::Photo.stage(board, env, &input)?;
+    Picture::Photo.stage(env, &board.sandbox, client, &input)?;
     let mut plan = judges.command(env, &board.sandbox, "dw100-stream");
     let planned = capture(plan.arg("plan").arg(&input))?;
     if !planned.lines().any(|name| tests.wants(name)) {
@@ -134,7 +135,12 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
 }
 
 /// The demo's pictures through both drivers in one boot.
-fn pictures(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()> {
+fn pictures(
+    tests: &Tests<'_>,
+    board: &Board<'_>,
+    client: &HostClient,
+    judges: &Judges,
+) -> Result<()> {
     let names = PICTURES.iter().flat_map(|picture| of_picture(*picture));
     if !names
         .chain([ONE_THREAD.to_owned()])
@@ -156,7 +162,7 @@ fn pictures(tests: &Tests<'_>, board: &Board<'_>, judges: &Judges) -> Result<()>
             let dir = work.dir.join("in").join(name);
             fs::create_dir_all(&dir)?;
             if driver == Driver::Rust {
-                picture.stage(board, env, &dir)?;
+                picture.stage(env, &board.sandbox, client, &dir)?;
             }
             let output = format!("{}-{name}", driver.name());
             fs::create_dir_all(work.dir.join("out").join(&output))?;

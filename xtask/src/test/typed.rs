@@ -245,7 +245,7 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let [_, ours] = board.modules()?;
     copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
-    copy_file(&board.client.for_board(), &work.dir.join("dewarp"))?;
+    copy_file(&board.client.program(), &work.dir.join("dewarp"))?;
     let mut script = "set -e
         doing=
         trap '[ $? = 0 ] || { cat said; echo \"$doing\"; }' EXIT
