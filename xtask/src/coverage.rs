@@ -310,7 +310,7 @@ fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
         gigabytes: 0.3,
     };
     env.cache.entry(&env.ui, &recipe, |step, dir| {
-        step.run(sandbox.command(dir, "sh").args(["-ec", SCRIPT]))
+        step.run(sandbox.apt(dir).arg(SCRIPT))
     })
 }
 

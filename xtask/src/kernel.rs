@@ -325,13 +325,9 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
         gigabytes: 2.5,
     };
     let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
-        let listed = capture(sandbox.command(dir, "bash").args(["-c", LIST]))?;
+        let listed = capture(sandbox.apt(dir).arg(LIST))?;
         let package = package(&listed)?;
-        step.run(
-            sandbox
-                .command(dir, "bash")
-                .args(["-o", "pipefail", "-c", &unpack(&package)]),
-        )
+        step.run(sandbox.apt(dir).arg(unpack(&package)))
     })?;
     static SAID: Once = Once::new();
     if let Some(message) = series(&entry.dir).and_then(untried) {

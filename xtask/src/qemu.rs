@@ -140,7 +140,7 @@ impl Build<'_> {
             return Ok(());
         }
         fs::copy(self.parts.join("qemu.patch"), self.dir.join("qemu.patch"))?;
-        self.shell(UNPACK)
+        self.step.run(self.sandbox.apt(self.dir).arg(UNPACK))
     }
 
     /// Copies what changed, so that ninja compiles only that.

@@ -219,7 +219,17 @@ impl Sandbox {
         self.command_with(&[], dir, program)
     }
 
-    /// The same with more of the host lent: pairs of a path and where it appears.
+    /// A shell inside for a script that uses apt; the script is to be added. Scripts take turns: apt fails where
+    /// another process holds its lists.
+    pub fn apt(&self, dir: &Path) -> Command {
+        let mut command = self.command(dir, "flock");
+        command
+            .arg("/var/lib/apt/turn")
+            .args(["bash", "-e", "-o", "pipefail", "-c"]);
+        command
+    }
+
+    /// A command with more of the host lent: pairs of a path and where it appears.
     pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
         let mut command = host::tied("sh");
         command
