@@ -57,22 +57,16 @@ impl Picture {
         })
     }
 
-    /// What makes `input.png` and the map that straightens it, `map.bin`, of what [`Self::copy`] left:
-    /// the words of two calls of `dewarp`, in the directory of all these files.
-    fn prepare(self) -> [Vec<&'static str>; 2] {
+    /// What makes `input.png` and the map that straightens it, `map.bin`, of what [`Self::copy`] left in
+    /// `sources`: the words of two calls of `dewarp`.
+    fn prepare(self, sources: &str) -> [Vec<String>; 2] {
         let (file, calibration, size) = self.source();
+        let words = |line: String| line.split(' ').map(str::to_owned).collect();
         [
-            vec!["convert", file, "-o", "input.png"],
-            vec![
-                "map",
-                "lens",
-                "--size",
-                size,
-                "--calibration",
-                calibration,
-                "-o",
-                "map.bin",
-            ],
+            words(format!("convert {sources}/{file} -o input.png")),
+            words(format!(
+                "map lens --size {size} --calibration {sources}/{calibration} -o map.bin"
+            )),
         ]
     }
 
@@ -85,7 +79,7 @@ impl Picture {
         dir: &Path,
     ) -> Result<()> {
         self.copy(env, dir)?;
-        self.prepare()
+        self.prepare(".")
             .iter()
             .try_for_each(|words| capture(client.command(sandbox, dir).args(words)).map(drop))
     }
@@ -109,10 +103,11 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     let started = Instant::now();
     let work = env.cache.run_dir()?;
     let dir = &work.dir;
-    picture.copy(env, dir)?;
+    let sources = env.cache.run_dir()?;
+    picture.copy(env, &sources.dir)?;
     // The board makes the map and compares the pictures too: no client is built for this machine.
     let prepare = picture
-        .prepare()
+        .prepare("/in")
         .map(|words| format!("dewarp {}", words.join(" ")));
     let script = format!(
         "cd /out && {} && {} && {} && dewarp compare input.png output.png -o side-by-side.png",
@@ -122,6 +117,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     );
 
     let mut options = Options::new(Flavour::Rt, driver);
+    options.input = Some(sources.dir.clone());
     options.output = Some(dir.clone());
     let step = env.ui.step("board", env.cache.log("board"))?;
     options.console = Some(step.log.clone());

@@ -69,6 +69,39 @@ const PACKAGES: &[&str] = &[
     "sparse",
 ];
 
+/// A tree of Debian packages for this machine.
+struct Tree {
+    name: &'static str,
+    packages: &'static [&'static str],
+    architectures: &'static str,
+    /// Whether it has all of [`TOOLCHAIN`], whose versions are written down.
+    has_toolchain: bool,
+    /// The disk space it takes.
+    gigabytes: f64,
+}
+
+const SANDBOX: Tree = Tree {
+    name: "sandbox",
+    packages: PACKAGES,
+    architectures: "amd64,arm64",
+    has_toolchain: true,
+    gigabytes: 12.0,
+};
+
+/// A browser, and what drives it.
+const BROWSER: Tree = Tree {
+    name: "browser",
+    packages: &[
+        "chromium",
+        "chromium-driver",
+        "fonts-dejavu-core",
+        "python3-selenium",
+    ],
+    architectures: "amd64",
+    has_toolchain: false,
+    gigabytes: 1.5,
+};
+
 /// Where cargo keeps crates inside.
 const REGISTRY: &str = "/root/.cargo/registry";
 
@@ -131,16 +164,21 @@ pub fn sources(env: &Env) -> Vec<String> {
 }
 
 /// `mmdebstrap`'s words, as far as they do not depend on this machine.
-fn words() -> [String; 7] {
-    [
+fn words(tree: &Tree) -> Vec<String> {
+    let mut words = vec![
         "--mode=root".to_owned(),
         "--variant=apt".to_owned(),
         "--format=directory".to_owned(),
-        "--architectures=amd64,arm64".to_owned(),
-        format!("--include={}", PACKAGES.join(",")),
+        format!("--architectures={}", tree.architectures),
+        format!("--include={}", tree.packages.join(",")),
         format!("--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""),
-        format!("--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""),
-    ]
+    ];
+    if tree.has_toolchain {
+        words.push(format!(
+            "--customize-hook=chroot \"$1\" dpkg-query -W {TOOLCHAIN} > \"$1/toolchain\""
+        ));
+    }
+    words
 }
 
 /// The host's apt settings about connections (proxies, timeouts), for `mmdebstrap`.
@@ -164,17 +202,26 @@ pub struct Sandbox {
 impl Sandbox {
     /// Makes the sandbox if it is not there.
     pub fn prepare(env: &Env) -> Result<Self> {
+        Self::make(env, &SANDBOX)
+    }
+
+    /// The same with a browser and nothing else.
+    pub fn browser(env: &Env) -> Result<Self> {
+        Self::make(env, &BROWSER)
+    }
+
+    fn make(env: &Env, tree: &Tree) -> Result<Self> {
         host::install_tools(env)?;
         let key = Key::new()
-            .words(words())
+            .words(words(tree))
             .words([RELEASE, NO_RECOMMENDS, MORE_SUITES])
             .words(SUITES)
             .finish();
         let recipe = Recipe {
-            name: "sandbox",
+            name: tree.name,
             key,
             partial: Partial::Discard,
-            gigabytes: 12.0,
+            gigabytes: tree.gigabytes,
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
             if std::env::consts::ARCH != "x86_64" {
@@ -186,7 +233,7 @@ impl Sandbox {
             command
                 .arg(NO_RECOMMENDS)
                 .args(apt_options())
-                .args(words())
+                .args(words(tree))
                 .args(more.map(|hook| format!("--setup-hook={hook}")))
                 .arg(RELEASE)
                 .arg(dir)

@@ -187,27 +187,40 @@ impl TestClient {
     }
 }
 
-/// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine with all that it
-/// has, and for arm64 boards. Returns both files.
+/// The client `dewarp` for this machine, with all that it has.
+pub struct UserClient(Entry);
+
+impl UserClient {
+    /// Builds the client if it is not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let sources = [&CLIENT_SOURCES[..], &[PREVIEW_SOURCES]].concat();
+        let words = [
+            RELEASE,
+            "-p",
+            "dewarp",
+            "--target",
+            HERE,
+            "--config",
+            STATIC_HERE,
+        ];
+        let place = |scratch: &Path, dir: &Path| {
+            let built = scratch.join(HERE).join("release/dewarp");
+            copy_file(&built, &dir.join("dewarp"))
+        };
+        built(env, sandbox, "dewarp", &sources, &words, place).map(Self)
+    }
+
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        self.0.dir.join("dewarp")
+    }
+}
+
+/// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine and for arm64 boards.
+/// Returns both files.
 pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     let client = Client::prepare(env, sandbox)?;
-    let sources = [&CLIENT_SOURCES[..], &[PREVIEW_SOURCES]].concat();
-    let words = [
-        RELEASE,
-        "-p",
-        "dewarp",
-        "--target",
-        HERE,
-        "--config",
-        STATIC_HERE,
-    ];
-    let copy = |scratch: &Path, dir: &Path| {
-        copy_file(
-            &scratch.join(HERE).join("release/dewarp"),
-            &dir.join("dewarp"),
-        )
-    };
-    let here = built(env, sandbox, "dewarp", &sources, &words, copy)?;
+    let here = UserClient::prepare(env, sandbox)?;
     let place = env.checkout.join("target/dewarp");
     let _owner = HandOver::of_all(&place);
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
@@ -219,7 +232,7 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
         Ok(to)
     };
     Ok([
-        deliver("x86-64", &here.dir.join("dewarp"))?,
+        deliver("x86-64", &here.program())?,
         deliver("arm64", &client.program())?,
     ])
 }

@@ -6,6 +6,7 @@ usage: calibrate.py DEWARP [PART-OF-A-NAME]
 Prints `ok NAME` or `FAIL NAME: WHY` for each test.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -18,7 +19,8 @@ import numpy as np
 
 import pages
 from camera import Camera
-from common import CALIBRATE, PICTURES, POSES, ROOT, Setup, Wrong, ensure
+from common import CALIBRATE, PICTURES, POSES, ROOT, Setup
+from verdict import ensure, judge
 
 # Lenses, in the order of OpenCV's coefficients.
 PLUMB = Camera((640, 480), (420, 422), (325.3, 236.1), [-0.28, 0.09, 0.001, -0.0008, -0.012])
@@ -334,13 +336,9 @@ def main():
         for name, test, *rest in TESTS:
             if part not in name:
                 continue
-            try:
-                if os.path.exists(setup.path("camera.yml")):
-                    os.remove(setup.path("camera.yml"))
-                test(setup, *rest)
-                print(f"ok {name}", flush=True)
-            except Wrong as why:
-                print(f"FAIL {name}: {' '.join(str(why).split())[-500:]}", flush=True)
+            if os.path.exists(setup.path("camera.yml")):
+                os.remove(setup.path("camera.yml"))
+            judge(name, functools.partial(test, setup, *rest))
 
 
 main()

@@ -12,6 +12,7 @@ import tempfile
 import cv2
 
 from camera import Photographer
+from verdict import ensure
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "../../..")
@@ -34,15 +35,6 @@ POSES = [
     ((0.17, 0.83), 1.90, (-15, -15, 0)),
     ((0.83, 0.83), 1.90, (15, -15, 0)),
 ]
-
-
-class Wrong(Exception):
-    """Why a test failed."""
-
-
-def ensure(holds, why):
-    if not holds:
-        raise Wrong(why)
 
 
 class Setup:

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pypdfium2
 
-from common import PER_MM, ensure
+from common import PER_MM
+from verdict import ensure
 
 MM_PER_POINT = 25.4 / 72
 

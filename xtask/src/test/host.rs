@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `host`: what cargo can test without a board, and maps beside OpenCV's, in the sandbox.
+//! Suite `host`: what cargo and the scripts of `tools/dewarp` can test without a board.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -19,7 +19,7 @@ const LONGEST: u64 = 1200;
 pub fn names(_: &Path) -> Result<Names> {
     Names::and(
         lint::names(),
-        "the tests of `cargo test --workspace -- --list`, kinds of calibrations beside OpenCV, and calibrations of known lenses",
+        "the tests of `cargo test --workspace -- --list`, kinds of calibrations beside OpenCV, calibrations of known lenses, and the page of `dewarp tune`",
     )
 }
 
@@ -30,8 +30,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     if !tests.filter.contains(' ') {
         crates(tests)?;
     }
-    if let Err(why) = super::opencv::run(tests) {
-        tests.record("maps and calibrations beside OpenCV", Err(why));
+    if let Err(why) = super::scripts::run(tests) {
+        tests.record("the scripts of tools/dewarp/tests", Err(why));
     }
     lint::checks(tests.env, &mut |name, check| tests.check(name, check))
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Part of suite `host`: the maps of `dewarp` beside OpenCV's own, and calibrations of lenses that are
-//! known. OpenCV comes from PyPI into a virtual environment in the cache.
+//! Part of suite `host`: the Python scripts of `tools/dewarp/tests`. They hold the maps of `dewarp` beside
+//! OpenCV's own, which comes from PyPI into a virtual environment in the cache; calibrate lenses that are
+//! known; and use the page of `dewarp tune` in a browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,8 +12,9 @@ use anyhow::{Context, Result, bail};
 use super::Tests;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
+use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
-use crate::tools::HostClient;
+use crate::tools::{HostClient, UserClient};
 
 /// What is installed. The versions stand so that a run repeats.
 const PACKAGES: [&str; 3] = [
@@ -27,8 +29,8 @@ const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// The seed, and how many calibrations are compared.
 const RANDOM: [&str; 2] = ["1", "520"];
 
-/// Runs the scripts of `tools/dewarp/tests`: `opencv.py` has a test for each kind of calibration,
-/// `calibrate.py` those of the board to print and of the calibration.
+/// Runs the scripts: `opencv.py` has a test for each kind of calibration, `calibrate.py` those of the board
+/// to print and of the calibration, `tune.py` those of the page, of which not every day.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     if !may_be_kind(tests.filter) {
         return Ok(());
@@ -37,29 +39,46 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let client = HostClient::prepare(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
-    for (script, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
-        let mut command = sandbox.command(
-            &env.checkout,
-            &python.dir.join("bin/python").to_string_lossy(),
+    let python = python.dir.join("bin/python");
+    for (name, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
+        let mut command = script(tests, &sandbox, &python, name);
+        judge(tests, name, command.arg(client.program()).args(words))?;
+    }
+    if tests.full {
+        let client = UserClient::prepare(env, &sandbox)?;
+        let browser = Sandbox::browser(env)?;
+        let screenshots = env.checkout.join("target/tune");
+        let _owner = HandOver::of_all(&screenshots);
+        let name = "tune.py";
+        let mut command = script(tests, &browser, Path::new("python3"), name);
+        judge(tests, name, command.arg(client.program()).arg(&screenshots))?;
+    }
+    Ok(())
+}
+
+/// A command that runs one of the scripts; its arguments but the filter are to be added.
+fn script(tests: &Tests<'_>, sandbox: &Sandbox, python: &Path, name: &str) -> Command {
+    let mut command = sandbox.command(&tests.env.checkout, &python.to_string_lossy());
+    // Nothing is left in the checkout.
+    command.arg("-B").arg(format!("tools/dewarp/tests/{name}"));
+    command
+}
+
+/// Runs a script and records what it prints.
+fn judge(tests: &Tests<'_>, name: &str, command: &mut Command) -> Result<()> {
+    let output = command
+        .arg(tests.filter)
+        .output()
+        .context("cannot start python")?;
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let some = tests.record_lines(&printed) > 0 || !tests.filter.is_empty();
+    if !some || !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!(
+            "{name} ended with {}:\n{}",
+            output.status,
+            super::last_lines(&errors, 20)
         );
-        // Nothing is left in the checkout.
-        command
-            .arg("-B")
-            .arg(format!("tools/dewarp/tests/{script}"))
-            .arg(client.program())
-            .args(words)
-            .arg(tests.filter);
-        let output = command.output().context("cannot start python")?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let some = tests.record_lines(&printed) > 0 || !tests.filter.is_empty();
-        if !some || !output.status.success() {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            bail!(
-                "{script} ended with {}:\n{}",
-                output.status,
-                super::last_lines(&errors, 20)
-            );
-        }
     }
     Ok(())
 }
