@@ -18,6 +18,7 @@ from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -27,7 +28,7 @@ from verdict import Wrong, ensure, judge
 PICTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../tests/pictures")
 PHOTO = os.path.join(PICTURES, "photo.jpg")
 CALIBRATION = os.path.join(PICTURES, "left_intrinsics.yml")
-DESKTOP, PHONE = (1280, 800), (390, 844)
+DESKTOP, PHONE, ON_ITS_SIDE = (1280, 800), (390, 844), (844, 390)
 # Seconds in which the page has done what it was asked for, on a busy machine.
 PATIENCE = 30
 # The smallest side of what a finger hits, in CSS pixels: the page's own measure.
@@ -48,8 +49,8 @@ class Page:
         # There is no user but root, and no screen.
         for word in ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]:
             options.add_argument(word)
-        self.browser = webdriver.Chrome(options=options)
-        is_phone = size == PHONE
+        self.browser = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        is_phone = size != DESKTOP
         width, height = size
         measures = {"width": width, "height": height, "deviceScaleFactor": 2 if is_phone else 1, "mobile": is_phone}
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", measures)
@@ -78,11 +79,11 @@ class Page:
 
     def settled(self):
         """Waits until picture and command line are those of the newest options."""
-        done = "return picture.dataset.state == wanted && !checking && !flying"
+        done = "return $('picture').dataset.state == wanted && !checking && !flying"
         self.until("the picture does not follow the sliders", lambda: self.run(done))
 
     def pixels(self):
-        return self.run("return picture.toDataURL()")
+        return self.run("return $('picture').toDataURL()")
 
     def command(self):
         return shlex.split(self.find("#command").get_property("value"))
@@ -137,7 +138,7 @@ def slider(page):
 
 def number(page):
     """A number that is typed moves the slider, and keeps all its digits in the command line."""
-    page.type("#fx-number" if page.browser.find_elements(By.ID, "fx-number") else "#focal-0-number", "512.34567")
+    page.type("#focal-0-number", "512.34567")
     page.settled()
     focal = [word for word in page.command() if word.startswith("--focal=")]
     ensure(focal and focal[0].startswith("--focal=512.34567,"), f"the command is {page.command()}")
@@ -167,7 +168,7 @@ def saved_map(page):
     page.settled()
     command = page.command()
     ensure(any(word.startswith("--pan=") for word in command), f"the command is {command}")
-    saved = page.save("map", "by hand.bin")
+    saved = page.save("map", "by-hand.bin")
     ensure(len(saved) > 1000 and saved == page.typed(command), "the maps differ")
 
 
@@ -204,7 +205,7 @@ def bad_number(page):
 def bad_name(page):
     """A file of another name is told and not written, nor one in another directory."""
     for name in ["map.png", "../map.bin", ".bin", "a/b.bin"]:
-        page.run("saved.textContent = ''")
+        page.run("$('saved').textContent = ''")
         page.type("[data-save=map] input", name)
         page.find("[data-save=map] button").click()
         told = page.until(f"{name}: nothing is told", lambda: page.find("#saved").text)
@@ -215,7 +216,7 @@ def bad_name(page):
 def guide(page):
     """A guide follows the mouse and the arrow keys, and stays in the picture."""
     page.find("#add").click()
-    places = lambda: page.run("const line = guides.querySelector('line'); return ['x1', 'y1', 'x2', 'y2']"
+    places = lambda: page.run("const line = $('guides').querySelector('line'); return ['x1', 'y1', 'x2', 'y2']"
                               ".map((name) => parseFloat(line.getAttribute(name)))")
     first = places()
     box = page.find("#picture").rect
@@ -226,7 +227,8 @@ def guide(page):
     ensure(max(abs(a - b) for a, b in zip(moved, right)) < 0.5, f"the guide is at {moved} and not {right}")
     end.send_keys(Keys.ARROW_UP * 4)
     ensure(abs(places()[3] - (right[3] - 1)) < 0.5, f"the arrow keys leave it at {places()}")
-    page.drag(end, 5000, 5000)
+    corner = [side - 10 for side in DESKTOP]
+    page.drag(end, *(int(far - near - 22) for far, near in zip(corner, (end.rect["x"], end.rect["y"]))))
     ensure(max(places()) <= 100, f"it leaves the picture: {places()}")
     page.find("#clear").click()
     ensure(not page.browser.find_elements(By.CSS_SELECTOR, "line"), "it stays")
@@ -240,39 +242,46 @@ def model(page):
     ensure(len(page.browser.find_elements(By.CSS_SELECTOR, "[id^=fisheye-][type=range]")) == 4, "its sliders")
 
 
-def phone(page):
-    """On a phone nothing is wider than the screen, all can be hit, and the picture stays in sight."""
-    width, height = PHONE
-    ensure(page.run("return document.scrollingElement.scrollWidth") <= width, "the page is wider than the screen")
+def fits(page, size):
+    """Nothing is wider than its place, a finger hits every button and field, and the picture is in sight
+    beside every slider."""
+    wide = page.run(
+        "return [document.scrollingElement, ...document.querySelectorAll('section, details')]"
+        ".filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.id || it.textContent.trim())"
+    )
+    ensure(not wide, f"wider than its place: {wide}")
     small = page.run(
-        "return [...document.querySelectorAll('button, select, input, summary, textarea')].filter((it) => it.checkVisibility())"
-        f".filter((it) => Math.max(it.getBoundingClientRect().height, it.closest('.slider, label, .row')?.clientHeight || 0) < {FINGER})"
+        "const height = (it) => it.getBoundingClientRect().height;"
+        "return [...document.querySelectorAll('button, select, input, summary, textarea')]"
+        ".filter((it) => it.checkVisibility())"
+        f".filter((it) => Math.max(height(it), height(it.closest('.slider, .row') || it)) < {FINGER})"
         ".map((it) => it.id || it.textContent)"
     )
-    ensure(small in ([], ["Lens", "View", "Save"]), f"too small to hit: {small}")
+    ensure(not small, f"too small to hit: {small}")
     for name in ["radial-5", "roll"]:
         page.run("arguments[0].scrollIntoView({block: 'center'})", page.find(f"#{name}"))
-        top, bottom = page.run("const box = picture.getBoundingClientRect(); return [box.top, box.bottom]")
-        ensure(top >= 0 and bottom <= height, f"beside {name} the picture is at {top} to {bottom} of {height}")
-        place = page.run(f"return document.getElementById('{name}').getBoundingClientRect().top")
-        ensure(place > bottom, f"the picture covers {name}")
+        box = "const box = document.getElementById(arguments[0]).getBoundingClientRect();"
+        box += "return [box.left, box.top, box.right, box.bottom]"
+        left, top, right, bottom = page.run(box, "picture")
+        ensure(left >= 0 and top >= 0 and right <= size[0] and bottom <= size[1], f"{name}: the picture is not in sight")
+        place = page.run(box, name)
+        ensure(place[0] >= right or place[1] >= bottom, f"the picture covers {name}")
 
 
 def finger(page):
     """A finger moves a slider."""
     before = page.pixels()
-    knob = page.find("#focal-0")
+    knob = page.find("#radial-0")
     page.run("arguments[0].scrollIntoView({block: 'end'})", knob)
-    touch = ActionBuilder(page.browser, mouse=PointerInput("touch", "finger"))
-    box = knob.rect
-    top = page.run("return arguments[0].getBoundingClientRect().top", knob)
-    middle = int(top + box["height"] / 2)
-    part = (float(knob.get_property("value")) - 64) / (1920 - 64)
-    touch.pointer_action.move_to_location(int(box["x"] + 8 + part * (box["width"] - 16)), middle)
-    touch.pointer_action.pointer_down()
-    touch.pointer_action.move_to_location(int(box["x"] + box["width"] * 0.7), middle)
-    touch.pointer_action.pointer_up()
-    touch.perform()
+    left, top, wide, high = page.run(
+        "const box = arguments[0].getBoundingClientRect(); return [box.left, box.top, box.width, box.height]", knob
+    )
+    actions = ActionBuilder(page.browser, mouse=PointerInput("touch", "finger"))
+    touch = actions.pointer_action
+    # k1 is 0, in the middle.
+    touch.move_to_location(int(left + wide / 2), int(top + high / 2)).pointer_down()
+    touch.move_to_location(int(left + wide * 0.4), int(top + high / 2)).pointer_up()
+    actions.perform()
     page.settled()
     ensure(page.pixels() != before, "the picture stays")
 
@@ -289,7 +298,9 @@ TESTS = [
     ("a name that cannot be is told and nothing written", bad_name, DESKTOP, [PHOTO]),
     ("a guide follows mouse and keyboard", guide, DESKTOP, [PHOTO]),
     ("another model has its own sliders", model, DESKTOP, [PHOTO]),
-    ("all of the page can be used on a phone", phone, PHONE, FILE),
+    ("the page fits a desktop", lambda page: fits(page, DESKTOP), DESKTOP, FILE),
+    ("the page fits a phone", lambda page: fits(page, PHONE), PHONE, FILE),
+    ("the page fits a phone on its side", lambda page: fits(page, ON_ITS_SIDE), ON_ITS_SIDE, FILE),
     ("a finger moves a slider", finger, PHONE, [PHOTO]),
 ]
 
@@ -311,7 +322,7 @@ def main():
     part = "".join(sys.argv[3:])
     os.makedirs(screenshots, exist_ok=True)
     for name, *rest in TESTS:
-        name = f"tune: {name}"
+        name = f"dewarp tune, {name}"
         if part in name:
             judge(name, functools.partial(run, dewarp, screenshots, name, *rest))
 
