@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cache outside the checkout: finished entries named by what went into them, the locks that
-//! keep two runs apart.
+//! The cache, a directory outside the checkout. An entry is the result of a build step, named after the hash
+//! of all that the step depends on. Locks (`flock`) keep several runs of xtask from building or removing the
+//! same entry:
+//!
+//! ```text
+//!   entries/NAME-KEY/     the files of a step; entries/NAME-KEY.done exists once it is finished
+//!   locks/NAME-KEY        exclusive while the entry is built or removed, shared while it is used
+//!   scratch/NAME/         a directory for incremental builds; locks/scratch-NAME, exclusive
+//!   run/PID-N/            the files of one boot; the directory itself is locked, exclusive
+//!   log/                  the output of steps
+//! ```
 
 mod clean;
 
@@ -16,32 +25,32 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::step::{Step, Ui, unused_dir};
 
-/// What to do with the directory of a build that was cut short.
+/// What to do with the directory of an unfinished build.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Partial {
-    /// Start again from an empty directory.
+    /// Start again with an empty directory.
     Discard,
-    /// The build knows how to go on (make, ninja).
+    /// Keep it: the build continues where it stopped (make, ninja).
     Resume,
 }
 
-/// What a step builds: its name, its key and its needs.
+/// Describes a step and the entry that it builds.
 pub struct Recipe<'a> {
-    /// The step's name, in the progress and in the entry's file name.
+    /// The step's name, shown in the progress and part of the entry's name.
     pub name: &'a str,
-    /// The hash of what goes in.
+    /// The hash of all that the step depends on.
     pub key: String,
-    /// What becomes of a half-built entry.
+    /// What to do with an unfinished entry of an earlier run.
     pub partial: Partial,
-    /// Disk space that must be free before the step starts, in GB.
+    /// Disk space that must be free when the step starts, in GB.
     pub gigabytes: f64,
 }
 
-/// A finished entry. It cannot be removed by another run while this value lives.
+/// A finished entry. Other runs do not remove it while this value lives.
 pub struct Entry {
-    /// The directory that the step filled.
+    /// The directory that the step wrote.
     pub dir: PathBuf,
-    /// The key it was built for.
+    /// The key of the recipe.
     pub key: String,
     _shared: File,
 }
@@ -49,15 +58,15 @@ pub struct Entry {
 /// The cache directory.
 pub struct Cache {
     root: PathBuf,
-    /// The directory itself, locked by every run for as long as it lasts.
+    /// The cache directory, with a shared lock that this run holds until it ends.
     users: File,
 }
 
-/// What it consists of.
+/// The names of its subdirectories.
 const PARTS: [&str; 5] = ["entries", "locks", "log", "run", "scratch"];
 
 impl Cache {
-    /// Opens the cache: `$DW100_CACHE`, else `dw100` in the user's cache directory.
+    /// Opens the cache at `$DW100_CACHE`, or else at `dw100` in the user's cache directory.
     pub fn open() -> Result<Self> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         let root = match (set("DW100_CACHE"), set("XDG_CACHE_HOME"), set("HOME")) {
@@ -88,12 +97,12 @@ impl Cache {
         Ok(Self { root, users })
     }
 
-    /// The cache's directory.
+    /// Returns the cache directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The log file of a step of this run: two runs at once have one each.
+    /// Returns the log file of a step of this run.
     pub fn log(&self, step: &str) -> PathBuf {
         self.log_of(step, &std::process::id().to_string())
     }
@@ -102,7 +111,7 @@ impl Cache {
         self.root.join("log").join(format!("{step}-{key}.log"))
     }
 
-    /// Returns the entry of `recipe`, building it first if it is not there.
+    /// Returns the entry of `recipe`. Builds it with `build` if it does not exist.
     pub fn entry(
         &self,
         ui: &Ui,
@@ -119,7 +128,7 @@ impl Cache {
             _shared: shared,
         };
 
-        // Exclusive for the one who builds the entry, shared by those who use it.
+        // The lock is exclusive for the run that builds the entry, and shared for those that use it.
         loop {
             if try_lock(&lock, FlockOperation::NonBlockingLockShared)? && done.exists() {
                 touch(&done)?;
@@ -147,7 +156,7 @@ impl Cache {
         Ok(entry(lock))
     }
 
-    /// A directory that keeps what an incremental build needs, for one run at a time.
+    /// Returns the directory of an incremental build. Waits until no other run uses it.
     pub fn scratch(&self, ui: &Ui, name: &str) -> Result<Scratch> {
         let dir = self.root.join("scratch").join(name);
         let lock = self.lock_file(&format!("scratch-{name}"))?;
@@ -159,13 +168,14 @@ impl Cache {
         })
     }
 
-    /// A fresh directory for one boot of the board, removed when the value is dropped. Those that
-    /// killed runs left behind go too.
+    /// Creates a directory for one boot of the board, which is removed when the value is dropped. Removes those
+    /// of runs that were killed.
     pub fn run_dir(&self) -> Result<RunDir> {
         let all = self.root.join("run");
         for left in fs::read_dir(&all)? {
             let left = left?.path();
-            // One that ended by itself meanwhile, and left its name to another, is not the one opened here.
+            // The check after the lock: a run may have removed the opened directory, and another one created
+            // a directory with this name since.
             if let Ok(handle) = File::open(&left)
                 && try_lock(&handle, FlockOperation::NonBlockingLockExclusive)?
                 && is_at(&handle, &left)
@@ -199,7 +209,7 @@ impl Cache {
         let path = self.root.join("locks").join(name);
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true);
-        // Another user's lock can be taken, but not signed.
+        // The lock file of another user can be locked, but not written.
         options
             .open(&path)
             .or_else(|_| File::open(&path))
@@ -207,7 +217,7 @@ impl Cache {
     }
 }
 
-/// A build directory that belongs to this run until dropped.
+/// A directory of an incremental build, locked for this run until the value is dropped.
 pub struct Scratch {
     /// The directory.
     pub dir: PathBuf,
@@ -227,7 +237,7 @@ impl Drop for RunDir {
     }
 }
 
-/// Whether an open file or directory is the one that is found at `path`.
+/// Returns whether `path` names the open file or directory.
 fn is_at(open: &File, path: &Path) -> bool {
     let place = |data: fs::Metadata| (data.dev(), data.ino());
     match (open.metadata(), fs::symlink_metadata(path)) {
@@ -244,7 +254,7 @@ fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     }
 }
 
-/// Takes the lock for this run alone, telling who holds it while it waits.
+/// Takes an exclusive lock. Says which process holds it, if it has to wait.
 fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     if !try_lock(lock, FlockOperation::NonBlockingLockExclusive)? {
         wait(ui, step, lock, FlockOperation::LockExclusive)?;
@@ -253,15 +263,15 @@ fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a lock, and says for whom.
+/// Waits for a lock, and says which process holds it.
 fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Result<()> {
-    // Whoever took it a moment ago is about to write who it is.
+    // A run that took the lock a moment ago has not written its PID yet.
     std::thread::sleep(Duration::from_millis(20));
     let mut holder = String::new();
     lock.rewind()?;
     lock.read_to_string(&mut holder)?;
     let holder = holder.trim();
-    // Another thread of this run shows its own progress.
+    // If another thread of this run holds it, that shows its progress.
     if holder != std::process::id().to_string() {
         ui.say(&format!(
             "waiting for another run: step {step}, pid {holder}"
@@ -270,7 +280,7 @@ fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Resu
     Ok(flock(lock, operation)?)
 }
 
-/// Leaves word of who holds a lock.
+/// Writes this run's PID into the lock file.
 fn sign(mut lock: &File) {
     let mut sign = || -> std::io::Result<()> {
         lock.set_len(0)?;
@@ -290,7 +300,7 @@ fn touch(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a directory tree, unless something is still mounted in it.
+/// Removes a directory tree. An error if a file system is mounted in it.
 fn remove_tree(dir: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let inside = format!(" {}/", dir.display());
@@ -307,7 +317,7 @@ fn remove_tree(dir: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// A cache of its own for a test, removed afterwards.
+    /// A cache for one test, removed afterwards.
     pub(super) struct TestCache(pub(super) Cache);
 
     impl TestCache {
@@ -361,7 +371,7 @@ mod tests {
         const RUNS: usize = 3;
         for _ in 0..3 {
             let cache = TestCache::new("together");
-            // Each lets go of the entry when all have it.
+            // Each run drops the entry when all of them have it.
             let all = std::sync::Barrier::new(RUNS);
             std::thread::scope(|scope| {
                 for _ in 0..RUNS {

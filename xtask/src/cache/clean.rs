@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The removal of what the cache no longer needs, or of all of it.
+//! Removes old entries from the cache, or all of them.
 
 use std::fs;
 use std::path::Path;
@@ -11,12 +11,12 @@ use rustix::fs::FlockOperation;
 
 use super::{Cache, remove_tree, try_lock};
 
-/// What nobody used for this long is old.
+/// An entry, directory or log that was not used for this time is old.
 const KEEP: Duration = Duration::from_secs(14 * 24 * 3600);
 
 impl Cache {
-    /// Removes what is old: the entries of one step, or of all with the directories of incremental
-    /// builds; and logs. Returns the names of the removed entries and directories.
+    /// Removes old logs, and the old entries of one step; without a step, all old entries and directories of
+    /// incremental builds. Returns the names of the removed entries and directories.
     pub fn remove_old(&self, step: Option<&str>) -> Result<Vec<String>> {
         let mut removed = self.remove_unused(step, KEEP)?;
         if step.is_none() {
@@ -26,8 +26,8 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes everything if no other run is on, else the entries and directories that none of them
-    /// holds. Returns the names of what was removed.
+    /// Removes the cache if no other run uses it; otherwise the entries and directories that no run has
+    /// locked. Returns the names of what was removed.
     pub fn remove_all(&self) -> Result<Vec<String>> {
         let mut removed = self.remove_unused(None, Duration::ZERO)?;
         removed.extend(self.remove_scratch(Duration::ZERO)?);
@@ -40,8 +40,8 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes entries unused for `age`, of one step or of all. Those in use stay; returns the
-    /// names of the removed ones.
+    /// Removes the entries of one step, or of all steps, that were not used for `age` and that no run has
+    /// locked. Returns their names.
     fn remove_unused(&self, step: Option<&str>, age: Duration) -> Result<Vec<String>> {
         let of_step = |name: &str| {
             step.is_none_or(|step| {
@@ -66,7 +66,7 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes the directories of incremental builds that were unused for `age`.
+    /// Removes the directories of incremental builds that were not used for `age`.
     fn remove_scratch(&self, age: Duration) -> Result<Vec<String>> {
         let all = self.root.join("scratch");
         let mut removed = Vec::new();
@@ -85,11 +85,11 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes logs that nobody wrote to for `age`.
+    /// Removes the logs that were not written for `age`.
     fn remove_logs(&self, age: Duration) -> Result<()> {
         for file in fs::read_dir(self.root.join("log"))? {
             let log = file?.path();
-            // Another run may be removing it, too.
+            // Another run may remove the same log.
             if older(&log, &log, age).unwrap_or(false) {
                 let _ = fs::remove_file(log);
             }
@@ -98,7 +98,7 @@ impl Cache {
     }
 }
 
-/// The names of the directories in a directory.
+/// Returns the names of the subdirectories of `dir`.
 fn directories(dir: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for file in fs::read_dir(dir)? {
@@ -110,7 +110,8 @@ fn directories(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a file, or what stands in for it where it is missing, was touched longer than `age` ago.
+/// Returns whether a file was last written longer than `age` ago. Takes the file `instead` if there is no
+/// `file`.
 fn older(file: &Path, instead: &Path, age: Duration) -> Result<bool> {
     let touched = fs::metadata(file)
         .or_else(|_| fs::metadata(instead))?
