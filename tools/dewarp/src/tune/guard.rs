@@ -37,8 +37,7 @@ impl Guard {
     /// What a request asks for, if it may.
     pub fn admit<'a>(&self, head: &'a Head) -> std::result::Result<&'a str, Response> {
         if !self.is_ours(&head.host) {
-            let why = format!("open the page by its address, {}", self.url_without_token());
-            return Err(Response::text(421, &why));
+            return Err(Response::text(421, &self.how_to_open()));
         }
         if let Some(origin) = &head.origin
             && origin.strip_prefix("http://") != Some(&head.host)
@@ -61,23 +60,31 @@ impl Guard {
         }
     }
 
-    fn url_without_token(&self) -> String {
-        format!("http://{}/", self.address)
+    fn how_to_open(&self) -> String {
+        let port = self.address.port();
+        match self.address.ip().is_unspecified() {
+            true => {
+                format!("open the page by this machine's IP address and port {port}, not by a name")
+            }
+            false => format!("open the page by its address, http://{}/", self.address),
+        }
     }
 
     /// Whether a request's Host is this server: a name that somebody else lets point
     /// here is not.
     fn is_ours(&self, host: &str) -> bool {
         let port = self.address.port();
-        if host == format!("localhost:{port}") {
+        // A browser leaves port 80 out.
+        let whole = match port {
+            80 => format!("{}:80", host.strip_suffix(":80").unwrap_or(host)),
+            _ => host.to_owned(),
+        };
+        if whole == format!("localhost:{port}") {
             return self.address.ip().is_loopback();
         }
-        match host.parse::<SocketAddr>() {
-            Ok(given) if self.address.ip().is_unspecified() => given.port() == port,
-            Ok(given) => given == self.address,
-            // Port 80 is left out.
-            Err(_) => port == 80 && host.parse() == Ok(self.address.ip()),
-        }
+        whole.parse::<SocketAddr>().is_ok_and(|given| {
+            given == self.address || self.address.ip().is_unspecified() && given.port() == port
+        })
     }
 }
 
@@ -165,5 +172,21 @@ mod tests {
         }
         assert_eq!(ask(board, &format!("/{token}0/")), Err(403));
         assert_eq!(ask("board.example:8100", &format!("/{token}/")), Err(421));
+    }
+
+    #[test]
+    fn port_80_may_be_left_out() {
+        let admits = |address: &str, host: &str| {
+            let guard = Guard::new(address.parse().unwrap()).unwrap();
+            guard.is_ours(host)
+        };
+        for host in ["127.0.0.1", "127.0.0.1:80", "localhost", "localhost:80"] {
+            assert!(admits("127.0.0.1:80", host), "{host}");
+            assert!(!admits("127.0.0.1:8100", host), "{host}");
+        }
+        assert!(admits("[::1]:80", "[::1]"));
+        assert!(admits("0.0.0.0:80", "192.168.7.2"));
+        assert!(!admits("127.0.0.1:80", "evil.example"));
+        assert!(!admits("127.0.0.1:80", "127.0.0.1:8100"));
     }
 }
