@@ -15,7 +15,7 @@ use crate::module::{self, Built};
 use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{capture, copy_file, make_dir};
-use crate::tools::{self, Client, FirstLight, TestClient};
+use crate::tools::{self, FirstLight, TestClient, UserClient};
 use crate::{Env, cache::Scratch};
 
 /// The page that says what to type; the kernel's release and what is said of the C driver are put in.
@@ -46,7 +46,7 @@ impl Kit {
         let tree = Built::open(build_dir)?;
         let sandbox = Sandbox::prepare(env)?;
         let ours = module::build_for(env, build_dir)?;
-        let client = Client::prepare(env, &sandbox)?;
+        let client = UserClient::prepare(env, &sandbox)?;
         let tests = TestClient::prepare(env, &sandbox)?;
         let first_light = FirstLight::prepare(env, &sandbox)?;
 
@@ -61,7 +61,7 @@ impl Kit {
         let c_driver = c_driver(env, &tree, &alone, &stage.join(C_MODULE))?;
         for (program, name) in [
             (first_light.program(), "first-light"),
-            (client.program(), "dewarp"),
+            (client.for_board(), "dewarp"),
             (tests.program(), "dw100-board"),
         ] {
             let to = stage.join(name);

@@ -98,7 +98,8 @@ impl Model {
     }
 }
 
-/// The client `dewarp` for the board. It draws no previews.
+/// The client `dewarp` for the emulated board's tests. It draws no previews and serves no page, which would
+/// take minutes more to build.
 pub struct Client(Entry);
 
 impl Client {
@@ -187,7 +188,7 @@ impl TestClient {
     }
 }
 
-/// The client `dewarp` for this machine, with all that it has.
+/// The client `dewarp` as users get it, with all that it has: for this machine, and for arm64 boards.
 pub struct UserClient(Entry);
 
 impl UserClient {
@@ -200,27 +201,35 @@ impl UserClient {
             "dewarp",
             "--target",
             HERE,
+            "--target",
+            BOARD,
             "--config",
             STATIC_HERE,
         ];
         let place = |scratch: &Path, dir: &Path| {
-            let built = scratch.join(HERE).join("release/dewarp");
-            copy_file(&built, &dir.join("dewarp"))
+            [HERE, BOARD].into_iter().try_for_each(|target| {
+                let built = scratch.join(target).join("release/dewarp");
+                copy_file(&built, &dir.join(target))
+            })
         };
         built(env, sandbox, "dewarp", &sources, &words, place).map(Self)
     }
 
-    /// The program.
-    pub fn program(&self) -> PathBuf {
-        self.0.dir.join("dewarp")
+    /// The program for this machine.
+    pub fn here(&self) -> PathBuf {
+        self.0.dir.join(HERE)
+    }
+
+    /// The program for the board.
+    pub fn for_board(&self) -> PathBuf {
+        self.0.dir.join(BOARD)
     }
 }
 
 /// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine and for arm64 boards.
 /// Returns both files.
 pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
-    let client = Client::prepare(env, sandbox)?;
-    let here = UserClient::prepare(env, sandbox)?;
+    let client = UserClient::prepare(env, sandbox)?;
     let place = env.checkout.join("target/dewarp");
     let _owner = HandOver::of_all(&place);
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
@@ -232,8 +241,8 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
         Ok(to)
     };
     Ok([
-        deliver("x86-64", &here.program())?,
-        deliver("arm64", &client.program())?,
+        deliver("x86-64", &client.here())?,
+        deliver("arm64", &client.for_board())?,
     ])
 }
 

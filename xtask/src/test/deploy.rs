@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::names::Names;
-use super::{Tests, trees, typed};
+use super::{Tests, trees, tune, typed};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::module;
@@ -141,6 +141,7 @@ pub fn names(_: &Path) -> Result<Names> {
         AUTOLOAD,
         REFUSED,
         OVERLAYS,
+        tune::NAME,
         ON_THE_SIDE,
         BY_HAND,
         PLAIN_MAKE,
@@ -172,6 +173,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         tests.boot(&board, &options, PARAMETERS).map(drop)
     });
     tests.check(OVERLAYS, || typed::overlays(tests, &board));
+    tests.check(tune::NAME, || tune::run(tests));
     if tests.full {
         tests.check(ON_THE_SIDE, || typed::on_the_side(tests));
         tests.check(BY_HAND, || typed::by_hand(tests));

@@ -20,6 +20,7 @@ mod scripts;
 mod slots;
 mod stream;
 mod trees;
+mod tune;
 mod typed;
 mod uapi;
 mod v4l2_core;

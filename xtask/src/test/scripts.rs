@@ -51,7 +51,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         let _owner = HandOver::of_all(&screenshots);
         let name = "tune.py";
         let mut command = script(tests, &browser, Path::new("python3"), name);
-        judge(tests, name, command.arg(client.program()).arg(&screenshots))?;
+        judge(tests, name, command.arg(client.here()).arg(&screenshots))?;
     }
     Ok(())
 }

@@ -19,6 +19,7 @@ use crate::board::{Board, Driver, Options};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::step::{copy_file, hear};
+use crate::tools::UserClient;
 
 const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
@@ -243,9 +244,10 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     );
 
     let work = tests.env.cache.run_dir()?;
+    let client = UserClient::prepare(tests.env, &board.sandbox)?;
     let [_, ours] = board.modules()?;
     copy_file(&ours, &work.dir.join("dw100_rust.ko"))?;
-    copy_file(&board.client.program(), &work.dir.join("dewarp"))?;
+    copy_file(&client.for_board(), &work.dir.join("dewarp"))?;
     let mut script = "set -e
         doing=
         trap '[ $? = 0 ] || { cat said; echo \"$doing\"; }' EXIT
