@@ -84,17 +84,17 @@ use state::{
 #[pin_data]
 pub(crate) struct Context {
     opened: Opened,
-    /// Held while a map is composed and put in place: the crop does not change meanwhile. Taken after
-    /// the lock of the controls. A frame does not wait for it.
+    /// Held while a map is composed and installed, so that the crop does not change meanwhile. It
+    /// is taken after the lock of the controls. A frame does not wait for it.
     #[pin]
     composing: Mutex<()>,
-    /// Taken for a moment, after every other lock.
+    /// It is held briefly, and taken after every other lock.
     #[pin]
     state: Mutex<State>,
 }
 
 impl Context {
-    /// The image nearest to a wanted format of a queue.
+    /// Returns the image nearest to a wanted format of a queue.
     fn image(&self, direction: Direction, wanted: &PixelFormat) -> Image {
         let format: &'static Format =
             format::find(wanted.fourcc, direction_of(direction)).unwrap_or(format::DEFAULT);
@@ -141,7 +141,7 @@ impl Operations for Context {
         })
     }
 
-    // One copy of the code for all who call it.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     fn format(&self, direction: Direction) -> PixelFormat {
         let mut state = self.state.lock();
@@ -165,7 +165,7 @@ impl Operations for Context {
     ) -> Result<PixelFormat> {
         let image = self.image(direction, wanted);
 
-        // The crop is changed here, too.
+        // The lock is held because the crop changes here.
         let composing = self.composing.lock();
         let mut state = self.state.lock();
         let old = (state.queue(direction).image, state.colorimetry, state.crop);
@@ -174,8 +174,8 @@ impl Operations for Context {
             state.colorimetry = wanted.colorimetry.resolved();
             state.crop = Crop::full(image.size());
         }
-        // The grid lies over the destination, and the identity map depends on the source,
-        // too. A map that the user set stays as long as its grid does.
+        // The grid lies over the destination, and the identity map depends on the source as well. A
+        // map that the user set is kept as long as its grid is.
         let renew = match direction {
             Direction::Output => !state.map_is_set && image.size() != old.0.size(),
             Direction::Capture => true,
@@ -185,12 +185,13 @@ impl Operations for Context {
         let grid = state.grid();
         let format = pixel_format(&image, state.colorimetry);
         drop(state);
-        // The lock of the controls is taken before it.
+        // Released, because the lock of the controls must be taken before this one.
         drop(composing);
 
         let mut renewed = Ok(());
         if renew {
-            // Asks for the identity map, so the state has to be unlocked.
+            // V4L2 asks for the identity map in this call, which locks the state, so the state must
+            // be unlocked.
             renewed = dimensions.set(grid.columns(), grid.rows());
         }
         let mut state = self.state.lock();
@@ -199,8 +200,9 @@ impl Operations for Context {
             (state.colorimetry, state.crop) = (old.1, old.2);
             state.map_is_set = map_was_set;
         }
-        // The other queue may stream already, with the old map, or the user's with the old crop. No
-        // job runs: this queue has no buffers. The map is loaded when it starts.
+        // The other queue may stream already, with the old map, or with the user's map and the old
+        // crop. No job runs, because this queue has no buffers. The map is loaded when this queue
+        // starts.
         let stale = state.maps.clear();
         drop(state);
         drop(stale);
@@ -233,8 +235,8 @@ impl Operations for Context {
 
     fn set_array(&self, elements: &[u32]) -> Result {
         let state = self.state.lock();
-        // A grid of another size means that CAPTURE does not stream: it will load the map
-        // when it does.
+        // A grid of another size means that CAPTURE does not stream: the map is loaded when it
+        // starts.
         let streams = state.maps.are_loaded() && state.grid().vertices() == elements.len();
         drop(state);
 
@@ -283,7 +285,8 @@ impl Operations for Context {
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
         let flips = [CID_HFLIP, CID_VFLIP].map(|id| controls.number(id).map(|value| value != 0));
-        // The crop of now: one that is set later is for frames that are queued later.
+        // The crop is the present one: a crop that is set later is for frames that are queued
+        // later.
         let state = self.state.lock();
         let view = state.view(true, state.crop, state.flips);
         drop(state);
@@ -295,7 +298,8 @@ impl Operations for Context {
                 Some(elements) => Some(self.map(bound()?, Some(elements), view)?),
                 None => None,
             },
-            // The flips before are those of the frame before: it is composed when the frame starts.
+            // Flips that the request does not set are those of the frame before, so the map is
+            // composed when the frame starts.
             spare: match is_flip {
                 true => Some(self.blank(bound()?)?),
                 false => None,
@@ -335,7 +339,7 @@ impl Operations for Context {
         let idle = state.output.powered.is_none() && state.capture.powered.is_none();
         let maps = idle.then(|| state.maps.clear());
         drop(state);
-        // Both take a while, and need no lock.
+        // Dropping both takes time and needs no lock.
         drop(maps);
         drop(powered);
     }
@@ -366,7 +370,7 @@ impl Operations for Context {
             Ok(program) => self.opened.device().start(bound, frame, &program, sizes),
             Err(_) => Err(self.opened.device().refuse(frame)),
         };
-        // The engine is at work: now there is time to free maps.
+        // The engine is running, so freeing the displaced maps now does not delay the frame.
         let moment = taken.ok().and_then(|(moment, _displaced)| moment);
         (moment, started)
     }
@@ -376,8 +380,8 @@ impl Operations for Context {
     }
 
     fn settled(&self) {
-        // The map of a request has the crop from when that was queued. Another one may have been set
-        // since, which is for the frames after the request's.
+        // The map of a request has the crop from when the request was queued. Another crop may have
+        // been set since, for the frames after the request's.
         if let Err(error) = self.change_view(Change::Nothing) {
             kernel::pr_warn_once!(
                 "the crop does not apply to the map of a request: error {}\n",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device shows under debugfs, in a directory of its name: `dump_regs`, the engine's
-//! registers as the C driver lists them; `timeout_regs`, the same as they were when a frame's time was
-//! last over; `statistics`; and `watchdog_ms`, which can be set.
+//! The device's files under debugfs, in a directory with its name: `dump_regs` has the engine's
+//! registers in the C driver's format, `timeout_regs` has the registers at the last time-out of a
+//! frame, `statistics` has the counters, and `watchdog_ms` can be read and set.
 
 use crate::{
     device::Device,
@@ -18,7 +18,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Shows `device` until `parent` is unbound.
+/// Creates the files of `device`, until `parent` is unbound.
 pub(crate) fn register(parent: &device::Device<Bound>, device: &Arc<Device>) -> Result {
     debugfs::show(
         parent,
@@ -32,7 +32,7 @@ pub(crate) fn register(parent: &device::Device<Bound>, device: &Arc<Device>) -> 
     )
 }
 
-/// Powers the engine for as long as it takes.
+/// Prints the engine's registers. The engine is powered during the call.
 fn dump_regs(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let _powered = Device::power(device).map_err(|_| fmt::Error)?;
     let bound = device.bound().ok_or(fmt::Error)?;
@@ -40,12 +40,12 @@ fn dump_regs(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{registers}")
 }
 
-/// `none` if no frame has run out of time.
+/// Prints the registers at the last time-out, or `none` if no frame has timed out.
 fn timeout_regs(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     device.show_time_out(f)
 }
 
-/// Shows the device's statistics, and after an empty line each those of its open files.
+/// Prints the device's counters, then those of each open file after an empty line.
 fn statistics(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     device.show_statistics(f)
 }

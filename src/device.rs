@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device that outlives unbind: what the contexts of all open files share,
-//! and its power.
+//! The device: what all open files share, and its power. It lives until the last file is closed,
+//! also after the driver is unbound.
 
 mod accounts;
 
@@ -57,10 +57,11 @@ use kernel::{
 
 use accounts::Accounts;
 
-/// The longest time for a frame that can be asked for, milliseconds: nobody waits without a bound.
+/// The largest value of `watchdog_ms`, milliseconds. It bounds the time that stopping a stream can
+/// take.
 const MAX_WATCHDOG_MS: u32 = 60_000;
 
-/// What a driver finds out about the engine when it is bound.
+/// What probe reads from the engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Identity {
     /// DEWARP_ID.
@@ -71,8 +72,8 @@ pub(crate) struct Identity {
     pub(crate) axi_hz: u64,
 }
 
-/// A DW100. It is complete before it is registered, and reaches the hardware only
-/// while it is bound.
+/// A DW100. Its fields are set before the video device is registered, and it accesses the hardware
+/// only while the driver is bound.
 #[pin_data]
 pub(crate) struct Device {
     binding: Arc<Binding>,
@@ -81,9 +82,9 @@ pub(crate) struct Device {
     watchdog: Arc<Timer<Watchdog>>,
     line: irq::Line,
     identity: Identity,
-    /// The longest time for a frame, milliseconds; 0 for one by its size.
+    /// The time limit of a frame, milliseconds; 0 for a limit computed from its size.
     watchdog_ms: Atomic<u32>,
-    /// The rate of the engine's clock, hertz, when it was last switched on.
+    /// The rate of the AXI clock when the engine was last powered on, hertz.
     axi_hz: Atomic<u64>,
     /// Whether the engine is powered.
     ready: Atomic<bool>,
@@ -93,27 +94,27 @@ pub(crate) struct Device {
     accounts: Accounts,
 }
 
-/// Who needs the device powered, and what keeps it so.
+/// How many guards need the device powered, and what keeps it powered.
 #[derive(Default)]
 struct PowerState {
     users: usize,
-    /// In the order in which they are given up.
+    /// Its parts are dropped in this order: first the clocks stop.
     on: Option<On>,
 }
 
-/// What keeps a device powered.
+/// Keeps the device powered.
 type On = (clock::Running<2>, pm::Active);
 
 impl Device {
-    /// Sets a device up: registers, clocks, runtime PM and interrupt.
+    /// Gets registers, clocks, runtime PM and the interrupt of a device.
     pub(crate) fn new(platform: &platform::Device<Bound>) -> Result<Arc<Self>> {
         let device = platform.as_ref();
         let clocks = Clocks::get(device, [c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
         let binding = Binding::new(device)?;
         pm::enable(device)?;
-        // A device that cannot be powered is better found now than with the first frame. Its
-        // reset silences an engine that was left at work, before its interrupt is taken.
+        // Powered once now, so that probe fails if it cannot be powered. The reset stops an engine
+        // that a boot loader left running, before its interrupt is requested.
         let powered = Self::switch_on(device, &clocks, runner.engine())?;
         let (id, bus_ctrl) = runner.engine().identity(device)?;
         let identity = Identity {
@@ -156,50 +157,52 @@ impl Device {
         Ok((running, active))
     }
 
-    /// Whether it is bound.
+    /// Returns the state of the driver's binding.
     pub(crate) fn binding(&self) -> &Arc<Binding> {
         &self.binding
     }
 
-    /// Holds unbinding up. [`None`] if the device is unbound.
+    /// Returns a guard until whose drop unbinding waits, or [`None`] if the device is unbound.
     pub(crate) fn bound(&self) -> Option<binding::Guard<'_>> {
         self.binding.enter()
     }
 
-    /// The engine.
+    /// Returns the engine.
     pub(crate) fn engine(&self) -> &Engine {
         self.runner.engine()
     }
 
-    /// What was found out about the engine when the driver was bound.
+    /// Returns what probe read from the engine.
     pub(crate) fn identity(&self) -> Identity {
         self.identity
     }
 
-    /// The longest time for a frame, milliseconds; 0 for one by its size. It holds for frames that
-    /// are started from now on.
+    /// The time limit of a frame, milliseconds; 0 for a limit computed from its size. A new value
+    /// applies to frames that are started after it was stored.
     pub(crate) fn watchdog_ms(&self) -> &Atomic<u32> {
         &self.watchdog_ms
     }
 
-    /// Shows the registers as they were when a frame's time was last over.
+    /// Prints the registers at the last time-out.
     pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.runner.show_time_out(f)
     }
 
-    /// Shows what is counted of it, and of its open files.
+    /// Prints the counters of the device and of its open files.
     pub(crate) fn show_statistics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         core::fmt::Display::fmt(self.runner.totals(), f)?;
         self.accounts.show(f)
     }
 
-    /// Gives a frame back for which there is no program, to be ended as failed.
+    /// Counts a frame for which there is no program, and returns its job, which the caller ends as
+    /// failed.
     pub(crate) fn refuse(&self, frame: Frame) -> Job {
         self.runner.refuse(frame)
     }
 
-    /// Starts a frame with the images' sizes. One that cannot be started comes back, to be ended as
-    /// failed.
+    /// Starts a frame. `(source, destination)` are the sizes of its images.
+    ///
+    /// Returns the frame's job if it cannot be started; the caller ends it as failed.
     pub(crate) fn start(
         &self,
         bound: &device::Device<Bound>,
@@ -207,7 +210,7 @@ impl Device {
         program: &Program,
         (source, destination): (Size, Size),
     ) -> Result<(), Job> {
-        // Streams keep the device powered, unless that failed when the system woke up.
+        // A stream keeps the device powered, unless powering it on failed in resume.
         if !self.ready.load(Relaxed) {
             return Err(self.refuse(frame));
         }
@@ -215,22 +218,22 @@ impl Device {
             0 => deadline::limit_ns(source, destination, self.axi_hz.load(Relaxed)),
             limit_ms => u64::from(limit_ms.min(MAX_WATCHDOG_MS)) * 1_000_000,
         };
-        // CAST: A minute at most.
+        // CAST: It is at most a minute.
         let limit = Delta::from_nanos(limit_ns as i64);
         self.runner.start(bound, frame, program, limit)?;
-        // The engine is at work: now there is time for this.
+        // After the start of the engine, which does not wait for the timer.
         Timer::arm(&self.watchdog, limit);
         Ok(())
     }
 
-    /// Ends the running frame as failed, if there is one, before the interrupt is released. No frame
-    /// may be started meanwhile.
+    /// Ends the running frame as failed, if there is one. It must be called before the interrupt is
+    /// released, and no frame may be started during the call.
     pub(crate) fn abandon(&self, bound: &device::Device<Bound>) {
         self.runner.abandon(bound, &self.line);
     }
 
-    /// Powers the device until the guard is dropped, with its engine reset when it was
-    /// off before. May sleep.
+    /// Powers the device until the guard is dropped, and resets the engine if it was off. It may
+    /// sleep.
     ///
     /// `ENODEV` if the device is unbound.
     pub(crate) fn power(this: &Arc<Self>) -> Result<Powered> {
@@ -256,13 +259,13 @@ impl Device {
         power.on = None;
     }
 
-    /// Lets go of the device's power, whoever needs it. No frame may be at work, and none be
-    /// started before [`Device::resume`].
+    /// Powers the device off, although streams need it, for system sleep. No frame may run, and
+    /// none may be started before [`Device::resume`].
     pub(crate) fn suspend(&self) {
         self.power_off(&mut self.power.lock());
     }
 
-    /// Powers the device again, if somebody needs that.
+    /// Powers the device on again, if a stream needs it.
     pub(crate) fn resume(&self) -> Result {
         let bound = self.bound().ok_or(ENODEV)?;
         let mut power = self.power.lock();

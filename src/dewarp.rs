@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the DW100 needs to know about a frame, as plain integers: no kernel type, no register access.
+//! The parts of the driver that need no kernel type and access no register. Mostly they compute
+//! what the DW100 needs for a frame, from plain integers.
 //!
-//! The same files build under cargo (crate `dw100-dewarp`) and as a module of the kernel driver. So
-//! they name each other by `super::`, use nothing but `core`, and never panic on a value from
-//! outside.
+//! The same files build under cargo (crate `dw100-dewarp`) and as a module of the kernel driver.
+//! They therefore name each other by `super::`, use nothing but `core`, and never panic on a value
+//! from outside.
 
-// A crate root and a module look for their children in different directories: the path settles it.
+// A crate root and a module look for their children in different directories, so each path is
+// given.
 #[path = "dewarp/buffer.rs"]
 pub mod buffer;
 #[cfg(test)]

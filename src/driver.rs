@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The platform driver: which devices it takes, and how it is bound to one.
-//! Unbinding undoes what probe registered with the device, last thing first.
+//! The platform driver: the devices that it binds to, and how it binds to one. Unbinding undoes in
+//! reverse order what probe registered with the device.
 
 use crate::{
     context::Context,
@@ -20,7 +20,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The driver, bound to a device.
+/// The driver's data of a bound device.
 pub(crate) struct Driver {
     device: Arc<Device>,
     m2m: Arc<m2m::Device<Context>>,
@@ -28,9 +28,9 @@ pub(crate) struct Driver {
 
 kernel::of_device_table!(OF_TABLE, (), [(of::DeviceId::new(c"nxp,imx8mp-dw100"), ())]);
 
-/// Bits of a DMA address that may be asked for. The registers have 34 (NXP's header), but no driver
-/// that is known to run on silicon has used more than 32: whether the chip connects the upper ones is
-/// not known.
+/// The values of `dma_bits`: bits of a DMA address. The registers have 34 (NXP's header), but no
+/// driver that is known to run on silicon has used more than 32. It is not known whether the chip
+/// connects the upper ones.
 const DMA_BITS: [u32; 2] = [32, 34];
 
 impl adapter::Driver for Driver {
@@ -67,14 +67,16 @@ impl adapter::Driver for Driver {
         Ok(Self { device, m2m })
     }
 
-    /// The frame at work ends as ever; those that wait are still there afterwards.
+    /// Waits until the running frame has ended, and powers the device off. Frames that wait are
+    /// still queued afterwards.
     fn suspend(&self) -> Result {
         self.m2m.pause();
         self.device.suspend();
         Ok(())
     }
 
-    /// A device that cannot be powered fails its frames.
+    /// Powers the device on if a stream needs it, and starts frames again. If the device cannot be
+    /// powered, its frames fail.
     fn resume(&self) -> Result {
         let powered = self.device.resume();
         self.m2m.go_on();

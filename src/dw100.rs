@@ -10,7 +10,7 @@ use crate::{
 mod context;
 mod debugfs;
 mod device;
-// Public, for it is a library on the host as well, and tested there.
+// Public, because it is also a library on the host, where it is tested.
 pub mod dewarp;
 mod driver;
 mod engine;

@@ -2,8 +2,8 @@
 
 //! The DW100: reset, start, gate and acknowledge. Its registers are in [`regs`].
 //!
-//! What a frame puts into the registers is computed by [`crate::dewarp::frame`]; this
-//! file decides where it goes, and in which order.
+//! [`crate::dewarp::frame`] computes the register values of a frame. This file decides in which
+//! registers they are written, and in which order.
 //!
 //! The order is that of the C driver, which has run on silicon. Where it differs, the reason is in
 //! `docs/dw100-rust.rst`, "Differences in register access".
@@ -42,17 +42,19 @@ use kernel::{
 
 use regs::*;
 
-/// How long a gated engine has for the transactions that are in flight, before it is reset. Assumed:
-/// 16 reads of DDR that is shared with a display take some microseconds.
+/// The time for transactions in flight to end after the AXI master was disabled, before the engine
+/// is reset. Assumed: 16 reads of DDR that is shared with a display take some microseconds.
 const IN_FLIGHT: Delta = Delta::from_micros(100);
 
-/// How long SOFT_RESET is held, and how long the engine has to recover. Assumed: hantro's reset
-/// (`imx8m_soft_reset`) takes 2 us on the same chip; BUS_CTRL must not be read before it is over.
+/// The time for which SOFT_RESET is held, and the time for the engine to recover afterwards.
+/// Assumed: hantro's reset (`imx8m_soft_reset`) takes 2 us on the same chip; BUS_CTRL must not be
+/// read before the recovery is over.
 const RESET: Delta = Delta::from_micros(10);
 
-/// How long a frame that is done may still be busy before the AXI master is disabled, in steps of
-/// 1 us. Assumed: a burst ends in less. The C driver, which does not look at FRAME_BUSY, disables it
-/// two register accesses later than this driver, and on PREEMPT_RT microseconds later.
+/// The number of steps of 1 us for which a frame that is done may still be busy before the AXI
+/// master is disabled. Assumed: a burst ends in less. The C driver, which does not check
+/// FRAME_BUSY, disables it two register accesses later than this driver, and on PREEMPT_RT
+/// microseconds later.
 const LAST_BURST_STEPS: usize = 5;
 
 /// The engine. Its registers are reachable while its device is bound.
@@ -65,7 +67,8 @@ pub(crate) struct Engine {
 impl Engine {
     /// Requests and maps the register block, the first memory resource of `device`.
     ///
-    /// `ENODEV` if it has none, `EINVAL` if that is too small, `EBUSY` if another driver has it.
+    /// `ENODEV` if there is no such resource, `EINVAL` if it is too small, `EBUSY` if another
+    /// driver has it.
     pub(crate) fn new(device: &platform::Device<device::Bound>) -> Result<Self> {
         Ok(Self::over(Block::map(device, 0)?))
     }
@@ -77,15 +80,16 @@ impl Engine {
         }
     }
 
-    /// Resets the engine, whatever it does, and leaves it idle, masked and with the AXI master
-    /// disabled. Sleeps.
+    /// Resets the engine in any state, and leaves it idle, with the interrupt masked and the AXI
+    /// master disabled. It sleeps.
     ///
-    /// The AXI master is disabled first, and what is in flight has time to come back. Assumed: a
-    /// master that is reset in the middle of a burst can block the interconnect, and a frame that is
-    /// cut off stays busy, so that FRAME_BUSY does not tell when the bursts are over.
+    /// The AXI master is disabled first, and transactions in flight have time to end. Assumed: a
+    /// master that is reset in the middle of a burst can block the interconnect, and a frame that
+    /// is cut off stays busy, so FRAME_BUSY does not tell when the bursts are over.
     ///
-    /// Returns INTERRUPT_STATUS afterwards. `ENODEV` if `device` is not the engine's, which must be
-    /// powered.
+    /// Returns INTERRUPT_STATUS after the reset. The device must be powered.
+    ///
+    /// `ENODEV` if `device` is not the engine's.
     pub(crate) fn reset(&self, device: &device::Device<device::Bound>) -> Result<Status> {
         let io = self.io.access(device)?;
         let gated = io.read(BUS_CTRL).with_const_axi_master_enable::<0>();
@@ -110,13 +114,15 @@ impl Engine {
         Ok(Status(io.read(INTERRUPT_STATUS).into_raw()))
     }
 
-    /// DEWARP_ID, and BUS_CTRL as the last reset left it. The device must be powered.
+    /// Returns DEWARP_ID, and BUS_CTRL as the last reset left it. The device must be powered.
     pub(crate) fn identity(&self, device: &device::Device<device::Bound>) -> Result<(u32, u32)> {
         let io = self.io.access(device)?;
         Ok((io.read(DEWARP_ID).into_raw(), self.bus_off.load(Relaxed)))
     }
 
-    /// The registers of an engine that is to be started. `ENODEV` if `device` is not its.
+    /// Returns the registers of an engine that is to be started.
+    ///
+    /// `ENODEV` if `device` is not the engine's.
     pub(crate) fn registers<'a>(
         &'a self,
         device: &'a device::Device<device::Bound>,
@@ -131,21 +137,23 @@ impl Engine {
         relaxed.write_reg(gated);
         Self::program(io, program);
 
-        // Acknowledges what the last frame may have left. If INT_CLR keeps its value, no event shows
-        // while it is 1: the last write before a frame has it 0, as in each driver that is known.
+        // Acknowledges events that the last frame may have left. If INT_CLR keeps its value, no
+        // event shows while it is 1. The last write before a frame therefore sets it to 0, as in
+        // each driver that is known.
         relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ENABLE_ALL));
         let ctrl = DEWARP_CTRL::from_raw(program.ctrl);
         relaxed.write_reg(ctrl.with_const_start::<1>());
         relaxed.write_reg(ctrl);
-        // Assumed, as by the C and NXP's driver: nothing is fetched before the AXI master is enabled.
-        // So this one write is ordered after what the CPU wrote to the map and the buffers.
+        // Assumed, as in the C driver and in NXP's: nothing is fetched before the AXI master is
+        // enabled. Therefore this write alone is ordered after the CPU's writes to the map and the
+        // buffers.
         io.write_reg(gated.with_const_axi_master_enable::<1>());
     }
 
-    /// Writes all that describes a frame, in the order of the C driver. DEWARP_CTRL comes first:
-    /// the engine may take the formats from before START. The map comes last: its address may be
-    /// what arms the frame, with the destination as it stands then.
+    /// Writes all registers that describe a frame, in the order of the C driver. DEWARP_CTRL is the
+    /// first, because the engine may take the formats from before START. The map is the last,
+    /// because its address may arm the frame, with the destination as it is then.
     fn program(io: Registers<'_>, program: &Program) {
         let io = io.relaxed();
         io.write_reg(DEWARP_CTRL::from_raw(program.ctrl));
@@ -167,7 +175,7 @@ impl Engine {
         io.write_reg(MAP_LUT_SIZE::from_raw(program.lut_size));
     }
 
-    /// The values of the registers. The device must be powered.
+    /// Returns the values of the registers. The device must be powered.
     ///
     /// `ENODEV` if `device` is not the engine's.
     pub(crate) fn snapshot(&self, device: &device::Device<device::Bound>) -> Result<Snapshot> {
@@ -179,17 +187,17 @@ impl Engine {
         Ok(Snapshot(values))
     }
 
-    /// Reads the events, and if there are any disables the AXI master, masks the interrupt and
-    /// acknowledges every event. For the interrupt handler: takes no lock.
+    /// Reads the events and, if there are any, disables the AXI master, masks the interrupt and
+    /// acknowledges every event. It takes no lock, because the interrupt handler calls it.
     ///
-    /// FRAME_BUSY of the status is that of the first read. If the frame is done and the engine still
-    /// busy, the last burst may be in flight: that has some microseconds to end before the AXI
+    /// FRAME_BUSY of the status is that of the first read. If the frame is done and the engine is
+    /// still busy, the last burst may be in flight. It has some microseconds to end before the AXI
     /// master is disabled.
     ///
-    /// [`None`] if there are none, or `device` is not the engine's.
+    /// Returns [`None`] if there are no events, or if `device` is not the engine's.
     pub(crate) fn quiesce(&self, device: &device::Device<device::Bound>) -> Option<Status> {
         let io = self.io.access(device).ok()?;
-        // Ordered before what is read of the frame afterwards.
+        // The read is ordered before later reads of the frame.
         let mut status = Status(io.read(INTERRUPT_STATUS).into_raw());
         if status.pending() == 0 {
             return None;
@@ -203,7 +211,8 @@ impl Engine {
         Some(status)
     }
 
-    /// Waits until the engine is not busy, for some microseconds at most. Returns all events seen.
+    /// Waits until the engine is not busy, for some microseconds at most. Returns all events that
+    /// were seen.
     #[cold]
     fn await_last_burst(io: Registers<'_>) -> Status {
         let mut seen = Status::SILENCE;
@@ -219,10 +228,10 @@ impl Engine {
     }
 
     /// Reads the status of a frame whose interrupt did not come in time, then disables the AXI
-    /// master, masks the interrupt and acknowledges every event. For a timer that expires in hard
-    /// interrupt context: takes no lock.
+    /// master, masks the interrupt and acknowledges every event. It takes no lock, because a timer
+    /// that expires in hard interrupt context calls it.
     ///
-    /// [`Status::SILENCE`] if `device` is not the engine's.
+    /// Returns [`Status::SILENCE`] if `device` is not the engine's.
     pub(crate) fn quiesce_late(&self, device: &device::Device<device::Bound>) -> Status {
         let Ok(io) = self.io.access(device) else {
             return Status::SILENCE;
@@ -232,7 +241,7 @@ impl Engine {
             status = status.or(Self::await_last_burst(io));
         }
         io.write_reg(BUS_CTRL::from_raw(self.bus_off.load(Relaxed)));
-        // What has come since the first read.
+        // Adds the events that have come since the first read.
         status = status.or(Status(io.read(INTERRUPT_STATUS).into_raw()));
         io.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         status

@@ -59,81 +59,86 @@ use kernel::{
     }, //
 };
 
-/// A frame that is to be made, and who is to account for it.
+/// A frame for the engine, and where it is counted.
 pub(crate) struct Frame {
-    /// Its buffers.
+    /// The frame's buffers.
     pub(crate) job: Job,
-    /// Of its open file.
+    /// The account of the open file that the buffers belong to.
     pub(crate) account: Arc<Account>,
 }
 
-/// The engine and the frame that it works on.
+/// The engine and the running frame.
 #[pin_data]
 pub(crate) struct Runner {
     engine: Engine,
-    /// Who ends the frame. The hard half touches nothing else but the engine, and what counts.
+    /// Decides whether the interrupt or the watchdog ends the frame. Of this structure the
+    /// interrupt handler uses `engine`, `claim` and the atomic counters only, because it must not
+    /// take a lock.
     claim: claim::Slot,
-    /// How long the frame may take, nanoseconds.
-    limit: Atomic<i64>,
-    /// How often the interrupt has come again since the frame was latched. For the interrupt handler.
+    /// The frame's time limit, nanoseconds.
+    limit_ns: Atomic<i64>,
+    /// How often the interrupt was raised again since the frame was latched. Only the interrupt
+    /// handler uses it.
     repeated: Atomic<u32>,
-    /// The frame, for who has claimed it.
+    /// The running frame. The thread that claimed it takes it out.
     #[pin]
     frame: SpinLock<Option<Frame>>,
-    /// The registers when a frame's time was last over, before the reset.
+    /// The registers at the last time-out, read before the reset.
     #[pin]
     time_out: Mutex<Option<Snapshot>>,
+    /// Limits the rate of error messages.
     #[pin]
-    complaints: RateLimit,
+    messages: RateLimit,
     totals: Totals,
     clock: Clock,
 }
 
-/// When the frame was started, and when its interrupt had been seen to, in nanoseconds since
-/// `epoch`.
+/// When the frame was started, and when the interrupt handler had masked its interrupt.
 struct Clock {
     epoch: Instant<Monotonic>,
-    started: Atomic<i64>,
-    interrupted: Atomic<i64>,
+    /// Nanoseconds since `epoch`.
+    started_ns: Atomic<i64>,
+    /// Nanoseconds since `epoch`.
+    interrupted_ns: Atomic<i64>,
 }
 
 impl Clock {
     fn new() -> Self {
         Self {
             epoch: Instant::now(),
-            started: Atomic::new(0),
-            interrupted: Atomic::new(0),
+            started_ns: Atomic::new(0),
+            interrupted_ns: Atomic::new(0),
         }
     }
 
-    /// It is now.
-    fn set(&self, moment: &Atomic<i64>) {
-        moment.store(self.epoch.elapsed().as_nanos(), Relaxed);
+    /// Stores the present time in one of the fields.
+    fn set(&self, moment_ns: &Atomic<i64>) {
+        moment_ns.store(self.epoch.elapsed().as_nanos(), Relaxed);
     }
 
-    /// How long a frame that was ready at that moment has waited, and how long the engine took, in
+    /// Returns how long the frame waited after it was ready, and how long the engine took, in
     /// nanoseconds.
     fn times(&self, ready: Instant<Monotonic>) -> (u64, u64) {
-        let started = self.started.load(Relaxed);
-        let waited = started - (ready - self.epoch).as_nanos();
-        let took = self.interrupted.load(Relaxed) - started;
-        let positive = |nanos: i64| u64::try_from(nanos).unwrap_or(0);
-        (positive(waited), positive(took))
+        let started_ns = self.started_ns.load(Relaxed);
+        let wait_ns = started_ns - (ready - self.epoch).as_nanos();
+        let engine_ns = self.interrupted_ns.load(Relaxed) - started_ns;
+        let positive = |ns: i64| u64::try_from(ns).unwrap_or(0);
+        (positive(wait_ns), positive(engine_ns))
     }
 }
 
 impl Runner {
-    /// An idle runner.
+    /// Creates a runner without a frame.
     pub(crate) fn new(engine: Engine) -> Result<Arc<Self>> {
         Arc::pin_init(
             pin_init!(Self {
                 engine,
                 claim: claim::Slot::new(),
-                limit: Atomic::new(0),
+                limit_ns: Atomic::new(0),
                 repeated: Atomic::new(0),
                 frame <- new_spinlock!(None, "Runner::frame"),
                 time_out <- new_mutex!(None, "Runner::time_out"),
-                complaints <- RateLimit::new(),
+                messages <- RateLimit::new(),
                 totals: Totals::new(),
                 clock: Clock::new(),
             }),
@@ -141,21 +146,21 @@ impl Runner {
         )
     }
 
-    /// The engine.
+    /// Returns the engine.
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// What was counted.
+    /// Returns the counters of all open files together.
     pub(crate) fn totals(&self) -> &Totals {
         &self.totals
     }
 
-    /// Shows the registers as they were when a frame's time was last over: BUS_CTRL with the AXI
-    /// master disabled, and INTERRUPT_STATUS with the events and FRAME_BUSY as the watchdog found
-    /// them. `none` if no frame has run out of time.
+    /// Prints the registers at the last time-out: BUS_CTRL with the AXI master disabled, and
+    /// INTERRUPT_STATUS with the events and FRAME_BUSY that the watchdog read. Prints `none` if no
+    /// frame has timed out.
     pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The interrupt thread does not wait until it is printed.
+        // Copied, so that the interrupt thread does not wait for the printing.
         let registers = *self.time_out.lock();
         match registers {
             Some(registers) => write!(f, "{registers}"),
@@ -163,8 +168,9 @@ impl Runner {
         }
     }
 
-    /// Starts a frame, which is to end within `limit`. One that cannot be started comes back, to be
-    /// ended as failed.
+    /// Starts a frame with a time limit.
+    ///
+    /// Returns the frame's job if it cannot be started; the caller ends it as failed.
     pub(crate) fn start(
         &self,
         device: &Device<Bound>,
@@ -176,33 +182,32 @@ impl Runner {
             return Err(self.refuse(frame));
         };
         let context = frame.account.number;
-        // Whoever ends the frame has to find it, so it is there before anybody may. A frame
-        // is started only when the last one was taken out: one found here is a bug, and dropping
-        // it ends it.
+        // The frame is stored before the claim starts, because the interrupt thread may take it at
+        // once after that. The last frame was taken out before this one is started. If there is one
+        // nevertheless, that is a bug, and dropping it ends it as failed.
         let left_over = self.frame.lock().replace(frame);
         drop(left_over);
-        self.limit.store(limit.as_nanos(), Relaxed);
+        self.limit_ns.store(limit.as_nanos(), Relaxed);
         let Some(generation) = self.claim.start() else {
             return self.take().map_or(Ok(()), |frame| Err(self.refuse(frame)));
         };
         trace::job_start(generation.number(), context, program);
-        self.clock.set(&self.clock.started);
+        self.clock.set(&self.clock.started_ns);
         self.engine.start(registers, program);
         self.claim.launched(generation);
         Ok(())
     }
 
-    /// Ends the frame that is at work as failed, if there is one and it is not done, by the thread of
-    /// the interrupt `line`. Nobody may start one meanwhile.
+    /// Ends the running frame as failed, unless it is done or there is none. The thread of the
+    /// interrupt `line` returns its buffers. No frame may be started during the call.
     pub(crate) fn abandon(&self, device: &Device<Bound>, line: &irq::Line) {
         if let claim::Phase::Running(generation) = self.claim.phase() {
             self.expire(generation, device, line);
         }
     }
 
-    /// Ends a frame that was found running, and whose time is over, by the thread of the interrupt
-    /// `line`. It does not run before it is woken: until then no other frame starts, and the device
-    /// stays powered.
+    /// Ends a running frame whose time limit has passed. The thread of the interrupt `line` returns
+    /// its buffers. Until that thread runs, no other frame starts and the device stays powered.
     fn expire(&self, generation: claim::Generation, device: &Device<Bound>, line: &irq::Line) {
         if self.claim.expire(generation) {
             // A frame that is done is done, although its interrupt did not come.
@@ -211,9 +216,8 @@ impl Runner {
         }
     }
 
-    /// Gives a frame back that the engine was not started with, or is kept from ending, to be ended
-    /// as failed.
-    // One copy of the code for all who call it.
+    /// Counts a frame that was not started, and returns its job, which the caller ends as failed.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(crate) fn refuse(&self, frame: Frame) -> Job {
         self.totals.frames.note_refused();
@@ -221,8 +225,8 @@ impl Runner {
         frame.job
     }
 
-    /// The frame, for who has claimed it. It must not be ended with the lock held: that
-    /// starts the next one.
+    /// Takes the frame out. The caller must have claimed it, and must not end it with the lock
+    /// held, because that starts the next frame, which takes the lock.
     fn take(&self) -> Option<Frame> {
         self.frame.lock().take()
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel crate lacks and is not media: registers, interrupts, timers, runtime PM
-//! and clocks that undo themselves, and the guard for code that may outlive the
-//! binding. Nothing here knows of any one device.
+//! Abstractions that the kernel crate lacks and that are not media: registers, interrupts, timers,
+//! runtime PM and clocks that are undone when they are dropped or their device is unbound, and the
+//! guard for code that may run after that. Nothing here depends on a particular device.
 
 pub(crate) mod adapter;
 pub(crate) mod binding;
@@ -17,7 +17,7 @@ pub(crate) mod registers;
 pub(crate) mod timer;
 
 mod bindings {
-    //! The C side, as the module's own bindgen run generates it.
+    //! The C functions and types of `bindings.h`, as the module's own bindgen run generates them.
 
     #![allow(
         clippy::all,

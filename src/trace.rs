@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver's tracepoints, group `dw100`. They cost a call while nobody looks, and nothing on a
-//! kernel without tracepoints.
+//! The driver's tracepoints, group `dw100`. A tracepoint that is not enabled costs a call. On a
+//! kernel without tracepoints they cost nothing.
 
 use crate::dewarp::{
     frame::Program,
@@ -20,8 +20,8 @@ mod bindings {
     ));
 }
 
-/// `dw100_job_start`: the engine is about to be started with frame number `frame` of the device,
-/// which is one of the open file number `context`.
+/// Records `dw100_job_start`: the engine is about to be started with frame number `frame` of the
+/// device, which is a frame of the open file number `context`.
 pub(crate) fn job_start(frame: u64, context: u64, program: &Program) {
     if cfg!(CONFIG_TRACEPOINTS) {
         bindings::dw100_trace_job_start(
@@ -33,17 +33,17 @@ pub(crate) fn job_start(frame: u64, context: u64, program: &Program) {
     }
 }
 
-/// `dw100_irq`: the engine has interrupted while a frame runs, and its AXI master is disabled. The
-/// status has the events, and `busy` is FRAME_BUSY. The interrupt is the frame's end if it is
-/// `latched`.
+/// Records `dw100_irq`: the interrupt handler was called while a frame runs. Its `status` has the
+/// events, and its `busy` is FRAME_BUSY. If there was an event, the AXI master is disabled. If
+/// `latched` is true, the interrupt ends the frame.
 pub(crate) fn irq(frame: u64, status: Status, latched: bool) {
     if cfg!(CONFIG_TRACEPOINTS) {
         bindings::dw100_trace_irq(frame, status.pending(), status.is_busy(), latched);
     }
 }
 
-/// `dw100_job_finish`: the frame's buffers are about to be given back. It has no engine time (0) if
-/// the watchdog gave it up.
+/// Records `dw100_job_finish`: the frame's buffers are about to be returned. Its engine time is 0
+/// if the watchdog ended it.
 pub(crate) fn job_finish(frame: u64, context: u64, ended: &Ended) {
     if cfg!(CONFIG_TRACEPOINTS) {
         bindings::dw100_trace_job_finish(

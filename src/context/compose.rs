@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the map of an open file comes to be: vertices are composed with the crop and the flips where the
-//! engine can read them.
+//! Composes the maps of an open file: vertices with the crop and the flips, in memory that the
+//! engine can read.
 
 use super::{
     maps::{
@@ -38,7 +38,7 @@ use kernel::{
 };
 
 impl Context {
-    /// A map to be composed for the present formats.
+    /// Returns a map that is to be composed, for the present formats.
     pub(super) fn blank(&self, bound: &device::Device<Bound>) -> Result<OwnMap> {
         let mut state = self.state.lock();
         let grid = state.grid();
@@ -51,9 +51,10 @@ impl Context {
         }
     }
 
-    /// Composes vertices, or else the identity, and a view where the engine can read them.
+    /// Composes `vertices`, or the identity if there are none, with a view, in memory that the
+    /// engine can read.
     ///
-    /// `EINVAL` if they are not one for each of the grid.
+    /// `EINVAL` if there is not one vertex for each of the grid.
     pub(super) fn map(
         &self,
         bound: &device::Device<Bound>,
@@ -66,8 +67,8 @@ impl Context {
         Ok(map.into())
     }
 
-    /// Composes vertices, unless the identity is to be used instead, and the file's view, and puts the
-    /// map in place by `install`. The crop does not change in between.
+    /// Composes `vertices`, or the identity if they are not new and the user has set no map, with
+    /// the file's view, and installs the map by `install`. The crop does not change in between.
     pub(super) fn install(
         &self,
         vertices: &[u32],
@@ -75,7 +76,8 @@ impl Context {
         install: impl FnOnce(&mut State, Arc<Map>) -> Displaced,
     ) -> Result {
         let _composing = self.composing.lock();
-        // Holds unbinding up until the map is where it ends the stream and frees it.
+        // Unbinding waits until the map is installed, because it ends the stream and then frees the
+        // maps that are installed.
         let bound = self.opened.device().bound().ok_or(ENODEV)?;
         let state = self.state.lock();
         let is_users = is_new || state.map_is_set;
@@ -85,23 +87,25 @@ impl Context {
         let mut state = self.state.lock();
         let displaced = install(&mut state, map);
         drop(state);
-        // Freed when no frame waits for the state.
+        // The maps are freed when no frame waits for the state.
         drop(displaced);
         Ok(())
     }
 
-    /// Puts the control's map where the engine can read it.
+    /// Loads the control's map into memory that the engine can read.
     pub(super) fn load_map(&self, controls: &control::Handler) -> Result {
-        // The control is locked until the map is where a change of it will go, too.
+        // The control is locked until the map is installed where a change of the control replaces
+        // it.
         controls
             .with_array(|vertices| self.install(vertices, false, |state, map| state.maps.load(map)))
     }
 
-    /// Makes a change to what maps are composed with, and composes the map of the next frame anew if a
-    /// queue streams and it shows another view. Nothing changes if that fails. Returns the crop.
+    /// Changes the crop or a flip. If a queue streams and its map shows another view then, the map
+    /// of the next frame is composed anew. Nothing changes if that fails. Returns the crop.
     pub(super) fn change_view(&self, change: Change) -> Result<Crop> {
         let _composing = self.composing.lock();
-        // Holds unbinding up until the map is where it ends the stream and frees it.
+        // Unbinding waits until the map is installed, because it ends the stream and then frees the
+        // maps that are installed.
         let bound = self.opened.device().bound();
         loop {
             let state = self.state.lock();
@@ -138,8 +142,8 @@ impl Context {
                 None => None,
             };
             let mut state = self.state.lock();
-            // A request's map may have become the latest meanwhile, of which there are as many as
-            // are queued, or a stream was stopped.
+            // Meanwhile the map of a request may have become the latest, which happens once for
+            // each queued request, or a stream was stopped.
             if state.maps.changes() != changes {
                 continue;
             }

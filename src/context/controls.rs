@@ -20,12 +20,12 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// `V4L2_CID_USER_DW100_BASE`: sixteen control identifiers are the DW100's.
+/// `V4L2_CID_USER_DW100_BASE`, from which sixteen control identifiers are the DW100's.
 const CID_BASE: u32 = CID_USER_BASE + 0x1190;
-/// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
+/// The vertex map, `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
 pub(super) const CID_VERTEX_MAP: u32 = CID_BASE + 1;
-/// A [`PrefetchMode`]. The last two of the sixteen are this driver's: upstream assigns them from the
-/// first on.
+/// The prefetch mode, a [`PrefetchMode`]. The last two of the sixteen identifiers are this
+/// driver's, because upstream assigns them from the first on.
 ///
 /// [`PrefetchMode`]: crate::dewarp::prefetch::PrefetchMode
 pub(super) const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
@@ -34,7 +34,8 @@ pub(super) const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
 /// [`PrefetchMode::Auto`]: crate::dewarp::prefetch::PrefetchMode::Auto
 pub(super) const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
 
-/// A flip, which applies to the identity, and not to a map that is set.
+/// Returns the control of a flip, which applies to the identity map, and not to a map that the user
+/// set.
 const fn flip(id: u32, name: &'static CStr) -> Number {
     Number {
         id,
@@ -45,7 +46,7 @@ const fn flip(id: u32, name: &'static CStr) -> Number {
     }
 }
 
-/// The vertex map, at first of the default size.
+/// The vertex map, whose first dimensions are for the default size.
 pub(super) const VERTEX_MAP: Array = Array {
     id: CID_VERTEX_MAP,
     name: c"Dewarping Vertex Map",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The same values for `media` and for `dewarp`, which know nothing of each other.
+//! Conversions between the types of `media` and those of `dewarp`, which do not depend on each
+//! other.
 
 use crate::{
     dewarp::{
@@ -57,7 +58,7 @@ pub(super) fn pixel_format(image: &Image, colorimetry: Colorimetry) -> PixelForm
     )
 }
 
-/// Where the planes of a buffer lie.
+/// Returns an image with the addresses of a buffer's planes.
 pub(super) fn place(image: Image, buffer: &Buffer) -> Result<frame::Buffer> {
     let second = match image.format().memory_planes {
         2 => buffer.dma_address(1)?,

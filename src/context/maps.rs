@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The vertex maps of an open file, in the engine's memory.
+//! The vertex maps of an open file, in memory that the engine can read.
 
 use crate::dewarp::{
     crop::Crop,
@@ -34,8 +34,8 @@ use kernel::{
     }, //
 };
 
-/// How memory for maps is allocated: any user can ask for 200 kB in one piece, which is no reason
-/// for a warning.
+/// Returns the flags of allocations for maps. Any user can ask for 200 kB in one piece, which is no
+/// reason for a kernel warning if it fails.
 fn gfp() -> Flags {
     GFP_KERNEL | __GFP_NOWARN
 }
@@ -43,19 +43,20 @@ fn gfp() -> Flags {
 /// A vertex map in memory that the engine can read: vertices, moved to where they show a view.
 pub(super) struct Map {
     grid: Grid,
-    /// Nobody writes to it once the map is shared.
+    /// It is not written once the map is shared.
     memory: Coherent<[u8]>,
     view: View,
-    /// The vertices as they were set, over the whole source, for another view. None for the identity,
-    /// and if the view is plain: then they are in memory as they were set.
+    /// The vertices as they were set, over the whole source, to be composed with another view.
+    /// Empty for the identity, and if the view is plain, because then they are in `memory` as they
+    /// were set.
     vertices: KVVec<u32>,
 }
 
-/// A map that only its owner knows, and can compose.
+/// A map that only its owner refers to, and can compose.
 pub(super) type OwnMap = Pin<UniqueArc<Map>>;
 
 impl Map {
-    /// Memory for a map over `grid`. To be composed before it is used.
+    /// Allocates a map over `grid`. It must be composed before it is used.
     pub(super) fn new(device: &Device<Bound>, grid: Grid) -> Result<OwnMap> {
         let this = Self {
             grid,
@@ -66,10 +67,12 @@ impl Map {
         Ok(UniqueArc::new(this, gfp())?.into())
     }
 
-    /// Composes vertices, or else the identity, and a view. `EINVAL` if there is not one vertex for each
-    /// of the grid. After an error the map shows nothing.
+    /// Composes `vertices`, or the identity if there are none, with a view.
     ///
-    /// The identity needs no memory, and can be composed by a thread that starts a frame.
+    /// The identity needs no allocation, so a thread that starts a frame can compose it.
+    ///
+    /// `EINVAL` if there is not one vertex for each of the grid. After an error the map must not be
+    /// used.
     pub(super) fn compose(
         &mut self,
         vertices: Option<&[u32]>,
@@ -101,7 +104,7 @@ impl Map {
             let set = rows.as_mut().map(|rows| rows.next().ok_or(EINVAL));
             let set = set.transpose()?;
             let shown = match set {
-                // As they were set, without a copy on the way.
+                // The vertices are written as they were set, without a copy in between.
                 Some(set) if view.is_plain() => set,
                 _ => {
                     match set {
@@ -122,18 +125,19 @@ impl Map {
         Ok(())
     }
 
-    /// Whether it is a map over `grid`.
+    /// Returns whether the map is over `grid`.
     pub(super) fn fits(&self, grid: Grid) -> bool {
         self.grid == grid
     }
 
-    /// Whether it shows what it would show if it were composed with `view`.
+    /// Returns whether the map shows the same as if it were composed with `view`.
     pub(super) fn has(&self, view: &View) -> bool {
         self.view == *view || self.view.is_plain() && view.is_plain()
     }
 
-    /// The vertices as they were set, of a map that is not the identity. Those that are only in memory
-    /// are read into `read`, which takes long: not for a thread that starts frames.
+    /// Returns the vertices as they were set, of a map that is not the identity. Vertices that are
+    /// only in `memory` are read into `read`. This takes long, so a thread that starts frames must
+    /// not call it.
     pub(super) fn vertices<'a>(&'a self, read: &'a mut KVVec<u32>) -> Result<&'a [u32]> {
         if !self.vertices.is_empty() {
             return Ok(&self.vertices);
@@ -145,7 +149,7 @@ impl Map {
         Ok(read)
     }
 
-    /// Where the engine finds it.
+    /// Returns the map's grid and address, for the engine.
     pub(super) fn place(&self) -> frame::Map {
         frame::Map {
             grid: self.grid,
@@ -154,24 +158,25 @@ impl Map {
     }
 }
 
-/// Maps that are no longer used. To be dropped where that may take a while.
+/// Maps that are no longer used. They are dropped where freeing them may take time.
 pub(super) type Displaced = [Option<Arc<Map>>; 2];
 
-/// The vertex maps of a stream: a new one is written where the engine does not look, and takes
-/// effect with a frame, whole.
+/// The vertex maps of a stream. A new map is written to memory that the engine does not read, and
+/// takes effect as a whole, with a frame.
 pub(super) struct Maps {
-    /// What the engine reads. There while a queue streams, unless a format was set since it started.
+    /// The map that the engine reads. It exists while a queue streams, unless a format was set
+    /// since the queue started.
     current: Option<Arc<Map>>,
-    /// Set outside of a request, for the frame that starts next.
+    /// The map that was set outside of a request, for the frame that starts next.
     next: Option<Arc<Map>>,
-    /// Memory for more. Only while a queue streams, too.
+    /// Memory for more maps. It also exists only while a queue streams.
     spare: [Option<OwnMap>; 2],
     /// How often another map has become the latest.
     changes: u64,
 }
 
 impl Maps {
-    /// Has no map.
+    /// Creates the state without a map.
     pub(super) const fn new() -> Self {
         Self {
             current: None,
@@ -181,7 +186,7 @@ impl Maps {
         }
     }
 
-    /// Forgets all maps. Returns them, to be freed with no lock held.
+    /// Removes all maps, and returns them, to be freed with no lock held.
     pub(super) fn clear(&mut self) -> Self {
         let changes = self.changes.wrapping_add(1);
         mem::replace(
@@ -193,27 +198,27 @@ impl Maps {
         )
     }
 
-    /// Whether there are maps: a queue streams, and no format was set since it started.
+    /// Returns whether there are maps: a queue streams, and no format was set since it started.
     pub(super) fn are_loaded(&self) -> bool {
         self.current.is_some()
     }
 
-    /// The map of the frame that starts now.
+    /// Returns the map of the frame that starts now.
     pub(super) fn current(&self) -> Option<&Arc<Map>> {
         self.current.as_ref()
     }
 
-    /// A map to compose anew, if one is kept.
+    /// Takes a map that can be composed anew, if one is kept.
     pub(super) fn take_spare(&mut self) -> Option<OwnMap> {
         self.spare.iter_mut().find_map(Option::take)
     }
 
-    /// The map of the next frame, unless its request brings another.
+    /// Returns the map of the next frame, unless its request has another.
     pub(super) fn latest(&self) -> Option<&Arc<Map>> {
         self.next.as_ref().or(self.current.as_ref())
     }
 
-    /// How often another map has become the latest.
+    /// Returns how often another map has become the latest.
     pub(super) fn changes(&self) -> u64 {
         self.changes
     }
@@ -231,14 +236,14 @@ impl Maps {
         [self.keep(old), None]
     }
 
-    /// Makes the map of the frame that starts now the current one: that of its request, if it
-    /// brings one. The frame before is over.
+    /// Makes the map of the frame that starts now the current one: `of_request`, if its request has
+    /// a map. The frame before has ended.
     pub(super) fn advance(&mut self, of_request: Option<Arc<Map>>) -> Displaced {
         let next = self.next.take();
         let (new, overtaken) = match of_request {
             Some(map) => {
                 self.changes = self.changes.wrapping_add(1);
-                // The other one was set before this one took effect.
+                // `next` was set before this map took effect, and is replaced by it.
                 (Some(map), next)
             }
             None => (next, None),
@@ -251,9 +256,9 @@ impl Maps {
         [overtaken, self.keep(old)]
     }
 
-    /// Keeps a map to compose anew, unless enough are kept, or somebody reads it, who frees it then.
-    /// Returns one that is not kept.
-    // One copy of the code for all who call it.
+    /// Keeps a map to be composed anew, unless enough are kept, or another reference to it exists,
+    /// whose owner frees it. Returns a map that is not kept.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     fn keep(&mut self, map: Option<Arc<Map>>) -> Option<Arc<Map>> {
         let place = self.spare.iter_mut().find(|place| place.is_none());

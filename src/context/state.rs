@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What an open file is set to.
+//! The settings of an open file.
 
 use super::{
     controls::{
@@ -58,21 +58,21 @@ use kernel::{
     sync::Arc, //
 };
 
-/// A change to what maps are composed with.
+/// A change of the view that maps are composed with.
 pub(super) enum Change {
     /// A crop for a rectangle and flags.
     Crop(Rect, u32),
     /// One of the two flips, by its control.
     Flip(u32, bool),
-    /// None, for a map that was composed with something else.
+    /// No change, for a map that was composed with another view.
     Nothing,
 }
 
-/// How many controls an open file has.
+/// The number of controls of an open file.
 const CONTROLS: usize = 5;
 
-/// The place of a control in [`State::changed`]; past the end for another one.
-// One copy of the code for all who call it.
+/// Returns the index of a control in [`State::changed`]; past the end for another control.
+// Not inlined, to have the code once for all callers.
 #[inline(never)]
 fn place_of(id: u32) -> usize {
     match id {
@@ -85,42 +85,42 @@ fn place_of(id: u32) -> usize {
     }
 }
 
-/// What changes of an open file.
+/// The settings of an open file that change.
 pub(super) struct State {
     pub(super) output: Queue,
     pub(super) capture: Queue,
-    /// The engine converts no colours, so one serves both queues.
+    /// The colorimetry of both queues, because the engine does not convert colours.
     pub(super) colorimetry: Colorimetry,
     pub(super) crop: Crop,
     /// HFLIP and VFLIP.
     pub(super) flips: [bool; 2],
     pub(super) prefetch: Prefetch,
     pub(super) maps: Maps,
-    /// The map is the user's, and not the identity.
+    /// Whether the map is the user's, and not the identity.
     pub(super) map_is_set: bool,
     /// How often controls have changed.
     changes: u64,
-    /// What that number was when each of the controls changed last, in the order of [`place_of`].
+    /// The value of `changes` when each of the controls changed last, in the order of [`place_of`].
     changed: [u64; CONTROLS],
 }
 
-/// What a request brings for its frame.
+/// The prepared controls of a request, for its frame.
 pub(crate) struct Prepared {
     pub(super) map: Option<Arc<Map>>,
     /// HFLIP and VFLIP.
     pub(super) flips: [Option<bool>; 2],
-    /// Where to compose the identity if they change.
+    /// Memory in which the identity is composed if the flips change.
     pub(super) spare: Option<OwnMap>,
     pub(super) mode: Option<PrefetchMode>,
     pub(super) threshold: Option<u8>,
 }
 
-/// One of its two queues.
+/// One of the two queues of an open file.
 pub(super) struct Queue {
     pub(super) image: Image,
-    /// Number of the next frame.
+    /// The number of the next frame.
     pub(super) sequence: u32,
-    /// There while the queue streams.
+    /// Keeps the device powered while the queue streams.
     pub(super) powered: Option<Powered>,
 }
 
@@ -157,7 +157,7 @@ impl State {
     }
 
     /// Notes that a control changes now.
-    // One copy of the code for all who call it.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(super) fn note_change(&mut self, id: u32) {
         self.changes = self.changes.wrapping_add(1);
@@ -166,17 +166,18 @@ impl State {
         }
     }
 
-    /// Whether a control has changed since that moment.
+    /// Returns whether a control has changed since `moment`.
     pub(super) fn has_changed_since(&self, moment: u64, id: u32) -> bool {
         let changed = self.changed.get(place_of(id));
         changed.is_some_and(|changed| *changed > moment)
     }
 
-    /// Makes the next map take effect, or what a request brings, for the frame that starts now.
-    /// Returns the moment of the latter, and maps that are no longer used.
+    /// Applies the controls that a request has prepared, for the frame that starts now; without a
+    /// request, makes the next map take effect. Returns the moment at which a request's controls
+    /// took effect, and the maps that are no longer used.
     ///
-    /// `EINVAL` for a map, or memory for flips, from before the destination had its size, which changes
-    /// nothing.
+    /// `EINVAL` if the request's map, or its memory for flips, is from before the destination had
+    /// its size. Nothing changes then.
     pub(super) fn take_on(
         &mut self,
         prepared: &mut Option<Prepared>,
@@ -220,13 +221,14 @@ impl State {
         Ok((Some(self.changes), displaced))
     }
 
-    /// What a map is composed with, the user's or the identity. A user's is not flipped.
+    /// Returns the view that a map is composed with, the user's or the identity. A user's map is
+    /// not flipped.
     pub(super) fn view(&self, is_users: bool, crop: Crop, flips: [bool; 2]) -> View {
         let flips = flips.map(|flip| flip && !is_users);
         View::new(crop, flips, self.capture.image.size())
     }
 
-    /// What the engine has to do for a job.
+    /// Returns the register values for a job.
     pub(super) fn program(&self, job: &Job) -> Result<Program> {
         let map = self.maps.current().ok_or(EINVAL)?;
         let frame = Frame {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted of the files that are open.
+//! The accounts of the files that are open.
 
 use crate::dewarp::statistics::Account;
 use kernel::{
@@ -17,27 +17,28 @@ use kernel::{
 /// The accounts of a device's open files.
 #[pin_data]
 pub(super) struct Accounts {
-    /// Taken for a moment, after every other lock.
+    /// It is held briefly, and taken after every other lock.
     #[pin]
     list: Mutex<List>,
 }
 
 #[derive(Default)]
 struct List {
-    /// How many files were ever opened.
+    /// The number of files that were ever opened.
     opened: u64,
     open: KVec<Arc<Account>>,
 }
 
 impl Accounts {
-    /// None.
+    /// Creates an empty list.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             list <- new_mutex!(List::default(), "Accounts::list"),
         })
     }
 
-    /// One for a file that the current process is opening. It is in the list until it is closed.
+    /// Creates an account for a file that the current process is opening. It is in the list until
+    /// [`close`](Self::close) removes it.
     pub(super) fn open(&self) -> Result<Arc<Account>> {
         let mut list = self.list.lock();
         list.opened += 1;
@@ -47,13 +48,13 @@ impl Accounts {
         Ok(account)
     }
 
-    /// Takes one off the list. Frames may refer to it for longer.
+    /// Removes an account from the list. Frames may refer to it for longer.
     pub(super) fn close(&self, account: &Arc<Account>) {
         let mut list = self.list.lock();
         list.open.retain(|other| !Arc::ptr_eq(other, account));
     }
 
-    /// Shows them all, an empty line before each.
+    /// Prints all accounts, each after an empty line.
     pub(super) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = self.list.lock();
         list.open.iter().try_for_each(|account| {

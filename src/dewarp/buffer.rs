@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An image at its place in memory, and addresses as the engine takes them.
+//! An image with its addresses, and addresses in the engine's format.
 
 use super::image::Image;
 
-/// An image and where it lies.
+/// An image and its addresses in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Buffer {
-    /// Its shape.
+    /// The shape of the image.
     pub image: Image,
-    /// DMA address of each memory plane. The second is not looked at if the format has one only.
+    /// The DMA address of each memory plane. The second is not used if the format has only one.
     pub addresses: [u64; 2],
 }
 
 impl Buffer {
-    /// Whether the engine can reach all of it.
+    /// Checks that the engine can reach all of the image.
     ///
     /// # Errors
     ///
-    /// [`Unreachable`] with the plane that it cannot.
+    /// [`Unreachable`] with the start of the plane that it cannot reach.
     pub fn check(&self) -> Result<(), Unreachable> {
         for (start, bytes) in [
             (self.luma(), self.image.luma_bytes()),
@@ -29,16 +29,16 @@ impl Buffer {
         Ok(())
     }
 
-    /// Where luma starts, or all samples in the packed layout.
+    /// Returns the address of luma, or of all samples in the packed layout.
     pub const fn luma(&self) -> u64 {
         let [luma, _] = self.addresses;
         luma
     }
 
-    /// Where chroma starts: in its own memory plane, or right behind luma.
+    /// Returns the address of chroma, which is in its own memory plane, or directly behind luma.
     ///
-    /// The C driver aligns it to 16 bytes behind the luma of a destination; a plane is a multiple of
-    /// that anyway.
+    /// The C driver aligns it to 16 bytes behind the luma of a destination. This is not needed,
+    /// because a plane is a multiple of 16 bytes.
     pub fn chroma(&self) -> u64 {
         match (self.image.format().memory_planes, self.addresses) {
             (2, [_, chroma]) => chroma,
@@ -47,19 +47,20 @@ impl Buffer {
     }
 }
 
-/// An address that the engine cannot use: it takes multiples of 16 bytes, up to an end of 2^34.
+/// An address that the engine cannot use. The engine uses multiples of 16 bytes, up to an end of
+/// 2^34.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreachable(pub u64);
 
-/// The register value for the start of something that long: the upper 30 of 34 bits. [`None`] if it
-/// starts or ends where the engine cannot.
-// One copy of the code for all who call it.
+/// Returns the register value for the start of a plane of `bytes` bytes: the upper 30 of 34 bits.
+/// Returns [`None`] if it starts or ends where the engine cannot reach.
+// Not inlined, to have the code once for all callers.
 #[inline(never)]
 pub fn base(address: u64, bytes: u32) -> Option<u32> {
     const LIMIT: u64 = 1 << 34;
 
     let ends_below = address <= LIMIT - u64::from(bytes);
-    // CAST: Masked to 30 bits. Only what has no bytes can start at the limit.
+    // CAST: The value is masked to 30 bits. Only a plane without bytes can start at the limit.
     (address & 0xf == 0 && ends_below).then_some((address >> 4 & 0x3fff_ffff) as u32)
 }
 

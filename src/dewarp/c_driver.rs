@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the C driver and the V4L2 core compute, by their own arithmetic, to be compared with. Tests
-//! only.
+//! The values that the C driver and the V4L2 core compute, by their own arithmetic, for comparison.
+//! Tests only.
 
 use super::{
     buffer::Buffer,
@@ -10,7 +10,7 @@ use super::{
     size::Size, //
 };
 
-/// One side by the C code of `clamp_roundup()` and `round_up()`.
+/// Returns one side, by the C code of `clamp_roundup()` and `round_up()`.
 pub(super) fn side(x: u32, min: u32, max: u32) -> u32 {
     let clamped = if x <= min {
         min
@@ -22,10 +22,10 @@ pub(super) fn side(x: u32, min: u32, max: u32) -> u32 {
     (clamped.wrapping_sub(1) | 7).wrapping_add(1)
 }
 
-/// Line and bytes of each memory plane, by the C code of `v4l2_fill_pixfmt_mp()` and the rows
-/// of `v4l2_format_info()` for our formats.
+/// Returns the length of a line and the size of each memory plane, bytes, by the C code of
+/// `v4l2_fill_pixfmt_mp()` and the rows of `v4l2_format_info()` for this driver's formats.
 pub(super) fn planes(format: &Format, size: Size) -> Vec<(u32, u32)> {
-    // Bytes a pixel of each component plane, vertical divisor of the second; hdiv is 2.
+    // Bytes of a pixel in each component plane, and the vertical divisor of the second; hdiv is 2.
     let (bpp, vdiv): (&[u32], u32) = match &format.fourcc.to_le_bytes() {
         b"YUYV" | b"UYVY" => (&[2], 1),
         b"NV16" | b"NV61" | b"NM16" | b"NM61" => (&[1, 2], 1),
@@ -48,7 +48,7 @@ pub(super) fn planes(format: &Format, size: Size) -> Vec<(u32, u32)> {
     }
 }
 
-/// The map of the C driver, by its arithmetic: `dw100_ctrl_dewarping_map_init()`.
+/// Returns the map of the C driver, by its arithmetic: `dw100_ctrl_dewarping_map_init()`.
 pub(super) fn map(source: Size, destination: Size) -> Vec<u32> {
     let convert = |a: u32| ((a & 0xfff) << 4) as u16;
     let (mw, mh) = (
@@ -66,7 +66,7 @@ pub(super) fn map(source: Size, destination: Size) -> Vec<u32> {
         .collect()
 }
 
-/// The program of the C driver without a crop, by its arithmetic: `dw100_hw_set_source()`,
+/// Returns the program of the C driver without a crop, by its arithmetic: `dw100_hw_set_source()`,
 /// `dw100_hw_set_destination()`, `dw100_hw_set_mapping()` and `dw100_hw_init_ctrl()`.
 pub(super) fn program(source: &Buffer, destination: &Buffer, map: u64) -> Program {
     let ([source_y, mut source_uv], [destination_y, mut destination_uv]) =
@@ -116,7 +116,8 @@ pub(super) fn program(source: &Buffer, destination: &Buffer, map: u64) -> Progra
     }
 }
 
-/// Failed, and the errors that are printed, by the C code of `dw100_irq_handler()`.
+/// Returns whether the frame failed, and the errors that are printed, by the C code of
+/// `dw100_irq_handler()`.
 pub(super) fn verdict(status: u32) -> (bool, u32) {
     let pending = status & 0xff;
     let frame_done = pending & 1;

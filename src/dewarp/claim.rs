@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who ends a job: hard interrupt, interrupt thread, watchdog, abort and unbind all want to, and one
-//! of them does, once.
+//! The claim protocol. The interrupt, the watchdog and unbinding may all try to end the same job;
+//! the protocol lets exactly one of them do it.
 //!
-//! One atomic word holds the state, the status of the interrupt, and the number of the job.
+//! One atomic word holds the job's state, the interrupt's status, and the job's number.
 
 use super::status::Status;
 
@@ -12,7 +12,7 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// The atomic word under a [`Slot`]. Takes its methods' meaning from [`AtomicU64`].
+/// The atomic word of a [`Slot`]. Its methods are those of [`AtomicU64`]; `loom` has its own type.
 pub trait Word {
     /// See [`AtomicU64::load`].
     fn load(&self, order: Ordering) -> u64;
@@ -21,7 +21,7 @@ pub trait Word {
     ///
     /// # Errors
     ///
-    /// The value found, if it was not `current`.
+    /// Returns the value of the word if it was not `current`.
     fn compare_exchange(
         &self,
         current: u64,
@@ -37,7 +37,7 @@ impl Word for AtomicU64 {
         self.load(order)
     }
 
-    // The orders are constants of its callers: inline, it is one instruction.
+    // Inlined, because the callers pass constant orders: it is one instruction then.
     #[inline(always)]
     fn compare_exchange(
         &self,
@@ -50,33 +50,34 @@ impl Word for AtomicU64 {
     }
 }
 
-/// The number of a job. Two jobs of one slot never share one (48 bits).
+/// The number of a job. It has 48 bits, so that it is never used again in the life of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation(u64);
 
-/// What the one who ended a job gets.
+/// What the caller that ended a job learns of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The job that ended.
     pub generation: Generation,
-    /// The status of its interrupt; `None` if it was ended without one.
+    /// The status of its interrupt; `None` if the job was not latched.
     pub status: Option<Status>,
-    /// The watchdog latched it: its interrupt did not come in time.
+    /// Whether the watchdog latched the job, because its interrupt did not come in time.
     pub late: bool,
 }
 
-/// How far a job has come, for who watches over it.
+/// The phase of a job, for the watchdog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// There is none, or its end is under way.
+    /// There is no job, or it is latched.
     Over,
-    /// It is being started: it is not late, and its starter still uses it.
+    /// The job is being started. The starting thread still uses it, so the watchdog must not end
+    /// it.
     Starting,
-    /// The engine is at work on it.
+    /// The engine processes the job.
     Running(Generation),
 }
 
-/// The engine's place for one job.
+/// The state of the engine's job.
 ///
 /// ```text
 ///         start             launched         latch, expire
@@ -86,24 +87,26 @@ pub enum Phase {
 ///              claim_any                  claim_latched, claim_any
 /// ```
 ///
-/// The watchdog latches by [`expire`](Self::expire), and adds the status that it reads afterwards.
-/// An interrupt handler that found the job running just before may have read and acknowledged an
-/// event that the watchdog does not see; its [`latch`](Self::latch) adds that, too. Before such a
-/// job is claimed, wait for the handler: see [`is_late`](Self::is_late).
+/// The watchdog latches a job by [`expire`](Self::expire), then reads the status and adds it. An
+/// interrupt handler that saw the job running just before may have read and acknowledged an event
+/// that the watchdog does not see; its [`latch`](Self::latch) adds that event. The thread that
+/// claims a job which the watchdog latched must therefore wait for the interrupt handler first: see
+/// [`is_late`](Self::is_late).
 ///
-/// A job may be latched before its starter says that it is launched: the engine is fast. A
-/// watchdog must not, for it ends what the starter may not be through with: see [`Phase`].
+/// The interrupt handler may latch a job that is still being started, because the engine may be
+/// done before [`launched`](Self::launched) is called. The watchdog may not: see [`Phase`].
 ///
-/// All that happens before [`start`](Self::start) is visible to who sees the job, and all that
-/// happens before [`latch`](Self::latch) to who claims it: each change of the word both acquires and
-/// releases. No method blocks. [`running`](Self::running), [`latch`](Self::latch) and
-/// [`add`](Self::add) take a bounded number of steps: they are for hard interrupt context.
+/// What happens before [`start`](Self::start) is visible to every thread that sees the job, and
+/// what happens before [`latch`](Self::latch) is visible to the thread that claims it, because each
+/// change of the word acquires and releases. No method blocks. [`running`](Self::running),
+/// [`latch`](Self::latch) and [`add`](Self::add) take a bounded number of steps, because the
+/// interrupt handler calls them.
 pub struct Slot<W = AtomicU64> {
     word: W,
 }
 
 impl Slot {
-    /// An idle slot.
+    /// Creates a slot without a job.
     pub const fn new() -> Self {
         Self::with(AtomicU64::new(0))
     }
@@ -116,16 +119,17 @@ impl Default for Slot {
 }
 
 impl<W> Slot<W> {
-    /// An idle slot over a word that is 0.
+    /// Creates a slot without a job. `word` must be 0.
     pub const fn with(word: W) -> Self {
         Self { word }
     }
 }
 
 impl<W: Word> Slot<W> {
-    /// A job starts. Call it before the engine does, and [`launched`](Self::launched) after.
+    /// Starts a job. The caller calls it before it starts the engine, and
+    /// [`launched`](Self::launched) after.
     ///
-    /// `None` if the last one has not ended.
+    /// Returns `None` if the last job has not ended.
     pub fn start(&self) -> Option<Generation> {
         let found = State(self.word.load(Ordering::Relaxed));
         if found.is_idle() {
@@ -138,12 +142,13 @@ impl<W: Word> Slot<W> {
         }
     }
 
-    /// The engine is at work on this job, if that has not ended since. Its starter is through.
+    /// Marks a job as running, unless it is latched by now. The caller does not use the job any
+    /// more.
     pub fn launched(&self, generation: Generation) {
         let _ = self.replace(State::starting(generation), State::running(generation));
     }
 
-    /// How far the job has come. Who finds it running sees what its starter did.
+    /// Returns the job's phase. If it is running, all that its starter did is visible.
     pub fn phase(&self) -> Phase {
         let found = State(self.word.load(Ordering::Acquire));
         match found.code() {
@@ -153,23 +158,23 @@ impl<W: Word> Slot<W> {
         }
     }
 
-    /// The job that the engine is at work on, if its interrupt has not been latched.
+    /// Returns the job that is started or running, and not latched.
     ///
-    /// The hard interrupt asks this before it reads the status, so that the status of one job is
-    /// never taken for that of the next.
+    /// The interrupt handler calls this before it reads the status, so that the status of one job
+    /// is never taken for the status of the next.
     pub fn running(&self) -> Option<Generation> {
         let found = State(self.word.load(Ordering::Acquire));
         found.is_unlatched().then(|| found.generation())
     }
 
-    /// Keeps the status of a job's interrupt for who ends the job. For the interrupt handler.
+    /// Latches a job with the status of its interrupt. The interrupt handler calls this.
     ///
-    /// False if the job has ended, or was latched before: the interrupt is stale. If it was the
-    /// watchdog that latched it, the status is added to what that found.
+    /// Returns false if the job has ended or was latched before. If the watchdog latched it, the
+    /// status is added to the watchdog's.
     pub fn latch(&self, generation: Generation, status: Status) -> bool {
         let latched = State::latched(generation, status);
         let running = State::running(generation);
-        // What is being started may be launched meanwhile, once.
+        // A job in Starting can become Running once, so three attempts are enough.
         for expected in [running, State::starting(generation), running] {
             if self.replace(expected, latched).is_ok() {
                 return true;
@@ -179,21 +184,21 @@ impl<W: Word> Slot<W> {
         false
     }
 
-    /// Latches a job whose time is over, with no event yet. For the watchdog, which must have found
-    /// the job running.
+    /// Latches a job whose time limit has passed, without an event. The watchdog calls this when it
+    /// found the job running.
     ///
-    /// False if the job has ended, or was latched before. If true, no other frame starts until the
-    /// interrupt thread is woken. An interrupt handler that found the job running may still be at the
-    /// engine, too.
+    /// Returns false if the job has ended or was latched before. After true, no other job starts
+    /// until the caller wakes the interrupt thread. An interrupt handler that saw the job running
+    /// may still access the engine at the same time.
     pub fn expire(&self, generation: Generation) -> bool {
         self.replace(State::running(generation), State::late(generation))
             .is_ok()
     }
 
-    /// Adds a status to that of a job which the watchdog latched, if that job was not claimed yet.
+    /// Adds events to the status of a job that the watchdog latched, unless the job was claimed.
     pub fn add(&self, generation: Generation, status: Status) {
         let mut found = State(self.word.load(Ordering::Relaxed));
-        // Repeats only if the other one of watchdog and interrupt handler has added its own.
+        // Repeated at most once: the watchdog and the interrupt handler each add once.
         while found.generation() == generation && found.is_late() {
             match self.replace(found, found.with(status)) {
                 Ok(()) => return,
@@ -202,32 +207,34 @@ impl<W: Word> Slot<W> {
         }
     }
 
-    /// Whether a job was latched that nobody has claimed yet.
+    /// Returns whether there is a latched job.
     pub fn is_latched(&self) -> bool {
         State(self.word.load(Ordering::Relaxed)).is_latched()
     }
 
-    /// Whether the job was latched by the watchdog. Its interrupt handler may run at the same time:
-    /// who is to claim the job waits for that first.
+    /// Returns whether the watchdog latched the job. The interrupt handler may still run for this
+    /// job, so the caller waits for the handler before it claims the job.
     pub fn is_late(&self) -> bool {
         State(self.word.load(Ordering::Relaxed)).is_late()
     }
 
-    /// Ends the job whose interrupt has been latched. For the interrupt thread.
+    /// Claims the latched job: of several callers, one gets the outcome. The interrupt thread calls
+    /// this.
     ///
-    /// `None` if there is none, or someone else was first.
+    /// Returns `None` if there is no latched job.
     pub fn claim_latched(&self) -> Option<Outcome> {
         self.claim(|state| state.is_latched())
     }
 
-    /// Ends whatever job there is. For unbind, when no new one can start.
+    /// Claims the job in whatever state it is. No new job may be started during the call.
     ///
-    /// `None` if there is none.
+    /// Returns `None` if there is no job.
     pub fn claim_any(&self) -> Option<Outcome> {
         self.claim(|state| !state.is_idle())
     }
 
-    /// Goes to idle from a state that `admits`. Repeats only if the job went a step further.
+    /// Goes to Idle from a state that `admits` accepts. Repeated if the job changed its state in
+    /// between, which a job does a few times only.
     fn claim(&self, admits: impl Fn(State) -> bool) -> Option<Outcome> {
         let mut found = State(self.word.load(Ordering::Relaxed));
         while admits(found) {
@@ -250,7 +257,7 @@ impl<W: Word> Slot<W> {
 impl Generation {
     const BITS: u32 = 48;
 
-    /// The number.
+    /// Returns the number.
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -260,7 +267,8 @@ impl Generation {
     }
 }
 
-/// The word: generation in 63:16, packed status in 15:7, state in 6:0.
+/// The value of the word: the generation in bits 63:16, the packed status in 15:7, the state in
+/// 6:0.
 #[derive(Clone, Copy)]
 struct State(u64);
 
@@ -293,7 +301,7 @@ impl State {
         Self(generation.0 << 16 | Self::LATE)
     }
 
-    /// The same with the events of `status` added.
+    /// Returns the same state with the events of `status` added.
     fn with(self, status: Status) -> Self {
         Self(self.0 | u64::from(status.pack()) << Self::STATUS_SHIFT)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every order in which the parties of a job can act on its [`Slot`], and every value that the
-//! memory orderings let them see, tried out by `loom`. Tests only.
+//! Tests of the claim protocol: `loom` tries every order in which the threads of a job can act on
+//! its [`Slot`], and every value that the memory orderings let them see.
 
 use super::{
     claim::{
@@ -30,10 +30,11 @@ use loom::{
 
 const DONE: Status = Status(1);
 
-/// The word of a slot, of which every party sees the latest value: for the orders.
+/// The word of a slot, of which every thread sees the latest value, to test the orders.
 ///
 /// `loom` (0.7) tries two accesses in both orders only if the earlier one was the very last, and
-/// one of them writes. A load can so hide another. Loads that write back what they find hide none.
+/// one of them writes. A load can therefore hide another. Loads that write back the value that they
+/// find hide none.
 struct Latest(AtomicU64);
 
 impl Latest {
@@ -58,9 +59,10 @@ impl Word for Latest {
     }
 }
 
-/// The word of a slot, of which a party may see an old value: for what else it sees then.
+/// The word of a slot, of which a thread may see an old value, to test what else it sees then.
 ///
-/// Here a write to something else, which orders nothing, makes up for what loads hide.
+/// Here a write to another variable, which orders nothing, compensates for the accesses that loads
+/// hide.
 struct AnyOf {
     word: AtomicU64,
     turns: AtomicUsize,
@@ -124,7 +126,7 @@ fn interrupt_thread_and_unbind_end_a_job_exactly_once() {
         let interrupt = spawn(&slot, |slot| {
             let latched = slot.running().is_some_and(|job| slot.latch(job, DONE));
             let outcome = slot.claim_latched();
-            // The thread ends nothing that was not latched.
+            // The thread ends no job that was not latched.
             assert!(latched || outcome.is_none());
             (latched, outcome)
         });
@@ -136,7 +138,7 @@ fn interrupt_thread_and_unbind_end_a_job_exactly_once() {
         let ends: Vec<_> = outcomes.iter().flatten().collect();
         assert_eq!(ends.len(), 1, "{outcomes:?}");
         assert_eq!(ends[0].generation, job);
-        // What was latched is not lost, whoever ends the job.
+        // A latched status is not lost, whichever thread ends the job.
         assert_eq!(ends[0].status, latched.then_some(DONE));
         assert_eq!(slot.claim_any(), None);
     });
@@ -148,7 +150,7 @@ fn of_interrupt_and_watchdog_one_wakes_the_thread_which_ends_the_job() {
         let slot = Latest::slot();
         let job = slot.start().unwrap();
 
-        // The thread runs for who latched the job, and for nobody else.
+        // The thread runs only for the caller that latched the job.
         let interrupt = spawn(&slot, move |slot| slot.latch(job, DONE));
         let watchdog = spawn(&slot, move |slot| match slot.phase() {
             Phase::Running(found) => {
@@ -165,8 +167,8 @@ fn of_interrupt_and_watchdog_one_wakes_the_thread_which_ends_the_job() {
 
         let [on_time, late] = [interrupt.join().unwrap(), watchdog.join().unwrap()];
         assert_ne!(on_time, late, "one of them wakes the thread");
-        // The thread waits for the interrupt handler of a job that the watchdog latched: what that
-        // has seen is not lost.
+        // The thread waits for the interrupt handler of a job that the watchdog latched, so the
+        // events that the handler has seen are not lost.
         assert_eq!(slot.is_late(), late);
         let outcome = slot.claim_latched().unwrap();
         assert_eq!((outcome.generation, outcome.late), (job, late));
@@ -182,14 +184,14 @@ fn late_parties_of_one_job_leave_the_next_one_alone() {
         let slot = Latest::slot();
         let first = slot.start().unwrap();
 
-        // Its status was read in time, and is latched whenever.
+        // The status was read in time, and is latched at any moment.
         let interrupt = spawn(&slot, move |slot| {
             slot.latch(first, DONE);
         });
         let watchdog = spawn(&slot, move |slot| {
             slot.expire(first);
         });
-        // Latched or not: that job has ended, so the next one can start.
+        // Latched or not, that job has ended, so the next one can start.
         assert_eq!(slot.claim_any().unwrap().generation, first);
         let second = slot.start().unwrap();
 
@@ -210,7 +212,7 @@ fn a_thread_late_for_one_job_ends_the_next_only_by_its_own_interrupt() {
 
         let late = spawn(&slot, |slot| slot.claim_latched());
         let unbind = slot.claim_any();
-        // Whoever was first: that job has ended, so the next one can start.
+        // Whichever caller was first, that job has ended, so the next one can start.
         let second = slot.start().unwrap();
         assert!(slot.latch(second, Status(2)));
         let late = late.join().unwrap();
@@ -226,7 +228,7 @@ fn a_thread_late_for_one_job_ends_the_next_only_by_its_own_interrupt() {
     });
 }
 
-/// A slot, and words that it alone has to order.
+/// A slot, and variables that are ordered by the slot alone.
 struct World {
     slot: Slot<AnyOf>,
     job: AtomicUsize,
@@ -280,7 +282,7 @@ fn a_watchdog_that_ends_a_job_sees_its_starter_through() {
             }
         });
         let job = world.slot.start().unwrap();
-        // It puts the engine to work, which takes a while.
+        // Here the thread starts the engine, which takes a while.
         world.job.store(7, Ordering::Relaxed);
         world.slot.launched(job);
         watchdog.join().unwrap();

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Crop of the source, by way of the vertex map.
+//! The crop of the source, by means of the vertex map.
 //!
-//! The engine has registers for a crop, SCALE_FACTOR and ROI_START. How it reads them where source
-//! and destination differ in shape is not known, and no driver that runs on silicon relies on it
-//! but the C driver, so they stay at the whole source. Instead each vertex of the map is moved into
-//! the crop, as libcamera does it (converter_dw100.cpp).
+//! The engine has registers for a crop, SCALE_FACTOR and ROI_START. It is not known how it uses
+//! them where source and destination differ in shape. Of the drivers that run on silicon, only the
+//! C driver relies on them, so this driver always sets them to the whole source. Instead it moves
+//! each vertex of the map into the crop, as libcamera does (converter_dw100.cpp).
 
 use super::size::Size;
 
-/// A rectangle in pixels, as [`struct v4l2_rect`] has it.
+/// A rectangle in pixels, with the fields of [`struct v4l2_rect`].
 ///
 /// [`struct v4l2_rect`]: srctree/include/uapi/linux/v4l2-common.h
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Rect {
     pub height: u32,
 }
 
-/// Why a rectangle could not be set.
+/// The reason why a rectangle cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// ERANGE: no crop satisfies the flags.
@@ -33,10 +33,10 @@ pub enum Unfit {
     Flags,
 }
 
-/// Flag: the rectangle may grow, not shrink.
+/// Flag: the rectangle may grow, but not shrink.
 pub const FLAG_GE: u32 = 1 << 0;
 
-/// Flag: the rectangle may shrink, not grow.
+/// Flag: the rectangle may shrink, but not grow.
 pub const FLAG_LE: u32 = 1 << 1;
 
 const FLAG_EXACT: u32 = FLAG_GE | FLAG_LE;
@@ -49,18 +49,19 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// The end of the span; the wanted one of userspace can lie anywhere.
+    /// Returns the end of a span, which can lie anywhere if userspace asked for the span.
     fn end(start: i32, length: u32) -> i64 {
         i64::from(start) + i64::from(length)
     }
 
-    /// A span that lies in `0..side` and is at least [`Crop::LEAST`] long, for the one that
-    /// begins at `start` and has `length` pixels. [`None`] if the flags rule it out.
-    // One copy of the code for all who call it.
+    /// Returns the span that lies in `0..side` and is at least [`Crop::LEAST`] long, for the wanted
+    /// one that begins at `start` and has `length` pixels. Returns [`None`] if the flags exclude
+    /// it.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     fn adjusted(start: i32, length: u32, side: u32, flags: u32) -> Option<Self> {
         let end = Self::end(start, length);
-        // CAST: A side is at most 4096, and so is what lies between 0 and a side.
+        // CAST: A side is at most 4096, and so is a position between 0 and a side.
         let inside = |position: i64| position.clamp(0, i64::from(side)) as u32;
         let clamped = {
             let start = inside(start.into()).min(side - Crop::LEAST);
@@ -89,7 +90,7 @@ impl Span {
         }
     }
 
-    /// What moves coordinates of the whole side into the span.
+    /// Returns the motion of coordinates of the whole side into the span.
     fn motion(self, side: u32) -> Motion {
         let fixed = Motion::fixed;
         Motion {
@@ -98,12 +99,12 @@ impl Span {
         }
     }
 
-    /// What moves them there mirrored, for a destination with a side that long: its last pixel shows
-    /// what the first one showed.
+    /// Returns the mirrored motion into the span, for a destination whose side has `destination`
+    /// pixels: its last pixel shows what the first one showed.
     ///
-    /// A map's vertex at W, the end of the destination, shows what a pixel W would show. So the
-    /// mirrored image of the coordinate c is that of the last pixel minus c, as in libcamera's maps
-    /// (converter_dw100_vertexmap.cpp).
+    /// A map's vertex at W, the end of the destination, shows what a pixel W would show. The mirror
+    /// image of the coordinate c is therefore that of the last pixel minus c, as in libcamera's
+    /// maps (converter_dw100_vertexmap.cpp).
     fn mirrored(self, side: u32, destination: u32) -> Motion {
         let fixed = Motion::fixed;
         let pixel = fixed(self.length << 4) / u64::from(destination);
@@ -114,8 +115,8 @@ impl Span {
     }
 }
 
-/// A multiplication and an addition in fixed point: a division for each vertex would cost more than
-/// all else. A negative factor is a two's complement.
+/// A multiplication and an addition in fixed point, because a division for each vertex would cost
+/// more than everything else. A negative factor is a two's complement.
 #[derive(Clone, Copy)]
 pub(super) struct Motion {
     factor: u64,
@@ -129,19 +130,19 @@ impl Motion {
         u64::from(value) << Self::BITS
     }
 
-    /// Moves a coordinate, less than 2^16, of the whole side into the span: both in UQ12.4, rounded to
-    /// the nearest 1/16 pixel, and saturated at 0 and at 2^16 - 1. Halves are rounded up, unless it is
-    /// mirrored.
+    /// Moves a coordinate of the whole side, less than 2^16, into the span. Both are UQ12.4. The
+    /// result is rounded to the nearest 1/16 pixel, and saturated at 0 and at 2^16 - 1. Halves are
+    /// rounded up, unless the motion is mirrored.
     ///
-    /// The rounded factor makes the sum too large by less than 2^-16. The exact sum is a multiple of
-    /// 1/(2 * side), so it is at least 2^-13 below the next integer if it is none, and the result is
-    /// exact.
+    /// The rounded factor makes the sum too large by less than 2^-16. The exact sum is a multiple
+    /// of 1/(2 * side), so if it is not an integer, it is at least 2^-13 below the next one, and
+    /// the result is exact.
     #[inline(always)]
     pub(super) fn of(self, coordinate: u32) -> u64 {
-        // Between -2^48 and 2^49, so nothing overflows; this spares the kernel's checks in the one hot
-        // loop.
+        // The sum is between -2^48 and 2^49, so nothing overflows. Wrapping operations avoid the
+        // kernel's overflow checks in the only hot loop.
         let product = u64::from(coordinate).wrapping_mul(self.factor);
-        // CAST: Of two's complements.
+        // CAST: Both are two's complements.
         let moved = product.wrapping_add(self.offset) as i64 >> Self::BITS;
         moved.clamp(0, 0xffff) as u64
     }
@@ -160,12 +161,13 @@ pub struct Crop {
 }
 
 impl Crop {
-    /// The fewest columns and lines: what one block of the destination shows at a scale of 1.
+    /// The fewest columns and lines of a crop: one block of the destination shows as many at a
+    /// scale of 1.
     pub const LEAST: u32 = 16;
 
-    /// The whole source.
+    /// Returns the crop that is the whole source.
     pub const fn full(source: Size) -> Self {
-        // INVARIANT: No side of a source is shorter than that.
+        // INVARIANT: No side of a source is shorter than [`Crop::LEAST`].
         Self {
             source,
             across: Span {
@@ -179,22 +181,23 @@ impl Crop {
         }
     }
 
-    /// The crop for a rectangle, under the flags of VIDIOC_S_SELECTION.
+    /// Returns the crop for a rectangle, under the flags of VIDIOC_S_SELECTION.
     ///
-    /// A rectangle inside the source, of at least [`Crop::LEAST`] pixels a side, is kept. Another
-    /// one is clamped without flags. With [`FLAG_GE`] the crop holds the rectangle, with
-    /// [`FLAG_LE`] it lies inside it, and with both it has the same size.
+    /// A rectangle inside the source, of at least [`Crop::LEAST`] pixels a side, is kept. Without
+    /// flags, another one is clamped. With [`FLAG_GE`] the crop contains the rectangle, with
+    /// [`FLAG_LE`] it lies inside the rectangle, and with both it has the same size.
     ///
     /// # Errors
     ///
-    /// [`Unfit::Range`] if no crop does what the flags ask for, [`Unfit::Flags`] on unknown flags.
+    /// [`Unfit::Range`] if no crop satisfies the flags, [`Unfit::Flags`] if there are unknown
+    /// flags.
     pub fn adjusted(wanted: Rect, source: Size, flags: u32) -> Result<Self, Unfit> {
         if flags & !FLAG_EXACT != 0 {
             return Err(Unfit::Flags);
         }
         let span =
             |start, length, side| Span::adjusted(start, length, side, flags).ok_or(Unfit::Range);
-        // INVARIANT: `Span::adjusted` returns no other.
+        // INVARIANT: `Span::adjusted` returns only such spans.
         Ok(Self {
             source,
             across: span(wanted.left, wanted.width, source.width())?,
@@ -202,10 +205,10 @@ impl Crop {
         })
     }
 
-    /// The rectangle, pixels.
+    /// Returns the rectangle, pixels.
     pub const fn rect(&self) -> Rect {
         Rect {
-            // CAST: Less than a side of the source.
+            // CAST: Both are less than a side of the source.
             left: self.across.start as i32,
             top: self.down.start as i32,
             width: self.across.length,
@@ -213,17 +216,18 @@ impl Crop {
         }
     }
 
-    /// Whether it is all of the source.
+    /// Returns whether the crop is the whole source.
     pub fn is_full(&self) -> bool {
         self.across.length == self.source.width() && self.down.length == self.source.height()
     }
 
-    /// What moves the coordinates of a vertex, across and down, into the crop: what lay at a share of a
-    /// side of the source lies at the same share of that side of the crop, or at that share from its
-    /// other end if that side is mirrored for a destination's of that length.
+    /// Returns the motions of a vertex's coordinates, across and down, into the crop. A coordinate
+    /// at a fraction of a side of the source moves to the same fraction of that side of the crop.
+    /// If `mirrored` has the length of that side of the destination, pixels, it moves to that
+    /// fraction from the other end.
     ///
     /// A vertex that points beyond the source points beyond the crop, by as much less as the crop
-    /// is smaller, and may so show pixels of the source outside the crop.
+    /// is smaller, and may therefore show pixels of the source outside the crop.
     pub(super) fn motions(&self, mirrored: [Option<u32>; 2]) -> [Motion; 2] {
         let motion = |span: Span, side, mirrored: Option<u32>| match mirrored {
             Some(destination) => span.mirrored(side, destination),
@@ -262,7 +266,7 @@ mod tests {
         }
     }
 
-    /// Start and end of both sides.
+    /// Returns start and end of both sides.
     fn sides(rect: Rect) -> [(i64, i64); 2] {
         let side = |start: i32, length: u32| (start.into(), i64::from(start) + i64::from(length));
         [side(rect.left, rect.width), side(rect.top, rect.height)]
@@ -324,7 +328,7 @@ mod tests {
         }
     }
 
-    /// Every coordinate of crops whose spans make the rounding hardest.
+    /// Tests every coordinate of crops whose spans make the rounding hardest.
     #[test]
     fn every_coordinate_is_moved_as_a_division_would() {
         let source = Size::constrained(4096, 3000);

@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long a frame may take before the watchdog ends it.
+//! The time limit of a frame, after which the watchdog ends it.
 
 use super::size::Size;
 
 /// The most cycles of the engine's clock that a pixel may take. Assumed: no figure for calculation
 /// prefetch is public. NXP's whole camera pipeline delivers 190 Mpixel/s with traversal prefetch,
-/// limited by the sensor; at 500 MHz, which is assumed, a pixel takes at most 2.6 cycles there. The C
-/// driver says that calculation is four times as slow. This is six times the product.
+/// limited by the sensor; at 500 MHz, which is assumed, a pixel takes at most 2.6 cycles there. The
+/// C driver says that calculation is four times as slow. This is six times the product.
 const CYCLES_PER_PIXEL: u64 = 64;
 
-/// The slowest clock, hertz, for where its rate is not known.
+/// The slowest clock that the limit is computed for, hertz. It is also used if the rate is not
+/// known.
 const SLOWEST_HZ: u64 = 100_000_000;
 
-/// The least limit of a frame, nanoseconds. hantro and rkvdec wait for two seconds, Eswin's driver
-/// for the DW200 one, the C driver for ever: a shorter limit could end frames that work there.
+/// The shortest limit of a frame, nanoseconds. hantro and rkvdec wait for two seconds, Eswin's
+/// driver for the DW200 waits for one, and the C driver for ever: a shorter limit could end frames
+/// that work with those drivers.
 const LEAST_NS: u64 = 1_000_000_000;
 
-/// Nanoseconds that a frame from `source` to `destination` may take, with the engine's clock at
-/// `axi_hz` hertz (0: unknown).
+/// Returns the time limit of a frame from `source` to `destination`, nanoseconds, with the engine's
+/// clock at `axi_hz` hertz (0: unknown).
 pub fn limit_ns(source: Size, destination: Size, axi_hz: u64) -> u64 {
     let pixels = |size: Size| u64::from(size.width()) * u64::from(size.height());
-    // Less than 2^30 cycles and 2^30 nanoseconds in a second: no overflow.
+    // The product is less than 2^30 cycles times 2^30 nanoseconds of a second, so it does not
+    // overflow.
     let scaled = pixels(source)
         .max(pixels(destination))
         .wrapping_mul(CYCLES_PER_PIXEL * 1_000_000_000);

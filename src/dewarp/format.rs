@@ -4,7 +4,7 @@
 
 use core::hint;
 
-/// The V4L2 queue that a format is asked for.
+/// The V4L2 queue of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Images into the engine: the source.
@@ -13,7 +13,7 @@ pub enum Direction {
     Capture,
 }
 
-/// How samples are laid out, as the two format fields of DEWARP_CTRL name it.
+/// The layout of samples, as the two format fields of DEWARP_CTRL express it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A plane of Y, and one of interleaved U and V at half the width.
@@ -25,7 +25,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The code of this layout in the format fields of DEWARP_CTRL.
+    /// Returns the code of this layout in the format fields of DEWARP_CTRL.
     pub const fn code(self) -> u32 {
         match self {
             Self::Yuv422SemiPlanar => 0,
@@ -34,7 +34,7 @@ impl Layout {
         }
     }
 
-    /// Whether luma and chroma share a plane.
+    /// Returns whether luma and chroma share a plane.
     pub const fn is_packed(self) -> bool {
         matches!(self, Self::Yuv422Packed)
     }
@@ -43,23 +43,23 @@ impl Layout {
 /// A pixel format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// V4L2_PIX_FMT_*.
+    /// The FourCC, V4L2_PIX_FMT_*.
     pub fourcc: u32,
-    /// The layout that the engine is told.
+    /// The layout, as the engine expects it.
     pub layout: Layout,
-    /// Neighbouring bytes are the other way round than in the layout's first format: V before U or,
-    /// in the packed layout, chroma before luma.
+    /// Whether neighbouring bytes are exchanged in comparison with the layout's first format: V
+    /// before U or, in the packed layout, chroma before luma.
     pub swap_uv: bool,
-    /// Buffers of memory an image is in: 1, or 2 for the formats whose chroma has its own.
+    /// The number of memory planes of an image: 1, or 2 for the formats whose chroma has its own.
     pub memory_planes: u8,
-    /// A source may have this format.
+    /// Whether a source may have this format.
     pub output: bool,
-    /// A destination may have this format.
+    /// Whether a destination may have this format.
     pub capture: bool,
 }
 
 impl Format {
-    /// Whether images of this format can go that way.
+    /// Returns whether images of this format can go in that direction.
     pub const fn goes(&self, direction: Direction) -> bool {
         match direction {
             Direction::Output => self.output,
@@ -92,7 +92,8 @@ impl Format {
         }
     }
 
-    /// The engine swaps the bytes of the Y plane only, in a source.
+    /// Allows the format for destinations only: in a source the engine swaps only the bytes of the
+    /// Y plane.
     const fn capture_only(self) -> Self {
         Self {
             output: false,
@@ -101,7 +102,7 @@ impl Format {
     }
 }
 
-/// The number of a four-character code, as `v4l2_fourcc()` makes it.
+/// Returns the number of a four-character code, as `v4l2_fourcc()` computes it.
 pub const fn fourcc(code: &[u8; 4]) -> u32 {
     u32::from_le_bytes(*code)
 }
@@ -133,30 +134,31 @@ pub static FORMATS: [Format; 10] = {
     ]
 };
 
-/// What a freshly opened device is set to, and what stands in for an unknown format: NV16.
+/// The format that a newly opened device is set to, and that replaces an unknown format: NV16.
 pub const DEFAULT: &Format = {
     let [first, ..] = &FORMATS;
     first
 };
 
-/// The places of those in [`FORMATS`] that a source may have.
+/// The indices in [`FORMATS`] of the formats that a source may have.
 const OUTPUT: [u8; 6] = [0, 1, 4, 5, 6, 7];
 
-/// The format of that code, if images of it can go that way.
+/// Returns the format with a FourCC, if images of it can go in that direction.
 pub fn find(fourcc: u32, direction: Direction) -> Option<&'static Format> {
     find_any(fourcc).filter(|format| format.goes(direction))
 }
 
-/// The format of that code, whichever way its images go.
-// One copy of the code for all who call it.
+/// Returns the format with a FourCC, in any direction.
+// Not inlined, to have the code once for all callers.
 #[inline(never)]
 pub fn find_any(fourcc: u32) -> Option<&'static Format> {
-    // Of a known length the compiler makes ten comparisons in a row, which are five times as long.
+    // If the length is known, the compiler makes ten comparisons in a row, which are five times as
+    // long.
     let formats: &'static [Format] = hint::black_box(&FORMATS);
     formats.iter().find(|format| format.fourcc == fourcc)
 }
 
-/// The format with that place in the enumeration of one direction, from 0.
+/// Returns the format with an index in the enumeration of one direction, from 0.
 pub fn nth(index: u32, direction: Direction) -> Option<&'static Format> {
     let index = usize::try_from(index).ok()?;
     match direction {
@@ -170,7 +172,7 @@ mod tests {
     use super::Direction::*;
     use super::*;
 
-    /// FourCC as a number, code of the layout, swap, planes, output, capture: the C driver's table.
+    /// The C driver's table: FourCC as a number, code of the layout, swap, planes, output, capture.
     const C_TABLE: [(u32, u32, bool, u8, bool, bool); 10] = [
         (0x3631_564e, 0, false, 1, true, true),
         (0x3631_4d4e, 0, false, 2, true, true),

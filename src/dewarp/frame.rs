@@ -2,8 +2,9 @@
 
 //! One frame, and the register values that make the engine dewarp it.
 //!
-//! Register and field names are those of the C driver's register header and of NXP's. Values are what is known to
-//! work on silicon from the C driver; where they differ on purpose, its fault is named.
+//! Register and field names are those of the C driver's register header and of NXP's. The values
+//! are those of the C driver, which are known to work on silicon. Where they differ on purpose, the
+//! C driver's fault is named.
 
 use super::{
     buffer::base,
@@ -13,8 +14,8 @@ use super::{
 
 pub use super::buffer::Buffer;
 
-/// BOUNDARY_PIXEL: black (Y 0, U 128, V 128) where the map points outside the source, as the C and
-/// NXP's driver have it.
+/// BOUNDARY_PIXEL: black (Y 0, U 128, V 128) where the map points outside the source, as in the C
+/// driver and in NXP's.
 pub const BOUNDARY_PIXEL: u32 = 128 << 8 | 128;
 
 /// SCALE_FACTOR: the whole source, UQ1.7. A crop is part of the map: see [`super::crop`].
@@ -23,16 +24,16 @@ pub const SCALE_FACTOR: u32 = 1 << 7;
 /// ROI_START: the first pixel.
 pub const ROI_START: u32 = 0;
 
-/// A vertex map and where it lies.
+/// A vertex map and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Map {
-    /// Its shape.
+    /// The grid of its vertices.
     pub grid: Grid,
-    /// DMA address.
+    /// Its DMA address.
     pub address: u64,
 }
 
-/// Something that the engine reads or writes.
+/// A plane or a map that the engine reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plane {
     /// Luma of the source, or all its samples in the packed layout.
@@ -47,7 +48,7 @@ pub enum Plane {
     Map,
 }
 
-/// Why a frame cannot be programmed.
+/// The reason why a frame cannot be programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The plane does not start at a multiple of 16 bytes, or does not end below 2^34.
@@ -56,16 +57,16 @@ pub enum Refused {
     Grid(Grid),
 }
 
-/// All that the engine has to know about a frame.
+/// A frame: its images, its map and how it is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The image to dewarp.
     pub source: Buffer,
-    /// Where to leave the result.
+    /// The image to write.
     pub destination: Buffer,
-    /// Where in the source to look.
+    /// The positions in the source.
     pub map: Map,
-    /// How to fetch it.
+    /// The method to fetch the source.
     pub prefetch: Prefetch,
 }
 
@@ -103,11 +104,11 @@ pub struct Program {
 }
 
 impl Frame {
-    /// The register values for this frame.
+    /// Returns the register values for this frame.
     ///
     /// # Errors
     ///
-    /// [`Refused`] if the engine cannot express the frame, or its parts do not belong together.
+    /// [`Refused`] if the engine cannot express the frame, or if its parts do not belong together.
     pub fn program(&self) -> Result<Program, Refused> {
         let source = &self.source.image;
         let destination = &self.destination.image;
@@ -148,17 +149,17 @@ impl Frame {
             destination_size: pair(destination.size().width(), destination.size().height()),
             destination_stride: destination.bytes_per_line(),
             swap: self.swap(),
-            // Fault 18: the C driver gives the bytes of both planes here if they share a buffer.
+            // Fault 18: the C driver sets the bytes of both planes here if they share a buffer.
             destination_y_size: destination.luma_bytes() >> 4,
             destination_uv_size: destination_uv_bytes >> 4,
         })
     }
 
-    /// Address and bytes of what the engine may write as chroma.
+    /// Returns the address and the size in bytes of the memory that the engine may write as chroma.
     ///
-    /// Fault 18: the packed layout has no chroma plane, and the C driver names one behind the end of
-    /// the buffer. Whether a size of 0 is safe on silicon is not known, so this names the buffer
-    /// itself.
+    /// Fault 18: the packed layout has no chroma plane, and the C driver sets one behind the end of
+    /// the buffer. It is not known whether a size of 0 is safe on silicon, so this driver sets the
+    /// buffer itself.
     fn destination_chroma(&self) -> (u64, u32) {
         let image = &self.destination.image;
         if image.format().layout.is_packed() {
@@ -168,7 +169,8 @@ impl Frame {
         }
     }
 
-    /// SWAP_CONTROL: which planes have neighbouring bytes exchanged, on the way in and out.
+    /// Returns SWAP_CONTROL: the planes of the source and the destination whose neighbouring bytes
+    /// are exchanged.
     fn swap(&self) -> u32 {
         const SOURCE_Y: u32 = 1 << 0;
         const DESTINATION_Y: u32 = 1 << 8;
@@ -177,7 +179,7 @@ impl Frame {
         let source = self.source.image.format();
         let destination = self.destination.image.format();
 
-        // Only the packed layout can be put right on the way in.
+        // Only the packed layout can be corrected in the source.
         let (swap_in, still_swapped) = if source.swap_uv && source.layout.is_packed() {
             (SOURCE_Y, false)
         } else {
@@ -194,12 +196,12 @@ impl Frame {
     }
 }
 
-/// Two fields of a register: columns below, rows above.
+/// Returns two fields of a register: columns in the lower half, rows in the upper half.
 const fn pair(columns: u32, rows: u32) -> u32 {
     rows << 16 | columns
 }
 
-/// The register value for the start of a plane.
+/// Returns the register value for the start of a plane.
 fn start(plane: Plane, address: u64, bytes: u32) -> Result<u32, Refused> {
     base(address, bytes).ok_or(Refused::Address(plane, address))
 }
@@ -251,7 +253,8 @@ mod tests {
     }
 
     proptest! {
-        /// Also for sources of formats that are refused as such: the rule for swaps has no gap.
+        /// Also tests sources of formats that are refused as sources, so that the rule for swaps
+        /// has no gap.
         #[test]
         fn a_program_is_that_of_the_c_driver_but_for_fault_18(
             source in any_image(), destination in any_image(),
@@ -274,7 +277,7 @@ mod tests {
             }
         }
 
-        /// Fault 18, and what the C driver gets wrong about it.
+        /// Tests that the driver does not have fault 18 of the C driver.
         #[test]
         fn nothing_outside_the_destination_can_be_written(
             source in any_image(), destination in any_image(), stride in 0u32..20000,
@@ -317,7 +320,7 @@ mod tests {
             lut_address: 0x3fff_0000,
             lut_size: 0x001f_0029,
             source_y: 0x1000_0000,
-            // 640 * 480 = 0x4b000 bytes behind.
+            // 640 * 480 = 0x4b000 bytes behind luma's start.
             source_uv: 0x1000_4b00,
             source_size: 0x01e0_0280,
             source_stride: 640,

@@ -10,12 +10,12 @@ use super::{
     size::Size, //
 };
 
-/// What V4L2 is told about one memory plane.
+/// The layout of one memory plane, as V4L2 reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlaneLayout {
-    /// Distance between the starts of two lines.
+    /// The distance between the starts of two lines, bytes.
     pub bytes_per_line: u32,
-    /// Bytes a buffer needs for this plane.
+    /// The size that a buffer needs for this plane, bytes.
     pub size_image: u32,
 }
 
@@ -34,12 +34,13 @@ pub struct Image {
 }
 
 impl Image {
-    /// The longest line the 16-bit stride registers can express.
+    /// The longest line that the 16-bit stride registers can express, bytes.
     pub const MAX_BYTES_PER_LINE: u32 = 0xfff8;
 
-    /// An image whose lines follow each other without a gap.
+    /// Creates an image whose lines follow each other without a gap.
     pub fn new(format: &'static Format, size: Size) -> Self {
-        // INVARIANT: This is 2 * 4096 bytes at most, and a multiple of the step as the width is.
+        // INVARIANT: The line is at most 2 * 4096 bytes, and a multiple of the step as the width
+        // is.
         Self {
             format,
             size,
@@ -47,7 +48,8 @@ impl Image {
         }
     }
 
-    /// The same image with lines so far apart, or as nearly as the engine can.
+    /// Returns the same image with a distance of `wanted` bytes between lines, or the nearest that
+    /// the engine can process.
     pub fn with_bytes_per_line(self, wanted: u32) -> Self {
         // INVARIANT: Both limits are multiples of the step, so rounding up stays between them.
         Self {
@@ -58,11 +60,12 @@ impl Image {
         }
     }
 
-    /// The same image with the lines that a program asks for by its first plane, on a queue that is
-    /// set to `present`.
+    /// Returns the same image with the line length that a program asks for by its first plane, on a
+    /// queue that is set to `present`.
     ///
-    /// Programs take the present format, change its width or pixel format, and hand the rest back:
-    /// a length of `present` beside the size of `present` is left over from there, and asks for nothing.
+    /// Programs read the present format, change its width or pixel format, and set the result. If
+    /// either has changed, a length and a size that are those of `present` are left over from it,
+    /// and are ignored.
     pub fn with_lines(self, wanted: PlaneLayout, present: &Self) -> Self {
         let is_same = self.format.fourcc == present.format.fourcc
             && self.size.width() == present.size.width();
@@ -72,7 +75,7 @@ impl Image {
         self.with_bytes_per_line(wanted.bytes_per_line)
     }
 
-    /// Bytes that hold a line of luma, or of both in the packed layout.
+    /// Returns the bytes that hold a line of luma, or of luma and chroma in the packed layout.
     fn line(format: &Format, size: Size) -> u32 {
         match format.layout {
             Layout::Yuv422Packed => size.width() << 1,
@@ -80,29 +83,29 @@ impl Image {
         }
     }
 
-    /// Pixel format.
+    /// Returns the pixel format.
     pub const fn format(&self) -> &'static Format {
         self.format
     }
 
-    /// Size in pixels.
+    /// Returns the size in pixels.
     pub const fn size(&self) -> Size {
         self.size
     }
 
-    /// Distance between the starts of two lines, in each plane.
+    /// Returns the distance between the starts of two lines in each plane, bytes.
     pub const fn bytes_per_line(&self) -> u32 {
         self.bytes_per_line
     }
 
-    /// Bytes of the luma plane, or of all samples in the packed layout.
+    /// Returns the size of the luma plane, or of all samples in the packed layout, bytes.
     pub const fn luma_bytes(&self) -> u32 {
-        // By the type invariant less than 2^29.
+        // By the type invariant the product is less than 2^29.
         self.bytes_per_line.wrapping_mul(self.size.height())
     }
 
-    /// Bytes of the chroma plane: none in the packed layout.
-    // One copy of the code for all who call it.
+    /// Returns the size of the chroma plane, bytes; 0 in the packed layout.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub const fn chroma_bytes(&self) -> u32 {
         match self.format.layout {
@@ -112,14 +115,14 @@ impl Image {
         }
     }
 
-    /// One memory plane, from 0.
+    /// Returns the layout of a memory plane, from 0; [`None`] if there is no such plane.
     ///
-    /// Gives what [`v4l2_fill_pixfmt_mp()`] gives when the lines have no gap.
+    /// The result is that of [`v4l2_fill_pixfmt_mp()`] if the lines have no gap.
     ///
     /// [`v4l2_fill_pixfmt_mp()`]: srctree/include/media/v4l2-common.h
     pub fn plane(&self, index: usize) -> Option<PlaneLayout> {
         let size_image = match (self.format.memory_planes, index) {
-            // By the type invariant less than 2^29.
+            // By the type invariant the sum is less than 2^29.
             (1, 0) => self.luma_bytes().wrapping_add(self.chroma_bytes()),
             (2, 0) => self.luma_bytes(),
             (2, 1) => self.chroma_bytes(),
@@ -131,7 +134,7 @@ impl Image {
         })
     }
 
-    /// The memory planes: one or two.
+    /// Returns the layouts of the memory planes: one or two.
     pub fn planes(&self) -> impl Iterator<Item = PlaneLayout> + '_ {
         (0..2).map_while(|index| self.plane(index))
     }
@@ -208,7 +211,7 @@ mod tests {
         assert_eq!(line(image(b"NV12", 1288, 1080), 1920, 3_110_400), 1288);
         assert_eq!(line(image(b"NM12", 1920, 1080), 1920, 3_110_400), 1920);
         assert_eq!(line(image(b"YUYV", 880, 1080), 1920, 3_110_400), 1760);
-        // One of the two alone is the program's own.
+        // If only one of the two matches, the length is the program's own.
         for size in [0, 1, 3_110_399, 3_110_401, 1920 * 720 * 3 / 2] {
             assert_eq!(line(hd, 1920, size), 1920);
         }
@@ -220,7 +223,7 @@ mod tests {
             assert_eq!(again.with_lines(plane, &padded).bytes_per_line(), 2048);
         }
         assert_eq!(hd.with_lines(plane, &padded), hd);
-        // Of two planes, the first counts.
+        // With two planes, the first one decides.
         let split = image(b"NM12", 1920, 1080);
         let plane = split.plane(0).unwrap();
         assert_eq!(plane, asked(1920, 2_073_600));

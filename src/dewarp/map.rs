@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The vertex map: for the corners of each 16x16 block of the destination, where in the source to
-//! look.
+//! The vertex map: for the corners of each 16x16 block of the destination, the position in the
+//! source.
 
 use super::size::Size;
 use core::mem;
@@ -9,12 +9,12 @@ use core::mem;
 /// Side of a block of the destination, in pixels.
 pub const BLOCK: u32 = 16;
 
-/// A pixel in UQ12.4.
+/// One pixel in UQ12.4.
 const ONE: u32 = 16;
 
 /// The corners of all blocks of a destination.
 ///
-/// When a side is no multiple of [`BLOCK`] the last block is what remains.
+/// When a side is not a multiple of [`BLOCK`], the last block is the remainder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grid {
     columns: u32,
@@ -22,11 +22,11 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The columns of the widest one.
+    /// The number of columns of the widest grid.
     pub const MAX_COLUMNS: usize = Self::of(Size::MAX).columns as usize;
 
-    /// The grid over a destination of that size: 257 x 193 vertices at most.
-    // One copy of the code for all who call it.
+    /// Returns the grid over a destination: 257 x 193 vertices at most.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub const fn of(destination: Size) -> Self {
         Self {
@@ -35,32 +35,32 @@ impl Grid {
         }
     }
 
-    /// Vertices in a row.
+    /// Returns the number of vertices in a row.
     pub const fn columns(self) -> u32 {
         self.columns
     }
 
-    /// Rows of vertices.
+    /// Returns the number of rows of vertices.
     pub const fn rows(self) -> u32 {
         self.rows
     }
 
-    /// All vertices: the words of the map.
+    /// Returns the number of all vertices, which is the number of words of the map.
     pub const fn vertices(self) -> usize {
-        // CAST: 49,601 at most.
+        // CAST: The product is 49,601 at most.
         self.columns.wrapping_mul(self.rows) as usize
     }
 
-    /// Bytes of the map.
+    /// Returns the size of the map, bytes.
     pub const fn bytes(self) -> usize {
         self.vertices() * size_of::<u32>()
     }
 }
 
-/// A vertex as the engine reads it: Y in the upper half, X in the lower.
+/// Returns a vertex as the engine reads it: Y in the upper half, X in the lower.
 ///
-/// Takes UQ12.4; what exceeds it saturates, so 4096.0 becomes 4095.9375 and not 0 as in the C
-/// driver (its fault 12).
+/// The coordinates are UQ12.4. A coordinate that exceeds it saturates, so 4096.0 becomes 4095.9375
+/// and not 0 as in the C driver (its fault 12).
 pub fn vertex(x: u32, y: u32) -> u32 {
     const MAX: u32 = 0xffff;
     y.min(MAX) << 16 | x.min(MAX)
@@ -69,9 +69,10 @@ pub fn vertex(x: u32, y: u32) -> u32 {
 /// The map that shows the whole source in the whole destination, undistorted.
 ///
 /// A vertex at destination X has source X * source width / destination width, rounded to the
-/// nearest 1/16 pixel, halves up; the same for Y. The C driver truncates the distance between two
-/// vertices instead and takes the last block for a whole one: its fault 13, and up to 1/16 pixel
-/// more a block when it scales. Both agree where block and ratio go without remainder.
+/// nearest 1/16 pixel, halves up; the same for Y. The C driver instead truncates the distance
+/// between two vertices and treats the last block as a whole one: this is its fault 13, and up to
+/// 1/16 pixel more with each block when it scales. Both maps are equal where block and ratio have
+/// no remainder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     source: Size,
@@ -80,7 +81,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity map from one image to another.
+    /// Creates the identity map from one image to another.
     pub const fn new(source: Size, destination: Size) -> Self {
         Self {
             source,
@@ -89,27 +90,29 @@ impl Identity {
         }
     }
 
-    /// Where the vertices lie.
+    /// Returns the grid of the vertices.
     pub const fn grid(&self) -> Grid {
         self.grid
     }
 
-    /// Where a column of vertices lies.
+    /// Returns the source X of a column of vertices, UQ12.4.
     fn x(&self, column: u32) -> u32 {
         coordinate(column, self.source.width(), self.destination.width())
     }
 
-    /// Where a row of vertices lies.
+    /// Returns the source Y of a row of vertices, UQ12.4.
     fn y(&self, row: u32) -> u32 {
         coordinate(row, self.source.height(), self.destination.height())
     }
 
-    /// Writes a row of vertices, that number, below another row of as many.
-    // One copy of the code for all who call it.
+    /// Writes the row of vertices with the number `row` to `line`, from another row with as many
+    /// vertices.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub fn fill_below(&self, above: &[u32], row: u32, line: &mut [u32]) {
         let y = self.y(row);
-        // Without vector registers, eight in a turn take two thirds of the instructions.
+        // Without vector registers, eight vertices in an iteration take two thirds of the
+        // instructions.
         let (mut from, mut to) = (above.chunks_exact(8), line.chunks_exact_mut(8));
         for (from, to) in (&mut from).zip(&mut to) {
             for (from, to) in from.iter().zip(to) {
@@ -121,14 +124,14 @@ impl Identity {
         }
     }
 
-    /// Writes the vertices of a map, row by row, but for those before index `from`. Past the end
-    /// the last row goes on.
+    /// Writes the vertices of a map, row by row, except those before index `from`. Past the end of
+    /// the grid the last row is repeated.
     pub fn fill(&self, map: &mut [u32], from: usize) {
-        // CAST: 257 at most.
+        // CAST: There are 257 columns at most.
         let columns = self.grid.columns as usize;
         let mut before = from % columns;
         let mut above: Option<&[u32]> = None;
-        // V4L2 asks for nothing but the end of what it has set, which is to cost nothing.
+        // V4L2 asks only for the end of a map that was set, which should cost nothing.
         let rows = map.get_mut(from - before..).unwrap_or_default();
         // CAST: A map has few rows.
         for (row, line) in ((from / columns) as u32..).zip(rows.chunks_mut(columns)) {
@@ -136,22 +139,23 @@ impl Identity {
                 self.fill_below(above, row, line);
             } else {
                 let y = self.y(row);
-                // CAST: 256 at most.
+                // CAST: `before` is 256 at most.
                 let columns = before as u32..;
                 for (column, word) in columns.zip(line.get_mut(before..).unwrap_or_default()) {
                     *word = vertex(self.x(column), y);
                 }
             }
-            // The row that the map starts in is not all there.
+            // The row in which the map starts may be incomplete, so the next row is not computed
+            // from it.
             above = (mem::take(&mut before) == 0).then_some(line);
         }
     }
 }
 
-/// The source coordinate in UQ12.4 of a corner, given along one side.
+/// Returns the source coordinate of a corner along one side, UQ12.4.
 fn coordinate(corner: u32, source: u32, destination: u32) -> u32 {
     let position = corner.saturating_mul(BLOCK).min(destination);
-    // 2^28 at most: see the invariants of `Size`.
+    // The product is 2^28 at most: see the invariants of `Size`.
     let scaled = position.wrapping_mul(source).wrapping_mul(ONE);
     scaled.wrapping_add(destination / 2) / destination
 }
@@ -173,7 +177,7 @@ mod tests {
         map
     }
 
-    /// The largest distance in 1/16 pixel between ours and the C driver's, X and Y.
+    /// Returns the largest distance between this map and the C driver's, in X and Y, 1/16 pixel.
     fn distance(source: Size, destination: Size) -> (u32, u32) {
         whole(source, destination)
             .iter()
@@ -204,7 +208,8 @@ mod tests {
                 for (q, corner, from, to) in sides {
                     let position = i64::from((16 * corner).min(to));
                     let (q, from, to) = (i64::from(q), i64::from(from), i64::from(to));
-                    // q / 16 against position * from / to: at most 1/32 apart, and the only one.
+                    // q / 16 and position * from / to are at most 1/32 apart, and q is the only
+                    // such value.
                     let error = q * to - 16 * position * from;
                     let saturated = q == 0xffff && error < 0;
                     prop_assert!(saturated || (-to < 2 * error && 2 * error <= to));
@@ -270,7 +275,7 @@ mod tests {
         let map = whole(Size::MAX, Size::MAX);
         assert_eq!(map[255], 0xff00);
         assert_eq!(map[256], 0xffff);
-        // Fault 12.
+        // This is the C driver's fault 12.
         assert!(c_driver::map(Size::MAX, Size::MAX)
             .iter()
             .all(|word| word & 0xffff == 0));

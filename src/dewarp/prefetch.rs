@@ -1,30 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the engine finds the source pixels to fetch ahead.
+//! The engine's methods to find the source pixels that it fetches ahead.
 
-/// How the engine finds the source pixels to fetch for a block.
+/// The settings by which the engine finds the source pixels to fetch for a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Prefetch {
-    /// The way.
+    /// The method.
     pub mode: PrefetchMode,
-    /// Where [`PrefetchMode::Auto`] changes its mind: 7 bits.
+    /// The threshold of [`PrefetchMode::Auto`], 7 bits.
     pub threshold: u8,
 }
 
-/// The ways to find them, with their codes in DEWARP_CTRL.
+/// The methods to find the source pixels, with their codes in DEWARP_CTRL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrefetchMode {
-    /// Four times as fast as calculation by the C driver's comment, but not for any scaling factor:
-    /// for which maps it is right is not known. NXP's driver always uses it.
+    /// Traversal, which by the C driver's comment is four times as fast as calculation, but does
+    /// not support every scaling factor. It is not known for which maps it is right. NXP's driver
+    /// always uses it.
     Traversal = 0,
-    /// Needed for any scaling factor by the C driver's comment, which always uses it.
+    /// Calculation, which by the C driver's comment is needed to support any scaling factor. The C
+    /// driver always uses it.
     Calculation = 1,
-    /// Chooses by the threshold. No driver that is known to run on silicon uses it.
+    /// Selection by the threshold. No driver that is known to run on silicon uses it.
     Auto = 2,
 }
 
 impl PrefetchMode {
-    /// The mode of that code.
+    /// Returns the mode with a code.
     pub const fn from_code(code: i32) -> Option<Self> {
         match code {
             0 => Some(Self::Traversal),
@@ -39,13 +41,13 @@ impl Prefetch {
     /// The largest threshold.
     pub const MAX_THRESHOLD: u8 = 0x7f;
 
-    /// What the C driver uses for all frames.
+    /// The settings that the C driver uses for all frames.
     pub const DEFAULT: Self = Self {
         mode: PrefetchMode::Calculation,
         threshold: 32,
     };
 
-    /// The fields of DEWARP_CTRL, at their place.
+    /// Returns the fields of DEWARP_CTRL, at their place.
     pub fn ctrl(self) -> u32 {
         let threshold = self.threshold & Self::MAX_THRESHOLD;
         // CAST: The code of a mode.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sizes of image that the driver takes: the C driver's limits. The engine's own are not public.
+//! The image sizes that the driver accepts: the C driver's limits. The engine's own limits are not
+//! public.
 
 /// Width and height of an image, in pixels.
 ///
@@ -22,7 +23,7 @@ impl Size {
     /// The largest image.
     pub const MAX: Self = Self::literal(4096, 3072);
 
-    /// What a freshly opened device is set to.
+    /// The size that a newly opened device is set to.
     pub const DEFAULT: Self = Self::literal(640, 480);
 
     /// Both sides are multiples of this many pixels.
@@ -32,9 +33,10 @@ impl Size {
         Self { width, height }
     }
 
-    /// The size the engine takes for the one asked for: each side clamped, then rounded up.
+    /// Returns the size that the engine uses for a requested one: each side is clamped, then
+    /// rounded up.
     ///
-    /// Gives what [`v4l2_apply_frmsize_constraints()`] gives for these limits.
+    /// The result is that of [`v4l2_apply_frmsize_constraints()`] for these limits.
     ///
     /// [`v4l2_apply_frmsize_constraints()`]: srctree/include/media/v4l2-common.h
     pub fn constrained(width: u32, height: u32) -> Self {
@@ -49,12 +51,12 @@ impl Size {
         }
     }
 
-    /// Pixels in a line.
+    /// Returns the width: pixels in a line.
     pub const fn width(self) -> u32 {
         self.width
     }
 
-    /// Lines.
+    /// Returns the height, lines.
     pub const fn height(self) -> u32 {
         self.height
     }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted of frames and interrupts, and how that is shown: lines of `name: value`.
+//! The counters of frames and interrupts, which are printed as lines of `name: value`.
 //!
-//! Each number is right by itself. Two of them may be read from before and after one frame: nobody
-//! who counts takes a lock.
+//! Each number is correct by itself. Two of them may be from before and after one frame, because
+//! counting takes no lock.
 
 use super::status::{
     Errors,
@@ -18,7 +18,7 @@ use core::{
     }, //
 };
 
-/// How often something has happened.
+/// A counter of events.
 struct Counter(AtomicU64);
 
 impl Counter {
@@ -35,14 +35,14 @@ impl Counter {
     }
 }
 
-/// Shows a value on a line of its own.
-// One copy of the code for all who call it.
+/// Prints a value on a line of its own.
+// Not inlined, to have the code once for all callers.
 #[inline(never)]
 fn show(f: &mut fmt::Formatter<'_>, subject: &str, what: &str, value: u64) -> fmt::Result {
     writeln!(f, "{subject}{what}: {value}")
 }
 
-/// How long something has taken, nanoseconds.
+/// The durations of something, nanoseconds.
 struct Times {
     count: Counter,
     total: Counter,
@@ -66,7 +66,7 @@ impl Times {
         self.count.add(1);
         self.total.add(time);
         self.last.store(time, Relaxed);
-        // Most frames are neither, and looking is cheaper.
+        // Most values are neither, and a load is cheaper.
         if time < self.min.load(Relaxed) {
             self.min.fetch_min(time, Relaxed);
         }
@@ -75,7 +75,7 @@ impl Times {
         }
     }
 
-    /// All are 0 when there was none.
+    /// Prints the durations. All are 0 if there was none.
     fn show(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let min = match self.min.load(Relaxed) {
             u64::MAX => 0,
@@ -92,22 +92,23 @@ impl Times {
 /// How a frame ended that the engine was started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
-    /// Whether it came back as done, and not as failed.
+    /// Whether it was returned as done, and not as failed.
     pub done: bool,
-    /// What the engine reported: its events, and whether it was busy.
+    /// The engine's status: its events, and whether it was busy.
     pub status: Status,
-    /// From when the later one of its two buffers was handed to the driver (by `VIDIOC_QBUF` or
-    /// `MEDIA_REQUEST_IOC_QUEUE`, or by `VIDIOC_STREAMON` if that came later) until its registers
-    /// were about to be written, nanoseconds.
+    /// The time from when the later one of its two buffers was given to the driver (by
+    /// `VIDIOC_QBUF` or `MEDIA_REQUEST_IOC_QUEUE`, or by `VIDIOC_STREAMON` if that came later)
+    /// until its registers were about to be written, nanoseconds.
     pub wait: u64,
-    /// From then until its interrupt handler had disabled the AXI master, nanoseconds: with what a
-    /// frame that is done and busy had to end its last burst. [`None`] if the watchdog ended it.
+    /// The time from then until its interrupt handler had disabled the AXI master, nanoseconds. It
+    /// includes the time that a frame that is done and busy had to end its last burst. [`None`] if
+    /// the watchdog ended the frame.
     pub engine: Option<u64>,
-    /// Whether the engine was reset after it.
+    /// Whether the engine was reset after the frame.
     pub reset: bool,
 }
 
-/// What the errors of [`Errors::NAMES`] are counted under.
+/// The names under which the errors of [`Errors::NAMES`] are counted.
 const ERRORS: [&str; Errors::NAMES.len()] = [
     "bus_time_out",
     "axi_response",
@@ -118,7 +119,7 @@ const ERRORS: [&str; Errors::NAMES.len()] = [
     "frame_done",
 ];
 
-/// What is counted of frames.
+/// The counters of frames.
 pub struct Frames {
     done: Counter,
     failed: Counter,
@@ -131,7 +132,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// No frame yet.
+    /// Creates the counters, which are 0.
     pub const fn new() -> Self {
         Self {
             done: Counter::new(),
@@ -145,7 +146,7 @@ impl Frames {
         }
     }
 
-    /// A frame has ended.
+    /// Counts a frame that has ended.
     pub fn note(&self, ended: &Ended) {
         let counter = if ended.done { &self.done } else { &self.failed };
         counter.add(1);
@@ -167,7 +168,7 @@ impl Frames {
         self.wait.note(ended.wait);
     }
 
-    /// A frame came back as failed that the engine was not started with.
+    /// Counts a frame that was returned as failed, and that the engine was not started with.
     pub fn note_refused(&self) {
         self.failed.add(1);
     }
@@ -194,18 +195,18 @@ impl fmt::Display for Frames {
     }
 }
 
-/// What is counted of one open file.
+/// The counters of one open file.
 pub struct Account {
-    /// The how-manieth file it is that was opened of its device, from 1.
+    /// The number of the file among all files of its device that were ever opened, from 1.
     pub number: u64,
-    /// The process that opened it.
+    /// The process that opened the file.
     pub process: i32,
-    /// Of its frames.
+    /// The counters of its frames.
     pub frames: Frames,
 }
 
 impl Account {
-    /// A file that has just been opened.
+    /// Creates the account of a file that has just been opened.
     pub const fn new(number: u64, process: i32) -> Self {
         Self {
             number,
@@ -224,16 +225,16 @@ impl fmt::Display for Account {
     }
 }
 
-/// What is counted of a device.
+/// The counters of a device.
 pub struct Totals {
-    /// Of the frames of all files that were ever opened.
+    /// The counters of the frames of all files that were ever opened.
     pub frames: Frames,
     silent: Counter,
     stale: Counter,
 }
 
 impl Totals {
-    /// Nothing yet.
+    /// Creates the counters, which are 0.
     pub const fn new() -> Self {
         Self {
             frames: Frames::new(),
@@ -242,12 +243,13 @@ impl Totals {
         }
     }
 
-    /// An interrupt came for which the engine had no event to report.
+    /// Counts an interrupt for which the engine had no event to report.
     pub fn note_silent(&self) {
         self.silent.add(1);
     }
 
-    /// An interrupt came when no frame was at work, or for one whose end was under way.
+    /// Counts an interrupt that came when no frame was running, or for a frame that was already
+    /// latched.
     pub fn note_stale(&self) {
         self.stale.add(1);
     }
@@ -278,7 +280,7 @@ mod tests {
         vec::Vec, //
     };
 
-    /// The lines that do not say 0.
+    /// Returns the lines whose value is not 0.
     fn told(counted: &impl ToString) -> Vec<String> {
         let text = counted.to_string();
         let told = text.lines().filter(|line| !line.ends_with(": 0"));

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! INTERRUPT_STATUS: what the engine says about a frame, and what to answer.
+//! INTERRUPT_STATUS: the engine's report about a frame, and the values to write in reply.
 
 use core::fmt;
 
 /// How a frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It did not: the interrupt is not ours.
+    /// The frame has not ended: the interrupt is not this device's.
     None,
     /// The destination is complete.
     Done,
@@ -25,50 +25,50 @@ impl Status {
     const PENDING: u32 = 0xff;
     const FRAME_BUSY: u32 = 1 << 16;
 
-    /// What to write to let all events raise the interrupt.
+    /// The value to write to let all events raise the interrupt.
     pub const ENABLE_ALL: u32 = Self::PENDING << 8;
 
-    /// What to write to acknowledge every event and let none raise the interrupt.
+    /// The value to write to acknowledge every event and let none raise the interrupt.
     ///
-    /// Every event, and not only those that were read: the bus time-out's counter runs until the AXI
-    /// master is disabled, and another event may come after the read. The next frame acknowledges
-    /// them all, too.
+    /// It acknowledges every event, and not only those that were read: the bus time-out's counter
+    /// runs until the AXI master is disabled, and another event may come after the read. The next
+    /// frame also acknowledges all events.
     pub const ACKNOWLEDGE_ALL: u32 = Self::PENDING << 24;
 
     /// The status of an engine that reports no event and is idle.
     pub const SILENCE: Self = Self(0);
 
-    /// The events that wait to be acknowledged: bits 7:0.
+    /// Returns the events that wait to be acknowledged: bits 7:0.
     pub const fn pending(self) -> u32 {
         self.0 & Self::PENDING
     }
 
-    /// Whether the destination is complete.
+    /// Returns whether the destination is complete.
     pub const fn is_frame_done(self) -> bool {
         self.0 & Self::FRAME_DONE != 0
     }
 
-    /// Whether the engine works on a frame: FRAME_BUSY, bit 16.
+    /// Returns whether the engine works on a frame: FRAME_BUSY, bit 16.
     ///
-    /// What it says beside FRAME_DONE is not known. NXP's driver (`dwe_on_buf_update`) takes it for
-    /// a frame that is not over.
+    /// The meaning of FRAME_BUSY together with FRAME_DONE is not known. NXP's driver
+    /// (`dwe_on_buf_update`) takes it for a frame that is not over.
     pub const fn is_busy(self) -> bool {
         self.0 & Self::FRAME_BUSY != 0
     }
 
-    /// The events, and FRAME_BUSY, of two values together.
+    /// Returns the events and FRAME_BUSY of two values together.
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The events in 7:0 and FRAME_BUSY in bit 8.
+    /// Returns the events in bits 7:0 and FRAME_BUSY in bit 8.
     pub const fn pack(self) -> u16 {
-        // CAST: 9 bits.
+        // CAST: The value has 9 bits.
         (self.pending() | (self.is_busy() as u32) << 8) as u16
     }
 
-    /// The value whose events and FRAME_BUSY were packed.
+    /// Returns the value whose events and FRAME_BUSY were packed.
     pub const fn unpack(packed: u16) -> Self {
         let packed = packed as u32;
         let busy = if packed >> 8 & 1 != 0 {
@@ -79,10 +79,10 @@ impl Status {
         Self(packed & Self::PENDING | busy)
     }
 
-    /// The errors worth a message.
+    /// Returns the errors that are worth a message.
     ///
-    /// With a frame that is done, "frame done" as an error is left out, as the C driver does. What it
-    /// means there is not public.
+    /// For a frame that is done, the error "frame done" is left out, as in the C driver. Its
+    /// meaning there is not public.
     pub const fn errors(self) -> Errors {
         let meaningless = if self.is_frame_done() {
             Self::ERR_FRAME_DONE
@@ -92,7 +92,8 @@ impl Status {
         Errors(self.pending() & !Self::FRAME_DONE & !meaningless)
     }
 
-    /// How the frame ended. Done wins over an error that stands beside it.
+    /// Returns how the frame ended. A frame that is done is not failed by an error that is reported
+    /// with it.
     pub const fn verdict(self) -> Verdict {
         if self.is_frame_done() {
             Verdict::Done
@@ -109,7 +110,7 @@ impl Status {
 pub struct Errors(u32);
 
 impl Errors {
-    /// Of each error, from bit 1 on.
+    /// The names of the errors, from bit 1 on.
     pub const NAMES: [&'static str; 7] = [
         "bus time-out",
         "AXI response",
@@ -120,28 +121,28 @@ impl Errors {
         "frame done",
     ];
 
-    /// No error.
+    /// Returns whether there is no error.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The bits as in INTERRUPT_STATUS.
+    /// Returns the bits as in INTERRUPT_STATUS.
     pub const fn bits(self) -> u32 {
         self.0
     }
 
-    /// The numbers of the errors in [`Errors::NAMES`], lowest bit first.
+    /// Returns the numbers of the errors in [`Errors::NAMES`], lowest bit first.
     pub fn numbers(self) -> impl Iterator<Item = usize> {
         let mut left = self.0 >> 1;
         core::iter::from_fn(move || {
             let lowest = left.trailing_zeros();
             left &= left.wrapping_sub(1);
-            // CAST: Less than 32.
+            // CAST: `lowest` is less than 32.
             (lowest < u32::BITS).then_some(lowest as usize)
         })
     }
 
-    /// The names of the errors, lowest bit first.
+    /// Returns the names of the errors, lowest bit first.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.numbers()
             .filter_map(|number| Self::NAMES.get(number).copied())
@@ -171,7 +172,7 @@ mod tests {
     #[test]
     fn verdict_and_errors_are_those_of_the_c_driver_for_each_status() {
         for pending in 1..=0xff {
-            // Enables, busy and reserved bits say nothing about it.
+            // Enables, busy and reserved bits do not affect the verdict.
             for rest in [0, 0xff00, 0x1_ff00, 0xfffe_0000] {
                 let status = Status(rest | pending);
                 let (failed, errors) = c_driver::verdict(status.0);

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a vertex map is composed with: a crop of the source, and flips of the destination.
+//! The view that a vertex map is composed with: a crop of the source, and flips of the destination.
 
 use super::{
     crop::Crop,
     size::Size, //
 };
 
-/// What is shown of a source, and which way round.
+/// The part of a source that is shown, and its orientation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
     crop: Crop,
-    /// For each side of the destination, across and down, its pixels if it is mirrored.
+    /// For each side of the destination, across and down: its length in pixels if it is mirrored.
     mirrored: [Option<u32>; 2],
 }
 
 impl View {
-    /// A crop, mirrored from left to right and from top to bottom if the two flips say so, in a
-    /// destination.
+    /// Creates the view of a crop in a destination, mirrored from left to right and from top to
+    /// bottom according to the two flips.
     pub fn new(crop: Crop, flips: [bool; 2], destination: Size) -> Self {
         let [across, down] = flips;
         Self {
@@ -29,16 +29,17 @@ impl View {
         }
     }
 
-    /// Whether it is the whole source as it is: a map is the same with it and without.
+    /// Returns whether the view is the whole source as it is, so that a map is the same with it and
+    /// without.
     pub fn is_plain(&self) -> bool {
         self.crop.is_full() && self.mirrored == [None; 2]
     }
 
-    /// Moves vertices of a map over the whole source to where they show the view.
+    /// Moves the vertices of a map over the whole source to where they show the view.
     pub fn compose(&self, vertices: &mut [u32]) {
         let [across, down] = self.crop.motions(self.mirrored);
         for vertex in vertices {
-            // CAST: 16 bits each.
+            // CAST: Each coordinate has 16 bits.
             *vertex = (down.of(*vertex >> 16) << 16 | across.of(*vertex & 0xffff)) as u32;
         }
     }
@@ -64,7 +65,7 @@ mod tests {
         }
     }
 
-    /// The identity map, composed.
+    /// Returns the identity map, composed with a view.
     fn shown(source: Size, destination: Size, wanted: Rect, flips: [bool; 2]) -> Vec<u32> {
         let identity = Identity::new(source, destination);
         let mut map = vec![0; identity.grid().vertices()];
@@ -84,8 +85,8 @@ mod tests {
             prop_assert_eq!(composed, map);
         }
 
-        /// The pixel at p of W shows what the one at W - 1 - p shows without the flip, to two
-        /// roundings to 1/16 pixel, and one more 1/16 where the identity saturates.
+        /// The pixel at p of W shows what the pixel at W - 1 - p shows without the flip, within two
+        /// roundings to 1/16 pixel, and another 1/16 pixel where the identity saturates.
         #[test]
         fn a_flip_shows_the_mirror_image(
             source in any_size(), destination in any_size(), across: bool, down: bool,
@@ -141,11 +142,11 @@ mod tests {
         assert_eq!(map[0], 479 << 20);
         assert_eq!(map[41 * 29 + 40], 15 << 20 | 640 << 4);
         assert_eq!(map[41 * 30 + 40], 640 << 4);
-        // Of the middle half at twice the size, the last pixel is half a pixel before the end.
+        // With the middle half at twice the size, the last pixel is half a pixel before the end.
         let map = shown(size, size, rect(160, 120, 320, 240), [true, true]);
         assert_eq!(map[0], (359 << 4 | 8) << 16 | (479 << 4 | 8));
         assert_eq!(map[41 * 30 + 40], (119 << 4 | 8) << 16 | (159 << 4 | 8));
-        // What UQ12.4 cannot express of 4096 is not less than 0 on the other side.
+        // UQ12.4 cannot express 4096, but the mirrored coordinate does not become less than 0.
         let map = shown(Size::MAX, Size::MAX, rect(0, 0, 4096, 3072), [true, false]);
         assert_eq!(map[..2], [4095 << 4, 4079 << 4]);
         assert_eq!(map[255..257], [15 << 4, 0]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine's registers in memory, from the hardware's side, and the tests of what the
-//! driver does to them. Memory shows the last value that was written, not the order.
+//! An engine whose registers are memory, seen from the hardware's side, and the tests of the
+//! driver's register accesses. Memory shows the last value that was written, not the order of
+//! writes.
 
 use super::*;
 use crate::platform::kunit::{
@@ -13,16 +14,16 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What is in BUS_CTRL beside the bits that the driver sets: reads that may be under way.
+/// The value of BUS_CTRL's bits that the driver does not set: reads that may be in flight.
 const BUS: u32 = 0x10;
 
-/// The registers of an engine of the tests.
+/// The registers of a test's engine.
 #[derive(Clone)]
 pub(crate) struct Panel(Arc<Memory<SIZE>>);
 
 impl Panel {
-    /// An engine of `device` and its registers, as they are when nobody has reset it: with an
-    /// event that waits, at work, and on the bus.
+    /// Creates an engine of `device` and its registers, in a state before any reset: an event is
+    /// pending, the engine is busy, and the AXI master is enabled.
     pub(crate) fn new(device: &device::Device<device::Bound>) -> Result<(Engine, Self)> {
         let memory = Memory::new()?;
         let engine = Engine::over(Memory::block(&memory, device)?);
@@ -33,7 +34,7 @@ impl Panel {
         Ok((engine, this))
     }
 
-    /// Has the engine report `events`, of a frame that it was started with.
+    /// Reports `events` of a frame that the engine was started with.
     pub(crate) fn report(&self, events: u32) {
         self.set_status(Status::ENABLE_ALL | events);
     }
@@ -44,17 +45,17 @@ impl Panel {
         io.write_reg(INTERRUPT_STATUS::from_raw(status));
     }
 
-    /// What INTERRUPT_STATUS was written last: enables and acknowledged events.
+    /// Returns the last value written to INTERRUPT_STATUS: enables and acknowledged events.
     pub(crate) fn status(&self) -> u32 {
         self.0.registers().read(INTERRUPT_STATUS).into_raw()
     }
 
-    /// Whether the engine may use the bus.
+    /// Returns whether the AXI master is enabled.
     pub(crate) fn is_on_the_bus(&self) -> bool {
         self.bus() == BUS | 1 << 31
     }
 
-    /// Whether it may not, and nothing else is different.
+    /// Returns whether the AXI master is disabled, and BUS_CTRL is otherwise unchanged.
     pub(crate) fn is_off_the_bus(&self) -> bool {
         self.bus() == BUS
     }
@@ -63,7 +64,7 @@ impl Panel {
         self.0.registers().read(BUS_CTRL).into_raw()
     }
 
-    /// Whether the last thing that happened to the engine was its reset: in these tests nothing else
+    /// Returns whether the last access to the engine was its reset. In these tests nothing else
     /// sets ENABLE.
     pub(crate) fn was_reset(&self) -> bool {
         let ctrl = self.0.registers().read(DEWARP_CTRL);
@@ -73,19 +74,19 @@ impl Panel {
             && ctrl.with_const_soft_reset::<0>().into_raw() == ctrl.into_raw()
     }
 
-    /// All registers.
+    /// Returns the values of all registers.
     pub(crate) fn values(&self) -> [u32; SIZE / 4] {
         let io = self.0.registers();
         let mut values = [0; SIZE / 4];
         for (offset, value) in (0..).step_by(4).zip(&mut values) {
-            // Each is within the block.
+            // Each offset is within the block.
             *value = io.try_read32(offset).unwrap_or(0);
         }
         values
     }
 }
 
-/// A program whose words all differ. It lacks ENABLE, by which a reset is known.
+/// A program whose words all differ. It does not set ENABLE, by which a reset is recognised.
 pub(crate) const PROGRAM: Program = Program {
     ctrl: 0x10,
     lut_address: 2,
@@ -103,7 +104,7 @@ pub(crate) const PROGRAM: Program = Program {
     destination_uv_size: 16,
 };
 
-/// The registers after a start with that program: number and value.
+/// The registers after a start with [`PROGRAM`]: number and value.
 const STARTED: [(usize, u32); 19] = [
     (1, 0x10),
     (2, 2),
@@ -120,7 +121,7 @@ const STARTED: [(usize, u32); 19] = [
     (25, 0x80),
     (26, 0),
     (27, 0x8080),
-    // Enables alone: no event is held acknowledged.
+    // Only the enables are set: no event is held acknowledged.
     (28, 0x0000_ff00),
     (29, BUS | 1 << 31),
     (32, 15),
@@ -187,7 +188,7 @@ mod tests {
             let status = engine.quiesce(software.device());
             ensure!(status.is_some_and(|status| status.pending() == 1 << bit));
             ensure!(panel.is_off_the_bus());
-            // What comes after the read is acknowledged, too.
+            // Events that come after the read are acknowledged as well.
             ensure!(panel.status() == 0xff00_0000);
         }
         Ok(())
@@ -199,7 +200,7 @@ mod tests {
         let (engine, panel) = Panel::new(software.device())?;
         engine.reset(software.device())?;
         engine.start(engine.registers(software.device())?, &PROGRAM);
-        // In memory it stays busy.
+        // The register in memory stays busy.
         panel.report(1 << 16 | 1);
         let status = engine.quiesce(software.device());
         ensure!(status.is_some_and(|status| status.is_busy() && status.pending() == 1));
@@ -243,7 +244,7 @@ mod tests {
         Ok(())
     }
 
-    /// Whether who knows that `device` is bound can do nothing to the engine.
+    /// Returns whether no access with `device` reaches the engine.
     fn is_out_of_reach(
         engine: &Engine,
         panel: &Panel,

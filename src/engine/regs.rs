@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registers of the DW100. Names and fields are those of `dw100_regs.h` in the upstream C driver and
-//! of NXP's header for the same IP.
+//! The registers of the DW100. Names and fields are those of `dw100_regs.h` in the upstream C
+//! driver and of NXP's header for the same IP.
 
 use crate::dewarp::status::Status;
 use kernel::{
@@ -17,22 +17,22 @@ register! {
     /// Product number 100 in bits 23:4 (NXP's header). Assumed to read 0 on the i.MX8MP.
     pub(super) DEWARP_ID(u32) @ 0x00 {}
 
-    /// What the engine does.
+    /// The control register of the engine.
     pub(super) DEWARP_CTRL(u32) @ 0x04 {
-        /// Enable the core. START is assumed to be ignored while this is 0.
+        /// Enables the core. START is assumed to be ignored while this is 0.
         0:0 enable;
-        /// Pulse to start a frame (NXP's header). Assumed to act on the edge from 0 to 1.
+        /// Starts a frame by a pulse (NXP's header). Assumed to act on the edge from 0 to 1.
         1:1 start;
-        /// Soft reset while 1 (NXP's header).
+        /// Resets the engine while this is 1 (NXP's header).
         2:2 soft_reset;
         /// Layout of the source.
         5:4 input_format;
         /// Layout of the destination.
         7:6 output_format;
-        /// 0 traversal, 1 calculation, 2 auto.
+        /// The prefetch mode: 0 traversal, 1 calculation, 2 auto.
         17:16 prefetch_mode;
-        /// Auto: a 16x16 block with fewer than this is fetched by traversal, else by calculation
-        /// (NXP's header, which does not say fewer of what).
+        /// The threshold of auto mode: a 16x16 block with fewer than this is fetched by traversal,
+        /// otherwise by calculation (NXP's header, which does not say fewer of what).
         24:18 prefetch_threshold;
     }
 
@@ -58,10 +58,10 @@ register! {
     pub(super) DST_IMG_STRIDE(u32) @ 0x44 {}
     /// Which bytes of source and destination are swapped (register header, C driver).
     pub(super) SWAP_CONTROL(u32) @ 0x58 {}
-    /// The share of the source that is shown, UQ1.7. Always the whole: see
+    /// The share of the source that is shown, UQ1.7. The driver always sets the whole: see
     /// [`frame::SCALE_FACTOR`](crate::dewarp::frame::SCALE_FACTOR).
     pub(super) SCALE_FACTOR(u32) @ 0x64 {}
-    /// Where that share starts, pixels. Always 0.
+    /// The start of that share, pixels. The driver always sets 0.
     pub(super) ROI_START(u32) @ 0x68 {}
     /// Colour where the map points outside the source: Y, U and V (C driver, NXP's header).
     pub(super) BOUNDARY_PIXEL(u32) @ 0x6c {}
@@ -69,25 +69,25 @@ register! {
     /// Events, their enables and their acknowledgement: see [`Status`].
     pub(super) INTERRUPT_STATUS(u32) @ 0x70 {}
 
-    /// The bus.
+    /// The control register of the bus.
     pub(super) BUS_CTRL(u32) @ 0x74 {
-        /// Reads that may be in flight, less two: 14 after a reset (NXP's header).
+        /// The number of reads that may be in flight, less two: 14 after a reset (NXP's header).
         7:0 outstanding_reads;
-        /// Count to BUS_TIME_OUT_CYCLE and not to the default.
+        /// Makes the bus time-out count to BUS_TIME_OUT_CYCLE and not to the default.
         26:26 time_out_override;
-        /// Enable the AXI master. Its time-out counts while this is 1, also when the frame is done
-        /// (the fix of the C driver for PREEMPT_RT).
+        /// Enables the AXI master. Its time-out counts while this is 1, also when the frame is done
+        /// (the C driver's fix for PREEMPT_RT).
         31:31 axi_master_enable;
     }
 
-    /// Size of the destination's luma, units of 16 bytes. NXP's header calls it the size of a ring buffer:
-    /// what exceeds it may be dropped, or written to the plane's start.
+    /// Size of the destination's luma, units of 16 bytes. NXP's header calls it the size of a ring
+    /// buffer: bytes beyond it may be dropped, or written to the plane's start.
     pub(super) DST_IMG_Y_SIZE1(u32) @ 0x80 {}
     /// Size of the destination's chroma, units of 16 bytes.
     pub(super) DST_IMG_UV_SIZE1(u32) @ 0x84 {}
 }
 
-/// Bytes of the register block that are used.
+/// The size of the part of the register block that is used, bytes.
 pub(super) const SIZE: usize = 0x90;
 
 /// The names of all registers, in their order.
@@ -138,7 +138,8 @@ pub(crate) type Registers<'a> = Mmio<'a, Region<SIZE>>;
 pub(crate) struct Snapshot(pub(super) [u32; SIZE / 4]);
 
 impl Snapshot {
-    /// The same with other events in INTERRUPT_STATUS: those that were acknowledged meanwhile.
+    /// Returns the same values with other events in INTERRUPT_STATUS: those that were acknowledged
+    /// meanwhile.
     pub(crate) fn with_status(mut self, status: Status) -> Self {
         let index = <INTERRUPT_STATUS as register::Register>::OFFSET / 4;
         if let Some(word) = self.0.get_mut(index) {
@@ -149,7 +150,7 @@ impl Snapshot {
 }
 
 impl core::fmt::Display for Snapshot {
-    /// One register a line, under its name, as the C driver lists them.
+    /// Prints one register a line, with its name, in the C driver's format.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, value) in NAMES.iter().zip(self.0) {
             writeln!(f, "DW100_{name}: {value:#x}")?;

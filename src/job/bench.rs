@@ -55,28 +55,28 @@ use kernel::{
     time::delay::fsleep, //
 };
 
-/// Buffers of each queue.
+/// The number of buffers of each queue.
 pub(super) const BUFFERS: u32 = 4;
 
-/// The longest that anything may take, on a busy machine.
+/// The longest time that anything may take on a busy machine.
 const PATIENCE: Delta = Delta::from_secs(20);
 
-/// What all open files share.
+/// The data that all open files share.
 pub(super) struct Shared {
     pub(super) runner: Arc<Runner>,
     line: irq::Line,
-    /// None where the test is its own timer.
+    /// The watchdog's timer; [`None`] if the test itself calls the watchdog.
     timer: Option<Arc<Timer<Watchdog>>>,
     limit: Delta,
-    /// Frames that were started.
+    /// The number of frames that were started.
     pub(super) started: Atomic<i32>,
     account: Arc<Account>,
 }
 
-/// One open file, whose frames are nothing but a start of the engine.
+/// An open file whose frames only start the engine.
 pub(super) struct Context(Arc<Shared>);
 
-/// The one format.
+/// Returns the only format.
 fn format() -> PixelFormat {
     let plane = Plane {
         bytes_per_line: 64,
@@ -218,31 +218,32 @@ impl Drop for End {
                 self.panel.report(1);
                 self.wire.raise();
             }
-            // The test may have kept what is latched to itself.
+            // The test may have latched a frame without waking the thread.
             self.line.wake_thread();
             self.stream.held() == 0
         });
     }
 }
 
-/// The bench. Its fields are dropped in this order: what is at work ends, the file is closed,
-/// the device unbound.
+/// The bench. Its fields are dropped in this order: the queued frames end, the file is closed, and
+/// the device is unbound.
 pub(super) struct Bench {
     _end: End,
     pub(super) stream: Arc<Stream<Context>>,
     pub(super) shared: Arc<Shared>,
     pub(super) panel: Panel,
-    /// The interrupt's handler, for who calls it in the place of the kernel.
+    /// The interrupt handler, for tests that call it as the kernel does.
     pub(super) interrupt: Interrupt,
     /// A watchdog without a timer.
     pub(super) watchdog: Watchdog,
-    /// To open another file.
+    /// The video device, to open another file.
     pub(super) node: Node<Context>,
     pub(super) software: Software,
 }
 
 impl Bench {
-    /// A stream with buffers, whose frames may take `limit`. With `timer`, that is seen to.
+    /// Creates a bench whose stream has buffers, and whose frames have the time limit `limit`. If
+    /// `timer` is true, the watchdog's timer enforces the limit.
     pub(super) fn new(limit: Delta, timer: bool) -> Result<Self> {
         let software = Software::new()?;
         let device = software.device();
@@ -286,7 +287,7 @@ impl Bench {
         })
     }
 
-    /// The same with `frames` queued, of which the first is at work.
+    /// Creates a bench with `frames` queued, of which the first one runs.
     pub(super) fn running(limit: Delta, timer: bool, frames: u32) -> Result<Self> {
         let this = Self::new(limit, timer)?;
         this.fill(frames)?;
@@ -299,46 +300,51 @@ impl Bench {
         (0..frames).try_for_each(|index| self.stream.queue_pair(index))
     }
 
-    /// The hard half, as the kernel calls it.
-    pub(super) fn hard(&self) -> ThreadedIrqReturn {
-        self.interrupt.hard(self.software.device())
+    /// Calls the interrupt handler, as the kernel does.
+    pub(super) fn handle(&self) -> ThreadedIrqReturn {
+        self.interrupt.handle(self.software.device())
     }
 
-    /// The threaded half, as the kernel calls it: true if there was something to do.
-    pub(super) fn threaded(&self) -> bool {
+    /// Calls the interrupt thread's function, as the kernel does. Returns whether it handled a
+    /// frame.
+    pub(super) fn handle_threaded(&self) -> bool {
         let (device, number) = (self.software.device(), self.software.wire().number());
-        matches!(self.interrupt.threaded(device, number), IrqReturn::Handled)
+        matches!(
+            self.interrupt.handle_threaded(device, number),
+            IrqReturn::Handled
+        )
     }
 
-    /// The watchdog, as its timer calls it.
+    /// Calls the watchdog, as its timer does.
     pub(super) fn expire(&self) -> Option<Delta> {
         timer::Expire::expire(&self.watchdog, self.software.device())
     }
 
-    /// Frames that were started.
+    /// Returns the number of frames that were started.
     pub(super) fn started(&self) -> i32 {
         self.shared.started.load(Relaxed)
     }
 
-    /// The frame that is at work, for who ends it in the place of the threaded half: done, and latched.
+    /// Reports an event, lets the interrupt handler latch the running frame, and takes the
+    /// frame out, for a test that ends it in the place of the interrupt thread.
     pub(super) fn latched(&self) -> Option<Job> {
         self.panel.report(1);
-        self.hard();
+        self.handle();
         let runner = &self.shared.runner;
         runner.claim.claim_latched()?;
         runner.take().map(|frame| frame.job)
     }
 
-    /// Whether a frame is at work.
+    /// Returns whether a frame runs.
     pub(super) fn is_running(&self) -> bool {
         self.shared.runner.claim.running().is_some()
     }
 
-    /// What has come back and was not taken yet: each frame's number, and whether it failed.
-    /// [`None`] if the two queues do not agree.
+    /// Takes the frames that were returned and not taken yet: each frame's number, and whether it
+    /// failed. Returns [`None`] if the two queues do not agree.
     pub(super) fn returned(&self) -> Option<KVec<(u32, bool)>> {
         let mut all = KVec::new();
-        // The CAPTURE buffer comes back first.
+        // The CAPTURE buffer is returned first.
         while let Some(frame) = self.stream.take(Direction::Output) {
             if self.stream.take(Direction::Capture) != Some(frame) {
                 return None;
@@ -348,13 +354,13 @@ impl Bench {
         Some(all)
     }
 
-    /// Whether just this has come back.
+    /// Returns whether exactly these frames were returned and not taken yet.
     pub(super) fn has_returned(&self, frames: &[(u32, bool)]) -> bool {
         self.returned().is_some_and(|all| *all == *frames)
     }
 }
 
-/// Waits until `true`. False if that takes too long.
+/// Waits until `until` returns true. Returns false if that takes too long.
 pub(super) fn wait(mut until: impl FnMut() -> bool) -> bool {
     let start = Instant::<Monotonic>::now();
     loop {

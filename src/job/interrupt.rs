@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interrupt of the engine: the handler disables the AXI master and latches the status, the thread
-//! claims the frame, starts the next one and returns the buffers.
+//! The interrupt of the engine: the handler disables the AXI master and latches the status, the
+//! thread claims the frame, starts the next one and returns the buffers.
 
 use super::{
     Frame,
@@ -35,24 +35,24 @@ use kernel::{
     }, //
 };
 
-/// How often the interrupt may come again for a frame whose end is under way, before it is taken
-/// for one that nobody can silence.
+/// How often the interrupt may be raised again for a latched frame, before it is left to the
+/// kernel, which then disables it.
 pub(super) const MOST_REPEATED: u32 = 1000;
 
-/// The interrupt of a runner's engine.
+/// The interrupt handler and thread of a runner's engine.
 pub(crate) struct Interrupt(pub(crate) Arc<Runner>);
 
 impl irq::Handler for Interrupt {
-    /// Registers and atomic words.
-    fn hard(&self, device: &Device<Bound>) -> ThreadedIrqReturn {
-        // With no frame running, the engine may be without power, and its interrupt
-        // is masked.
+    /// Uses registers and atomic variables only.
+    fn handle(&self, device: &Device<Bound>) -> ThreadedIrqReturn {
+        // If no frame runs, the engine may be without power, so its registers are not read. Its
+        // interrupt is masked then.
         let Some(generation) = self.0.claim.running() else {
             self.0.totals.note_stale();
-            // Until an acknowledgement has arrived the interrupt comes again: the interrupt handler has
-            // written it, or the watchdog is about to. It is this device's, and the kernel must not
-            // disable it as nobody's. One that never stops keeps the thread from running, which has this
-            // CPU: then the kernel must.
+            // Between the latch and the arrival of the acknowledgement at the engine, the interrupt
+            // is raised again. It is this device's then, and the kernel must not count it as
+            // unhandled. An interrupt that never stops keeps the thread from this CPU, so after
+            // some time it is reported as unhandled, and the kernel disables it.
             let repeated = self.0.repeated.load(Relaxed);
             self.0.repeated.store(repeated.saturating_add(1), Relaxed);
             return if self.0.claim.is_latched() && repeated < MOST_REPEATED {
@@ -67,8 +67,8 @@ impl irq::Handler for Interrupt {
             trace::irq(generation.number(), Status::SILENCE, false);
             return ThreadedIrqReturn::None;
         };
-        // Who claims the frame is to see when this was.
-        self.0.clock.set(&self.0.clock.interrupted);
+        // Before the latch, so that the thread that claims the frame sees the time.
+        self.0.clock.set(&self.0.clock.interrupted_ns);
         let latched = self.0.claim.latch(generation, status);
         trace::irq(generation.number(), status, latched);
         if latched {
@@ -79,12 +79,12 @@ impl irq::Handler for Interrupt {
         }
     }
 
-    fn threaded(&self, device: &Device<Bound>, number: irq::Number) -> IrqReturn {
+    fn handle_threaded(&self, device: &Device<Bound>, number: irq::Number) -> IrqReturn {
         if self.0.claim.is_late() {
-            // The watchdog latched the frame. Its interrupt handler may run at the same time: it
-            // must not take the next frame's events for this one's, and what it has acknowledged of
-            // this one counts.
-            number.wait_for_hard_half();
+            // The watchdog latched the frame, and the interrupt handler may run for the same frame
+            // on another CPU. It must end first: it must not acknowledge events of the next frame,
+            // and the events that it acknowledged belong to this frame's status.
+            number.wait_for_handler();
         }
         let Some(outcome) = self.0.claim.claim_latched() else {
             return IrqReturn::None;
@@ -95,35 +95,36 @@ impl irq::Handler for Interrupt {
             Verdict::Failed | Verdict::None => State::Error,
         };
         if outcome.late {
-            // The registers are read for debugfs only, and fail only for another device.
+            // For debugfs. The access fails for another device only, which this is not.
             if let Ok(registers) = self.0.engine.snapshot(device) {
                 *self.0.time_out.lock() = Some(registers.with_status(status));
             }
         }
-        // What stopped it halfway must not stop the next frame. The job keeps the device
-        // powered. The reset fails only for another device.
+        // A failed frame may leave the engine in a state in which the next frame fails, so it is
+        // reset. The job keeps the device powered. The access fails for another device only, which
+        // this is not.
         let reset = (outcome.late || state == State::Error)
             .then(|| self.0.engine.reset(device).ok())
             .flatten();
         if let Some(Frame { job, account }) = self.0.take() {
-            let (wait, took) = self.0.clock.times(job.ready());
+            let (wait, engine) = self.0.clock.times(job.ready());
             let ended = Ended {
                 done: state == State::Done,
                 status,
                 wait,
-                engine: (!outcome.late).then_some(took),
+                engine: (!outcome.late).then_some(engine),
                 reset: reset.is_some(),
             };
             job.finish(state, || {
-                // The next frame has started, and this frame's buffers are not returned yet.
+                // Called when the next frame has started, before this frame's buffers are returned.
                 self.0.totals.frames.note(&ended);
                 account.frames.note(&ended);
                 trace::job_finish(outcome.generation.number(), account.number, &ended);
             });
         }
-        // The next frame does not wait for the message.
+        // Last, so that the next frame does not wait for the message.
         let errors = status.errors();
-        if (outcome.late || !errors.is_empty()) && self.0.complaints.allows(c"dw100") {
+        if (outcome.late || !errors.is_empty()) && self.0.messages.allows(c"dw100") {
             dev_err!(
                 device,
                 "{}: the engine reports {:?} (INTERRUPT_STATUS {:#04x}){}\n",

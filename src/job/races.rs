@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Who ends a frame when several want to at the same time: interrupts, watchdog, a stream
-//! that is stopped, a device that is unbound. Each frame ends once, whoever is first.
+//! Races for the end of a frame between interrupts, the watchdog, a stream that is stopped, and a
+//! device that is unbound. Each frame ends once, whichever is first.
 
 use super::{
     bench::{
@@ -22,38 +22,41 @@ use crate::{
 };
 use kernel::time::delay::fsleep;
 
-/// Frames until the watchdog and the interrupt have met at every distance several times.
+/// The number of frames after which the watchdog and the interrupt have met at every distance
+/// several times.
 const FRAMES: i32 = 1000;
 /// How often a stream is stopped.
 const STOPS: u32 = 60;
 /// How often a device is unbound.
 const UNBINDS: u32 = 16;
 
-/// What a frame may take where the watchdog is to meet the interrupt.
+/// The time limit of a frame where the watchdog and the interrupt should meet.
 const LIMIT: Delta = Delta::from_micros(400);
-/// By how much the moment of an interrupt differs from that of the one before.
+/// The difference between the moment of an interrupt and that of the one before, microseconds.
 const STEP: i64 = 17;
 
-/// How long a moment is waited for. A few frames end meanwhile, the last one of them perhaps before the
-/// moment was seen.
+/// How long to wait for a moment. A few frames end meanwhile, the last one of them perhaps before
+/// the moment was seen.
 const MOMENT: Delta = Delta::from_millis(50);
 
 /// A moment in a frame's life at which its stream is stopped, or its device unbound.
 #[derive(Clone, Copy)]
 enum Moment {
-    /// The engine is at work.
+    /// The engine processes the frame.
     Running,
     /// The interrupt handler or the watchdog has latched the frame.
     Latched,
-    /// The interrupt thread has claimed the frame, and has not returned all buffers or started another.
+    /// The interrupt thread has claimed the frame, and has not returned all buffers or started
+    /// another frame.
     Claimed,
 }
 
 impl Moment {
-    /// All.
+    /// All moments.
     const ALL: [Self; 3] = [Self::Running, Self::Latched, Self::Claimed];
 
-    /// Waits for it without sleeping, for it is short. False if it was not seen.
+    /// Waits for the moment without sleeping, because it is short. Returns false if it was not
+    /// seen.
     fn is_seen(self, bench: &Bench) -> bool {
         let claim = &bench.shared.runner.claim;
         let start = Instant::<Monotonic>::now();
@@ -80,7 +83,8 @@ impl Moment {
 struct Met([u32; 3]);
 
 impl Met {
-    /// In three rounds of four, waits for one moment after the other; in the fourth, until any moment.
+    /// Waits for one of the three moments in turn, and in every fourth round for a time that
+    /// differs from round to round.
     fn wait(&mut self, bench: &Bench, round: u32) {
         let place = (round % 4) as usize;
         match (Moment::ALL.get(place), self.0.get_mut(place)) {
@@ -89,18 +93,18 @@ impl Met {
         }
     }
 
-    /// Whether another round is due: of `least`, and of ten times as many until each moment was met. A busy
-    /// machine may let the short ones pass unseen.
+    /// Returns whether another round is due: of `least` rounds, and of ten times as many until each
+    /// moment was met, because a short moment may pass unseen on a busy machine.
     fn is_due(&self, round: u32, least: u32) -> bool {
         round < least || !self.each() && round < 10 * least
     }
 
-    /// Whether each was met.
+    /// Returns whether each moment was met.
     fn each(&self) -> bool {
         self.0.iter().all(|&count| count > 0)
     }
 
-    /// Says how often each was met.
+    /// Prints how often each moment was met.
     fn tell(&self) {
         let [running, latched, claimed] = self.0;
         kernel::kunit::info(format_args!(
@@ -109,7 +113,7 @@ impl Met {
     }
 }
 
-/// Helpers that go on until they are told to end.
+/// Helpers that repeat their work until they are told to end.
 struct Crew {
     end: Arc<Atomic<i32>>,
     helpers: KVec<Helper>,
@@ -123,7 +127,7 @@ impl Crew {
         })
     }
 
-    /// Adds a helper that does `work` again and again, with its number.
+    /// Adds a helper that repeats `work`, with the number of the repetition.
     fn add(&mut self, mut work: impl FnMut(i64) + Send + 'static) -> Result {
         let end = self.end.clone();
         let helper = Helper::start(move || {
@@ -146,8 +150,8 @@ impl Drop for Crew {
     }
 }
 
-/// The engine: reports its frames as done, each a little later than the last until that is
-/// `latest`, and of every eighth nothing.
+/// Acts as the engine: reports its frames as done, each a little later than the last until the
+/// delay is `latest`, and does not report every eighth frame.
 fn engine(panel: Panel, wire: Wire, latest: Delta) -> impl FnMut(i64) + Send + 'static {
     let mut delay = 0;
     move |number| {
@@ -164,7 +168,7 @@ fn engine(panel: Panel, wire: Wire, latest: Delta) -> impl FnMut(i64) + Send + '
     }
 }
 
-/// A line that others raise, too.
+/// Acts as another device that raises the same interrupt.
 fn noise(wire: Wire) -> impl FnMut(i64) + Send + 'static {
     move |number| {
         fsleep(Delta::from_micros(number * STEP % 397));
@@ -215,7 +219,7 @@ mod tests {
         ensure!(bench.stream.held() == 0);
         ensure!(bench.has_returned(&[]));
         ensure!(bench.started() == FRAMES);
-        // Else they have not met.
+        // Otherwise the interrupt and the watchdog have not met.
         ensure!(ended[0] > FRAMES / 50 && ended[1] > FRAMES / 50);
         ensure!(!bench.is_running());
         ensure!(bench.shared.runner.take().is_none());
@@ -269,7 +273,7 @@ mod tests {
                 ..
             } = bench;
             drop(software);
-            // On a busy machine a thread may have to stop the stream yet.
+            // On a busy machine the thread that stops the stream may not have done so yet.
             ensure!(wait(|| stream.held() == 0));
             ensure!(shared.runner.claim.phase() == claim::Phase::Over);
             ensure!(shared.runner.take().is_none());

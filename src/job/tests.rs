@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a frame ends, step by step: the tests call what the kernel calls, in every order.
+//! Tests of how a frame ends, step by step. They call the functions that the kernel calls, in every
+//! order.
 
 use super::{
     bench::{
@@ -34,19 +35,20 @@ use kernel::{
 
 /// A limit that no test waits for.
 const LONG: Delta = Delta::from_secs(3600);
-/// One that every test waits for.
+/// A limit that every test which uses it waits for.
 const SHORT: Delta = Delta::from_millis(10);
 
-/// How far a helper is.
+/// The progress of a helper.
 type Flag = Arc<Atomic<i32>>;
 
-/// A flag for the test, and the same for the helper.
+/// Creates a flag, and returns it for the test and for the helper.
 fn flag() -> Result<(Flag, Flag)> {
     let flag = Arc::new(Atomic::new(0), GFP_KERNEL)?;
     Ok((flag.clone(), flag))
 }
 
-/// A helper that stops the stream. It is about to when this returns; the flag becomes 2 when it has.
+/// Starts a helper that stops the stream. When this returns, the helper is about to stop it; the
+/// flag becomes 2 when the stream has stopped.
 fn stop_beside(bench: &Arc<Bench>) -> Result<(Flag, Helper)> {
     let other = bench.clone();
     let (phase, shown) = flag()?;
@@ -70,8 +72,8 @@ mod steps {
         for rest in [0, 0xff00, 0x1_ff00] {
             bench.panel.set_status(rest);
             let before = bench.panel.values();
-            ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
-            ensure!(!bench.threaded());
+            ensure!(matches!(bench.handle(), ThreadedIrqReturn::None));
+            ensure!(!bench.handle_threaded());
             ensure!(bench.panel.values() == before);
             ensure!(bench.has_returned(&[]));
         }
@@ -87,16 +89,16 @@ mod steps {
         let bench = Bench::running(LONG, false, 1)?;
         ensure!(bench.panel.is_on_the_bus());
         bench.panel.report(1);
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
         ensure!(bench.panel.is_off_the_bus());
         ensure!(bench.panel.status() == 0xff00_0000);
         ensure!(bench.has_returned(&[]));
 
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::Handled));
-        ensure!(bench.threaded());
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::Handled));
+        ensure!(bench.handle_threaded());
         ensure!(bench.has_returned(&[(0, false)]));
         ensure!(!bench.panel.was_reset());
-        ensure!(!bench.threaded());
+        ensure!(!bench.handle_threaded());
         ensure!(bench.has_returned(&[]));
         ensure!(bench.stream.held() == 0);
         Ok(())
@@ -108,13 +110,13 @@ mod steps {
         bench.fill(0)?;
         for bit in 1..8 {
             bench.stream.queue_pair(0)?;
-            // It may be mem2mem's worker that starts the frame.
+            // mem2mem's worker may be the thread that starts the frame.
             ensure!(wait(|| bench.is_running()));
             bench.panel.report(1 << bit);
-            ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+            ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
             ensure!(bench.panel.is_off_the_bus());
             ensure!(bench.panel.status() == 0xff00_0000);
-            ensure!(bench.threaded());
+            ensure!(bench.handle_threaded());
             ensure!(bench.panel.was_reset());
             ensure!(bench.has_returned(&[(0, true)]));
             ensure!(bench.stream.held() == 0);
@@ -128,8 +130,8 @@ mod steps {
         for (frame, events) in (0..BUFFERS).zip([1, 2, 4, 1]) {
             ensure!(bench.panel.is_on_the_bus());
             bench.panel.report(events);
-            ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
-            ensure!(bench.threaded());
+            ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
+            ensure!(bench.handle_threaded());
             ensure!(bench.has_returned(&[(frame, events != 1)]));
         }
         ensure!(!bench.is_running());
@@ -141,15 +143,15 @@ mod steps {
     fn an_interrupt_after_the_end_touches_nothing() -> Result {
         let bench = Bench::running(LONG, false, 1)?;
         bench.panel.report(1);
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
         for ended in [false, true] {
             if ended {
-                ensure!(bench.threaded());
+                ensure!(bench.handle_threaded());
             }
             bench.panel.report(1);
             let before = bench.panel.values();
-            let answer = bench.hard();
-            // Before the thread has run the acknowledgement may be on its way.
+            let answer = bench.handle();
+            // Until the thread has run, the acknowledgement may be in flight.
             ensure!(if ended {
                 matches!(answer, ThreadedIrqReturn::None)
             } else {
@@ -158,7 +160,7 @@ mod steps {
             ensure!(bench.panel.values() == before);
         }
         ensure!(bench.has_returned(&[(0, false)]));
-        ensure!(!bench.threaded());
+        ensure!(!bench.handle_threaded());
         Ok(())
     }
 
@@ -168,14 +170,14 @@ mod steps {
         let runner = &bench.shared.runner;
         let first = runner.claim.running().ok_or(EINVAL)?;
         bench.panel.report(1);
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
-        ensure!(bench.threaded());
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
+        ensure!(bench.handle_threaded());
         ensure!(bench.has_returned(&[(0, false)]));
 
-        // An interrupt handler and a watchdog that looked at the first frame and were held up.
+        // An interrupt handler and a watchdog that saw the first frame and were delayed.
         ensure!(!runner.claim.latch(first, Status(1)));
         ensure!(!runner.claim.expire(first));
-        ensure!(!bench.threaded());
+        ensure!(!bench.handle_threaded());
         ensure!(bench.is_running());
         ensure!(bench.panel.is_on_the_bus());
         ensure!(bench.has_returned(&[]));
@@ -210,7 +212,7 @@ mod steps {
         ensure!(bench.expire().is_some_and(|left| left <= LONG));
         ensure!(bench.is_running());
         ensure!(bench.panel.values() == before);
-        ensure!(!bench.threaded());
+        ensure!(!bench.handle_threaded());
         ensure!(bench.has_returned(&[]));
         Ok(())
     }
@@ -226,8 +228,8 @@ mod steps {
         ensure!(bench.has_returned(&[(0, true)]));
 
         bench.panel.report(1);
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
-        ensure!(!bench.threaded());
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::None));
+        ensure!(!bench.handle_threaded());
         ensure!(bench.expire().is_none());
         ensure!(bench.has_returned(&[]));
         Ok(())
@@ -238,8 +240,8 @@ mod steps {
         let bench = Bench::running(SHORT, false, 2)?;
         ensure!(bench.expire() == Some(SHORT));
         bench.panel.report(1);
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
-        ensure!(bench.threaded());
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
+        ensure!(bench.handle_threaded());
         fsleep(SHORT);
         ensure!(bench.expire() == Some(SHORT));
         ensure!(bench.is_running());
@@ -253,7 +255,11 @@ mod steps {
         ensure!(bench.expire().is_none());
         let claim = &bench.shared.runner.claim;
         ensure!(claim.start().is_some());
-        bench.shared.runner.limit.store(SHORT.as_nanos(), Relaxed);
+        bench
+            .shared
+            .runner
+            .limit_ns
+            .store(SHORT.as_nanos(), Relaxed);
         ensure!(bench.expire() == Some(SHORT));
         fsleep(SHORT);
         ensure!(bench.expire() == Some(SHORT));
@@ -267,7 +273,7 @@ mod steps {
         ensure!(bench.expire() == Some(SHORT));
         fsleep(SHORT);
         bench.panel.report(1);
-        // It wakes the kernel's thread.
+        // The watchdog wakes the kernel's interrupt thread.
         ensure!(bench.expire().is_none());
         ensure!(wait(|| bench.stream.held() == 0));
         ensure!(bench.has_returned(&[(0, false)]));
@@ -278,14 +284,14 @@ mod steps {
     #[test]
     fn an_interrupt_that_was_only_held_up_does_not_fail_the_frame() -> Result {
         let bench = Bench::running(LONG, false, 1)?;
-        // As the watchdog does, whose line would wake the kernel's thread.
+        // Does what the watchdog does, without waking the kernel's interrupt thread.
         let claim = &bench.shared.runner.claim;
         let frame = claim.running().ok_or(EINVAL)?;
         ensure!(claim.expire(frame));
-        // As the interrupt handler does, which found the frame running before and has acknowledged
-        // its event.
+        // Does what an interrupt handler does that found the frame running before and has
+        // acknowledged its event.
         ensure!(!claim.latch(frame, Status(1)));
-        ensure!(bench.threaded());
+        ensure!(bench.handle_threaded());
         ensure!(bench.has_returned(&[(0, false)]));
         ensure!(bench.panel.was_reset());
         Ok(())
@@ -295,12 +301,12 @@ mod steps {
     fn an_interrupt_that_never_stops_is_left_to_the_kernel() -> Result {
         let bench = Bench::running(LONG, false, 1)?;
         bench.panel.report(1);
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::WakeThread));
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
         for _ in 0..MOST_REPEATED {
-            ensure!(matches!(bench.hard(), ThreadedIrqReturn::Handled));
+            ensure!(matches!(bench.handle(), ThreadedIrqReturn::Handled));
         }
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::None));
-        ensure!(bench.threaded());
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::None));
+        ensure!(bench.handle_threaded());
         ensure!(bench.has_returned(&[(0, false)]));
         Ok(())
     }
@@ -313,9 +319,9 @@ mod steps {
         ensure!(claim.expire(frame));
         bench.panel.report(1);
         let before = bench.panel.values();
-        ensure!(matches!(bench.hard(), ThreadedIrqReturn::Handled));
+        ensure!(matches!(bench.handle(), ThreadedIrqReturn::Handled));
         ensure!(bench.panel.values() == before);
-        ensure!(bench.threaded());
+        ensure!(bench.handle_threaded());
         ensure!(bench.has_returned(&[(0, true)]));
         Ok(())
     }
@@ -325,7 +331,7 @@ mod steps {
         let bench = Bench::running(SHORT, true, BUFFERS)?;
         let since = Instant::<Monotonic>::now();
         ensure!(wait(|| bench.stream.held() == 0));
-        // Four frames had the limit at least once each.
+        // Each of the four frames had at least its limit.
         ensure!(since.elapsed() >= SHORT);
         ensure!(bench.has_returned(&[(0, true), (1, true), (2, true), (3, true)]));
         ensure!(bench.started() == 4);
@@ -339,12 +345,12 @@ mod steps {
         bench.software.wire().raise();
         ensure!(wait(|| bench.stream.held() == 0));
         ensure!(bench.has_returned(&[(0, false)]));
-        // Another frame is not over, so to speak.
+        // The claim behaves as if another frame had not ended.
         let claim = &bench.shared.runner.claim;
         ensure!(claim.start().is_some());
         let before = bench.panel.values();
         bench.stream.queue_pair(1)?;
-        // It may be mem2mem's worker that tries to start the frame.
+        // mem2mem's worker may be the thread that tries to start the frame.
         ensure!(wait(|| bench.stream.held() == 0));
         ensure!(bench.panel.values() == before);
         ensure!(bench.has_returned(&[(1, true)]));
@@ -358,18 +364,18 @@ mod steps {
     fn a_frame_that_cannot_be_started_comes_back_after_the_one_before() -> Result {
         for others in [0, 1] {
             let bench = Bench::running(LONG, false, 2)?;
-            // Who streams keeps a job from being more than one frame.
+            // While another file streams, a job has one frame only.
             let other = bench.node.open()?;
             if others > 0 {
                 other.allocate(1)?;
                 other.start()?;
             }
             let job = bench.latched().ok_or(EINVAL)?;
-            // Another frame is not over, so to speak.
+            // The claim behaves as if another frame had not ended.
             let claim = &bench.shared.runner.claim;
             ensure!(claim.start().is_some());
             job.finish(State::Done, || {});
-            // It may be mem2mem's worker that tries to start the second.
+            // mem2mem's worker may be the thread that tries to start the second frame.
             ensure!(wait(|| bench.stream.held() == 0));
             ensure!(bench.has_returned(&[(0, false), (1, true)]));
             ensure!(bench.started() == 2);
@@ -393,7 +399,7 @@ mod steps {
         })?;
         ensure!(wait(|| handing.load(Relaxed) == 1));
         let (phase, stopping) = stop_beside(&bench)?;
-        // Ample for one that does not wait.
+        // This is ample time for a stop that does not wait.
         fsleep(Delta::from_millis(500));
         let waits = phase.load(Relaxed) == 1 && bench.stream.held() == 2;
         go.store(1, Relaxed);
@@ -410,7 +416,8 @@ mod steps {
         let bench = Bench::new(LONG, false)?;
         let stream = &bench.stream;
         stream.set_dimensions(3, 5)?;
-        // In 32 bits, the first one's two values have 8 bytes, and the others 0x10000 and no elements.
+        // In 32 bits, the two values of the first array would have 8 bytes, and the other arrays
+        // 0x10000 and 0 elements.
         for (columns, rows) in [(0x2000_0001, 1), (0x1_0000, 0x1_0001), (0x1_0000, 0x1_0000)] {
             ensure!(stream.set_dimensions(columns, rows) == Err(EINVAL));
         }
@@ -420,8 +427,8 @@ mod steps {
         Ok(())
     }
 
-    /// Unbinds the device of a bench with as many frames, whose running one has ended when nothing
-    /// else would end it. Nothing starts after.
+    /// Unbinds the device of a bench with [`BUFFERS`] frames, and checks that the running frame
+    /// ends, and that no frame starts afterwards.
     fn unbind(limit: Delta, timer: bool) -> Result {
         let warned = has_warned();
         let bench = Bench::running(limit, timer, BUFFERS)?;
@@ -440,7 +447,7 @@ mod steps {
             shown.store(1, Relaxed);
         })?;
         let in_time = wait(|| unbound.load(Relaxed) == 1);
-        // If not, the frame is ended for it.
+        // If unbinding hangs, the test ends the frame for it.
         ensure!(wait(|| {
             if !in_time {
                 panel.report(1);
@@ -450,16 +457,16 @@ mod steps {
         }));
         helper.join();
         ensure!(in_time);
-        // If it is not over, it is ended here, or the file is never closed.
+        // A frame that has not ended is ended here, otherwise the file is never closed.
         let over = shared.runner.claim.claim_any().is_none();
         drop(shared.runner.take());
         ensure!(over);
-        // The thread that stops the streams may have to find out yet.
+        // The thread that stops the streams may not have done so yet.
         ensure!(wait(|| stream.held() == 0));
         ensure!(panel.was_reset());
         ensure!(warned || !has_warned());
 
-        // As a request could, which the V4L2 core does not refuse then.
+        // Does what a request could do, which the V4L2 core does not refuse then.
         let before = panel.values();
         let started = shared.started.load(Relaxed);
         stream.start()?;
@@ -475,7 +482,7 @@ mod steps {
             .is_some_and(|frame| frame.failed));
         let other = Software::new()?;
         ensure!(matches!(
-            interrupt.hard(other.device()),
+            interrupt.handle(other.device()),
             ThreadedIrqReturn::None
         ));
         ensure!(panel.values() == before);
@@ -499,7 +506,7 @@ mod steps {
         let (phase, helper) = stop_beside(&bench)?;
         fsleep(SHORT);
         ensure!(phase.load(Relaxed) == 1);
-        // More than once, should the helper be slower than this.
+        // Repeated, in case the helper is slower than this.
         ensure!(wait(|| {
             bench.panel.report(1);
             bench.software.wire().raise();

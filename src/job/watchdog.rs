@@ -29,35 +29,37 @@ use kernel::{
     }, //
 };
 
-/// What ends a frame whose interrupt does not come: a timer that finds the frame running, and finds it
-/// running again when its time limit is over. So a frame has at least its limit, and at most twice that.
+/// A timer that ends a frame whose interrupt does not come. When it expires and finds a frame for
+/// the first time, it notes the frame and the time; when the frame still runs one time limit later,
+/// it ends it. A frame therefore has at least its time limit, and at most twice that.
 pub(crate) struct Watchdog {
     runner: Arc<Runner>,
     line: irq::Line,
     epoch: Instant<Monotonic>,
-    /// The frame that was found, and when, in nanoseconds since `epoch`. For the timer alone.
+    /// The frame that the timer found running, and when, in nanoseconds since `epoch`. Only the
+    /// timer uses it.
     found: (Atomic<u64>, Atomic<i64>),
 }
 
 impl Watchdog {
-    /// Watches over the frames of `runner`, whose interrupt is `line`.
+    /// Creates the watchdog for the frames of `runner`, whose interrupt is `line`.
     pub(crate) fn new(runner: Arc<Runner>, line: irq::Line) -> Self {
         Self {
             runner,
             line,
             epoch: Instant::now(),
-            // No frame has this number.
+            // The number of no frame.
             found: (Atomic::new(u64::MAX), Atomic::new(0)),
         }
     }
 }
 
 impl timer::Expire for Watchdog {
-    /// Registers and atomic words.
+    /// Uses registers and atomic variables only.
     fn expire(&self, device: &Device<Bound>) -> Option<Delta> {
         let claim = &self.runner.claim;
         let phase = claim.phase();
-        let limit = Delta::from_nanos(self.runner.limit.load(Relaxed));
+        let limit = Delta::from_nanos(self.runner.limit_ns.load(Relaxed));
         let generation = match phase {
             claim::Phase::Over => return None,
             claim::Phase::Starting => return Some(limit),
@@ -70,7 +72,7 @@ impl timer::Expire for Watchdog {
             since.store(now.as_nanos(), Relaxed);
             return Some(limit);
         }
-        // Somebody may have set the timer for an earlier frame, late.
+        // The timer may have been set for an earlier frame, whose starter was delayed.
         let left = Delta::from_nanos(since.load(Relaxed)) + limit - now;
         if left > Delta::ZERO {
             return Some(left);

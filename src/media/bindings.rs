@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The C side of `media`, as the module's own bindgen run generates it from
-//! `bindings.h`. Only `media` names anything of it.
+//! The C types, functions and constants that `media` uses. The module's own bindgen run generates
+//! them from `bindings.h`. Only `media` uses them.
 
 #![allow(
     clippy::all,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One videobuf2 buffer, lent to the driver while it is prepared or processed.
+//! One videobuf2 buffer, which the driver may use while it is prepared or processed.
 
 use super::{
     bindings,
@@ -8,12 +8,12 @@ use super::{
 };
 use kernel::prelude::*;
 
-/// How a buffer goes back to userspace.
+/// The state with which a buffer is returned to userspace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// The frame is good.
     Done,
-    /// The frame is not: `V4L2_BUF_FLAG_ERROR`.
+    /// The frame failed: the buffer gets `V4L2_BUF_FLAG_ERROR`.
     Error,
 }
 
@@ -26,26 +26,26 @@ impl State {
     }
 }
 
-/// A [`struct vb2_v4l2_buffer`] that vb2 has lent out.
+/// A [`struct vb2_v4l2_buffer`] that vb2 has given to the driver.
 ///
 /// # Invariants
 ///
-/// The wrapped buffer is valid, its memory is attached, and nobody but the
-/// holder of the reference changes it.
+/// The wrapped buffer is valid, its memory is attached, and only the holder of the reference
+/// changes it.
 ///
 /// [`struct vb2_v4l2_buffer`]: srctree/include/media/videobuf2-v4l2.h
 #[repr(transparent)]
 pub(crate) struct Buffer(kernel::types::Opaque<bindings::vb2_v4l2_buffer>);
 
 impl Buffer {
-    /// Lends a buffer.
+    /// Borrows a buffer.
     ///
     /// # Safety
     ///
-    /// `raw` must be valid for `'a`, its memory must be attached, and nobody
-    /// else may change it for `'a`.
+    /// `raw` must be valid for `'a`, its memory must be attached, and no other code may change it
+    /// for `'a`.
     pub(super) unsafe fn from_raw<'a>(raw: *mut bindings::vb2_v4l2_buffer) -> &'a Self {
-        // INVARIANT: The caller's promise.
+        // INVARIANT: By the safety requirements.
         // SAFETY: `Buffer` is a transparent wrapper of the C type.
         unsafe { &*raw.cast::<Self>() }
     }
@@ -56,13 +56,13 @@ impl Buffer {
         unsafe { &raw mut (*self.0.get()).vb2_buf }
     }
 
-    /// Number of memory planes.
+    /// Returns the number of memory planes.
     fn num_planes(&self) -> u32 {
         // SAFETY: By the type invariant the buffer is valid.
         unsafe { (*self.vb2()).num_planes }
     }
 
-    /// Bus address of the image in memory plane `plane`.
+    /// Returns the bus address of the image in memory plane `plane`.
     ///
     /// `EINVAL` if the buffer has no such plane.
     pub(crate) fn dma_address(&self, plane: u32) -> Result<u64> {
@@ -74,13 +74,13 @@ impl Buffer {
         Ok(unsafe { bindings::helper_vb2_plane_image_addr(self.vb2(), plane) })
     }
 
-    /// Checks that each plane of `format` fits from the plane's data offset on,
-    /// and declares it filled.
+    /// Checks that each plane of `format` fits behind the data offset of the buffer's plane, and
+    /// declares the planes filled.
     ///
     /// `EINVAL` if a plane is missing or too small.
     pub(super) fn fill(&self, format: &PixelFormat) -> Result {
         let (images, count) = format.plane_sizes();
-        // SAFETY: The buffer is valid, and the array has as many sizes, at least.
+        // SAFETY: The buffer is valid, and the array has at least `count` sizes.
         match unsafe { bindings::helper_vb2_fill(self.vb2(), images.as_ptr(), count) } {
             true => Ok(()),
             false => Err(EINVAL),
@@ -89,7 +89,8 @@ impl Buffer {
 
     /// Sets the frame number that userspace will read.
     pub(crate) fn set_sequence(&self, sequence: u32) {
-        // SAFETY: By the type invariant the buffer is valid and ours to change.
+        // SAFETY: By the type invariant the buffer is valid, and only the holder of the reference
+        // changes it.
         unsafe { (*self.0.get()).sequence = sequence };
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the V4L2 core, vb2, mem2mem and the media core call, for the driver that implements
-//! [`Operations`](super::operations::Operations). They are the only ones who know the type behind an open
-//! file.
+//! The functions that the V4L2 core, vb2, mem2mem and the media core call, for the driver that
+//! implements [`Operations`](super::operations::Operations). Only they know the driver's type of an
+//! open file.
 
 mod controls;
 pub(super) mod file;

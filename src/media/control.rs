@@ -25,24 +25,25 @@ use kernel::{
 pub(crate) const CID_HFLIP: u32 = bindings::V4L2_CID_HFLIP;
 /// `V4L2_CID_VFLIP`.
 pub(crate) const CID_VFLIP: u32 = bindings::V4L2_CID_VFLIP;
-/// First of the control identifiers that are divided up between drivers.
+/// The first control identifier of the range that is divided between drivers.
 pub(crate) const CID_USER_BASE: u32 = bindings::V4L2_CID_USER_BASE;
 
-/// What a driver says of its array control.
+/// The description of a driver's array control.
 pub(crate) struct Array {
     /// Control identifier (`V4L2_CID_…`).
     pub(crate) id: u32,
     /// Name shown to users.
     pub(crate) name: &'static CStr,
-    /// Columns and rows until [`Dimensions::set`] says otherwise.
+    /// Columns and rows, until [`Dimensions::set`] changes them.
     pub(crate) dimensions: (u32, u32),
 }
 
 impl Array {
-    /// V4L2 allocates two values at once, and multiplies in 32 bits.
+    /// The most elements of an array. V4L2 allocates two values of 4 bytes for each, and kvzalloc()
+    /// refuses more than `INT_MAX` bytes.
     const MAX_ELEMENTS: u32 = i32::MAX.unsigned_abs() / 8;
 
-    /// Whether V4L2 can have an array of these dimensions.
+    /// Returns whether V4L2 can have an array of these dimensions.
     const fn is_possible((columns, rows): (u32, u32)) -> bool {
         match columns.checked_mul(rows) {
             Some(elements) => elements > 0 && elements <= Self::MAX_ELEMENTS,
@@ -51,28 +52,29 @@ impl Array {
     }
 }
 
-/// What a driver says of a control with one value.
+/// The description of a control with one value.
 pub(crate) struct Number {
     /// Control identifier (`V4L2_CID_…`).
     pub(crate) id: u32,
     /// Name shown to users.
     pub(crate) name: &'static CStr,
-    /// Its values.
+    /// The values that the control can have.
     pub(crate) kind: Kind,
-    /// Whether it only has an effect while the array has its defaults. It is inactive
-    /// (`V4L2_CTRL_FLAG_INACTIVE`) from when the array is set until it gets its defaults again.
+    /// Whether the control only has an effect while the array has its defaults. It is inactive
+    /// (`V4L2_CTRL_FLAG_INACTIVE`) after the array was set, until the array gets its defaults
+    /// again.
     pub(crate) of_default: bool,
-    /// The value that it has at first, which the driver takes for granted.
+    /// The initial value. The driver must start with it, because V4L2 calls no callback for it.
     pub(crate) default: u8,
 }
 
-/// The values of a control.
+/// The values that a control can have.
 pub(crate) enum Kind {
     /// `V4L2_CTRL_TYPE_BOOLEAN`: 0 or 1.
     Boolean,
-    /// `V4L2_CTRL_TYPE_INTEGER`: 0 up to this.
+    /// `V4L2_CTRL_TYPE_INTEGER`: 0 up to this number.
     Integer(u8),
-    /// `V4L2_CTRL_TYPE_MENU`: the number of an item. There has to be one.
+    /// `V4L2_CTRL_TYPE_MENU`: the number of an item. There must be at least one item.
     Menu(&'static [Item]),
 }
 
@@ -81,7 +83,7 @@ pub(crate) enum Kind {
 pub(crate) struct Item(*const c_char);
 
 impl Item {
-    /// An item called `name`.
+    /// Creates an item with the name `name`.
     pub(crate) const fn new(name: &'static CStr) -> Self {
         Self(name.to_bytes_with_nul().as_ptr())
     }
@@ -90,7 +92,7 @@ impl Item {
 // SAFETY: The string is static, and never changed.
 unsafe impl Sync for Item {}
 
-/// Whether each menu has an item: V4L2 takes the first one for granted.
+/// Returns whether each menu has an item, because V4L2 assumes that there is a first one.
 const fn have_items(mut numbers: &[Number]) -> bool {
     while let [number, rest @ ..] = numbers {
         if let Kind::Menu([]) = number.kind {
@@ -101,11 +103,11 @@ const fn have_items(mut numbers: &[Number]) -> bool {
     true
 }
 
-/// The controls of every open file of a driver, and the C callbacks that V4L2 has for them.
+/// The controls that every open file of a driver has, and the C callbacks that V4L2 calls for them.
 ///
 /// # Invariants
 ///
-/// V4L2 can have an array of these dimensions, and each menu has an item.
+/// V4L2 can have an array of the dimensions of `array`, and each menu has an item.
 pub(super) struct Set {
     array: Array,
     numbers: &'static [Number],
@@ -114,8 +116,9 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// The array control, with `type_ops` besides, and the numbers. To be evaluated by the compiler,
-    /// which refuses what V4L2 cannot have.
+    /// Creates a set of the array control, for which V4L2 also calls `type_ops`, and the controls
+    /// with one value. It must be evaluated at compile time, so that the compiler rejects controls
+    /// that V4L2 cannot have.
     pub(super) const fn new(
         array: Array,
         numbers: &'static [Number],
@@ -124,7 +127,7 @@ impl Set {
     ) -> Self {
         assert!(Array::is_possible(array.dimensions));
         assert!(have_items(numbers));
-        // INVARIANT: Checked just now.
+        // INVARIANT: Both conditions were checked above.
         Self {
             array,
             numbers,
@@ -136,9 +139,9 @@ impl Set {
 
 /// A [`struct v4l2_ctrl_handler`] and its array control.
 ///
-/// Its mutex is taken by V4L2 for every access to a control, also around the
-/// callbacks of its [`Set`]; the methods here take it, too. Where the open file's own lock is held, it was taken before;
-/// any lock that the driver takes in those callbacks is taken after.
+/// V4L2 takes its mutex for every access to a control, also around the callbacks of its [`Set`];
+/// the methods here take it as well. If the open file's own lock is held, it was taken before the
+/// mutex. A lock that the driver takes in those callbacks is taken after it.
 ///
 /// # Invariants
 ///
@@ -155,13 +158,13 @@ pub(crate) struct Handler {
 }
 
 impl Handler {
-    /// Creates the handler with the controls of `set`. V4L2 asks the callbacks for the array's
-    /// default at once.
+    /// Creates the handler with the controls of `set`. V4L2 calls the callback for the array's
+    /// default during this call.
     ///
     /// # Safety
     ///
-    /// V4L2 must be allowed to call the callbacks of `set` for the handler in this place, from now on
-    /// until the handler is dropped.
+    /// V4L2 must be allowed to call the callbacks of `set` for the handler at this address, from
+    /// now on until the handler is dropped.
     pub(super) unsafe fn new(set: &'static Set) -> impl PinInit<Self, Error> {
         let init = move |slot: *mut Self| {
             // SAFETY: `slot` is valid for writes; only addresses of its fields are computed.
@@ -169,7 +172,7 @@ impl Handler {
             // SAFETY: `raw` is valid for writes.
             let result = to_result(unsafe {
                 raw.write_bytes(0, 1);
-                // CAST: A driver has a handful of controls.
+                // CAST: A driver has few controls.
                 bindings::helper_v4l2_ctrl_handler_init(raw, 1 + set.numbers.len() as u32)
             });
             let config = bindings::v4l2_ctrl_config {
@@ -184,40 +187,41 @@ impl Handler {
                 ..Default::default()
             };
             let array = result.and_then(|()| {
-                // SAFETY: The handler is initialised, and V4L2 copies `config`, whose
-                // pointers are static. By the caller's promise the callbacks may run, which
-                // they do in this very call.
+                // SAFETY: The handler is initialised, and V4L2 copies `config`, whose pointers are
+                // static. By the safety requirements V4L2 may call the callbacks, which it does
+                // during this call.
                 let array =
                     unsafe { bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut()) };
                 // SAFETY: The handler is initialised.
                 to_result(unsafe { (*raw).error })?;
-                // Not every failure to allocate the array is noted in the handler.
+                // V4L2 does not store every failure to allocate the array in the handler.
                 if array.is_null() {
                     return Err(ENOMEM);
                 }
                 for number in set.numbers {
-                    // SAFETY: As above.
+                    // SAFETY: The handler is initialised, and by the safety requirements V4L2 may
+                    // call the callbacks for it.
                     unsafe { Self::add(raw, set.ops, number)? };
                 }
                 Ok(array)
             });
             match array {
                 Ok(array) => {
-                    // INVARIANT: The handler is initialised, and made the control.
+                    // INVARIANT: The handler is initialised, and `array` is a control of it.
                     // SAFETY: `slot` is valid for writes.
                     unsafe { (&raw mut (*slot).array).write(array) };
                     Ok(())
                 }
                 Err(error) => {
-                    // SAFETY: `raw` was initialised, if not successfully: freeing is
-                    // what V4L2 asks for in both cases.
+                    // SAFETY: `v4l2_ctrl_handler_init` was called for `raw`. V4L2 requires
+                    // `v4l2_ctrl_handler_free` after that, even if it failed.
                     unsafe { bindings::v4l2_ctrl_handler_free(raw) };
                     Err(error)
                 }
             }
         };
-        // SAFETY: `init` initialises every field that is not zero-sized when it
-        // returns `Ok`, and leaves nothing behind when it does not.
+        // SAFETY: `init` initialises every field that is not zero-sized when it returns `Ok`, and
+        // leaves nothing to release when it returns an error.
         unsafe { pin_init::pin_init_from_closure(init) }
     }
 
@@ -256,12 +260,12 @@ impl Handler {
                 config.qmenu = items.as_ptr().cast();
             }
         }
-        // What `helper_v4l2_ctrl_activate` looks for; it is not a pointer to anything.
+        // The mark for `helper_v4l2_ctrl_activate`. The pointer is only compared with null.
         let marked: *mut c_void = match number.of_default {
             true => raw.cast(),
             false => ptr::null_mut(),
         };
-        // SAFETY: The handler is initialised by the caller's promise. V4L2 copies `config`, and
+        // SAFETY: By the safety requirements the handler is initialised. V4L2 copies `config`, and
         // the names that it points at are static.
         unsafe {
             bindings::v4l2_ctrl_new_custom(raw, &config, marked);
@@ -269,40 +273,40 @@ impl Handler {
         }
     }
 
-    /// Frees the controls, and takes them out of every request that holds them, also when one is
-    /// being released at the same time. Dropping the handler does nothing more.
+    /// Frees the controls, and removes them from every request that contains them, even if such a
+    /// request is being released at the same time. Dropping the handler does nothing more then.
     ///
     /// # Safety
     ///
-    /// The media device's `req_queue_mutex` must be held, no ioctl be under way on the file and
-    /// none of its requests wait to be settled: nothing is put into a request any more. It must
-    /// be the first call.
+    /// The media device's `req_queue_mutex` must be held. No ioctl may be in flight on the file,
+    /// and none of its requests may wait to be settled, so that nothing is added to a request any
+    /// more. This must be the first call.
     pub(super) unsafe fn free(&self) {
-        // SAFETY: By the type invariant the handler is initialised, and by the caller's promise not
-        // freed, and in no more requests than it is now. The mutex is held, as both functions
-        // need.
+        // SAFETY: By the type invariant the handler is initialised. By the safety requirements it
+        // was not freed before, and is not added to further requests. The mutex is held, as both
+        // functions require.
         unsafe {
             bindings::helper_v4l2_ctrl_leave_requests(self.raw.get());
             bindings::v4l2_ctrl_handler_free(self.raw.get());
         }
     }
 
-    /// The C handler.
+    /// Returns the C handler.
     pub(super) fn as_raw(&self) -> *mut bindings::v4l2_ctrl_handler {
         self.raw.get()
     }
 
-    /// The handler that V4L2 knows by `raw`.
+    /// Returns the handler whose C structure is `raw`.
     ///
     /// # Safety
     ///
     /// `raw` must be the C handler of a `Self`.
     pub(super) unsafe fn from_raw(raw: *mut bindings::v4l2_ctrl_handler) -> *const Self {
-        // SAFETY: The C handler is a field of `Self` by the caller's promise.
+        // SAFETY: By the safety requirements the C handler is a field of a `Self`.
         unsafe { container_of!(Opaque::cast_from(raw), Self, raw) }
     }
 
-    /// Lends the array's current elements, row by row.
+    /// Runs `f` with the array's current elements, row by row, and with the controls locked.
     pub(crate) fn with_array<R>(&self, f: impl FnOnce(&[u32]) -> R) -> R {
         // SAFETY: By the type invariant the handler is initialised.
         let lock = unsafe { (*self.raw.get()).lock };
@@ -318,33 +322,33 @@ impl Handler {
             )
         };
         let result = f(elements);
-        // SAFETY: Locked above.
+        // SAFETY: The mutex was locked above.
         unsafe { bindings::helper_mutex_unlock(lock) };
         result
     }
 }
 
-/// Changes the dimensions of an open file's array control. There is one while nobody but its
-/// holder is in an ioctl about controls of that file.
+/// Allows its holder to change the dimensions of an open file's array control. While it exists, no
+/// other thread is in an ioctl about controls of that file.
 ///
 /// # Invariants
 ///
-/// The lock that ioctls about controls of the file take turns with is held.
+/// The lock that serialises the ioctls about controls of the file is held.
 pub(crate) struct Dimensions<'a>(&'a Handler);
 
 impl<'a> Dimensions<'a> {
-    /// Those of the array of `controls`.
+    /// Creates one for the array of `controls`.
     ///
     /// # Safety
     ///
-    /// The lock of the file that ioctls take turns with must be held for the time of `'a`.
+    /// The lock that serialises the ioctls of the file must be held during `'a`.
     pub(super) unsafe fn of(controls: &'a Handler) -> Self {
-        // INVARIANT: The caller's promise.
+        // INVARIANT: By the safety requirements.
         Self(controls)
     }
 
-    /// Gives the array `columns` and `rows`, and its elements their defaults,
-    /// also when the dimensions are as before.
+    /// Gives the array `columns` and `rows`, and gives its elements their defaults, even if the
+    /// dimensions do not change.
     ///
     /// `EINVAL` for a zero dimension or more elements than V4L2 can count, `ENOMEM` if there is no
     /// memory.
@@ -353,9 +357,9 @@ impl<'a> Dimensions<'a> {
             return Err(EINVAL);
         }
         let mut dimensions = [columns, rows, 0, 0];
-        // SAFETY: By the handler's type invariant the control is valid; four dimensions are what the
-        // function reads, and so many elements do not overflow. By this type's invariant no ioctl is
-        // between its look at the array's length and its use of that.
+        // SAFETY: By the handler's type invariant the control is valid. The function reads four
+        // dimensions, and the number of elements does not overflow. By this type's invariant no
+        // ioctl is between reading the array's length and using it.
         to_result(unsafe {
             bindings::helper_v4l2_ctrl_modify_dimensions(self.0.array, dimensions.as_mut_ptr())
         })
@@ -365,8 +369,7 @@ impl<'a> Dimensions<'a> {
 #[pinned_drop]
 impl PinnedDrop for Handler {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariant the handler is initialised; nobody else
-        // knows it any more.
+        // SAFETY: By the type invariant the handler is initialised, and it has no user any more.
         unsafe { bindings::v4l2_ctrl_handler_free(self.raw.get()) };
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mem2mem device: what its open files and requests refer to until the last of them is gone.
+//! A mem2mem device, to which its open files and requests refer until the last of them is released.
 
 use super::{
     bindings,
@@ -33,36 +33,40 @@ use kernel::{
     }, //
 };
 
-/// The [`struct v4l2_m2m_dev`] of a device: which open file's job runs, and whose is next.
+/// The [`struct v4l2_m2m_dev`] of a device. It decides which open file's job runs, and which is
+/// next.
 ///
 /// # Invariants
 ///
-/// `raw` is valid and owned, `work` null or its work item.
+/// `raw` is valid and owned by this value. `work` is null, or points to the work item of `raw`.
 ///
 /// [`struct v4l2_m2m_dev`]: srctree/drivers/media/v4l2-core/v4l2-mem2mem.c
 struct Scheduler {
     raw: NonNull<bindings::v4l2_m2m_dev>,
     work: *mut bindings::work_struct,
-    /// Referred to by `raw`.
+    /// The operations. `raw` refers to them.
     operations: KBox<bindings::v4l2_m2m_ops>,
 }
 
 impl Scheduler {
+    /// Creates the scheduler of a device.
+    ///
     /// # Safety
     ///
     /// mem2mem must be allowed to call `operations` with the contexts of the device's open files.
     unsafe fn new(operations: bindings::v4l2_m2m_ops) -> Result<Self> {
         let operations = KBox::new(operations, GFP_KERNEL)?;
-        // SAFETY: The operations are kept for longer, and may be called by the caller's promise.
+        // SAFETY: The operations live longer than the mem2mem device, and by the safety
+        // requirements they may be called.
         let raw = from_err_ptr(unsafe { bindings::v4l2_m2m_init(&*operations) })?;
-        // INVARIANT: Made just now.
+        // INVARIANT: The mem2mem device was created above, and `work` is null.
         let mut this = Self {
             raw: NonNull::new(raw).ok_or(ENOMEM)?,
             work: ptr::null_mut(),
             operations,
         };
-        // INVARIANT: That is what this returns.
-        // SAFETY: Nobody else knows the device, or the operations, yet.
+        // INVARIANT: The function returns the work item of the mem2mem device.
+        // SAFETY: No other code knows the mem2mem device or the operations yet.
         this.work = from_err_ptr(unsafe {
             bindings::helper_v4l2_m2m_find_work(raw, &mut *this.operations)
         })?;
@@ -72,9 +76,10 @@ impl Scheduler {
 
 impl Drop for Scheduler {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant both are ours. There is no open file left that could have a
-        // job, but the work item may have yet to find that out, and is not what runs this: who runs
-        // jobs counts as a user of the nodes, which keep the device.
+        // SAFETY: By the type invariant both are owned by this value. No open file is left that
+        // could have a job, but the work item may still be pending. This does not run in the work
+        // item: a thread that runs jobs counts as a user of the nodes, and the nodes keep the
+        // device.
         unsafe {
             if !self.work.is_null() {
                 bindings::cancel_work_sync(self.work);
@@ -84,12 +89,12 @@ impl Drop for Scheduler {
     }
 }
 
-// SAFETY: It has its own lock, and may be released from any thread.
+// SAFETY: mem2mem has a lock of its own, and the device may be released from any thread.
 unsafe impl Send for Scheduler {}
-// SAFETY: As above.
+// SAFETY: mem2mem's own lock protects the device if several threads use it at the same time.
 unsafe impl Sync for Scheduler {}
 
-/// A mem2mem device. Its open files and requests refer to it, and so does its registration.
+/// A mem2mem device. Its open files, its requests and its registration hold references to it.
 #[pin_data]
 pub(crate) struct Device<T: Operations> {
     scheduler: Scheduler,
@@ -97,7 +102,8 @@ pub(crate) struct Device<T: Operations> {
     #[pin]
     files: Mutex<KVec<Entry>>,
     uses: Arc<Uses>,
-    /// How many OUTPUT queues stream, one more while the system sleeps: who may want the device.
+    /// The number of OUTPUT queues that stream, and one more while the device is paused. Each
+    /// counts as a user that may want the device.
     users: Atomic<i32>,
     /// Whether unbinding has ended all streams, and the media device is unregistered.
     streams_are_over: Atomic<bool>,
@@ -107,11 +113,12 @@ pub(crate) struct Device<T: Operations> {
 }
 
 impl<T: Operations> Device<T> {
-    /// A device that nobody can open yet, for which mem2mem calls `operations`.
+    /// Creates a device for which mem2mem calls `operations`. It cannot be opened yet.
     ///
     /// # Safety
     ///
-    /// mem2mem must be allowed to call `operations` with the contexts of open files of a `Device<T>`.
+    /// mem2mem must be allowed to call `operations` with the contexts of open files of a
+    /// `Device<T>`.
     pub(super) unsafe fn new(
         operations: bindings::v4l2_m2m_ops,
         parent: &device::Device,
@@ -120,7 +127,7 @@ impl<T: Operations> Device<T> {
     ) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                // SAFETY: The caller's promise.
+                // SAFETY: By the safety requirements.
                 scheduler: unsafe { Scheduler::new(operations)? },
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
                 uses: Uses::new()?,
@@ -134,22 +141,22 @@ impl<T: Operations> Device<T> {
         )
     }
 
-    /// What all open files share.
+    /// Returns the data that all open files share.
     pub(super) fn data(&self) -> &Arc<T::Device> {
         &self.data
     }
 
-    /// Its binding, which ends before its streams do.
+    /// Returns the device's binding, which ends before the streams are stopped.
     pub(super) fn binding(&self) -> &Binding {
         &self.binding
     }
 
-    /// The platform device, which may be unbound.
+    /// Returns the platform device, which may be unbound.
     pub(super) fn parent(&self) -> &device::Device {
         &self.parent
     }
 
-    /// The same as the media core sees it.
+    /// Returns the platform device as the media core's C structure.
     pub(super) fn parent_raw(&self) -> *mut bindings::device {
         // `device::Device` is a transparent wrapper of the C structure.
         ptr::from_ref::<device::Device>(&self.parent)
@@ -157,33 +164,34 @@ impl<T: Operations> Device<T> {
             .cast()
     }
 
-    /// The C structure.
+    /// Returns the C structure.
     pub(super) fn m2m_dev(&self) -> *mut bindings::v4l2_m2m_dev {
         self.scheduler.raw.as_ptr()
     }
 
-    /// The open files.
+    /// Returns the list of open files.
     pub(super) fn files(&self) -> &Mutex<KVec<Entry>> {
         &self.files
     }
 
-    /// There is one more who wants the device, or one less.
+    /// Changes the number of users that want the device by `more`, which is 1 or -1.
     pub(super) fn count_user(&self, more: i32) {
         self.users.fetch_add(more, Relaxed);
     }
 
-    /// Whether nobody wants the device but one file.
+    /// Returns whether only one file wants the device.
     pub(super) fn has_one_user(&self) -> bool {
         self.users.load(Relaxed) == 1
     }
 
-    /// Waits for the running job, and starts no more until [`Device::go_on`]. Its buffers may not be
-    /// returned yet.
+    /// Waits for the running job, and lets no other job start until [`Device::go_on`]. The buffers
+    /// of the last job may not be returned yet.
     pub(crate) fn pause(&self) {
-        // mem2mem waits at the context of the file whose job runs, and keeps it from nobody. A file
-        // in the list is not yet closed, and one whose job runs is in the list.
+        // mem2mem waits at the context of the file whose job runs, and does not keep the context
+        // from being released. The lock keeps it: a file whose job runs is in the list, and a file
+        // in the list is not closed yet.
         let _files = self.files.lock();
-        // The job ends with the running frame.
+        // With one more user the job ends with the running frame.
         self.count_user(1);
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_suspend(self.m2m_dev()) };
@@ -196,19 +204,20 @@ impl<T: Operations> Device<T> {
         unsafe { bindings::v4l2_m2m_resume(self.m2m_dev()) };
     }
 
-    /// Its uses by open files and requests.
+    /// Returns the uses of the device by open files and requests.
     pub(super) fn uses(&self) -> &Uses {
         &self.uses
     }
 
-    /// Whether unbinding has ended all streams, and the media device is unregistered.
+    /// Returns the flag which says that unbinding has ended all streams and unregistered the media
+    /// device.
     pub(super) fn streams_are_over(&self) -> &Atomic<bool> {
         &self.streams_are_over
     }
 
-    /// Ends all streams of all open files. To be called after the video device was
-    /// unregistered: an ioctl that is under way is then either over before its file's
-    /// turn comes, or fails with `ENODEV`.
+    /// Stops all streams of all open files. It must be called after the video device was
+    /// unregistered: then an ioctl in flight is either over before its file's streams are stopped,
+    /// or fails with `ENODEV`.
     pub(super) fn stop_all(&self) {
         for entry in self.files.lock().iter() {
             // SAFETY: The entry is in the list, which is locked.
@@ -217,7 +226,7 @@ impl<T: Operations> Device<T> {
     }
 }
 
-/// How many uses of a device there are, and who waits for none.
+/// Counts the uses of a device, and lets a thread wait until there is none.
 #[pin_data]
 pub(super) struct Uses {
     #[pin]
@@ -237,16 +246,17 @@ impl Uses {
         )
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no use.
     pub(super) fn is_over(&self) -> bool {
         *self.count.lock() == 0
     }
 
-    /// Waits until there is none.
+    /// Waits until there is no use.
     pub(super) fn wait(&self) {
         let mut count = self.count.lock();
         while *count != 0 {
-            // A kernel thread gets no signals, and counts as idle meanwhile.
+            // A kernel thread gets no signals, and its interruptible wait does not add to the load
+            // average. In a process a signal may end that wait; then the second one waits.
             let is_interrupted = self.none.wait_interruptible(&mut count);
             if is_interrupted && *count != 0 {
                 self.none.wait(&mut count);
@@ -255,7 +265,7 @@ impl Uses {
     }
 }
 
-/// One of these uses.
+/// Counts one use while it exists.
 struct Counted(Arc<Uses>);
 
 impl Drop for Counted {
@@ -268,15 +278,15 @@ impl Drop for Counted {
     }
 }
 
-/// The use of a device by an open file or a request, for which its nodes are kept. It ends when it
-/// refers to the device no more.
+/// A use of the device by an open file or a request, for which its nodes are kept. It is counted
+/// until after its reference to the device is dropped.
 pub(super) struct Use<T: Operations> {
     device: Arc<Device<T>>,
     _counted: Counted,
 }
 
 impl<T: Operations> Use<T> {
-    /// A use of `device`. It keeps the nodes if it comes before they are unregistered.
+    /// Creates a use of `device`. It keeps the nodes if it is created before they are unregistered.
     pub(super) fn new(device: &Arc<Device<T>>) -> Self {
         *device.uses.count.lock() += 1;
         Self {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One open file of a mem2mem video device, with its driver's part. It is counted: a job that is being
-//! finished holds a reference.
+//! One open file of a mem2mem video device, with the driver's part of it. It is reference-counted,
+//! because a job that is being finished holds a reference.
 
 use super::{
     bindings,
@@ -35,33 +35,38 @@ use kernel::{
     }, //
 };
 
-/// An open file. Its fields are dropped in this order: queues and controls first; the driver's context
-/// after all that calls it; what they refer to last.
+/// An open file of a mem2mem video device.
+///
+/// The fields are dropped in this order: the queues and the controls first; the driver's context
+/// after everything that calls it; and last the fields that these refer to.
 #[pin_data]
 pub(super) struct File<T: Operations> {
     #[pin]
     pub(super) handle: Handle,
-    /// The driver's part.
+    /// The driver's part of the file.
     #[pin]
     pub(super) context: T,
     #[pin]
     pub(super) settlement: Settlement<T::Prepared>,
-    /// Settles what nobody asks for.
+    /// The work item that settles requests which no ioctl of the file settles earlier.
     #[pin]
     worker: Work<Self>,
     pub(super) device: Use<T>,
 }
 
-// SAFETY: Everything in it may be used from any thread.
+// SAFETY: All fields may be used from any thread.
 unsafe impl<T: Operations> Send for File<T> {}
-// SAFETY: As above; what changes is behind the lock or a C lock.
+// SAFETY: All fields may be used by several threads at the same time: data that changes is
+// protected by the file's lock or by a lock of the C code.
 unsafe impl<T: Operations> Sync for File<T> {}
 
 impl<T: Operations> File<T> {
+    /// Creates an open file.
+    ///
     /// # Safety
     ///
-    /// `video` must be registered, or referred to, until this returns. `callbacks` must be those of a
-    /// `File<T>`.
+    /// `video` must be registered, or the caller must hold a reference to it, until this returns.
+    /// `callbacks` must be those of a `File<T>`.
     unsafe fn new(
         video: *mut bindings::video_device,
         device: Use<T>,
@@ -74,60 +79,63 @@ impl<T: Operations> File<T> {
             worker <- new_work!("File::worker"),
             settlement <- Settlement::new(),
             context <- T::open(data),
-            // SAFETY: The caller's promise. All other fields are initialised, and dropped after
-            // this one, `device` among them: it keeps the nodes, and the mem2mem device, whose
-            // operations are for a `File<T>`.
+            // SAFETY: By the safety requirements. All other fields are initialised, and are dropped
+            // after this one. One of them is `device`: it keeps the nodes, and the mem2mem device,
+            // whose operations are for a `File<T>`.
             handle <- unsafe { Handle::new(video, m2m_dev, this.as_ptr().cast(), callbacks) },
         })
     }
 
-    /// Opens a file, and lists it with its device.
+    /// Opens a file, and adds it to its device's list of open files.
     ///
     /// # Safety
     ///
-    /// `video` must be registered, or referred to, until this returns. `callbacks` must be those of a
-    /// `File<T>`. The file must be closed by [`File::close`].
+    /// `video` must be registered, or the caller must hold a reference to it, until this returns.
+    /// `callbacks` must be those of a `File<T>`. The file must be closed by [`File::close`].
     pub(super) unsafe fn open(
         video: *mut bindings::video_device,
         device: Use<T>,
         callbacks: &'static handle::Callbacks,
     ) -> Result<Arc<Self>> {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements.
         let this = Arc::pin_init(unsafe { Self::new(video, device, callbacks) }, GFP_KERNEL)?;
         let mut files = this.device.files().lock();
-        // SAFETY: By the caller's promise `close` is called, which takes it off the list.
+        // SAFETY: By the safety requirements `close` is called, which removes the entry from the
+        // list.
         files.push(unsafe { Entry::of(&this.handle) }, GFP_KERNEL)?;
         drop(files);
         Ok(this)
     }
 
-    /// Closes a file, and gives up a reference to it.
+    /// Closes a file, and drops a reference to it.
     ///
     /// # Safety
     ///
-    /// The file must have been opened by [`File::open`], nobody use it any more but its
-    /// running job, and the media device's `req_queue_mutex` be held.
+    /// The file must have been opened by [`File::open`]. Nothing but its running job may use it any
+    /// more. The media device's `req_queue_mutex` must be held.
     pub(super) unsafe fn close(this: Arc<Self>) {
         this.handle.stop();
-        // It has no job any more that anybody could wait for.
+        // The file has no job any more for which `Device::pause` could wait.
         let mut files = this.device.files().lock();
         files.retain(|entry| !entry.is_of(&this.handle));
         drop(files);
-        // Neither may the worker run when the module is gone, nor a frame's start hand it
-        // anything. It waits for nobody: no ioctl that could hold the controls is under way.
+        // The worker must not run after the module is unloaded, so no frame that is being started
+        // may enqueue it later: `settle` waits for such a start. `settle` does not wait for
+        // userspace, because no ioctl is in flight that could hold the lock of the controls.
         this.settle();
         Self::stop_worker(&this);
-        // The last reference may be that of a job that is just being finished. What others
-        // could see of the file ends here, where V4L2 holds the mutex that guards requests.
-        // SAFETY: The handle is initialised; no job and no ioctl uses it or the controls, and
-        // all requests are settled. V4L2 holds the mutex.
+        // The last reference may be that of a job that is being finished. So the parts of the file
+        // that other code can see are removed here, where V4L2 holds the mutex that protects
+        // requests.
+        // SAFETY: The handle is initialised. No job and no ioctl uses it or the controls, and all
+        // requests are settled. By the safety requirements the mutex is held.
         unsafe {
             bindings::v4l2_fh_exit(this.handle.as_raw());
             this.handle.controls.free();
         }
     }
 
-    /// Takes note that a queue starts to stream.
+    /// Notes that a queue starts to stream.
     pub(super) fn note_start(&self, direction: Direction) {
         self.handle.set_stopping(false);
         if direction == Direction::Output {
@@ -135,34 +143,38 @@ impl<T: Operations> File<T> {
         }
     }
 
-    /// Takes note that a queue that was started stops.
+    /// Notes that a queue that was started stops.
     pub(super) fn note_stop(&self, direction: Direction) {
         if direction == Direction::Output {
             self.device.count_user(-1);
         }
     }
 
-    /// Has a ticket settled, soon: its request's frame has started or was given up.
+    /// Adds a ticket to settle, and starts the worker for it. The frame of its request has started
+    /// or was dropped.
     pub(super) fn settle_soon(this: ArcBorrow<'_, Self>, ticket: Pin<KBox<Ticket<T::Prepared>>>) {
         this.settlement.push(ticket);
-        // Whoever waits for the request with `poll` alone is served by a worker. It may wait,
-        // and is nobody's but this file's: any CPU will do.
+        // A program may wait for the request by `poll` alone, without an ioctl that settles it. The
+        // worker settles it then. The worker may wait, and works for this file only, so it may run
+        // on any CPU.
         // SAFETY: The work queue is the kernel's own, and is never destroyed.
         let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
-        // An error says that the worker is about to run anyway.
+        // An error means that the work item is pending already.
         let _ = workers.enqueue(Arc::from(this));
     }
 
-    /// Has V4L2 note what the frames brought that have started or were given up, and completes
-    /// their requests, without waiting for the worker. May wait for an ioctl that holds the
-    /// controls.
+    /// Settles all requests whose frames have started or were dropped, without waiting for the
+    /// worker.
+    ///
+    /// V4L2 makes the controls that took effect the file's current ones, and completes the
+    /// requests. It may wait for an ioctl that holds the lock of the controls.
     pub(super) fn settle(&self) {
         if self.settlement.is_used() {
             self.settle_all();
         }
     }
 
-    // One copy of the code for all who call it.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     fn settle_all(&self) {
         drop(self.handle.starting.lock());
@@ -174,44 +186,46 @@ impl<T: Operations> File<T> {
             .settle(&self.handle.controls, || self.context.settled());
     }
 
-    /// Keeps the worker from running.
+    /// Cancels the worker, and waits for it if it runs.
     fn stop_worker(this: &Arc<Self>) {
-        // SAFETY: The work item is initialised. Both crates see the same C structure.
+        // SAFETY: The work item is initialised. `kernel::bindings` describes the same C structure.
         if unsafe { bindings::cancel_work_sync(Work::raw_get(&raw const this.worker).cast()) } {
-            // SAFETY: The worker would have taken over this reference, which went with the work.
+            // SAFETY: The work item was pending, and owned this reference. The worker that would
+            // have taken it over does not run.
             drop(unsafe { Arc::from_raw(Arc::as_ptr(this)) });
         }
     }
 
-    /// The open file behind `file`.
+    /// Returns the open file behind `file`.
     ///
     /// # Safety
     ///
-    /// `file` must be an open file of a `Device<T>` that is not being closed for
-    /// the time of `'a`.
+    /// `file` must be an open file of a `Device<T>`, and must not be closed during `'a`.
     pub(super) unsafe fn from_raw<'a>(file: *mut bindings::file) -> &'a Self {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements the file is not closed during `'a`.
         unsafe { &*Self::pointer(file) }
     }
 
+    /// Returns a pointer to the open file behind `file`.
+    ///
     /// # Safety
     ///
     /// `file` must be an open file of a `Device<T>`.
     pub(super) unsafe fn pointer(file: *mut bindings::file) -> *const Self {
-        // SAFETY: `open` stored the file handle, which is the one of a `Handle` in a `File<T>`.
+        // SAFETY: `open` stored the C file handle, which is that of a `Handle` in a `File<T>`.
         unsafe {
             let handle = Handle::from_raw(bindings::helper_file_to_v4l2_fh(file));
             container_of!(handle, Self, handle)
         }
     }
 
-    /// The open file whose controls V4L2 knows by `controls`.
+    /// Returns the open file whose controls have the C handler `controls`.
     ///
     /// # Safety
     ///
     /// `controls` must be the C handler of a `File<T>`.
     pub(super) unsafe fn of_controls(controls: *mut bindings::v4l2_ctrl_handler) -> *const Self {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements the C handler is that of a `Handle` in a `File<T>`.
         unsafe {
             let controls = control::Handler::from_raw(controls);
             let handle: *const Handle = container_of!(controls, Handle, controls);
@@ -219,15 +233,15 @@ impl<T: Operations> File<T> {
         }
     }
 
-    /// The file that mem2mem knows by `context`.
+    /// Returns the file that mem2mem knows as `context`.
     ///
     /// # Safety
     ///
-    /// `context` must be what `Queues::new` gave mem2mem, and the file not be released for the time
-    /// of `'a`.
+    /// `context` must be the pointer that `Queues::new` gave to mem2mem, and the file must not be
+    /// released during `'a`.
     pub(super) unsafe fn borrow<'a>(context: *mut core::ffi::c_void) -> ArcBorrow<'a, Self> {
-        // SAFETY: The file lives in an `Arc`, of which `open` gave away one reference
-        // that is still there.
+        // SAFETY: The file is in an `Arc`, and the reference that `File::open` returned is held
+        // until the file is released.
         unsafe { ArcBorrow::from_raw(context.cast::<Self>()) }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pixel formats, frame sizes and rectangles as V4L2 passes them: plain values
-//! that are copied out of and into the C structures, which are packed.
+//! Pixel formats, frame sizes and rectangles as V4L2 passes them. They are plain values that are
+//! copied from and to the C structures, which are packed.
 
 use super::bindings;
 
@@ -15,8 +15,8 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
-    /// The direction of a buffer type; [`None`] for a type that no multi-planar
-    /// video queue has.
+    /// Returns the direction of a buffer type; [`None`] for a type that no multi-planar video queue
+    /// has.
     pub(super) fn of(buffer_type: u32) -> Option<Self> {
         match buffer_type {
             bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE => Some(Self::Output),
@@ -25,7 +25,7 @@ impl Direction {
         }
     }
 
-    /// The buffer type of this direction.
+    /// Returns the buffer type of this direction.
     pub(super) const fn buffer_type(self) -> u32 {
         match self {
             Self::Output => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
@@ -43,15 +43,15 @@ pub(crate) struct Plane {
     pub(crate) size_image: u32,
 }
 
-/// How the numbers of a frame are to be understood. A device that converts no
-/// colours hands it from its OUTPUT to its CAPTURE queue.
+/// The colorimetry of a frame: how its sample values are to be interpreted. A device that does not
+/// convert colours copies it from its OUTPUT to its CAPTURE queue.
 #[derive(Clone, Copy)]
 pub(crate) struct Colorimetry(bindings::helper_colorimetry);
 
 impl Colorimetry {
-    /// ITU-R BT.709 with what follows from it.
+    /// Returns the colorimetry of ITU-R BT.709, with limited range.
     pub(crate) fn rec709() -> Self {
-        // CAST: Small constants.
+        // CAST: The constants are small.
         Self(bindings::helper_colorimetry {
             colorspace: bindings::v4l2_colorspace_V4L2_COLORSPACE_REC709,
             ycbcr_enc: bindings::v4l2_ycbcr_encoding_V4L2_YCBCR_ENC_709 as u8,
@@ -60,9 +60,8 @@ impl Colorimetry {
         })
     }
 
-    /// The same with no field left at "default": each that is gets the value
-    /// that V4L2 defines for the colour space, and no colour space means
-    /// BT.709.
+    /// Returns the colorimetry without any field at "default". Such a field gets the value that
+    /// V4L2 defines for the colour space, and a default colour space becomes BT.709.
     pub(crate) fn resolved(mut self) -> Self {
         // SAFETY: The structure is valid for reads and writes.
         unsafe { bindings::helper_v4l2_resolve_colorimetry(&mut self.0) };
@@ -87,8 +86,8 @@ impl Colorimetry {
     }
 }
 
-/// Most memory planes of a [`PixelFormat`]; V4L2 allows eight, no format that
-/// is neither compressed nor tiled uses more than three.
+/// The most memory planes of a [`PixelFormat`]. V4L2 allows eight, but no format that is neither
+/// compressed nor tiled uses more than three.
 const MAX_PLANES: u8 = 3;
 
 /// A format of one queue: [`struct v4l2_pix_format_mplane`].
@@ -96,22 +95,23 @@ const MAX_PLANES: u8 = 3;
 /// [`struct v4l2_pix_format_mplane`]: srctree/include/uapi/linux/videodev2.h
 #[derive(Clone, Copy)]
 pub(crate) struct PixelFormat {
-    /// FourCC.
+    /// The pixel format's FourCC.
     pub(crate) fourcc: u32,
-    /// Pixels.
+    /// The width, pixels.
     pub(crate) width: u32,
-    /// Pixels (lines).
+    /// The height, pixels (lines).
     pub(crate) height: u32,
-    /// See [`Colorimetry`].
+    /// The colorimetry of the frames.
     pub(crate) colorimetry: Colorimetry,
-    /// Zero beyond `num_planes`, but in one that userspace wants.
+    /// The memory planes. Those beyond `num_planes` are zero, except in a format that userspace
+    /// asks for.
     planes: [Plane; MAX_PLANES as usize],
     num_planes: u8,
 }
 
 impl PixelFormat {
-    /// A progressive format with at most [`MAX_PLANES`] memory planes; further
-    /// ones are cut off.
+    /// Creates a progressive format with at most [`MAX_PLANES`] memory planes; further ones are
+    /// ignored.
     pub(crate) fn new(
         fourcc: u32,
         width: u32,
@@ -134,14 +134,14 @@ impl PixelFormat {
         this
     }
 
-    /// The memory planes.
+    /// Returns the memory planes.
     pub(crate) fn planes(&self) -> &[Plane] {
         self.planes
             .get(..usize::from(self.num_planes))
             .unwrap_or(&[])
     }
 
-    /// Bytes that a buffer needs for each memory plane, and how many there are.
+    /// Returns the bytes that a buffer needs for each memory plane, and the number of planes.
     pub(super) fn plane_sizes(&self) -> ([u32; MAX_PLANES as usize], u32) {
         let sizes = self.planes.map(|plane| plane.size_image);
         (sizes, self.num_planes.min(MAX_PLANES).into())
@@ -152,11 +152,11 @@ impl PixelFormat {
     /// # Safety
     ///
     /// `raw` must be of a multi-planar type.
-    // One copy of the code for three ioctls, and by way of the outer structure, which is aligned: the
-    // inner one is packed, and would be read by bytes.
+    // Not inlined, to have the code once for three ioctls. The fields are read through the outer
+    // structure, which is aligned: the inner one is packed, and would be read byte by byte.
     #[inline(never)]
     pub(super) unsafe fn load(raw: &bindings::v4l2_format) -> Self {
-        // SAFETY: The caller promises that this is the member of the union.
+        // SAFETY: By the safety requirements `pix_mp` is the valid member of the union.
         unsafe {
             let mut planes = [Plane::default(); MAX_PLANES as usize];
             for (index, plane) in planes.iter_mut().enumerate() {
@@ -174,13 +174,13 @@ impl PixelFormat {
         }
     }
 
-    /// Writes the C structure of a multi-planar type, with every field that is not this format's
-    /// zeroed.
-    // See `load`.
+    /// Writes the C structure of a multi-planar type, and zeroes every field that is not part of
+    /// this format.
+    // Not inlined, and written through the outer structure, for the same reasons as in `load`.
     #[inline(never)]
     pub(super) fn store(&self, raw: &mut bindings::v4l2_format) {
         raw.fmt.pix_mp = bindings::v4l2_pix_format_mplane::default();
-        // SAFETY: The member of the union was just written.
+        // SAFETY: The member of the union was written above.
         unsafe {
             raw.fmt.pix_mp.width = self.width;
             raw.fmt.pix_mp.height = self.height;
@@ -196,8 +196,7 @@ impl PixelFormat {
     }
 }
 
-/// The frame sizes of a format: every multiple of the step between the bounds,
-/// in pixels.
+/// The frame sizes of a format: every multiple of the step between the bounds, in pixels.
 #[derive(Clone, Copy)]
 pub(crate) struct FrameSizes {
     /// Smallest width and height.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The order in which a file's buffers come back, and that a stream is stopped after them.
+//! The order in which a file's buffers are returned, and the wait for them when a stream is
+//! stopped.
 
 use kernel::{
     new_mutex,
@@ -12,29 +13,43 @@ use kernel::{
     }, //
 };
 
-/// How the buffers of a file's frames come back: in the order of the frames, although the next one
-/// starts before; and before the file's stream is stopped, although its job may be over. `J` is a frame that
-/// could not be started, which dropping ends.
+/// Orders the return of a file's buffers. They are returned in the order of the frames, although
+/// the next frame starts before; and before the file's stream is stopped, although its job may be
+/// over by then.
+///
+/// `J` is a frame that could not be started. Dropping it returns its buffers as failed.
+///
+/// ```text
+///   interrupt thread, during()          STREAMOFF, wait()
+///   --------------------------          -----------------
+///   lock turn, set busy
+///     start the next frame  -- fails --> refuse(): kept until busy is cleared
+///     (or end the job)      ----------> mem2mem: no job runs
+///     return the buffers                lock turn: blocks
+///   clear busy, unlock turn ----------> goes on
+///   drop the refused frame
+/// ```
 #[pin_data]
 pub(super) struct HandBack<J> {
-    /// Held from before a frame's job may end until its buffers are back: by the thread that starts
-    /// frames meanwhile, of whatever file, and so taken before the `starting` of a file.
+    /// Held by [`Self::during`], from before the frame's job may end until its buffers are
+    /// returned. The `starting` of a file is locked after it.
     #[pin]
     turn: Mutex<()>,
     #[pin]
     state: SpinLock<State<J>>,
 }
 
-/// What a frame that cannot be started has to know.
+/// Decides when a frame that cannot be started is dropped.
 struct State<J> {
-    /// Whether buffers are being handed back.
+    /// Whether [`HandBack::during`] runs.
     busy: bool,
-    /// The frame that is to follow them. There is no other until it has ended: its job runs.
+    /// The frame to drop after that. There is at most one, because its job runs until it is
+    /// dropped.
     refused: Option<J>,
 }
 
 impl<J: Unpin> HandBack<J> {
-    /// Creates one with nothing in flight.
+    /// Creates one for a file without a frame in flight.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             turn <- new_mutex!((), "HandBack::turn"),
@@ -42,12 +57,12 @@ impl<J: Unpin> HandBack<J> {
         })
     }
 
-    /// Waits until no buffers are being handed back. To be called when no job runs.
+    /// Waits until all buffers are returned. No job of the file may run, nor start during the call.
     pub(super) fn wait(&self) {
         drop(self.turn.lock());
     }
 
-    /// Ends a frame that could not be started, when what is being handed back is back.
+    /// Drops a frame that could not be started: now, or after the buffers that are being returned.
     pub(super) fn refuse(&self, job: J) {
         let mut state = self.state.lock();
         let ends_now = if state.busy {
@@ -59,7 +74,7 @@ impl<J: Unpin> HandBack<J> {
         drop(ends_now);
     }
 
-    /// Runs `work`, which returns buffers.
+    /// Runs `work`, which starts the next frame and returns the buffers of the last one.
     pub(super) fn during(&self, work: impl FnOnce()) {
         let turn = self.turn.lock();
         self.state.lock().busy = true;

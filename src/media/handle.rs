@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The part of an open file that is the same for all drivers: the V4L2 core's file handle, the queues,
-//! the controls, the locks, and how the file's job ends.
+//! The part of an open file that is the same for all drivers: the V4L2 core's file handle, the
+//! queues, the controls, the locks, and the end of the file's job.
 
 use super::{
     bindings,
@@ -43,9 +43,9 @@ struct CoreHandle {
 #[pinned_drop]
 impl PinnedDrop for CoreHandle {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: `Handle::new` initialised the handle; the video device is there by the promise
-        // made to it.
-        // Where the file was closed, this was done then, and does nothing now.
+        // SAFETY: `Handle::new` initialised the handle, and by its safety requirements the video
+        // device is valid. If the file was closed, the function was called then, and does nothing
+        // now.
         unsafe { bindings::v4l2_fh_exit(self.raw.get()) };
     }
 }
@@ -56,8 +56,8 @@ pub(super) struct Callbacks {
     pub(super) queues: queue::Init,
 }
 
-/// An open file, without the driver's part. Its fields are dropped in this order: queues before
-/// controls; what they refer to last.
+/// An open file without the driver's part. Its fields are dropped in this order: the queues before
+/// the controls; and last the fields that both refer to.
 #[pin_data]
 pub(super) struct Handle {
     pub(super) queues: Queues,
@@ -65,15 +65,15 @@ pub(super) struct Handle {
     core: CoreHandle,
     #[pin]
     pub(super) controls: control::Handler,
-    /// Held by the media core for each operation on the queues, and by `VIDIOC_S_FMT` and the
-    /// validation of a request: no format is set meanwhile.
+    /// Held by the media core for each operation on the queues. `VIDIOC_S_FMT` and the validation
+    /// of a request also hold it, so that no format is set meanwhile.
     #[pin]
     pub(super) lock: Lock,
-    /// Held for each ioctl that is not an operation on the queues, from before the V4L2 core looks
-    /// at it: that reads the length of a control, which `VIDIOC_S_FMT` changes, before it locks
-    /// the controls; and it changes the file's priority with no lock. Its holder may wait for
-    /// userspace for ever, so neither unbinding nor closing takes it, and no other file. It is taken
-    /// before all other locks.
+    /// Held for each ioctl that is not an operation on the queues, from before the V4L2 core
+    /// handles it. The V4L2 core reads the length of a control, which `VIDIOC_S_FMT` changes,
+    /// before it locks the controls; and it changes the file's priority without a lock. The holder
+    /// may wait for userspace for an unlimited time, so unbinding, closing and other files do not
+    /// take this lock. It is taken before all other locks.
     #[pin]
     pub(super) ioctls: Lock,
     /// Whether the job of the file is to end with the running frame.
@@ -85,22 +85,25 @@ pub(super) struct Handle {
     pub(super) starting: Mutex<()>,
 }
 
-// SAFETY: Everything in it may be used from any thread.
+// SAFETY: All fields may be used from any thread.
 unsafe impl Send for Handle {}
-// SAFETY: As above; what changes is behind the lock or a C lock.
+// SAFETY: All fields may be used by several threads at the same time: data that changes is
+// protected by the lock or by a lock of the C code.
 unsafe impl Sync for Handle {}
 
 impl Handle {
-    /// Sets up what belongs to an open file, which the callbacks find by `file`.
+    /// Creates the part of an open file that is the same for all drivers. The callbacks get the
+    /// open file as `file`.
     ///
     /// # Safety
     ///
-    /// - `video` must be registered, or referred to, until `v4l2_fh_exit`, which is called at the
-    ///   latest when this is dropped; `m2m_dev` must be valid until the queues are dropped, and its
-    ///   operations be allowed with `file`.
-    /// - `callbacks` must be allowed with `file` and with the controls in this place until those are
-    ///   dropped: for the controls at once, for the queues as soon as all other fields are
-    ///   initialised.
+    /// - `video` must be registered, or the caller must hold a reference to it, until
+    ///   `v4l2_fh_exit` is called, which is done at the latest when this is dropped. `m2m_dev` must
+    ///   be valid until the queues are dropped, and it must be sound to call its operations with
+    ///   `file`.
+    /// - It must be sound to call `callbacks` with `file` and with the controls at this address
+    ///   until those are dropped: for the controls at once, for the queues as soon as all other
+    ///   fields are initialised.
     pub(super) unsafe fn new(
         video: *mut bindings::video_device,
         m2m_dev: *mut bindings::v4l2_m2m_dev,
@@ -113,7 +116,7 @@ impl Handle {
             starting <- new_mutex!((), "Handle::starting"),
             lock <- Lock::new(c"File::lock", static_lock_class!()),
             ioctls <- Lock::new(c"File::ioctls", static_lock_class!()),
-            // SAFETY: The caller's promise.
+            // SAFETY: By the safety requirements.
             controls <- unsafe { control::Handler::new(callbacks.controls) },
             core <- pin_init!(CoreHandle { raw <- Opaque::ffi_init(|handle: *mut bindings::v4l2_fh| {
                 // SAFETY: `handle` is valid for writes, the video device is valid while the
@@ -125,7 +128,7 @@ impl Handle {
                 }
             }) }),
             queues: {
-                // SAFETY: The caller's promise. All other fields are initialised.
+                // SAFETY: By the safety requirements. All other fields are initialised.
                 let queues = unsafe { Queues::new(m2m_dev, file, callbacks.queues)? };
                 // SAFETY: The handle is initialised.
                 unsafe { (*(*this.as_ptr()).core.raw.get()).m2m_ctx = queues.as_raw() };
@@ -134,78 +137,80 @@ impl Handle {
         })
     }
 
-    /// The C file handle.
+    /// Returns the C file handle.
     pub(super) fn as_raw(&self) -> *mut bindings::v4l2_fh {
         self.core.raw.get()
     }
 
-    /// The handle that V4L2 knows by `raw`.
+    /// Returns the handle whose C structure is `raw`.
     ///
     /// # Safety
     ///
     /// `raw` must be the C file handle of a `Self`.
     pub(super) unsafe fn from_raw(raw: *mut bindings::v4l2_fh) -> *const Self {
-        // SAFETY: The C handle is the field of `CoreHandle`, which is one of `Self`.
+        // SAFETY: By the safety requirements the C handle is a field of a `CoreHandle`, which is a
+        // field of a `Self`.
         unsafe {
             let core: *const CoreHandle = container_of!(Opaque::cast_from(raw), CoreHandle, raw);
             container_of!(core, Self, core)
         }
     }
 
-    /// The mem2mem context, from the file handle: there also while the queues are
-    /// being released.
+    /// Returns the mem2mem context. It is read from the C file handle, which still has it while the
+    /// queues are being released.
     pub(super) fn m2m_ctx(&self) -> *mut bindings::v4l2_m2m_ctx {
         // SAFETY: The handle is initialised.
         unsafe { (*self.as_raw()).m2m_ctx }
     }
 
-    /// Ends both streams, as closing the file and unbinding the device do.
+    /// Stops both streams, as closing the file and unbinding the device do.
     pub(super) fn stop(&self) {
         let _guard = self.lock.lock();
         // SAFETY: The lock is held.
         unsafe { self.queues.stop() };
     }
 
-    /// Whether the job of the file is to end with the running frame.
+    /// Returns whether the job of the file is to end with the running frame.
     #[inline]
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
     }
 
-    /// Sets whether it is.
+    /// Sets whether the job of the file is to end with the running frame.
     pub(super) fn set_stopping(&self, stopping: bool) {
         self.stopping.store(stopping, Relaxed);
     }
 }
 
-/// What a device keeps of its open files. Each is there from `open` to `release`.
+/// An entry in a device's list of open files. It is in the list from `open` to `release`.
 pub(super) struct Entry(NonNull<Handle>);
 
 impl Entry {
-    /// The entry of an open file.
+    /// Creates the entry of an open file.
     ///
     /// # Safety
     ///
-    /// It must be taken off its device's list before `handle` is dropped.
+    /// The entry must be removed from its device's list before `handle` is dropped.
     pub(super) unsafe fn of(handle: &Handle) -> Self {
         Self(NonNull::from(handle))
     }
 
-    /// Whether it is the one of `handle`.
+    /// Returns whether the entry is that of `handle`.
     pub(super) fn is_of(&self, handle: &Handle) -> bool {
         self.0 == NonNull::from(handle)
     }
 
-    /// The open file.
+    /// Returns the open file.
     ///
     /// # Safety
     ///
-    /// The entry must be in its device's list, and the list locked.
+    /// The entry must be in its device's list, and the list must be locked.
     pub(super) unsafe fn handle(&self) -> &Handle {
-        // SAFETY: By the promise made to `of`, what is in the list is not dropped.
+        // SAFETY: By the safety requirements of `of` the handle of an entry in the list is not
+        // dropped.
         unsafe { self.0.as_ref() }
     }
 }
 
-// SAFETY: The pointer is only used as `Handle` allows from any thread.
+// SAFETY: `Handle` may be used from any thread, and the pointer is only used to reach it.
 unsafe impl Send for Entry {}

@@ -42,8 +42,9 @@ static void thread_start(struct work_struct *work)
 }
 
 /*
- * Starts a thread. A worker does it: a process that was killed, and is still
- * to unbind a device, gets none.
+ * Starts a thread. A worker creates it, because kthread_run() fails in a
+ * process that was killed, and such a process may still have to unbind a
+ * device.
  */
 int helper_kthread_run(int (*run)(void *data), void *data, const char *name)
 {
@@ -71,7 +72,9 @@ void helper_module_put(struct module *module)
 	module_put(module);
 }
 
-/* Ends the calling thread, and gives up a reference to the module it is in. */
+/*
+ * Ends the calling thread, and drops a reference to the module that it is in.
+ */
 void helper_module_put_and_kthread_exit(struct module *module)
 {
 #ifdef CONFIG_MODULES
@@ -82,8 +85,9 @@ void helper_module_put_and_kthread_exit(struct module *module)
 }
 
 /*
- * Whether somebody beside the caller refers to a device. If not, all that the
- * others did before they gave up their references is done.
+ * Returns whether there is another reference to a device than the caller's. If
+ * not, all that the other holders did before they dropped their references is
+ * done.
  */
 bool helper_device_is_shared(const struct device *dev)
 {
@@ -94,15 +98,16 @@ bool helper_device_is_shared(const struct device *dev)
 	return false;
 }
 
-/* How many requests there are of a media device. */
+/* Returns the number of requests of a media device. */
 int helper_media_device_requests(struct media_device *mdev)
 {
 	return atomic_read(&mdev->num_requests);
 }
 
 /*
- * When mem2mem cannot register the last of its entities, it forgets about the
- * one before: it stays in the list, with a name that nobody frees.
+ * Unregisters the entities of a media device. If mem2mem cannot register the
+ * last of its entities, it does not unregister the one before: that stays in
+ * the list, and its name is not freed.
  */
 void helper_media_device_drop_entities(struct media_device *mdev)
 {
@@ -116,12 +121,14 @@ void helper_media_device_drop_entities(struct media_device *mdev)
 }
 
 /*
- * mem2mem's work item starts what waits when a job ends, and v4l2_m2m_release()
- * frees it without a look whether it is pending. There is no other way to it: a
- * context that needs no buffers has two jobs, and the work item starts the second.
+ * Finds mem2mem's work item, which starts a waiting job when another job ends.
+ * v4l2_m2m_release() frees it without testing whether it is pending, and
+ * mem2mem has no function that returns it. So a context that needs no buffers
+ * runs two jobs: the work item starts the second, where current_work() returns
+ * it.
  */
 struct finder {
-	/* Of both queues, which are to have one. */
+	/* The lock of both queues, which must have one. */
 	struct mutex lock;
 	struct v4l2_m2m_dev *m2m_dev;
 	struct v4l2_m2m_ctx *ctx;
@@ -187,8 +194,8 @@ static int finder_queue_init(void *priv, struct vb2_queue *src,
 }
 
 /*
- * The work item of a mem2mem device that nobody knows yet, whose operations are
- * changed for that time.
+ * Returns the work item of a mem2mem device that is not known to other code
+ * yet. The operations of the device are changed during the call.
  */
 struct work_struct *helper_v4l2_m2m_find_work(struct v4l2_m2m_dev *m2m_dev,
 					      struct v4l2_m2m_ops *ops)
@@ -238,8 +245,8 @@ int helper_v4l2_ctrl_handler_init(struct v4l2_ctrl_handler *hdl,
 }
 
 /*
- * Makes the controls with a priv active or not. Called with the handler locked:
- * programs that subscribed to their events are told.
+ * Makes the controls with a priv active or inactive. The handler must be
+ * locked. Programs that subscribed to events of the controls get an event.
  */
 void helper_v4l2_ctrl_activate(struct v4l2_ctrl_handler *hdl, bool active)
 {
@@ -252,21 +259,21 @@ void helper_v4l2_ctrl_activate(struct v4l2_ctrl_handler *hdl, bool active)
 }
 
 /*
- * Takes a file's controls out of the requests that have some of them, before
- * v4l2_ctrl_handler_free() does: that takes no notice of a request which is
- * released at the same time and gives up the same objects. req_queue_mutex must
- * be held, so that no request is queued or reinitialised, and the file closed,
- * so that nothing is put on the list.
+ * Removes a file's controls from the requests that contain some of them, before
+ * v4l2_ctrl_handler_free() does. That function does not expect that a request
+ * is released at the same time and drops the same objects. The caller must hold
+ * req_queue_mutex, so that no request is queued or reinitialised, and the file
+ * must be closed, so that nothing is added to the list.
  *
- * What is on the list is in a request that is not freed yet: a request's
- * release takes its objects off the list first, with the lock of the controls
- * held. While a reference to the request is held there is no release, and the
- * object belongs to nobody else. Where there is none to be had, or the object
- * has left its request already, the release is under way. It gets along without
- * what is held here, the lock of the controls aside, and ends what it began: so
- * it is waited for, asleep, as it may be that of a thread of lower priority. It
- * takes the locks of other controls in the same request, as media_request_put()
- * does whoever calls it with req_queue_mutex held.
+ * An object on the list is in a request that is not freed yet: the release of a
+ * request takes its objects off the list first, with the lock of the controls
+ * held. While a reference to the request is held, there is no release, and no
+ * other code drops the object. If no reference can be taken, or if the object
+ * has left its request already, a release is in progress. Of the locks that are
+ * held here it needs only that of the controls, so it comes to its end. This
+ * function sleeps until then, because the thread of the release may have a
+ * lower priority. media_request_put() takes the locks of other controls in the
+ * same request, as it does for every caller that holds req_queue_mutex.
  */
 void helper_v4l2_ctrl_leave_requests(struct v4l2_ctrl_handler *hdl)
 {
@@ -296,11 +303,13 @@ void helper_v4l2_ctrl_leave_requests(struct v4l2_ctrl_handler *hdl)
 }
 
 /*
- * A request that holds a value of the control keeps that value's old length,
- * but a read of it is checked against the new one. What has another length is
- * marked as not there: reading it fails with ENOMEM. What has the same length
- * is read as it was set, but is no value for the new dimensions: a request that
- * is not queued yet has none of its elements.
+ * Changes the dimensions of an array control, and marks its values in requests.
+ *
+ * A request that contains a value of the control keeps the value's old length,
+ * but V4L2 checks a read of the value against the new length. A value of
+ * another length is marked as missing: reading it fails with ENOMEM. A value of
+ * the same length is read as it was set, but is no value for the new
+ * dimensions: in a request that is not queued yet it has no elements.
  */
 int helper_v4l2_ctrl_modify_dimensions(struct v4l2_ctrl *ctrl, u32 *dims)
 {
@@ -332,8 +341,8 @@ unlock:
 }
 
 /*
- * A control's value in a request's handler, NULL if the request has none. It is
- * not valid if there was no memory for it.
+ * Returns a control's value in a request's handler, NULL if the request has
+ * none. The value is not valid if there was no memory for it.
  */
 const struct v4l2_ctrl_ref *
 helper_v4l2_ctrl_request_find(struct v4l2_ctrl_handler *request, u32 id)
@@ -354,7 +363,10 @@ void helper_v4l2_ctrl_request_hdl_put(struct v4l2_ctrl_handler *request)
 	v4l2_ctrl_request_hdl_put(request);
 }
 
-/* The first buffer of a request whose objects stay, NULL if it has none. */
+/*
+ * Returns the first buffer of a request, NULL if it has none. The objects of
+ * the request must not change.
+ */
 struct vb2_buffer *helper_media_request_buffer(struct media_request *request)
 {
 	struct media_request_object *obj;
@@ -367,7 +379,10 @@ struct vb2_buffer *helper_media_request_buffer(struct media_request *request)
 	return NULL;
 }
 
-/* Whether a request whose objects stay has controls of this handler only. */
+/*
+ * Returns whether a request has controls of this handler only. The objects of
+ * the request must not change.
+ */
 bool helper_media_request_is_of(struct media_request *request,
 				struct v4l2_ctrl_handler *hdl)
 {
@@ -415,7 +430,7 @@ void helper_v4l2_resolve_colorimetry(struct helper_colorimetry *pix)
 						      pix->ycbcr_enc);
 }
 
-/* Memory that is not there is the user's to know of, not the log's. */
+/* Keeps failed allocations out of the kernel log: the ioctl reports them. */
 void helper_vb2_set_nowarn(struct vb2_queue *q)
 {
 	q->gfp_flags |= __GFP_NOWARN;
@@ -427,10 +442,11 @@ bool helper_vb2_is_busy(struct vb2_queue *q)
 }
 
 /*
- * Gives up what is queued and not streaming, before vb2_reqbufs() does: that
- * holds the lock which mmap() takes with the process's memory locked. With the
- * buffers a request may go, which takes the lock of its controls, with which
- * held the V4L2 core copies to the process's memory.
+ * Cancels the buffers that are queued in a queue that does not stream, before
+ * vb2_reqbufs() does. That function cancels them with mmap_lock held, which
+ * mmap() takes with the lock of the process's memory held. With the buffers a
+ * request may be released, which takes the lock of its controls; and with that
+ * lock held the V4L2 core copies to the process's memory.
  */
 void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb)
 {
@@ -441,8 +457,9 @@ void helper_vb2_give_up(struct vb2_queue *q, struct v4l2_requestbuffers *rb)
 }
 
 /*
- * Any user can ask for the status: it is printed ten times in five seconds at
- * most. The V4L2 core frames it by two lines that have no limit.
+ * Returns whether VIDIOC_LOG_STATUS may print. Any user can call it, so it
+ * prints at most ten times in five seconds. The V4L2 core prints a line before
+ * and a line after it, which have no limit.
  */
 bool helper_may_log_status(void)
 {
@@ -452,13 +469,13 @@ bool helper_may_log_status(void)
 	return ___ratelimit(&limit, "VIDIOC_LOG_STATUS");
 }
 
-/* One line of VIDIOC_LOG_STATUS. */
+/* Prints one line of VIDIOC_LOG_STATUS, about a queue. */
 void helper_log_queue(struct file *file, struct vb2_queue *q,
 		      const struct v4l2_format *format)
 {
 	const struct v4l2_pix_format_mplane *pix = &format->fmt.pix_mp;
 	u32 fourcc = pix->pixelformat;
-	/* It may change meanwhile: it is only shown. */
+	/* The count may change meanwhile. It is only printed. */
 	unsigned int queued = data_race(q->queued_count);
 
 	v4l2_info(video_devdata(file)->v4l2_dev,
@@ -471,14 +488,17 @@ void helper_log_queue(struct file *file, struct vb2_queue *q,
 }
 
 #if IS_BUILTIN(CONFIG_KUNIT)
-/* How many buffers are the driver's. */
+/* Returns the number of buffers that the driver holds. */
 int helper_vb2_held(struct vb2_queue *q)
 {
 	return atomic_read(&q->owned_by_drv_count);
 }
 #endif
 
-/* Where the image in a plane starts, which lies in the plane's memory. */
+/*
+ * Returns the bus address of the image in a plane. The image lies in the plane's
+ * memory.
+ */
 dma_addr_t helper_vb2_plane_image_addr(struct vb2_buffer *vb,
 				       unsigned int plane_no)
 {
@@ -487,8 +507,8 @@ dma_addr_t helper_vb2_plane_image_addr(struct vb2_buffer *vb,
 }
 
 /*
- * How much of a plane's memory is there. Of planes in one dma-buf, vb2 checks
- * only the first one's length against it.
+ * Returns how many bytes of memory a plane has. If several planes are in one
+ * dma-buf, vb2 checks only the length of the first one against its size.
  */
 static unsigned long plane_room(struct vb2_buffer *vb, unsigned int plane_no)
 {
@@ -501,10 +521,12 @@ static unsigned long plane_room(struct vb2_buffer *vb, unsigned int plane_no)
 }
 
 /*
- * Declares the planes filled as far as their format says: an image of that
- * size each, and what lies before it. False if that does not fit. A program
- * that has filled less has another format in mind, say lines without padding.
- * It is told so, once: any user can queue such buffers.
+ * Declares the planes filled as far as their format says: with the bytes before
+ * the data offset, and an image of the given size. Returns false if that does
+ * not fit.
+ *
+ * A program that has filled less has another format in mind, for example lines
+ * without padding. It is warned once, because any user can queue such buffers.
  */
 bool helper_vb2_fill(struct vb2_buffer *vb, const u32 *images,
 		     unsigned int count)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One frame of a mem2mem job: a pair of buffers that the device is to process. It ends exactly
-//! once: [`Job::finish`] takes it by value, and dropping it ends it as failed.
+//! One frame of a mem2mem job: a pair of buffers that the device processes. It ends exactly once,
+//! because [`Job::finish`] takes it by value, and dropping it ends it as failed.
 //!
-//! The engine is not kept waiting: what comes next starts before the buffers are handed back, and
-//! without mem2mem's worker. As long as no other file streams that is the next frame of the same
-//! job, for to mem2mem a job may be more than one frame. Otherwise it is another file's job.
-//! Stopping a stream waits for its job, and for what is still being handed back after it.
-//! [`HandBack`] sees to that, and that a file's buffers come back in their order.
+//! The next frame starts before the buffers of the last one are returned, and without mem2mem's
+//! worker. While one file streams alone, it is the next frame of the same mem2mem job, since a job
+//! may process several frames. Otherwise the job ends, and mem2mem starts another file's job.
+//!
+//! A job may therefore be over before its buffers are returned. Stopping a stream waits for both.
+//! [`HandBack`] provides that wait, and the order in which a file's buffers are returned.
 
 use super::{
     bindings,
@@ -25,38 +26,39 @@ use kernel::{
     }, //
 };
 
-/// What became of the next frame of a job.
+/// What became of the attempt to start the next frame of a job.
 pub(super) enum Next {
-    /// It is under way.
+    /// The frame was started.
     Started,
-    /// It could not be started.
+    /// The frame could not be started.
     Refused(Job),
-    /// There is none, or another file may come first: the job is over.
+    /// There is no frame, or another file waits for the device: the job is over.
     None,
 }
 
-/// What a job needs of its open file, of whatever driver that is.
+/// What a job needs of its open file. It is a trait so that [`Job`] does not depend on the driver's
+/// type.
 pub(super) trait Client: Send + Sync {
-    /// Starts the next frame of its job, if there is one and no other file streams.
+    /// Starts the next frame of the file's job, if there is one and no other file streams.
     ///
     /// # Safety
     ///
-    /// The device must run the file's job, and the frame before be off mem2mem's lists.
+    /// The device must run the file's job, and the buffers of the frame before must be removed from
+    /// mem2mem's lists.
     unsafe fn go_on(&self) -> Next;
 
-    /// The file's hand-back.
+    /// Returns what orders the return of the file's buffers.
     fn hand_back(&self) -> &HandBack<Job>;
 }
 
-/// A frame of some open file, whose job runs.
+/// A frame of an open file whose mem2mem job runs.
 ///
 /// # Invariants
 ///
-/// - `ctx` is valid while `file` is held, and until the frame has ended it is the one that its
-///   device runs.
-/// - `source` and `destination` are the first buffers of its two lists until then.
-/// - `file` is the open file of `ctx`, and its hand-back is waited for before a stream of `ctx` is
-///   stopped.
+/// - `ctx` is valid while `file` is held. Until the frame has ended, it is the context whose job
+///   the device runs, and `source` and `destination` are the first buffers of its two lists.
+/// - `file` is the open file of `ctx`. A stream of `ctx` is stopped only after
+///   `file.hand_back().wait()`.
 pub(crate) struct Job {
     ctx: *mut bindings::v4l2_m2m_ctx,
     source: *mut bindings::vb2_v4l2_buffer,
@@ -66,17 +68,16 @@ pub(crate) struct Job {
     file: Arc<dyn Client>,
 }
 
-// SAFETY: mem2mem lets a job be ended from any thread; its buffers are the job's
-// alone.
+// SAFETY: mem2mem allows any thread to end a job, and only the job accesses its buffers.
 unsafe impl Send for Job {}
 
 impl Job {
-    /// A frame of the job of `file`, of two buffers of which the later one was handed to the driver at
-    /// the moment `ready`.
+    /// Creates a frame of the job of `file`. `ready` is when the later one of its two buffers was
+    /// given to the driver.
     ///
     /// # Safety
     ///
-    /// The pointers and `file` must be as the type invariants say.
+    /// The arguments must satisfy the type invariants.
     pub(super) unsafe fn new(
         ctx: *mut bindings::v4l2_m2m_ctx,
         (source, destination): (
@@ -86,7 +87,7 @@ impl Job {
         ready: Instant<Monotonic>,
         file: Arc<dyn Client>,
     ) -> Self {
-        // INVARIANT: The caller's promise.
+        // INVARIANT: By the safety requirements.
         Self {
             ctx,
             source,
@@ -97,24 +98,24 @@ impl Job {
         }
     }
 
-    /// The frame to read.
+    /// Returns the buffer with the image to read.
     pub(crate) fn source(&self) -> &Buffer {
         // SAFETY: By the type invariant the buffer is the job's.
         unsafe { Buffer::from_raw(self.source) }
     }
 
-    /// The frame to write.
+    /// Returns the buffer for the image to write.
     pub(crate) fn destination(&self) -> &Buffer {
         // SAFETY: By the type invariant the buffer is the job's.
         unsafe { Buffer::from_raw(self.destination) }
     }
 
-    /// When the later one of its buffers was handed to the driver.
+    /// Returns when the later one of its buffers was given to the driver.
     pub(crate) fn ready(&self) -> Instant<Monotonic> {
         self.ready
     }
 
-    /// Hands timestamp, timecode and field from the source to the destination.
+    /// Copies timestamp, timecode and field from the source to the destination.
     pub(crate) fn copy_metadata(&self) {
         // SAFETY: By the type invariant both buffers are the job's.
         unsafe {
@@ -122,8 +123,8 @@ impl Job {
         }
     }
 
-    /// Ends the frame: starts what comes next, in the calling thread; does what is to be done
-    /// `meanwhile`; and gives the buffers back to userspace. May sleep.
+    /// Ends the frame: starts the next one in the calling thread, calls `meanwhile`, and returns
+    /// the buffers to userspace. It may sleep.
     pub(crate) fn finish(mut self, state: State, meanwhile: impl FnOnce()) {
         self.ended = true;
         let hand_back = self.file.hand_back();
@@ -146,10 +147,10 @@ impl Job {
                 },
             }
             meanwhile();
-            // The CAPTURE buffer goes back first, so that who waits for the request finds it done.
+            // The CAPTURE buffer is returned first, so that it is done when the request completes.
             for buffer in [self.destination, self.source] {
-                // SAFETY: It was taken off the lists and is nobody else's. By the type invariant
-                // the stream is not stopped before this returns.
+                // SAFETY: The buffer was removed from the lists, so only this function uses it. By
+                // the type invariant the stream is not stopped before this returns.
                 unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state.into_raw()) };
             }
         });
@@ -157,9 +158,8 @@ impl Job {
 }
 
 impl Drop for Job {
-    /// A frame that nobody finished has failed, and its job is over. The next one is started by
-    /// mem2mem's worker: the drop may happen where that job's start would be nested in this
-    /// one's.
+    /// Ends the frame as failed, and its job. mem2mem's worker starts the next job: the frame may
+    /// be dropped while it is being started, and the next start must not be nested in that.
     fn drop(&mut self) {
         if !self.ended {
             // SAFETY: By the type invariant the context and its device are valid, and this is

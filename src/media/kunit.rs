@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An open file for the tests in the kernel, which have no userspace: the ioctls of a
-//! stream as functions. All below them is what userspace gets.
+//! An open file for the KUnit tests. They have no userspace, so the ioctls of a stream are
+//! functions here. The code below them is the same as for userspace.
 
 use super::{
     bindings,
@@ -33,7 +33,7 @@ use kernel::{
     }, //
 };
 
-/// The nodes of a device, to be opened.
+/// The nodes of a device, which a test can open.
 ///
 /// # Invariants
 ///
@@ -45,13 +45,13 @@ pub(crate) struct Node<T: Operations> {
     reference: ARef<device::Device>,
 }
 
-// SAFETY: The mutex may be used from any thread, as all the rest.
+// SAFETY: The mutex may be used from any thread, and so may all other fields.
 unsafe impl<T: Operations> Send for Node<T> {}
-// SAFETY: As above.
+// SAFETY: The mutex may be used by several threads at the same time, and so may all other fields.
 unsafe impl<T: Operations> Sync for Node<T> {}
 
 impl<T: Operations> Node<T> {
-    /// Does what [`register`](super::m2m::register) does.
+    /// Registers the nodes of a device as [`register`](super::m2m::register) does.
     pub(crate) fn register(
         parent: &device::Device<device::Bound>,
         module: &'static ThisModule,
@@ -59,9 +59,10 @@ impl<T: Operations> Node<T> {
         data: Arc<T::Device>,
     ) -> Result<Self> {
         let device = jobs::device::<T>(parent, binding, data)?;
-        // SAFETY: The parent is bound, and devres drops this before it is not.
+        // SAFETY: The parent is bound, and devres drops the registration before the parent is
+        // unbound.
         let registration = unsafe { Registration::new(device.clone(), module)? };
-        // INVARIANT: These are the registration's, which is not dropped yet.
+        // INVARIANT: The pointers are those of the registration, which is not dropped yet.
         let this = Self {
             video: registration.video(),
             requests: registration.requests(),
@@ -73,13 +74,13 @@ impl<T: Operations> Node<T> {
         Ok(this)
     }
 
-    /// Opens it.
+    /// Opens the video device.
     pub(crate) fn open(&self) -> Result<Stream<T>> {
-        // SAFETY: By the type invariant the video device is referred to. These are the callbacks of a
-        // `File<T>`, which `Stream` closes.
+        // SAFETY: By the type invariant there is a reference to the video device. The callbacks are
+        // those of a `File<T>`, which `Stream` closes.
         let file =
             unsafe { File::open(self.video, Use::new(&self.device), &Callbacks::<T>::BELOW)? };
-        // INVARIANT: Those of `self`.
+        // INVARIANT: The mutex and the reference are those of `self`.
         Ok(Stream {
             file: Some(file),
             requests: self.requests,
@@ -88,34 +89,34 @@ impl<T: Operations> Node<T> {
     }
 }
 
-/// A buffer that came back.
+/// A buffer that the driver returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Returned {
-    /// Which one of its queue.
+    /// The index of the buffer in its queue.
     pub(crate) index: u32,
-    /// Whether it is marked as an error.
+    /// Whether the buffer is marked as failed (`V4L2_BUF_FLAG_ERROR`).
     pub(crate) failed: bool,
 }
 
-/// An open file with buffers of one plane. Dropping it closes it.
+/// An open file whose buffers have one plane. Dropping it closes the file.
 ///
 /// # Invariants
 ///
-/// `requests` is a mutex of the nodes, which `_reference` keeps. `file` is there until it is
-/// closed.
+/// `requests` is a mutex of the nodes, which `_reference` keeps. `file` is [`Some`] until the file
+/// is closed.
 pub(crate) struct Stream<T: Operations> {
     file: Option<Arc<File<T>>>,
     requests: *mut bindings::mutex,
     _reference: ARef<device::Device>,
 }
 
-// SAFETY: The mutex may be used from any thread, as all the rest.
+// SAFETY: The mutex may be used from any thread, and so may all other fields.
 unsafe impl<T: Operations> Send for Stream<T> {}
-// SAFETY: As above.
+// SAFETY: The mutex may be used by several threads at the same time, and so may all other fields.
 unsafe impl<T: Operations> Sync for Stream<T> {}
 
 impl<T: Operations> Stream<T> {
-    /// The queue of a direction.
+    /// Returns the queue of a direction.
     fn queue(file: &File<T>, direction: Direction) -> *mut bindings::vb2_queue {
         // SAFETY: The file has its mem2mem context, which has both queues.
         unsafe { bindings::v4l2_m2m_get_vq(file.handle.m2m_ctx(), direction.buffer_type()) }
@@ -128,20 +129,20 @@ impl<T: Operations> Stream<T> {
         f(file)
     }
 
-    /// What `VIDIOC_S_FMT` may do to the array control.
+    /// Changes the dimensions of the array control, as `VIDIOC_S_FMT` may do.
     pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
-        // SAFETY: No ioctl reaches a file that was opened by a test.
+        // SAFETY: No ioctl can be made on a file that a test opened.
         self.locked(|file| unsafe { Dimensions::of(&file.handle.controls) }.set(columns, rows))
     }
 
-    /// The elements of the array control.
+    /// Returns the number of elements of the array control.
     pub(crate) fn elements(&self) -> usize {
         self.file
             .as_ref()
             .map_or(0, |file| file.handle.controls.with_array(<[u32]>::len))
     }
 
-    /// `VIDIOC_REQBUFS` with `count` buffers for each direction.
+    /// Allocates `count` buffers for each direction, as `VIDIOC_REQBUFS` does.
     pub(crate) fn allocate(&self, count: u32) -> Result {
         self.locked(|file| {
             for direction in [Direction::Output, Direction::Capture] {
@@ -151,7 +152,7 @@ impl<T: Operations> Stream<T> {
                     memory: bindings::v4l2_memory_V4L2_MEMORY_MMAP,
                     ..Default::default()
                 };
-                // SAFETY: The queue is valid, and locked.
+                // SAFETY: The queue is valid, and its lock is held.
                 let result =
                     unsafe { bindings::vb2_reqbufs(Self::queue(file, direction), &mut request) };
                 to_result(result)?;
@@ -163,13 +164,13 @@ impl<T: Operations> Stream<T> {
         })
     }
 
-    /// `VIDIOC_QBUF` of buffer `index` of both directions. May run the job.
+    /// Queues buffer `index` of both directions, as `VIDIOC_QBUF` does. It may run the job.
     pub(crate) fn queue_pair(&self, index: u32) -> Result {
         for direction in [Direction::Output, Direction::Capture] {
             self.locked(|file| {
                 Self::with_buffer(direction, index, |buffer| {
-                    // SAFETY: The queue is valid, and locked; the buffer is in the kernel, as
-                    // vb2 wants it.
+                    // SAFETY: The queue is valid, and its lock is held. The buffer structure is in
+                    // the kernel's memory, as vb2 requires.
                     to_result(unsafe {
                         bindings::vb2_qbuf(Self::queue(file, direction), ptr::null_mut(), buffer)
                     })
@@ -182,12 +183,13 @@ impl<T: Operations> Stream<T> {
         Ok(())
     }
 
-    /// `VIDIOC_DQBUF` of `direction`; [`None`] if no buffer has come back.
+    /// Dequeues a buffer of `direction`, as `VIDIOC_DQBUF` does; [`None`] if no buffer was
+    /// returned.
     pub(crate) fn take(&self, direction: Direction) -> Option<Returned> {
         self.locked(|file| {
             Self::with_buffer(direction, 0, |buffer| {
-                // SAFETY: The queue is valid, and locked; the buffer is in the kernel, as vb2
-                // wants it.
+                // SAFETY: The queue is valid, and its lock is held. The buffer structure is in the
+                // kernel's memory, as vb2 requires.
                 to_result(unsafe {
                     bindings::vb2_dqbuf(Self::queue(file, direction), buffer, true)
                 })?;
@@ -206,17 +208,17 @@ impl<T: Operations> Stream<T> {
         index: u32,
         f: impl FnOnce(&mut bindings::v4l2_buffer) -> Result<R>,
     ) -> Result<R> {
-        // vb2 may write as many as there can be.
+        // vb2 may write the largest number of planes, which is eight.
         let mut planes = [bindings::v4l2_plane::default(); 8];
         if let Some(plane) = planes.first_mut() {
-            // Of an OUTPUT buffer; not looked at in a CAPTURE buffer.
+            // vb2 reads the field for an OUTPUT buffer only.
             plane.bytesused = 1;
         }
         let mut buffer = bindings::v4l2_buffer {
             index,
             type_: direction.buffer_type(),
             memory: bindings::v4l2_memory_V4L2_MEMORY_MMAP,
-            // CAST: Eight.
+            // CAST: The length is eight.
             length: planes.len() as u32,
             ..Default::default()
         };
@@ -224,12 +226,12 @@ impl<T: Operations> Stream<T> {
         f(&mut buffer)
     }
 
-    /// `VIDIOC_STREAMON` for both directions. May run the job.
+    /// Starts the streams of both directions, as `VIDIOC_STREAMON` does. It may run the job.
     pub(crate) fn start(&self) -> Result {
         self.locked(|file| {
             for direction in [Direction::Output, Direction::Capture] {
-                // SAFETY: The context is valid, and its file locked; the function does not use
-                // the file pointer.
+                // SAFETY: The context is valid, and its file's lock is held. The function does not
+                // use the file pointer.
                 to_result(unsafe {
                     bindings::v4l2_m2m_streamon(
                         ptr::null_mut(),
@@ -242,19 +244,19 @@ impl<T: Operations> Stream<T> {
         })
     }
 
-    /// `VIDIOC_STREAMOFF` for both directions.
+    /// Stops the streams of both directions, as `VIDIOC_STREAMOFF` does.
     pub(crate) fn stop(&self) {
         if let Some(file) = &self.file {
             file.handle.stop();
         }
     }
 
-    /// How many buffers are the driver's.
+    /// Returns the number of buffers that the driver holds.
     pub(crate) fn held(&self) -> i32 {
         self.file.as_ref().map_or(0, |file| {
             [Direction::Output, Direction::Capture]
                 .into_iter()
-                // SAFETY: The queue is valid, and its counter atomic.
+                // SAFETY: The queue is valid, and its counter is atomic.
                 .map(|direction| unsafe { bindings::helper_vb2_held(Self::queue(file, direction)) })
                 .sum()
         })
@@ -264,7 +266,7 @@ impl<T: Operations> Stream<T> {
 impl<T: Operations> Drop for Stream<T> {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // SAFETY: By the type invariant the mutex is valid. Nobody else can use the file.
+            // SAFETY: By the type invariant the mutex is valid. No other thread can use the file.
             unsafe {
                 bindings::helper_mutex_lock(self.requests);
                 File::close(file);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The mutexes of an open file: one that the media core locks and unlocks, too, and one that a
-//! signal ends the wait for. `kernel::sync::Mutex` does neither.
+//! The mutexes of an open file. The media core also locks and unlocks one of them, and a signal can
+//! end the wait for them. `kernel::sync::Mutex` supports neither.
 
 use super::bindings;
 use core::pin::Pin;
@@ -22,18 +22,18 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// A lock of the class `key`, which lockdep calls `name`.
+    /// Creates a lock of the lock class `key`, which lockdep calls `name`.
     pub(super) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: The place is valid for writes and stays where it is; name and key are
-            // static. Both crates see the same C structure.
+            // SAFETY: The memory is valid for writes and pinned; name and key are static.
+            // `kernel::bindings` describes the same C structure.
             raw <- Opaque::ffi_init(move |lock: *mut bindings::mutex| unsafe {
                 kernel::bindings::__mutex_init(lock.cast(), name.as_char_ptr(), key.as_ptr());
             }),
         })
     }
 
-    /// The C mutex.
+    /// Returns the C mutex.
     pub(super) fn as_raw(&self) -> *mut bindings::mutex {
         self.raw.get()
     }
@@ -45,13 +45,15 @@ impl Lock {
         LockGuard(self, NotThreadSafe)
     }
 
-    /// The same, unless a signal comes: `ERESTARTSYS`, upon which the system call is made again
-    /// if the signal's handler says so (`SA_RESTART`).
+    /// Takes the lock until the guard is dropped, unless a signal ends the wait.
+    ///
+    /// `ERESTARTSYS` if a signal ended it: the kernel restarts the system call if the signal's
+    /// handler allows that (`SA_RESTART`).
     pub(super) fn lock_interruptible(&self) -> Result<LockGuard<'_>> {
         // SAFETY: The mutex is initialised.
         match unsafe { bindings::helper_mutex_lock_interruptible(self.as_raw()) } {
             0 => Ok(LockGuard(self, NotThreadSafe)),
-            // It says `EINTR`, which would be the system call's last word.
+            // The C function returns `EINTR`, with which the system call would not be restarted.
             _ => Err(ERESTARTSYS),
         }
     }
@@ -60,22 +62,23 @@ impl Lock {
 #[pinned_drop]
 impl PinnedDrop for Lock {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: The mutex is initialised and nobody uses it any more.
+        // SAFETY: The mutex is initialised and has no user any more.
         unsafe { bindings::helper_mutex_destroy(self.as_raw()) };
     }
 }
 
 // SAFETY: A mutex may be used from any thread.
 unsafe impl Send for Lock {}
-// SAFETY: As above.
+// SAFETY: A mutex may be used by several threads at the same time.
 unsafe impl Sync for Lock {}
 
-/// Holds a [`Lock`], which the thread that took it has to release.
+/// Holds a [`Lock`]. The thread that took the lock must release it.
 pub(super) struct LockGuard<'a>(&'a Lock, NotThreadSafe);
 
 impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        // SAFETY: Taken when the guard was made.
+        // SAFETY: The thread that created the guard took the lock, and the guard cannot leave that
+        // thread.
         unsafe { bindings::helper_mutex_unlock(self.0.as_raw()) };
     }
 }

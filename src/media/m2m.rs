@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A mem2mem device, as its driver sees it: what the driver implements, and how it registers. The nodes
-//! are there only while the driver is bound.
+//! A mem2mem device, as its driver sees it: the operations that the driver implements, and the
+//! registration of the device. The nodes exist only while the driver is bound.
 
 pub(crate) use super::{
     device::Device,
@@ -22,15 +22,17 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound. Then `binding`, which is
-/// that of `parent`, ends first: [`Operations::run`] is not called any more. The streams are
-/// stopped, which waits for the running frame, while all that was registered with `parent` before
-/// is still there, the interrupt say.
+/// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound.
 ///
-/// A process can keep its stream from being stopped for as long as it likes. So after
-/// [`PATIENCE`](super::unregister::PATIENCE) the running frame is ended by [`Operations::abandon`],
-/// and unbinding goes on; the stream is stopped when that is possible. All other operations
-/// may be called until then.
+/// Unbinding first ends `binding`, which must be the binding of `parent`: [`Operations::run`] is
+/// not called any more. It then stops the streams, and so waits for the running frame. Everything
+/// that was registered with `parent` before the nodes, such as the interrupt, is still registered
+/// meanwhile.
+///
+/// A process can prevent its stream from being stopped for an unlimited time. So after
+/// [`PATIENCE`](super::unregister::PATIENCE) [`Operations::abandon`] ends the running frame, and
+/// unbinding goes on; the stream is stopped when that is possible. All other operations may be
+/// called until then.
 ///
 /// Returns the device and the N of `/dev/videoN`.
 pub(crate) fn register<T: Operations>(
@@ -40,7 +42,7 @@ pub(crate) fn register<T: Operations>(
     data: Arc<T::Device>,
 ) -> Result<(Arc<Device<T>>, u16)> {
     let device = callbacks::jobs::device::<T>(parent, binding, data)?;
-    // SAFETY: The parent is bound, and devres drops this before it is not.
+    // SAFETY: The parent is bound, and devres drops the registration before the parent is unbound.
     let registration = unsafe { Registration::new(device.clone(), module)? };
     let number = registration.number();
     devres::register(parent, registration, GFP_KERNEL)?;

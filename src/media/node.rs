@@ -2,9 +2,9 @@
 
 //! The device nodes of a mem2mem device: `/dev/videoN` and `/dev/mediaN`.
 //!
-//! Their C structures share one allocation, which the V4L2 core frees by itself when
-//! the last reference to the video device is gone, and calls nothing of the driver for it. What
-//! takes the nodes away has one until nobody uses them any more.
+//! Their C structures share one allocation. The V4L2 core frees it when the last reference to the
+//! video device is dropped, and calls no function of the driver then. The code that unregisters the
+//! nodes holds such a reference until the nodes have no user.
 
 use super::{
     bindings,
@@ -33,13 +33,13 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The C structures of a device's nodes, and the way from them to the device.
+/// The C structures of a device's nodes, and the reference from them to the device.
 ///
 /// # Invariants
 ///
-/// - `video` is the first field, and the node lives in memory of its own from the slab
-///   allocator: `video_device_release()` frees it, without dropping anything.
-/// - `device` is therefore emptied before.
+/// - `video` is the first field, and the node is an allocation of its own from the slab allocator:
+///   `video_device_release()` frees it with `kfree()`, without dropping any field.
+/// - `device` is therefore [`None`] before that.
 #[pin_data]
 #[repr(C)]
 pub(super) struct Node<T: Operations> {
@@ -49,10 +49,10 @@ pub(super) struct Node<T: Operations> {
     v4l2: Opaque<bindings::v4l2_device>,
     #[pin]
     media: Opaque<bindings::media_device>,
-    /// [`None`] once the nodes are unregistered.
+    /// The device; [`None`] once the nodes are unregistered.
     #[pin]
     device: Mutex<Option<Arc<Device<T>>>>,
-    /// The module that `T` is in.
+    /// The module that contains `T`; null if it is built in.
     owner: *mut bindings::module,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Callbacks {
 }
 
 impl<T: Operations> Node<T> {
-    /// Initialises the nodes of `device`, which nobody can reach yet.
+    /// Initialises the nodes of `device`. No other code can reach them yet.
     ///
     /// # Safety
     ///
@@ -98,12 +98,13 @@ impl<T: Operations> Node<T> {
         operations: &'static bindings::media_device_ops,
     ) {
         let media = self.media.get();
-        // SAFETY: The structure is zeroed, as `media_device_init` wants it, and nobody
-        // else knows it. The device refers to the parent.
+        // SAFETY: The structure is zeroed, as `media_device_init` requires, and is not known to
+        // other code yet. The device holds a reference to the parent.
         unsafe {
             (*media).dev = parent;
             copy_name(&mut (*media).model, T::NAME);
-            // The media core would look for it where there is none when the device is unbound.
+            // Without it, the media core reads the name from the parent's driver, which is null
+            // once the device is unbound.
             copy_name(&mut (*media).driver_name, T::NAME);
             bindings::media_device_init(media);
             (*media).ops = operations;
@@ -112,8 +113,9 @@ impl<T: Operations> Node<T> {
 
     fn init_video(&self, parent: *mut bindings::device, callbacks: &Callbacks) {
         let video = self.video.get();
-        // SAFETY: The structure is zeroed, and nobody else knows it. What it points at is
-        // static, or lives as long as it does, or is its parent in the device model.
+        // SAFETY: The structure is zeroed, and is not known to other code yet. Its pointers refer
+        // to static data, to data that lives as long as the structure, or to its parent in the
+        // device model.
         unsafe {
             copy_name(&mut (*video).name, T::NAME);
             (*video).vfl_dir = bindings::vfl_devnode_direction_VFL_DIR_M2M;
@@ -124,22 +126,23 @@ impl<T: Operations> Node<T> {
             (*video).release = Some(bindings::video_device_release);
             (*video).v4l2_dev = self.v4l2.get();
             (*video).dev_parent = parent;
-            // The V4L2 core would take this lock for every ioctl that is not a queue operation, and
-            // have all files wait for one whose ioctl waits for its process's memory. Each file
-            // has a lock of its own instead, see `Handle::ioctls`.
+            // The V4L2 core would take this lock for every ioctl that is not a queue operation. All
+            // files would then wait while the ioctl of one file waits for a page of userspace. Each
+            // file has a lock of its own instead, see `Handle::ioctls`.
             (*video).lock = ptr::null_mut();
             (*video).minor = -1;
         }
     }
 
-    /// With no parent device given, the V4L2 core leaves the parent's driver data alone.
-    /// It would put its own pointer there, where the driver core looks for the Rust
-    /// driver's.
+    /// Initialises the V4L2 device without a parent.
+    ///
+    /// With a parent, `v4l2_device_register` may store its own pointer as the parent's driver data,
+    /// where the driver core expects the pointer of the Rust driver.
     fn init_v4l2(&self, parent: &device::Device) -> Result {
         let v4l2 = self.v4l2.get();
-        // SAFETY: The structure is zeroed, and nobody else knows it. The name is set, as is
-        // required when no parent is given; the media device is initialised and lives as
-        // long.
+        // SAFETY: The structure is zeroed, and is not known to other code yet. The name is set, as
+        // is required without a parent. The media device is initialised and lives as long as the
+        // V4L2 device.
         unsafe {
             copy_name(&mut (*v4l2).name, parent.name());
             (*v4l2).mdev = self.media.get();
@@ -147,74 +150,77 @@ impl<T: Operations> Node<T> {
         }
     }
 
-    /// The video device, which is initialised.
+    /// Returns the video device, which is initialised.
     pub(super) fn video(&self) -> *mut bindings::video_device {
         self.video.get()
     }
 
-    /// The V4L2 device, which is registered.
+    /// Returns the V4L2 device, which is registered.
     pub(super) fn v4l2(&self) -> *mut bindings::v4l2_device {
         self.v4l2.get()
     }
 
-    /// The media device, which is initialised.
+    /// Returns the media device, which is initialised.
     pub(super) fn media(&self) -> *mut bindings::media_device {
         self.media.get()
     }
 
-    /// The module that the driver is in, null if it is none.
+    /// Returns the module that contains the driver; null if it is built in.
     pub(super) fn owner(&self) -> *mut bindings::module {
         self.owner
     }
 
-    /// A use of the device, unless the nodes are unregistered.
+    /// Returns a use of the device; [`None`] if the nodes are unregistered.
     pub(super) fn usage(&self) -> Option<Use<T>> {
         self.device.lock().as_ref().map(Use::new)
     }
 
-    /// Whether the nodes are registered, or about to be.
+    /// Returns whether the nodes are registered, or are being registered.
     pub(super) fn is_registered(&self) -> bool {
         self.device.lock().is_some()
     }
 
-    /// Lets go of the device: from here on nobody gets a use of it, and no request is validated.
+    /// Drops the reference to the device. From here on no use of the device can be made, and no
+    /// request is validated.
     pub(super) fn let_go(&self) {
         drop(self.device.lock().take());
     }
 
-    /// The nodes that the media core knows by `media`.
+    /// Returns the nodes whose media device is `media`.
     ///
     /// # Safety
     ///
-    /// `media` must be the media device of a `Node<T>`, which is there for the time of `'a`.
+    /// `media` must be the media device of a `Node<T>` that is not freed during `'a`.
     pub(super) unsafe fn of_media<'a>(media: *mut bindings::media_device) -> &'a Self {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements `media` is a field of a valid `Node<T>`.
         unsafe { &*container_of!(Opaque::cast_from(media), Self, media) }
     }
 
-    /// A use of the device behind a video device; [`None`] if it is unregistered.
+    /// Returns a use of the device of a video device; [`None`] if the nodes are unregistered.
     ///
     /// # Safety
     ///
-    /// `video` must be that of a `Node<T>`, and referred to.
+    /// `video` must be the video device of a `Node<T>`, and the caller must hold a reference to it.
     pub(super) unsafe fn usage_of(video: *mut bindings::video_device) -> Option<Use<T>> {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements `video` is a field of a valid `Node<T>`.
         unsafe { &*container_of!(Opaque::cast_from(video), Self, video) }.usage()
     }
 }
 
-/// A reference to a video device.
+/// Returns a reference to a video device.
 ///
 /// # Safety
 ///
-/// `video` must be registered, or referred to.
+/// `video` must be registered, or the caller must hold a reference to it.
 pub(super) unsafe fn reference(video: *mut bindings::video_device) -> ARef<device::Device> {
-    // SAFETY: By the caller's promise its count is not zero. Both crates see the same C
-    // structure. The V4L2 core may release it from any thread.
+    // SAFETY: By the safety requirements the reference count is not zero. `kernel::bindings`
+    // describes the same C structure. The V4L2 core allows that any thread drops the last
+    // reference.
     unsafe { device::Device::get_device((&raw mut (*video).dev).cast()) }
 }
 
-/// Copies a name into a C array, cut off if too long, always terminated.
+/// Copies a name into a C array. It truncates a name that is too long, and always terminates the
+/// array with a zero.
 fn copy_name(to: &mut [c_char], from: &CStr) {
     let Some((last, room)) = to.split_last_mut() else {
         return;

@@ -19,16 +19,17 @@ use kernel::{
     prelude::*, //
 };
 
-/// Sets up the OUTPUT and the CAPTURE queue of an open file, which it gets first.
+/// A function that sets up the OUTPUT and the CAPTURE queue of an open file. Its arguments are the
+/// file and the two queues, in this order.
 pub(super) type Init =
     unsafe extern "C" fn(*mut c_void, *mut bindings::vb2_queue, *mut bindings::vb2_queue) -> c_int;
 
-/// The [`struct v4l2_m2m_ctx`] of one open file: its two queues and its place in
-/// the device's list of jobs.
+/// The [`struct v4l2_m2m_ctx`] of one open file: its two queues and its place in the device's list
+/// of jobs.
 ///
 /// # Invariants
 ///
-/// The pointer is valid and owned.
+/// The pointer is valid and owned by this value.
 ///
 /// [`struct v4l2_m2m_ctx`]: srctree/include/media/v4l2-mem2mem.h
 pub(super) struct Queues(NonNull<bindings::v4l2_m2m_ctx>);
@@ -38,25 +39,25 @@ impl Queues {
     ///
     /// # Safety
     ///
-    /// `m2m_dev` must be valid until the queues are dropped. `init` may be called with `file`, and
-    /// so may the callbacks that it sets, and those of `m2m_dev`, until then.
+    /// `m2m_dev` must be valid until the queues are dropped. Until then it must be sound to call
+    /// `init` with `file`, the callbacks that `init` sets, and those of `m2m_dev`.
     pub(super) unsafe fn new(
         m2m_dev: *mut bindings::v4l2_m2m_dev,
         file: *mut c_void,
         init: Init,
     ) -> Result<Self> {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements.
         let raw = from_err_ptr(unsafe { bindings::v4l2_m2m_ctx_init(m2m_dev, file, Some(init)) })?;
-        // INVARIANT: The context was made just now.
+        // INVARIANT: The context was created above, and has no other owner.
         Ok(Self(NonNull::new(raw).ok_or(ENOMEM)?))
     }
 
-    /// The C structure.
+    /// Returns the C structure.
     pub(super) fn as_raw(&self) -> *mut bindings::v4l2_m2m_ctx {
         self.0.as_ptr()
     }
 
-    /// Whether `direction` has buffers allocated.
+    /// Returns whether `direction` has buffers allocated.
     pub(super) fn is_busy(&self, direction: Direction) -> bool {
         // SAFETY: By the type invariant the context is valid, and both types have a
         // queue.
@@ -66,17 +67,17 @@ impl Queues {
         }
     }
 
-    /// Ends streaming on both queues: waits for a running job, hands every buffer back and
-    /// ends its request, wakes who waits for one.
+    /// Stops the streams of both queues: waits for a running job, returns all buffers and ends
+    /// their requests, and wakes the threads that wait for a buffer.
     ///
     /// # Safety
     ///
     /// The caller must hold the open file's lock.
     pub(super) unsafe fn stop(&self) {
         for direction in [Direction::Output, Direction::Capture] {
-            // SAFETY: By the type invariant the context is valid; the lock is held by
-            // the caller's promise; the function does not use the file pointer. It
-            // fails only for a type that is not the queue's.
+            // SAFETY: By the type invariant the context is valid, and by the safety requirements
+            // the lock is held. The function does not use the file pointer. It fails only for a
+            // type that is not the queue's.
             unsafe {
                 bindings::v4l2_m2m_streamoff(
                     ptr::null_mut(),
@@ -95,8 +96,8 @@ impl Drop for Queues {
     }
 }
 
-// SAFETY: The queues may be used and released from any thread: their lists are
-// protected by their own locks, the rest by the open file's.
+// SAFETY: The queues may be used and released from any thread: their lists are protected by their
+// own locks, the rest by the open file's lock.
 unsafe impl Send for Queues {}
-// SAFETY: As above.
+// SAFETY: The same locks protect the queues if several threads use them at the same time.
 unsafe impl Sync for Queues {}

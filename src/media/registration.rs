@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Registering the nodes of a mem2mem device, and what is done when the driver is unbound.
+//! Registers the nodes of a mem2mem device, and unregisters them when the driver is unbound.
 
 use super::{
     bindings,
@@ -32,23 +32,24 @@ use kernel::{
     }, //
 };
 
-/// Keeps the nodes of a device registered. Dropping it takes them away from userspace, ends the
-/// device's binding and what runs. It waits for the running frame, not without a limit, and not for
-/// userspace.
+/// Keeps the nodes of a device registered.
+///
+/// Dropping it unregisters the nodes, ends the device's binding and stops the streams. The drop
+/// waits for the running frame for a limited time, and does not wait for userspace.
 ///
 /// # Invariants
 ///
-/// `node` was registered, and `reference` is to its video device and keeps it. The device's parent
-/// is bound.
+/// `node` was registered. `reference` refers to its video device and so keeps the node. The
+/// device's parent is bound.
 pub(super) struct Registration<T: Operations> {
     node: NonNull<Node<T>>,
     device: Arc<Device<T>>,
-    /// There until `self` is dropped.
+    /// The reference to the video device. It is taken out only when `self` is dropped.
     reference: Option<ARef<device::Device>>,
     _node: PhantomData<Node<T>>,
 }
 
-// SAFETY: What it holds may be used and released from any thread.
+// SAFETY: All fields, and the node, may be used and released from any thread.
 unsafe impl<T: Operations> Send for Registration<T> {}
 
 impl<T: Operations> Registration<T> {
@@ -64,7 +65,7 @@ impl<T: Operations> Registration<T> {
             ioctl: &ioctl::Callbacks::<T>::OPS,
             media: &requests::Callbacks::<T>::OPS,
         };
-        // SAFETY: These are for a `Node<T>`.
+        // SAFETY: The callbacks are those for a `Node<T>`.
         let node = unsafe { Node::new(&device, owner, &callbacks)? };
         let video = node.video();
         let media = node.media();
@@ -80,15 +81,16 @@ impl<T: Operations> Registration<T> {
             )
         })
         .inspect_err(|_| {
-            // V4L2 leaves the name behind when the driver core refuses the device.
-            // SAFETY: The device is not registered, so nobody uses its name, which is null or
-            // allocated.
+            // If the driver core does not accept the device, V4L2 does not free the device's name.
+            // SAFETY: The device is not registered, so its name has no user. The name is null or
+            // was allocated by `dev_set_name`; `kfree_const` accepts both.
             unsafe { bindings::kfree_const((*video).dev.kobj.name.cast()) };
         })?;
         // From now on the V4L2 core frees the node.
         // SAFETY: The node is not moved.
         let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
-        // INVARIANT: Registered just now. The rest is the caller's promise.
+        // INVARIANT: The node was registered above, and `reference` refers to its video device. By
+        // the safety requirements the parent is bound until this is dropped.
         let this = Self {
             // SAFETY: The pointer comes from a box and is not null.
             node: unsafe { NonNull::new_unchecked(node) },
@@ -97,13 +99,13 @@ impl<T: Operations> Registration<T> {
             reference: Some(unsafe { node::reference(video) }),
             _node: PhantomData,
         };
-        // SAFETY: The video device is registered, the media device initialised. When
-        // registering it fails, it has no node, by which `drop` knows.
+        // SAFETY: The video device is registered, and the media device is initialised. If the media
+        // device cannot be registered, its `devnode` is null, which `Remains::new` tests.
         unsafe {
             to_result(bindings::v4l2_m2m_register_media_controller(
                 this.device.m2m_dev(),
                 video,
-                // CAST: A small constant.
+                // CAST: The constant is small enough for `c_int`.
                 bindings::MEDIA_ENT_F_PROC_VIDEO_SCALER as c_int,
             ))
             .inspect_err(|_| bindings::helper_media_device_drop_entities(media))?;
@@ -114,21 +116,21 @@ impl<T: Operations> Registration<T> {
         Ok(this)
     }
 
-    /// The video device, for the tests.
+    /// Returns the video device, for the tests.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(super) fn video(&self) -> *mut bindings::video_device {
         // SAFETY: By the type invariant the node is valid.
         unsafe { self.node.as_ref() }.video()
     }
 
-    /// The media device's mutex for requests, for the tests.
+    /// Returns the media device's mutex for requests (`req_queue_mutex`), for the tests.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(super) fn requests(&self) -> *mut bindings::mutex {
         // SAFETY: By the type invariant the node is valid.
         unsafe { &raw mut (*self.node.as_ref().media()).req_queue_mutex }
     }
 
-    /// The N of `/dev/videoN`.
+    /// Returns the N of `/dev/videoN`.
     pub(super) fn number(&self) -> u16 {
         // SAFETY: By the type invariant the node is valid.
         unsafe { (*self.node.as_ref().video()).num }
@@ -137,21 +139,23 @@ impl<T: Operations> Registration<T> {
 
 impl<T: Operations> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the node is valid, until `self` is gone.
+        // SAFETY: By the type invariant the node is valid. It is not used after `reference` is
+        // given to `Remains`.
         let node = unsafe { self.node.as_ref() };
-        // SAFETY: Both were registered by `new`.
+        // SAFETY: `new` registered both.
         unsafe {
             bindings::video_unregister_device(node.video());
             bindings::v4l2_device_unregister(node.v4l2());
         }
-        // Whoever is about to open the device finds it gone.
+        // From here on opening the video device fails with `ENODEV`.
         node.let_go();
-        // Whoever is about to start a frame, too.
+        // From here on no frame is started.
         self.device.binding().end();
         let Some(video) = self.reference.take() else {
             return;
         };
-        // SAFETY: By the type invariant that is the node's video device.
+        // SAFETY: By the type invariant `video` refers to the video device of the node, which is
+        // the node of `self.device`. `new` registered its media device, or left `devnode` null.
         let remains = unsafe { Remains::new(self.node, self.device.clone(), video) };
         if remains.take_away(&self.device).is_err() {
             // SAFETY: By the type invariant the parent is bound.

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Media requests: a frame together with the controls that it is to be processed with.
+//! Media requests: a frame together with the controls that it is processed with.
 //!
-//! V4L2 has two calls for a request's controls: one makes them the file's current ones,
-//! one completes them. Both take the lock of the controls, which an ioctl holds while it
-//! waits for pages of userspace. So neither may stand in the way of a frame, or of unbinding:
-//! what a request brings is prepared when it is queued, goes with its frame, and is settled
-//! with V4L2 afterwards: by the thread that asks for the frame or for the controls, else by
-//! a worker.
+//! V4L2 has two calls for a request's controls: `v4l2_ctrl_request_setup` makes them the file's
+//! current controls, `v4l2_ctrl_request_complete` completes the request. Both take the lock of the
+//! controls, which an ioctl holds while it waits for pages of userspace. A frame and unbinding must
+//! not wait for that, so neither is called by them. Instead:
+//!
+//! ```text
+//!   MEDIA_REQUEST_IOC_QUEUE  validate: the driver prepares the controls, and a Ticket is stored at
+//!                            the buffer
+//!   device_run               the frame starts with what was prepared; the Ticket goes to the
+//!                            Settlement
+//!   DQBUF, G_EXT_CTRLS, ...  settle: both calls of V4L2, by the first thread that needs their
+//!   or a worker              effect, else by a worker
+//! ```
 
 use super::{
     bindings,
@@ -38,25 +45,26 @@ use kernel::{
     types::Opaque, //
 };
 
-/// The controls that a request brings.
+/// The controls of a request that is being validated.
 ///
 /// # Invariants
 ///
-/// `raw` is null or a request's handler that is referred to, and that nobody changes: the
-/// request is being validated, and the lock of its file's queues is held.
+/// `raw` is null, or a request's handler to which this holds a reference. The handler does not
+/// change, because the request is being validated and the lock of its file's queues is held.
 pub(crate) struct Controls {
     raw: *mut bindings::v4l2_ctrl_handler,
 }
 
 impl Controls {
-    /// Those that `request` brings for the file of `controls`.
+    /// Returns the controls that `request` has for the file of `controls`.
     ///
     /// # Safety
     ///
-    /// `request` must be valid, and not leave the state of being validated before this is
-    /// dropped. Until then the lock of the queues of the file of `controls` must be held.
+    /// `request` must be valid and in the state `MEDIA_REQUEST_STATE_VALIDATING` until the result
+    /// is dropped. The caller must hold the lock of the queues of the file of `controls` until
+    /// then.
     pub(super) unsafe fn of(request: *mut bindings::media_request, controls: &Handler) -> Self {
-        // INVARIANT: The caller's promise.
+        // INVARIANT: By the safety requirements.
         Self {
             // SAFETY: Both are valid.
             raw: unsafe { bindings::v4l2_ctrl_request_hdl_find(request, controls.as_raw()) },
@@ -67,17 +75,18 @@ impl Controls {
         if self.raw.is_null() {
             return None;
         }
-        // SAFETY: By the type invariant the handler is valid. What is in it stays there, and is not
-        // written to: a value is only set in a request that is not being validated, and is marked
-        // by `Dimensions::set` only in `Operations::set_format`, with the lock held that is held here
-        // by the type invariant.
+        // SAFETY: By the type invariant the handler is valid. Its entries are not removed, and not
+        // written: V4L2 sets values only in a request that is not being validated, and
+        // `Dimensions::set` marks them only in `Operations::set_format`, with the lock held that is
+        // held here by the type invariant.
         unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
     }
 
-    /// The elements of the array control, row by row; [`None`] if the request has none.
+    /// Returns the elements of the array control, row by row; [`None`] if the request does not set
+    /// it.
     ///
-    /// `ENOMEM` if V4L2 had no memory for them, `EINVAL` if the control has had other
-    /// dimensions since.
+    /// `ENOMEM` if V4L2 had no memory for the elements, `EINVAL` if the control's dimensions have
+    /// changed since they were set.
     pub(crate) fn array(&self, id: u32) -> Result<Option<&[u32]>> {
         let Some(value) = self.find(id) else {
             return Ok(None);
@@ -85,48 +94,50 @@ impl Controls {
         if !value.p_req_valid {
             return Err(ENOMEM);
         }
-        // SAFETY: The control is one of the file's, which by the type invariant stay.
+        // SAFETY: The control is one of the file's, which live as long as the file.
         let elements = unsafe { (*value.ctrl).elems };
-        // `helper_v4l2_ctrl_modify_dimensions` makes it none for other dimensions of as many elements.
+        // `helper_v4l2_ctrl_modify_dimensions` sets `p_req_elems` to 0 when the dimensions change,
+        // also to others with the same number of elements.
         if value.p_req_elems != elements {
             return Err(EINVAL);
         }
-        // SAFETY: The request's value has that many elements, which by the type invariant
-        // nobody changes.
+        // SAFETY: The request's value has that many elements, which by the type invariant do not
+        // change.
         Ok(Some(unsafe {
             // CAST: `usize` is at least 32 bits wide.
             slice::from_raw_parts(value.p_req.p_u32.cast_const(), elements as usize)
         }))
     }
 
-    /// The value of a control with one; [`None`] if the request has none, or the control is the array.
+    /// Returns the value of a control with one value; [`None`] if the request does not set it, or
+    /// if the control is an array.
     pub(crate) fn number(&self, id: u32) -> Option<i32> {
         let value = self.find(id)?;
-        // SAFETY: The control is one of the file's, which by the type invariant stay.
+        // SAFETY: The control is one of the file's, which live as long as the file.
         let is_array = unsafe { (*value.ctrl).is_array() } != 0;
-        // SAFETY: The request's value is there, and that of a control of one number.
+        // SAFETY: The request's value is valid, and the control is not an array.
         (value.p_req_valid && !is_array).then(|| unsafe { *value.p_req.p_s32 })
     }
 }
 
 impl Drop for Controls {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant it is referred to, or null, which is fine.
+        // SAFETY: By the type invariant this holds a reference; the function accepts null.
         unsafe { bindings::helper_v4l2_ctrl_request_hdl_put(self.raw) };
     }
 }
 
-/// A queued request, as its file sees it: what it brings, and one of its objects in the eyes
-/// of the media core, which takes a request for complete when all its objects are. `P` is what the
-/// driver prepared.
+/// What a file keeps of a queued request: what the driver prepared of its controls (`P`), and an
+/// object of the request. The media core completes a request when all its objects are complete, so
+/// the request is not complete before this object is.
 #[pin_data]
 pub(super) struct Ticket<P> {
     #[pin]
     object: Opaque<bindings::media_request_object>,
     prepared: Option<P>,
-    /// When the controls took effect, if they did.
+    /// The moment at which the controls took effect, if they did.
     in_effect: Option<u64>,
-    /// The one that is to be settled before, while both wait.
+    /// The ticket to settle before this one, while both are in the list of [`Waiting`].
     earlier: Option<Pin<KBox<Self>>>,
 }
 
@@ -145,7 +156,7 @@ impl<P> Ticket<P> {
     pub(super) fn new(prepared: P) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
             pin_init!(Self {
-                // SAFETY: The place is valid for writes, and stays where it is.
+                // SAFETY: The memory is valid for writes, and pinned.
                 object <- Opaque::ffi_init(|object: *mut bindings::media_request_object| unsafe {
                     object.write_bytes(0, 1);
                     bindings::media_request_object_init(object);
@@ -158,25 +169,26 @@ impl<P> Ticket<P> {
         )
     }
 
-    /// Takes out what was prepared, for the frame that starts now.
+    /// Takes what was prepared, for the frame that starts.
     pub(super) fn take_prepared(self: Pin<&mut Self>) -> Option<P> {
         self.project().prepared.take()
     }
 
-    /// Notes when the controls took effect with the frame, if they did.
+    /// Stores the moment at which the controls took effect with the frame, if they did.
     pub(super) fn set_in_effect(self: Pin<&mut Self>, moment: Option<u64>) {
         *self.project().in_effect = moment;
     }
 
-    /// Makes it one of the objects of `request`, which is about to be queued. `owner` is the
-    /// request's file.
+    /// Makes the ticket an object of `request`, which is being queued. `owner` is the request's
+    /// file.
     ///
     /// # Safety
     ///
-    /// `request` must be valid and queued, none of its buffers yet the driver's, and the ticket not be
-    /// bound. It must stay in place until it is settled, when the media core lets go of it.
+    /// `request` must be valid and queued, and none of its buffers given to the driver yet. The
+    /// ticket must not be bound, and must not be freed before it is settled: [`Self::settle`] gives
+    /// it to the media core.
     pub(super) unsafe fn bind(&self, request: *mut bindings::media_request, owner: *mut c_void) {
-        // SAFETY: Both are valid by the caller's promise, and the object remains so.
+        // SAFETY: By the safety requirements both are valid, and the object stays valid.
         unsafe {
             bindings::media_request_object_bind(
                 request,
@@ -188,48 +200,48 @@ impl<P> Ticket<P> {
         }
     }
 
-    /// Drops what was prepared: there will be no frame.
+    /// Drops what was prepared, for a request whose frame is not started.
     pub(super) fn give_up(self: Pin<&mut Self>) {
         drop(self.project().prepared.take());
     }
 
-    /// The media core's last word on the object.
+    /// Frees the ticket when the media core drops its last reference to the object.
     ///
     /// # Safety
     ///
-    /// To be called by the media core, for an object whose ticket was given up.
+    /// Only the media core may call this, for an object whose ticket [`Self::settle`] gave to it.
     unsafe extern "C" fn release(object: *mut bindings::media_request_object) {
-        // SAFETY: The object is a field of a `Ticket<P>`, which came from a box.
+        // SAFETY: The object is a field of a `Ticket<P>`, which `settle` took out of its box.
         drop(unsafe {
             let this: *const Self = container_of!(Opaque::cast_from(object), Self, object);
             KBox::from_raw(this.cast_mut())
         });
     }
 
-    /// Has V4L2 note what the request brought to the controls of its file, and completes the request.
-    /// May wait for userspace.
+    /// Makes the request's controls the current ones of its file for V4L2, and completes the
+    /// request. It may wait for pages of userspace.
     fn settle(self: Pin<KBox<Self>>, controls: &Handler, settlement: &Settlement<P>) {
         let in_effect = self.in_effect;
         let object = self.object.get();
         // SAFETY: The object is valid.
         let request = unsafe { (*object).req };
         if request.is_null() {
-            // The request was never queued, so nobody else knows of this.
+            // The ticket was never bound, so it is freed here.
             return;
         }
         let controls = controls.as_raw();
-        // From here on the media core owns it.
-        // SAFETY: It is not moved.
+        // From here on the media core owns the ticket.
+        // SAFETY: The ticket is not moved.
         let _ = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self) });
         if let Some(moment) = in_effect {
-            // No error matters: the frame has its controls.
-            // SAFETY: The request is queued, for it has an incomplete object. That also keeps
-            // it valid.
+            // An error is ignored: the frame was processed with the controls.
+            // SAFETY: The request has an incomplete object, so it is queued and valid.
             settlement.while_noting(moment, || unsafe {
                 bindings::v4l2_ctrl_request_setup(request, controls);
             });
         }
-        // SAFETY: As above. Taking the object out may complete the request.
+        // SAFETY: The request is queued and valid until its last object is complete. Unbinding the
+        // object may complete it.
         unsafe {
             bindings::v4l2_ctrl_request_complete(request, controls);
             bindings::media_request_object_unbind(object);
@@ -238,7 +250,7 @@ impl<P> Ticket<P> {
     }
 }
 
-/// Tickets that wait to be settled.
+/// A list of tickets to settle.
 struct Waiting<P> {
     latest: Option<Pin<KBox<Ticket<P>>>>,
 }
@@ -249,7 +261,7 @@ impl<P> Waiting<P> {
         Self { latest: None }
     }
 
-    /// Settles all, in the order in which they came.
+    /// Settles all of them, in the order in which they were pushed.
     fn settle(mut self, controls: &Handler, settlement: &Settlement<P>) {
         let mut first = None;
         while let Some(mut ticket) = self.latest {
@@ -263,25 +275,24 @@ impl<P> Waiting<P> {
     }
 }
 
-/// The requests of a file whose frames have started or were given up, and what settles them.
+/// The requests of a file whose frames have started or were dropped, until they are settled.
 #[pin_data]
 pub(super) struct Settlement<P> {
     #[pin]
     waiting: SpinLock<Waiting<P>>,
-    /// Held by the one thread that settles, until what it took is settled. The controls' lock
-    /// is taken after it.
+    /// Held by the thread that settles. The lock of the controls is taken after it.
     #[pin]
     turn: Mutex<()>,
-    /// That thread, while V4L2 makes a request's controls the current ones; 0 for none.
+    /// The PID of that thread while it calls `v4l2_ctrl_request_setup`; else 0.
     noting: Atomic<i32>,
-    /// When those took effect.
+    /// The moment at which the controls of that call took effect.
     moment: Atomic<u64>,
-    /// Whether there has ever been a request: else nobody has to look.
+    /// Whether the file ever had a request. If not, no thread has to settle.
     used: Atomic<bool>,
 }
 
 impl<P> Settlement<P> {
-    /// Nothing to settle.
+    /// Creates an empty one.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             waiting <- new_spinlock!(Waiting::new(), "Settlement::waiting"),
@@ -292,25 +303,25 @@ impl<P> Settlement<P> {
         })
     }
 
-    /// There is a request, from now on.
+    /// Notes that the file has a request.
     pub(super) fn use_it(&self) {
         self.used.store(true, Relaxed);
     }
 
-    /// Whether there may be anything to settle, now or when a frame that has started ends.
+    /// Returns whether there may be something to settle, now or after a running frame.
     pub(super) fn is_used(&self) -> bool {
         self.used.load(Relaxed)
     }
 
-    /// Adds one that is to be settled.
+    /// Adds a ticket to settle.
     pub(super) fn push(&self, mut ticket: Pin<KBox<Ticket<P>>>) {
         let mut waiting = self.waiting.lock();
         *ticket.as_mut().project().earlier = waiting.latest.take();
         waiting.latest = Some(ticket);
     }
 
-    /// Settles all with the file's `controls`, or waits until another thread has. Calls `settled`
-    /// after that if there were any.
+    /// Settles all tickets with the file's `controls`; if another thread does, waits for it. Calls
+    /// `settled` afterwards if there were any.
     pub(super) fn settle(&self, controls: &Handler, settled: impl FnOnce()) {
         let _turn = self.turn.lock();
         let all = mem::replace(&mut *self.waiting.lock(), Waiting::new());
@@ -320,8 +331,7 @@ impl<P> Settlement<P> {
         }
     }
 
-    /// Runs `f`, in which V4L2 makes a request's controls the file's current ones, which they
-    /// are in truth since `moment`.
+    /// Runs `f`, in which V4L2 calls `s_ctrl` for controls that took effect at `moment`.
     fn while_noting(&self, moment: u64, f: impl FnOnce()) {
         self.moment.store(moment, Relaxed);
         self.noting.store(kernel::current!().pid(), Relaxed);
@@ -329,44 +339,45 @@ impl<P> Settlement<P> {
         self.noting.store(0, Relaxed);
     }
 
-    /// The moment, if this is called from [`Settlement::while_noting`].
+    /// Returns the moment if the current thread is in [`Settlement::while_noting`].
     pub(super) fn noting(&self) -> Option<u64> {
         let noting = self.noting.load(Relaxed) == kernel::current!().pid();
         noting.then(|| self.moment.load(Relaxed))
     }
 }
 
-/// What vb2 allocates for each buffer.
+/// What vb2 allocates for each buffer: `buf_struct_size`.
 ///
 /// # Invariants
 ///
-/// All zeroes at first, and the ticket is [`None`] when vb2 frees it.
+/// vb2 allocates it with zeroes. The ticket is [`None`] when vb2 frees it.
 #[repr(C)]
 pub(super) struct Slot<P> {
     buffer: bindings::v4l2_m2m_buffer,
     note: Note<P>,
 }
 
-/// What is noted of a buffer, for the one that has the buffer.
+/// What is noted of a buffer. The thread that has the buffer accesses it.
 pub(super) struct Note<P> {
-    /// When the buffer was last handed to the driver; zero for never, which is a moment as well.
+    /// When the buffer was last given to the driver; 0 if never.
     pub(super) handed_over: Instant<Monotonic>,
-    /// There from the validation of the buffer's request until its frame starts or is given
-    /// up. Each of these has the buffer for itself: the first and the last hold the mutex of
-    /// the request queue, in between it is mem2mem's.
+    /// The ticket of the buffer's request, from the validation of the request until the frame
+    /// starts or is dropped. Validation and drop hold the mutex of the request queue; in between
+    /// the buffer is in mem2mem's list.
     pub(super) ticket: Option<Pin<KBox<Ticket<P>>>>,
 }
 
 impl<P> Slot<P> {
-    /// What is noted of `buffer`.
+    /// Returns the note of `buffer`.
     ///
     /// # Safety
     ///
-    /// `buffer` must be a valid one of a queue whose buffers are `Self`, and the caller have it for
-    /// itself for the time of `'a`.
+    /// `buffer` must be a valid buffer of a queue whose `buf_struct_size` is that of `Self`. No
+    /// other thread may access it during `'a`.
     pub(super) unsafe fn note<'a>(buffer: *mut bindings::vb2_v4l2_buffer) -> &'a mut Note<P> {
-        // SAFETY: The caller's promise; the buffer is the first field of those around it. vb2 allocates
-        // zeroes, which are a note: a moment, and no ticket.
+        // SAFETY: By the safety requirements; the buffer is the first field of `v4l2_m2m_buffer`,
+        // which is the first field of `Self`. vb2 allocates zeroes, which are a valid note without
+        // a ticket.
         unsafe { &mut (*buffer.cast::<Self>()).note }
     }
 }

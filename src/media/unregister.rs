@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Taking a device's nodes away. A process can hold the media core's locks for as long as it
-//! likes, by having it wait for a page of userspace; and open files of the media device and
-//! requests use it without counting as its users. So a thread does what may wait for them, and
-//! keeps everything until the last one is done with it; unbinding goes on. Open files of the video
-//! device and requests tell it. The media core tells nobody when an open file of the media device
-//! is closed, and so the thread has to look.
+//! Unregisters a device's nodes without waiting for userspace.
+//!
+//! A process can hold the media core's locks for an unlimited time, by making an ioctl wait for a
+//! page of userspace. Open files of the media device and requests use the media device, but are not
+//! counted as its users. So a thread does the steps that may wait for them, and keeps all
+//! structures until their last user is gone, while unbinding goes on. Open files of the video
+//! device and requests notify the thread. The media core does not notify the driver when an open
+//! file of the media device is closed, so the thread polls for that.
 
 use super::{
     bindings,
@@ -44,51 +46,54 @@ use kernel::{
     }, //
 };
 
-/// How long unbinding waits for what should take no time.
+/// The longest time that unbinding waits for the thread to stop the streams and to unregister the
+/// media device, which normally takes no time.
 pub(super) const PATIENCE: Delta = Delta::from_millis(200);
 
-/// How often it looks whether that is done.
+/// The interval at which a wait checks a condition that is normally met at once.
 const GLANCE: Delta = Delta::from_millis(1);
 
-/// How often the thread looks whether the media device is open still, milliseconds.
+/// The interval at which the thread checks whether the media device is still open, milliseconds.
 const LOOK_MS: u32 = 100;
 
 /// The nodes of a device, whose video device is unregistered.
 ///
 /// # Invariants
 ///
-/// `node` is valid: `_video` keeps it.
+/// `_video` refers to the video device of `node`, and so keeps `node` valid.
 pub(super) struct Remains<T: Operations> {
     node: NonNull<Node<T>>,
-    /// The node of the media device, if that was registered.
+    /// The `struct device` of the media device's node; [`None`] if the media device is not
+    /// registered.
     media: Option<ARef<device::Device>>,
     _video: ARef<device::Device>,
-    /// Keeps the platform device, the parent of both.
+    /// The mem2mem device, which keeps the platform device, the parent of both nodes.
     device: Arc<Device<T>>,
 }
 
-// SAFETY: What it holds may be used and released from any thread.
+// SAFETY: All fields, and the node, may be used and released from any thread.
 unsafe impl<T: Operations> Send for Remains<T> {}
 
 impl<T: Operations> Remains<T> {
-    /// Those of `device`.
+    /// Creates it for the nodes of `device`.
     ///
     /// # Safety
     ///
-    /// `video` must refer to the video device of `node`, the one of `device`. Its media device must
-    /// be as [`Registration`](super::registration::Registration) left it.
+    /// `video` must refer to the video device of `node`, and `node` must be the node of `device`.
+    /// The media device of `node` must be as [`Registration`](super::registration::Registration)
+    /// left it.
     pub(super) unsafe fn new(
         node: NonNull<Node<T>>,
         device: Arc<Device<T>>,
         video: ARef<device::Device>,
     ) -> Self {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements the node is valid.
         let devnode = unsafe { (*node.as_ref().media()).devnode };
-        // SAFETY: A media device that is registered has a device node, which it refers to. Both
-        // crates see the same C structure.
+        // SAFETY: A registered media device has a device node, and holds a reference to it.
+        // `kernel::bindings` describes the same C structure.
         let media = (!devnode.is_null())
             .then(|| unsafe { device::Device::get_device((&raw mut (*devnode).dev).cast()) });
-        // INVARIANT: The caller's promise.
+        // INVARIANT: By the safety requirements.
         Self {
             node,
             device,
@@ -98,26 +103,30 @@ impl<T: Operations> Remains<T> {
     }
 
     fn node(&self) -> &Node<T> {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the node is valid.
         unsafe { self.node.as_ref() }
     }
 
-    /// Takes the nodes away: a thread ends all streams, unregisters the media device and waits
-    /// for who uses it. Returns when the first two are done; `ETIMEDOUT` if they are not after
-    /// [`PATIENCE`]. `device` is theirs.
-    // One copy of the code for all who call it.
+    /// Unregisters the nodes, in a thread that stops all streams, unregisters the media device and
+    /// then waits until the nodes have no user. `device` is the device of the nodes.
+    ///
+    /// Returns when the streams are stopped and the media device is unregistered; `ETIMEDOUT` if
+    /// that takes longer than [`PATIENCE`].
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(super) fn take_away(self, device: &Device<T>) -> Result {
         let owner = self.node().owner();
-        // SAFETY: The module is the one that this code is in.
+        // SAFETY: `owner` is the module that contains this code, or null if that is built in. The
+        // function accepts null.
         if !unsafe { bindings::helper_try_module_get(owner) } {
-            // It is being unloaded, so there is no open file and no request: only who freed the
-            // last one may have to count it off yet, or a job that has ended to let go of its file.
+            // The module is being unloaded, so there is no open file and no request. But the thread
+            // that freed the last request may not have decremented the media core's counter yet,
+            // and a job that has ended may not have dropped its reference to its file yet.
             self.end();
             self.wait();
             return Ok(());
         }
-        // SAFETY: Taken just now.
+        // SAFETY: The reference to the module was taken above.
         match unsafe { self.start() } {
             Ok(()) => {
                 let start = Instant::<Monotonic>::now();
@@ -128,29 +137,31 @@ impl<T: Operations> Remains<T> {
                     fsleep(GLANCE);
                 }
             }
-            // There is no memory for a thread.
+            // There is no memory for the thread.
             Err(this) => {
                 this.end();
                 if this.is_used() {
-                    // It stays, and so does the module.
+                    // The nodes are never freed then, and the reference keeps the module loaded.
                     mem::forget(this);
                     return Ok(());
                 }
                 drop(this);
-                // SAFETY: Taken above.
+                // SAFETY: The reference was taken above.
                 unsafe { bindings::helper_module_put(owner) };
             }
         }
         Ok(())
     }
 
-    /// Ends all streams and unregisters the media device. May wait for userspace.
+    /// Stops all streams and unregisters the media device. It may wait for userspace.
     fn end(&self) {
         let media = self.node().media();
-        // Who queues requests is held back, as by everybody who stops a stream.
+        // No request may be queued while a stream is stopped. The V4L2 core holds the same mutex
+        // whenever it stops a stream.
         // SAFETY: The media device is initialised.
         let requests = unsafe { &raw mut (*media).req_queue_mutex };
-        // A kernel thread gets no signals, and counts as idle in the first of these.
+        // A kernel thread gets no signals, and its interruptible wait does not add to the load
+        // average. In a process a signal may end that wait; then the second call waits.
         // SAFETY: The mutex is initialised.
         unsafe {
             if bindings::helper_mutex_lock_interruptible(requests) != 0 {
@@ -158,10 +169,11 @@ impl<T: Operations> Remains<T> {
             }
         }
         self.device.stop_all();
-        // SAFETY: Locked above.
+        // SAFETY: The mutex was locked above.
         unsafe { bindings::helper_mutex_unlock(requests) };
         if self.media.is_some() {
-            // SAFETY: The media device is registered, and knows of the mem2mem device.
+            // SAFETY: The media device is registered, and the mem2mem device was registered with
+            // it.
             unsafe {
                 bindings::media_device_unregister(media);
                 bindings::v4l2_m2m_unregister_media_controller(self.device.m2m_dev());
@@ -169,30 +181,32 @@ impl<T: Operations> Remains<T> {
         }
     }
 
-    /// Waits until nobody uses the nodes, after [`Self::end`].
+    /// Waits until the nodes have no user. [`Self::end`] must have been called.
     fn wait(&self) {
-        // Who has the media device open may be in an ioctl on it. The media core counts open files,
-        // and tells nobody when there is none. From then on no request is made.
+        // A process that has the media device open may be in an ioctl on it. The media core counts
+        // open files, but does not notify the driver when there is none. After that no request is
+        // made.
         while self.is_media_open() {
-            // SAFETY: No requirement.
+            // SAFETY: This thread may sleep.
             unsafe { bindings::msleep_interruptible(LOOK_MS) };
         }
         self.device.uses().wait();
-        // The media core counts a request off when the driver has freed it.
+        // The media core decrements its counter of requests after the driver has freed the request.
         while self.has_requests() {
             fsleep(GLANCE);
         }
     }
 
-    /// Whether somebody uses the nodes. No more once it was false after [`Self::end`].
+    /// Returns whether the nodes have a user. Once it returned false after [`Self::end`], it does
+    /// not return true any more.
     fn is_used(&self) -> bool {
         self.is_media_open() || !self.device.uses().is_over() || self.has_requests()
     }
 
     fn is_media_open(&self) -> bool {
         self.media.as_deref().is_some_and(|media| {
-            // SAFETY: `Device` is a transparent wrapper of the C structure, which is referred to.
-            // Both crates see the same.
+            // SAFETY: `Device` is a transparent wrapper of the C structure, to which `self.media`
+            // holds a reference. `kernel::bindings` describes the same C structure.
             unsafe { bindings::helper_device_is_shared(ptr::from_ref(media).cast()) }
         })
     }
@@ -205,53 +219,58 @@ impl<T: Operations> Remains<T> {
 
 impl<T: Operations> Drop for Remains<T> {
     fn drop(&mut self) {
-        // What of `media_device_cleanup()` frees memory. The mutexes that it also destroys are
-        // still taken by who closes a file of the video device.
-        // SAFETY: The media device is initialised, and nobody walks its graph any more.
+        // This is the part of `media_device_cleanup()` that frees memory. That function also
+        // destroys mutexes, which V4L2 still uses when a file of the video device is closed.
+        // SAFETY: The media device is initialised, and its graph is not walked any more.
         unsafe {
             bindings::media_graph_walk_cleanup(&raw mut (*self.node().media()).pm_count_walk)
         };
     }
 }
 
-/// The thread that takes nodes away.
+/// Implements the thread that unregisters the nodes.
 impl<T: Operations> Remains<T> {
-    /// Starts the thread, which gives up a reference to the module when it ends. Returns the nodes if
+    /// Starts the thread, which drops a reference to the module when it ends. Returns the nodes if
     /// there is no memory.
     ///
     /// # Safety
     ///
-    /// The caller must refer to the module, and hand that on if this succeeds.
+    /// The caller must hold a reference to the module, which is passed to the thread if this
+    /// succeeds.
     unsafe fn start(self) -> Result<(), Self> {
         let Ok(place) = KBox::<Self>::new_uninit(GFP_KERNEL) else {
             return Err(self);
         };
         let this = KBox::into_raw(place.write(self));
-        // SAFETY: The thread gets a box of its own and the caller's reference; the name is a string.
+        // SAFETY: The thread gets a box of its own and the caller's reference to the module; the
+        // name is a C string.
         let started = to_result(unsafe {
             bindings::helper_kthread_run(Some(Self::run), this.cast(), T::NAME.as_char_ptr())
         });
         match started {
             Ok(()) => Ok(()),
-            // SAFETY: There is no thread that could have it.
+            // SAFETY: No thread was started, so the box is still owned here.
             Err(_) => Err(KBox::into_inner(unsafe { KBox::from_raw(this) })),
         }
     }
 
-    /// The thread.
+    /// Runs as the thread: stops the streams, unregisters the media device, and frees the nodes
+    /// when they have no user.
     ///
     /// # Safety
     ///
-    /// `this` must be a box of a `Self`, and the caller refer to the module.
+    /// `this` must come from a box of a `Self`, and the caller must hold a reference to the module.
+    /// Both are passed to this function.
     unsafe extern "C" fn run(this: *mut c_void) -> c_int {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements `this` comes from a box, which this function owns.
         let this = unsafe { KBox::<Self>::from_raw(this.cast()) };
         this.end();
         this.device.streams_are_over().store(true, Release);
         this.wait();
         let owner = this.node().owner();
         drop(this);
-        // SAFETY: The caller's reference. Nothing of the module is left on this stack.
+        // SAFETY: By the safety requirements the reference to the module is owned here. No value
+        // that would have to be dropped is left on this stack.
         unsafe { bindings::helper_module_put_and_kthread_exit(owner) }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How a platform driver is registered whose devices do DMA and sleep with the system: the kernel
-//! crate's own adapter has no place for either.
+//! The registration of a platform driver whose devices do DMA and support system sleep. The kernel
+//! crate's own adapter does not provide for either.
 
 use core::marker::PhantomData;
 use kernel::{
@@ -31,62 +31,65 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A platform driver. A value of the implementing type is the driver's part of a bound device.
+/// A platform driver. A value of the implementing type is the driver's data of a bound device.
 pub(crate) trait Driver: Sized + Send + Sync + 'static {
-    /// The devices that it takes.
+    /// The devices that the driver binds to.
     const OF_ID_TABLE: of::IdTable<()>;
 
-    /// How many address bits `device` drives. Called before [`probe`](Self::probe), which is not
-    /// called if this fails. A segment may have any length.
+    /// Returns how many address bits `device` drives. It is called before [`probe`](Self::probe),
+    /// which is not called if this fails. A segment may have any length.
     ///
-    /// The device is refused with `EINVAL` if there are no masks of that many bits, and with `EIO` if
-    /// its bus cannot do with that.
+    /// The device is refused with `EINVAL` if there is no mask of that many bits, and with `EIO` if
+    /// its bus does not support that mask.
     fn dma_bits(device: &platform::Device<Core<'_>>) -> Result<u32>;
 
     /// Binds `device`.
     fn probe(device: &platform::Device<Core<'_>>) -> Result<Self>;
 
-    /// Ends what is under way, and lets go of what powers the device: the system goes to sleep.
+    /// Ends the device's work, and releases what powers the device, because the system goes to
+    /// sleep.
     ///
-    /// This and [`resume`](Self::resume) are called while the device is bound, in turn, in a thread
-    /// that may sleep, when the processes of userspace are frozen. The device's power domain and its
-    /// interrupt are there.
+    /// This and [`resume`](Self::resume) are called in turn while the device is bound, in a thread
+    /// that may sleep, when the processes of userspace are frozen. The device's power domain and
+    /// its interrupt can be used.
     fn suspend(&self) -> Result;
 
-    /// Takes up again what [`suspend`](Self::suspend) ended.
+    /// Resumes the work that [`suspend`](Self::suspend) ended.
     ///
-    /// An error says that the device does not work. The system wakes up without it.
+    /// An error means that the device does not work. The system wakes up without it.
     fn resume(&self) -> Result;
 }
 
-/// Registers the platform driver `T`: what `kernel::module_driver!` takes.
+/// Registers the platform driver `T`. It is the type that `kernel::module_driver!` takes.
 pub(crate) struct Adapter<T>(PhantomData<T>);
 
-/// How the kernel crate registers it.
+/// The kernel crate's adapter, which registers the driver.
 type Inner<T> = platform::Adapter<Adapter<T>>;
 
-// SAFETY: This is what the kernel crate's adapter says of the same structure.
+// SAFETY: The kernel crate's adapter implements this in the same way for the same structure.
 unsafe impl<T: Driver> DriverLayout for Adapter<T> {
     type DriverType = platform_driver;
     type DriverData<'bound> = T;
     const DEVICE_DRIVER_OFFSET: usize = <Inner<T> as DriverLayout>::DEVICE_DRIVER_OFFSET;
 }
 
-// SAFETY: The kernel crate's adapter says the same of its functions, which these call.
+// SAFETY: The kernel crate's adapter implements this in the same way, with the functions that these
+// call.
 unsafe impl<T: Driver> RegistrationOps for Adapter<T> {
     unsafe fn register(
         driver: &Opaque<Self::DriverType>,
         name: &'static CStr,
         module: &'static ThisModule,
     ) -> Result {
-        // SAFETY: The structure is valid, and nobody knows it before it is registered.
+        // SAFETY: The structure is valid, and no other code accesses it before it is registered.
         unsafe { (*driver.get()).driver.pm = &Self::PM_OPS };
-        // SAFETY: The caller's promise. What is set above stays.
+        // SAFETY: The caller meets the safety requirements, which are the same. The function does
+        // not overwrite `pm`.
         unsafe { Inner::<T>::register(driver, name, module) }
     }
 
     unsafe fn unregister(driver: &Opaque<Self::DriverType>) {
-        // SAFETY: The caller's promise.
+        // SAFETY: The caller meets the safety requirements, which are the same.
         unsafe { Inner::<T>::unregister(driver) };
     }
 }
@@ -101,9 +104,9 @@ impl<T: Driver> platform::Driver for Adapter<T> {
         _info: Option<&'bound ()>,
     ) -> impl PinInit<T, Error> + 'bound {
         let mask = DmaMask::try_new(T::dma_bits(device)?)?;
-        // SAFETY: The driver has not been given the device yet. Open files of an earlier binding are
-        // refused memory, and an ioctl of theirs that is still under way asked for it with the same
-        // mask: these stores change nothing then.
+        // SAFETY: This binding allocates no DMA memory yet, because the driver has not been given
+        // the device. Open files of an earlier binding are refused memory. An ioctl of theirs that
+        // is still running uses the same mask, and then these stores change nothing.
         unsafe {
             device.dma_set_max_seg_size(u32::MAX);
             device.dma_set_mask_and_coherent(mask)?;
@@ -114,7 +117,7 @@ impl<T: Driver> platform::Driver for Adapter<T> {
 
 /// The C callbacks of system sleep.
 impl<T: Driver> Adapter<T> {
-    /// Hibernation stops and starts devices in the same way.
+    /// The PM callbacks. Hibernation stops and starts devices in the same way as suspend.
     const PM_OPS: dev_pm_ops = dev_pm_ops {
         suspend: Some(Self::suspend),
         resume: Some(Self::resume),
@@ -125,31 +128,39 @@ impl<T: Driver> Adapter<T> {
         ..pin_init::zeroed()
     };
 
+    /// Returns the driver's data of `device`.
+    ///
     /// # Safety
     ///
-    /// `device` must be bound to the driver `T`, and locked, for the time of `'a`.
+    /// `device` must be bound to the driver `T`, and locked, for the lifetime `'a`.
     unsafe fn data<'a>(device: *mut bindings::device) -> Pin<&'a T> {
-        // SAFETY: `Device` is a transparent wrapper of the C structure, which is bound.
+        // SAFETY: `Device` is a transparent wrapper of the C structure, and by the safety
+        // requirements the device is bound.
         let device: &Device<BoundInternal> = unsafe { &*device.cast() };
-        // SAFETY: The kernel crate's adapter stored what `T::probe` returned before it counted the
-        // device as bound.
+        // SAFETY: The kernel crate's adapter stored the result of `T::probe` before the device
+        // counted as bound.
         unsafe { device.drvdata_borrow::<T>() }
     }
 
+    /// Suspends `device`.
+    ///
     /// # Safety
     ///
-    /// To be called by the PM core, with the device locked.
+    /// Only the PM core may call this, with the device locked.
     unsafe extern "C" fn suspend(device: *mut bindings::device) -> c_int {
-        // SAFETY: The PM core asks the driver that a device is bound to, and this is only known as
-        // one of the driver `T`.
+        // SAFETY: The PM core calls the driver that the device is bound to, and this function is
+        // registered for the driver `T` only. The device is locked.
         from_result(|| unsafe { Self::data(device) }.suspend().map(|()| 0))
     }
 
+    /// Resumes `device`.
+    ///
     /// # Safety
     ///
-    /// To be called by the PM core, with the device locked.
+    /// Only the PM core may call this, with the device locked.
     unsafe extern "C" fn resume(device: *mut bindings::device) -> c_int {
-        // SAFETY: As above.
+        // SAFETY: The PM core calls the driver that the device is bound to, and this function is
+        // registered for the driver `T` only. The device is locked.
         from_result(|| unsafe { Self::data(device) }.resume().map(|()| 0))
     }
 }

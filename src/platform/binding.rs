@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device's binding to its driver, for code that may run when it is over: an
-//! ioctl on a file that was opened before. A [`Guard`] is proof that it is not,
-//! and holds it up; it must not be held while waiting for userspace.
+//! The binding of a device to its driver, for code that may run after the device is unbound, such
+//! as an ioctl on a file that was opened before. A [`Guard`] proves that the device is bound, and
+//! unbinding waits until it is dropped. It must not be held while waiting for userspace.
 
 use super::pm::as_raw;
 use core::ops::Deref;
@@ -32,11 +32,11 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// Whether a device is bound still.
+/// The state of a device's binding: whether the device is still bound.
 ///
 /// # Invariants
 ///
-/// While `bound` is true to a reader of `readers`, `device` is bound.
+/// While a reader of `readers` that has read `bound` as 1 is active, `device` is bound.
 #[pin_data]
 pub(crate) struct Binding {
     #[pin]
@@ -46,13 +46,14 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// The binding of `device`, which unbinding ends: after what is registered with
-    /// `device` later was undone, and before what was registered earlier is.
+    /// Creates the binding of `device`. Unbinding ends it after what is registered with `device`
+    /// later was undone, and before what was registered earlier is undone.
     pub(crate) fn new(device: &Device<Bound>) -> Result<Arc<Self>> {
         let this = Arc::pin_init(
             try_pin_init!(Self {
                 readers <- new_srcu!("Binding::readers"),
-                // INVARIANT: `device` is bound until this was said to be over.
+                // INVARIANT: `device` stays bound until `end` has stored 0 and waited for the
+                // readers.
                 bound: Atomic::new(1),
                 device: device.into(),
             }),
@@ -62,23 +63,24 @@ impl Binding {
         Ok(this)
     }
 
-    /// Ends the binding before that. When this returns, nobody has a [`Guard`] or gets one. Not for
-    /// who has one.
+    /// Ends the binding before the device is unbound. When this returns, there is no [`Guard`], and
+    /// no new one is created. A caller that has a guard must not call this, because it waits for
+    /// all guards.
     pub(crate) fn end(&self) {
         self.bound.store(0, Release);
         self.readers.synchronize();
     }
 
-    /// Holds unbinding up until the guard is dropped. [`None`] if it is over.
-    // One copy of the code for all who call it.
+    /// Returns a guard until whose drop unbinding waits, or [`None`] if the binding has ended.
+    // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(crate) fn enter(&self) -> Option<Guard<'_>> {
         let reader = self.readers.read_lock();
         if self.bound.load(Acquire) == 0 {
             return None;
         }
-        // SAFETY: By the type invariant the device is bound, and who ends that waits for
-        // this reader.
+        // SAFETY: By the type invariant the device is bound, and `end` waits for this reader before
+        // the device is unbound.
         let device = unsafe { self.device.as_bound() };
         Some(Guard {
             device,
@@ -107,26 +109,29 @@ impl Deref for Guard<'_> {
     }
 }
 
-/// What ends with a device's binding.
+/// An object that ends with a device's binding.
 pub(crate) trait Ends: Send + Sync + 'static {
-    /// Ends it. Called once.
+    /// Ends the object. It is called once.
     fn end(&self);
 }
 
-/// Ends `this` when `device` is unbound: after what is registered with it later was undone, and
-/// before what was registered earlier is. If this fails, it is ended at once.
+/// Ends `this` when `device` is unbound, after what is registered with it later was undone, and
+/// before what was registered earlier is undone. If this fails, `this` is ended at once.
 pub(crate) fn at_end<T: Ends>(device: &Device<Bound>, this: Arc<T>) -> Result {
-    // SAFETY: The device is bound. The function is called once with what it takes over: here, or
-    // when the device is unbound.
+    // SAFETY: The device is bound. `devm_add_action_or_reset` calls the function exactly once with
+    // the foreign `Arc`, which the function takes over: at once if it fails, otherwise when the
+    // device is unbound.
     to_result(unsafe {
         bindings::devm_add_action_or_reset(as_raw(device), Some(end::<T>), this.into_foreign())
     })
 }
 
+/// Ends `this`, when devres calls it.
+///
 /// # Safety
 ///
 /// `this` must be an `Arc<T>` that was made foreign, which this takes over.
 unsafe extern "C" fn end<T: Ends>(this: *mut c_void) {
-    // SAFETY: The caller's promise.
+    // SAFETY: By the safety requirements `this` is a foreign `Arc<T>`, which this takes over.
     unsafe { Arc::<T>::from_foreign(this) }.end();
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What src/platform/ binds beside the kernel crate: clocks, runtime PM, rate limits, debugfs. */
+/* Functions that src/platform/ binds itself: clocks, runtime PM, rate limits, debugfs. */
 /* bindgen: --allowlist-function 'clk_bulk_get|clk_bulk_put|clk_get_rate|devm_pm_runtime_enable' */
 /* bindgen: --allowlist-function 'helper_.*|___ratelimit' */
 /* bindgen: --blocklist-type 'dentry|device|seq_file' */

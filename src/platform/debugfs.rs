@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files of debugfs that show something of a device, and numbers that can be set. The kernel crate's
-//! files do not keep the module while they are open: a program that closes one after the module was
-//! unloaded makes the kernel jump to code that is gone.
+//! Debugfs files that show something of a device, and numbers that can be read and set. The kernel
+//! crate's debugfs files hold no reference to the module while they are open: if a program closes
+//! one after the module was unloaded, the kernel jumps to code that was freed.
 
 use super::bindings;
 use core::ptr;
@@ -35,14 +35,14 @@ use kernel::{
 /// A number of a `T` that can be read and set.
 pub(crate) type Number<T> = fn(&T) -> &Atomic<u32>;
 
-/// What a file shows of a `T`.
+/// Prints the contents of a file about a `T`.
 pub(crate) type Show<T> = fn(&Arc<T>, &mut fmt::Formatter<'_>) -> fmt::Result;
 
-/// A file.
+/// A debugfs file.
 ///
 /// # Invariants
 ///
-/// `c` is the first field: it is what the C side knows.
+/// `c` is the first field, because the C side has a pointer to `c` only.
 #[repr(C)]
 struct File<T> {
     c: bindings::helper_shown,
@@ -51,20 +51,24 @@ struct File<T> {
 }
 
 impl<T: Sync + Send> File<T> {
+    /// Prints the file of `seq`.
+    ///
     /// # Safety
     ///
-    /// To be called by the C side for a file that is there, with its own `seq_file`.
+    /// Only the C side may call this, for a file that is not removed, with the `seq_file` of that
+    /// file.
     unsafe extern "C" fn show(seq: *mut seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: The C side stored what it knows, the first field of a `Self`.
+        // SAFETY: `private` is the pointer that the C side was given for this file, which is not
+        // removed. By the type invariant it points to the first field of a `Self`.
         let this = unsafe { &*(*seq).private.cast::<Self>() };
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements `seq` is the C side's own `seq_file`.
         let seq = unsafe { SeqFile::from_raw(seq) };
         seq_print!(seq, "{}", Shown(this));
         0
     }
 }
 
-/// What a file shows.
+/// The contents of a file, for printing.
 struct Shown<'a, T>(&'a File<T>);
 
 impl<T> fmt::Display for Shown<'_, T> {
@@ -73,11 +77,11 @@ impl<T> fmt::Display for Shown<'_, T> {
     }
 }
 
-/// A directory with files. Dropping it removes them, and waits for what is just being shown.
+/// A directory with files. Dropping it removes them, and waits for those that are being printed.
 ///
 /// # Invariants
 ///
-/// `dir` is what `debugfs_create_dir()` returned. Its files are `_files`, which stay in place; its
+/// `dir` is the result of `debugfs_create_dir()`. Its files are `_files`, which stay in place; its
 /// numbers are those of `_data`.
 struct Directory<T> {
     dir: *mut dentry,
@@ -90,14 +94,15 @@ unsafe impl<T: Send + Sync> Send for Directory<T> {}
 
 impl<T> Drop for Directory<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; an error in its place is fine.
+        // SAFETY: By the type invariant `dir` is the result of `debugfs_create_dir()`. The function
+        // ignores an error in its place.
         unsafe { bindings::helper_debugfs_remove(self.dir) };
     }
 }
 
-/// Shows `data` in these files, by name, and lets these numbers be set, in a directory of the name
-/// of `device`, until that is unbound. A module stays while one of them is open. A kernel without
-/// debugfs shows nothing.
+/// Creates a directory with the name of `device`, with files that show `data`, and with numbers of
+/// `data` that can be read and set, each under its name. Unbinding `device` removes it. The module
+/// stays loaded while one of the files is open. A kernel without debugfs shows nothing.
 pub(crate) fn show<T: Send + Sync + 'static>(
     device: &Device<Bound>,
     data: &Arc<T>,
@@ -115,10 +120,11 @@ pub(crate) fn show<T: Send + Sync + 'static>(
         };
         kept.push(file, GFP_KERNEL)?;
     }
-    // SAFETY: The name is a string, and copied.
+    // SAFETY: The name is a string, which is copied.
     let dir = unsafe { bindings::helper_debugfs_create_dir(device.name().as_char_ptr()) };
     for ((name, _), file) in files.iter().zip(&kept) {
-        // SAFETY: Both live until the directory is removed, which is what opens them.
+        // SAFETY: The name is a string, which is copied. The file lives until the directory is
+        // removed, and is not printed after that.
         unsafe {
             bindings::helper_debugfs_create_file(
                 name.as_char_ptr(),
@@ -128,13 +134,14 @@ pub(crate) fn show<T: Send + Sync + 'static>(
         };
     }
     for (name, number) in numbers {
-        // SAFETY: The name is a string, and copied. The number lives until the directory is removed,
-        // which refers to the data, and any value may be stored in it.
+        // SAFETY: The name is a string, which is copied. The number lives until the directory is
+        // removed, because `directory` holds a reference to the data, and any value may be stored
+        // in it.
         unsafe {
             bindings::helper_debugfs_create_number(name.as_char_ptr(), dir, number(data).as_ptr())
         };
     }
-    // INVARIANT: Made just now, with these files and numbers.
+    // INVARIANT: `dir` was created above, with these files and numbers.
     let directory = Directory {
         dir,
         _files: kept,

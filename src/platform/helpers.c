@@ -12,7 +12,10 @@
 
 #include "helpers.h"
 
-/* Until the device is unbound. False if somebody has a part of the region. */
+/*
+ * Requests the region until the device is unbound. Returns false if a part of
+ * it is requested already.
+ */
 bool helper_devm_request_mem_region(struct device *dev, phys_addr_t start,
 				    resource_size_t size)
 {
@@ -47,8 +50,8 @@ void helper_ratelimit_state_init(struct ratelimit_state *state)
 }
 
 /*
- * The file is held against its removal for no longer than this takes, and not
- * while what it says is copied to userspace, which may wait for a page of it.
+ * The file is protected against removal only while it is printed, and not while
+ * its contents are copied to userspace, which may wait for a page of userspace.
  */
 static int shown_show(struct seq_file *seq, void *unused)
 {
@@ -98,7 +101,10 @@ static int number_open(struct inode *inode, struct file *file)
 	return single_open(file, number_show, inode->i_private);
 }
 
-/* Userspace is read before the file is taken: removing the file waits for it. */
+/*
+ * The value is read from userspace before the file is protected against
+ * removal, because removing the file waits for the end of the protection.
+ */
 static ssize_t number_write(struct file *file, const char __user *from,
 			    size_t count, loff_t *offset)
 {

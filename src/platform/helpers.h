@@ -21,7 +21,7 @@ int helper_pm_runtime_put_sync(struct device *dev);
 
 void helper_ratelimit_state_init(struct ratelimit_state *state);
 
-/* What a file of debugfs shows. */
+/* A debugfs file: the function that prints it. */
 struct helper_shown {
 	int (*show)(struct seq_file *seq, void *unused);
 };

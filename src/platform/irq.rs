@@ -25,14 +25,14 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// The two halves of an interrupt handler.
+/// An interrupt handler and its thread.
 pub(crate) trait Handler: Send + Sync + 'static {
-    /// The hard half: in hard interrupt context on every kernel, where nothing may
-    /// sleep and on PREEMPT_RT no lock be taken.
-    fn hard(&self, device: &Device<Bound>) -> ThreadedIrqReturn;
+    /// The interrupt handler. It runs in hard interrupt context on every kernel: it must not sleep,
+    /// and must not take a lock, for a spinlock sleeps on PREEMPT_RT.
+    fn handle(&self, device: &Device<Bound>) -> ThreadedIrqReturn;
 
-    /// The threaded half, in a real-time thread that may sleep.
-    fn threaded(&self, device: &Device<Bound>, number: Number) -> IrqReturn;
+    /// The interrupt thread's function. The thread is a real-time thread and may sleep.
+    fn handle_threaded(&self, device: &Device<Bound>, number: Number) -> IrqReturn;
 }
 
 /// The number of an interrupt.
@@ -40,15 +40,16 @@ pub(crate) trait Handler: Send + Sync + 'static {
 pub(crate) struct Number(u32);
 
 impl Number {
-    /// For the tests, which have interrupts of their own.
+    /// Creates the number of an interrupt that a KUnit test made.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(super) fn new(number: u32) -> Self {
         Self(number)
     }
 
-    /// Waits until the hard half does not run that ran when this was called. Not for the hard half.
-    pub(crate) fn wait_for_hard_half(self) {
-        // SAFETY: Any number will do.
+    /// Waits for the interrupt handler, if it runs on another CPU. The handler itself must not call
+    /// this.
+    pub(crate) fn wait_for_handler(self) {
+        // SAFETY: The function looks the number up, and returns if there is no such interrupt.
         unsafe { bindings::synchronize_hardirq(self.0) };
     }
 }
@@ -74,26 +75,26 @@ impl<T> Served<T> {
 
 impl<T: Handler> ThreadedHandler for Served<T> {
     fn handle(&self) -> ThreadedIrqReturn {
-        self.handler.hard(self.device())
+        self.handler.handle(self.device())
     }
 
     fn handle_threaded(&self) -> IrqReturn {
-        self.handler.threaded(self.device(), self.number)
+        self.handler.handle_threaded(self.device(), self.number)
     }
 }
 
-/// An interrupt that was requested, for who wants its threaded half to run. It owns nothing: the
-/// interrupt may have been released since.
+/// A reference to a requested interrupt, with which its thread can be woken. It does not keep the
+/// interrupt requested.
 #[derive(Clone)]
 pub(crate) struct Line {
     number: Number,
-    /// What the interrupt is known by. Never looked into.
+    /// The `dev_id` with which the interrupt was requested. It is compared, and never dereferenced.
     cookie: *const c_void,
 }
 
 impl Line {
-    /// Has the threaded half run, as the hard half can. From any context; nothing happens if the
-    /// interrupt was released.
+    /// Wakes the interrupt thread, as the interrupt handler does by its return value. It may be
+    /// called in any context, and does nothing if the interrupt was released.
     pub(crate) fn wake_thread(&self) {
         // SAFETY: The cookie is only compared with those of registered interrupts.
         unsafe { bindings::irq_wake_thread(self.number.0, self.cookie.cast_mut()) };
@@ -102,17 +103,16 @@ impl Line {
 
 // SAFETY: The cookie is only compared.
 unsafe impl Send for Line {}
-// SAFETY: As above.
+// SAFETY: The cookie is only compared.
 unsafe impl Sync for Line {}
 
 /// Requests interrupt `index` of `device`, until it is unbound: after what is
 /// registered with `device` later was undone.
 ///
-/// The hard half runs in hard interrupt context on every kernel. Without
-/// `IRQF_NO_THREAD` a PREEMPT_RT kernel would make it a thread, which any task of
-/// a higher priority holds up.
+/// The interrupt handler runs in hard interrupt context on every kernel: without `IRQF_NO_THREAD` a
+/// PREEMPT_RT kernel would run it in a thread, which any task of a higher priority delays.
 ///
-/// The interrupt and its thread have the device's name.
+/// The interrupt and its thread are named after the device.
 ///
 /// `ENXIO` if the device has no such interrupt, `EPROBE_DEFER` if its controller is
 /// not there yet.
@@ -127,8 +127,9 @@ pub(crate) fn request<T: Handler>(
     // before the device is unbound, so that it does not outlive the borrow.
     let request = unsafe { core::mem::transmute::<IrqRequest<'_>, IrqRequest<'static>>(request) };
     let device: &Device<Bound> = device.as_ref();
-    // SAFETY: The name is used until the registration is dropped, which devres does while the device
-    // is bound. The device's name lives as long as the device, and a platform device is not renamed.
+    // SAFETY: The name is used until the registration is dropped, which devres does while the
+    // device is bound. The device's name lives as long as the device, and a platform device is not
+    // renamed.
     let name = unsafe { core::mem::transmute::<&CStr, &'static CStr>(device.name()) };
     // INVARIANT: Devres drops the registration while the device is bound.
     let served = Served {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests in the kernel have in the place of hardware: memory for registers, a
-//! device with an interrupt that software raises, and work that runs beside the test.
+//! Replacements of hardware for KUnit tests: memory for registers, a device with an interrupt that
+//! software raises, and work that runs in parallel with the test.
 
 use super::{
     bindings,
@@ -37,7 +37,8 @@ use kernel::{
     workqueue::Queue, //
 };
 
-/// Fails the test unless `$condition` holds, and says where; all that the test has made is undone.
+/// Fails the test unless `$condition` holds, and prints the place. It returns from the test, so
+/// that all that the test has created is dropped.
 macro_rules! ensure {
     ($condition:expr) => {
         if !$condition {
@@ -63,41 +64,42 @@ pub(crate) struct Memory<const SIZE: usize> {
     _words: KBox<Words<SIZE>>,
 }
 
-/// What is only accessed as registers are, and aligned as they are.
+/// The memory of a register block. It is accessed only as registers are, and aligned likewise.
 #[repr(C, align(16))]
 struct Words<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
 
-// SAFETY: All accesses are volatile, and of one word.
+// SAFETY: Each access is a volatile access of one word.
 unsafe impl<const SIZE: usize> Sync for Words<SIZE> {}
 
 impl<const SIZE: usize> Memory<SIZE> {
-    /// Registers that are 0.
+    /// Creates registers that are 0.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let words = KBox::new(Words(UnsafeCell::new([0; SIZE])), GFP_KERNEL)?;
-        // INVARIANT: A box stays in place.
+        // INVARIANT: The contents of a box stay in place when the box is moved.
         let raw = MmioRaw::new_region(words.0.get().expose_provenance(), SIZE)?;
         Ok(Arc::new(Self { raw, _words: words }, GFP_KERNEL)?)
     }
 
-    /// The same as a register block of `device`.
+    /// Creates a register block of `device` over the memory.
     pub(crate) fn block(this: &Arc<Self>, device: &Device<Bound>) -> Result<Block<SIZE>> {
         let memory = registers::Memory::Test {
             _kept: this.clone(),
         };
-        // SAFETY: By the type invariant; this is handed over.
+        // SAFETY: By the type invariant `raw` is the address of the words, which `memory` keeps
+        // until it is dropped.
         unsafe { Block::over(device, this.raw, memory) }
     }
 
-    /// The registers.
+    /// Returns the registers.
     pub(crate) fn registers(&self) -> Mmio<'_, Region<SIZE>> {
-        // SAFETY: By the type invariant this is valid and aligned. The kernel's accessors do
-        // on its own memory what they do on a device's.
+        // SAFETY: By the type invariant `raw` is valid and aligned. The kernel's accessors access
+        // the kernel's own memory in the same way as a device's.
         unsafe { Mmio::from_raw(self.raw) }
     }
 }
 
-/// A platform device that a driver without any function is bound to, with one interrupt,
-/// which is raised by software. Dropping it unbinds and removes it. There can be one at a time.
+/// A platform device with one interrupt that software raises, bound to a driver that does nothing.
+/// Dropping it unbinds and removes the device. There can be one at a time.
 ///
 /// # Invariants
 ///
@@ -108,35 +110,37 @@ pub(crate) struct Software {
 }
 
 impl Software {
-    /// A device. `EEXIST` or `EBUSY` if there is one.
+    /// Creates the device.
+    ///
+    /// `EEXIST` or `EBUSY` if there is one.
     pub(crate) fn new() -> Result<Self> {
         let mut number = 0;
         // SAFETY: The number is valid for writes.
         let device = from_err_ptr(unsafe { bindings::helper_software_new(&mut number) })?;
-        // INVARIANT: Bound just now.
+        // INVARIANT: The function returns a bound device.
         Ok(Self {
-            // SAFETY: The device is there.
+            // SAFETY: The device is valid until `helper_software_drop` removes it.
             device: unsafe { Device::get_device(device) },
             wire: Wire(number),
         })
     }
 
-    /// The device.
+    /// Returns the device.
     pub(crate) fn device(&self) -> &Device<Bound> {
-        // SAFETY: By the type invariant.
+        // SAFETY: By the type invariant the device is bound.
         unsafe { self.device.as_bound() }
     }
 
-    /// The device.
+    /// Returns the device as a platform device.
     pub(crate) fn platform(&self) -> Result<&platform::Device<Bound>> {
         self.device().try_into()
     }
 
-    /// Does `first`, and then undoes what that registered with the device, as if it were
-    /// unbound and bound again. What it returns borrows nothing of the device.
+    /// Calls `first`, and then undoes what it registered with the device, as if the device were
+    /// unbound and bound again. The result of `first` borrows nothing of the device.
     pub(crate) fn bound_again<T: 'static>(&self, first: impl FnOnce() -> Result<T>) -> Result<T> {
         let device = pm::as_raw(&self.device);
-        // SAFETY: The device is there.
+        // SAFETY: The device is valid.
         let group = unsafe {
             kernel::bindings::devres_open_group(
                 device,
@@ -148,12 +152,12 @@ impl Software {
             return Err(ENOMEM);
         }
         let result = first();
-        // SAFETY: The group is the device's.
+        // SAFETY: `group` was opened for this device above.
         unsafe { kernel::bindings::devres_release_group(device, group) };
         result
     }
 
-    /// Its interrupt.
+    /// Returns the wire of the device's interrupt.
     pub(crate) fn wire(&self) -> Wire {
         self.wire
     }
@@ -161,55 +165,55 @@ impl Software {
 
 impl Drop for Software {
     fn drop(&mut self) {
-        // SAFETY: `new` made them. What was registered with the device is undone here.
+        // SAFETY: `new` created both. What was registered with the device is undone here.
         unsafe { bindings::helper_software_drop(pm::as_raw(&self.device), self.wire.0) };
     }
 }
 
-/// What raises an interrupt.
+/// The wire of an interrupt, which raises it.
 #[derive(Clone, Copy)]
 pub(crate) struct Wire(u32);
 
 impl Wire {
-    /// Raises the interrupt, and returns when its hard half has run; or at once, if that is
-    /// running on another CPU or nobody has requested the interrupt.
+    /// Raises the interrupt, and returns when its handler has run. It returns at once if the
+    /// handler runs on another CPU, or if the interrupt is not requested.
     pub(crate) fn raise(self) {
-        // SAFETY: Any number will do.
+        // SAFETY: The function looks the number up, and returns if there is no such interrupt.
         unsafe { bindings::helper_software_raise(self.0) };
     }
 
-    /// The interrupt.
+    /// Returns the number of the interrupt.
     pub(crate) fn number(self) -> irq::Number {
         irq::Number::new(self.0)
     }
 }
 
-/// Work that runs beside the test.
+/// Work that runs in parallel with the test.
 pub(crate) struct Helper(Arc<Completion>);
 
 impl Helper {
-    /// Starts it. It may sleep.
+    /// Starts `work`, which may sleep.
     pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> Result<Self> {
         let ended = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         let this = Self(ended.clone());
         // SAFETY: The work queue is the kernel's own, and is never destroyed.
         let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
         workers.try_spawn(GFP_KERNEL, move || {
-            // With all that it holds.
+            // The call drops what `work` holds, before the completion.
             work();
             ended.complete_all();
         })?;
         Ok(this)
     }
 
-    /// Waits for its end.
+    /// Waits until the work has ended.
     pub(crate) fn join(self) {
         self.0.wait_for_completion();
     }
 }
 
-/// Whether the kernel has warned of anything since it was booted.
+/// Returns whether the kernel has warned of anything since it was booted.
 pub(crate) fn has_warned() -> bool {
-    // SAFETY: No requirement.
+    // SAFETY: The function has no safety requirements.
     unsafe { bindings::helper_has_warned() }
 }

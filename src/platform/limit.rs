@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How often the same may be said in the kernel's log.
+//! The rate limit of messages in the kernel's log.
 
 use super::bindings;
 use kernel::{
@@ -8,7 +8,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A [`struct ratelimit_state`]: ten messages in five seconds, as everywhere in the kernel.
+/// A [`struct ratelimit_state`] with the kernel's default limit: ten messages in five seconds.
 ///
 /// [`struct ratelimit_state`]: srctree/include/linux/ratelimit.h
 #[pin_data]
@@ -18,24 +18,25 @@ pub(crate) struct RateLimit {
 }
 
 impl RateLimit {
-    /// Nothing has been said.
+    /// Creates a limit that has not counted a message.
     pub(crate) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            // SAFETY: The place is valid for writes, and stays where it is.
+            // SAFETY: `state` is valid for writes, and pinned.
             state <- Opaque::ffi_init(|state| unsafe {
                 bindings::helper_ratelimit_state_init(state)
             }),
         })
     }
 
-    /// Whether the next message of `what` may be printed. How many may not is printed later.
+    /// Returns whether the next message of `what` may be printed. The kernel prints later how many
+    /// messages were suppressed.
     pub(crate) fn allows(&self, what: &'static CStr) -> bool {
         // SAFETY: The state is initialised, and has its own lock.
         unsafe { bindings::___ratelimit(self.state.get(), what.as_char_ptr()) != 0 }
     }
 }
 
-// SAFETY: The state has its own lock, and belongs to no thread.
+// SAFETY: The state has its own lock, and does not belong to a thread.
 unsafe impl Send for RateLimit {}
-// SAFETY: As above.
+// SAFETY: The state has its own lock.
 unsafe impl Sync for RateLimit {}

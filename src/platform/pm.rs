@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runtime PM.
+//! Runtime power management (PM) of a device.
 
 use super::bindings;
 use kernel::{
@@ -13,10 +13,10 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// Lets runtime PM switch `device` off when nobody is [`Active`], until it is
-/// unbound.
+/// Enables runtime PM of `device` until it is unbound. The device may be powered off while there is
+/// no [`Active`].
 pub(crate) fn enable(device: &Device<Bound>) -> Result {
-    // SAFETY: The device is bound; devres undoes it.
+    // SAFETY: The device is bound, and devres disables runtime PM when it is unbound.
     to_result(unsafe { bindings::devm_pm_runtime_enable(as_raw(device)) })
 }
 
@@ -24,9 +24,9 @@ pub(crate) fn enable(device: &Device<Bound>) -> Result {
 pub(crate) struct Active(ARef<Device>);
 
 impl Active {
-    /// Powers the device up, if it is not. May sleep.
+    /// Powers the device on, unless it is on. It may sleep.
     ///
-    /// An error of its power domain, or `EACCES` if runtime PM is not enabled.
+    /// Returns an error of the device's power domain, or `EACCES` if runtime PM is not enabled.
     pub(crate) fn get(device: &Device<Bound>) -> Result<Self> {
         // SAFETY: The device is valid.
         to_result(unsafe { bindings::helper_pm_runtime_resume_and_get(as_raw(device)) })?;
@@ -36,13 +36,13 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        // An error only says that the device stays up.
-        // SAFETY: The device is referred to; `get` took the count that this gives up.
+        // An error means only that the device stays powered.
+        // SAFETY: `self.0` keeps the device valid, and `get` took the usage count that this drops.
         let _ = unsafe { bindings::helper_pm_runtime_put_sync(as_raw(&self.0)) };
     }
 }
 
-/// The C structure.
+/// Returns the C structure of a device.
 pub(super) fn as_raw(device: &Device) -> *mut kernel::bindings::device {
     // `Device` is a transparent wrapper of the C structure.
     core::ptr::from_ref(device).cast_mut().cast()

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A device's register block, reachable only with a `&Device<Bound>`.
-//! For the tests in the kernel it can be memory.
+//! The register block of a device, which is accessible only with a `&Device<Bound>`. In KUnit tests
+//! it can be memory.
 //!
-//! The kernel's own `Devres` also serves who does not know it, by RCU: unbinding waits for a
-//! grace period, which on a busy machine takes most of a second.
+//! The kernel's own `Devres` also serves callers without such a reference, by means of RCU:
+//! unbinding waits for a grace period, which on a busy machine takes most of a second.
 
 use super::{
     binding::{
@@ -44,34 +44,34 @@ use kernel::{
     }, //
 };
 
-/// `SIZE` bytes of registers.
+/// A block of `SIZE` bytes of registers.
 pub(crate) struct Block<const SIZE: usize>(Arc<Mapping<SIZE>>);
 
-/// Where the registers are.
+/// The mapping of a register block.
 ///
 /// # Invariants
 ///
-/// `raw` is valid and aligned until `memory` is dropped.
+/// `raw` is valid and aligned until `_memory` is dropped.
 struct Mapping<const SIZE: usize> {
     raw: MmioRaw<Region<SIZE>>,
-    /// Whether the device is bound as it was when they were mapped.
+    /// Whether the binding in which the registers were mapped has not ended.
     valid: Atomic<bool>,
     _memory: Memory<SIZE>,
-    /// `_memory` may refer to it.
+    /// The device of the registers, to which `_memory` may refer.
     device: ARef<Device>,
 }
 
-/// What keeps registers mapped.
+/// The object that keeps registers mapped.
 pub(super) enum Memory<const SIZE: usize> {
-    /// They are a device's.
+    /// The registers are a device's.
     Device {
-        /// Never used, only dropped.
+        /// It is never used, only dropped.
         _mapped: IoMem<'static, SIZE>,
     },
-    /// They are memory of a test.
+    /// The registers are memory of a test.
     #[cfg(CONFIG_KUNIT = "y")]
     Test {
-        /// Never used, only dropped.
+        /// It is never used, only dropped.
         _kept: Arc<dyn Send + Sync>,
     },
 }
@@ -83,45 +83,48 @@ impl<const SIZE: usize> Ends for Mapping<SIZE> {
 }
 
 impl<const SIZE: usize> Block<SIZE> {
-    /// Requests memory resource `index` of `device` until that is unbound, and maps it. What is
-    /// registered with the device later, an interrupt, a timer, a
-    /// [`Binding`](binding::Binding), does not reach the registers once the device is unbound. The
-    /// handler of an interrupt that was requested earlier may be late: it is to be registered later.
+    /// Requests memory resource `index` of `device` until that is unbound, and maps it. Objects
+    /// that are registered with the device later (an interrupt, a timer, a
+    /// [`Binding`](binding::Binding)) do not access the registers once the device is unbound. The
+    /// handler of an interrupt that was requested earlier may run late, so the interrupt must be
+    /// requested later.
     ///
-    /// `ENODEV` if it has none, `EINVAL` if that is too small, `EBUSY` if it was requested before.
+    /// `ENODEV` if there is no such resource, `EINVAL` if it is too small, `EBUSY` if it was
+    /// requested before.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
         let resource = device.resource_by_index(index).ok_or(ENODEV)?;
         let (start, size) = (resource.start(), resource.size());
         let parent = device.as_ref();
-        // The kernel crate's `iomap_exclusive_sized` requests a part of the device's own resource. A
-        // resource of the device tree is in no list of the kernel's, so nobody would see that.
+        // The kernel crate's `iomap_exclusive_sized` requests a part of the device's own resource.
+        // A resource of the device tree is not in any of the kernel's lists, so no other driver
+        // would see such a request.
         // SAFETY: The device is bound. The request ends when it is unbound.
         if !unsafe { bindings::helper_devm_request_mem_region(as_raw(parent), start, size) } {
             return Err(EBUSY);
         }
         let request = device.io_request_by_index(index).ok_or(ENODEV)?;
         let memory = request.iomap_sized::<SIZE>()?;
-        // SAFETY: Lifetimes do not change the layout. It borrows the device, which the mapping refers
-        // to, and asks nothing of it when it is dropped: that takes the mapping back, also when the
-        // device is not bound any more.
+        // SAFETY: Lifetimes do not change the layout. The memory borrows the device, to which the
+        // mapping holds a reference. Dropping the memory only removes the mapping, for which the
+        // device need not be bound any more.
         let memory = unsafe { mem::transmute::<IoMem<'_, SIZE>, IoMem<'static, SIZE>>(memory) };
         let start = MmioBackend::as_ptr((&memory).as_view()).cast::<u8>();
         let raw = MmioRaw::new_region(start.addr(), SIZE)?;
-        // SAFETY: What maps them is handed over.
+        // SAFETY: The registers are mapped at `raw` until `memory`, which is passed on, is dropped.
         unsafe { Self::over(device.as_ref(), raw, Memory::Device { _mapped: memory }) }
     }
 
-    /// The registers at `raw`, until `device` is unbound.
+    /// Creates a block of the registers at `raw`, until `device` is unbound.
     ///
     /// # Safety
     ///
-    /// They must be valid and aligned until `memory` is dropped.
+    /// The registers must be valid and aligned until `memory` is dropped.
     pub(super) unsafe fn over(
         device: &Device<Bound>,
         raw: MmioRaw<Region<SIZE>>,
         memory: Memory<SIZE>,
     ) -> Result<Self> {
-        // INVARIANT: The caller's promise.
+        // INVARIANT: By the safety requirements.
         let mapping = Mapping {
             raw,
             valid: Atomic::new(true),
@@ -133,7 +136,9 @@ impl<const SIZE: usize> Block<SIZE> {
         Ok(Self(mapping))
     }
 
-    /// The registers. `ENODEV` if they are not those of `device`, or were of an earlier binding.
+    /// Returns the registers.
+    ///
+    /// `ENODEV` if `device` is not their device, or if they were mapped in an earlier binding.
     pub(crate) fn access<'a>(
         &'a self,
         device: &'a Device<Bound>,
@@ -142,7 +147,7 @@ impl<const SIZE: usize> Block<SIZE> {
         if !same || !self.0.valid.load(Relaxed) {
             return Err(ENODEV);
         }
-        // SAFETY: By the type invariant: the mapping is there as long as this is.
+        // SAFETY: By the type invariant the registers are valid as long as `self`.
         Ok(unsafe { Mmio::from_raw(self.0.raw) })
     }
 }

@@ -42,16 +42,16 @@ use kernel::{
     }, //
 };
 
-/// What a [`Timer`] does.
+/// The handler of a [`Timer`].
 pub(crate) trait Expire: Send + Sync + 'static {
-    /// The time is up. In hard interrupt context on every kernel, where nothing may sleep and on
-    /// PREEMPT_RT no lock be taken.
+    /// Handles the expiry of the timer. It runs in hard interrupt context on every kernel: it must
+    /// not sleep, and on PREEMPT_RT it must not take a lock.
     ///
-    /// Returns how much longer to wait, if that is to be said again.
+    /// Returns the time after which the timer expires again, or [`None`] if it does not.
     fn expire(&self, device: &Device<Bound>) -> Option<Delta>;
 }
 
-/// A timer.
+/// A timer with its handler, for a device.
 ///
 /// # Invariants
 ///
@@ -72,13 +72,14 @@ impl_has_hr_timer! {
 }
 
 impl<T: Expire> Timer<T> {
-    /// A timer that does not run. It is stopped for good when `device` is unbound: after what is
-    /// registered with `device` later was undone, and before what was registered earlier is.
+    /// Creates a timer that does not run. It is stopped for good when `device` is unbound, after
+    /// what is registered with `device` later was undone, and before what was registered earlier is
+    /// undone.
     pub(crate) fn new(device: &Device<Bound>, handler: T) -> Result<Arc<Self>> {
         let this = Arc::pin_init(
             pin_init!(Self {
                 timer <- HrTimer::new(),
-                // INVARIANT: The device is bound until the end, which says so.
+                // INVARIANT: The device is bound until `end` has set `stopped`.
                 stopped: Atomic::new(false),
                 handler,
                 device: device.into(),
@@ -89,11 +90,13 @@ impl<T: Expire> Timer<T> {
         Ok(this)
     }
 
-    /// Has the timer expire that much later from now, and no more when it was said before. Does
-    /// nothing when the device is unbound. Not for the timer's own handler.
+    /// Makes the timer expire after the time `after` from now, and not at the time that was set
+    /// before. It does nothing when the device is unbound. The timer's own handler must not call
+    /// this.
     pub(crate) fn arm(this: &Arc<Self>, after: Delta) {
         this.start(after);
-        // Either the end finds the timer running, or is found to have stopped it before.
+        // Pairs with the barrier in `end`: either `end` finds the timer running and cancels it, or
+        // this finds `stopped` set.
         smp_mb(Full);
         if this.stopped.load(Relaxed) {
             this.cancel();
@@ -101,14 +104,14 @@ impl<T: Expire> Timer<T> {
     }
 
     fn start(&self, after: Delta) {
-        // SAFETY: This is valid until the timer is cancelled: at the end, which refers to it, or by
-        // `arm`, whose caller does.
+        // SAFETY: `self` is valid until the timer is cancelled: by `end`, which holds a reference,
+        // or by `arm`, whose caller holds one.
         unsafe { <Self as HasHrTimer<Self>>::start(self, after) };
     }
 
-    /// Stops the timer. When this returns its handler does not run.
+    /// Stops the timer. When this returns, its handler does not run.
     fn cancel(&self) {
-        // SAFETY: This is valid, and its timer initialised.
+        // SAFETY: `self` is valid, and its timer is initialised.
         unsafe {
             bindings::hrtimer_cancel(<Self as HasHrTimer<Self>>::c_timer_ptr(self).cast_mut())
         };
@@ -128,10 +131,12 @@ impl<T: Expire> HrTimerCallback for Timer<T> {
 
     fn run(this: ArcBorrow<'_, Self>, _: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
         if !this.stopped.load(Acquire) {
-            // SAFETY: By the type invariant the device is bound, and its end waits for this.
+            // SAFETY: By the type invariant the device is bound, and `end` waits for this handler
+            // before the device is unbound.
             let device = unsafe { this.device.as_bound() };
             if let Some(more) = this.handler.expire(device) {
-                // Not by the return value: somebody may have armed the timer meanwhile.
+                // The return value is not used for that, because another thread may have armed the
+                // timer meanwhile.
                 this.start(more);
             }
         }

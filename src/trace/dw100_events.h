@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The driver's trace events: what is recorded of a frame, and how it prints. */
+/* The driver's trace events: the values that are recorded, and their format. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM dw100
 
@@ -77,7 +77,7 @@ TRACE_EVENT(dw100_job_finish,
 
 #endif /* DW100_EVENTS_H */
 
-/* Kbuild has this directory searched. */
+/* Kbuild adds this directory to the include path. */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH .
 #undef TRACE_INCLUDE_FILE

@@ -2,11 +2,12 @@
 /*
  * Vivante DW100 dewarp engine of the i.MX 8M Plus.
  *
- * A thin shim: it lends the engine model (libdw100_model.so) a register
+ * A thin shim: it gives the engine model (libdw100_model.so) a register
  * window, an interrupt line, the virtual clock and access to memory. Besides
- * the engine's registers there is a second, test-only page through which the
- * guest sets model keys: bytes written at 0 form a line that '\n' submits; the
- * word at 4 reads 0 when the last line was understood, 1 when it was not.
+ * the engine's registers there is a second page, for tests only, through which
+ * the guest sets model keys: bytes written at 0 form a line that '\n' submits;
+ * the 32-bit value at 4 is 0 when the last line was understood, and 1 when it
+ * was not.
  */
 
 #include "qemu/osdep.h"
@@ -22,7 +23,7 @@
 #include "system/system.h"
 #include "trace.h"
 
-/* The engine masters plain memory only: anything else answers with an error. */
+/* The engine may access plain memory only: anything else returns an error. */
 static const MemTxAttrs imx8mp_dw100_attrs = { .memory = 1 };
 
 static int imx8mp_dw100_dma_read(void *opaque, uint64_t addr, void *buf,
@@ -50,7 +51,7 @@ static int64_t imx8mp_dw100_now(void)
     return qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
 }
 
-/* Bring the outside world in line with what the model says by now */
+/* Update the interrupt line and the timer from the model's present state */
 static void imx8mp_dw100_sync(IMX8MPDW100State *s)
 {
     bool level = dw100_model_line(s->model);

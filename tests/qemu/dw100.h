@@ -20,12 +20,12 @@ OBJECT_DECLARE_SIMPLE_TYPE(IMX8MPDW100State, IMX8MP_DW100)
 #define IMX8MP_DW100_REGS_SIZE      0x10000
 #define IMX8MP_DW100_MAILBOX_SIZE   0x1000
 
-/* To be raised together with ABI_VERSION in the crate's src/ffi.rs */
+/* Raise it together with ABI_VERSION in the crate's src/ffi.rs */
 #define DW100_MODEL_ABI_VERSION     1
 
 typedef struct DW100Model DW100Model;
 
-/* What the model asks of its host; both return 0, or -1 for an AXI error. */
+/* How the model accesses memory; both return 0, or -1 for an AXI error. */
 typedef struct DW100ModelDma {
     void *opaque;
     int (*read)(void *opaque, uint64_t addr, void *buf, size_t len);
@@ -34,16 +34,19 @@ typedef struct DW100ModelDma {
 
 /*
  * Times are in nanoseconds of the virtual clock. After any call that may
- * change them, the caller brings line and timer up to date from _line() and
- * _deadline(); a deadline may have passed already, for a tick at once.
+ * change them, the caller updates line and timer from _line() and
+ * _deadline(); a deadline that has passed asks for a tick at once.
  * Messages stay valid until the next call on the same model.
  */
 uint32_t dw100_model_abi_version(void);
 DW100Model *dw100_model_new(const DW100ModelDma *dma);
 void dw100_model_free(DW100Model *m);
-/* Model keys, "drop-irq=3;stall=every:5". NULL, or what was wrong. */
+/*
+ * Applies model keys, "drop-irq=3;stall=every:5". Returns NULL, or a message
+ * that says what was wrong.
+ */
 const char *dw100_model_configure(DW100Model *m, const char *keys);
-/* Opens the trace. NULL, or what was wrong. */
+/* Opens the trace. Returns NULL, or a message that says what was wrong. */
 const char *dw100_model_trace(DW100Model *m, const char *path);
 void dw100_model_close_trace(DW100Model *m);
 void dw100_model_reset(DW100Model *m);
@@ -52,15 +55,15 @@ void dw100_model_write(DW100Model *m, int64_t now_ns, uint64_t offset,
                        uint32_t value);
 void dw100_model_tick(DW100Model *m, int64_t now_ns);
 bool dw100_model_line(DW100Model *m);
-/* INT64_MAX when the model waits for nothing */
+/* Returns INT64_MAX when the model waits for nothing */
 int64_t dw100_model_deadline(DW100Model *m);
 uint32_t dw100_model_mailbox_read(DW100Model *m, uint64_t offset);
-/* NULL, or what was wrong with the line that this byte ended. */
+/* Returns NULL, or a message on the line that this byte ended. */
 const char *dw100_model_mailbox_write(DW100Model *m, uint64_t offset,
                                       uint8_t byte);
-/* The state of the engine, valid until the next call on the same model. */
+/* Returns the engine's state, valid until the next call on the same model. */
 const uint8_t *dw100_model_save(DW100Model *m, size_t *len);
-/* NULL, or why the state was refused. */
+/* Returns NULL, or a message that says why the state was refused. */
 const char *dw100_model_load(DW100Model *m, const uint8_t *state, size_t len);
 
 struct IMX8MPDW100State {
@@ -76,7 +79,7 @@ struct IMX8MPDW100State {
     char *keys;
     char *trace_file;
 
-    /* The model's state on its way into or out of a snapshot */
+    /* The model's state while a snapshot is saved or loaded */
     uint8_t *saved;
     uint32_t saved_size;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What V4L2 calls for the controls of an open file, with their handler locked.
+//! The functions that V4L2 calls for the controls of an open file, with their handler locked.
 
 use crate::media::{
     bindings,
@@ -21,8 +21,9 @@ pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
     reason = "only C calls them, as its headers say it does"
 )]
 impl<T: Operations> Callbacks<T> {
-    /// The controls with their callbacks, which may be called for the handler of a `File<T>` whose
-    /// `context` is initialised; those that set a value once the file is open.
+    /// The controls with their callbacks. The callbacks may be called for the handler of a
+    /// `File<T>` whose `context` is initialised; those that set a value may be called once the file
+    /// is open.
     pub(super) const SET: Set = Set::new(T::ARRAY, T::NUMBERS, &Self::OPS, &Self::TYPE_OPS);
 
     const OPS: bindings::v4l2_ctrl_ops = bindings::v4l2_ctrl_ops {
@@ -41,15 +42,16 @@ impl<T: Operations> Callbacks<T> {
     };
 
     unsafe extern "C" fn s_ctrl(ctrl: *mut bindings::v4l2_ctrl) -> kernel::ffi::c_int {
-        // SAFETY: V4L2 calls this with a control that `Handler::new` made, while the
-        // handler exists.
+        // SAFETY: V4L2 calls this with a control that `Handler::new` created, while the handler
+        // exists.
         let file = unsafe { &*File::<T>::of_controls((*ctrl).handler) };
         // SAFETY: `ctrl` is valid.
         let id = unsafe { (*ctrl).id };
         let is_array = id == T::ARRAY.id;
         if let Some(moment) = file.settlement.noting() {
-            // The value is a request's, and its frame had it already. One that came after it
-            // stays: V4L2 makes no value the current one that has not changed, and tells nobody.
+            // The value is that of a request, whose frame was started with it already. If the
+            // control was set after that, the newer value stays: V4L2 does not store a value that
+            // is marked as unchanged, and sends no event for it.
             if file.context.has_changed_since(moment, id) {
                 // SAFETY: `ctrl` is valid and its handler locked.
                 unsafe { (*ctrl).set_has_changed(0) };
@@ -63,7 +65,8 @@ impl<T: Operations> Callbacks<T> {
                     slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
                 })
             } else {
-                // SAFETY: As above; the value is that of a control of one number.
+                // SAFETY: `ctrl` is valid, its handler is locked, and its new value is that of a
+                // control with one value.
                 file.context.set_number(id, unsafe { *(*ctrl).p_new.p_s32 })
             };
             if let Err(error) = result {
@@ -82,16 +85,17 @@ impl<T: Operations> Callbacks<T> {
         from: u32,
         to: bindings::v4l2_ctrl_ptr,
     ) {
-        // SAFETY: As in `s_ctrl`; `Handler::new`, which calls this too, finds the context
-        // initialised, if not the rest of the file.
+        // SAFETY: V4L2 calls this with a control that `Handler::new` created, while the handler
+        // exists. `Handler::new` itself calls it too: then the context is initialised, if not the
+        // rest of the file.
         let context = unsafe { &(*File::<T>::of_controls((*ctrl).handler)).context };
-        // SAFETY: `ctrl` is valid and its handler is locked or not yet known to
-        // anybody; `to` has `elems` elements.
+        // SAFETY: `ctrl` is valid. Its handler is locked, or not known to other code yet. `to` has
+        // `elems` elements.
         let elements = unsafe {
             // CAST: `usize` is at least 32 bits wide.
             slice::from_raw_parts_mut(to.p_u32, (*ctrl).elems as usize)
         };
-        // CAST: As above.
+        // CAST: `usize` is at least 32 bits wide.
         context.array_default(elements, from as usize);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The file operations of a video device, which make and end its open files.
+//! The file operations of a video device, which open and close its files.
 
 use super::{
     controls,
@@ -35,7 +35,7 @@ pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
     reason = "only C calls them, as its headers say it does"
 )]
 impl<T: Operations> Callbacks<T> {
-    /// What V4L2 and mem2mem call for an open file, a `File<T>`.
+    /// The callbacks that V4L2 and mem2mem call for an open file, a `File<T>`.
     pub(in crate::media) const BELOW: handle::Callbacks = handle::Callbacks {
         controls: &controls::Callbacks::<T>::SET,
         queues: queues::Callbacks::<T>::queue_init,
@@ -48,7 +48,7 @@ impl<T: Operations> Callbacks<T> {
             write: None,
             poll: Some(bindings::v4l2_m2m_fop_poll),
             unlocked_ioctl: Some(Self::ioctl),
-            // Only for ioctls of a driver's own.
+            // This callback is for ioctls of a driver's own. There are none.
             #[cfg(CONFIG_COMPAT)]
             compat_ioctl32: None,
             get_unmapped_area: None,
@@ -59,17 +59,18 @@ impl<T: Operations> Callbacks<T> {
 
     unsafe extern "C" fn open(file: *mut bindings::file) -> c_int {
         from_result(|| {
-            // SAFETY: V4L2 calls this for a file of a video device of a `Node<T>`, which it
-            // holds a reference to.
+            // SAFETY: V4L2 calls this for a file of the video device of a `Node<T>`, and holds a
+            // reference to that device.
             let (video, device) = unsafe {
                 let video = bindings::helper_file_to_video_device(file);
                 (video, Node::<T>::usage_of(video).ok_or(ENODEV)?)
             };
-            // SAFETY: As above. These are the callbacks of a `File<T>`, and `release` closes it.
+            // SAFETY: V4L2 holds a reference to the video device. The callbacks are those of a
+            // `File<T>`, and `release` closes the file.
             let this = unsafe { File::open(video, device, &Self::BELOW)? };
-            // SAFETY: Both are valid; `release` undoes it.
+            // SAFETY: Both are valid; `release` removes the handle.
             unsafe { bindings::v4l2_fh_add(this.handle.as_raw(), file) };
-            // `release` gets this reference back.
+            // `release` takes this reference back.
             let _ = Arc::into_raw(this);
             Ok(0)
         })
@@ -80,7 +81,7 @@ impl<T: Operations> Callbacks<T> {
         command: c_uint,
         argument: c_ulong,
     ) -> c_long {
-        // SAFETY: The file is not closed while an ioctl is under way on it.
+        // SAFETY: The file is not closed while an ioctl is in flight on it.
         let this = unsafe { File::<T>::from_raw(file) };
         from_result(|| {
             let turn = ioctl::takes_turns(command).then(|| this.handle.ioctls.lock_interruptible());
@@ -88,11 +89,12 @@ impl<T: Operations> Callbacks<T> {
             if ioctl::is_about_controls(command) {
                 this.settle();
             }
-            // SAFETY: V4L2 calls this in the place of that function.
+            // SAFETY: V4L2 calls this function where a driver usually has `video_ioctl2`, with the
+            // same arguments.
             let result = unsafe { bindings::video_ioctl2(file, command, argument) };
             drop(turn);
             if ioctl::ends_requests(command, result) {
-                // With no lock held, so that who waits for a page keeps nobody from unbinding.
+                // No lock is held, so that a wait for a page of userspace does not delay unbinding.
                 this.settle();
             }
             Ok(result)
@@ -100,12 +102,12 @@ impl<T: Operations> Callbacks<T> {
     }
 
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
-        // SAFETY: V4L2 calls this once for a file that `open` made, and holds a
-        // reference to its video device until this returns.
+        // SAFETY: V4L2 calls this once for a file that `open` opened, and holds a reference to its
+        // video device until this returns.
         let this = unsafe { Arc::from_raw(File::<T>::pointer(file)) };
-        // SAFETY: Undoes `open`'s.
+        // SAFETY: `open` added the handle.
         unsafe { bindings::v4l2_fh_del(this.handle.as_raw(), file) };
-        // SAFETY: No ioctl is under way on the file, and V4L2 holds the mutex.
+        // SAFETY: No ioctl is in flight on the file, and V4L2 holds `req_queue_mutex`.
         unsafe { File::close(this) };
         0
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls of a mem2mem video device. Those about buffers and streams are mem2mem's
-//! own, which the V4L2 core calls with the lock of the open file's queues held. The rest it
-//! calls with the file's other lock held, [`takes_turns`]: they may wait for userspace, and
-//! for a stream of the file that is being stopped, and no other file waits with them. What
-//! excludes buffers takes the lock of the queues as well.
+//! The ioctls of a mem2mem video device.
+//!
+//! Ioctls about buffers and streams are functions of mem2mem, which the V4L2 core calls with the
+//! lock of the open file's queues held. It calls the others with the file's second lock held, see
+//! [`takes_turns`]: they may wait for userspace, and for a stream of the file that is being
+//! stopped, and other files do not wait with them. An ioctl that excludes operations on buffers
+//! also takes the lock of the queues.
 
 use crate::media::{
     bindings,
@@ -33,7 +35,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// The C callbacks of `T`.
+/// The C callbacks of the ioctls of `T`.
 pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
 
 #[expect(
@@ -42,7 +44,7 @@ pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
 )]
 impl<T: Operations> Callbacks<T> {
     pub(in crate::media) const OPS: bindings::v4l2_ioctl_ops = {
-        // SAFETY: All members are optional function pointers, for which zero is none.
+        // SAFETY: All members are optional function pointers, for which zero means [`None`].
         let mut ops: bindings::v4l2_ioctl_ops = unsafe { core::mem::zeroed() };
         ops.vidioc_querycap = Some(Self::querycap);
         ops.vidioc_enum_fmt_vid_cap = Some(Self::enum_fmt);
@@ -76,16 +78,16 @@ impl<T: Operations> Callbacks<T> {
     ///
     /// # Safety
     ///
-    /// `file` must be an open file of a `Device<T>` that an ioctl is under way on, and
-    /// `argument` that ioctl's.
+    /// `file` must be an open file of a `Device<T>` with an ioctl in flight, and `argument` must be
+    /// the argument of that ioctl.
     unsafe fn with<A>(
         file: *mut bindings::file,
         argument: *mut A,
         f: impl FnOnce(&File<T>, &mut A) -> Result,
     ) -> c_int {
-        // SAFETY: The file is not closed while an ioctl is under way on it.
+        // SAFETY: The file is not closed while an ioctl is in flight on it.
         let file = unsafe { File::<T>::from_raw(file) };
-        // SAFETY: The V4L2 core copied the argument from userspace, for this call alone.
+        // SAFETY: The V4L2 core copied the argument from userspace, for this call only.
         let argument = unsafe { &mut *argument };
         from_result(|| f(file, argument).map(|()| 0))
     }
@@ -95,8 +97,8 @@ impl<T: Operations> Callbacks<T> {
         private: *mut c_void,
         wanted: *mut bindings::v4l2_requestbuffers,
     ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_REQBUFS`, with the file's lock held. Both
-        // types that it lets through have a queue.
+        // SAFETY: The V4L2 core calls this for `VIDIOC_REQBUFS`, with the lock of the file's queues
+        // held. It accepts two types only, and both have a queue.
         unsafe {
             let queues = &File::<T>::from_raw(file).handle.queues;
             bindings::helper_vb2_give_up(
@@ -206,7 +208,7 @@ impl<T: Operations> Callbacks<T> {
         unsafe {
             Self::with(file, format, |file, format| {
                 let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-                // The type says that this is the member of the union.
+                // By the type, `pix_mp` is the valid member of the union.
                 let wanted = PixelFormat::load(format);
                 file.context.try_format(direction, &wanted).store(format);
                 Ok(())
@@ -226,10 +228,11 @@ impl<T: Operations> Callbacks<T> {
                 return Err(EBUSY);
             }
             file.settle();
-            // SAFETY: The handle's `ioctls` is held until this returns: `VIDIOC_S_FMT` takes turns,
-            // and the core calls this in an ioctl alone, from the file operation that sees to that.
+            // SAFETY: The handle's `ioctls` is held until this returns: `takes_turns` includes
+            // `VIDIOC_S_FMT`, and the V4L2 core calls this only in an ioctl, from the file
+            // operation that takes that lock.
             let dimensions = unsafe { Dimensions::of(&file.handle.controls) };
-            // SAFETY: The type says that this is the member of the union.
+            // SAFETY: By the type, `pix_mp` is the valid member of the union.
             let wanted = unsafe { PixelFormat::load(format) };
             let set = file.context.set_format(direction, &wanted, dimensions)?;
             set.store(format);
@@ -281,10 +284,11 @@ impl<T: Operations> Callbacks<T> {
     }
 }
 
-/// The rectangle behind `selection` is on frames of the OUTPUT queue, or it is refused: the
-/// CAPTURE queue's are written whole.
+/// Checks that `selection` is about frames of the OUTPUT queue.
+///
+/// `EINVAL` if not: the frames of the CAPTURE queue are written as a whole.
 fn on_output(selection: &bindings::v4l2_selection) -> Result {
-    // The V4L2 core makes a multi-planar type a single-planar one.
+    // The V4L2 core replaces a multi-planar type by the single-planar one.
     if selection.type_ == bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT {
         Ok(())
     } else {
@@ -292,8 +296,8 @@ fn on_output(selection: &bindings::v4l2_selection) -> Result {
     }
 }
 
-/// Copies a name into an argument's array, cut off if too long. The V4L2 core
-/// zeroed the array, and the last byte stays zero.
+/// Copies a name into an argument's array, and truncates it if it is too long. The V4L2 core zeroed
+/// the array, and the last byte stays zero.
 fn copy_string(to: &mut [u8], from: &CStr) {
     let room = to.len().saturating_sub(1);
     for (to, from) in to.iter_mut().take(room).zip(from.to_bytes()) {
@@ -301,13 +305,14 @@ fn copy_string(to: &mut [u8], from: &CStr) {
     }
 }
 
-/// The number of an ioctl of V4L2's, of any size: 32-bit programs have others.
+/// Returns the number of a V4L2 ioctl; [`None`] for any other ioctl. The size of the argument is
+/// not compared, because it differs for 32-bit programs.
 fn number(command: c_uint) -> Option<c_uint> {
     (_IOC_TYPE(command) == c_uint::from(b'V')).then(|| _IOC_NR(command))
 }
 
-/// Whether an ioctl and the others of its file go one after the other. Operations on the queues
-/// have the lock of those, and `VIDIOC_DQEVENT` sleeps until there is an event.
+/// Returns whether the ioctl is serialised with the other ioctls of its file. Operations on the
+/// queues take the lock of the queues instead, and `VIDIOC_DQEVENT` sleeps until there is an event.
 pub(super) fn takes_turns(command: c_uint) -> bool {
     !matches!(
         number(command),
@@ -327,8 +332,8 @@ pub(super) fn takes_turns(command: c_uint) -> bool {
     )
 }
 
-/// Whether an ioctl reads or sets controls: the file's, or those of a request, which can only be
-/// read when it is complete.
+/// Returns whether an ioctl reads or sets controls: those of the file, or those of a request, which
+/// can only be read when the request is complete.
 pub(super) fn is_about_controls(command: c_uint) -> bool {
     matches!(
         number(command),
@@ -341,8 +346,8 @@ pub(super) fn is_about_controls(command: c_uint) -> bool {
     )
 }
 
-/// Whether a request can be complete after an ioctl, where it was not before: its user may go
-/// on to reinitialise it. `VIDIOC_REQBUFS` may have ended the stream before it failed.
+/// Returns whether the user of a request may expect it to be complete after an ioctl, and may
+/// reinitialise it next. `VIDIOC_REQBUFS` may have stopped the stream before it failed.
 pub(super) fn ends_requests(command: c_uint, result: c_long) -> bool {
     match number(command) {
         Some(bindings::NR_DQBUF | bindings::NR_STREAMOFF) => result == 0,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What mem2mem calls to start and to end the job of an open file, and how the next frame of a job
-//! starts.
+//! The functions that mem2mem calls to start and to end the job of an open file, and the start of a
+//! job's next frame.
 
 use crate::{
     media::{
@@ -30,7 +30,7 @@ use kernel::{
     }, //
 };
 
-/// Makes a device that nobody can open yet.
+/// Creates a device. It cannot be opened yet.
 pub(in crate::media) fn device<T: Operations>(
     parent: &device::Device,
     binding: Arc<Binding>,
@@ -41,7 +41,7 @@ pub(in crate::media) fn device<T: Operations>(
         job_ready: None,
         job_abort: Some(job_abort::<T>),
     };
-    // SAFETY: These are for the open files of a `Device<T>`.
+    // SAFETY: The operations are those for the open files of a `Device<T>`.
     unsafe { Device::new(operations, parent, binding, data) }
 }
 
@@ -50,8 +50,8 @@ impl<T: Operations> Client for File<T> {
         if !self.device.has_one_user() || self.handle.is_stopping() {
             return Next::None;
         }
-        // SAFETY: mem2mem knows the file by this pointer, and its job refers to it. The rest is
-        // the caller's promise.
+        // SAFETY: mem2mem knows the file by this pointer, and the file's job holds a reference to
+        // it. The rest is in the safety requirements.
         unsafe { start_next(Self::borrow(ptr::from_ref(self).cast_mut().cast())) }
     }
 
@@ -64,21 +64,21 @@ impl<T: Operations> Client for File<T> {
 ///
 /// # Safety
 ///
-/// As for [`Client::go_on`].
+/// The requirements are those of [`Client::go_on`].
 unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
-    // SAFETY: The caller's promise.
+    // SAFETY: By the safety requirements.
     let Some((job, source)) = (unsafe { next(file) }) else {
         return Next::None;
     };
     let _starting = file.handle.starting.lock();
-    // SAFETY: The source is the job's alone.
+    // SAFETY: Only the job accesses the source buffer.
     let mut ticket = unsafe { Slot::<T::Prepared>::note(source) }.ticket.take();
     let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
     let (moment, started) = match file.device.binding().enter() {
         Some(bound) => file.context.run(&bound, job, prepared),
         None => (None, Err(job)),
     };
-    // The frame has started: the engine does not wait for the rest.
+    // The frame has started, so the engine does not wait for the following steps.
     if let Some(mut ticket) = ticket {
         ticket.as_mut().set_in_effect(moment);
         File::settle_soon(file, ticket);
@@ -89,11 +89,12 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
     }
 }
 
-/// The next frame of the job of `file`, if it has one, and its source.
+/// Returns the next frame of the job of `file` and its source buffer; [`None`] if a buffer is
+/// missing.
 ///
 /// # Safety
 ///
-/// As for [`Client::go_on`].
+/// The requirements are those of [`Client::go_on`].
 unsafe fn next<T: Operations>(
     file: ArcBorrow<'_, File<T>>,
 ) -> Option<(Job, *mut bindings::vb2_v4l2_buffer)> {
@@ -108,9 +109,9 @@ unsafe fn next<T: Operations>(
     if source.is_null() || destination.is_null() {
         return None;
     }
-    // SAFETY: By the caller's promise the device runs the job of `file`, whose context this is. What
-    // the lists of a running job start with is the job's alone, and mem2mem takes none off while it
-    // runs. `stop_streaming` waits for the file's hand-back.
+    // SAFETY: By the safety requirements the device runs the job of `file`, whose context this is.
+    // Only a running job accesses the first buffers of its lists, and mem2mem removes none of them
+    // while the job runs. `stop_streaming` calls `hand_back.wait()` of the file.
     let job = unsafe {
         let one = Slot::<T::Prepared>::note(source).handed_over;
         let other = Slot::<T::Prepared>::note(destination).handed_over;
@@ -129,36 +130,37 @@ unsafe fn next<T: Operations>(
     Some((job, source))
 }
 
-/// mem2mem's `device_run` for `T`.
+/// Starts the first frame of a job: mem2mem's `device_run` for `T`.
 ///
 /// # Safety
 ///
-/// To be called by mem2mem only.
+/// Only mem2mem may call this.
 unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
-    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
-    // released before the job has ended. It may end before this does.
+    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave to it, and the file is
+    // not released before the job has ended. The job may end before this function returns, so it
+    // takes a reference of its own.
     let file = Arc::from(unsafe { File::<T>::borrow(context) });
-    // SAFETY: mem2mem has started the file's job just now, which has no frame yet.
+    // SAFETY: mem2mem has just started the file's job, which has no frame yet.
     match unsafe { start_next(file.as_arc_borrow()) } {
         Next::Started => {}
         Next::Refused(job) => file.handle.hand_back.refuse(job),
         // mem2mem starts no job of a file that lacks a buffer.
         Next::None => {
             let ctx = file.handle.m2m_ctx();
-            // SAFETY: The context and its device are valid, and this is the job that it runs.
+            // SAFETY: The context and its device are valid, and the device runs this job.
             unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) };
         }
     }
 }
 
-/// mem2mem's `job_abort` for `T`: the file's job is to end with the running frame.
+/// Makes the file's job end with the running frame: mem2mem's `job_abort` for `T`.
 ///
 /// # Safety
 ///
-/// To be called by mem2mem only.
+/// Only mem2mem may call this.
 unsafe extern "C" fn job_abort<T: Operations>(context: *mut c_void) {
-    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave it, and the file is not
-    // released before the job has ended.
+    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave to it, and the file is
+    // not released before the job has ended.
     unsafe { File::<T>::borrow(context) }
         .handle
         .set_stopping(true);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What vb2 calls for the queues of an open file, with the lock of the queues held, or when nobody else
-//! knows the file.
+//! The functions that vb2 calls for the queues of an open file, with the lock of the queues held,
+//! or while no other code knows the file.
 
 use crate::media::{
     bindings,
@@ -25,17 +25,18 @@ use kernel::{
     time::Instant, //
 };
 
-/// Settles the request that `buffer` came in, if any: no frame was processed with it.
+/// Settles the request that `buffer` came in, if any. No frame was processed with it.
 ///
 /// # Safety
 ///
-/// `buffer` must be a valid buffer of a queue of a `File<T>`, which must not have been released,
-/// and the caller have it for itself.
+/// `buffer` must be a valid buffer of a queue of a `File<T>`. The file must not have been released,
+/// and no other thread may access the buffer.
 unsafe fn give_up_request<T: Operations>(buffer: *mut bindings::vb2_v4l2_buffer) {
-    // SAFETY: The caller's promise.
+    // SAFETY: By the safety requirements.
     if let Some(mut ticket) = unsafe { Slot::<T::Prepared>::note(buffer) }.ticket.take() {
         ticket.as_mut().give_up();
-        // SAFETY: As above; `queue_init` gave the queue its file.
+        // SAFETY: The buffer is valid, and its file is not released. `queue_init` stored the file
+        // in the queue.
         let file = unsafe { File::<T>::borrow((*(*buffer).vb2_buf.vb2_queue).drv_priv) };
         File::settle_soon(file, ticket);
     }
@@ -74,15 +75,14 @@ impl<T: Operations> Callbacks<T> {
     ) -> c_int {
         let file = file.cast::<File<T>>();
         for (queue, direction) in [(output, Direction::Output), (capture, Direction::Capture)] {
-            // SAFETY: mem2mem calls this from `Queues::new` with the file given there and
-            // two zeroed queues. The lock and the parent device live longer than the
-            // queues do.
+            // SAFETY: mem2mem calls this from `Queues::new`, with the file that was passed there
+            // and two zeroed queues. The lock and the parent device live longer than the queues.
             let result = unsafe {
                 (*queue).type_ = direction.buffer_type();
                 (*queue).io_modes =
                     bindings::vb2_io_modes_VB2_MMAP | bindings::vb2_io_modes_VB2_DMABUF;
                 (*queue).drv_priv = file.cast::<c_void>();
-                // CAST: A small constant.
+                // CAST: The size is small.
                 (*queue).buf_struct_size = mem::size_of::<Slot<T::Prepared>>() as c_uint;
                 (*queue).ops = &Self::OPS;
                 (*queue).mem_ops = &raw const bindings::vb2_dma_contig_memops;
@@ -90,7 +90,7 @@ impl<T: Operations> Callbacks<T> {
                 (*queue).lock = (*file).handle.lock.as_raw();
                 (*queue).dev = (*file).device.parent_raw();
                 bindings::helper_vb2_set_nowarn(queue);
-                // Buffers in cached memory, which a CPU reads fast: vb2 does what that takes.
+                // Userspace may ask for cached memory, which a CPU reads faster; vb2 handles it.
                 (*queue).set_allow_cache_hints(1);
                 (*queue).set_supports_requests(c_uint::from(direction == Direction::Output));
                 bindings::vb2_queue_init(queue)
@@ -102,16 +102,16 @@ impl<T: Operations> Callbacks<T> {
         0
     }
 
-    /// The file and the direction that a queue belongs to.
+    /// Returns the file and the direction that a queue belongs to.
     ///
     /// # Safety
     ///
-    /// `queue` must be a queue that `queue_init` set up, and `'a` no longer than
-    /// the callback that it was given to.
+    /// `queue` must be a queue that `queue_init` set up, and `'a` must not be longer than the
+    /// callback that the queue was passed to.
     unsafe fn parts<'a>(queue: *mut bindings::vb2_queue) -> Result<(&'a File<T>, Direction)> {
-        // SAFETY: `queue_init` stored the file, which outlives its queues, and is initialised before
-        // there is a callback with one of them. There is none while they are dropped: `File::close` has
-        // stopped them, and a file that was never opened has no stream.
+        // SAFETY: `queue_init` stored the file, which outlives its queues. It is initialised before
+        // a callback is called with one of them. No callback is called while they are dropped:
+        // `File::close` has stopped them, and a file that was never opened has no stream.
         let (file, buffer_type) =
             unsafe { (&*(*queue).drv_priv.cast::<File<T>>(), (*queue).type_) };
         Ok((file, Direction::of(buffer_type).ok_or(EINVAL)?))
@@ -125,18 +125,18 @@ impl<T: Operations> Callbacks<T> {
         _alloc_devs: *mut *mut bindings::device,
     ) -> c_int {
         kernel::error::from_result(|| {
-            // SAFETY: vb2 passes a queue of ours.
+            // SAFETY: vb2 passes a queue that `queue_init` set up.
             let (file, direction) = unsafe { Self::parts(queue)? };
             let format = file.context.format(direction);
             // SAFETY: vb2 passes a valid counter.
             let wanted = unsafe { *num_planes };
-            // CAST: At most `MAX_PLANES`.
+            // CAST: The number is at most `MAX_PLANES`.
             let count = format.planes().len() as c_uint;
             if wanted != 0 && wanted != count {
                 return Err(EINVAL);
             }
             for (index, plane) in format.planes().iter().enumerate() {
-                // SAFETY: vb2 passes room for more sizes than a format has planes.
+                // SAFETY: vb2 passes an array with room for more sizes than a format has planes.
                 let size = unsafe { &mut *sizes.add(index) };
                 if wanted == 0 {
                     *size = plane.size_image;
@@ -144,14 +144,14 @@ impl<T: Operations> Callbacks<T> {
                     return Err(EINVAL);
                 }
             }
-            // SAFETY: As above.
+            // SAFETY: vb2 passes a valid counter.
             unsafe { *num_planes = count };
             Ok(0)
         })
     }
 
     unsafe extern "C" fn buf_out_validate(vb: *mut bindings::vb2_buffer) -> c_int {
-        // SAFETY: vb2 passes a buffer of a queue of ours, which is the first field of
+        // SAFETY: vb2 passes a buffer of a queue that `queue_init` set up. It is the first field of
         // a `vb2_v4l2_buffer`.
         unsafe {
             (*vb.cast::<bindings::vb2_v4l2_buffer>()).field = bindings::v4l2_field_V4L2_FIELD_NONE
@@ -161,10 +161,10 @@ impl<T: Operations> Callbacks<T> {
 
     unsafe extern "C" fn buf_prepare(vb: *mut bindings::vb2_buffer) -> c_int {
         kernel::error::from_result(|| {
-            // SAFETY: vb2 passes a valid buffer of a queue of ours.
+            // SAFETY: vb2 passes a valid buffer of a queue that `queue_init` set up.
             let (file, direction) = unsafe { Self::parts((*vb).vb2_queue)? };
-            // SAFETY: As above; vb2 attached its memory before, and lends it for the time
-            // of this callback.
+            // SAFETY: The buffer is valid. vb2 attached its memory before, and no other code
+            // changes it during this callback.
             let buffer = unsafe { Buffer::from_raw(vb.cast()) };
             buffer.fill(&file.context.format(direction))?;
             file.context.prepare(direction, buffer)?;
@@ -173,8 +173,9 @@ impl<T: Operations> Callbacks<T> {
     }
 
     unsafe extern "C" fn buf_queue(vb: *mut bindings::vb2_buffer) {
-        // SAFETY: vb2 passes a valid buffer of a queue of ours, which nobody else has until it
-        // is queued; the file handle knows its queues since before there was any buffer.
+        // SAFETY: vb2 passes a valid buffer of a queue that `queue_init` set up. No other thread
+        // accesses it until it is queued. The file handle has had its queues since before there was
+        // any buffer.
         unsafe {
             let file = (*(*vb).vb2_queue).drv_priv.cast::<File<T>>();
             Slot::<T::Prepared>::note(vb.cast()).handed_over = Instant::now();
@@ -183,18 +184,18 @@ impl<T: Operations> Callbacks<T> {
     }
 
     unsafe extern "C" fn buf_request_complete(vb: *mut bindings::vb2_buffer) {
-        // SAFETY: vb2 passes a valid buffer of a queue of ours.
+        // SAFETY: vb2 passes a valid buffer of a queue that `queue_init` set up.
         unsafe { give_up_request::<T>(vb.cast()) };
     }
 
     unsafe extern "C" fn start_streaming(queue: *mut bindings::vb2_queue, _count: c_uint) -> c_int {
         kernel::error::from_result(|| {
-            // SAFETY: vb2 passes a queue of ours.
+            // SAFETY: vb2 passes a queue that `queue_init` set up.
             let (file, direction) = unsafe { Self::parts(queue)? };
             file.settle();
             let controls = &file.handle.controls;
             file.context.start(direction, controls).inspect_err(|_| {
-                // SAFETY: vb2 holds the file's lock, and nothing has started yet.
+                // SAFETY: vb2 calls this with the file's lock held, and no job has started yet.
                 unsafe {
                     Self::return_all(
                         file,
@@ -209,12 +210,13 @@ impl<T: Operations> Callbacks<T> {
     }
 
     unsafe extern "C" fn stop_streaming(queue: *mut bindings::vb2_queue) {
-        // SAFETY: vb2 passes a queue of ours.
+        // SAFETY: vb2 passes a queue that `queue_init` set up.
         if let Ok((file, direction)) = unsafe { Self::parts(queue) } {
             file.note_stop(direction);
-            // No job of the file runs; the last one's buffers may not be returned yet.
+            // No job of the file runs, but the buffers of the last one may not be returned yet.
             file.handle.hand_back.wait();
-            // SAFETY: vb2 holds the file's lock; the rest was waited for.
+            // SAFETY: vb2 calls this with the file's lock held. No job runs, and `wait` has waited
+            // until all buffers are returned.
             unsafe {
                 Self::return_all(
                     file,
@@ -226,12 +228,12 @@ impl<T: Operations> Callbacks<T> {
         }
     }
 
-    /// Hands every buffer that waits in mem2mem's list back to vb2.
+    /// Returns every buffer in mem2mem's list to vb2.
     ///
     /// # Safety
     ///
-    /// The lock of `file` must be held, none of its jobs running, and none of its buffers on its
-    /// way.
+    /// The lock of `file` must be held, none of its jobs may run, and no other thread may be
+    /// returning one of its buffers.
     unsafe fn return_all(file: &File<T>, direction: Direction, state: bindings::vb2_buffer_state) {
         let m2m_ctx = file.handle.m2m_ctx();
         loop {
@@ -248,10 +250,11 @@ impl<T: Operations> Callbacks<T> {
             if direction == Direction::Output
                 && state == bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR
             {
-                // SAFETY: The buffer was mem2mem's until now and is nobody else's.
+                // SAFETY: The buffer was removed from mem2mem's list, so only this function uses
+                // it.
                 unsafe { give_up_request::<T>(buffer) };
             }
-            // SAFETY: The buffer was mem2mem's until now and is nobody else's.
+            // SAFETY: The buffer was removed from mem2mem's list, so only this function uses it.
             unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state) };
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the media core calls for requests: to make, check, queue and free one.
+//! The functions that the media core calls to create, check, queue and free a request.
 
 use crate::media::{
     bindings,
@@ -28,7 +28,7 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A request, with the media core's part first.
+/// A request. The media core's structure is its first field.
 #[repr(C)]
 struct Request<T: Operations> {
     _raw: Opaque<bindings::media_request>,
@@ -47,21 +47,22 @@ impl<T: Operations> Callbacks<T> {
         req_queue: Some(queue::<T>),
     };
 
-    /// Makes a request, which needs the driver until it is freed: the media core only sees to it
-    /// that the media device is open.
+    /// Creates a request. It keeps the module and the device until it is freed: the media core only
+    /// ensures that the media device is open.
     ///
     /// # Safety
     ///
-    /// To be called by the media core, with the media device of a `Node<T>`.
+    /// Only the media core may call this, with the media device of a `Node<T>`.
     unsafe extern "C" fn req_alloc(
         media: *mut bindings::media_device,
     ) -> *mut bindings::media_request {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements `media` is the media device of a `Node<T>`, which is
+        // not freed while the media device is open.
         let node = unsafe { Node::<T>::of_media(media) };
         let Some(usage) = node.usage() else {
             return ptr::null_mut();
         };
-        // SAFETY: The module is there while the media device is open.
+        // SAFETY: The module is loaded while the media device is open.
         if !unsafe { bindings::helper_try_module_get(node.owner()) } {
             return ptr::null_mut();
         }
@@ -72,7 +73,7 @@ impl<T: Operations> Callbacks<T> {
         match KBox::new(request, GFP_KERNEL) {
             Ok(request) => KBox::into_raw(request).cast(),
             Err(_) => {
-                // SAFETY: Taken above.
+                // SAFETY: The reference was taken above.
                 unsafe { bindings::helper_module_put(node.owner()) };
                 ptr::null_mut()
             }
@@ -83,10 +84,10 @@ impl<T: Operations> Callbacks<T> {
     ///
     /// # Safety
     ///
-    /// To be called by the media core, for a request that [`Self::req_alloc`] made.
+    /// Only the media core may call this, for a request that [`Self::req_alloc`] created.
     unsafe extern "C" fn req_free(request: *mut bindings::media_request) {
-        // SAFETY: The request is valid, and its media device that of a `Node<T>`, which is there
-        // until the media core has counted the request off.
+        // SAFETY: The request is valid. Its media device is that of a `Node<T>`, which is not freed
+        // until the media core has decremented its counter of requests.
         unsafe {
             let owner = Node::<T>::of_media((*request).mdev).owner();
             drop(KBox::from_raw(request.cast::<Request<T>>()));
@@ -94,12 +95,11 @@ impl<T: Operations> Callbacks<T> {
         }
     }
 
-    /// Refuses a request with `ENODEV` when the device is unregistered, and otherwise as
-    /// [`validate`] does.
+    /// Checks a request as [`validate`] does; `ENODEV` if the device is unregistered.
     ///
     /// # Safety
     ///
-    /// To be called by the media core, with its `req_queue_mutex` held.
+    /// Only the media core may call this, with its `req_queue_mutex` held.
     unsafe extern "C" fn req_validate(raw: *mut bindings::media_request) -> c_int {
         from_result(|| {
             // SAFETY: The request is valid, and its media device that of a `Node<T>`.
@@ -114,17 +114,17 @@ impl<T: Operations> Callbacks<T> {
     }
 }
 
-/// Checks a request and prepares what it brings, or leaves nothing behind.
+/// Checks a request and prepares its controls. If it fails, it leaves nothing prepared.
 ///
-/// `ENOENT` if it has no buffer, `EINVAL` if it has more than one, since mem2mem takes its
-/// controls for those of one frame, or if it has controls of another file, which nobody would
-/// complete.
+/// `ENOENT` if the request has no buffer. `EINVAL` if it has more than one, because mem2mem takes
+/// its controls for those of one frame, or if it has controls of another file, which would never be
+/// completed.
 ///
 /// # Safety
 ///
-/// To be called for a request of a `File<T>` that is being validated.
+/// `request` must be a request of a `File<T>` that is being validated.
 unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Result {
-    // SAFETY: The request is valid, and its objects stay.
+    // SAFETY: The request is valid, and its objects do not change.
     let (count, buffer) = unsafe {
         (
             bindings::vb2_request_buffer_cnt(request),
@@ -137,26 +137,28 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
     if buffer.is_null() {
         return Err(ENOENT);
     }
-    // SAFETY: A queue in which a request has a buffer has its file.
+    // SAFETY: `queue_init` stored the file in the queue, and the file exists while a request has
+    // one of the queue's buffers.
     let file = unsafe { &*(*(*buffer).vb2_queue).drv_priv.cast::<File<T>>() };
-    // SAFETY: As for the first.
+    // SAFETY: The request is valid, and its objects do not change.
     if !unsafe { bindings::helper_media_request_is_of(request, file.handle.controls.as_raw()) } {
         return Err(EINVAL);
     }
     {
-        // No format is set meanwhile, which could mark the request's values.
+        // With the lock held no format is set, which could mark the request's values.
         let _guard = file.handle.lock.lock();
-        // SAFETY: The caller's promise; the lock is held until the end of this block, where `controls` is
-        // dropped first.
+        // SAFETY: By the safety requirements the request is being validated. The lock is held until
+        // the end of this block, where `controls` is dropped first.
         let controls = unsafe { Controls::of(request, &file.handle.controls) };
         let ticket = Ticket::new(file.context.prepare_controls(&controls)?)?;
         file.settlement.use_it();
-        // SAFETY: vb2 allocated a slot. The buffer is its request's, which is not queued yet.
+        // SAFETY: vb2 allocated a slot for the buffer. Only the request, which is not queued yet,
+        // has the buffer.
         unsafe { Slot::note(buffer.cast()) }.ticket = Some(ticket);
     }
     // SAFETY: The request is valid.
     to_result(unsafe { bindings::vb2_request_validate(request) }).inspect_err(|_| {
-        // SAFETY: As above, where it was put.
+        // SAFETY: The buffer has a slot, and only the request has the buffer.
         drop(
             unsafe { Slot::<T::Prepared>::note(buffer.cast()) }
                 .ticket
@@ -165,15 +167,15 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
     })
 }
 
-/// Queues a request.
+/// Queues a request: binds its ticket, and gives its buffer to mem2mem.
 ///
 /// # Safety
 ///
-/// To be called for a request for which [`validate`] succeeded.
+/// [`validate`] must have succeeded for `request`, and the caller must be the media core.
 unsafe extern "C" fn queue<T: Operations>(request: *mut bindings::media_request) {
-    // SAFETY: The media core has set the request to queued. `validate` left a ticket with the
-    // request's buffer, which nobody but the request has yet. The ticket stays in place until it is settled, when the media core
-    // lets go of it.
+    // SAFETY: The media core has set the request's state to queued. `validate` stored a ticket at
+    // the request's buffer, which only the request has yet. The ticket stays in place until it is
+    // settled, when the media core releases it.
     unsafe {
         let buffer = bindings::helper_media_request_buffer(request);
         if let Some(ticket) = &Slot::<T::Prepared>::note(buffer.cast()).ticket {

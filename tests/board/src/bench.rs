@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What frames and open files cost, for `cargo xtask bench`: each measurement is a line of JSON on
-//! stdout, in nanoseconds and bytes. With `--icount` a nanosecond is an instruction, this program's
-//! own included.
+//! Measures the cost of frames and open files, for `cargo xtask bench`: each measurement is a line
+//! of JSON on stdout, in nanoseconds and bytes. With `--icount` a nanosecond is an instruction,
+//! including those of this program.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -18,11 +18,11 @@ use crate::picture::constant_map;
 use crate::scheduling::Class;
 use crate::v4l2::{Device, Errno, Format, PATIENCE, Rect, Request, Sent, Stream, Which};
 
-/// Frames that a stream has before it is measured.
+/// The number of frames that a stream has before it is measured.
 const WARM_UP: u32 = 16;
 
-/// How long the idle loop is measured, milliseconds: a frame's work is a hundredth of its time, so a
-/// tick of the kernel's more or less is not to matter here.
+/// How long the idle loop is measured, milliseconds. A frame's work is a hundredth of its time, so
+/// this is long enough that one kernel tick more or less does not matter.
 const ALONE: u64 = 500;
 
 /// How often each file is opened and closed.
@@ -55,8 +55,9 @@ fn set_size(device: &Device, (width, height): (u32, u32)) -> Result<Format> {
     Ok(device.set_formats(&format, &format)?.1)
 }
 
-/// Frames through several files at once, each with a thread of its own and `buffers` a queue, until
-/// each file has had `frames` or `seconds` are over. With one CPU, `busy_ns` is the time in which it had work.
+/// Streams with several open files at once, each with its own thread and `buffers` for each queue,
+/// until each file has had `frames` or `seconds` are over. With one CPU, `busy_ns` is the time in
+/// which it had work.
 fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32) -> Result<Value> {
     let ready = Barrier::new(files as usize + 1);
     let limit = Duration::from_secs(seconds.into());
@@ -65,7 +66,7 @@ fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32)
         .collect::<Result<Vec<_>>>()?;
     let one = |device| -> Result<u32> {
         let stream = warm(device, size, buffers);
-        // Also who failed: nobody is to wait for it.
+        // A thread that failed also waits here, because the others wait for all.
         ready.wait();
         let stream = stream?;
         let start = Instant::now();
@@ -95,7 +96,7 @@ fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32)
         let (took, switches) = (nanoseconds(start), context_switches()? - switches);
         let idled = idle.load(Ordering::Relaxed) - idled;
 
-        // What the idle loop counts in the time when there is nothing else.
+        // The count of the idle loop while nothing else runs.
         let (start, from) = (Instant::now(), idle.load(Ordering::Relaxed));
         thread::sleep(Duration::from_millis(if soak { ALONE } else { 0 }));
         let (alone, to) = (nanoseconds(start), idle.load(Ordering::Relaxed));
@@ -111,8 +112,8 @@ fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32)
     })
 }
 
-/// Counts for as long as nobody else wants the CPU. If that cannot be asked for, nothing is counted,
-/// which shows.
+/// Counts while no other thread wants the CPU. If the thread's class cannot be set, the count stays
+/// 0, which is visible in the result.
 fn soak_up(count: &AtomicU64, over: &AtomicBool) -> Result<()> {
     Class::Idle.take()?;
     while !over.load(Ordering::Relaxed) {
@@ -122,11 +123,11 @@ fn soak_up(count: &AtomicU64, over: &AtomicBool) -> Result<()> {
 }
 
 fn nanoseconds(since: Instant) -> u64 {
-    // CAST: Less than five centuries.
+    // CAST: It is less than five centuries.
     since.elapsed().as_nanos() as u64
 }
 
-/// A stream that is under way.
+/// Starts a stream and lets it run for [`WARM_UP`] frames.
 fn warm(device: &Device, size: (u32, u32), buffers: u32) -> Result<Stream<'_>> {
     set_size(device, size)?;
     let stream = Stream::start(device, buffers)?;
@@ -135,7 +136,7 @@ fn warm(device: &Device, size: (u32, u32), buffers: u32) -> Result<Stream<'_>> {
     Ok(stream)
 }
 
-/// Takes a frame back and sends its buffers again.
+/// Dequeues a frame and queues its buffers again.
 fn turn(stream: &Stream<'_>) -> Result<()> {
     let capture = stream.capture.dequeue_within(PATIENCE)?;
     let output = match stream.output.dequeue() {
@@ -147,8 +148,8 @@ fn turn(stream: &Stream<'_>) -> Result<()> {
     Ok(stream.output.queue(output.index, &Sent::default())?)
 }
 
-/// Frames in requests, one after the other: without a control, each with a map of its own, and that
-/// with a crop. Then crops alone, set in mid-stream.
+/// Processes frames in requests, one after the other: without a control, each with its own map, and
+/// with a map and a crop. Then frames with crops only, which are set while it streams.
 fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
     let device = Device::open()?;
     let media = device.media()?;
@@ -178,7 +179,7 @@ fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
         Ok(nanoseconds(start))
     };
     let (without, with) = (timed(None)?, timed(Some(&map))?);
-    // CAST: Small numbers.
+    // CAST: They are small numbers.
     let crop = |margin: u32| {
         let (width, height) = (size.0 - 2 * margin, size.1 - 2 * margin);
         device.set_crop(Rect::new(margin as i32, margin as i32, width, height))
@@ -198,7 +199,7 @@ fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
     }))
 }
 
-/// Opens files, and closes them; then has all open at once, with both streams started.
+/// Opens and closes files; then opens all at once, with both streams started.
 fn files(count: u32) -> Result<Value> {
     (0..WARM_UP).try_for_each(|_| Device::open().map(drop))?;
     let device = Device::open()?;
@@ -225,7 +226,7 @@ fn files(count: u32) -> Result<Value> {
     }))
 }
 
-/// Where the kernel's events are told.
+/// The directory of the kernel's trace events.
 const TRACING: &str = "/sys/kernel/tracing";
 
 /// The events that are counted.
@@ -235,23 +236,23 @@ const EVENTS: [&str; 3] = [
     "sched/sched_wakeup",
 ];
 
-/// Who allocates for a frame: this program, the interrupt's thread, interrupts that found nobody at
-/// work, and whoever is in a driver's module.
+/// The tasks that allocate for a frame: this program, the interrupt thread, interrupts of an idle
+/// CPU, and any task in a driver's module.
 const TASKS: [&str; 3] = ["dw100-board-", "irq/", "<idle>-"];
 const MODULE: &str = "[dw100";
 
-/// Who is woken for a frame.
+/// The tasks that are woken for a frame.
 const WOKEN: [&str; 3] = ["dw100-board", "irq/", "kworker/"];
 
-/// Allocations that no driver can help: V4L2's copies of what system calls pass, and what the kernel's
-/// own checks note.
+/// Allocations that a driver cannot avoid: V4L2's copies of the arguments of system calls, and the
+/// records of the kernel's own checks.
 const NOT_THE_DRIVERS: [&str; 3] = [
     "call_site=video_usercopy",
     "name=kmemleak_object",
     "name=debug_objects_cache",
 ];
 
-/// Frames of one file, with what the kernel's events tell of them. They need tracefs.
+/// Processes frames of one file, and counts the kernel's events. They need tracefs.
 fn events(frames: u32) -> Result<Value> {
     let path = |event: &str| format!("{TRACING}/{event}");
     let enable = |on: &str| {
@@ -262,7 +263,7 @@ fn events(frames: u32) -> Result<Value> {
     };
     let device = Device::open()?;
     let stream = warm(&device, (640, 480), 4)?;
-    // Kilobytes of each CPU, enough for all.
+    // Kilobytes for each CPU, enough for all events.
     fs::write(path("buffer_size_kb"), "8192")?;
     let mut marker = OpenOptions::new().write(true).open(path("trace_marker"))?;
     enable("1")?;
@@ -295,8 +296,8 @@ fn events(frames: u32) -> Result<Value> {
     Ok(json!({"frames": frames, "allocations": allocations, "wakeups": wakeups}))
 }
 
-/// Memory that is free, bytes: also the pages that each CPU keeps to hand, which are thousands after
-/// many files were closed.
+/// Returns the free memory, bytes. It includes the pages that each CPU keeps in reserve, which are
+/// thousands after many files were closed.
 fn memory() -> Result<u64> {
     const PAGE: u64 = 4096;
 
@@ -312,7 +313,7 @@ fn memory() -> Result<u64> {
     }
 }
 
-/// Of all CPUs, since the boot.
+/// Returns the context switches of all CPUs since the boot.
 fn context_switches() -> Result<u64> {
     let text = fs::read_to_string("/proc/stat")?;
     let line = text.lines().find_map(|line| line.strip_prefix("ctxt "));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device and its driver, as sysfs has them: unbinding, binding, and the module.
+//! The device and its driver in sysfs: unbinding, binding, and the module.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,18 +12,19 @@ use anyhow::{Context, Result, ensure};
 use crate::harness::slow_kernel;
 use crate::scheduling::Class;
 
-/// The driver's directory in sysfs, of either driver.
+/// The driver's directory in sysfs, which is the same for both drivers.
 const DRIVER: &str = "/sys/bus/platform/drivers/dw100";
 
-/// How long unbinding may take, whatever is held, runs or dies meanwhile.
+/// The longest time for unbinding, whatever is held, runs or dies meanwhile.
 const BOUND: Duration = Duration::from_secs(1);
 
-/// How long on a slow kernel of a busy machine: whether it waits for somebody, not how fast it is.
+/// The longest time on a slow kernel of a busy machine. It tests whether unbinding waits for
+/// another process, and not how fast it is.
 const SLOW_BOUND: Duration = Duration::from_secs(20);
 
 /// The device that the driver is bound to, or could be.
 pub struct Binding {
-    /// Its name, as in `dev_name()`.
+    /// The device's name, as in `dev_name()`.
     pub name: String,
 }
 
@@ -43,29 +44,30 @@ impl Binding {
         PathBuf::from(DRIVER).join(name)
     }
 
-    /// What binds the driver, when the device's name is written to it.
+    /// Returns the file that binds the driver when the device's name is written to it.
     pub fn bind_file(&self) -> PathBuf {
         Self::file("bind")
     }
 
-    /// Whether the driver is loaded.
+    /// Returns whether the driver is loaded.
     pub fn loaded() -> bool {
         Self::file("bind").exists()
     }
 
-    /// Whether the driver is bound to the device.
+    /// Returns whether the driver is bound to the device.
     pub fn bound(&self) -> bool {
         Self::file(&self.name).exists()
     }
 
-    /// Unbinds the driver. Returns how long that took, which is no longer than it may.
+    /// Unbinds the driver. Returns how long that took, or an error if it took too long.
     pub fn unbind(&self) -> Result<Duration> {
-        // How long the driver makes it wait is asked, not how long for a CPU: a dozen clients that
-        // die at the same time want one too, each for longer than all that unbinding has to do.
+        // This measures how long the driver makes unbinding wait, not how long it waits for a CPU:
+        // a dozen clients that die at the same time need the CPU as well, each for longer than
+        // unbinding does.
         self.unbind_as(Class::RealTime(1))
     }
 
-    /// The same as a thread of that class. It is an ordinary one afterwards.
+    /// Unbinds the driver in a thread of that class, which is an ordinary one afterwards.
     pub fn unbind_as(&self, class: Class) -> Result<Duration> {
         class.take()?;
         let start = Instant::now();
@@ -84,19 +86,19 @@ impl Binding {
     }
 }
 
-/// Loads this project's driver with a watchdog of so many milliseconds, which binds it.
+/// Loads this project's driver with a watchdog time in milliseconds, which binds it.
 pub fn load(watchdog_ms: u32) -> Result<()> {
     let watchdog = format!("watchdog_ms={watchdog_ms}");
     ensure!(driver(&["load", "rust", &watchdog])?, "insmod failed");
     Ok(())
 }
 
-/// Unloads this project's driver; false if the kernel refuses.
+/// Unloads this project's driver. Returns `false` if the kernel refuses.
 pub fn unload() -> Result<bool> {
     driver(&["unload", "rust"])
 }
 
-/// Runs the board's `driver`. What it has to say is for who waits for a failure.
+/// Runs the board's `driver` command. Its output is dropped, because the callers test for failure.
 fn driver(words: &[&str]) -> Result<bool> {
     let output = Command::new("driver").args(words).output();
     let output = output.context("starting 'driver', which the emulated board has")?;

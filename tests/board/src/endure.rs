@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Streams beside something that is hard on the kernel or on them, and a task that is.
+//! Streams while something else loads the kernel or the streams, and a task that keeps a CPU busy.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use crate::v4l2::{Device, PATIENCE, Request, Sent, Stream, Which};
 /// Buffers of each queue.
 const BUFFERS: usize = 3;
 
-/// A frame's size, pixels.
+/// The size of a frame, pixels.
 const SIZE: (u32, u32) = (176, 144);
 
-/// Has several files [`stream`], each so many frames and so many seconds at least. Prints how many
-/// frames there were.
+/// Runs [`stream`] in several files, each for so many frames and so many seconds at least. Prints
+/// how many frames there were.
 pub fn run(files: u32, frames: u32, seconds: u32, faults: bool) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds.into());
     let counts = thread::scope(|scope| {
@@ -48,8 +48,8 @@ pub fn run(files: u32, frames: u32, seconds: u32, faults: bool) -> Result<()> {
     Ok(())
 }
 
-/// Streams for as long as `goes_on` says, which is told how many frames there were, and checks that
-/// every buffer comes back once, in its order, with its pixels; with `faults`, or as failed. Every
+/// Streams while `goes_on` returns `true`. It is given the number of frames so far. Checks that
+/// every buffer is returned once, in order, with its pixels; with `faults`, or as failed. Every
 /// second file streams by requests.
 ///
 /// Returns the number of frames, and how many failed.

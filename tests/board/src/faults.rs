@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests of an engine that fails, or falls silent: what it did not finish comes back as failed,
-//! soon, and nothing else does. The emulated board's `model` has it fail.
+//! Tests an engine that fails, or raises no interrupt: frames that it did not finish are returned
+//! as failed, soon, and no others are. The emulated board's `model` injects the faults.
 
 mod allocations;
 mod fail_nth;
@@ -21,8 +21,8 @@ use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Sent, Stream, Which};
 
-/// Tests of how soon frames come back, for a board on which an instruction takes a nanosecond
-/// (`--icount`): elsewhere a machine that has much else to do may take any time.
+/// The tests of how soon frames are returned, for a board on which an instruction takes a
+/// nanosecond (`--icount`). On another board a machine with other work may take any time.
 pub const TIMED: &[Test] = &[
     test(
         "a frame whose interrupt is lost comes back no later than twice its limit",
@@ -38,8 +38,9 @@ pub const TIMED: &[Test] = &[
     ),
 ];
 
-/// All tests: with `full` those that take minutes in the place of what samples them, with `debug`
-/// fewer samples, and those in which memory runs out, which takes a debug kernel.
+/// Returns all tests. With `full` they include those that take minutes, instead of samples of them;
+/// with `debug` they include fewer samples, and those in which memory runs out, which need a debug
+/// kernel.
 pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
     let positions = match (full, debug) {
         (true, _) => positions::ALL,
@@ -112,23 +113,23 @@ const TESTS: &[Test] = &[
     ),
 ];
 
-/// How soon a small frame must come back that the engine does not end: a tenth of a second is what
-/// the driver was told to wait at least, the rest is for a slow board.
+/// Returns how soon a small frame that the engine does not end must be returned: the driver was
+/// told to wait at least a tenth of a second, and the rest is for a slow board.
 fn soon() -> Duration {
     Duration::from_secs(if slow_kernel() { 10 } else { 2 })
 }
 
-/// The least that it waits.
+/// The least time that the driver waits.
 const LEAST: Duration = Duration::from_millis(100);
 
-/// A stream with a source in each buffer whose frames tell which map they were made with.
+/// A stream with a source in each buffer. Its frames show which map they were made with.
 struct Set<'d> {
     bands: Bands,
     stream: Stream<'d>,
 }
 
 impl<'d> Set<'d> {
-    /// With `count` buffers a queue and a map that shows a band of the source.
+    /// Starts it with `count` buffers for each queue, and a map that shows a band of the source.
     fn start(device: &'d Device, count: u32, band: u32) -> Result<Self> {
         let bands = Bands::set(device)?;
         device.set_map(Which::Current, &bands.map(band))?;
@@ -139,7 +140,7 @@ impl<'d> Set<'d> {
         Ok(Self { bands, stream })
     }
 
-    /// Takes both buffers of a frame back, which must have failed.
+    /// Dequeues both buffers of a frame, which must have failed.
     fn take_failed(&self, index: usize) -> Result<()> {
         let (from, to) = self.stream.dequeue_any().context("waiting for the frame")?;
         ensure!(
@@ -152,7 +153,7 @@ impl<'d> Set<'d> {
         Ok(())
     }
 
-    /// Takes a frame back that must be of this map.
+    /// Dequeues a frame that must be made with the map of this band.
     fn take(&self, index: usize, band: u32) -> Result<()> {
         let (from, to) = self.stream.dequeue()?;
         ensure!(
@@ -188,12 +189,13 @@ fn given_up(fault: &str) -> Result<()> {
     Ok(())
 }
 
-/// What queueing a frame and taking it back may take, on a board on which an instruction takes a
-/// nanosecond. The engine takes less than one for a frame of this size.
+/// The longest time for queueing and dequeueing a frame on a board on which an instruction takes a
+/// nanosecond. The engine takes less than a millisecond for a frame of this size.
 const CALLS: Duration = Duration::from_millis(5);
 
-/// How long a frame takes to come back that the engine does not end, on such a board. Where the CPU has
-/// nothing to do, time leaps: a program that is loaded meanwhile could take any.
+/// Returns how long it takes until a frame that the engine does not end is returned, on such a
+/// board. Virtual time jumps forward while the CPU is idle, so a program that is loaded meanwhile
+/// could take any time.
 fn lost(set: &Set<'_>, fault: &str, patience: Duration) -> Result<Duration> {
     model::set(fault)?;
     let start = Instant::now();
@@ -208,12 +210,13 @@ fn lost(set: &Set<'_>, fault: &str, patience: Duration) -> Result<Duration> {
     Ok(took)
 }
 
-/// That a frame which the engine does not end has its limit, and at most twice its limit.
+/// Checks that a frame which the engine does not end has at least its time limit, and at most twice
+/// that.
 fn no_later_than_twice(fault: &str) -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 10)?;
     lost(&set, fault, PATIENCE).context("while the program is loaded")?;
-    // The timer goes on after the frame before, which must make no difference.
+    // The timer still runs after the frame before, which must make no difference.
     for pause_ms in [0, 30, 60, 90, 150, 250] {
         set.stream.queue(0, &Sent::default())?;
         set.take(0, 10)?;
@@ -258,7 +261,7 @@ fn others_go_on() -> Result<()> {
     Ok(())
 }
 
-/// That ending a stream in one way or another takes no longer than a frame may.
+/// Checks that `end` stops a stream in no more time than the limit of a frame.
 fn stopped(end: impl FnOnce(Stream<'_>) -> Result<()>) -> Result<()> {
     {
         let device = Device::open()?;
@@ -272,7 +275,7 @@ fn stopped(end: impl FnOnce(Stream<'_>) -> Result<()>) -> Result<()> {
     works().context("the next stream")
 }
 
-/// A stream with a frame that never ends, and one that waits for it.
+/// Returns a stream with a frame that never ends, and one that waits for it.
 fn stalled(device: &Device) -> Result<Stream<'_>> {
     let Set { stream, .. } = Set::start(device, 2, 7)?;
     model::set("stall=1")?;
@@ -282,7 +285,7 @@ fn stalled(device: &Device) -> Result<Stream<'_>> {
     Ok(stream)
 }
 
-/// That another open file has its frame.
+/// Checks that another open file can process a frame.
 pub(crate) fn works() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 7)?;
@@ -334,7 +337,7 @@ fn request_completes() -> Result<()> {
     Ok(())
 }
 
-/// That the next frame of a fault fails, at once, and the one after it does not.
+/// Checks that the next frame, with a fault, fails at once, and the one after it does not.
 fn failed_at_once(fault: &str) -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 2, 9)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random calls of several processes that have files in common, some of which are killed, while the
-//! engine fails and its driver is unbound and bound again. The same seed makes the same choices; when
-//! they meet is up to the machine.
+//! Sends random calls from several processes that share files. Some of them are killed, while the
+//! engine fails and its driver is unbound and bound again. The same seed makes the same choices;
+//! their order in time depends on the machine.
 
 use std::os::fd::AsFd;
 use std::sync::Barrier;
@@ -24,10 +24,10 @@ use crate::scheduling::Class;
 use crate::v4l2::memory::Mapping;
 use crate::v4l2::{Device, Errno, PATIENCE, PollFlags, Request, wait};
 
-/// Processes at a time.
+/// The number of processes at a time.
 const PROCESSES: u64 = 3;
 
-/// What befalls the engine, a few frames from now.
+/// The faults of the engine that are injected, a few frames later.
 const FAULTS: [&str; 6] = [
     "drop-irq=",
     "stall=",
@@ -37,17 +37,18 @@ const FAULTS: [&str; 6] = [
     "error=0x81@",
 ];
 
-/// Calls that it takes to mean something: a slow machine has this many times as long for them.
+/// The number of calls that are needed for a result. A slow machine has this many times as long for
+/// them.
 const LEAST: u32 = 2000;
 const PATIENT: u32 = 20;
 
-/// How long the processes go on when nothing disturbs them any more.
+/// How long the processes go on after the last disturbance.
 const AFTERWARDS: Duration = Duration::from_millis(300);
 
-/// How long a process may take to end, on a slow kernel of a busy machine.
+/// The longest time until a process ends, on a slow kernel of a busy machine.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// Sends random calls for so long, and prints the verdict.
+/// Sends random calls for this time, and prints the verdict.
 pub fn run(seed: u64, time: Duration) {
     println!("fuzz --seed {seed} --seconds {}", time.as_secs());
     plan(1);
@@ -73,7 +74,7 @@ fn rounds(seed: u64, time: Duration) -> Result<()> {
         let [sent, good] = count.each_ref().map(|count| count.load(Relaxed));
         let due = match call.due {
             Due::Often => sent > 300,
-            // An engine that fails, and a device that goes, leave it little chance.
+            // An engine that fails, and a device that is unbound, make these calls succeed rarely.
             Due::Sometimes => sent > 3000,
             _ => false,
         };
@@ -95,7 +96,7 @@ fn rounds(seed: u64, time: Duration) -> Result<()> {
     Ok(())
 }
 
-/// How many calls succeeded and failed.
+/// Returns how many calls succeeded and failed.
 fn sent(counts: &Counts) -> [u32; 2] {
     let add = |[all_good, all_bad]: [u32; 2], count: &[AtomicU32; 2]| {
         let [sent, good] = count.each_ref().map(|count| count.load(Relaxed));
@@ -104,17 +105,19 @@ fn sent(counts: &Counts) -> [u32; 2] {
     counts.iter().fold([0; 2], add)
 }
 
-/// Counters that all processes have in common.
+/// Maps counters that all processes share.
 fn shared_counts() -> Result<&'static Counts> {
     let size = std::num::NonZeroUsize::new(size_of::<Counts>()).context("there are calls")?;
     let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-    // SAFETY: The kernel chooses a place that is free.
+    // SAFETY: The kernel chooses a free address range.
     let place = unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)? };
-    // SAFETY: It is as large as the counters, zero, and mapped as long as there is a process.
+    // SAFETY: The memory is as large as the counters, it is zero, and it is mapped as long as there
+    // is a process.
     Ok(unsafe { place.cast().as_ref() })
 }
 
-/// Processes that have opened the device, until their time is up. Returns how often it was unbound.
+/// Runs processes that have opened the device, until their time is up. Returns how often the device
+/// was unbound.
 fn round(random: &mut Random, counts: &'static Counts) -> Result<u32> {
     let there = becomes_true(PATIENCE, || Ok(Device::open().is_ok()))?;
     ensure!(there, "there is no node");
@@ -123,15 +126,15 @@ fn round(random: &mut Random, counts: &'static Counts) -> Result<u32> {
     let mut children = Vec::new();
     for _ in 0..PROCESSES {
         let seed = u64::from(random.word());
-        // Longer than anybody waits for those that are to be killed at work.
+        // It is longer than the wait for processes that are killed while they run.
         let time = length + AFTERWARDS;
-        // What the child takes is a copy of its own.
+        // The child takes its own copy of the files.
         children.push(Child::start(|| {
             child(common.take(), counts, seed, time);
             Ok(())
         })?);
     }
-    // Some rounds the processes alone keep the files open, and it takes their end to close them.
+    // In some rounds only the processes keep the files open, so that their end closes them.
     let kept = common.take_if(|_| random.once_in(2));
     drop(common);
     let disturbed = disturb(random, length);
@@ -143,7 +146,7 @@ fn round(random: &mut Random, counts: &'static Counts) -> Result<u32> {
     disturbed
 }
 
-/// Has the engine fail now and then, and unbinds its driver in the midst of it.
+/// Injects faults of the engine now and then, and unbinds its driver meanwhile.
 fn disturb(random: &mut Random, length: Duration) -> Result<u32> {
     let device = Binding::find()?;
     let end = Instant::now() + length;
@@ -153,7 +156,7 @@ fn disturb(random: &mut Random, length: Duration) -> Result<u32> {
         let (fault, frame) = (random.pick(&FAULTS), 1 + random.word() % 8);
         model::set(&format!("{fault}{frame}"))?;
         if random.once_in(8) {
-            // Before all others, or with its turns among them.
+            // Unbinding runs before all other threads, or shares the CPU with them.
             let classes = [Class::Ordinary, Class::RealTime(1)];
             device.unbind_as(random.pick(&classes))?;
             sleep(Duration::from_millis(u64::from(random.word() % 100)));
@@ -164,7 +167,7 @@ fn disturb(random: &mut Random, length: Duration) -> Result<u32> {
     Ok(unbound)
 }
 
-/// Waits for the end of a process, which may be told to die.
+/// Waits for the end of a process, which is killed first if `now` is set.
 fn end(child: Child, now: bool) -> Result<()> {
     if !now {
         return child.end(BOUND);
@@ -174,15 +177,15 @@ fn end(child: Child, now: bool) -> Result<()> {
     status.map(drop).context("a process does not die")
 }
 
-/// What the processes of a round have in common.
+/// Opens the files that the processes of a round share.
 fn opened() -> Result<(Targets, [Request; 3])> {
     let targets = Targets::open()?;
     let requests = targets.requests()?;
     Ok((targets, requests))
 }
 
-/// One process: calls on the files that it has in common with others, and on some of its own. When
-/// those are dead, on what it finds bound next.
+/// Runs one process: it sends calls to the files that it shares with others, and to some of its
+/// own. When those are gone, it opens the device that is bound next.
 fn child(mut next: Option<(Targets, [Request; 3])>, counts: &Counts, seed: u64, time: Duration) {
     let mut random = Random::new(seed);
     for device in next
@@ -216,7 +219,7 @@ fn child(mut next: Option<(Targets, [Request; 3])>, counts: &Counts, seed: u64, 
     }
 }
 
-/// Closes everything, the requests and the files from a thread each.
+/// Closes everything, the requests and the files from one thread each.
 fn close(targets: Targets, requests: [Request; 3]) {
     let start = Barrier::new(2);
     thread::scope(|scope| {
@@ -231,14 +234,14 @@ fn close(targets: Targets, requests: [Request; 3]) {
 
 /// Maps a buffer, and polls.
 fn look(device: &Device, random: &mut Random) {
-    /// Where buffers of the CAPTURE queue begin.
+    /// The offset at which buffers of the CAPTURE queue begin.
     const CAPTURE: u32 = 1 << 30;
     let offset = random.pick(&[0, CAPTURE, 0x1_0000, CAPTURE + 0x1_0000]);
     if let Ok(mapping) = Mapping::new(device.as_fd(), offset, 4096) {
         mapping.fill(0x77);
     }
     let events = random.pick(&[PollFlags::POLLIN, PollFlags::POLLOUT, PollFlags::POLLPRI]);
-    // Whatever it says.
+    // The result does not matter.
     let _ = wait(
         device,
         events,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How tests are run: each in a process of its own, so that one which panics, hangs or leaves files
-//! open is no harm to the next.
+//! Runs the tests: each in its own process, so that one which panics, hangs or leaves files open
+//! does not affect the next.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -21,7 +21,7 @@ use nix::unistd::{ForkResult, Pid, dup2, fork, pipe};
 
 use crate::v4l2::Errno;
 
-/// A test: what it proves, and how.
+/// A test: the fact that it proves, and its function.
 pub struct Test {
     /// The fact, in words.
     pub name: &'static str,
@@ -32,23 +32,24 @@ pub const fn test(name: &'static str, run: fn() -> Result<()>) -> Test {
     Test { name, run }
 }
 
-/// Which tests to run, and how.
+/// The choice of tests, and options for them.
 pub struct Choice {
-    /// Only print their names.
+    /// Whether to print only their names.
     pub list: bool,
-    /// Also those with the test driver vivid.
+    /// Whether to run those with the test driver vivid.
     pub vivid: bool,
-    /// Also those of trace events.
+    /// Whether to run those of trace events.
     pub trace: bool,
-    /// Everything as often as takes long.
+    /// Whether to run the long form of tests that take long.
     pub full: bool,
-    /// Less of what takes long with a debug kernel, and also what takes one.
+    /// Whether to do less of what takes long with a debug kernel, and to run the tests that need
+    /// one.
     pub debug: bool,
-    /// Only those whose name contains this.
+    /// Runs only the tests whose name contains this.
     pub filter: Option<String>,
-    /// All but those whose name is one of these.
+    /// Skips the tests whose name is one of these.
     pub skipped: Vec<String>,
-    /// How long one test may take.
+    /// The longest time of one test.
     pub limit: Duration,
 }
 
@@ -67,8 +68,8 @@ impl Default for Choice {
     }
 }
 
-/// Runs those of `tests` that are chosen: prints how many verdicts there will be, and the verdict on
-/// each. An error if there are none, or if no test has a name that is to be skipped.
+/// Runs the chosen tests: prints how many verdicts there will be, and the verdict on each. Returns
+/// an error if there are none, or if no test has a name that is to be skipped.
 pub fn run(tests: impl Iterator<Item = &'static Test>, choice: &Choice) -> Result<()> {
     let chosen = chosen(tests, choice)?;
     if choice.list {
@@ -99,7 +100,8 @@ fn chosen(
     Ok(chosen)
 }
 
-/// Prints how many verdicts follow, as KTAP does. One that is missing is a failure then.
+/// Prints how many verdicts follow, in the form of KTAP. The reader takes a missing one for a
+/// failure.
 pub fn plan(count: usize) {
     println!("1..{count}");
 }
@@ -112,29 +114,30 @@ pub fn verdict(name: &str, result: Result<()>) {
     }
 }
 
-/// Runs one test in a process of its own.
+/// Runs one test in its own process.
 fn apart(test: &Test, limit: Duration) -> Result<()> {
     Child::start(test.run)?.end(limit)
 }
 
-/// A process that does something for this one, and dies with it.
+/// A process that does something for this one, and is killed when this one dies.
 pub struct Child {
     pid: Pid,
-    /// What it says of its failure.
+    /// The pipe with the message on its failure.
     said: File,
 }
 
 impl Child {
-    /// Starts a process that does `run`. An error where this process has other threads.
+    /// Starts a process that calls `run`. Returns an error if this process has other threads.
     pub fn start(run: impl FnOnce() -> Result<()>) -> Result<Self> {
-        // A thread that has ended may be seen for a moment still.
+        // A thread that has ended may still be visible for a moment.
         let alone = || Ok(fs::read_dir("/proc/self/task")?.count() == 1);
         ensure!(
             becomes_true(Duration::from_secs(1), alone)?,
             "a process with threads must not fork"
         );
         let (said, saying) = pipe()?;
-        // SAFETY: This process has no other thread, so the child may do whatever this one could.
+        // SAFETY: This process has no other thread, so the child may call every function that this
+        // process may call.
         match unsafe { fork()? } {
             ForkResult::Child => exit(child(run, saying)),
             ForkResult::Parent { child: pid } => Ok(Self {
@@ -144,7 +147,8 @@ impl Child {
         }
     }
 
-    /// Waits for its end, and kills it when that takes longer than `limit`. An error if it failed.
+    /// Waits for the end of the process, and kills it when that takes longer than `limit`. Returns
+    /// an error if it failed.
     pub fn end(mut self, limit: Duration) -> Result<()> {
         let Some(status) = self.ended_within(limit)? else {
             self.kill()?;
@@ -173,7 +177,7 @@ impl Child {
         Ok(kill(self.pid, Signal::SIGKILL)?)
     }
 
-    /// How it ended; nothing if it did not in that time.
+    /// Returns how the process ended; [`None`] if it did not end in that time.
     pub fn ended_within(&self, patience: Duration) -> Result<Option<WaitStatus>> {
         let mut status = WaitStatus::StillAlive;
         let ended = becomes_true(patience, || {
@@ -184,12 +188,12 @@ impl Child {
     }
 }
 
-/// Does `run` in a child process, which says why it failed, and returns its exit status.
+/// Runs `run` in a child process, prints why it failed, and returns the exit status.
 fn child(run: impl FnOnce() -> Result<()>, saying: OwnedFd) -> i32 {
     if set_pdeathsig(Signal::SIGKILL).is_err() || dup2(saying.as_raw_fd(), STDERR_FILENO).is_err() {
         return 1;
     }
-    // From here on stderr alone is open, which a process started from here replaces by its own.
+    // From here on only stderr is open. A process that is started from here replaces it by its own.
     drop(saying);
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => 0,
@@ -197,7 +201,7 @@ fn child(run: impl FnOnce() -> Result<()>, saying: OwnedFd) -> i32 {
             eprintln!("{why:#}");
             1
         }
-        // The panic has said why.
+        // The panic has printed the reason.
         Err(_) => 1,
     }
 }
@@ -211,7 +215,7 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// That an ioctl failed, with just this error.
+/// Checks that an ioctl failed with exactly this error.
 pub fn fails<T>(result: Result<T, Errno>, wanted: Errno, what: &str) -> Result<()> {
     match result {
         Ok(_) => bail!("{what} succeeded, where {wanted:?} was due"),
@@ -222,12 +226,13 @@ pub fn fails<T>(result: Result<T, Errno>, wanted: Errno, what: &str) -> Result<(
     }
 }
 
-/// Whether this is the debug kernel, which checks every access to memory and takes its time for it.
+/// Returns whether this is the debug kernel, which checks every access to memory and is slow
+/// because of that.
 pub fn slow_kernel() -> bool {
     Path::new("/sys/kernel/debug/kmemleak").exists()
 }
 
-/// How often something is done that is done so often on a fast kernel.
+/// Returns how often something is repeated that is repeated `fast` times on a fast kernel.
 pub fn repeats(fast: u32) -> u32 {
     if slow_kernel() {
         fast.div_ceil(3)
@@ -236,7 +241,7 @@ pub fn repeats(fast: u32) -> u32 {
     }
 }
 
-/// Waits until something becomes true; false when the time is up.
+/// Waits until something becomes true. Returns `false` when the time is up.
 pub fn becomes_true(patience: Duration, mut check: impl FnMut() -> Result<bool>) -> Result<bool> {
     let end = Instant::now() + patience;
     loop {

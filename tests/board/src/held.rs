@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A process that keeps an ioctl waiting for a page of its memory, for as long as it likes, with a
-//! lock of the V4L2 core held: unbinding goes on without it, and so do other open files. See
-//! `docs/v4l2-core.md`.
+//! Tests a process that keeps an ioctl waiting for a page of its memory, for as long as it likes,
+//! with a lock of the V4L2 core held: unbinding does not wait for it, and neither do other open
+//! files. See `docs/v4l2-core.md`.
 
 mod files;
 
@@ -23,7 +23,7 @@ use crate::v4l2::control::Verb;
 use crate::v4l2::held::HeldMemory;
 use crate::v4l2::{Device, Errno, MAP, PATIENCE, Sent, Stream, Way, Which};
 
-/// All tests. They need a kernel with `CONFIG_USERFAULTFD`.
+/// The tests. They need a kernel with `CONFIG_USERFAULTFD`.
 pub const TESTS: &[Test] = &[
     test(
         "unbinding does not wait for a process that keeps the controls of a file locked",
@@ -71,13 +71,14 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// How long what is held up ends after it was killed, and how long the moments get.
+/// The longest time until a waiting process ends after it was killed, and the upper bound of the
+/// moments.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// How long a thread is given to run into a lock.
+/// How long to wait until a thread waits for a lock.
 const MOMENT: Duration = Duration::from_millis(200);
 
-/// That the device has its frames.
+/// Checks that the device can process a frame.
 fn works() -> Result<()> {
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
@@ -86,7 +87,8 @@ fn works() -> Result<()> {
     bands.check(&stream.frame(&bands.source)?, 21)
 }
 
-/// Runs `hold` in a thread, which is to run into `memory`, and then `meanwhile`. Lets the memory go.
+/// Runs `hold` in a thread, which must access `memory` and wait there, and then `meanwhile`.
+/// Releases the memory afterwards.
 fn while_held<R>(
     memory: &HeldMemory,
     hold: impl FnOnce() -> R + Send,
@@ -112,7 +114,7 @@ fn controls() -> Result<()> {
     let [device, other] = [Device::open()?, Device::open()?];
     let media = device.media()?;
     let binding = Binding::find()?;
-    // A frame that never ends, of a file that cannot be stopped while another one is starting.
+    // The frame never ends. Its file cannot be stopped while another one is starting.
     let bands = Bands::set(&other)?;
     other.set_map(Which::Current, &bands.map(3))?;
     let stalled = Stream::start(&other, 1)?;
@@ -136,7 +138,7 @@ fn controls() -> Result<()> {
         // SAFETY: The memory is larger than the largest map.
         unsafe { device.ext_control(Verb::Get, Which::Current, &mut control) }
     };
-    // Waits for the controls, with the lock held that who ends a stream takes.
+    // It waits for the lock of the controls, and holds the lock that stopping a stream takes.
     let start = || starting.device.start(Way::Output);
     while_held(&memory, get_map, || {
         thread::scope(|scope| {
@@ -144,7 +146,7 @@ fn controls() -> Result<()> {
             sleep(MOMENT);
             ensure!(!starter.is_finished(), "STREAMON did not wait");
             let result = binding.unbind().and_then(|_| {
-                // The media device is yet to be unregistered, and its parent has no driver.
+                // The media device is not unregistered yet, and its parent has no driver.
                 let driver = media.info()?.driver();
                 ensure!(driver == "dw100", "the media device is of {driver:?}");
                 Ok(())
@@ -165,7 +167,7 @@ fn graph() -> Result<()> {
     let binding = Binding::find()?;
     let media = device.media()?;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
-    // SAFETY: The memory is a megabyte.
+    // SAFETY: The memory has a megabyte, more than the page that must be valid.
     let get_graph = || unsafe { media.entities_to(memory.as_ptr()) };
     while_held(&memory, get_graph, || binding.unbind().map(drop))?;
     fails(
@@ -202,8 +204,8 @@ fn debugfs(
     works()
 }
 
-/// The later it dies, the further it has come: some of them when they make a thread. How soon one
-/// comes as far as that is not known on a machine that has other work.
+/// Kills the unbinding process at later and later moments: some processes have come as far as
+/// creating a thread. On a machine with other work the time for that is not known.
 fn killed() -> Result<()> {
     let binding = Binding::find()?;
     let mut unbound = 0;
@@ -215,14 +217,15 @@ fn killed() -> Result<()> {
         );
         let (told, tell) = pipe()?;
         let (mut told, mut tell) = (File::from(told), File::from(tell));
-        // A process forks before it has threads.
+        // The child is started before there are threads, because a process with threads must not
+        // fork.
         let child = Child::start(|| {
             told.read_exact(&mut [0])?;
             binding.unbind().map(drop)
         })?;
         let media = Device::open()?.media()?;
         let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
-        // SAFETY: The memory is a megabyte.
+        // SAFETY: The memory has a megabyte, more than the page that must be valid.
         let get_graph = || unsafe { media.entities_to(memory.as_ptr()) };
         while_held(&memory, get_graph, || {
             tell.write_all(&[0])?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel's log, message by message.
+//! Reads the kernel's log, message by message.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -11,30 +11,31 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use nix::libc::O_NONBLOCK;
 
-/// How many messages there may be in [`INTERVAL`].
+/// The largest number of messages in [`INTERVAL`].
 pub const MOST: usize = 10;
 
-/// The time in which there may be [`MOST`].
+/// The time in which there may be [`MOST`] messages.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Messages of the kernel's log.
+/// A reader of the kernel's log.
 pub struct Log(File);
 
 impl Log {
-    /// Those from now on, when the driver has said nothing for long enough to say all.
+    /// Waits for [`INTERVAL`], so that the driver may print [`MOST`] messages again,
+    /// and reads from now on.
     pub fn when_quiet() -> Result<Self> {
         sleep(INTERVAL + Duration::from_millis(200));
         Self::from_now()
     }
 
-    /// Those from now on.
+    /// Reads the messages from now on.
     pub fn from_now() -> Result<Self> {
         let mut this = Self::from_start()?;
         this.0.seek(SeekFrom::End(0))?;
         Ok(this)
     }
 
-    /// All that are kept.
+    /// Reads all messages that the kernel keeps.
     pub fn from_start() -> Result<Self> {
         let options = OpenOptions::new()
             .read(true)
@@ -44,11 +45,11 @@ impl Log {
         Ok(Self(file))
     }
 
-    /// The texts of those that have come since the last time.
+    /// Returns the texts of the messages since the last call.
     pub fn texts(&mut self) -> Result<Vec<String>> {
         let mut texts = Vec::new();
         loop {
-            // One record at a time.
+            // A read returns one record.
             let mut record = [0; 8192];
             let length = match self.0.read(&mut record) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(texts),
@@ -60,7 +61,7 @@ impl Log {
         }
     }
 
-    /// The driver's own of them.
+    /// Returns the texts of the driver's messages since the last call.
     pub fn ours(&mut self) -> Result<Vec<String>> {
         let mut texts = self.texts()?;
         texts.retain(|text| text.contains("dw100"));

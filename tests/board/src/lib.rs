@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The test client of the emulated or real board: the driver's V4L2 interface, seen from a program
-//! that uses all of it and abuses some.
+//! The test client of the emulated or real board. It uses all of the driver's V4L2 interface, and
+//! misuses some of it.
 
 pub mod bench;
 pub mod binding;

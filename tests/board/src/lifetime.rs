@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests of what outlives the device, or its driver: whatever a program holds when the device is
-//! unbound, it is told that the device is gone, nobody waits for it, and nothing of it is left when
-//! it is closed. Clients in processes of their own hold what there is to hold.
+//! Tests objects that outlive the device, or its driver: whatever a program holds when the device
+//! is unbound, its calls return that the device is gone, no thread waits for it, and nothing of it
+//! is left when everything is closed. Clients in other processes hold these objects.
 
 mod client;
 mod closing;
@@ -16,12 +16,14 @@ use crate::harness::{Test, test};
 use rounds::{Action, Module, alone, without_the_module};
 use situations::Situation;
 
-/// After how many milliseconds a frame is given up: long enough to unbind the device meanwhile.
+/// The watchdog time, milliseconds: it is long enough to unbind the device before a frame times
+/// out.
 pub const WATCHDOG_MS: u32 = 250;
 
-/// All tests; with `full`, everything is done twenty times. A debug kernel, which takes long, has
-/// all situations at once so often, and each alone but once; if not `full`, none alone, and at once
-/// only what ends by being unbound, killed or unloaded.
+/// Returns all tests; with `full`, everything is repeated twenty times. A debug kernel, which is
+/// slow, then repeats all situations together as often, and each single one once. Without `full`
+/// it tests no single situation, and of all together only the actions that end with unbinding,
+/// killing or unloading.
 pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
     static TOGETHER: [&[Test]; 2] = [&at_once::<false>(), &at_once::<true>()];
     static GENTLY: [&[Test]; 2] = [&gently::<false>(), &gently::<true>()];
@@ -35,17 +37,17 @@ pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
     TOGETHER[many].iter().chain(rest.into_iter().flatten())
 }
 
-/// How often something is done.
+/// Returns how often something is repeated.
 const fn times<const FULL: bool>(plain: u32, full: u32) -> u32 {
     if FULL { full } else { plain }
 }
 
-/// With every situation at once.
+/// Runs an action with every situation at once.
 fn together<const FULL: bool>(action: Action) -> anyhow::Result<()> {
     rounds::together(action, times::<FULL>(1, 20))
 }
 
-/// With one situation: one action, or every one of them.
+/// Runs one action, or every one of them, with one situation.
 fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     if FULL {
         Action::ALL

@@ -1,16 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
+//! The test program that runs on a board.
+//!
 //! `dw100-board SUITE [--list] [--full] [--debug] [--vivid] [--trace] [--skip NAME]…
-//! [--limit SECONDS] [FILTER]` runs the tests of the V4L2 interface (`uapi`), of an engine that fails,
-//! which the emulated board can make it do, and of memory that runs out (`faults`), of how soon its
-//! frames come back on a board with `--icount` (`timed`), of what outlives the device (`lifetime`), of system sleep (`sleep`), of a
-//! process that keeps the kernel waiting (`held`), and of faults of the V4L2 core (`core`). `dw100-board fuzz` sends random calls from several processes; `dw100-board model
-//! KEY=VALUE…` sets properties of the engine's model; `dw100-board registers` sends the frames whose
-//! registers the host looks at, and `dw100-board parity [--pixels] PLAN RECORD` those of the parity
-//! suite; `dw100-board worlds [--full] NUMBER RECORD SCENARIO…` runs scenarios of the suite `worlds`;
-//! `dw100-board bench WHAT NUMBER…` measures what frames and open files cost; `dw100-board
-//! endure [--faults] FILES FRAMES SECONDS` streams beside something else, and `dw100-board hog BUSY GAP
-//! TIMES` is that, for microseconds on end.
+//! [--limit SECONDS] [FILTER]` runs the tests of a suite:
+//!
+//! - `uapi`: the V4L2 interface;
+//! - `faults`: an engine that fails, which the emulated board injects, and memory that runs out;
+//! - `timed`: how soon frames are returned by a board with `--icount`;
+//! - `lifetime`: objects that outlive the device;
+//! - `sleep`: system sleep;
+//! - `held`: a process that keeps the kernel waiting;
+//! - `core`: faults of the V4L2 core.
+//!
+//! The other commands are:
+//!
+//! - `dw100-board fuzz` sends random calls from several processes;
+//! - `dw100-board model KEY=VALUE…` sets properties of the engine's model;
+//! - `dw100-board registers` processes the frames whose registers the host checks;
+//! - `dw100-board parity [--pixels] PLAN RECORD` processes the frames of the parity suite;
+//! - `dw100-board worlds [--full] NUMBER RECORD SCENARIO…` runs scenarios of the suite `worlds`;
+//! - `dw100-board bench WHAT NUMBER…` measures the cost of frames and open files;
+//! - `dw100-board endure [--faults] FILES FRAMES SECONDS` streams while something else runs;
+//! - `dw100-board hog BUSY GAP TIMES` keeps a CPU busy, with times in microseconds.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -113,7 +125,7 @@ fn choice(mut words: impl Iterator<Item = String>) -> Result<Choice> {
 }
 
 fn fuzzed(mut words: impl Iterator<Item = String>) -> Result<()> {
-    // Another one each time, and printed.
+    // The seed is different each time, and printed.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let (mut seed, mut seconds) = (u64::from(now.subsec_nanos()), 30);
     while let Some(word) = words.next() {

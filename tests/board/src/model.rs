@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The model of the emulated engine: its properties, while the board runs, by the mailbox page that
-//! the `model` command of the board uses, too, but within microseconds.
+//! Sets properties of the emulated engine's model while the board runs. It uses the mailbox page,
+//! as the board's `model` command does, and takes microseconds only.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,11 +11,11 @@ use nix::libc::O_SYNC;
 
 use crate::v4l2::memory::Mapping;
 
-/// Where the emulated board has the mailbox.
+/// The address of the mailbox on the emulated board.
 const PAGE: u32 = 0x3f10_0000;
-/// Takes the bytes of a line, and the line feed that ends it.
+/// The offset of the byte port. A line feed ends a line.
 const PORT: usize = 0;
-/// Not 0 when the last line was not understood.
+/// The offset of the result, which is not 0 when the last line was not understood.
 const VERDICT: usize = 4;
 
 /// Sets a property of the engine's model: `KEY=VALUE`.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The frames of the parity suite, through whichever driver is loaded: a plan is read, and a line
-//! is left for each frame, in its order, of what the driver returned and of the pixels that came.
+//! Processes the frames of the parity suite with the loaded driver: it reads a plan, and writes one
+//! line for each frame, in order, with what the driver returned and the digests of the pixels.
 //!
-//! The calls are always the same: a node opened for each setting, OUTPUT's format before CAPTURE's,
-//! one buffer a queue, a stream for each map, and in it a frame for each crop.
+//! The calls are always the same: a node is opened for each setting, OUTPUT's format is set before
+//! CAPTURE's, each queue has one buffer, there is a stream for each map, and in it a frame for each
+//! crop.
 
 mod plan;
 
@@ -20,11 +21,12 @@ use crate::picture::noise;
 use crate::v4l2::{Device, Format, Rect, Sent, Stream, Way, Which};
 use plan::{Setting, Side};
 
-/// What the destination holds before a frame, so that what the engine leaves out can be told.
+/// The value of the destination's bytes before a frame, which shows the bytes that the engine does
+/// not write.
 const UNTOUCHED: u8 = 0xa5;
 
-/// Sends a plan's frames and leaves their record. With `pixels`, sources are filled and
-/// destinations looked at.
+/// Processes a plan's frames and writes their record. With `pixels`, sources are filled and
+/// destinations are read.
 pub fn run(plan: &Path, record: &Path, pixels: bool) -> Result<()> {
     let reading = || format!("reading {}", plan.display());
     let settings = plan::parse(&fs::read_to_string(plan).with_context(reading)?)?;
@@ -99,7 +101,7 @@ fn described(format: &Format) -> Value {
     })
 }
 
-/// One frame; the digests of its planes, if they are looked at.
+/// Processes one frame. Returns the digests of its planes, if they are read.
 fn frame(stream: &Stream<'_>, pixels: bool) -> Result<Option<Vec<String>>> {
     if pixels {
         for plane in stream.capture.planes(0) {
@@ -112,7 +114,7 @@ fn frame(stream: &Stream<'_>, pixels: bool) -> Result<Option<Vec<String>>> {
     Ok(pixels.then(|| stream.capture.read(0).into_iter().map(digest).collect()))
 }
 
-/// The words of a map's file.
+/// Returns the elements of a map's file.
 fn words(file: &Path) -> Result<Vec<u32>> {
     let bytes = fs::read(file)?;
     let word = |bytes: &[u8]| Ok(u32::from_le_bytes(bytes.try_into()?));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames whose pixels tell where they come from, and vertex maps that move them.
+//! Frames whose pixels show where they come from, and vertex maps that move them.
 
 use anyhow::{Context, Result, ensure};
 use dewarp::format::{Format as Pixels, Layout, Size};
@@ -13,12 +13,12 @@ use crate::v4l2::{Device, Format, Rect};
 /// Luma and chroma at a pixel.
 pub type Colour = (u8, u8, u8);
 
-/// How the samples of a format lie.
+/// Returns the layout of a format's samples.
 pub fn pixels(fourcc: [u8; 4]) -> Result<Pixels> {
     Pixels::from_fourcc(fourcc).with_context(|| format!("{fourcc:?} is not the engine's"))
 }
 
-/// The size of a frame.
+/// Returns the size of a frame.
 pub fn size(format: &Format) -> Size {
     Size {
         width: format.width,
@@ -26,12 +26,12 @@ pub fn size(format: &Format) -> Size {
     }
 }
 
-/// A frame with no padding whose luma is that of a function; its chroma is grey.
+/// Draws a frame without padding, with luma from a function and grey chroma.
 pub fn draw(format: &Format, luma: impl Fn(u32, u32) -> u8) -> Result<Vec<u8>> {
     paint(format, |x, y| (luma(x, y), 128, 128))
 }
 
-/// A frame with no padding whose colours are those of a function, taken at even pixels for chroma.
+/// Draws a frame without padding, with colours from a function. Chroma is taken at even pixels.
 pub fn paint(format: &Format, colour: impl Fn(u32, u32) -> Colour) -> Result<Vec<u8>> {
     let pixels = pixels(format.fourcc)?;
     let mut frame = Vec::with_capacity(pixels.frame_bytes(size(format)));
@@ -64,14 +64,15 @@ pub fn paint(format: &Format, colour: impl Fn(u32, u32) -> Colour) -> Result<Vec
     Ok(frame)
 }
 
-/// Bytes that look like nothing in particular, and are the same each time.
+/// Returns pseudo-random bytes, which are the same for the same seed.
 pub fn noise(length: usize, seed: u32) -> Vec<u8> {
     let mut bytes = vec![0; length];
     XorShiftRng::seed_from_u64(u64::from(seed)).fill_bytes(&mut bytes);
     bytes
 }
 
-/// A frame with no padding laid out as a format says, with `padding` where no pixel is.
+/// Lays out a frame without padding in planes as a format describes, with `padding` where no pixel
+/// is.
 pub fn spread(format: &Format, frame: &[u8], padding: u8) -> Result<Vec<Vec<u8>>> {
     let mut planes: Vec<Vec<u8>> = format
         .sizes()
@@ -83,13 +84,13 @@ pub fn spread(format: &Format, frame: &[u8], padding: u8) -> Result<Vec<Vec<u8>>
     Ok(planes)
 }
 
-/// The frame without padding that lies in planes as a format says.
+/// Returns the frame without padding from planes in a format.
 pub fn gather(format: &Format, planes: &[Vec<u8>]) -> Result<Vec<u8>> {
     let slices: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
     Ok(pixels(format.fourcc)?.gather(size(format), &slices, &format.strides())?)
 }
 
-/// The luma of all pixels in planes, line by line.
+/// Returns the luma of all pixels in planes, line by line.
 pub fn luma(format: &Format, planes: &[Vec<u8>]) -> Result<Vec<u8>> {
     let pixels = pixels(format.fourcc)?;
     let frame = gather(format, planes)?;
@@ -103,7 +104,7 @@ pub fn luma(format: &Format, planes: &[Vec<u8>]) -> Result<Vec<u8>> {
     })
 }
 
-/// The luma that all pixels share; an error if they do not.
+/// Returns the luma that all pixels share, or an error if they do not.
 pub fn uniform(format: &Format, planes: &[Vec<u8>]) -> Result<u8> {
     let luma = luma(format, planes)?;
     let first = luma[0];
@@ -118,7 +119,7 @@ pub fn uniform(format: &Format, planes: &[Vec<u8>]) -> Result<u8> {
     Ok(first)
 }
 
-/// That two frames are equal; where they differ first, otherwise.
+/// Checks that two frames are equal. The error says where they differ first.
 pub fn same(got: &[u8], wanted: &[u8], width: u32) -> Result<()> {
     ensure!(
         got.len() == wanted.len(),
@@ -141,19 +142,20 @@ pub fn same(got: &[u8], wanted: &[u8], width: u32) -> Result<()> {
     Ok(())
 }
 
-/// The map that shows one source pixel everywhere.
+/// Returns the map that shows one source pixel everywhere.
 pub fn constant_map(capture: &Format, x: u32, y: u32) -> Vec<u32> {
     let map = VertexMap::from_fn(size(capture), |_, _| [f64::from(x), f64::from(y)]);
     map.vertices().to_vec()
 }
 
-/// The map that shows the whole source in the whole destination, to the nearest 1/16 pixel.
+/// Returns the map that shows the whole source in the whole destination, to the nearest 1/16
+/// pixel.
 pub fn identity_map(output: &Format, capture: &Format) -> Vec<u32> {
     let corners = |side: u32| (0..=side.div_ceil(16)).map(move |n| (16 * n).min(side));
     let vertex = |at: u32, source: u32, side: u32| {
         let exact = u64::from(at) * u64::from(source) * 16;
         let rounded = (exact + u64::from(side) / 2) / u64::from(side);
-        // CAST: Saturated first.
+        // CAST: It is limited first.
         rounded.min(0xffff) as u32
     };
     let mut map = Vec::new();
@@ -164,16 +166,16 @@ pub fn identity_map(output: &Format, capture: &Format) -> Vec<u32> {
     map
 }
 
-/// Columns of one luma in a banded frame.
+/// The number of columns of one luma in a banded frame.
 pub const BAND: u32 = 16;
 
-/// The luma of a band.
+/// Returns the luma of a band.
 pub fn band_luma(band: u32) -> u8 {
     (16 + 5 * band) as u8
 }
 
-/// A device ready for frames that tell which map they went through: the source has bands, and a
-/// map shows one of them everywhere.
+/// A device that is set up for frames that show which map they were made with: the source has
+/// bands, and a map shows one of them everywhere.
 pub struct Bands {
     /// The source's format.
     pub output: Format,
@@ -189,7 +191,7 @@ impl Bands {
         Self::set_to(device, 176, 144)
     }
 
-    /// The same with a destination of this size.
+    /// Sets both formats of a device, with a destination of this size.
     pub fn set_to(device: &Device, width: u32, height: u32) -> Result<Self> {
         let (output, capture) = device.set_formats(
             &Format::new(b"NV12", 640, 480),
@@ -204,19 +206,19 @@ impl Bands {
         })
     }
 
-    /// The source with its bands moved on: where `band` was, `band + by` is, round and round.
+    /// Returns the source with its bands moved cyclically: where `band` was, `band + by` is.
     pub fn moved(&self, by: u32) -> Result<Vec<Vec<u8>>> {
         let bands = self.output.width / BAND;
         let frame = draw(&self.output, |x, _| band_luma((x / BAND + by) % bands))?;
         spread(&self.output, &frame, 0)
     }
 
-    /// The map that shows one band everywhere.
+    /// Returns the map that shows one band everywhere.
     pub fn map(&self, band: u32) -> Vec<u32> {
         constant_map(&self.capture, band * BAND + BAND / 2, 8)
     }
 
-    /// That a frame shows this band and nothing else.
+    /// Checks that a frame shows this band and nothing else.
     pub fn check(&self, planes: &[Vec<u8>], band: u32) -> Result<()> {
         let got = uniform(&self.capture, planes)?;
         ensure!(
@@ -228,7 +230,7 @@ impl Bands {
     }
 }
 
-/// Whether a rectangle lies in a frame of this size.
+/// Returns whether a rectangle is inside a frame of this size.
 pub fn inside(rect: Rect, width: u32, height: u32) -> bool {
     let fits = |start: i32, length: u32, side: u32| {
         u32::try_from(start).is_ok_and(|start| u64::from(start) + u64::from(length) <= side.into())

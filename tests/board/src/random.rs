@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random arguments for every ioctl, plausible enough for many to reach the driver.
+//! Generates random arguments for every ioctl, plausible enough that many reach the driver.
 
 pub mod calls;
 
@@ -20,7 +20,7 @@ use crate::v4l2::bindings::{
 use crate::v4l2::media::{Graph, Link};
 use crate::v4l2::{Device, MAP, Media, Request, Way};
 
-/// Numbers that arithmetic likes least.
+/// Numbers at which arithmetic is most likely to fail.
 const NASTY: [u32; 14] = [
     0,
     1,
@@ -38,42 +38,42 @@ const NASTY: [u32; 14] = [
     u32::MAX,
 ];
 
-/// A source of numbers that gives the same ones for the same seed.
+/// A source of random numbers that returns the same ones for the same seed.
 pub struct Random(XorShiftRng);
 
 impl Random {
-    /// The numbers of `seed`.
+    /// Creates the source of `seed`.
     pub fn new(seed: u64) -> Self {
         Self(XorShiftRng::seed_from_u64(seed))
     }
 
-    /// Any number.
+    /// Returns any 32-bit number.
     pub fn word(&mut self) -> u32 {
         self.0.next_u32()
     }
 
-    /// True once in `times`.
+    /// Returns `true` once in `times`, on average.
     pub fn once_in(&mut self, times: u32) -> bool {
         self.word() % times == 0
     }
 
-    /// One of several.
+    /// Returns one of several values.
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.word() as usize % from.len()]
     }
 }
 
-/// How often each of `CALLS` was sent, and succeeded.
+/// How often each of `CALLS` was sent, and how often it succeeded.
 pub type Counts = [[AtomicU32; 2]; CALLS.len()];
 
-/// What several senders send their ioctls to.
+/// The files that several senders send their ioctls to.
 pub struct Targets {
     /// Open files.
     pub devices: [Device; 3],
     media: Media,
     /// The entities of the media device.
     entities: Vec<u32>,
-    /// Its links: words of the argument, by their places, that describe each.
+    /// Its links: the values of the argument that describe each, with their places.
     links: Vec<[(usize, u32); 5]>,
 }
 
@@ -91,42 +91,42 @@ impl Targets {
         })
     }
 
-    /// As many requests.
+    /// Allocates three requests.
     pub fn requests(&self) -> Result<[Request; 3]> {
         let media = &self.media;
         Ok([media.request()?, media.request()?, media.request()?])
     }
 }
 
-/// Words of memory that arguments point to: more than the kernel writes behind any pointer, which
-/// is a map of the largest size.
+/// The number of 32-bit elements of memory that arguments point to: more than the kernel writes
+/// through any pointer, the most of which is a map of the largest size.
 const SCRATCH: usize = 1 << 18;
 
-/// Where in that memory answers go: what is below is for planes and controls, 1024 of which are
-/// the most that the kernel takes.
+/// The place of answers in that memory. The memory below it is for planes and controls, 1024 of
+/// which are the most that the kernel accepts.
 const ANSWERS: usize = 1 << 13;
 
-/// Words of an argument: more than any ioctl's.
+/// The number of 32-bit elements of an argument: more than that of any ioctl.
 const ARGUMENT: usize = 80;
 
-/// What sends ioctls.
+/// Sends ioctls.
 pub struct Sender<'s> {
     targets: &'s Targets,
     counts: &'s Counts,
     random: Random,
-    /// Which device or request is next. The first two devices mostly have buffers of their own,
-    /// the second one's go in requests, and the last one has buffers of others.
+    /// The device or request that is next. The first two devices mostly have driver buffers, the
+    /// second one's go in requests, and the last one imports buffers.
     place: usize,
-    /// Whether the argument is about OUTPUT.
+    /// Whether the argument is for OUTPUT.
     output: bool,
     scratch: Vec<u32>,
     requests: [Request; 3],
-    /// Buffers of the devices.
+    /// Exported buffers of the devices.
     exported: Vec<OwnedFd>,
 }
 
 impl<'s> Sender<'s> {
-    /// With the numbers of `seed`, and with these requests at first.
+    /// Creates a sender with the numbers of `seed`, and with these requests at first.
     pub fn new(
         targets: &'s Targets,
         counts: &'s Counts,
@@ -145,23 +145,23 @@ impl<'s> Sender<'s> {
         }
     }
 
-    /// Its requests, for somebody to close.
+    /// Returns its requests, for the caller to close.
     pub fn into_requests(self) -> [Request; 3] {
         self.requests
     }
 
-    /// The address of a word of the scratch memory.
+    /// Returns the address of an element of the scratch memory.
     fn address(&mut self, word: usize) -> u64 {
         self.scratch[word..].as_mut_ptr().expose_provenance() as u64
     }
 
-    /// A pointer to memory of this sender, or, if it may be `wrong`, to nothing.
+    /// Returns a pointer to memory of this sender, or, if it may be `wrong`, to no memory.
     fn pointer(&mut self, word: usize, wrong: bool) -> u64 {
         match (wrong, self.random.word() % 4) {
             (false, _) => self.address(word),
             (true, 0) => 0,
             (true, 1) => 1 << 52,
-            // Addresses of the kernel.
+            // An address of the kernel.
             (true, 2) => u64::MAX << 47,
             (true, _) => self.address(word) + 1,
         }
@@ -171,7 +171,7 @@ impl<'s> Sender<'s> {
         self.scratch[word + byte / 4] = value;
     }
 
-    /// Lays out the planes of a buffer.
+    /// Writes the planes of a buffer.
     fn planes(&mut self, wrong: bool) {
         const SIZE: usize = size_of::<v4l2_plane>() / 4;
         self.scratch[..8 * SIZE].fill(0);
@@ -180,7 +180,7 @@ impl<'s> Sender<'s> {
                 0 => -1,
                 n => self.exported.get(n).map_or(-1, AsRawFd::as_raw_fd),
             };
-            // CAST: The bits of a signed number.
+            // CAST: It keeps the bits of a signed number.
             let mut words = [38016, 0, fd as u32, 0];
             if wrong {
                 let word = self.random.word() as usize % 4;
@@ -198,7 +198,7 @@ impl<'s> Sender<'s> {
         }
     }
 
-    /// Lays out four controls.
+    /// Writes four controls.
     fn controls(&mut self, wrong: bool) {
         const SIZE: usize = size_of::<v4l2_ext_control>() / 4;
         self.scratch[..ANSWERS].fill(0);
@@ -219,7 +219,7 @@ impl<'s> Sender<'s> {
             } else {
                 self.random.word().into()
             };
-            // CAST: Both halves.
+            // CAST: Both halves are written.
             self.put(
                 at,
                 12,
@@ -229,7 +229,7 @@ impl<'s> Sender<'s> {
         }
     }
 
-    /// A value of a field that is one word.
+    /// Returns a value for a field of 32 bits.
     fn value(&mut self, field: Field, wrong: bool) -> u32 {
         let (likely, other) = match (field, self.place) {
             (Field::Sent, 1) if self.output => {
@@ -244,14 +244,14 @@ impl<'s> Sender<'s> {
             (false, 0..=2) if field == Field::Entity => self.random.pick(&self.targets.entities),
             (false, _) if field == Field::RequestFd => {
                 let place = self.random.word() as usize % self.requests.len();
-                // CAST: The bits of a signed number.
+                // CAST: It keeps the bits of a signed number.
                 self.requests[place].as_raw_fd() as u32
             }
             (false, _) => self.random.pick(likely),
         }
     }
 
-    /// An argument for an ioctl.
+    /// Returns an argument for an ioctl.
     fn argument(&mut self, call: &Call) -> [u32; ARGUMENT] {
         let mut argument = [0; ARGUMENT];
         let plausible = self.random.once_in(2);
@@ -291,14 +291,14 @@ impl<'s> Sender<'s> {
                     continue;
                 }
             };
-            // CAST: Both halves.
+            // CAST: Both halves are written.
             argument[place / 4] = pointer as u32;
             argument[place / 4 + 1] = (pointer >> 32) as u32;
         }
         argument
     }
 
-    /// Sends an ioctl; keeps the file that it opens, if any.
+    /// Sends an ioctl, and keeps the file that it opens, if any. Returns whether it succeeded.
     fn send(&mut self, call: &Call) -> bool {
         let place = self.random.pick(&[0, 1, 2]);
         self.place = place;
@@ -308,9 +308,9 @@ impl<'s> Sender<'s> {
             File::Media => self.targets.media.as_raw_fd(),
             File::Request => self.requests[place].as_raw_fd(),
         };
-        // SAFETY: The argument is as long as any ioctl's. What points out of it points to scratch
-        // memory of this sender, which is longer than anything that the kernel reads or writes
-        // there, or where no memory of this process is.
+        // SAFETY: The argument is at least as long as that of any ioctl. Its pointers point to
+        // scratch memory of this sender, which is longer than anything that the kernel reads or
+        // writes there, or to addresses where this process has no memory.
         let result = unsafe { libc::ioctl(file, call.request, argument.as_mut_ptr()) };
         if result < 0 {
             return false;
@@ -318,8 +318,9 @@ impl<'s> Sender<'s> {
         match call.name {
             "EXPBUF" => {
                 let fd = argument[std::mem::offset_of!(v4l2_exportbuffer, fd) / 4];
-                // CAST: The bits of a signed number.
-                // SAFETY: The kernel has just opened it for us.
+                // CAST: It keeps the bits of a signed number.
+                // SAFETY: The kernel has just opened the descriptor for this process, which owns
+                // it.
                 self.exported
                     .push(unsafe { OwnedFd::from_raw_fd(fd as i32) });
                 if self.exported.len() > 8 {
@@ -327,8 +328,9 @@ impl<'s> Sender<'s> {
                 }
             }
             "REQUEST_ALLOC" => {
-                // CAST: The bits of a signed number.
-                // SAFETY: The kernel has just opened it for us.
+                // CAST: It keeps the bits of a signed number.
+                // SAFETY: The kernel has just opened the descriptor for this process, which owns
+                // it.
                 let file = unsafe { std::fs::File::from_raw_fd(argument[0] as i32) };
                 self.requests[place] = Request::from(file);
             }
@@ -337,7 +339,8 @@ impl<'s> Sender<'s> {
         true
     }
 
-    /// Sends ioctls, so many or as long as there is time; whether it came to its end.
+    /// Sends `rounds` ioctls, or as many as there is time for. Returns whether it sent all of
+    /// them.
     pub fn run(&mut self, rounds: usize, time: Duration) -> bool {
         let end = Instant::now() + time;
         let mix: Vec<usize> = CALLS
@@ -359,7 +362,7 @@ impl<'s> Sender<'s> {
     }
 }
 
-/// The links between pads as `struct media_link_desc` has them.
+/// Returns the links between pads in the form of `struct media_link_desc`.
 fn links(graph: &Graph) -> Vec<[(usize, u32); 5]> {
     let pad = |id| graph.pads.iter().find(|pad| pad.id == id);
     let describe = |link: &Link| {

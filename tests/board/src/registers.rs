@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames for the host to look at: what the prefetch controls put into the engine's registers
-//! shows in the emulated engine's trace, and nowhere on the board.
+//! Processes frames whose registers the host checks: the prefetch controls change registers of
+//! the engine, which are visible in the emulated engine's trace only.
 
 use anyhow::{Context, Result, ensure};
 
 use crate::picture::Bands;
 use crate::v4l2::{Device, PREFETCH_MODE, PREFETCH_THRESHOLD, Sent, Stream, Which};
 
-/// Mode and threshold of each frame, in the order in which they are sent. The last is set in a
-/// request.
+/// Mode and threshold of each frame, in the order in which they are processed. The last is set
+/// in a request.
 pub const PREFETCH: [(i32, i32); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
 
-/// Sends the frames.
+/// Processes the frames.
 pub fn run() -> Result<()> {
     let device = Device::open()?;
     let bands = Bands::set(&device)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which threads this one goes before, and where it runs.
+//! Sets the priority of this thread, and the CPU that it runs on.
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -8,19 +8,19 @@ use std::mem::{size_of, zeroed};
 use anyhow::{Context, Result};
 use nix::libc::{self, SCHED_FIFO, SCHED_IDLE, SCHED_OTHER};
 
-/// What a thread is to the scheduler.
+/// The scheduling class of a thread.
 #[derive(Clone, Copy)]
 pub enum Class {
-    /// It runs when nobody else wants to.
+    /// The thread runs when no other thread wants to run.
     Idle,
-    /// It gets its turns.
+    /// The thread shares the CPU with others.
     Ordinary,
-    /// It goes before all that are of a lower priority (1 to 99) or none.
+    /// The thread runs before all that have a lower priority (1 to 99) or none.
     RealTime(i32),
 }
 
 impl Class {
-    /// Makes this thread one of the class.
+    /// Moves this thread to the class.
     pub fn take(self) -> Result<()> {
         let (policy, sched_priority) = match self {
             Self::Idle => (SCHED_IDLE, 0),
@@ -36,13 +36,13 @@ impl Class {
     }
 }
 
-/// Has this thread run on one CPU alone.
+/// Restricts this thread to one CPU.
 pub fn pin(cpu: usize) -> Result<()> {
-    // SAFETY: A set of bits, for which 0 is a value.
+    // SAFETY: The set is an array of bits, for which 0 is a valid value.
     let mut set: libc::cpu_set_t = unsafe { zeroed() };
-    // SAFETY: A board has fewer CPUs than the set.
+    // SAFETY: A board has fewer CPUs than the set has bits.
     unsafe { libc::CPU_SET(cpu, &mut set) };
-    // SAFETY: The set is as long as is said.
+    // SAFETY: The set has the size that is passed.
     match unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()).context("sched_setaffinity"),

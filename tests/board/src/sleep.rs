@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! System sleep in the middle of streams: every frame comes back once, whole, and in its order,
-//! whether the system really slept or turned back halfway.
+//! Tests system sleep while streams run: every frame is returned once, whole, and in order, whether
+//! the system slept or returned half-way.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -19,8 +19,8 @@ use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, PATIENCE, Stream, Which};
 
-/// All tests. They need a kernel with `CONFIG_PM_DEBUG`, and an alarm on the first UART, as that of
-/// `cargo xtask board --alarm`.
+/// The tests. They need a kernel with `CONFIG_PM_DEBUG`, and an alarm on the first UART, which
+/// `cargo xtask board --alarm` provides.
 pub const TESTS: &[Test] = &[
     test(
         "no frame is lost or torn when the system stops short of sleep, devices suspended",
@@ -46,8 +46,9 @@ const SLEEPS: usize = 2;
 /// How many files stream.
 const FILES: u32 = 3;
 
-/// A frame's size, and so many pixels a clock that it takes 200 ms, longer than it takes to suspend
-/// all devices: one is always at work. The driver must be that patient.
+/// The size of a frame, and the pixels in a cycle with which it takes 200 ms. That is longer than
+/// suspending all devices takes, so one frame is always in flight. The driver's watchdog must allow
+/// that time.
 const SIZE: (u32, u32) = (640, 480);
 const SLOW: &str = "pixels-per-clock=0.003";
 
@@ -56,7 +57,7 @@ fn sleep(alarm: Option<&Alarm>) -> Result<()> {
     for _ in 0..20 {
         alarm.map_or(Ok(()), Alarm::ask)?;
         match fs::write("/sys/power/state", "freeze") {
-            // What was to wake it up came too soon.
+            // The event that wakes the system up came too early.
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {}
             result => return result.context("is this a kernel with CONFIG_SUSPEND?"),
         }
@@ -74,7 +75,7 @@ fn short_of_sleep(stage: &str) -> Result<()> {
     slept
 }
 
-/// Really sleeps, until the alarm.
+/// Sleeps until the alarm.
 fn asleep(alarm: &Alarm) -> Result<()> {
     let counter = Path::new("/sys/power/suspend_stats/success");
     let count = || -> Result<u32> { Ok(fs::read_to_string(counter)?.trim().parse()?) };
@@ -84,7 +85,8 @@ fn asleep(alarm: &Alarm) -> Result<()> {
     Ok(())
 }
 
-/// What wakes the system up: a character on the first UART, some seconds after one from here.
+/// The event that wakes the system up: a character on the first UART, some seconds after this board
+/// sends one.
 struct Alarm(File);
 
 impl Alarm {
@@ -100,7 +102,7 @@ impl Alarm {
         Ok(Self(uart))
     }
 
-    /// Asks to be woken up.
+    /// Requests the alarm.
     fn ask(&self) -> Result<()> {
         Ok((&self.0).write_all(b"\n")?)
     }
@@ -112,7 +114,7 @@ impl Drop for Alarm {
     }
 }
 
-/// Frames through several files while the system sleeps again and again.
+/// Processes frames of several files while the system sleeps repeatedly.
 fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
     model::set(SLOW)?;
     let over = AtomicBool::new(false);
@@ -126,11 +128,11 @@ fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
                     count.store(frames, Ordering::Relaxed);
                     !over.load(Ordering::Relaxed)
                 };
-                // Without requests, for which the C driver has faults of its own.
+                // No requests are used, because the C driver has faults with them.
                 scope.spawn(move || stream(2 * file, SIZE, false, goes_on))
             })
             .collect();
-        // From the first time on the system falls asleep in the middle of all of them.
+        // From the first sleep on, all files stream when the system is suspended.
         let mut slept = goes_on(&counts).context("before any sleep");
         for round in 0..SLEEPS {
             slept = slept.and_then(|()| {
@@ -143,7 +145,7 @@ fn streams_through(sleep: impl Fn() -> Result<()>) -> Result<()> {
             Ok(result) => result,
             Err(_) => bail!("a stream panicked"),
         });
-        // What a stream saw says more than that it stopped.
+        // The error of a stream says more than that it stopped.
         ended.collect::<Result<Vec<_>>>().and(slept)
     });
     model::set("pixels-per-clock=1")?;
@@ -160,7 +162,7 @@ fn goes_on(counts: &[AtomicU32]) -> Result<()> {
     Ok(())
 }
 
-/// That a device sleeps that nobody streams with, and serves afterwards.
+/// Checks that a device without streams sleeps, and works afterwards.
 fn idle() -> Result<()> {
     let device = Device::open()?;
     let bands = Bands::set(&device)?;

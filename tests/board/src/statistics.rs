@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver's statistics in debugfs, as a test reads them.
+//! Reads the driver's counters in debugfs for tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,12 +10,12 @@ use anyhow::{Context, Result, ensure};
 use crate::binding::Binding;
 use crate::v4l2::Device;
 
-/// Numbers under their names.
+/// Counters by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers(BTreeMap<String, u64>);
 
 impl Numbers {
-    /// Those of a paragraph of `name: value` lines.
+    /// Parses a paragraph of `name: value` lines.
     fn parse(text: &str) -> Result<Self> {
         ensure!(!text.is_empty(), "there is nothing");
         let number = |line: &str| {
@@ -28,7 +28,7 @@ impl Numbers {
         Ok(Self(numbers.collect::<Result<_>>()?))
     }
 
-    /// The number of this name.
+    /// Returns the counter of this name.
     pub fn get(&self, name: &str) -> Result<u64> {
         let number = self.0.get(name);
         number
@@ -36,7 +36,8 @@ impl Numbers {
             .with_context(|| format!("there is no '{name}'"))
     }
 
-    /// How much more was counted than `before`, for what was counted at all. Times are no counts.
+    /// Returns the increase of each counter since `before`, for those that increased. Times are
+    /// left out.
     fn since(&self, before: &Self) -> BTreeMap<&str, u64> {
         let more = self.0.iter().filter_map(|(name, now)| {
             let then = before.0.get(name).copied().unwrap_or(0);
@@ -46,10 +47,11 @@ impl Numbers {
         more.collect()
     }
 
-    /// That just this was counted since `before`.
+    /// Checks that exactly this was counted since `before`.
     ///
-    /// But for a board that stands still for longer than a short watchdog waits: that may have fired for
-    /// frames which then end as they should, and the engine been reset after them.
+    /// There is one exception: if a board stands still for longer than a short watchdog time, the
+    /// watchdog may have fired for frames that then end as they should, and the engine was reset
+    /// after them.
     pub fn ensure_since(&self, before: &Self, due: &[(&str, u64)]) -> Result<()> {
         self.compare(before, due, watchdog_is_short()?)
     }
@@ -60,7 +62,7 @@ impl Numbers {
         let told = format!("{got:?} was counted, not {due:?}");
         let frames = |name| due.get(name).copied().unwrap_or(0);
         let done = frames("frames_done");
-        // They are reset after anyway.
+        // The engine is reset after these in any case.
         let by_error = frames("frames_failed").saturating_sub(frames("watchdog_fired"));
         let mut out = |name| (got.remove(name).unwrap_or(0), due.remove(name).unwrap_or(0));
         let ((fired, due_fired), (resets, due_resets)) =
@@ -75,26 +77,26 @@ impl Numbers {
     }
 }
 
-/// Whether the watchdog of the driver may fire on a machine that has much else to do.
+/// Returns whether the driver's watchdog may fire on a machine with much other work.
 fn watchdog_is_short() -> Result<bool> {
     const LONG_MS: u32 = 30_000;
     let path = format!("/sys/kernel/debug/{}/watchdog_ms", Binding::find()?.name);
     let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let ms: u32 = text.trim().parse().with_context(|| format!("in {path}"))?;
-    // 0 stands for a time by the frame's size, a second at least.
+    // 0 means a time by the frame's size, which is a second at least.
     Ok(ms < LONG_MS)
 }
 
-/// What the file says at one time.
+/// The content of the file at one time.
 pub struct Statistics {
-    /// Of the device.
+    /// The counters of the device.
     pub device: Numbers,
-    /// Of all open files, in the order in which they were opened.
+    /// The counters of all open files, in the order in which they were opened.
     pub contexts: Vec<Numbers>,
 }
 
 impl Statistics {
-    /// Reads those of a device.
+    /// Reads the counters of a device.
     pub fn read(device: &Device) -> Result<Self> {
         let path = format!("/sys/kernel/debug/{}/statistics", device.name()?);
         let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
@@ -110,7 +112,7 @@ impl Statistics {
         })
     }
 
-    /// Those of the files that this process has opened.
+    /// Returns the counters of the files that this process has opened.
     pub fn own(&self) -> Vec<&Numbers> {
         let process = u64::from(std::process::id());
         let own = |context: &&Numbers| context.get("process").is_ok_and(|id| id == process);
@@ -118,7 +120,7 @@ impl Statistics {
     }
 }
 
-/// The numbers of the files of `device` that this process has opened.
+/// Returns the context numbers of the files of `device` that this process has opened.
 pub fn own_numbers(device: &Device) -> Result<Vec<u64>> {
     let statistics = Statistics::read(device)?;
     let own = statistics.own().into_iter();
@@ -191,7 +193,7 @@ mod self_tests {
         for (fired, resets) in [(0, 0), (0, 1), (1, 0), (1, 2), (2, 1), (2, 3), (4, 4)] {
             assert!(!counted(fired, resets, true), "{fired} {resets}");
         }
-        // A frame with an error is reset after once, whoever ends it.
+        // The engine is reset once after a frame with an error, whichever of the two ends it.
         let due = [
             ("frames_done", 1),
             ("frames_failed", 1),

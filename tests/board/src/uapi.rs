@@ -40,8 +40,8 @@ mod vivid;
 
 use crate::harness::{Choice, Test, becomes_true, fails, repeats, test};
 
-/// All tests. Those that need the buffers of the test driver vivid, or trace events, only where
-/// they are.
+/// Returns all tests. Those that need the buffers of the test driver vivid, or trace events,
+/// are included only where these exist.
 pub fn tests(choice: &Choice) -> impl Iterator<Item = &'static Test> {
     let when = |is: bool, tests: &'static [Test]| if is { tests } else { &[] };
     [

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A thin layer over V4L2's ioctls for tests: typed where a test wants ease, raw where it wants to
-//! hand over nonsense. An ioctl's error is its [`Errno`]. Nothing here blocks for ever: nodes are
-//! opened non-blocking, and whoever waits says how long.
+//! A thin layer over V4L2's ioctls for tests: typed functions for valid calls, raw ones for
+//! invalid arguments. An ioctl's error is its [`Errno`]. No function waits for ever: nodes are
+//! opened non-blocking, and every wait has a time limit.
 
 pub mod buffer;
 pub mod control;
@@ -32,18 +32,18 @@ pub use v4l2r::bindings;
 
 use nix::poll::{PollFd, PollTimeout, poll};
 
-/// How long a frame may take before a test gives it up. The slowest kernel of the emulated board
-/// takes two seconds for the largest.
+/// The longest time that a test waits for a frame. The slowest kernel of the emulated board takes
+/// two seconds for the largest.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits until one of `events` (or an error of the file) is there, and returns what is; nothing,
-/// when the time is up.
+/// Waits until one of `events` (or an error of the file) occurs, and returns the events that did;
+/// none when the time is up.
 pub fn wait(file: impl AsFd, events: PollFlags, patience: Duration) -> Result<PollFlags, Errno> {
     let file: BorrowedFd<'_> = file.as_fd();
     let end = Instant::now() + patience;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        // Rounded up, so that the last round does not spin.
+        // The time is rounded up, so that the last round does not spin.
         let left = left.saturating_add(Duration::from_micros(999));
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let mut polled = [PollFd::new(file, events)];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults of the V4L2 core, each shown with a C driver: dw100, or vivid where faults of dw100 itself
-//! come first. On the kernel as it is each test fails, or has the kernel report; with the
-//! patches in `patches/` each passes, and nothing is reported. The tests need the debug kernel. See
-//! `docs/v4l2-core.md`.
+//! Tests faults of the V4L2 core, each shown with a C driver: dw100, or vivid where faults of dw100
+//! itself would show first. On the unpatched kernel each test fails, or the kernel prints a report;
+//! with the patches in `patches/` each passes, and no report is printed. The tests need the debug
+//! kernel. See `docs/v4l2-core.md`.
 
 use std::fs;
 use std::hint::spin_loop;
@@ -31,7 +31,7 @@ use crate::v4l2::dma_heap::Heap;
 use crate::v4l2::held::HeldMemory;
 use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Queue, Sent, Stream, Way, Which};
 
-/// All tests. Their names are those of `xtask/src/test/v4l2_core.rs`.
+/// The tests. Their names are those of `xtask/src/test/v4l2_core.rs`.
 pub const TESTS: &[Test] = &[
     test(
         "a request and the file of its controls are closed at the same time",
@@ -72,46 +72,48 @@ pub const TESTS: &[Test] = &[
     ),
 ];
 
-/// How often two files are closed at the same time. Without the patch some hundred rounds are enough.
+/// How often two files are closed at the same time. Without the patch some hundred rounds are
+/// enough.
 const ROUNDS: u32 = 1500;
 
-/// The longest time between the two, in rounds of a loop that does nothing.
+/// The longest time between the two, in iterations of an empty loop.
 const DELAY: u32 = 4000;
 
-/// How long a CPU is kept busy at most. Unbinding may wait for SRCU, which takes a worker of that CPU.
+/// The longest time for which a CPU is kept busy. Unbinding may wait for SRCU, which needs a worker
+/// of that CPU.
 const BUSY: Duration = Duration::from_secs(8);
 
-/// `V4L2_CID_BRIGHTNESS`, which vivid has.
+/// `V4L2_CID_BRIGHTNESS`, a control of vivid.
 const BRIGHTNESS: u32 = 0x0098_0900;
 
-/// Whether the kernel's log has a report.
+/// Returns whether the kernel's log has a report.
 fn reported() -> Result<bool> {
     /// `SYSLOG_ACTION_READ_ALL`
     const READ_ALL: i32 = 3;
     let mut log = vec![0_u8; 1 << 18];
-    // SAFETY: The buffer is as long as is said.
+    // SAFETY: The buffer has the size that is passed.
     let read = unsafe { libc::klogctl(READ_ALL, log.as_mut_ptr().cast(), 1 << 18) };
     let read = usize::try_from(Errno::result(read)?)?;
     let log = String::from_utf8_lossy(&log[..read]);
     Ok(log.contains("BUG: ") || log.contains("[ cut here ]"))
 }
 
-/// The camera of the kernel's test driver vivid, which frees what belongs to it when it is not used
-/// any more. dw100 frees it when it is unbound, which is reported whatever the core does.
+/// The camera of the kernel's test driver vivid, which frees its objects when they are not used any
+/// more. dw100 frees them when it is unbound, which the kernel reports whatever the core does.
 struct Camera {
     device: Device,
     name: String,
 }
 
 impl Camera {
-    /// Opens it.
+    /// Opens the camera.
     fn open() -> Result<Self> {
         let device = Device::of_driver("vivid").context("is vivid loaded?")?;
         let name = device.name()?;
         Ok(Self { device, name })
     }
 
-    /// Unbinds it, closes its node, and waits until it is freed.
+    /// Unbinds the camera, closes its node, and waits until it is freed.
     fn freed(self) -> Result<()> {
         fs::write(VIVID.to_owned() + "unbind", self.name).context("unbinding vivid")?;
         drop(self.device);
@@ -120,19 +122,21 @@ impl Camera {
     }
 }
 
-/// Longer than the debug kernel waits before it frees what is in the device model: up to four seconds.
+/// Longer than the debug kernel delays the release of device model objects, which is up to four
+/// seconds.
 const LATE: Duration = Duration::from_secs(6);
 
-/// Its driver's directory in sysfs.
+/// The directory of vivid in sysfs.
 const VIVID: &str = "/sys/bus/platform/drivers/vivid/";
 
-/// Unloads its driver; false if the kernel refuses.
+/// Unloads vivid. Returns `false` if the kernel refuses.
 fn unloads() -> Result<bool> {
     let mut rmmod = Command::new("rmmod");
     Ok(rmmod.arg("vivid").output()?.status.success())
 }
 
-/// Unloads its driver, which may be in use for some time yet, and loads it as the suite has loaded it.
+/// Unloads vivid, which may be in use for some time yet, and loads it with the options of the
+/// suite.
 fn reload() -> Result<()> {
     ensure!(becomes_true(PATIENCE, unloads)?, "vivid cannot be unloaded");
     let mut modprobe = Command::new("modprobe");
@@ -143,12 +147,12 @@ fn reload() -> Result<()> {
     Ok(())
 }
 
-/// What a thread closes, and how long it waits before.
+/// A file that a thread closes, and how long it waits before that.
 type Closed = (Box<dyn Send>, u32);
 
 fn closed_together() -> Result<()> {
     let mut random = XorShiftRng::seed_from_u64(0xd100);
-    // Each of two threads closes what it is sent.
+    // Each of two threads closes the files that it is sent.
     let together = Barrier::new(2);
     let close = |cpu, things: Receiver<Closed>, done: Sender<()>| -> Result<()> {
         pin(cpu)?;
@@ -199,13 +203,14 @@ fn closed_together() -> Result<()> {
 
 fn pending_work() -> Result<()> {
     let binding = Binding::find()?;
-    // Else the kernel gives other tasks a twentieth of the CPU.
+    // Otherwise the kernel gives other tasks a twentieth of the CPU.
     fs::write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "0")
         .context("taking ordinary tasks' share of the CPU")?;
     pin(1)?;
     let [busy, stop] = [AtomicBool::new(false), AtomicBool::new(false)];
     thread::scope(|scope| {
-        // Between the interrupt thread, which schedules the work, and the worker.
+        // Its priority is between that of the interrupt thread, which schedules the work, and that
+        // of the worker.
         let hog = || -> Result<()> {
             pin(0)?;
             Class::RealTime(40).take()?;
@@ -240,7 +245,7 @@ fn late_argument() -> Result<()> {
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        // SAFETY: The memory is a megabyte.
+        // SAFETY: The memory has a megabyte, more than the page that must be valid.
         scope.spawn(|| sender.send(unsafe { media.info_to(memory.as_ptr()) }));
         let unbind = || -> Result<()> {
             ensure!(memory.is_touched(PATIENCE)?, "the ioctl did not begin");
@@ -267,7 +272,7 @@ fn late_request() -> Result<()> {
     reload()
 }
 
-/// How many dma-bufs there are.
+/// Returns how many dma-bufs there are.
 fn dma_bufs() -> Result<usize> {
     let list = fs::read_to_string("/sys/kernel/debug/dma_buf/bufinfo")?;
     let total = list.lines().find_map(|line| {
@@ -332,9 +337,9 @@ fn shared_plane() -> Result<()> {
 fn lock_circle() -> Result<()> {
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
-    // Copies to this process with the lock of the controls held.
+    // This copies to the process with the lock of the controls held.
     device.map(Which::Current)?;
-    // Takes the lock of the buffers in mmap().
+    // This takes the lock of the buffers in mmap().
     let mut stream = Stream::prepare(&device, 1)?;
     stream.output.unmap();
     let request = device.media()?.request()?;
@@ -346,9 +351,9 @@ fn lock_circle() -> Result<()> {
     };
     stream.output.queue(0, &sent)?;
     request.queue()?;
-    // The buffer alone holds the request now.
+    // Only the buffer holds the request now.
     drop(request);
-    // A circle is reported by lockdep, and not to this process.
+    // lockdep reports a circle in the kernel's log, and this process gets no error.
     device.request_buffers(Way::Output, Memory::Mmap, 0)?;
     Ok(())
 }
@@ -359,7 +364,7 @@ fn event_ends() -> Result<()> {
     // From here on DQEVENT waits.
     fcntl(device.as_raw_fd(), FcntlArg::F_SETFL(OFlag::O_RDWR))?;
     let (sender, receiver) = mpsc::channel();
-    // Not joined: one that waits for ever ends with the process.
+    // The thread is not joined: one that waits for ever ends with the process.
     thread::spawn(move || sender.send(device.event().map(drop)));
     sleep(Duration::from_millis(300));
     ensure!(receiver.try_recv().is_err(), "DQEVENT did not wait");
@@ -373,7 +378,8 @@ fn event_ends() -> Result<()> {
     reload()
 }
 
-/// That vb2 says nothing of a queue's calls while `with` uses the camera, and closes it.
+/// Checks that vb2 prints no warning about a queue's calls while `with` uses the camera, and closes
+/// it.
 fn balanced(with: impl FnOnce(Device) -> Result<()>) -> Result<()> {
     let mut log = Log::from_now()?;
     with(Camera::open()?.device)?;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The scenarios of suite `worlds`, through whichever driver is loaded. Meanwhile the model of the
-//! engine is in one of its worlds: it does something that a driver cannot know of real hardware.
+//! Runs the scenarios of suite `worlds` with the loaded driver. Meanwhile the model of the engine is
+//! in one of its worlds: it behaves in a way that is not known of real hardware.
 //!
-//! Each scenario runs in a process of its own, and leaves a line in the record for each frame and
-//! one for its end:
+//! Each scenario runs in its own process, and writes a line to the record for each frame and one for
+//! its end:
 //!
 //! ```text
 //! {"scenario":"formats","frame":"nv12 to yuyv, identity","planes":["0123456789abcdef"]}
@@ -13,9 +13,9 @@
 //! {"scenario":"formats","end":null}
 //! ```
 //!
-//! `planes` has the digests of what the engine left in each plane, or is null for a frame that came
-//! back as failed, as it had to. `shows` says how the picture differs from the one that was asked
-//! for, or is null. `end` says why a scenario was not completed, or is null.
+//! `planes` has the digests of each plane of the destination, or is null for a frame that was
+//! returned as failed, as expected. `shows` says how the picture differs from the expected one, or is
+//! null. `end` says why a scenario was not completed, or is null.
 
 mod crops;
 mod faults;
@@ -34,7 +34,7 @@ use crate::harness::Child;
 use crate::statistics::Statistics;
 use crate::v4l2::{Device, Format, Sent, Stream};
 
-/// What a scenario does.
+/// The function of a scenario.
 type Scenario = fn(&Record<'_>) -> Result<()>;
 
 /// All scenarios by name, and whether each of their frames ends by an interrupt.
@@ -50,24 +50,25 @@ const SCENARIOS: &[(&str, bool, Scenario)] = &[
     ("masked", false, faults::masked),
 ];
 
-/// How long a scenario may take. A driver that waits for ever cannot be killed, either.
+/// The longest time of a scenario. The process of a driver that waits for ever cannot be killed
+/// either.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What the destination holds before a frame: the engine has to write over all of it.
+/// The value of the destination's bytes before a frame, all of which the engine has to overwrite.
 const UNTOUCHED: u8 = 0xa5;
 
-/// Where a scenario leaves what it saw.
+/// The file that a scenario writes its results to.
 pub struct Record<'f> {
     file: &'f File,
     scenario: &'static str,
-    /// The number of the world, which frames of scenario `speed` carry in their height.
+    /// The number of the world, which is in the height of the frames of scenario `speed`.
     number: u32,
-    /// Also what takes long.
+    /// Whether to run the long form.
     full: bool,
 }
 
-/// Runs scenarios one after the other, in world `number`. The first one that is not completed is the
-/// last one that runs, and an error.
+/// Runs scenarios one after the other, in world `number`. If one is not completed, the others do
+/// not run, and an error is returned.
 pub fn run(number: u32, record: &Path, full: bool, names: &[String]) -> Result<()> {
     let file = File::create(record).with_context(|| format!("creating {}", record.display()))?;
     for name in names {
@@ -94,7 +95,7 @@ pub fn run(number: u32, record: &Path, full: bool, names: &[String]) -> Result<(
     Ok(())
 }
 
-/// That the watchdog has ended no frame since the driver was loaded, if the driver has one.
+/// Checks that the watchdog has ended no frame since the driver was loaded, if the driver has one.
 fn no_watchdog() -> Result<()> {
     if let Ok(statistics) = Statistics::read(&Device::open()?) {
         let fired = statistics.device.get("watchdog_fired")?;
@@ -105,11 +106,11 @@ fn no_watchdog() -> Result<()> {
 
 impl Record<'_> {
     fn line(&self, line: Value) -> Result<()> {
-        // One write a line: the board may stop at any time.
+        // Each line is one write, because the board may stop at any time.
         Ok((&mut &*self.file).write_all(format!("{line}\n").as_bytes())?)
     }
 
-    /// A frame that is in buffer `index` of CAPTURE, or that failed.
+    /// Records a frame that is in buffer `index` of CAPTURE, or that failed.
     fn frame(&self, name: &str, stream: &Stream<'_>, index: usize, failed: bool) -> Result<()> {
         let digest = |plane: Vec<u8>| format!("{:016x}", XxHash64::oneshot(0, &plane));
         let planes = || stream.capture.read(index).into_iter().map(digest);
@@ -117,13 +118,12 @@ impl Record<'_> {
         self.line(json!({"scenario": self.scenario, "frame": name, "planes": planes}))
     }
 
-    /// How the picture of a frame differs from the one that was asked for, if it does.
+    /// Records how the picture of a frame differs from the expected one, if it does.
     fn picture(&self, name: &str, shows: Option<String>) -> Result<()> {
         self.line(json!({"scenario": self.scenario, "frame": name, "shows": shows}))
     }
 
-    /// Sends what is in the first buffer of OUTPUT through the device, and records the frame that
-    /// comes back.
+    /// Processes the frame in the first buffer of OUTPUT, and records the result.
     fn next(&self, name: &str, stream: &Stream<'_>) -> Result<()> {
         untouched(stream, 0);
         stream.queue(0, &Sent::default()).context("queueing")?;
@@ -134,7 +134,7 @@ impl Record<'_> {
     }
 
     /// Queues as many frames as there are buffers, and records them. The frame of index `failing`
-    /// must come back as failed, and no other.
+    /// must be returned as failed, and no other.
     fn all(&self, name: &str, stream: &Stream<'_>, failing: Option<usize>) -> Result<()> {
         for index in 0..stream.output.len() {
             untouched(stream, index);
@@ -163,14 +163,14 @@ impl Record<'_> {
     }
 }
 
-/// Writes over all planes of a buffer of CAPTURE.
+/// Overwrites all planes of a buffer of CAPTURE.
 fn untouched(stream: &Stream<'_>, index: usize) {
     for plane in stream.capture.planes(index) {
         plane.fill(UNTOUCHED);
     }
 }
 
-/// The driver's node opened once more, with a format (V4L2's code, width, height) set for each queue.
+/// Opens the driver's node again, with a format (V4L2's code, width, height) set for each queue.
 fn opened(
     node: &Device,
     output: (&[u8; 4], u32, u32),

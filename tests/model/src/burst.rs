@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The last bytes of a frame that is done ([`crate::world::World::BurstAtDone`]): held
-//! back while the pixels are written, and written later, or lost.
+//! The last bytes of a frame that is done ([`crate::world::World::BurstAtDone`]): they
+//! are held back while the pixels are written, and are written later or lost.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -10,23 +10,25 @@ use crate::memory::Memory;
 use crate::program::Plane;
 use crate::program::Surface;
 
-/// How long the last bytes stay in flight. Assumed.
+/// How long the last bytes stay in flight, nanoseconds. Assumed.
 const FLIGHT_NS: i64 = 1_000;
 
-/// Bytes of each plane that are held back: assumed, 16 bursts of 16.
+/// Bytes of each plane that are held back. Assumed: 16 bursts of 16 bytes.
 const LENGTH: u64 = 256;
 
 /// The end of a plane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tail {
-    /// Address of its first byte.
+    /// Address of the first byte.
     start: u64,
-    /// What is to be written there, none where nothing is. At most [`LENGTH`].
+    /// The bytes that are to be written, in order; [`None`] where no byte was written.
+    /// There are at most [`LENGTH`].
     bytes: Vec<Option<u8>>,
 }
 
 impl Tail {
-    /// The end of a plane of which `extent` bytes are written.
+    /// Creates an empty tail for the end of a plane of which `extent` bytes are
+    /// written.
     fn of(plane: &Plane, extent: u64) -> Self {
         let extent = extent.min(plane.bound);
         let length = extent.min(LENGTH);
@@ -36,7 +38,7 @@ impl Tail {
         }
     }
 
-    /// The ends of both planes of a destination.
+    /// Returns empty tails for both planes of a destination.
     pub fn both(surface: &Surface) -> Vec<Self> {
         let (layout, stride) = (surface.layout, u64::from(surface.stride));
         let extent = |rows: u32, row: usize| match rows.checked_sub(1) {
@@ -78,19 +80,20 @@ impl Tail {
     }
 }
 
-/// Memory that keeps what is written to some tails.
+/// Memory that keeps the bytes that are written to some tails, and passes on all
+/// others.
 pub struct HoldBack<'a, M> {
     memory: &'a mut M,
     tails: Vec<Tail>,
 }
 
 impl<'a, M: Memory> HoldBack<'a, M> {
-    /// Passes everything on to `memory` but what belongs to `tails`.
+    /// Creates it. `memory` gets all bytes that do not belong to `tails`.
     pub fn new(memory: &'a mut M, tails: Vec<Tail>) -> Self {
         Self { memory, tails }
     }
 
-    /// What was held back.
+    /// Returns the tails with the bytes that were held back.
     pub fn into_tails(self) -> Vec<Tail> {
         self.tails
     }
@@ -136,7 +139,7 @@ pub struct Burst {
 }
 
 impl Burst {
-    /// Bytes that leave now.
+    /// Creates a burst of bytes that leave the engine at `now_ns`.
     pub fn new(tails: Vec<Tail>, now_ns: i64) -> Self {
         Self {
             tails,
@@ -144,12 +147,12 @@ impl Burst {
         }
     }
 
-    /// When they reach memory.
+    /// Returns when the bytes reach memory, nanoseconds.
     pub fn deadline(&self) -> i64 {
         self.lands_ns
     }
 
-    /// Writes them.
+    /// Writes the bytes to memory.
     pub fn land(self, memory: &mut impl Memory) -> Result<(), BusError> {
         self.tails.iter().try_for_each(|tail| tail.write(memory))
     }

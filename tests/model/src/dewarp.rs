@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! One frame's pixels: fetch the source, look each destination pixel up in the map,
-//! write it. No registers, no time.
+//! The pixels of one frame: fetches the source, looks each destination pixel up in
+//! the map, and writes it. Registers and time are elsewhere.
 //!
 //! Assumed: the whole source is fetched before the first byte is written, so a
-//! destination that overlaps its source is well-defined; of a frame that meets a bus
-//! error while it writes, the rows before are written.
+//! destination that overlaps its source is well-defined. If a bus error occurs while
+//! a frame is written, the rows before the error are in memory.
 
 use crate::grid;
 use crate::grid::Grid;
@@ -15,13 +15,13 @@ use crate::program::Program;
 use crate::sample::Picture;
 use crate::swap;
 
-/// Does what `program` says to `memory`.
+/// Dewarps the frame that `program` describes, from and to `memory`.
 pub fn dewarp(program: &Program, memory: &mut impl Memory) -> Result<(), BusError> {
     let map = grid::fetch(program, memory)?;
     pixels(program, &map, memory)
 }
 
-/// The same with the map fetched already.
+/// Does the same as [`dewarp`], with a map that is already fetched.
 pub fn pixels(program: &Program, map: &[u8], memory: &mut impl Memory) -> Result<(), BusError> {
     let mut grid = Grid::new(program, map);
     let source = Picture::fetch(&program.source, program.worlds, memory)?;
@@ -62,7 +62,7 @@ pub fn pixels(program: &Program, map: &[u8], memory: &mut impl Memory) -> Result
     Ok(())
 }
 
-/// Y U Y V of a row. The last pixel of an odd row is repeated (assumed).
+/// Packs a row as Y U Y V. The last pixel of an odd row is repeated (assumed).
 fn pack(luma: &[u8], chroma: &[u8], packed: &mut [u8]) {
     let pairs = luma.chunks(2).zip(chroma.chunks_exact(2));
     for (out, (luma, chroma)) in packed.chunks_exact_mut(4).zip(pairs) {
@@ -78,7 +78,7 @@ mod tests {
     use crate::program::tests::program;
     use proptest::prelude::*;
 
-    /// Remembers where the engine wrote.
+    /// Memory that records where the engine wrote.
     struct Watched {
         ram: Ram,
         writes: Vec<(u64, usize)>,

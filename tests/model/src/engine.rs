@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The engine as software meets it: what register accesses and the passing of time
-//! do to jobs, status and the interrupt line. Pixels are [`mod@crate::dewarp`]'s.
+//! The engine as software sees it: how register accesses and the passing of time change
+//! jobs, status and the interrupt line. The pixels are computed in [`mod@crate::dewarp`].
 //!
-//! The engine has no callbacks: its host passes the time with each access, then looks at
+//! The engine has no callbacks: its host passes the time with each access, then reads
 //! [`Engine::line`], and calls [`Engine::tick`] at [`Engine::deadline`].
 
 use serde::Deserialize;
@@ -25,10 +25,12 @@ mod control;
 mod frame;
 mod interrupt;
 
-/// How long a spurious interrupt holds the line once INTERRUPT_STATUS was read.
+/// How long a spurious interrupt holds the line after INTERRUPT_STATUS was read,
+/// nanoseconds.
 pub const GLITCH_NS: i64 = 10_000;
 
-/// How long a spurious interrupt holds the line if nobody looks.
+/// How long a spurious interrupt holds the line if INTERRUPT_STATUS is not read,
+/// nanoseconds.
 pub const UNSEEN_GLITCH_NS: i64 = 10_000_000;
 
 /// The whole state of an engine.
@@ -39,30 +41,31 @@ pub struct Engine {
     enables: u8,
     /// INT_CLR as it was last written.
     clear: u8,
-    /// Status bits that raised the line and were not acknowledged since.
+    /// Status bits that raised the line and were not acknowledged since then.
     holding: u8,
-    /// START was given, the bus is not open yet: CTRL as it stood before that write.
+    /// CTRL as it was before the write of START, if START was given and the bus is not
+    /// open yet.
     pending: Option<u32>,
-    /// MAP_LUT_ADDR was written since the last job took its map: all registers as they
-    /// stood then.
+    /// All registers as they were when MAP_LUT_ADDR was written, if that was after the
+    /// last job took its map.
     map: Option<Registers>,
     job: Option<Job>,
     /// The last bytes of a frame that is done.
     burst: Option<Burst>,
-    /// A lost interrupt: nothing is raised until the bus closes.
+    /// Whether an interrupt is lost: nothing is raised until the bus closes.
     silent: bool,
-    /// When the bus last did something, or was opened.
+    /// When the bus last had traffic, or was opened, nanoseconds.
     last_traffic_ns: i64,
-    /// When the bus was last closed, if that was under a job.
+    /// When the bus was last closed, nanoseconds, if the engine had a job then.
     cut_off_ns: Option<i64>,
-    /// When SOFT_RESET was last raised.
+    /// When SOFT_RESET was last raised, nanoseconds.
     reset_raised_ns: Option<i64>,
-    /// When the reset takes effect, if it has not.
+    /// When the reset takes effect, nanoseconds, if it has not yet.
     reset_due_ns: Option<i64>,
-    /// A reset hung the bus: no write has an effect until power-on reset.
+    /// Whether a reset hung the bus: no write has an effect until power-on reset.
     hung: bool,
     glitch_until_ns: Option<i64>,
-    /// Whether a status bit holds the line, to notice when one first does.
+    /// Whether a status bit holds the line. Kept to notice when one begins to.
     raised: bool,
     posted: Posted,
     settings: Settings,
@@ -75,13 +78,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// What was wrong, and what would be right.
+    /// Returns a message that says which key is wrong, and what would be right.
     pub fn configure(&mut self, keys: &str) -> Result<(), String> {
         self.settings.apply(keys)
     }
 
-    /// Power-on reset. Keys, with them the worlds, mailbox and the count of frames
-    /// survive it; a hung bus does not.
+    /// Does a power-on reset. The keys (with the worlds), the mailbox and the count of
+    /// frames survive it; a hung bus does not.
     pub fn reset(&mut self) {
         self.trace.close(None);
         *self = Self {
@@ -92,7 +95,8 @@ impl Engine {
         };
     }
 
-    /// When [`Engine::tick`] is next due, if nothing else happens before.
+    /// Returns when [`Engine::tick`] is next due, nanoseconds, if there is no access
+    /// before that.
     pub fn deadline(&self) -> Option<i64> {
         let posted = self.posted.deadline();
         if self.hung {
@@ -107,9 +111,9 @@ impl Engine {
             .min()
     }
 
-    /// A 32-bit read from the register window. It waits for the writes before it. Its only
-    /// other side effect is that a spurious interrupt which was looked at ends
-    /// [`GLITCH_NS`] later.
+    /// Reads 32 bits from the register window. The writes before the read arrive first.
+    /// The only other side effect is that a spurious interrupt, once its status was read,
+    /// ends [`GLITCH_NS`] later.
     pub fn read(&mut self, now_ns: i64, offset: u64) -> u32 {
         self.arrive(now_ns);
         if offset == regs::INTERRUPT_STATUS {
@@ -121,8 +125,8 @@ impl Engine {
         value
     }
 
-    /// A 32-bit write to the register window. Assumed: it takes effect at once; else
-    /// [`World::LateWrites`].
+    /// Writes 32 bits to the register window. Assumed: the write takes effect at once;
+    /// [`World::LateWrites`] is the alternative.
     pub fn write(&mut self, now_ns: i64, offset: u64, value: u32) {
         if !self.settings.worlds.has(World::LateWrites) {
             self.arrive(now_ns);
@@ -134,9 +138,9 @@ impl Engine {
         }
     }
 
-    /// Does what is due by now. A job's pixels reach memory at its end, in one call;
-    /// that it ended is left to the next call, due at once, so that the time which the
-    /// host spends on pixels is not counted as an idle bus.
+    /// Does what is due at `now_ns`. A job's pixels reach memory at its end, in one call.
+    /// The end itself is left to the next call, which is due at once, so that the time
+    /// which the host needs for the pixels is not counted as an idle bus.
     pub fn tick(&mut self, now_ns: i64, memory: &mut impl Memory) {
         self.advance(now_ns);
         if self.hung {
@@ -159,26 +163,26 @@ impl Engine {
         self.settle(now_ns);
     }
 
-    /// What a read at `offset` of the mailbox page gives.
+    /// Returns the value of a read at `offset` of the mailbox page.
     pub fn mailbox_read(&self, offset: u64) -> u32 {
         self.mailbox.read(offset)
     }
 
-    /// A byte written to the mailbox page.
+    /// Takes a byte that is written to the mailbox page.
     ///
     /// # Errors
     ///
-    /// What was wrong with the line that this byte ended.
+    /// Returns a message that says what was wrong with the line that this byte ended.
     pub fn mailbox_write(&mut self, offset: u64, byte: u8) -> Result<(), String> {
         self.mailbox.write(offset, byte, &mut self.settings)
     }
 
-    /// Ends the current frame's record, as no other will follow.
+    /// Ends the current frame's record, when no other frame will follow.
     pub fn close_trace(&mut self) {
         self.trace.close(None);
     }
 
-    /// The frame records that ended since the last call.
+    /// Returns the frame records that ended since the last call.
     pub fn take_frames(&mut self) -> Vec<Frame> {
         self.trace.take()
     }
@@ -187,7 +191,7 @@ impl Engine {
         self.settings.worlds.has(world)
     }
 
-    /// Lets the writes reach the block that are due by now.
+    /// Takes all writes that reach the block until `now_ns`.
     fn advance(&mut self, now_ns: i64) {
         while let Some(write) = self.posted.pop_due(now_ns) {
             self.take(write.due_ns, write.offset, write.value);
@@ -195,7 +199,7 @@ impl Engine {
         self.complete_reset(now_ns);
     }
 
-    /// Lets all writes reach the block, due or not.
+    /// Takes all writes that have not reached the block yet, also those that are not due.
     fn arrive(&mut self, now_ns: i64) {
         self.advance(now_ns);
         while let Some(write) = self.posted.pop() {
@@ -203,7 +207,7 @@ impl Engine {
         }
     }
 
-    /// A write reaches the block.
+    /// Takes one write that reaches the block.
     fn take(&mut self, now_ns: i64, offset: u64, value: u32) {
         self.complete_reset(now_ns);
         self.trace.write(offset, value);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The model's keys: faults to inject, and figures to change. `KEY=VALUE`, several
+//! The model's keys: faults to inject, and values to change. `KEY=VALUE`, several
 //! with `;` between them.
 //!
 //! | key | what happens to the Nth frame from now, or with `every:N` to each Nth |
@@ -14,10 +14,10 @@
 //! (0: never, `default`: as the registers say); `pixels-per-clock=X` sets the speed.
 //! `pixels=off` is an aid for tests that look at registers only: the map is still
 //! fetched, but the source is not read and no pixel is written; registers, status,
-//! times and interrupts stay as they are. `pixels=on` ends it.
-//! `world=NAME` adds an alternative of [`crate::world`], `world=default` ends them all.
-//! Other keys of one kind replace each other. Of several that meet on a frame, stall
-//! comes before dma-fault, error and drop-irq.
+//! times and interrupts do not change. `pixels=on` ends it.
+//! `world=NAME` adds an alternative of [`crate::world`], `world=default` removes all.
+//! Other keys of one kind replace each other. If several faults apply to one frame, the
+//! first of stall, dma-fault, error and drop-irq is used.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -26,21 +26,21 @@ use crate::regs;
 use crate::timing::Timing;
 use crate::world::Worlds;
 
-/// Which frames a fault meets.
+/// The frames that a fault applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum When {
-    /// The frame that brings this to 0.
+    /// The frame that brings this count to 0.
     Once(u32),
-    /// Each frame that brings `left` to 0; it begins at `period` again.
+    /// Each frame that brings `left` to 0. It starts at `period` again then.
     Every { period: u32, left: u32 },
 }
 
-/// A fault's schedule, none if it is off.
+/// A fault's schedule; [`None`] if the fault is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Schedule(Option<When>);
 
 impl Schedule {
-    /// Counts one frame; true if it is to be hit.
+    /// Counts one frame, and returns whether the fault applies to it.
     fn hits(&mut self) -> bool {
         match &mut self.0 {
             None => false,
@@ -90,12 +90,12 @@ pub enum Ending {
     Error(u8),
     /// The bus answers with an error.
     DmaFault,
-    /// Not at all.
+    /// The job does not end.
     Never,
 }
 
 impl Ending {
-    /// Whether the pixels of a job with this ending reach memory.
+    /// Returns whether the pixels of a job with this ending reach memory.
     pub fn writes_pixels(self) -> bool {
         match self {
             Self::Done | Self::Silent => true,
@@ -105,16 +105,16 @@ impl Ending {
     }
 }
 
-/// What is to happen to a frame.
+/// The faults that apply to one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate {
-    /// How its job ends.
+    /// How the frame's job ends.
     pub ending: Ending,
-    /// Whether the line glitches half-way.
+    /// Whether the line glitches half-way through the frame.
     pub glitch: bool,
 }
 
-/// All that the keys set.
+/// All settings that the keys change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     drop_irq: Schedule,
@@ -123,7 +123,7 @@ pub struct Settings {
     dma_fault: Schedule,
     error: Schedule,
     error_bits: u8,
-    /// Frames leave source and destination alone.
+    /// Whether frames read no source and write no destination.
     pub pixels_off: bool,
     /// Speed and bus timeout.
     pub timing: Timing,
@@ -132,9 +132,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Counts one frame and says what is to happen to it.
+    /// Counts one frame, and returns the faults that apply to it.
     pub fn next_frame(&mut self) -> Fate {
-        // Every schedule counts every frame.
+        // Every schedule counts every frame, also when another fault applies.
         let (stall, dma) = (self.stall.hits(), self.dma_fault.hits());
         let (error, silent) = (self.error.hits(), self.drop_irq.hits());
         Fate {
@@ -149,11 +149,11 @@ impl Settings {
         }
     }
 
-    /// Applies a list of keys, all or none of them.
+    /// Applies a list of keys. If one of them is wrong, applies none.
     ///
     /// # Errors
     ///
-    /// What was wrong, and what would be right.
+    /// Returns a message that says which key is wrong, and what would be right.
     pub fn apply(&mut self, keys: &str) -> Result<(), String> {
         let mut next = self.clone();
         for pair in keys.split(';').map(str::trim).filter(|p| !p.is_empty()) {

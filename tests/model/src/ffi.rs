@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The C ABI that QEMU's shim (tests/qemu/dw100.c) calls; its header documents each
-//! function. The only unsafe code of the crate.
+//! function. This is the only unsafe code of the crate.
 
 #![expect(unsafe_code, reason = "C ABI")]
 
@@ -17,14 +17,16 @@ use crate::engine::Engine;
 use crate::memory::BusError;
 use crate::memory::Memory;
 
-/// Raised with any change to the functions below or to [`Dma`].
+/// The version of the ABI. Raise it with any change to the functions below or to
+/// [`Dma`].
 pub const ABI_VERSION: u32 = 1;
 
-/// Raised with any change to the state that [`dw100_model_save`] writes: fields that are
-/// new would otherwise be dropped without a word by an older model.
+/// The version of the state that [`dw100_model_save`] writes. Raise it with any change
+/// to that state: an older model would otherwise drop new fields silently.
 const STATE_VERSION: u32 = 2;
 
-/// How the host reaches memory: both return 0, anything else is an AXI error.
+/// How the host accesses memory. Both functions return 0; any other value is an AXI
+/// error.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Dma {
@@ -49,7 +51,7 @@ impl Memory for Dma {
     }
 }
 
-/// An engine and what ties it to its host.
+/// An engine, and its connections to its host.
 pub struct Model {
     engine: Engine,
     dma: Dma,
@@ -59,7 +61,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Keeps a message for the host; NULL for none.
+    /// Keeps an error message for the host and returns it; returns NULL if there is
+    /// none.
     fn report(&mut self, result: Result<(), String>) -> *const c_char {
         match result {
             Ok(()) => ptr::null(),
@@ -70,7 +73,8 @@ impl Model {
         }
     }
 
-    /// Writes the frame records that have ended, each at once and whole.
+    /// Writes the frame records that have ended to the trace file, each at once and as a
+    /// whole line.
     fn flush(&mut self) {
         for frame in self.engine.take_frames() {
             let Some(file) = &mut self.trace else {
@@ -87,36 +91,44 @@ impl Model {
     }
 }
 
+/// Returns the model behind a pointer from the host.
+///
 /// # Safety
-/// `model` came from [`dw100_model_new`], was not freed, and no other call uses it now.
+///
+/// `model` must come from [`dw100_model_new`], must not be freed, and no other call may use
+/// it now.
 unsafe fn model<'a>(model: *mut Model) -> &'a mut Model {
-    // SAFETY: the caller's promise. DMA callbacks do not come back into the model: the
-    // shim lets them touch plain memory only.
+    // SAFETY: By the safety requirements. DMA callbacks do not call the model: the shim
+    // lets them access plain memory only.
     unsafe { &mut *model }
 }
 
+/// Copies a string of the host.
+///
 /// # Safety
-/// `text` is a C string that outlives the call.
+///
+/// `text` must be a C string that outlives the call.
 unsafe fn string(text: *const c_char) -> String {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     unsafe { CStr::from_ptr(text) }
         .to_string_lossy()
         .into_owned()
 }
 
-/// The version of this ABI.
+/// Returns the version of this ABI.
 #[unsafe(no_mangle)]
 pub extern "C" fn dw100_model_abi_version() -> u32 {
     ABI_VERSION
 }
 
-/// A new engine, as after power-on.
+/// Creates a new engine, as after power-on.
 ///
 /// # Safety
-/// `dma` points to callbacks that stay callable for as long as the model lives.
+///
+/// `dma` must point to callbacks that can be called for as long as the model lives.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_new(dma: *const Dma) -> *mut Model {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let dma = unsafe { *dma };
     Box::into_raw(Box::new(Model {
         engine: Engine::default(),
@@ -127,42 +139,45 @@ pub unsafe extern "C" fn dw100_model_new(dma: *const Dma) -> *mut Model {
     }))
 }
 
-/// Frees a model; the trace is closed first.
+/// Frees a model, and closes its trace before that.
 ///
 /// # Safety
-/// As for all functions here, and the model is not used again. NULL is allowed.
+///
+/// `m` must be NULL or a live model that no other call uses. It must not be used again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_free(m: *mut Model) {
     if !m.is_null() {
-        // SAFETY: the caller's promise; the box was made by dw100_model_new().
+        // SAFETY: By the safety requirements; the box was made by dw100_model_new().
         let mut owned = unsafe { Box::from_raw(m) };
         owned.engine.close_trace();
         owned.flush();
     }
 }
 
-/// Applies model keys; NULL, or what was wrong.
+/// Applies model keys. Returns NULL, or a message that says what is wrong.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses, `keys` a C string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_configure(
     m: *mut Model,
     keys: *const c_char,
 ) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let (m, keys) = unsafe { (model(m), string(keys)) };
     let result = m.engine.configure(&keys);
     m.report(result)
 }
 
-/// Opens the trace file; NULL, or what was wrong.
+/// Opens the trace file. Returns NULL, or a message that says what is wrong.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses, `path` a C string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_trace(m: *mut Model, path: *const c_char) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let (m, path) = unsafe { (model(m), string(path)) };
     let result = File::create(&path).map_err(|error| format!("cannot write {path}: {error}"));
     let result = result.map(|file| m.trace = Some(file));
@@ -172,34 +187,37 @@ pub unsafe extern "C" fn dw100_model_trace(m: *mut Model, path: *const c_char) -
 /// Ends the last frame's record.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_close_trace(m: *mut Model) {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     m.engine.close_trace();
     m.flush();
 }
 
-/// Power-on reset.
+/// Does a power-on reset.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_reset(m: *mut Model) {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     m.engine.reset();
     m.flush();
 }
 
-/// A register read.
+/// Reads a register.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_read(m: *mut Model, now_ns: i64, offset: u64) -> u32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     m.engine.land_burst(now_ns, &mut m.dma);
     let value = m.engine.read(now_ns, offset);
@@ -207,64 +225,71 @@ pub unsafe extern "C" fn dw100_model_read(m: *mut Model, now_ns: i64, offset: u6
     value
 }
 
-/// A register write.
+/// Writes a register.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_write(m: *mut Model, now_ns: i64, offset: u64, value: u32) {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     m.engine.land_burst(now_ns, &mut m.dma);
     m.engine.write(now_ns, offset, value);
     m.flush();
 }
 
-/// Does what is due.
+/// Does what is due at `now_ns`.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_tick(m: *mut Model, now_ns: i64) {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     m.engine.tick(now_ns, &mut m.dma);
     m.flush();
 }
 
-/// Level of the interrupt line.
+/// Returns the level of the interrupt line.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_line(m: *mut Model) -> bool {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     unsafe { model(m) }.engine.line()
 }
 
-/// When the next tick is due, `INT64_MAX` for never.
+/// Returns when the next tick is due, nanoseconds; `INT64_MAX` for never.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_deadline(m: *mut Model) -> i64 {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     unsafe { model(m) }.engine.deadline().unwrap_or(i64::MAX)
 }
 
-/// A read from the mailbox page.
+/// Reads from the mailbox page.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_mailbox_read(m: *mut Model, offset: u64) -> u32 {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     unsafe { model(m) }.engine.mailbox_read(offset)
 }
 
-/// A byte written to the mailbox page; NULL, or what was wrong with the line it ended.
+/// Writes a byte to the mailbox page. Returns NULL, or a message that says what is wrong
+/// with the line that the byte ended.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_mailbox_write(
@@ -272,24 +297,26 @@ pub unsafe extern "C" fn dw100_model_mailbox_write(
     offset: u64,
     byte: u8,
 ) -> *const c_char {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     let result = m.engine.mailbox_write(offset, byte);
     m.report(result)
 }
 
-/// The engine's state as bytes, valid until the next call.
+/// Returns the engine's state as bytes, which are valid until the next call.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses, `len` can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_save(m: *mut Model, len: *mut usize) -> *const u8 {
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
-    // Cannot fail: no map with keys that are not strings, no writer. An empty state
-    // would be refused by the loading side.
+    // This cannot fail: the state has no map with keys other than strings, and there is
+    // no writer that could fail. If it did, the loading side would refuse the empty
+    // state.
     m.saved = serde_json::to_vec(&(STATE_VERSION, &m.engine)).unwrap_or_default();
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     unsafe { *len = m.saved.len() };
     m.saved.as_ptr()
 }
@@ -305,9 +332,10 @@ fn load(state: &[u8]) -> Result<Engine, String> {
     }
 }
 
-/// Takes over a saved state; NULL, or why it was refused.
+/// Loads a saved state. Returns NULL, or a message that says why it was refused.
 ///
 /// # Safety
+///
 /// `m` is a live model that no other call uses, `state` points to `len` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dw100_model_load(
@@ -317,10 +345,10 @@ pub unsafe extern "C" fn dw100_model_load(
 ) -> *const c_char {
     let state = match len {
         0 => &[],
-        // SAFETY: the caller's promise.
+        // SAFETY: By the safety requirements.
         _ => unsafe { std::slice::from_raw_parts(state, len) },
     };
-    // SAFETY: the caller's promise.
+    // SAFETY: By the safety requirements.
     let m = unsafe { model(m) };
     let result = load(state).map(|engine| m.engine = engine);
     m.report(result)

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The vertex map: which source coordinate belongs to a destination pixel.
 //!
-//! A vertex stands at each corner of the destination's 16x16 blocks; the last block
-//! of a row or column is what is left of the side. Vertices hold UQ12.4 source
-//! coordinates, x in bits 15:0, y in bits 31:16.
+//! A vertex stands at each corner of the destination's 16x16 blocks; the last block of a
+//! row or column has the pixels that remain. Vertices hold UQ12.4 source coordinates, x in
+//! bits 15:0, y in bits 31:16.
 //!
-//! Assumed, on zoom: pixel (x, y) looks the map up at destination position
-//! (x, y) * SCALE_FACTOR / 128 + ROI_START. That is why ROI_START counts destination
-//! pixels: with a map that spreads the whole source over the destination, SCALE
-//! `128 * crop / source` and ROI `left * destination / source` fill the destination
-//! with the crop rectangle. [`World::RoiByWidth`] reads ROI_START.Y otherwise. Assumed, on
-//! rounding: the four vertices are weighted exactly and the sum is rounded to 1/256
-//! pixel, half up; [`World::RoundDown`] truncates.
+//! Assumed for the zoom: pixel (x, y) looks the map up at destination position (x, y) *
+//! SCALE_FACTOR / 128 + ROI_START. ROI_START therefore counts destination pixels: with a
+//! map that spreads the whole source over the destination, SCALE `128 * crop / source` and
+//! ROI `left * destination / source` fill the destination with the crop rectangle. In
+//! [`World::RoiByWidth`] ROI_START.Y has another unit. Assumed for the rounding: the four
+//! vertices are weighted exactly and the sum is rounded to 1/256 pixel, half up;
+//! [`World::RoundDown`] truncates.
 
 use crate::memory::BusError;
 use crate::memory::Memory;
@@ -35,21 +35,22 @@ pub struct Grid {
     vertices: Vec<[u16; 2]>,
     columns: usize,
     rows: usize,
-    /// Destination size in positions.
+    /// Destination size in map positions.
     width: u32,
     height: u32,
-    /// Positions from one pixel to the next.
+    /// Map positions from one pixel to the next.
     step: u32,
-    /// Position of pixel (0, 0).
+    /// Map position of pixel (0, 0).
     start: (u32, u32),
-    /// Whether blocks that map scales down cannot be fetched.
+    /// Whether blocks that the map scales down cannot be fetched.
     fetches_one_to_one: bool,
     round_down: bool,
-    /// The current row's coordinates at each vertex column, times its block's height.
+    /// The current row's coordinates at each vertex column, multiplied by the height of the
+    /// row's block.
     edge: [Vec<u64>; 2],
 }
 
-/// Fetches the map that a program names, as it lies in memory.
+/// Fetches the map that a program names, as it is in memory.
 pub fn fetch(program: &Program, memory: &mut impl Memory) -> Result<Vec<u8>, BusError> {
     let mut map = vec![0; program.map.columns as usize * program.map.rows as usize * 4];
     memory.read(program.map.base, &mut map)?;
@@ -57,7 +58,7 @@ pub fn fetch(program: &Program, memory: &mut impl Memory) -> Result<Vec<u8>, Bus
 }
 
 impl Grid {
-    /// Prepares the map that [`fetch`] found for this program.
+    /// Prepares the map that [`fetch`] returned for this program.
     pub fn new(program: &Program, map: &[u8]) -> Self {
         let columns = program.map.columns as usize;
         let vertices = map
@@ -84,8 +85,8 @@ impl Grid {
         }
     }
 
-    /// Source coordinates of destination row `y`, in 1/256 pixel; [`OUTSIDE`] where
-    /// the map does not reach.
+    /// Computes the source coordinates of destination row `y`, in 1/256 pixel; [`OUTSIDE`]
+    /// where the map does not reach.
     pub fn row(&mut self, y: u32, xs: &mut [u32], ys: &mut [u32]) {
         xs.fill(OUTSIDE);
         ys.fill(OUTSIDE);
@@ -110,8 +111,8 @@ impl Grid {
         }
     }
 
-    /// Takes the coordinates away from blocks that the map scales down. `row` is the
-    /// block row.
+    /// Replaces the coordinates of blocks that the map scales down by [`OUTSIDE`]. `row` is
+    /// the block row.
     fn drop_spread_blocks(&self, row: usize, xs: &mut [u32], ys: &mut [u32]) {
         let tall = side(self.height, row);
         let (upper, lower) = (row * self.columns, (row + 1) * self.columns);
@@ -174,23 +175,24 @@ impl Grid {
     }
 }
 
-/// The map position of pixel (0, 0).
+/// Returns the map position of pixel (0, 0).
 fn start(program: &Program) -> (u32, u32) {
     let (x, mut y) = (program.roi.0 * POSITION_ONE, program.roi.1 * POSITION_ONE);
     if program.worlds.has(World::RoiByWidth) {
         let (source, destination) = (&program.source, &program.destination);
         let wide = u64::from(source.width) * u64::from(destination.height);
         let tall = u64::from(source.height) * u64::from(destination.width);
-        // From units of the widths' ratio to source lines, from these to destination lines.
+        // From the unit of the widths' ratio to source lines, and from these to destination
+        // lines.
         let scaled = (u64::from(y) * wide + tall / 2).checked_div(tall);
-        // Everything beyond the map is outside.
+        // All positions beyond the map are outside, so `y` is limited to the first of them.
         let beyond = u64::from(destination.height * POSITION_ONE);
         y = scaled.unwrap_or(beyond).min(beyond) as u32;
     }
     (x, y)
 }
 
-/// Positions that block number `block` of a side of `whole` positions spans.
+/// Returns how many positions block number `block` spans, of a side of `whole` positions.
 fn side(whole: u32, block: usize) -> u32 {
     BLOCK.min(whole - block as u32 * BLOCK)
 }
@@ -278,10 +280,11 @@ mod tests {
         assert!(xs[32..].iter().all(|&x| x == OUTSIDE));
     }
 
-    /// The source line that the first row of a crop of `lines` lines from `top` shows, with
-    /// ROI_START.Y by the ratio of the heights and of the widths.
+    /// Returns the source line that the first row of a crop of `lines` lines from `top`
+    /// shows, with ROI_START.Y by the ratio of the heights and of the widths.
     fn first_lines(worlds: Worlds, top: u32) -> [u32; 2] {
-        // A 640x480 source on 320x320: heights 480 to 320, widths 640 to 320.
+        // The source has 640x480 pixels, the destination 320x320: heights 480 to 320,
+        // widths 640 to 320.
         let map: Vec<u32> = identity_map(320, 320)
             .iter()
             .map(|v| (((v >> 16) * 3 / 2) << 16) | ((v & 0xffff) * 2))
@@ -343,7 +346,8 @@ mod tests {
 
     #[test]
     fn vertices_may_be_interpolated_downwards() {
-        // Half-way down, 1/16 pixel at the upper right is 1/512 for each column.
+        // Half-way down, 1/16 pixel at the upper right vertex is 1/512 pixel for each
+        // column.
         let mut program = program(16, 16);
         let bytes: Vec<u8> = [0u32, 1, 0, 0]
             .iter()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The golden reference: the engine's own dewarp on plain raw frames, no registers.
+//! The golden reference: the engine's dewarp on plain raw frames, without registers.
 //!
-//! A raw frame is its planes one after the other, rows without padding.
+//! A raw frame consists of its planes one after the other; rows have no padding.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,7 +40,7 @@ impl PixelFormat {
         Self::Uyvy,
     ];
 
-    /// The engine's layout.
+    /// Returns the engine's layout of this format.
     pub fn layout(self) -> Layout {
         match self {
             Self::Nv12 | Self::Nv21 => Layout::Yuv420SemiPlanar,
@@ -49,7 +49,8 @@ impl PixelFormat {
         }
     }
 
-    /// Luma and chroma swap bits that turn the engine's byte order into this one.
+    /// Returns the luma and chroma swap bits that turn the engine's byte order into this
+    /// format's.
     fn swaps(self) -> (u8, u8) {
         match self {
             Self::Nv12 | Self::Nv16 | Self::Yuyv => (0, 0),
@@ -58,7 +59,8 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes of a frame of `width` x `height` pixels: luma (or packed) plane, chroma plane.
+    /// Returns the bytes of a frame of `width` x `height` pixels: luma (or packed) plane,
+    /// chroma plane.
     pub fn plane_sizes(self, width: u32, height: u32) -> (usize, usize) {
         let layout = self.layout();
         (
@@ -67,7 +69,7 @@ impl PixelFormat {
         )
     }
 
-    /// Bytes of a whole frame.
+    /// Returns the bytes of a whole frame of `width` x `height` pixels.
     pub fn frame_size(self, width: u32, height: u32) -> usize {
         let (luma, chroma) = self.plane_sizes(width, height);
         luma + chroma
@@ -114,7 +116,7 @@ pub struct ImageSpec {
     pub height: u32,
 }
 
-/// A crop as the engine is told of it; see [`crate::grid`] for what it means.
+/// A crop in the units of the engine's registers; see [`crate::grid`] for its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crop {
     /// SCALE_FACTOR, UQ1.7, valid from 32 to 128.
@@ -131,20 +133,20 @@ impl Crop {
     };
 }
 
-/// Why a frame cannot be dewarped.
+/// The reasons why a frame cannot be dewarped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// The name of no format.
+    /// No format has this name.
     Format(String),
-    /// A side that the engine's 13 bits do not hold, or an odd width.
+    /// A side does not fit in the engine's 13 bits, or the width is odd.
     Size(u32, u32),
     /// Bytes found in the source frame, and bytes due.
     Data(usize, usize),
     /// Vertices found in the map, and vertices due for the destination's size.
     Map(usize, usize),
-    /// SCALE_FACTOR or ROI_START out of the registers' range.
+    /// SCALE_FACTOR or ROI_START is outside the registers' range.
     Crop(Crop),
-    /// The engine met a bus error; cannot happen with checked sizes.
+    /// The engine met a bus error. That cannot happen with checked sizes.
     Bus(BusError),
 }
 
@@ -173,14 +175,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Vertices in a row and rows of vertices that a destination of this size takes.
+/// Returns the vertices in a row and the rows of vertices of a map for a destination of
+/// this size.
 pub fn map_size(width: u32, height: u32) -> (u32, u32) {
     (width.div_ceil(16) + 1, height.div_ceil(16) + 1)
 }
 
-/// The vertex map that shows each destination pixel the source pixel of the same place.
+/// Creates the vertex map that shows each destination pixel the source pixel of the same
+/// place.
 ///
-/// UQ12.4 ends at 4095 15/16, so a 4096 pixel side's last vertex falls 1/16 short.
+/// UQ12.4 ends at 4095 15/16, so the last vertex of a side of 4096 pixels is 1/16 too
+/// small.
 pub fn identity_map(width: u32, height: u32) -> Vec<u32> {
     let (columns, rows) = map_size(width, height);
     let vertex = |i: u32, side: u32| ((16 * i).min(side) * 16).min(0xffff);
@@ -189,12 +194,12 @@ pub fn identity_map(width: u32, height: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Dewarps a frame as the engine of the default model does, byte for byte. `map` holds
-/// the vertices of `dst`'s blocks ([`map_size`]), row by row. The boundary pixel is black.
+/// Dewarps a frame as the engine of the default model does, byte for byte. `map` holds the
+/// vertices of `dst`'s blocks ([`map_size`]), row by row. The boundary pixel is black.
 ///
 /// # Errors
 ///
-/// [`Error`] if a size, the frame's length, the map's length or the crop is off.
+/// Returns [`Error`] if a size, the frame's length, the map's length or the crop is wrong.
 pub fn dewarp_image(
     src: &Image<'_>,
     dst: &ImageSpec,
@@ -204,11 +209,11 @@ pub fn dewarp_image(
     dewarp_image_in(Worlds::NONE, src, dst, map, crop)
 }
 
-/// The same as the engine of other `worlds` does it, with calculation prefetch.
+/// Dewarps a frame as the engine of other `worlds` does, with calculation prefetch.
 ///
 /// # Errors
 ///
-/// As [`dewarp_image`].
+/// Returns [`Error`] in the same cases as [`dewarp_image`].
 pub fn dewarp_image_in(
     worlds: Worlds,
     src: &Image<'_>,
@@ -277,7 +282,7 @@ pub fn dewarp_image_in(
     Ok(out)
 }
 
-/// Hands out 16-byte aligned stretches of memory.
+/// Allocates ranges of memory at 16-byte aligned addresses.
 #[derive(Default)]
 struct Allocator {
     end: usize,
@@ -305,7 +310,7 @@ impl Allocator {
             layout,
             width,
             height,
-            // With an even width the rows of both planes are as long.
+            // Because the width is even, the rows of both planes have the same length.
             stride: layout.luma_row(width) as u32,
             luma,
             chroma,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A job in the engine: the registers it latched, and how much of it is left.
+//! A job in the engine: the registers that it latched, and the time that it still
+//! needs.
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -8,14 +9,15 @@ use crate::burst::Tail;
 use crate::fault::Ending;
 use crate::regs::Registers;
 
-/// What a job's clock has reached.
+/// The point that a job's time has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// The middle, where the line is to glitch.
+    /// The middle of the job, where the line glitches.
     Glitch,
-    /// The end: the pixels are to be written. Due once, before [`Due::End`].
+    /// The end of the job: its pixels are to be written. It is due once, before
+    /// [`Due::End`].
     Pixels,
-    /// The end: the outcome is to be raised.
+    /// The end of the job: its outcome is to be raised.
     End,
 }
 
@@ -24,11 +26,11 @@ pub enum Due {
 pub struct Job {
     /// The registers as they were when the job began.
     pub regs: Registers,
-    /// How it will end.
+    /// How the job will end.
     pub ending: Ending,
-    /// Whether it ended in an error, or cannot end: busy until a reset.
+    /// Whether the job ended in an error, or cannot end: it is busy until a reset.
     pub stuck: bool,
-    /// The ends of its planes, if they were held back when its pixels were written.
+    /// The ends of the planes, if they were held back when the pixels were written.
     pub held: Vec<Tail>,
     left_ns: u64,
     glitch_in_ns: Option<u64>,
@@ -37,7 +39,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job that takes `length_ns`, not running yet.
+    /// Creates a job that takes `length_ns` and does not run yet.
     pub fn new(regs: Registers, ending: Ending, length_ns: u64, glitch: bool) -> Self {
         Self {
             regs,
@@ -51,12 +53,12 @@ impl Job {
         }
     }
 
-    /// The bus is open: time passes.
+    /// Lets time pass, because the bus is open.
     pub fn resume(&mut self, now_ns: i64) {
         self.running_since_ns.get_or_insert(now_ns);
     }
 
-    /// The bus is closed: time stands.
+    /// Stops time, because the bus is closed.
     pub fn pause(&mut self, now_ns: i64) {
         if let Some(since) = self.running_since_ns.take() {
             let passed = now_ns.saturating_sub(since).try_into().unwrap_or(0);
@@ -65,14 +67,15 @@ impl Job {
         }
     }
 
-    /// When the job next wants attention, if it is getting anywhere.
+    /// Returns when the job is next due, nanoseconds; [`None`] if its time does not
+    /// pass.
     pub fn deadline(&self) -> Option<i64> {
         let since = self.running_since_ns.filter(|_| !self.stuck)?;
         let left = self.glitch_in_ns.unwrap_or(self.left_ns).min(self.left_ns);
         Some(since.saturating_add_unsigned(left))
     }
 
-    /// What is due by now.
+    /// Returns the point that the job's time has reached, if it is a new one.
     pub fn due(&mut self, now_ns: i64) -> Option<Due> {
         self.deadline().filter(|&at| at <= now_ns)?;
         if self.glitch_in_ns.take().is_some() {

@@ -23,8 +23,9 @@
 //!
 //! # What is assumed
 //!
-//! All else. Each choice is marked "assumed" where it is made. Where another choice would
-//! matter to a driver it is a [`world`]; "none" means that no alternative is modelled.
+//! Everything else is assumed. Each choice is marked "assumed" where it is made. Where
+//! another choice would matter to a driver it is a [`world`]; "none" means that no
+//! alternative is modelled.
 //!
 //! | in | the default | the alternative |
 //! |---|---|---|
@@ -68,8 +69,8 @@
 //! | [`swap`] | a byte swap acts on addresses within the plane | none |
 //! | | bytes beyond `DST_*_SIZE1` are dropped without an error | `size-wraps` |
 //!
-//! Not modelled, stored only: the second set of buffers, hardware handshake, shadow
-//! updates, split lines, the prefetch threshold.
+//! These are stored only, and not modelled: the second set of buffers, hardware handshake,
+//! shadow updates, split lines, the prefetch threshold.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]

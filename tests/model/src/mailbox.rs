@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The test-only page through which the guest sets keys while it runs.
+//! The page, for tests only, through which the guest sets keys while it runs.
 
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::fault::Settings;
 
-/// Offset of the byte port: bytes form a line, `\n` submits it.
+/// Offset of the byte port. Bytes form a line, and `\n` submits it.
 pub const PORT: u64 = 0;
-/// Offset of the verdict on the last line: 0 understood, 1 not.
+/// Offset of the result of the last line: 0 if it was understood, 1 if not.
 pub const VERDICT: u64 = 4;
 
-/// Longest line that is understood, in bytes. All worlds at once fit in.
+/// The longest line that is understood, in bytes. A line with all worlds fits.
 const LONGEST: usize = 1024;
 
-/// A line in the making, and the verdict on the last one.
+/// A line that is not complete yet, and the result of the last one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mailbox {
     line: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
-    /// What a read at `offset` gives.
+    /// Returns the value of a read at `offset`.
     pub fn read(&self, offset: u64) -> u32 {
         match offset {
             VERDICT => u32::from(self.refused),
@@ -34,7 +34,8 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// What was wrong with the line, and what would be right.
+    /// Returns a message that says what was wrong with the line, and what would
+    /// be right.
     pub fn write(&mut self, offset: u64, byte: u8, settings: &mut Settings) -> Result<(), String> {
         if offset != PORT {
             return Ok(());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the engine sees at the other end of its AXI port.
+//! The memory that the engine accesses through its AXI port.
 
 /// A bus access that was answered with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct BusError {
     pub address: u64,
 }
 
-/// Physical memory, as far as the engine can reach it.
+/// Physical memory, as far as the engine can access it.
 pub trait Memory {
     /// Fills `buf` from `address` on.
     fn read(&mut self, address: u64, buf: &mut [u8]) -> Result<(), BusError>;
@@ -17,7 +17,7 @@ pub trait Memory {
     fn write(&mut self, address: u64, data: &[u8]) -> Result<(), BusError>;
 }
 
-/// One stretch of memory with nothing around it.
+/// One range of memory. Accesses outside it are bus errors.
 #[derive(Clone, Debug)]
 pub struct Ram {
     base: u64,
@@ -25,7 +25,7 @@ pub struct Ram {
 }
 
 impl Ram {
-    /// `len` zero bytes that begin at address `base`.
+    /// Creates `len` zero bytes that begin at address `base`.
     pub fn new(base: u64, len: usize) -> Self {
         Self {
             base,
@@ -33,7 +33,8 @@ impl Ram {
         }
     }
 
-    /// The bytes from `address` on, or an error if not all of them exist.
+    /// Returns the bytes from `address` on, or an error if not all of them
+    /// exist.
     pub fn slice(&mut self, address: u64, len: usize) -> Result<&mut [u8], BusError> {
         let found = address
             .checked_sub(self.base)

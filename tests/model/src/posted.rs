@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Register writes on their way to the block ([`crate::world::World::LateWrites`]).
+//! Register writes in flight to the block ([`crate::world::World::LateWrites`]).
 
 use std::collections::VecDeque;
 
 use serde::Deserialize;
 use serde::Serialize;
 
-/// How long a write takes to reach the block. Assumed. On the emulated board, where an instruction takes
-/// a nanosecond, the kernel is still leaving the interrupt 500 ns after its handler's last write: an
-/// acknowledgement is to arrive after that.
+/// How long a write takes to reach the block, nanoseconds. Assumed. On the emulated board, where an
+/// instruction takes 1 ns, the kernel is still leaving the interrupt 500 ns after its handler's
+/// last write. An acknowledgement must arrive after that.
 const DELAY_NS: i64 = 3_000;
 
-/// How many writes may be on their way; one more pushes the first into the block.
-/// Assumed. It keeps the queue short whatever the guest does.
+/// How many writes may be in flight; one more makes the first one arrive. Assumed. It bounds the
+/// queue whatever the guest does.
 const CAPACITY: usize = 64;
 
 /// A register write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Write {
-    /// When it reaches the block, in nanoseconds.
+    /// When the write reaches the block, in nanoseconds.
     pub due_ns: i64,
     /// Byte offset of the register.
     pub offset: u64,
-    /// What is written.
+    /// The value that is written.
     pub value: u32,
 }
 
-/// The writes on their way, in their order.
+/// The writes in flight, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted(VecDeque<Write>);
 
 impl Posted {
-    /// Sends a write on its way. Returns the one that has to arrive for it, if any.
+    /// Adds a write. Returns the one that has to arrive because the queue is full, if any.
     pub fn push(&mut self, now_ns: i64, offset: u64, value: u32) -> Option<Write> {
         let first = (self.0.len() >= CAPACITY)
             .then(|| self.0.pop_front())
@@ -55,7 +55,7 @@ impl Posted {
         self.pop()
     }
 
-    /// When the first write is due.
+    /// Returns when the first write is due, nanoseconds.
     pub fn deadline(&self) -> Option<i64> {
         self.0.front().map(|write| write.due_ns)
     }

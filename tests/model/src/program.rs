@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the registers ask for: surfaces, vertex map, crop, boundary colour.
+//! The frame that the registers describe: surfaces, vertex map, crop, boundary colour.
 
 use crate::regs;
 use crate::regs::Registers;
@@ -18,7 +18,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The layout that a two-bit field of CTRL names; 3 is reserved.
+    /// Returns the layout that a two-bit field of CTRL names; [`None`] for 3, which is
+    /// reserved.
     pub fn from_field(field: u32) -> Option<Self> {
         match field & 3 {
             0 => Some(Self::Yuv422SemiPlanar),
@@ -28,7 +29,7 @@ impl Layout {
         }
     }
 
-    /// Luma rows for each chroma row.
+    /// Returns the number of luma rows for each chroma row.
     pub fn rows_per_chroma(self) -> u32 {
         match self {
             Self::Yuv420SemiPlanar => 2,
@@ -36,7 +37,7 @@ impl Layout {
         }
     }
 
-    /// Bytes that a row of `width` pixels takes in the luma or packed plane.
+    /// Returns the bytes of a row of `width` pixels in the luma or packed plane.
     pub fn luma_row(self, width: u32) -> usize {
         match self {
             Self::Yuv422Packed => width.div_ceil(2) as usize * 4,
@@ -44,7 +45,8 @@ impl Layout {
         }
     }
 
-    /// Bytes that a row of `width` pixels takes in the chroma plane, 0 without one.
+    /// Returns the bytes of a row of `width` pixels in the chroma plane; 0 if there is
+    /// none.
     pub fn chroma_row(self, width: u32) -> usize {
         match self {
             Self::Yuv422Packed => 0,
@@ -52,7 +54,8 @@ impl Layout {
         }
     }
 
-    /// Rows of the chroma plane of a picture of `height` rows, 0 without one.
+    /// Returns the rows of the chroma plane of a picture of `height` rows; 0 if there
+    /// is none.
     pub fn chroma_rows(self, height: u32) -> u32 {
         match self {
             Self::Yuv422Packed => 0,
@@ -80,11 +83,11 @@ pub struct Plane {
 /// A picture in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Surface {
-    /// How its pixels lie.
+    /// The layout of the pixels.
     pub layout: Layout,
-    /// Pixels.
+    /// Width, pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height, pixels.
     pub height: u32,
     /// Bytes from row to row, in both planes.
     pub stride: u32,
@@ -94,7 +97,7 @@ pub struct Surface {
     pub chroma: Plane,
 }
 
-/// Where the vertex map lies.
+/// The place and size of the vertex map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MapTable {
     /// Physical address.
@@ -105,7 +108,7 @@ pub struct MapTable {
     pub rows: u32,
 }
 
-/// A frame's work, decoded from the registers.
+/// One frame, decoded from the registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
     /// The picture that is read.
@@ -127,7 +130,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Decodes the registers; none if a format field holds the reserved value.
+    /// Decodes the registers. Returns [`None`] if a format field holds the reserved
+    /// value.
     pub fn from_registers(regs: &Registers, worlds: Worlds) -> Option<Self> {
         let ctrl = regs.get(regs::CTRL);
         let address = |offset| match worlds.has(World::LowAddresses) {
@@ -181,7 +185,8 @@ impl Program {
 pub(crate) mod tests {
     use super::*;
 
-    /// NV12 to NV12 of one size, its parts far apart, without crop or bounds.
+    /// Creates a program from NV12 to NV12 of one size, its parts far apart, without
+    /// crop or bounds.
     pub(crate) fn program(width: u32, height: u32) -> Program {
         let surface = |luma, chroma| Surface {
             layout: Layout::Yuv420SemiPlanar,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The register file: offsets, fields, and a plain store of 32-bit words.
-//! What a write sets in motion is the business of [`crate::engine`].
+//! The register file: offsets, fields, and a plain store of 32-bit values. The
+//! effects of a write are in [`crate::engine`].
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -44,11 +44,12 @@ pub const BUS_CTRL: u64 = 0x74;
 /// 30:0 cycles until the bus times out, used with [`BUS_TIME_OUT_OVERRIDE`].
 pub const BUS_TIME_OUT_CYCLE: u64 = 0x7c;
 /// Bytes of the destination's luma plane, >> 4: "image Y ring buffer size" in NXP's
-/// header. What becomes of bytes beyond it is assumed: see [`crate::swap`].
+/// header. What happens to bytes beyond it is assumed: see [`crate::swap`].
 pub const DST_IMG_Y_SIZE1: u64 = 0x80;
-/// Bytes of the destination's chroma plane, >> 4: a ring buffer's size, too.
+/// Bytes of the destination's chroma plane, >> 4. It is also the size of a ring
+/// buffer in NXP's header.
 pub const DST_IMG_UV_SIZE1: u64 = 0x84;
-/// What describes the destination's planes.
+/// The registers that describe the destination's planes.
 pub const DESTINATION: [u64; 6] = [
     DST_IMG_Y_BASE,
     DST_IMG_UV_BASE,
@@ -74,9 +75,9 @@ pub const CTRL_PREFETCH: u32 = 0x1ff << 16;
 pub const PREFETCH_TRAVERSAL: u32 = 0;
 /// BUS_CTRL 7:0 after reset: reads that may be outstanding, less 2 (NXP's header).
 pub const OUTSTANDING_READS: u32 = 14;
-/// BUS_CTRL: take the bus timeout from BUS_TIME_OUT_CYCLE.
+/// BUS_CTRL: the bus time-out is taken from BUS_TIME_OUT_CYCLE.
 pub const BUS_TIME_OUT_OVERRIDE: u32 = 1 << 26;
-/// BUS_CTRL: the engine may master the AXI bus.
+/// BUS_CTRL: the engine may access the AXI bus.
 pub const BUS_AXI_MASTER_ENABLE: u32 = 1 << 31;
 
 /// Status: the frame is done.
@@ -90,9 +91,9 @@ pub const INTERRUPT_BUSY: u32 = 1 << 16;
 
 const WORDS: usize = (LAST / 4 + 1) as usize;
 
-/// The words of the register file. Reads outside the map give 0, writes there
-/// are ignored. Everything resets to 0 (assumed) but for [`OUTSTANDING_READS`] (NXP's
-/// header). Assumed: reserved bits keep what is written.
+/// The 32-bit values of the register file. Reads outside the map return 0, writes
+/// there are ignored. All registers reset to 0 (assumed) except [`OUTSTANDING_READS`]
+/// (NXP's header). Assumed: reserved bits keep the value that is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u32>", into = "Vec<u32>")]
 pub struct Registers {
@@ -130,20 +131,20 @@ impl Registers {
         (offset <= LAST && offset % 4 == 0).then_some((offset / 4) as usize)
     }
 
-    /// The word at byte `offset`, 0 outside the map.
+    /// Returns the value at byte `offset`; 0 outside the map.
     pub fn get(&self, offset: u64) -> u32 {
         Self::index(offset).map_or(0, |i| self.words[i])
     }
 
-    /// Stores a word at byte `offset`, nothing outside the map.
+    /// Stores a value at byte `offset`; nothing outside the map.
     pub fn set(&mut self, offset: u64, value: u32) {
         if let Some(i) = Self::index(offset) {
             self.words[i] = value;
         }
     }
 
-    /// Clears what describes a frame: all but ID, CTRL, and BUS_*. INTERRUPT_STATUS
-    /// is kept outside of this store.
+    /// Clears the registers that describe a frame: all but ID, CTRL, and BUS_*.
+    /// INTERRUPT_STATUS is kept outside of this store.
     pub fn clear_frame(&mut self) {
         for offset in Self::offsets() {
             if !matches!(offset, ID | CTRL | BUS_CTRL..=BUS_TIME_OUT_CYCLE) {
@@ -152,17 +153,17 @@ impl Registers {
         }
     }
 
-    /// The byte offsets of all registers, ascending.
+    /// Returns the byte offsets of all registers, ascending.
     pub fn offsets() -> impl Iterator<Item = u64> {
         (0..=LAST).step_by(4)
     }
 
-    /// A 34-bit address or size, of which the register holds bits 33:4.
+    /// Returns a 34-bit address or size, of which the register holds bits 33:4.
     pub fn address(&self, offset: u64) -> u64 {
         u64::from(self.get(offset) & 0x3fff_ffff) << 4
     }
 
-    /// The two 13-bit halves of a size or position: x or width, y or height.
+    /// Returns the two 13-bit halves of a size or position: x or width, y or height.
     pub fn pair(&self, offset: u64) -> (u32, u32) {
         let word = self.get(offset);
         (word & 0x1fff, word >> 16 & 0x1fff)

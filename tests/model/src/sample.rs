@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //! A source picture in the engine, and bilinear sampling of it.
 //!
-//! Assumed: coordinates are those of [`crate::grid`], with 8-bit weights, the sum
-//! rounded half up. A whole coordinate is the place of a sample. Coordinates at or
-//! beyond the picture's width or height give the boundary pixel (libcamera: "black for
-//! everything > 63" of 64 pixels); between the last sample and that limit the edge
-//! repeats, or not: [`World::EdgeBlack`]. [`World::RoundDown`] truncates. Chroma is sampled at half the coordinate
-//! (vertically only in 4:2:0), truncated to 1/256 chroma sample.
+//! Assumed: coordinates are those of [`crate::grid`], with 8-bit weights, and the sum is rounded
+//! half up. A whole coordinate is the place of a sample. Coordinates at or beyond the picture's
+//! width or height give the boundary pixel (libcamera: "black for everything > 63" of 64 pixels);
+//! between the last sample and that limit the edge is repeated, except in [`World::EdgeBlack`].
+//! [`World::RoundDown`] truncates. Chroma is sampled at half the coordinate (vertically only in
+//! 4:2:0), truncated to 1/256 chroma sample.
 
 use crate::grid::COORDINATE_BITS;
 use crate::memory::BusError;
@@ -19,7 +19,7 @@ use crate::world::Worlds;
 
 const ONE: u32 = 1 << COORDINATE_BITS;
 
-/// A source picture, its luma apart from its interleaved UV pairs.
+/// A source picture, with luma and interleaved UV pairs apart.
 #[derive(Debug)]
 pub struct Picture {
     width: u32,
@@ -29,7 +29,7 @@ pub struct Picture {
     chroma: Vec<[u8; 2]>,
     /// The first coordinates that are outside.
     limits: (u32, u32),
-    /// What is added to a sum of weighted samples.
+    /// The value that is added to a sum of weighted samples before it is truncated.
     rounding: u32,
 }
 
@@ -75,12 +75,12 @@ impl Picture {
         })
     }
 
-    /// Whether a coordinate lies in the picture.
+    /// Returns whether a coordinate is in the picture.
     fn holds(&self, x: u32, y: u32) -> bool {
         x < self.limits.0 && y < self.limits.1
     }
 
-    /// Luma at each coordinate, `boundary` for those outside.
+    /// Computes luma at each coordinate, and `boundary` for those outside.
     pub fn luma_row(&self, xs: &[u32], ys: &[u32], boundary: u8, out: &mut [u8]) {
         let (right, bottom) = (self.width.saturating_sub(1), self.height.saturating_sub(1));
         for (out, (&x, &y)) in out.iter_mut().zip(xs.iter().zip(ys)) {
@@ -93,7 +93,7 @@ impl Picture {
         }
     }
 
-    /// U and V at every second coordinate, `boundary` for those outside.
+    /// Computes U and V at every second coordinate, and `boundary` for those outside.
     pub fn chroma_row(&self, xs: &[u32], ys: &[u32], boundary: [u8; 2], out: &mut [u8]) {
         let pitch = self.width.div_ceil(2);
         let right = pitch.saturating_sub(1);
@@ -113,7 +113,7 @@ impl Picture {
     }
 }
 
-/// The first coordinates that are outside of a picture, in 1/256 pixel.
+/// Returns the first coordinates that are outside of a picture, in 1/256 pixel.
 fn limits(width: u32, height: u32, worlds: Worlds) -> (u32, u32) {
     let limit = |side: u32| match worlds.has(World::EdgeBlack) {
         true if side != 0 => ((side - 1) << COORDINATE_BITS) + 1,
@@ -122,7 +122,7 @@ fn limits(width: u32, height: u32, worlds: Worlds) -> (u32, u32) {
     (limit(width), limit(height))
 }
 
-/// What makes a sum of weighted samples round half up, or truncate.
+/// Returns the value that makes a sum of weighted samples round half up, or truncate.
 fn rounding(worlds: Worlds) -> u32 {
     match worlds.has(World::RoundDown) {
         true => 0,
@@ -138,8 +138,9 @@ struct Tap {
 }
 
 impl Tap {
-    /// `right` and `bottom` are the last column and row, `pitch` the row's length.
-    /// PANIC: none later, as long as the whole part of (x, y) lies within them.
+    /// Creates the tap of a coordinate. `right` and `bottom` are the last column and row, `pitch`
+    /// the row's length.
+    /// PANIC: Indexing with the tap does not panic if the whole part of (x, y) is within them.
     #[inline]
     fn new(x: u32, y: u32, right: u32, bottom: u32, pitch: usize) -> Self {
         let (x0, y0) = (x >> COORDINATE_BITS, y >> COORDINATE_BITS);
@@ -244,7 +245,7 @@ mod tests {
         let mut out = [0; 4];
         let at = |v: u32| v << COORDINATE_BITS;
         picture.chroma_row(&[at(1), 0, at(2)], &[at(2), 0, at(3)], [0, 0], &mut out);
-        // Pairs are 0, 16 above 32, 48: half-way along the lower row, then the corner.
+        // The pairs are 0, 16 above 32, 48: half-way along the lower row, then the corner.
         assert_eq!(out, [40, 253, 48, 252]);
     }
 

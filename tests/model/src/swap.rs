@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Rows in and out of memory through the byte swaps of SWAP_CONTROL.
+//! Reads and writes rows in memory through the byte swaps of SWAP_CONTROL.
 //!
-//! The four bits swap neighbouring bytes, 16-bit units in 32 bits, 32-bit units in
-//! 64, and 64-bit units in 128: the same as flipping address bits 0 to 3, since a
-//! plane begins at a multiple of 16. Assumed: the swap acts on the address within
-//! the plane, so a row that is no multiple of the unit trades bytes with its padding.
+//! The four bits swap neighbouring bytes, 16-bit units in 32 bits, 32-bit units in 64,
+//! and 64-bit units in 128. That equals inverting address bits 0 to 3, because a plane
+//! begins at a multiple of 16. Assumed: the swap acts on the address within the plane,
+//! so a row that is no multiple of the unit exchanges bytes with its padding.
 //!
 //! Assumed: bytes beyond `DST_*_SIZE1` are dropped, without an error. NXP's header calls
-//! that register the size of a ring buffer; [`crate::world::World::SizeWraps`] is the
-//! engine that writes such bytes at the plane's start.
+//! that register the size of a ring buffer; in [`crate::world::World::SizeWraps`] the
+//! engine writes such bytes at the plane's start.
 
 use crate::memory::BusError;
 use crate::memory::Memory;
@@ -51,7 +51,7 @@ pub fn write_row(
         let from = (at ^ flip).checked_sub(offset)?;
         row.get(usize::try_from(from).ok()?).copied()
     };
-    // Write strobes: runs of bytes that the row covers, not those between them.
+    // The write strobes cover only the bytes of the row, not those between them.
     let mut run = Vec::with_capacity((end - start) as usize);
     for at in start..=end {
         match byte_at(at).filter(|_| at < end) {
@@ -65,7 +65,8 @@ pub fn write_row(
     Ok(())
 }
 
-/// Writes bytes to neighbouring places of a plane from `offset` on, as far as there are.
+/// Writes bytes to consecutive places of a plane from `offset` on, up to the plane's
+/// end.
 fn write_run(
     memory: &mut impl Memory,
     plane: &Plane,
@@ -87,7 +88,7 @@ fn write_run(
     Ok(())
 }
 
-/// The whole swap units that `len` bytes at `offset` touch.
+/// Returns the range of whole swap units that `len` bytes at `offset` touch.
 fn span(offset: u64, len: usize, flip: u64) -> (u64, u64) {
     let unit = (flip + 1).next_power_of_two();
     let end = offset + len as u64;

@@ -12,22 +12,25 @@ use crate::world::World;
 /// Nanoseconds of one AXI cycle: 500 MHz.
 pub const CYCLE_NS: u64 = 2;
 
-/// Cycles until the bus times out when BUS_CTRL leaves it to the engine: 50 ms.
-/// Assumed; a driver that closes the bus in its interrupt handler is never near it.
+/// Cycles until the bus times out when BUS_CTRL does not override the engine's default:
+/// 50 ms. Assumed; a driver that closes the bus in its interrupt handler does not come
+/// near it.
 pub const DEFAULT_TIME_OUT_CYCLES: u64 = 25_000_000;
 
-/// How much slower calculation prefetch is than traversal (the C driver's comment).
+/// How many times slower calculation prefetch is than traversal (the C driver's
+/// comment).
 const CALCULATION_FACTOR: f64 = 4.0;
 
-/// How much slower everything is in [`World::Slow`].
+/// How many times slower everything is in [`World::Slow`].
 const SLOW_FACTOR: f64 = 4.0;
 
-/// The speed of the engine and the patience of its bus.
+/// The speed of the engine, and the time-out of its bus.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Pixels a cycle with traversal prefetch. Assumed: 1.
+    /// Pixels in a cycle with traversal prefetch. Assumed: 1.
     pub pixels_per_clock: f64,
-    /// Cycles that overrule the registers, 0 for no timeout at all.
+    /// The cycles of the bus time-out instead of the registers' value; 0 for no
+    /// time-out at all.
     pub time_out_cycles: Option<u64>,
 }
 
@@ -41,10 +44,11 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long the frame that `program` describes takes. Assumed: automatic prefetch
-    /// takes the time of calculation; of the rest only the destination's pixels and the
-    /// outstanding reads in BUS_CTRL count, the latter in proportion: the field's value
-    /// plus 2 (NXP's header: "default d'14, add 2"), at most 16.
+    /// Returns how long the frame that `program` describes takes, nanoseconds. Assumed:
+    /// automatic prefetch takes the time of calculation; otherwise only the
+    /// destination's pixels and the outstanding reads in BUS_CTRL count, the latter in
+    /// proportion: the field's value plus 2 (NXP's header: "default d'14, add 2"), at
+    /// most 16.
     pub fn frame_ns(&self, regs: &Registers, program: &Program) -> u64 {
         let (width, height) = (program.destination.width, program.destination.height);
         let reads = (regs.get(regs::BUS_CTRL) & 0xff).min(regs::OUTSTANDING_READS) + 2;
@@ -60,7 +64,8 @@ impl Timing {
         (cycles.ceil() as u64).max(1).saturating_mul(CYCLE_NS)
     }
 
-    /// How long the open bus may be without traffic, none for ever.
+    /// Returns how long the open bus may be without traffic, nanoseconds; [`None`] for
+    /// no limit.
     pub fn time_out_ns(&self, regs: &Registers) -> Option<u64> {
         let from_registers = match regs.get(regs::BUS_CTRL) & regs::BUS_TIME_OUT_OVERRIDE {
             0 => DEFAULT_TIME_OUT_CYCLES,

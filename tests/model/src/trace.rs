@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What happened to each frame: one record a frame, one line of JSON a record.
+//! Records what happened to each frame, as one line of JSON for each.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,18 +11,19 @@ use sha2::Sha256;
 
 use crate::regs::Registers;
 
-/// One frame, from its START to the next. Times are virtual, absolute, in nanoseconds;
-/// a write's is when it reached the block.
+/// The record of one frame, from its START to the next. Times are virtual, absolute, in
+/// nanoseconds; the time of a write is when it reached the block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
-    /// Which START of this run, from 1.
+    /// The number of the frame's START in this run, from 1.
     pub frame: u64,
     /// Every register at START, by offset ("0x04").
     pub regs: BTreeMap<String, u32>,
-    /// Register reads after the previous frame's acknowledgement, up to this one's. Of
-    /// a frame that was never acknowledged, up to the next START.
+    /// Register reads after the previous frame's acknowledgement, up to this one's. If the
+    /// frame was never acknowledged, up to the next START.
     pub reads: u64,
-    /// Register writes, counted likewise; the acknowledging write is the last of them.
+    /// Register writes, counted in the same way; the acknowledging write is the last of
+    /// them.
     pub writes: u64,
     /// When a status bit first raised the line.
     pub irq_ns: Option<i64>,
@@ -32,17 +33,17 @@ pub struct Frame {
     pub ack_ns: Option<i64>,
     /// When the next frame started.
     pub next_start_ns: Option<i64>,
-    /// All status bits that the acknowledgement, or the end of the record, found.
+    /// All status bits that were set at the acknowledgement, or at the end of the record.
     pub status: u8,
-    /// SHA-256 of the vertex map that the frame fetched, in hexadecimal: of its words as
-    /// they lie in memory, columns times rows of them. None if it fetched none.
+    /// SHA-256 of the vertex map that the frame fetched, in hexadecimal: of its columns
+    /// times rows of 32-bit values as they are in memory. [`None`] if it fetched none.
     pub lut: Option<String>,
-    /// The accesses that `reads` and `writes` count, in their order, as "w 0x04 0x008100a1"
-    /// and "r 0x70 0x0001ff01": offset, value. At most [`SEQUENCE_LEN`], the first ones.
+    /// The accesses that `reads` and `writes` count, in order, as "w 0x04 0x008100a1" and
+    /// "r 0x70 0x0001ff01": offset, value. Only the first [`SEQUENCE_LEN`] are kept.
     pub sequence: Vec<String>,
 }
 
-/// Most entries of [`Frame::sequence`].
+/// The largest number of entries of [`Frame::sequence`].
 pub const SEQUENCE_LEN: usize = 256;
 
 /// One register access.
@@ -66,7 +67,7 @@ struct Span {
     reads: u64,
     writes: u64,
     sequence: Vec<Access>,
-    /// The last access, which may have found no place in `sequence`.
+    /// The last access, for which `sequence` may have had no place.
     last: Option<Access>,
 }
 
@@ -82,7 +83,7 @@ impl Span {
         self.last = Some(access);
     }
 
-    /// Takes the last write back.
+    /// Removes the last write and returns it.
     fn pop_write(&mut self) -> Option<Access> {
         let access = self.last.take()?;
         if self.reads + self.writes == self.sequence.len() as u64 {
@@ -92,7 +93,7 @@ impl Span {
         Some(access)
     }
 
-    /// Moves everything into the record of `frame`.
+    /// Moves all accesses into the record of `frame`.
     fn move_into(&mut self, frame: &mut Frame) {
         let span = std::mem::take(self);
         frame.reads = span.reads;
@@ -101,7 +102,7 @@ impl Span {
     }
 }
 
-/// The digest of a vertex map in [`Frame::lut`].
+/// Computes the digest of a vertex map in [`Frame::lut`].
 pub fn digest(map: &[u8]) -> String {
     Sha256::digest(map)
         .iter()
@@ -119,7 +120,7 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// The register at `offset` was read and gave `value`.
+    /// Records that the register at `offset` was read and returned `value`.
     pub fn read(&mut self, offset: u64, value: u32) {
         self.span.push(Access {
             write: false,
@@ -128,8 +129,8 @@ impl Trace {
         });
     }
 
-    /// `value` was written to the register at `offset`; called before what the write
-    /// brings about.
+    /// Records that `value` was written to the register at `offset`. It must be called
+    /// before the effects of the write.
     pub fn write(&mut self, offset: u64, value: u32) {
         self.span.push(Access {
             write: true,
@@ -138,7 +139,8 @@ impl Trace {
         });
     }
 
-    /// The write just counted started a frame. `word` gives the register at an offset.
+    /// Records that the write just counted started a frame. `word` returns the register at
+    /// an offset.
     pub fn start(&mut self, now_ns: i64, word: impl Fn(u64) -> u32) {
         // The START itself belongs to the new frame.
         let start = self.span.pop_write();
@@ -164,21 +166,21 @@ impl Trace {
         });
     }
 
-    /// The current frame fetched its vertex map.
+    /// Records that the current frame fetched its vertex map.
     pub fn map_fetched(&mut self, map: &[u8]) {
         if let Some(frame) = &mut self.open {
             frame.lut = Some(digest(map));
         }
     }
 
-    /// A status bit raised the line.
+    /// Records that a status bit raised the line.
     pub fn line_raised(&mut self, now_ns: i64) {
         if let Some(frame) = &mut self.open {
             frame.irq_ns.get_or_insert(now_ns);
         }
     }
 
-    /// The AXI master was disabled.
+    /// Records that the AXI master was disabled.
     pub fn gated(&mut self, now_ns: i64) {
         if let Some(frame) = &mut self.open {
             if frame.irq_ns.is_some() {
@@ -187,14 +189,14 @@ impl Trace {
         }
     }
 
-    /// These status bits are set.
+    /// Records that these status bits are set.
     pub fn status(&mut self, status: u8) {
         if let Some(frame) = self.open.as_mut().filter(|f| f.ack_ns.is_none()) {
             frame.status |= status;
         }
     }
 
-    /// The write just counted cleared the last status bit.
+    /// Records that the write just counted cleared the last status bit.
     pub fn acknowledged(&mut self, now_ns: i64) {
         if let Some(frame) = self.open.as_mut().filter(|f| f.ack_ns.is_none()) {
             frame.ack_ns = Some(now_ns);
@@ -213,7 +215,7 @@ impl Trace {
         }
     }
 
-    /// The records that ended since the last call.
+    /// Returns the records that ended since the last call.
     pub fn take(&mut self) -> Vec<Frame> {
         std::mem::take(&mut self.finished)
     }

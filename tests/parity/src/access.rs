@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One register access, as the trace's `sequence` has it.
+//! One register access, as it is in the trace's `sequence`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,19 +9,19 @@ use anyhow::{Context, Error, Result, bail};
 
 use crate::registers;
 
-/// A read, with the value that came, or a write.
+/// A read, with the value that was returned, or a write.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Access {
-    /// True for a write.
+    /// Whether the access is a write.
     pub write: bool,
-    /// Offset of the register.
+    /// Byte offset of the register.
     pub offset: u32,
-    /// What was read or written.
+    /// The value that was read or written.
     pub value: u32,
 }
 
 impl Access {
-    /// A read that gave `value`.
+    /// Creates a read that returned `value`.
     #[cfg(test)]
     pub const fn read(offset: u32, value: u32) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Access {
         }
     }
 
-    /// A write of `value`.
+    /// Creates a write of `value`.
     pub const fn write(offset: u32, value: u32) -> Self {
         Self {
             write: true,
@@ -40,17 +40,18 @@ impl Access {
         }
     }
 
-    /// Whether it is a read of this register.
+    /// Returns whether this is a read of the register.
     pub fn reads(&self, offset: u32) -> bool {
         !self.write && self.offset == offset
     }
 
-    /// Whether it is a write to this register.
+    /// Returns whether this is a write to the register.
     pub fn writes(&self, offset: u32) -> bool {
         self.write && self.offset == offset
     }
 
-    /// Whether it is a write to this register of a value with these bits under the mask.
+    /// Returns whether this is a write to the register of a value with these bits under
+    /// the mask.
     pub fn sets(&self, offset: u32, mask: u32, bits: u32) -> bool {
         self.writes(offset) && self.value & mask == bits
     }
@@ -59,7 +60,7 @@ impl Access {
 impl FromStr for Access {
     type Err = Error;
 
-    /// Takes `"w 0x04 0x008100a1"` and `"r 0x70 0x0001ff01"`.
+    /// Parses `"w 0x04 0x008100a1"` and `"r 0x70 0x0001ff01"`.
     fn from_str(text: &str) -> Result<Self> {
         let number = |word: &str| {
             let digits = word.strip_prefix("0x").context("no 0x")?;

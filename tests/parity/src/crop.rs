@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crops that are asked for, what this driver returns for them, and what the C driver makes of
-//! them by its own arithmetic.
+//! The crops that are set, what this driver returns for them, and the registers and rectangles that
+//! the C driver computes for them.
 
 use std::fmt;
 
@@ -15,20 +15,21 @@ const LEAST: Size = Size::new(176, 144);
 /// The shortest side of a crop of this driver, in pixels.
 const SHORTEST: u32 = 16;
 
-/// SCALE_FACTOR and ROI_START of a frame that shows the whole source: all frames of this driver.
+/// SCALE_FACTOR and ROI_START of a frame that shows the whole source. All frames of this driver
+/// have them.
 pub const WHOLE: (u32, u32) = (0x80, 0);
 
 /// The crops of a source, in the order of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Crop {
-    /// All of it.
+    /// The whole source.
     Whole,
-    /// The middle half: eighths of each side, which SCALE_FACTOR expresses exactly.
+    /// The middle half of the source: eighths of each side, which SCALE_FACTOR expresses exactly.
     Middle,
     /// A rectangle of another shape than the source, at odd pixels, which SCALE_FACTOR cannot
     /// express.
     OddShape,
-    /// One pixel in the last corner, as libcamera probes.
+    /// One pixel in the last corner. libcamera uses such a crop to find the limits.
     Probe,
 }
 
@@ -36,7 +37,7 @@ impl Crop {
     /// All crops.
     pub const ALL: [Self; 4] = [Self::Whole, Self::Middle, Self::OddShape, Self::Probe];
 
-    /// Its name in the report.
+    /// Returns the crop's name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Whole => "whole",
@@ -46,7 +47,7 @@ impl Crop {
         }
     }
 
-    /// What VIDIOC_S_SELECTION is asked for.
+    /// Returns the rectangle that VIDIOC_S_SELECTION is called with.
     pub fn wanted(self, source: Size) -> Rect {
         let (eighth, line_eighth) = (source.width / 8, source.height / 8);
         match self {
@@ -80,16 +81,16 @@ impl fmt::Display for Rect {
 }
 
 impl Rect {
-    /// All of a source.
+    /// Returns the rectangle of the whole source.
     pub const fn whole(source: Size) -> Self {
         Self(0, 0, source.width, source.height)
     }
 }
 
-/// What this driver returns for a rectangle that `VIDIOC_S_SELECTION` asks for without flags: the
-/// rectangle itself where it lies in the source and is at least 16x16, as all of [`Crop::ALL`] but
-/// [`Crop::Probe`]. Of another one the position is clamped first, so that 16 pixels remain, then the
-/// sides.
+/// Returns the rectangle that this driver returns if `VIDIOC_S_SELECTION` asks for `wanted` without
+/// flags: `wanted` itself where it lies in the source and is at least 16x16, as all of
+/// [`Crop::ALL`] but [`Crop::Probe`]. Otherwise first the position is clamped, so that 16 pixels
+/// remain, then the sides.
 pub fn granted(wanted: Rect, source: Size) -> Rect {
     let span = |start: u32, length: u32, side: u32| {
         let start = start.min(side - SHORTEST);
@@ -100,10 +101,10 @@ pub fn granted(wanted: Rect, source: Size) -> Rect {
     Rect(left, top, width, height)
 }
 
-/// What the C driver makes of a crop.
+/// The rectangle and registers that the C driver computes for a crop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cropped {
-    /// What VIDIOC_S_SELECTION returned.
+    /// The rectangle that VIDIOC_S_SELECTION returned.
     pub rect: Rect,
     /// SCALE_FACTOR.
     pub scale: u32,
@@ -118,7 +119,7 @@ impl fmt::Display for Cropped {
     }
 }
 
-/// What the C driver does, by its code: `dw100_s_selection()` with flags 0, and
+/// Computes what the C driver does, by its code: `dw100_s_selection()` with flags 0, and
 /// `dw100_hw_set_src_crop()`.
 pub fn of_the_c_driver(wanted: Rect, source: Size, destination: Size) -> Cropped {
     let Rect(left, top, width, height) = wanted;
@@ -134,10 +135,10 @@ pub fn of_the_c_driver(wanted: Rect, source: Size, destination: Size) -> Cropped
         (across + down) / 2
     };
     let share = |side: u32| ((u64::from(side) << 16) * u64::from(mean)) >> 32;
-    // CAST: not more than a side.
+    // CAST: It is not more than a side.
     let (w, h) = (share(source.width) as u32, share(source.height) as u32);
-    // In C, too, the difference is taken modulo 2^32 before it is halved; what then is negative as
-    // an int becomes 0.
+    // The C driver also takes the difference modulo 2^32 before it halves it; a result that is
+    // negative as an int becomes 0.
     let moved = |start: u32, old: u32, new: u32, side: u32| {
         let start = start.wrapping_add(old.wrapping_sub(new) / 2);
         let start = if start < 1 << 31 { start } else { 0 };
@@ -195,7 +196,7 @@ mod tests {
             let wanted = crop.wanted(VGA);
             assert_eq!(of_the_c_driver(wanted, VGA, VGA).rect, wanted);
         }
-        // Its scale is that of the mean of both sides, and its start keeps the centre.
+        // Its scale is computed from the mean of both sides, and its start keeps the centre.
         let odd = of_the_c_driver(Crop::OddShape.wanted(VGA), VGA, VGA);
         assert_eq!(odd, made(Rect(120, 0, 319, 239), 63, 120));
     }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Pixel formats and image sizes, and the shape that V4L2 gives an image of them.
+//! Pixel formats and image sizes, and the shape that V4L2 gives to an image of
+//! them.
 
 use std::fmt;
 
 use dw100_model::PixelFormat;
 use dw100_model::program::Layout;
 
-/// The pixel formats of both queues, in the order of the plan.
+/// The pixel formats of OUTPUT, in the order of the plan.
 pub const INPUTS: [&str; 6] = ["nv12", "nv12m", "nv16", "nv16m", "yuyv", "uyvy"];
-/// What CAPTURE takes.
+/// The pixel formats of CAPTURE, in the order of the plan.
 pub const OUTPUTS: [&str; 10] = [
     "nv12", "nv12m", "nv21", "nv21m", "nv16", "nv16m", "nv61", "nv61m", "yuyv", "uyvy",
 ];
@@ -17,52 +18,56 @@ pub const OUTPUTS: [&str; 10] = [
 /// A pixel format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Format {
-    /// Its name in lower case.
+    /// The format's name in lower case.
     pub name: &'static str,
     pixels: PixelFormat,
 }
 
 impl Format {
-    /// The format of that name; it must be one of [`INPUTS`] or [`OUTPUTS`].
+    /// Returns the format of that name, which must be one of [`INPUTS`] or
+    /// [`OUTPUTS`].
     pub fn named(name: &'static str) -> Option<Self> {
         let pixels = name.parse().ok()?;
         Some(Self { name, pixels })
     }
 
-    /// How its samples lie, whatever buffers they are in.
+    /// Returns the layout of the samples, which does not depend on the number of
+    /// buffers.
     pub fn pixels(self) -> PixelFormat {
         self.pixels
     }
 
-    /// Chroma has a buffer of its own.
+    /// Returns whether chroma has its own buffer.
     pub fn two_buffers(self) -> bool {
         self.name.ends_with('m')
     }
 
-    /// Luma and chroma share a plane.
+    /// Returns whether luma and chroma share a plane.
     pub fn packed(self) -> bool {
         self.pixels.layout() == Layout::Yuv422Packed
     }
 
-    /// Chroma has half the lines.
+    /// Returns whether chroma has half the lines.
     pub fn halves_lines(self) -> bool {
         self.pixels.layout() == Layout::Yuv420SemiPlanar
     }
 
-    /// Bytes of a line of luma, or of all samples in the packed layout.
+    /// Returns the bytes of a line of luma, or of all samples in the packed
+    /// layout.
     pub fn line(self, size: Size) -> u32 {
-        // CAST: less than 2^14.
+        // CAST: It is less than 2^14.
         self.pixels.layout().luma_row(size.width) as u32
     }
 
-    /// Bytes of luma, or of all samples in the packed layout; bytes of chroma.
+    /// Returns the bytes of luma, or of all samples in the packed layout; and the
+    /// bytes of chroma.
     pub fn planes(self, size: Size) -> (u32, u32) {
         let (luma, chroma) = self.pixels.plane_sizes(size.width, size.height);
-        // CAST: less than 2^26.
+        // CAST: It is less than 2^26.
         (luma as u32, chroma as u32)
     }
 
-    /// Bytes of each buffer of an image.
+    /// Returns the bytes of each buffer of an image.
     pub fn buffers(self, size: Size) -> Vec<u32> {
         let (luma, chroma) = self.planes(size);
         match self.two_buffers() {
@@ -82,12 +87,13 @@ pub struct Size {
 }
 
 impl Size {
-    /// A size as asked for.
+    /// Creates a size, as it is set.
     pub const fn new(width: u32, height: u32) -> Self {
         Self { width, height }
     }
 
-    /// The size that V4L2 makes of it for this engine: sides in steps of 8.
+    /// Returns the size that V4L2 grants for this engine: the sides are multiples
+    /// of 8.
     pub fn granted(self) -> Self {
         Self::new(
             self.width.next_multiple_of(8),
@@ -95,12 +101,13 @@ impl Size {
         )
     }
 
-    /// All pixels.
+    /// Returns the number of pixels.
     pub fn pixels(self) -> u32 {
         self.width * self.height
     }
 
-    /// Columns and rows of the vertex map over a destination of this size.
+    /// Returns the columns and rows of the vertex map for a destination of this
+    /// size.
     pub fn vertices(self) -> (u32, u32) {
         (self.width.div_ceil(16) + 1, self.height.div_ceil(16) + 1)
     }

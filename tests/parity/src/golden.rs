@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The frames that are due where those of the C driver are others: what the engine's model makes of
-//! the source with the map that is due, which is composed with the crop.
+//! The expected frames where those of the C driver are different: what the engine's model computes
+//! from the source with the expected map, which is composed with the crop.
 
 use dw100_model::{Crop, Image, ImageSpec, dewarp_image};
 use rand_core::{RngCore, SeedableRng};
@@ -13,11 +13,11 @@ use crate::format::Format;
 use crate::map;
 use crate::matrix::Combination;
 
-/// Digests of the destination's planes, as the board leaves them.
+/// Returns digests of the destination's planes, as the board writes them.
 ///
 /// # Errors
 ///
-/// What the model does not take.
+/// Returns a message if the model does not accept the frame.
 pub fn planes(combination: &Combination) -> Result<Vec<String>, String> {
     let setting = &combination.setting;
     let frame = frame(combination)?;
@@ -32,7 +32,7 @@ pub fn planes(combination: &Combination) -> Result<Vec<String>, String> {
         .collect())
 }
 
-/// The destination, one buffer after the other.
+/// Returns the destination, one buffer after the other.
 fn frame(combination: &Combination) -> Result<Vec<u8>, String> {
     let setting = &combination.setting;
     let (from, to) = (setting.source, setting.destination);
@@ -55,7 +55,7 @@ fn frame(combination: &Combination) -> Result<Vec<u8>, String> {
     dewarp_image(&image, &shape, &words, Crop::FULL).map_err(|error| error.to_string())
 }
 
-/// What the board fills the source's buffers with, one after the other.
+/// Returns the bytes that the board fills the source's buffers with, one buffer after the other.
 fn source(format: Format, buffers: &[u32]) -> Vec<u8> {
     debug_assert_eq!(buffers.len(), 1 + usize::from(format.two_buffers()));
     let filled = buffers
@@ -65,7 +65,8 @@ fn source(format: Format, buffers: &[u32]) -> Vec<u8> {
     filled.flatten().collect()
 }
 
-/// Bytes that look like nothing in particular and are the same each time: the board's.
+/// Returns pseudo-random bytes, which are the same for the same seed. The board uses the same
+/// generator.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut bytes = vec![0; length];
     XorShiftRng::seed_from_u64(seed).fill_bytes(&mut bytes);
@@ -117,8 +118,8 @@ mod tests {
 
     #[test]
     fn the_crop_of_a_destination_of_its_size_is_its_part_of_the_source() {
-        // Half of each side at a quarter: every second vertex stands on a whole pixel, and so does
-        // every second pixel of the destination.
+        // Half of each side at a quarter: every second vertex and every second pixel of the
+        // destination lie on a whole source pixel.
         let name = "yuyv 640x480 -> yuyv 640x480, map identity, crop middle";
         let mut all = matrix::combinations(Extent::Registers).into_iter();
         let combination = all.find(|combination| combination.to_string() == name);

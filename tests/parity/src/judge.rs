@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The verdict on one combination: where both drivers agree, where a known fault of the C driver or a
-//! listed difference in register access is why they do not, and what neither explains.
+//! The verdict on one combination: where both drivers agree, where a known fault of the C driver or
+//! a listed difference in register access is why they do not, and what neither explains.
 //!
-//! A fault or a difference explains what differs only if both values are the ones that are due: this
+//! A fault or a difference explains a deviation only if both values are the expected ones: this
 //! driver's by the engine's documentation, the C driver's by its own arithmetic.
 
 use std::collections::{BTreeSet, HashMap};
@@ -22,22 +22,24 @@ use crate::sequence::{self, Difference};
 pub enum Fault {
     /// A source of width 4096 has width 0 in the identity map.
     WidthOf4096 = 12,
-    /// The identity map takes all blocks for equal, and their size for whole 1/16 pixels.
+    /// The identity map assumes that all blocks are equal, and that their size is a whole number of
+    /// 1/16 pixels.
     EqualBlocks = 13,
-    /// What the engine may write of a destination in one buffer is overstated.
+    /// The size of a destination in one buffer, which bounds what the engine may write, is too
+    /// large.
     Bounds = 18,
 }
 
 impl Fault {
-    /// All faults that can show here.
+    /// All faults that can appear here.
     pub const ALL: [Self; 3] = [Self::WidthOf4096, Self::EqualBlocks, Self::Bounds];
 
-    /// Its number.
+    /// Returns the fault's number.
     pub fn number(self) -> u8 {
         self as u8
     }
 
-    /// What differs because of it.
+    /// Returns a description of what differs because of the fault.
     pub fn about(self) -> &'static str {
         match self {
             Self::WidthOf4096 => "identity map of a source of width 4096",
@@ -47,12 +49,12 @@ impl Fault {
     }
 }
 
-/// What is judged.
+/// The properties that are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
-    /// What VIDIOC_S_FMT returns.
+    /// The formats that VIDIOC_S_FMT returns.
     Formats,
-    /// Where buffers and maps lie.
+    /// The addresses of buffers and maps.
     Places,
     /// Registers that must be equal.
     Registers,
@@ -60,27 +62,27 @@ pub enum Check {
     Sequence,
     /// The vertex map that the engine fetched.
     Maps,
-    /// What VIDIOC_S_SELECTION returns, SCALE_FACTOR and ROI_START.
+    /// The rectangle that VIDIOC_S_SELECTION returns, SCALE_FACTOR and ROI_START.
     Crops,
     /// DST_IMG_*_SIZE1, and the chroma base that goes with them.
     Bounds,
-    /// The frames that came back.
+    /// The frames that were returned.
     Frames,
 }
 
-/// What was found out about a combination.
+/// The result of the checks of one combination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// The faults that explain its differences.
+    /// The faults that explain the combination's differences.
     pub faults: BTreeSet<Fault>,
-    /// The differences in register access that it shows.
+    /// The differences in register access that the combination shows.
     pub differences: BTreeSet<Difference>,
-    /// The frames were there and had to be equal.
+    /// Whether there were frames of both drivers, which had to be equal.
     pub frames_compared: bool,
-    /// This driver's frame had to be what the engine's model makes of it, for that of the C driver
-    /// differs by a fault or by its crop.
+    /// Whether this driver's frame was compared with the engine model's, because the C driver's
+    /// frame differs by a fault or by its crop.
     pub frame_modelled: bool,
-    /// What is wrong.
+    /// The deviations that nothing explains.
     pub complaints: Vec<(Check, String)>,
 }
 
@@ -89,7 +91,7 @@ impl Verdict {
         self.complaints.push((check, what));
     }
 
-    /// A register that both drivers must have at `due`.
+    /// Checks a register that both drivers must have at `due`.
     fn due(&mut self, check: Check, register: u32, values: [u32; 2], due: [u32; 2]) {
         if values == due {
             return;
@@ -111,15 +113,15 @@ impl Verdict {
 /// Judges combinations.
 #[derive(Default)]
 pub struct Judge {
-    /// The maps that are due, for they take long to make.
+    /// The expected maps. They are kept because they take long to compute.
     maps: HashMap<(Map, Crop, Size, Size), [Due; 2]>,
 }
 
-/// A vertex map that is due.
+/// An expected vertex map.
 #[derive(Clone, Debug)]
 struct Due {
     digest: String,
-    /// Why it is not the right one.
+    /// The faults that make it differ from the right map.
     faults: Vec<Fault>,
 }
 
@@ -158,7 +160,8 @@ impl Judge {
     }
 }
 
-/// The maps that are due of this driver and of the C driver: this driver's is composed with the crop.
+/// Returns the expected maps of this driver and of the C driver. This driver's is composed with the
+/// crop.
 fn dues(combination: &Combination) -> [Due; 2] {
     let setting = &combination.setting;
     let (source, destination) = (setting.source, setting.destination);
@@ -216,7 +219,7 @@ fn formats(verdict: &mut Verdict, combination: &Combination, records: [&Record; 
     }
 }
 
-/// What V4L2 makes of a format without a stride.
+/// Returns the image that V4L2 describes for a format without a stride.
 fn image(format: Format, size: Size) -> Image {
     let line = format.line(size);
     // V4L2's code of a format in two buffers: NM12 for nv12m.
@@ -245,7 +248,7 @@ fn places(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2
     }
 }
 
-/// All that no fault touches.
+/// Checks that everything that no fault affects is equal.
 fn equal(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
     let setting = &combination.setting;
     let started = records.map(|record| &record.started);
@@ -254,7 +257,7 @@ fn equal(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]
         let values = started.map(|started| started.get(*offset));
         let size = |size: Size| size.height << 16 | size.width;
         let due = match *offset {
-            // Looked at elsewhere.
+            // Other checks compare these.
             MAP_LUT_ADDR | SRC_IMG_Y_BASE | DST_IMG_Y_BASE | DST_IMG_UV_BASE | SCALE_FACTOR
             | ROI_START | DST_IMG_Y_SIZE1 | DST_IMG_UV_SIZE1 => continue,
             SRC_IMG_UV_BASE => {
@@ -265,7 +268,7 @@ fn equal(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]
                 verdict.due(Check::Registers, *offset, values, [values[1]; 2]);
                 continue;
             }
-            // That the record is of this combination at all.
+            // Checks that the record is of this combination at all.
             SRC_IMG_SIZE => size(setting.source),
             DST_IMG_SIZE => size(setting.destination),
             _ => values[1],
@@ -285,7 +288,8 @@ fn equal(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]
     }
 }
 
-/// The order of the accesses: this driver's is the C driver's, but for what is listed.
+/// Checks the order of the accesses: this driver's is the C driver's, except for the listed
+/// differences.
 fn sequences(verdict: &mut Verdict, records: [&Record; 2]) {
     let started = records.map(|record| &record.started);
     for (who, started) in ["rust", "c"].into_iter().zip(started) {
@@ -346,15 +350,16 @@ fn bounds(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2
     let sizes = |register| started.map(|started| started.get(register));
     let (luma, chroma) = format.planes(size);
 
-    // In units of 16 bytes, as the registers have them: what both planes take, and what the C
-    // driver says of them if they share a buffer.
+    // In units of 16 bytes, as in the registers: the size of both planes, and the size that the C
+    // driver writes if they share a buffer.
     let (luma, chroma) = (luma >> 4, chroma >> 4);
     let all = luma + chroma;
     let (due_base, due_luma, due_chroma) = if two {
         ([0; 2], [luma; 2], [chroma; 2])
     } else if format.packed() {
-        // There is no chroma plane. The C driver names one behind the end of the buffer; this
-        // driver names the buffer itself, for whether a size of 0 is safe is not known.
+        // There is no chroma plane. The C driver writes an address behind the end of the buffer;
+        // this driver writes the buffer's own address, because it is not known whether a size of 0
+        // is safe.
         ([0, luma], [luma; 2], [luma; 2])
     } else {
         let overstated = if format.halves_lines() { all / 2 } else { all };
@@ -372,9 +377,9 @@ fn bounds(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2
     }
 }
 
-/// Frames must be equal where the whole source is shown and the registers and the map are equal;
-/// bounds that are too large change nothing in the buffer. Elsewhere this driver's must be the one
-/// that is due.
+/// Checks the frames. They must be equal where the whole source is shown and the registers and the
+/// map are equal; bounds that are too large change nothing in the buffer. Elsewhere this driver's
+/// frame must be the expected one.
 fn frames(verdict: &mut Verdict, combination: &Combination, records: [&Record; 2]) {
     let [Some(rust), Some(c)] = records.map(|record| record.said.planes.as_ref()) else {
         return;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parity of this driver and the C driver: registers, their order, maps and frames. `dw100-parity plan [--full] DIR` writes what both are
-//! asked for; `dw100-parity check [--full] REPORT RUST C` judges what both did, one line a check,
-//! `ok NAME` or `FAIL NAME: WHY`, and leaves the figures in REPORT. RUST and C hold what the board
-//! left: `registers.jsonl` and `frames.jsonl` of `dw100-board parity`, and `trace.jsonl`. `dw100-parity names` prints the
-//! names of the checks.
+//! Checks the parity of this driver and the C driver: registers, their order, maps and frames.
+//!
+//! `dw100-parity plan [--full] DIR` writes the plan that both drivers process.
+//! `dw100-parity check [--full] REPORT RUST C` judges what both did, with one line for each check,
+//! `ok NAME` or `FAIL NAME: WHY`, and writes the counts to REPORT. RUST and C hold the files from the
+//! board: `registers.jsonl` and `frames.jsonl` of `dw100-board parity`, and `trace.jsonl`.
+//! `dw100-parity names` prints the names of the checks.
 
 mod access;
 mod crop;
@@ -30,7 +32,7 @@ use matrix::Extent;
 use record::Record;
 use report::Report;
 
-/// The runs on a board, in order, by the names of their files.
+/// Returns the runs on a board, in order, with the names of their files.
 fn runs(full: bool) -> [(&'static str, Extent); 2] {
     let frames = match full {
         true => Extent::AllFrames,
@@ -39,7 +41,7 @@ fn runs(full: bool) -> [(&'static str, Extent); 2] {
     [("registers", Extent::Registers), ("frames", frames)]
 }
 
-/// Writes the plans and the maps that they name.
+/// Writes the plans and the maps that they use.
 fn plan(dir: &Path, full: bool) -> Result<()> {
     let plans = runs(full).map(|(name, extent)| (format!("{name}.plan"), matrix::plan(extent)));
     let plans = plans.map(|(name, plan)| (name, plan.into_bytes()));
@@ -50,7 +52,7 @@ fn plan(dir: &Path, full: bool) -> Result<()> {
     Ok(())
 }
 
-/// What a board left, run by run.
+/// Reads the files that a board wrote, for each run.
 fn records(dir: &Path, full: bool) -> Result<Vec<Vec<Record>>> {
     let read = |name: &str| {
         let file = dir.join(name);
@@ -64,7 +66,7 @@ fn records(dir: &Path, full: bool) -> Result<Vec<Vec<Record>>> {
     record::line_up(&said, &read("trace.jsonl")?).with_context(|| dir.display().to_string())
 }
 
-/// Prints the verdicts; true if all are good.
+/// Prints the verdicts. Returns whether all are good.
 fn check(report_file: &Path, rust: &Path, c: &Path, full: bool) -> Result<bool> {
     let (rust, c) = (records(rust, full)?, records(c, full)?);
     let (mut judge, mut report) = (Judge::default(), Report::default());
@@ -101,7 +103,7 @@ fn run(words: Vec<OsString>) -> Result<bool> {
     let is = |word: &PathBuf, name: &str| word.as_os_str() == OsStr::new(name);
     match words.as_slice() {
         [verb] if is(verb, "names") => {
-            // What there is to say of nothing has a line for each.
+            // An empty report has one line for each check.
             for line in Report::default().lines() {
                 let line = line.trim_start_matches("ok ").trim_start_matches("FAIL ");
                 println!("{}", line.split(": ").next().unwrap_or_default());

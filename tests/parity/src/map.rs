@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Vertex maps: those that are set, the identity as it should be and as the C driver makes it
+//! Vertex maps: those that are set, the identity as it should be and as the C driver computes it
 //! (faults 12 and 13), and the composition of a map with a crop.
 
 use dw100_model::trace;
@@ -8,14 +8,14 @@ use dw100_model::trace;
 use crate::crop::Rect;
 use crate::format::Size;
 
-/// The maps that frames go through, in the order of the plan.
+/// The maps that frames are processed with, in the order of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Map {
-    /// What the driver has when none was set.
+    /// The map that the driver uses when none was set.
     Identity,
-    /// What a lens takes: corners reach beyond the source.
+    /// The map of a lens, whose corners reach beyond the source.
     Lens,
-    /// Turned by 30 degrees, and half as large again.
+    /// A map turned by 30 degrees, and enlarged by half.
     Turned,
 }
 
@@ -23,7 +23,7 @@ impl Map {
     /// All maps.
     pub const ALL: [Self; 3] = [Self::Identity, Self::Lens, Self::Turned];
 
-    /// Its name in the report.
+    /// Returns the map's name in the report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -32,7 +32,7 @@ impl Map {
         }
     }
 
-    /// The words to set, if this map is one to set.
+    /// Returns the elements to set, if this map has to be set.
     pub fn words(self, source: Size, destination: Size) -> Option<Vec<u32>> {
         match self {
             Self::Identity => None,
@@ -51,11 +51,11 @@ impl Map {
     }
 }
 
-/// A map from a function between places, each -1 to 1 from edge to edge.
+/// Computes a map from a function between places, each -1 to 1 from edge to edge.
 fn drawn(source: Size, destination: Size, place: impl Fn(f64, f64) -> (f64, f64)) -> Vec<u32> {
     let middle = |position: u32, side: u32| 2.0 * f64::from(position) / f64::from(side) - 1.0;
     let fixed = |place: f64, side: u32| {
-        // CAST: a float saturates.
+        // CAST: A float saturates.
         ((place + 1.0) / 2.0 * f64::from(side) * 16.0).round() as u16
     };
     let word = |(x, y)| {
@@ -65,7 +65,7 @@ fn drawn(source: Size, destination: Size, place: impl Fn(f64, f64) -> (f64, f64)
     corners(destination).map(word).collect()
 }
 
-/// The corners of a destination's blocks, row by row.
+/// Returns the corners of a destination's blocks, row by row.
 fn corners(destination: Size) -> impl Iterator<Item = (u32, u32)> {
     let (columns, rows) = destination.vertices();
     (0..rows).flat_map(move |row| {
@@ -74,13 +74,13 @@ fn corners(destination: Size) -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
-/// The identity as it should be: each corner's share of the source, to the nearest 1/16 pixel,
-/// halves up; what UQ12.4 cannot hold saturates.
+/// Computes the identity as it should be: each corner's share of the source, rounded to the nearest
+/// 1/16 pixel, half up. A value that UQ12.4 cannot hold saturates.
 pub fn identity(source: Size, destination: Size) -> Vec<u32> {
     let share = |position: u32, from: u32, to: u32| {
         let sixteenths = u64::from(position) * u64::from(from) * 16;
         let rounded = (2 * sixteenths + u64::from(to)) / (2 * u64::from(to));
-        // CAST: not more than 0xffff.
+        // CAST: It is not more than 0xffff.
         rounded.min(0xffff) as u32
     };
     let word = |(x, y)| {
@@ -90,8 +90,9 @@ pub fn identity(source: Size, destination: Size) -> Vec<u32> {
     corners(destination).map(word).collect()
 }
 
-/// The identity of the C driver, by its code: `dw100_ctrl_dewarping_map_init()`. A side of 4096 is
-/// taken for 0 (fault 12), and all blocks for equal, with a size in whole 1/16 pixels (fault 13).
+/// Computes the identity of the C driver, by its code: `dw100_ctrl_dewarping_map_init()`. A side of
+/// 4096 counts as 0 (fault 12), and all blocks count as equal, with a size in whole 1/16 pixels
+/// (fault 13).
 pub fn identity_of_the_c_driver(source: Size, destination: Size) -> Vec<u32> {
     let (columns, rows) = destination.vertices();
     let (wide, tall) = ((source.width & 0xfff) << 4, (source.height & 0xfff) << 4);
@@ -105,16 +106,17 @@ pub fn identity_of_the_c_driver(source: Size, destination: Size) -> Vec<u32> {
         .collect()
 }
 
-/// A map composed with a crop of its source: the map's picture of the whole source, drawn into the
-/// crop. Each coordinate is the exact quotient, to the nearest 1/16 pixel, halves up, plus the start
-/// of the crop; what UQ12.4 cannot hold saturates.
+/// Composes a map with a crop of its source: the map's picture of the whole source becomes one of
+/// the crop. Each coordinate is the exact quotient, rounded to the nearest 1/16 pixel, half up,
+/// plus the start of the crop. A value that UQ12.4 cannot hold saturates.
 pub fn composed(words: &[u32], crop: Rect, source: Size) -> Vec<u32> {
     let axis = |v: u32, start: u32, length: u32, side: u32| {
         let [v, start, length, side] = [v, start, length, side].map(u64::from);
-        // A half is added to the quotient before its fraction goes: over twice the denominator.
+        // A half is added to the quotient before it is truncated; therefore numerator and
+        // denominator are doubled.
         let (numerator, denominator) = (2 * v * length + side, 2 * side);
         let sixteenths = numerator / denominator + 16 * start;
-        // CAST: not more than 0xffff.
+        // CAST: It is not more than 0xffff.
         sixteenths.min(0xffff) as u32
     };
     let Rect(left, top, width, height) = crop;
@@ -126,12 +128,12 @@ pub fn composed(words: &[u32], crop: Rect, source: Size) -> Vec<u32> {
     words.iter().map(word).collect()
 }
 
-/// The digest by which the trace names a map.
+/// Computes the digest by which the trace names a map.
 pub fn digest(words: &[u32]) -> String {
     trace::digest(&bytes(words))
 }
 
-/// A map as it lies in memory.
+/// Returns the bytes of a map in memory.
 pub fn bytes(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
@@ -158,13 +160,13 @@ mod tests {
             ours.map(|(a, b)| (a >> shift & 0xffff).abs_diff(b >> shift & 0xffff))
                 .max()
         };
-        // 8.4 lines at 1080; nothing in 1920 columns.
+        // The error is 8.4 lines at 1080, and 0 in 1920 columns.
         assert_eq!(worst(hd, hd, 16), Some(134));
         assert_eq!(worst(hd, hd, 0), Some(0));
         let largest = Size::new(4096, 3072);
         assert_eq!(worst(largest, largest, 0), Some(0xffff));
         assert_eq!(worst(largest, largest, 16), Some(0));
-        // Whole blocks, but 85 1/3 sixteenths each.
+        // The blocks are all whole, but 85 1/3 sixteenths each.
         assert_eq!(worst(VGA, Size::new(1920, 1440), 0), Some(40));
     }
 
@@ -179,19 +181,19 @@ mod tests {
     #[test]
     fn a_crop_is_composed_as_worked_out_by_hand() {
         let one = |word, crop| composed(&[word], crop, VGA)[0];
-        // The middle half: the source's corners go to the crop's, its middle stays.
+        // The middle half: the source's corners move to the crop's, and its middle stays.
         let middle = Rect(160, 120, 320, 240);
         assert_eq!(one(0, middle), 120 << 20 | 160 << 4);
         assert_eq!(one(480 << 20 | 640 << 4, middle), 360 << 20 | 480 << 4);
         assert_eq!(one(240 << 20 | 320 << 4, middle), 240 << 20 | 320 << 4);
-        // 1/16 pixel of 640 and of 480 in 320 and 240: a half goes up. 3/16 do, too.
+        // 1/16 pixel of 640 and of 480 in 320 and 240 is rounded up from a half, and so is 3/16.
         assert_eq!(one(1 << 16 | 1, middle), (1920 + 1) << 16 | (2560 + 1));
         assert_eq!(one(3 << 16 | 3, middle), (1920 + 2) << 16 | (2560 + 2));
-        // 19/16 * 16/640 is less than a half of 1/16, 20/16 is just a half.
+        // 19/16 * 16/640 is less than a half of 1/16, 20/16 is exactly a half.
         let corner = Rect(624, 464, 16, 16);
         assert_eq!(one(19, corner) & 0xffff, 624 << 4);
         assert_eq!(one(20, corner) & 0xffff, (624 << 4) + 1);
-        // 14/16 * 16/480 is less than a half of 1/16, 15/16 is just a half.
+        // 14/16 * 16/480 is less than a half of 1/16, 15/16 is exactly a half.
         assert_eq!(one(14 << 16, corner) >> 16, 464 << 4);
         assert_eq!(one(15 << 16, corner) >> 16, (464 << 4) + 1);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What both drivers are asked for: every combination of formats, sizes, map and crop, in the
-//! order of the plan, and the plan itself.
+//! The combinations that both drivers process: formats, sizes, map and crop, in the order of
+//! the plan, and the plan itself.
 
 use std::fmt;
 use std::fmt::Write;
@@ -10,40 +10,42 @@ use crate::crop::Crop;
 use crate::format::{Format, INPUTS, OUTPUTS, Size};
 use crate::map::{self, Map};
 
-/// Source and destination as they are asked for.
+/// The sizes of source and destination that are set.
 const SIZES: [(Size, Size); 12] = {
     const fn pair(sw: u32, sh: u32, dw: u32, dh: u32) -> (Size, Size) {
         (Size::new(sw, sh), Size::new(dw, dh))
     }
     [
-        // The least, the default, the usual, one that V4L2 makes 1368x1032, the most.
+        // The smallest, the default, the usual, one that V4L2 changes to 1368x1032, the
+        // largest.
         pair(176, 144, 176, 144),
         pair(640, 480, 640, 480),
         pair(1920, 1080, 1920, 1080),
         pair(1368, 1026, 1368, 1026),
         pair(4096, 3072, 4096, 3072),
-        // A last block of half a width, and of half a width and height.
+        // The last block has half a width, and half a width and height.
         pair(648, 488, 648, 488),
         pair(184, 152, 200, 168),
-        // Up: twice, and as far as it goes. Down: to a third, and as far as it goes.
+        // Up: to twice the size, and to the limit. Down: to a third, and to the limit.
         pair(640, 480, 1280, 960),
         pair(176, 144, 4096, 3072),
         pair(1920, 1080, 640, 360),
         pair(4096, 3072, 176, 144),
-        // Wider and lower: the sides scale apart.
+        // Wider and lower: the two axes have different scales.
         pair(1280, 720, 720, 1280),
     ]
 };
 
-/// Pixels of source and destination together, up to which every pair of formats delivers frames
-/// in a run of every day; and up to which a few do. Above, two do.
+/// The most pixels of source and destination together for which a default run compares frames
+/// of every pair of formats; and the most for which it compares frames of a few. For more
+/// pixels it compares frames of two.
 const ALL_FORMATS: u32 = 700_000;
 const FEW_FORMATS: u32 = 6_000_000;
 
 /// How many pairs of formats "a few" are.
 const FEW: usize = 6;
 
-/// How much is run.
+/// The part of the combinations that a run has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Every combination, for its registers.
@@ -54,7 +56,7 @@ pub enum Extent {
     AllFrames,
 }
 
-/// One file's formats and sizes. The sizes are those that V4L2 grants.
+/// The formats and sizes of one open file. The sizes are those that V4L2 grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Setting {
     /// Format of the source.
@@ -68,7 +70,7 @@ pub struct Setting {
     asked: (Size, Size),
 }
 
-/// One frame.
+/// The parameters of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Combination {
     /// Formats and sizes.
@@ -99,7 +101,7 @@ impl fmt::Display for Combination {
 }
 
 impl Setting {
-    /// Its frames, in the order of the plan.
+    /// Returns the setting's frames, in the order of the plan.
     pub fn frames(self) -> impl Iterator<Item = Combination> {
         let crops = move |map| {
             Crop::ALL.into_iter().map(move |crop| Combination {
@@ -111,19 +113,19 @@ impl Setting {
         Map::ALL.into_iter().flat_map(crops)
     }
 
-    /// The file of a map that is to be set.
+    /// Returns the name of the file of a map that has to be set.
     fn map_file(&self, map: Map) -> String {
         let (name, source, destination) = (map.name(), self.source, self.destination);
         format!("{name}-{source}-{destination}.map")
     }
 }
 
-/// How many pairs of sizes there are.
+/// Returns how many pairs of sizes there are.
 pub fn sizes() -> usize {
     SIZES.len()
 }
 
-/// All pairs of formats.
+/// Returns all pairs of formats.
 fn formats() -> Vec<(Format, Format)> {
     let named = |names: &[&'static str]| -> Vec<Format> {
         names
@@ -136,7 +138,7 @@ fn formats() -> Vec<(Format, Format)> {
     inputs.iter().flat_map(pairs).collect()
 }
 
-/// All settings of a run, in the order of the plan.
+/// Returns all settings of a run, in the order of the plan.
 pub fn settings(extent: Extent) -> Vec<Setting> {
     let formats = formats();
     let mut settings = Vec::new();
@@ -149,7 +151,7 @@ pub fn settings(extent: Extent) -> Vec<Setting> {
             _ => formats.len(),
         };
         for nth in 0..wanted {
-            // Spread over all pairs, and others at each size.
+            // Spread over all pairs, and different ones at each size.
             let step = formats.len() / wanted;
             let (input, output) =
                 formats[(nth * step + place * (wanted / FEW + 5)) % formats.len()];
@@ -165,7 +167,7 @@ pub fn settings(extent: Extent) -> Vec<Setting> {
     settings
 }
 
-/// All frames of a run, in the order of the plan.
+/// Returns all frames of a run, in the order of the plan.
 pub fn combinations(extent: Extent) -> Vec<Combination> {
     settings(extent)
         .into_iter()
@@ -173,8 +175,8 @@ pub fn combinations(extent: Extent) -> Vec<Combination> {
         .collect()
 }
 
-/// The plan of a run, as the board reads it: `open` a file and set its formats, stream with a
-/// `map`, and in each stream a `frame` for each crop.
+/// Returns the plan of a run in the board's format: `open` opens a file and sets its formats,
+/// `map` sets a map and starts a stream, and each stream has a `frame` for each crop.
 pub fn plan(extent: Extent) -> String {
     let mut plan = String::new();
     let mut last: Option<Combination> = None;
@@ -201,7 +203,7 @@ pub fn plan(extent: Extent) -> String {
     plan
 }
 
-/// The files that a plan names, and what they hold.
+/// Returns the names and contents of the files that a plan names.
 pub fn map_files() -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
     for (source, destination) in SIZES {
@@ -263,7 +265,7 @@ mod tests {
         assert_eq!(count("frame "), 8640);
         let start = "open nv12 176x144 nv12 176x144\nmap -\nframe 0 0 176 144\n";
         assert!(plan.starts_with(start), "{plan:.80}");
-        // The size is asked for as it is known, and cropped as it is granted.
+        // The size is set as it is usually written, and the crop is that of the granted size.
         assert!(plan.contains(" 1368x1026\nmap -\nframe 0 0 1368 1032\n"));
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver did, frame by frame: what it said to the program, and what it said to the engine.
+//! What a driver did for each frame: what it returned to the program, and how it accessed the
+//! engine.
 
 use std::collections::BTreeMap;
 
@@ -11,63 +12,64 @@ use serde::Deserialize;
 use crate::access::Access;
 use crate::crop::Rect;
 
-/// A frame as the program on the board saw it.
+/// A frame as the program on the board sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Said {
-    /// What VIDIOC_S_FMT returned for OUTPUT.
+    /// The image that VIDIOC_S_FMT returned for OUTPUT.
     pub output: Image,
-    /// What it returned for CAPTURE.
+    /// The image that VIDIOC_S_FMT returned for CAPTURE.
     pub capture: Image,
-    /// What VIDIOC_S_SELECTION returned, or how it failed.
+    /// The rectangle that VIDIOC_S_SELECTION returned, or its error.
     pub crop: std::result::Result<Rect, String>,
-    /// Digests of the destination's planes, if they were looked at.
+    /// Digests of the destination's planes, if they were computed.
     pub planes: Option<Vec<String>>,
 }
 
 /// An image as V4L2 describes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Image {
-    /// The format's code.
+    /// The format's four-character code.
     pub fourcc: String,
     /// Pixels in a line.
     pub width: u32,
     /// Lines.
     pub height: u32,
-    /// Bytes of a line and of all, of each buffer.
+    /// Bytes of a line and of the whole, for each buffer.
     pub buffers: Vec<(u32, u32)>,
 }
 
-/// A frame as the engine saw it.
+/// A frame as the engine sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
     /// The registers at START, by offset.
     pub registers: BTreeMap<u32, u32>,
     /// Digest of the vertex map.
     pub lut: Option<String>,
-    /// Status bits at its end.
+    /// Status bits at the end of the frame.
     pub status: u8,
-    /// The register accesses since the frame before was acknowledged, in order.
+    /// The register accesses since the acknowledgement of the frame before, in order.
     pub sequence: Vec<Access>,
 }
 
 impl Started {
-    /// A register. One that the trace does not have reads as 0, and is missed by the comparison.
+    /// Returns a register. One that is not in the trace reads as 0, and the comparison reports
+    /// that it is missing.
     pub fn get(&self, offset: u32) -> u32 {
         self.registers.get(&offset).copied().unwrap_or(0)
     }
 }
 
-/// Both sides of a frame.
+/// The two views of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What the program saw.
+    /// The program's view.
     pub said: Said,
-    /// What the engine saw.
+    /// The engine's view.
     pub started: Started,
 }
 
-/// Lines up what the program and the engine saw. `runs` are the program's records, one after the
-/// other; the trace goes through all of them. Returns the records of each run.
+/// Matches what the program and the engine saw. `runs` are the program's records, one after the
+/// other; the trace covers all of them. Returns the records of each run.
 pub fn line_up(runs: &[&str], trace: &str) -> Result<Vec<Vec<Record>>> {
     let mut started = trace
         .lines()
@@ -133,7 +135,7 @@ mod tests {
 
     const SAID: &str = r#"{"output":{"fourcc":"NV12","width":640,"height":480,"buffers":[[640,460800]]},"capture":{"fourcc":"YUYV","width":640,"height":480,"buffers":[[1280,614400]]},"crop":{"Ok":[0,0,640,480]},"planes":["17"]}"#;
 
-    /// A line of the trace.
+    /// Returns a line of the trace.
     fn line(frame: u64) -> String {
         json!({
             "frame": frame,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine's registers as the judge names them, and where the planes lie that they point to.
+//! The engine's registers under the names that the judge uses, and the addresses of the planes in
+//! them.
 
 use std::ops::Range;
 
@@ -64,25 +65,25 @@ const NAMES: [&str; 36] = [
     "DST_IMG_UV_SIZE2",
 ];
 
-/// The board's memory.
+/// The addresses of the board's memory.
 const MEMORY: Range<u64> = 0x4000_0000..0xc000_0000;
 
-/// Buffers and maps begin at a page.
+/// The size of a page in bytes. Buffers and maps begin at one.
 const PAGE: u64 = 4096;
 
-/// The offsets of all registers.
+/// Returns the offsets of all registers.
 pub fn offsets() -> impl Iterator<Item = u32> {
     (0..).step_by(4).take(NAMES.len())
 }
 
-/// A register's name and offset.
+/// Returns a register's name and offset.
 pub fn name(offset: u32) -> String {
     let name = NAMES.get(offset as usize / 4).unwrap_or(&"?");
     format!("{name} ({offset:#04x})")
 }
 
-/// What a chroma base says when addresses are left out: the distance from luma in the same buffer,
-/// or the place in the page where a buffer of its own begins.
+/// Returns the part of a chroma base that does not depend on where the buffers are: the distance
+/// from luma in the same buffer, or the offset in its page if chroma has its own buffer.
 pub fn chroma(started: &Started, luma: u32, chroma: u32, two_buffers: bool) -> u32 {
     match two_buffers {
         true => started.get(chroma) & 0xff,
@@ -90,8 +91,8 @@ pub fn chroma(started: &Started, luma: u32, chroma: u32, two_buffers: bool) -> u
     }
 }
 
-/// What is wrong with the places of the buffers and of the map; nothing, if each begins at a page,
-/// lies in memory, and shares no byte with another.
+/// Returns what is wrong with the addresses of the buffers and of the map. Returns [`None`] if
+/// each begins at a page, is in memory, and does not overlap another.
 pub fn misplaced(setting: &Setting, started: &Started) -> Option<String> {
     let (columns, rows) = setting.destination.vertices();
     let mut areas = vec![(MAP_LUT_ADDR, columns * rows * 4)];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The verdicts of a run together: a line a check, a fault and a difference, and the figures as JSON.
+//! The verdicts of a run: a line for each check, fault and difference, and the counts as JSON.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +10,26 @@ use crate::judge::{Check, Fault, Verdict};
 use crate::matrix::{self, Combination};
 use crate::sequence::Difference;
 
-/// How many complaints of a kind are told in full.
+/// How many deviations of a kind are printed in full.
 const TOLD: usize = 3;
 
-/// The verdict on what must show in some combination.
+/// Returns the line for a fault or difference, which at least one combination must show.
 fn shown(name: &str, count: usize) -> String {
-    // The name of a failure ends at a colon with a blank.
+    // The name of a failure ends at a colon followed by a space.
     match count {
         0 => format!("FAIL {}: no combination shows it", name.replace(": ", ", ")),
         _ => format!("ok {}", name.replace(": ", ", ")),
     }
 }
 
-/// What was found over all combinations.
+/// The results of all combinations.
 #[derive(Default)]
 pub struct Report {
     combinations: usize,
     alike: usize,
     faults: BTreeMap<Fault, usize>,
     differences: BTreeMap<Difference, usize>,
-    /// Of fault 13, those whose blocks are all whole.
+    /// How many combinations with fault 13 have only whole blocks.
     whole_blocks: usize,
     frames: usize,
     frames_compared: usize,
@@ -38,7 +38,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Adds a combination's registers.
+    /// Adds the verdict on a combination's registers.
     pub fn add(&mut self, combination: &Combination, verdict: Verdict) {
         self.combinations += 1;
         self.alike += usize::from(verdict.faults.is_empty());
@@ -54,7 +54,7 @@ impl Report {
         self.complain(verdict);
     }
 
-    /// Adds a combination whose registers were added already, now for its frame.
+    /// Adds the verdict on a combination's frame. Its registers were added before.
     pub fn add_frame(&mut self, combination: &Combination, verdict: Verdict) {
         self.frames += 1;
         self.frames_compared += usize::from(verdict.frames_compared);
@@ -80,8 +80,8 @@ impl Report {
         self.differences.get(&difference).copied().unwrap_or(0)
     }
 
-    /// The verdicts, as `ok NAME` and `FAIL NAME: WHY`. Names are the same in each run: the figures are
-    /// in [`Report::json`].
+    /// Returns the verdicts, as `ok NAME` and `FAIL NAME: WHY`. The names are the same in each run;
+    /// the counts are in [`Report::json`].
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = [
             ("formats are as asked for", Check::Formats),
@@ -134,12 +134,12 @@ impl Report {
         format!("FAIL {name}: {} complaints; {told}", complaints.len())
     }
 
-    /// True if there is nothing to complain of.
+    /// Returns whether there is no deviation.
     pub fn good(&self) -> bool {
         self.lines().iter().all(|line| line.starts_with("ok "))
     }
 
-    /// The figures.
+    /// Returns the counts.
     pub fn json(&self) -> Value {
         let fault = |fault: Fault| {
             let count = self.differing(fault);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The order of a frame's register accesses. The C driver's sequence is known to work on silicon, so
-//! this driver's must be the same, but for the differences that are listed in docs/dw100-rust.rst,
+//! this driver's must be the same, except for the differences that are listed in docs/dw100-rust.rst,
 //! "Differences in register access", each with the reason why it is safe.
 //!
 //! A frame's accesses are split into the resets of a power-up, which the first frame of a stream has
@@ -9,9 +9,9 @@
 //!
 //! ```text
 //!   C driver     read and write each register ...      close, mask, acknowledge
-//!        | each listed difference rewrites a part of it (or is not found: a complaint)
+//!        | each listed difference rewrites a part of it (or is not found: reported)
 //!        v
-//!   what is due  ==  what this driver did (or a complaint)
+//!   expected     ==  what this driver did (or reported)
 //! ```
 
 use std::collections::BTreeSet;
@@ -20,10 +20,10 @@ use crate::access::Access;
 use crate::crop;
 use crate::registers::*;
 
-/// Most register reads of a frame.
+/// The largest number of register reads of a frame.
 const READS: usize = 1;
 
-/// Most register writes of a frame.
+/// The largest number of register writes of a frame.
 const WRITES: usize = 25;
 
 /// Register reads of the C driver that precede a write of the same register, in a frame.
@@ -47,7 +47,8 @@ const ENABLE_ALL: u32 = 0x0000_ff00;
 /// A difference in register access, by its number in docs/dw100-rust.rst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Difference {
-    /// SCALE_FACTOR and ROI_START stay at the whole source: the vertex map has the crop.
+    /// SCALE_FACTOR and ROI_START always show the whole source, because the crop is in the vertex
+    /// map.
     CropInMap = 1,
     /// BUS_CTRL, DEWARP_CTRL and SWAP_CONTROL are written from values that the driver knows.
     NotReadBack = 2,
@@ -78,12 +79,12 @@ impl Difference {
         Self::Reset,
     ];
 
-    /// Its number.
+    /// Returns the difference's number.
     pub fn number(self) -> u8 {
         self as u8
     }
 
-    /// What this driver does.
+    /// Returns a description of what this driver does.
     pub fn about(self) -> &'static str {
         match self {
             Self::CropInMap => "the vertex map has the crop, not SCALE_FACTOR and ROI_START",
@@ -98,8 +99,8 @@ impl Difference {
     }
 }
 
-/// Checks a frame of this driver against the C driver's. Returns the differences that were found, and
-/// what none of them explains.
+/// Compares a frame of this driver with the C driver's. Returns the differences that were found,
+/// and what none of them explains.
 pub fn compare(rust: &[Access], c: &[Access]) -> (BTreeSet<Difference>, Result<(), String>) {
     let mut found = BTreeSet::new();
     let explained = explain(rust, c, &mut found);
@@ -119,7 +120,8 @@ fn explain(rust: &[Access], c: &[Access], found: &mut BTreeSet<Difference>) -> R
             found.insert(difference);
         }
     }
-    // Both reset the engine whenever they power it. At probe the C driver does so more often.
+    // Both drivers reset the engine whenever they power it. At probe the C driver resets it more
+    // often.
     if (ours > 0) != (theirs > 0) || ours > theirs {
         return Err(format!("{ours} resets before the frame, and {theirs} of c"));
     }
@@ -133,7 +135,7 @@ fn explain(rust: &[Access], c: &[Access], found: &mut BTreeSet<Difference>) -> R
 /// The shape of one access.
 type Shape = fn(&Access) -> bool;
 
-/// What a reset of this driver does: it closes the bus, and reads each write back.
+/// The accesses of a reset of this driver, which closes the bus and reads each write back.
 const OUR_RESET: &[Shape] = &[
     |access| access.reads(BUS_CTRL),
     |access| access.sets(BUS_CTRL, AXI_MASTER, 0),
@@ -155,7 +157,7 @@ const OUR_RESET: &[Shape] = &[
     |access| access.reads(INTERRUPT_STATUS),
 ];
 
-/// What a reset of the C driver does.
+/// The accesses of a reset of the C driver.
 const THEIR_RESET: &[Shape] = &[
     |access| access.reads(DEWARP_CTRL),
     |access| {
@@ -168,8 +170,8 @@ const THEIR_RESET: &[Shape] = &[
     |access| access.sets(DEWARP_CTRL, ENABLE | START | SOFT_RESET, ENABLE),
 ];
 
-/// How many resets a sequence begins with, and what follows them. This driver looks at DEWARP_ID when
-/// it is bound.
+/// Returns how many resets a sequence begins with, and the accesses after them. This driver reads
+/// DEWARP_ID at probe.
 fn resets<'a>(mut accesses: &'a [Access], shape: &[Shape]) -> (usize, &'a [Access]) {
     let mut count = 0;
     loop {
@@ -185,7 +187,7 @@ fn resets<'a>(mut accesses: &'a [Access], shape: &[Shape]) -> (usize, &'a [Acces
     }
 }
 
-/// That a frame has no more accesses than it may have.
+/// Checks that a frame has no more accesses than the limits.
 fn budget(frame: &[Access]) -> Result<(), String> {
     let writes = frame.iter().filter(|access| access.write).count();
     let reads = frame.len() - writes;
@@ -197,8 +199,8 @@ fn budget(frame: &[Access]) -> Result<(), String> {
     Ok(())
 }
 
-/// Rewrites the C driver's frame as a difference has it. False if there is nothing to rewrite, where
-/// that may be.
+/// Rewrites the C driver's frame as a difference does. Returns `false` if there is nothing to
+/// rewrite, where that is allowed.
 fn rewrite(difference: Difference, frame: &mut Vec<Access>) -> Result<bool, String> {
     match difference {
         Difference::CropInMap => {
@@ -215,7 +217,7 @@ fn rewrite(difference: Difference, frame: &mut Vec<Access>) -> Result<bool, Stri
         Difference::NotReadBack => {
             let known = [BUS_CTRL, DEWARP_CTRL, SWAP_CONTROL];
             let read = |access: &Access| known.iter().any(|&offset| access.reads(offset));
-            // Each must be the first half of a read-modify-write.
+            // Each read must be the first half of a read-modify-write.
             let alone = |pair: &[Access]| read(&pair[0]) && !pair[1].writes(pair[0].offset);
             if let Some(pair) = frame.windows(2).find(|pair| alone(pair)) {
                 return Err(format!("{}, then {}", pair[0], pair[1]));
@@ -242,7 +244,7 @@ fn rewrite(difference: Difference, frame: &mut Vec<Access>) -> Result<bool, Stri
             let [first, _] = places[..] else {
                 return Err(format!("{} writes", places.len()));
             };
-            // The second has what the first had.
+            // The second write has the value of the first.
             remove(frame, &[first]);
         }
         Difference::AcknowledgedFirst => {
@@ -276,27 +278,28 @@ fn rewrite(difference: Difference, frame: &mut Vec<Access>) -> Result<bool, Stri
             }
             last.value = ACKNOWLEDGE_ALL;
         }
-        // It was looked at with the resets.
+        // The resets were compared before.
         Difference::Reset => return Ok(false),
     }
     Ok(true)
 }
 
-/// Where in a frame there are accesses of a kind.
+/// Returns the places in a frame of accesses of a kind.
 fn places(frame: &[Access], kind: impl Fn(&Access) -> bool) -> Vec<usize> {
     let places = frame.iter().enumerate().filter(|(_, access)| kind(access));
     places.map(|(place, _)| place).collect()
 }
 
-/// Removes the accesses at some places, which are in order.
+/// Removes the accesses at some places, which are in ascending order.
 fn remove(frame: &mut Vec<Access>, places: &[usize]) {
     for &place in places.iter().rev() {
         frame.remove(place);
     }
 }
 
-/// That a frame is what is due: the same registers in the same order, with the same values. Where
-/// buffers and maps lie, and what a destination takes, is judged by the registers at START.
+/// Checks that a frame is the expected one: the same registers in the same order, with the same
+/// values. The addresses of buffers and maps, and the sizes of a destination, are checked with the
+/// registers at START.
 fn same(frame: &[Access], due: &[Access]) -> Result<(), String> {
     let value_of_its_own = [
         MAP_LUT_ADDR,
@@ -326,11 +329,11 @@ fn same(frame: &[Access], due: &[Access]) -> Result<(), String> {
     ))
 }
 
-/// That a frame's registers at START are what was written to them last.
+/// Checks that a frame's registers at START are the values that were last written to them.
 ///
 /// # Errors
 ///
-/// Which is not.
+/// Returns a message that names the register that is not.
 pub fn consistent(frame: &[Access], at_start: impl Fn(u32) -> u32) -> Result<(), String> {
     let started = frame.iter().position(|a| a.sets(DEWARP_CTRL, START, START));
     let Some(started) = started else {

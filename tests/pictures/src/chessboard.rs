@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Finds the inner corners of a chessboard in a photograph, to a fraction of a
-//! pixel. It is told how many corners there are and nothing about where.
+//! pixel. It is given the number of corners, and not their places.
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
@@ -8,11 +8,11 @@ use std::f64::consts::TAU;
 use crate::grey::Grey;
 use crate::line::Point;
 
-/// Blur before corners are looked for, in pixels: above the noise of a JPEG
-/// file, well below a square's side.
+/// The blur before corners are searched, in pixels: it is larger than the noise of
+/// a JPEG file, and much smaller than a square's side.
 const BLUR: f64 = 2.0;
 
-/// The weakest corner looked at, in terms of the strongest.
+/// The weakest corner that is considered, as a part of the strongest.
 const WEAKEST: f64 = 0.15;
 
 /// Radius of the circle on which the fields around a corner are counted, in pixels.
@@ -21,10 +21,10 @@ const CIRCLE: f64 = 6.0;
 /// Half the side of the window in which a corner is refined, in pixels.
 const WINDOW: i32 = 5;
 
-/// Place of a corner on the board.
+/// The place of a corner on the board.
 type Cell = (i32, i32);
 
-/// A board's inner corners, line by line: `lines` of `columns` points.
+/// A board's inner corners, line by line, with `columns` points in each line.
 #[derive(Debug, Clone)]
 pub struct Board {
     /// Corners in a line.
@@ -34,7 +34,8 @@ pub struct Board {
 }
 
 impl Board {
-    /// The points that lay on straight lines on the board: lines and columns.
+    /// Returns the points that are on straight lines on the board: lines and
+    /// columns.
     pub fn lines(&self) -> Vec<Vec<Point>> {
         let lines = self.corners.chunks(self.columns).map(<[Point]>::to_vec);
         let columns = (0..self.columns).map(|column| {
@@ -67,10 +68,10 @@ pub fn find(picture: &Grey, columns: usize, rows: usize) -> Option<Board> {
     None
 }
 
-/// Points where two dark and two light fields meet, strongest first.
+/// Finds the points where two dark and two light fields meet, strongest first.
 ///
-/// There the picture is a saddle: curved up one way and down the other, so
-/// that the determinant of its second derivatives is negative.
+/// There the picture is a saddle: it is curved up in one direction and down in the
+/// other, so that the determinant of its second derivatives is negative.
 fn saddles(picture: &Grey) -> Vec<Point> {
     let strength = |x: isize, y: isize| {
         let at = |dx, dy| picture.at(x + dx, y + dy);
@@ -104,9 +105,9 @@ fn saddles(picture: &Grey) -> Vec<Point> {
     found.into_iter().map(|(_, point)| point).collect()
 }
 
-/// Whether dark and light take turns twice on a circle around the point, and
-/// face their like across it: neither is so at the corner of a single dark
-/// square on the board's border, whatever lies beyond.
+/// Returns whether dark and light alternate twice on a circle around the point, and
+/// opposite points are alike. Neither holds at the corner of a single dark square
+/// on the board's border, whatever is beyond it.
 fn four_fields(picture: &Grey, x: isize, y: isize) -> bool {
     const POINTS: usize = 32;
     let circle: Vec<f64> = (0..POINTS)
@@ -132,8 +133,8 @@ fn four_fields(picture: &Grey, x: isize, y: isize) -> bool {
     turns == 4 && facing >= POINTS * 3 / 8
 }
 
-/// Walks from one corner to its neighbours and theirs, as far as they stand
-/// where the last step leads one to expect.
+/// Follows the corners from one to its neighbours and theirs, as long as they are
+/// where the last step predicts them.
 fn grow(candidates: &[Point], seed: usize) -> Option<BTreeMap<Cell, usize>> {
     let (right, down) = basis(candidates, seed)?;
     let mut grid = BTreeMap::from([((0, 0), seed)]);
@@ -172,7 +173,7 @@ fn grow(candidates: &[Point], seed: usize) -> Option<BTreeMap<Cell, usize>> {
     Some(grid)
 }
 
-/// The steps from a corner to two neighbours, roughly at right angles.
+/// Returns the steps from a corner to two neighbours, roughly at right angles.
 fn basis(candidates: &[Point], seed: usize) -> Option<(Point, Point)> {
     let from = candidates[seed];
     let mut around: Vec<Point> = candidates
@@ -192,7 +193,7 @@ fn basis(candidates: &[Point], seed: usize) -> Option<(Point, Point)> {
     (length(*down) < 2.0 * length(right)).then_some((right, *down))
 }
 
-/// The corners line by line, if the grid is a full rectangle of that shape,
+/// Returns the corners line by line, if the grid is a full rectangle of that shape,
 /// lying or standing.
 fn rectangle(grid: &BTreeMap<Cell, usize>, columns: usize, rows: usize) -> Option<Vec<usize>> {
     if grid.len() != columns * rows {
@@ -221,7 +222,7 @@ fn rectangle(grid: &BTreeMap<Cell, usize>, columns: usize, rows: usize) -> Optio
         .collect()
 }
 
-/// The candidate nearest to a point, within a distance.
+/// Returns the candidate nearest to a point, within a distance.
 fn nearest(candidates: &[Point], point: Point, within: f64) -> Option<usize> {
     let away = |candidate: &Point| length([candidate[0] - point[0], candidate[1] - point[1]]);
     (0..candidates.len())
@@ -233,11 +234,11 @@ fn length(vector: Point) -> f64 {
     vector[0].hypot(vector[1])
 }
 
-/// Moves a corner to where the edges around it meet.
+/// Moves a corner to the point where the edges around it meet.
 ///
-/// On an edge the gradient is at right angles to it, so to the line from the
-/// corner to the pixel as well; away from edges there is none. The corner is
-/// the point for which that holds best, by weighted least squares (Förstner).
+/// On an edge the gradient is at right angles to it, and so to the line from the
+/// corner to the pixel; away from edges there is none. The corner is the point for
+/// which that holds best, by weighted least squares (Förstner).
 fn refine(picture: &Grey, start: Point) -> Point {
     let mut corner = start;
     for _ in 0..50 {
@@ -278,7 +279,8 @@ mod tests {
     use super::*;
     use dewarp::{Picture, Size};
 
-    /// A board of 9x6 inner corners seen aslant: corner (i, j) at `corner(i, j)`.
+    /// Returns the place of corner (i, j) of a board of 9x6 inner corners that is
+    /// seen at an angle.
     fn corner(i: f64, j: f64) -> Point {
         [70.3 + 31.0 * i + 7.0 * j, 60.6 - 5.0 * i + 29.0 * j]
     }
@@ -289,7 +291,7 @@ mod tests {
             height: 320,
         };
         let mut picture = Picture::filled(size, [230; 3]);
-        // The inverse of `corner`, at 4x4 points of each pixel.
+        // Inverts `corner`, at 4x4 points of each pixel.
         let determinant = 31.0 * 29.0 + 7.0 * 5.0;
         for (index, pixel) in picture.rgb.chunks_mut(3).enumerate() {
             let mut sum = 0.0;
@@ -322,7 +324,7 @@ mod tests {
                 );
             }
         }
-        // In order: straight lines have no residual.
+        // The corners are in order, because straight lines have no residual.
         let lines = board.lines();
         assert_eq!(lines.len(), 15);
         assert!(

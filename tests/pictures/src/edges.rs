@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Follows the long edges of a picture from side to side, and from top to
-//! bottom, to a fraction of a pixel. An edge is followed wherever it bends.
+//! Follows the long edges of a picture from side to side, and from top to bottom,
+//! to a fraction of a pixel. An edge may bend in any direction.
 
 use crate::grey::Grey;
 use crate::line::Point;
@@ -8,21 +8,21 @@ use crate::line::Point;
 /// Columns from one sample of an edge to the next.
 const STEP: usize = 4;
 
-/// The weakest edge followed: change of luma over two pixels.
+/// The weakest edge that is followed: the change of luma over two pixels.
 const WEAKEST: f64 = 12.0;
 
-/// How far from where it is expected an edge may go on, in pixels; the second
-/// sample of an edge may be anywhere within 45 degrees.
+/// The largest distance of a sample from its expected place, in pixels. The
+/// second sample of an edge may be anywhere within 45 degrees.
 const SURPRISE: f64 = 1.5;
 
-/// How many samples may be missing where something stands before an edge.
+/// How many samples of an edge may be missing where something covers it.
 const GAP: usize = 24;
 
 /// The part of the picture's side that an edge must span to count.
 const SPAN: f64 = 0.6;
 
-/// The long edges of a picture: first those that go across, then those that go
-/// down, each as points from one end to the other.
+/// Finds the long edges of a picture: first those that go across, then those that
+/// go down, each as points from one end to the other.
 pub fn long_edges(picture: &Grey) -> [Vec<Vec<Point>>; 2] {
     let across = edges_across(picture);
     let down = edges_across(&picture.transposed())
@@ -32,16 +32,16 @@ pub fn long_edges(picture: &Grey) -> [Vec<Vec<Point>>; 2] {
     [across, down]
 }
 
-/// An edge being followed.
+/// An edge that is followed.
 struct Trail {
     points: Vec<Point>,
-    /// Whether it gets lighter downwards.
+    /// Whether the picture becomes lighter downwards at the edge.
     rising: bool,
 }
 
 impl Trail {
-    /// Where the edge should be at column `x`: straight on, as the last
-    /// samples lead.
+    /// Returns the expected place of the edge at column `x`: straight on from the
+    /// last samples.
     fn expected(&self, x: f64) -> f64 {
         let recent = &self.points[self.points.len().saturating_sub(8)..];
         match recent {
@@ -64,7 +64,7 @@ impl Trail {
     }
 }
 
-/// The edges that go from left to right.
+/// Finds the edges that go from left to right.
 fn edges_across(picture: &Grey) -> Vec<Vec<Point>> {
     let mut open: Vec<Trail> = Vec::new();
     let mut long: Vec<Vec<Point>> = Vec::new();
@@ -77,7 +77,8 @@ fn edges_across(picture: &Grey) -> Vec<Vec<Point>> {
     for column in (2..picture.width.saturating_sub(2)).step_by(STEP) {
         let x = column as f64;
         let mut samples = crossings(picture, column as isize);
-        // The longest trails choose first: a stray one must not rob them.
+        // The longest trails choose first, so that a short wrong one does not
+        // take their samples.
         open.sort_by(|a, b| b.span().total_cmp(&a.span()));
         for trail in &mut open {
             let expected = trail.expected(x);
@@ -99,7 +100,8 @@ fn edges_across(picture: &Grey) -> Vec<Vec<Point>> {
         }
         let lost = (STEP * GAP) as f64;
         for index in (0..open.len()).rev() {
-            // A trail of a few samples has no direction yet to bridge a gap with.
+            // A trail of a few samples has no reliable direction yet, so it
+            // bridges a short gap only.
             let patience = if open[index].points.len() < 8 {
                 STEP as f64
             } else {
@@ -118,16 +120,17 @@ fn edges_across(picture: &Grey) -> Vec<Vec<Point>> {
     long
 }
 
-/// An edge where it crosses a column.
+/// The point where an edge crosses a column.
 struct Crossing {
     y: f64,
     rising: bool,
 }
 
-/// Every edge that crosses a column: where the luma changes fastest.
+/// Finds every edge that crosses a column: the places where the luma changes
+/// fastest.
 fn crossings(picture: &Grey, x: isize) -> Vec<Crossing> {
     let height = picture.height as isize;
-    // Three columns and five lines, to be above the rounding of 8-bit samples.
+    // Three columns and five lines reduce the rounding errors of 8-bit samples.
     let slope = |y: isize| -> f64 {
         (-1..=1)
             .map(|dx| {
@@ -147,7 +150,7 @@ fn crossings(picture: &Grey, x: isize) -> Vec<Crossing> {
             if here < WEAKEST || here <= before || here < after {
                 return None;
             }
-            // The top of the parabola through the three.
+            // The top of the parabola through the three values.
             let offset = 0.5 * (before - after) / (before - 2.0 * here + after);
             Some(Crossing {
                 y: f64::from(y) + offset,
@@ -163,7 +166,7 @@ mod tests {
     use crate::line::largest_residual;
     use dewarp::{Picture, Size};
 
-    /// A dark field below the curve `y(x)`, its border anti-aliased.
+    /// Draws a dark field below the curve `y(x)`, with an anti-aliased border.
     fn field(y: impl Fn(f64) -> f64) -> Grey {
         let size = Size {
             width: 400,
@@ -222,7 +225,8 @@ mod tests {
         }
         let [across, down] = long_edges(&Grey::of(&picture));
         assert_eq!(across.len(), 1);
-        // The post's own sides, which change from dark-light to light-dark.
+        // These are the post's own sides, which change from dark-light to
+        // light-dark.
         assert!(down.len() <= 2);
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A picture as numbers: luma, smoothed, and looked up between pixels.
+//! A picture as numbers: luma that can be smoothed, and read between pixels.
 
 use dewarp::Picture;
 
@@ -14,7 +14,7 @@ pub struct Grey {
 }
 
 impl Grey {
-    /// The luma of `picture` (BT.601).
+    /// Computes the luma of `picture` (BT.601).
     pub fn of(picture: &Picture) -> Self {
         let luma =
             |p: &[u8]| 0.299 * f64::from(p[0]) + 0.587 * f64::from(p[1]) + 0.114 * f64::from(p[2]);
@@ -25,14 +25,14 @@ impl Grey {
         }
     }
 
-    /// The value of a pixel; beyond the edge, that of the nearest one.
+    /// Returns the value of a pixel; beyond the edge, that of the nearest one.
     pub fn at(&self, x: isize, y: isize) -> f64 {
         let x = x.clamp(0, self.width as isize - 1) as usize;
         let y = y.clamp(0, self.height as isize - 1) as usize;
         self.values[y * self.width + x]
     }
 
-    /// The value at a point between pixels, bilinear.
+    /// Returns the value at a point between pixels, bilinear.
     pub fn between(&self, x: f64, y: f64) -> f64 {
         let (column, line) = (x.floor(), y.floor());
         let (fx, fy) = (x - column, y - line);
@@ -45,7 +45,7 @@ impl Grey {
         )
     }
 
-    /// The picture with lines and columns exchanged.
+    /// Returns the picture with lines and columns exchanged.
     pub fn transposed(&self) -> Grey {
         let mut values = Vec::with_capacity(self.values.len());
         for x in 0..self.width {
@@ -58,7 +58,8 @@ impl Grey {
         }
     }
 
-    /// The picture blurred with a Gaussian of this standard deviation in pixels.
+    /// Returns the picture blurred with a Gaussian of this standard deviation in
+    /// pixels.
     pub fn blurred(&self, sigma: f64) -> Grey {
         let kernel = gaussian(sigma);
         self.blurred_lines(&kernel)
@@ -80,7 +81,8 @@ impl Grey {
     }
 }
 
-/// The weights of a Gaussian out to three standard deviations; their sum is 1.
+/// Returns the weights of a Gaussian out to three standard deviations; their sum
+/// is 1.
 fn gaussian(sigma: f64) -> Vec<f64> {
     let reach = (3.0 * sigma).ceil() as i32;
     let weights: Vec<f64> = (-reach..=reach)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The pictures the project is shown and tested with, and the measurement that
-//! tells a straightened picture from a bent one. The measurement looks at
-//! pixels only: it knows neither lens nor map.
+//! The pictures that the project's documents and tests use, and the measurement
+//! that tells a straightened picture from a bent one. The measurement uses the
+//! pixels only, and neither lens nor map.
 
 pub mod chessboard;
 pub mod edges;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The straight line through points, and how far they are from it.
+//! The straight line through points, and the distance of the points from it.
 
 /// A point in pixels.
 pub type Point = [f64; 2];
 
-/// The largest distance of a point from the line that fits all of them best:
-/// the one with the least sum of squared distances. 0 for fewer than 3 points.
+/// Returns the largest distance of a point from the line that fits all points best:
+/// the one with the least sum of squared distances. Returns 0 for fewer than 3
+/// points.
 pub fn largest_residual(points: &[Point]) -> f64 {
     if points.len() < 3 {
         return 0.0;

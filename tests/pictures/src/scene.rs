@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The rendered scene: the front of a house, all straight lines, seen through a
-//! wide lens. Only the four basic operations are used on numbers, so that it
-//! comes out the same, byte for byte, on every machine.
+//! The rendered scene: the front of a house, whose lines are all straight, seen
+//! through a wide lens. It is computed with the four basic operations only, so
+//! that it is the same, byte for byte, on every machine.
 
 use dewarp::lens::Inverse;
 use dewarp::lens::{Brown, Distortion};
@@ -36,12 +36,12 @@ const GLASS: Colour = [44, 62, 88];
 const LIT: Colour = [250, 208, 110];
 const SHUTTER: Colour = [52, 112, 92];
 
-/// From floor to floor and from pillar to pillar, in pixels of a camera
-/// without distortion.
+/// The distance from floor to floor and from pillar to pillar, in pixels of a
+/// camera without distortion.
 const FLOOR: f64 = 216.0;
 const BAY: f64 = 240.0;
 
-/// Points a side at which a pixel on a border is looked at.
+/// Points in each direction at which a pixel on a border is sampled.
 const SAMPLES: i32 = 4;
 
 /// Renders the scene as the lens shows it.
@@ -49,8 +49,8 @@ pub fn render() -> Picture {
     through(SIZE, &LENS, colour)
 }
 
-/// What a lens shows of a wall whose point (x, y), in pixels of a camera without
-/// distortion, has this colour.
+/// Renders what a lens shows of a wall. `colour` returns the colour of the wall at
+/// point (x, y), in pixels of a camera without distortion.
 pub fn through(size: Size, lens: &Lens, colour: impl Fn([f64; 2]) -> Colour) -> Picture {
     let (width, height) = (size.width as usize, size.height as usize);
     let mut picture = Picture::filled(size, [0; 3]);
@@ -67,21 +67,22 @@ pub fn through(size: Size, lens: &Lens, colour: impl Fn([f64; 2]) -> Colour) -> 
     picture
 }
 
-/// Where the upper corners of the pixels of a line are on the wall.
+/// Returns the points of the wall at the upper corners of the pixels of a line.
 fn corners(size: Size, inverse: &Inverse, line: usize) -> Vec<[f64; 2]> {
     (0..=size.width)
         .map(|column| {
             let corner = [f64::from(column) - 0.5, line as f64 - 0.5];
-            // The lens can be undone everywhere in the picture: a test sees to it.
+            // The lens can be inverted everywhere in the picture; a test checks
+            // that.
             inverse.undistort(corner).unwrap_or(corner)
         })
         .collect()
 }
 
-/// The mean colour of a pixel whose corners are these points of the wall.
+/// Returns the mean colour of a pixel whose corners are these points of the wall.
 fn pixel([a, b, c, d]: [[f64; 2]; 4], colour: &impl Fn([f64; 2]) -> Colour) -> Colour {
     let here = colour(a);
-    // Nothing on the wall is as thin as a pixel.
+    // No part of the wall is as thin as a pixel.
     if [b, c, d].into_iter().all(|corner| colour(corner) == here) {
         return here;
     }
@@ -101,12 +102,13 @@ fn pixel([a, b, c, d]: [[f64; 2]; 4], colour: &impl Fn([f64; 2]) -> Colour) -> C
     sum.map(|total| u8::try_from((total + count / 2) / count).unwrap_or(u8::MAX))
 }
 
-/// The colour of a point of the house.
+/// Returns the colour of a point of the house.
 fn colour([x, y]: [f64; 2]) -> Colour {
     let (bay, floor) = ((x / BAY).floor(), ((y - 30.0) / FLOOR).floor());
     let (x, y) = (x - bay * BAY, y - 30.0 - floor * FLOOR);
     match () {
-        // A ledge runs along each floor, before the pillars, its shade below it.
+        // A ledge is along each floor, in front of the pillars, with its shade
+        // below it.
         () if y < 20.0 => LEDGE,
         () if y < 28.0 => SHADE,
         () if x < 36.0 => PILLAR,
@@ -114,14 +116,14 @@ fn colour([x, y]: [f64; 2]) -> Colour {
     }
 }
 
-/// The colour of a window and its shutters around their middle.
+/// Returns the colour of a window and its shutters, relative to their middle.
 fn window(x: f64, y: f64, bay: i64, floor: i64) -> Option<Colour> {
     let (x, y) = (x.abs(), y.abs());
     if y > 66.0 || x > 74.0 {
         return None;
     }
     if x > 42.0 {
-        // Slats would be finer than the picture shows.
+        // Slats would be too fine for the picture's resolution.
         return (x > 46.0).then_some(SHUTTER);
     }
     let pane = if (bay * 5 + floor * 3).rem_euclid(7) == 0 {
@@ -167,7 +169,7 @@ mod tests {
         let rendered = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let committed = include_bytes!("../scene.png");
-        // Not with assert_eq, which would print every byte.
+        // assert_eq would print every byte.
         assert!(
             rendered == committed,
             "make it again with `dw100-pictures scene`"

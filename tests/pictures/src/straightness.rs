@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How straight the lines of a picture are: the largest distance of a point of
-//! a line from the straight line through all its points, over all lines.
+//! Measures how straight the lines of a picture are: the largest distance of a
+//! point of a line from the straight line through all its points, over all
+//! lines.
 
 use dewarp::{Error, Picture, Result};
 
@@ -12,7 +13,7 @@ use crate::line::{Point, largest_residual};
 /// The fewest long edges, across and down each, that a scene must show.
 const FEWEST_EDGES: usize = 6;
 
-/// Which of the committed pictures.
+/// The kinds of the committed pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PictureKind {
     /// The photograph of a chessboard, 9x6 inner corners.
@@ -21,21 +22,21 @@ pub enum PictureKind {
     Scene,
 }
 
-/// What was measured on a picture and on the one made from it.
+/// The measurements of a picture and of the one made from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measured {
     /// Largest residual of the input, in pixels.
     pub input: f64,
     /// Largest residual of the output, in pixels.
     pub output: f64,
-    /// Which picture it is.
+    /// The kind of the picture.
     pub kind: PictureKind,
 }
 
 impl Measured {
     /// Measures both pictures in the same way.
     ///
-    /// An error if one of them does not show the lines.
+    /// Returns an error if one of them does not show the lines.
     pub fn new(kind: PictureKind, input: &Picture, output: &Picture) -> Result<Self> {
         let measure = |picture: &Picture, name: &str| {
             worst(kind, picture).map_err(|cause| Error::failed(format!("the {name}: {cause}")))
@@ -47,8 +48,8 @@ impl Measured {
         })
     }
 
-    /// The largest residual that the output may have: for the photograph a
-    /// quarter of the input's, for the scene one pixel.
+    /// Returns the largest residual that the output may have: for the
+    /// photograph a quarter of the input's, for the scene one pixel.
     pub fn bound(&self) -> f64 {
         match self.kind {
             PictureKind::Photo => self.input / 4.0,
@@ -56,8 +57,8 @@ impl Measured {
         }
     }
 
-    /// Whether the output is straight, and the input was bent enough for that
-    /// to mean anything (by 1 px, or 8 px for the scene).
+    /// Returns whether the output is straight, and the input was bent enough
+    /// for that to be a result (by 1 px, or 8 px for the scene).
     pub fn holds(&self) -> bool {
         let bent = match self.kind {
             PictureKind::Photo => 1.0,
@@ -67,7 +68,7 @@ impl Measured {
     }
 }
 
-/// The largest residual of a picture's lines, or why it has none.
+/// Returns the largest residual of a picture's lines, or why it has none.
 fn worst(kind: PictureKind, picture: &Picture) -> std::result::Result<f64, String> {
     let lines = lines(kind, &Grey::of(picture))?;
     Ok(lines
@@ -76,7 +77,7 @@ fn worst(kind: PictureKind, picture: &Picture) -> std::result::Result<f64, Strin
         .fold(0.0, f64::max))
 }
 
-/// The lines to measure.
+/// Returns the lines to measure.
 fn lines(kind: PictureKind, grey: &Grey) -> std::result::Result<Vec<Vec<Point>>, String> {
     match kind {
         PictureKind::Photo => match chessboard::find(grey, 9, 6) {

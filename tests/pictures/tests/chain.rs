@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The whole way of a committed picture on the host: calibration, map, frame,
-//! the engine's golden model, picture, and the measurement of what came out.
+//! Tests every step for a committed picture on the host: calibration, map,
+//! frame, the engine's golden model, picture, and the measurement of the
+//! result.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ fn committed(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Sends a picture through the model with the map for its calibration.
+/// Processes a picture with the model and the map for its calibration.
 fn dewarped(picture: &Picture, calibration: &str, format: &str) -> Picture {
     let Calibration { lens, size } = Calibration::load(&committed(calibration)).unwrap();
     assert_eq!(size, Some(picture.size));
@@ -36,7 +37,8 @@ fn dewarped(picture: &Picture, calibration: &str, format: &str) -> Picture {
     Picture::from_frame(ours, size, &output).unwrap()
 }
 
-/// Measures, and shows that the same measurement refuses an unchanged picture.
+/// Measures the result, and checks that the same measurement refuses an
+/// unchanged picture.
 fn measured(kind: PictureKind, input: &Picture, output: &Picture) -> Measured {
     let unchanged = Measured::new(kind, input, input).unwrap();
     assert!(!unchanged.holds(), "{unchanged:?}");
@@ -74,7 +76,8 @@ fn the_scene_s_lines_come_out_straight_to_a_pixel() {
 
 #[test]
 fn a_map_for_another_lens_does_not_pass() {
-    // Half of the distortion undone: straighter, and not straight.
+    // Half of the distortion is removed: the picture is straighter, and not
+    // straight.
     let input = Picture::load(&committed("photo.jpg")).unwrap();
     let Calibration { mut lens, .. } =
         Calibration::load(&committed("left_intrinsics.yml")).unwrap();

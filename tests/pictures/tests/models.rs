@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A chessboard seen through every model of lens, by every kind of calibration
-//! file, and straightened by the engine's golden model. The residuals are the
-//! table in docs/calibration.md.
+//! Tests a chessboard seen through every model of lens, by every kind of
+//! calibration file, and straightened by the engine's golden model. The
+//! residuals are the table in docs/calibration.md.
 
 use std::path::PathBuf;
 
@@ -17,26 +17,29 @@ const SIZE: Size = Size {
     height: 480,
 };
 
-/// A square's side on a camera without distortion, in pixels.
+/// The side of a square seen by a camera without distortion, in pixels.
 const SQUARE: f64 = 52.0;
 
-/// How far the board is turned, in radians: off the pixels' own lines, whose
-/// edges are sharper than any other.
+/// The angle by which the board is turned, in radians, so that its lines are
+/// not the pixels' own lines, whose edges are sharper than any other.
 const TURNED: f64 = 0.07;
 
 /// Inner corners of the board.
 const CORNERS: [usize; 2] = [9, 6];
 
-/// The most that a point of a straightened line may be off the line, in pixels.
+/// The largest distance of a point of a straightened line from the line, in
+/// pixels.
 const BOUND: f64 = 0.25;
 
-/// The least that a bent one must be, or there was nothing to straighten.
+/// The least residual of a bent picture, in pixels. With less there is nothing
+/// to straighten.
 const BENT: f64 = 2.5;
 
-/// In place of a file: a lens that bends nothing.
+/// The name for no file: a lens without distortion.
 const NO_FILE: &str = "-";
 
-/// What is measured: the table's first column, and where the lens is from.
+/// The lenses that are measured: the table's first column, and the lens's
+/// source.
 const LENSES: [(&str, &str, Choice); 11] = [
     ("none", NO_FILE, NONE),
     ("OpenCV, radial and tangential", "opencv.yml", NONE),
@@ -87,7 +90,8 @@ fn lens(file: &str, choice: &Choice) -> Lens {
     Calibration::load_chosen(&path, choice).unwrap().lens
 }
 
-/// The board as the lens shows it, in the middle of the straightened picture.
+/// Returns the board as the lens shows it, in the middle of the straightened
+/// picture.
 fn seen(lens: &Lens) -> Picture {
     let [columns, rows] = CORNERS.map(|count| count as f64 + 1.0);
     through(SIZE, lens, |[x, y]| {
@@ -100,7 +104,8 @@ fn seen(lens: &Lens) -> Picture {
     })
 }
 
-/// The largest residual of a picture's board, whose corners are moved so first.
+/// Returns the largest residual of a picture's board, whose corners are first
+/// moved by `moved`.
 fn residual(picture: &Picture, moved: impl Fn(Point) -> Point) -> f64 {
     let board = chessboard::find(&Grey::of(picture), CORNERS[0], CORNERS[1]).expect("no board");
     let lines = board.lines().into_iter();
@@ -109,7 +114,7 @@ fn residual(picture: &Picture, moved: impl Fn(Point) -> Point) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// The numbers of a lens's row in docs/calibration.md.
+/// Returns the numbers of a lens's row in docs/calibration.md.
 fn documented(name: &str) -> [f64; 3] {
     let text = std::fs::read_to_string(at_root("docs/calibration.md")).unwrap();
     let row = text

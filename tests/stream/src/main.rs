@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every pair of formats through the driver, against the golden model. `dw100-stream plan DIR`
-//! writes the inputs and the board's script, and prints the names of the verdicts that there will be;
-//! `dw100-stream check DIR OUT` judges what came back, one line a pair: `ok NAME` or
+//! Compares the driver's frames of every pair of formats with the golden model.
+//!
+//! `dw100-stream plan DIR` writes the inputs and the board's script, and prints the names of the
+//! verdicts. `dw100-stream check DIR OUT` judges the output, with one line for each pair: `ok NAME` or
 //! `FAIL NAME: WHY`. DIR holds `map.bin`, a map for 640x480.
 
 use std::fs;
@@ -13,7 +14,7 @@ use dw100_model::{Crop, Image, ImageSpec, PixelFormat, dewarp_image, identity_ma
 use rand_core::{RngCore, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
-/// What the driver takes, and what it delivers.
+/// The formats that the driver accepts, and those that it writes.
 const INPUTS: [&str; 6] = ["nv12", "nv12m", "nv16", "nv16m", "yuyv", "uyvy"];
 const OUTPUTS: [&str; 10] = [
     "nv12", "nv12m", "nv21", "nv21m", "nv16", "nv16m", "nv61", "nv61m", "yuyv", "uyvy",
@@ -25,12 +26,12 @@ const SIZES: [(u32, u32); 3] = [(176, 144), (640, 480), (648, 488)];
 /// The size that `map.bin` is for.
 const MAP_SIZE: (u32, u32) = (640, 480);
 
-/// Which map a frame goes through.
+/// The map that a frame is processed with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Map {
-    /// The one that the driver starts with.
+    /// The map that the driver starts with.
     Identity,
-    /// `map.bin`.
+    /// The map in `map.bin`.
     Lens,
 }
 
@@ -50,7 +51,7 @@ impl Map {
     }
 }
 
-/// One frame.
+/// The parameters of one frame.
 #[derive(Clone, Copy)]
 struct Case {
     input: &'static str,
@@ -60,7 +61,8 @@ struct Case {
 }
 
 impl Case {
-    /// The file sent. Formats that differ only in how planes are split share it.
+    /// Returns the name of the file that is sent. Formats that differ only in the number of buffers
+    /// share it.
     fn input_file(&self) -> String {
         format!(
             "{}-{}x{}.raw",
@@ -70,7 +72,7 @@ impl Case {
         )
     }
 
-    /// The file received.
+    /// Returns the name of the file that is received.
     fn output_file(&self) -> String {
         let Self {
             input,
@@ -81,7 +83,7 @@ impl Case {
         format!("{input}-{output}-{}-{width}x{height}.raw", map.name())
     }
 
-    /// Whether the frame must come back as it went.
+    /// Returns whether the output must equal the input.
     fn returns_input(&self) -> bool {
         self.map == Map::Identity
             && self.input.trim_end_matches('m') == self.output.trim_end_matches('m')
@@ -98,19 +100,19 @@ fn pairs() -> impl Iterator<Item = (Map, &'static str, &'static str)> {
     [Map::Identity, Map::Lens].into_iter().flat_map(inputs)
 }
 
-/// The name of the verdict on a pair of formats.
+/// Returns the name of the verdict on a pair of formats.
 fn name(map: Map, input: &str, output: &str) -> String {
     format!("{} {input} -> {output}", map.name())
 }
 
-/// Bytes that look like nothing in particular and are the same each time.
+/// Returns pseudo-random bytes, which are the same for the same seed.
 fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut bytes = vec![0; length];
     XorShiftRng::seed_from_u64(seed).fill_bytes(&mut bytes);
     bytes
 }
 
-/// The frame that a file of this name holds.
+/// Returns the frame that a file of this name holds.
 fn input_frame(case: &Case, format: PixelFormat) -> Vec<u8> {
     let seed = case
         .input_file()
@@ -156,7 +158,7 @@ fn plan(dir: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Prints the verdicts; true if all are good.
+/// Prints the verdicts. Returns whether all are good.
 fn check(dir: &Path, out: &Path) -> Result<bool, String> {
     let lens = words(&dir.join("map.bin"))?;
     let mut good = true;
@@ -213,7 +215,7 @@ fn judge(case: &Case, lens: &[u32], out: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Where two frames differ first, and how often.
+/// Returns where two frames differ first, and how often; [`None`] if they are equal.
 fn differ(got: &[u8], wanted: &[u8], width: u32) -> Option<String> {
     if got.len() != wanted.len() {
         return Some(format!("{} bytes, not {}", got.len(), wanted.len()));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the board says of itself: kernel, model, memory, clocks, and the kernel's log.
+//! Facts about the board: kernel, model, memory, clocks, and the kernel's log.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -13,13 +13,13 @@ use nix::libc::O_NONBLOCK;
 use nix::mount::{MsFlags, mount};
 use nix::sys::utsname::uname;
 
-/// Where debugfs is.
+/// The directory of debugfs.
 const DEBUGFS: &str = "/sys/kernel/debug";
 
-/// The rate that is assumed where the board does not tell, in Hz.
+/// The rate of the AXI clock that is assumed if the board does not report it, in Hz.
 pub const ASSUMED_HZ: u64 = 500_000_000;
 
-/// The kernel's release, as `uname -r` prints it.
+/// Returns the kernel's release, as `uname -r` prints it.
 pub fn kernel_release() -> String {
     uname().map_or_else(
         |_| String::new(),
@@ -27,7 +27,7 @@ pub fn kernel_release() -> String {
     )
 }
 
-/// What is said of the board at the top of the report.
+/// Returns the facts about the board at the top of the report.
 pub fn facts() -> Vec<(String, String)> {
     let text = |path: &str| {
         fs::read_to_string(path)
@@ -62,7 +62,7 @@ pub fn facts() -> Vec<(String, String)> {
     .collect()
 }
 
-/// A line of /proc/meminfo, in MiB; 0 if it is not there.
+/// Returns the value of a line in /proc/meminfo, in MiB; 0 if there is no such line.
 pub fn memory_mib(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let value = |line: &str| {
@@ -72,7 +72,7 @@ pub fn memory_mib(name: &str) -> u64 {
     text.lines().find_map(value).unwrap_or(0) / 1024
 }
 
-/// The highest address of memory.
+/// Returns the highest address of memory.
 pub fn memory_end() -> u64 {
     let text = fs::read_to_string("/proc/iomem").unwrap_or_default();
     let end = |line: &str| {
@@ -101,7 +101,7 @@ pub fn mount_debugfs() -> Result<()> {
     .context("mounting debugfs, where the drivers show registers and statistics")
 }
 
-/// The rate of the engine's AXI clock in Hz, and where that is from: the line that this project's
+/// Returns the rate of the engine's AXI clock in Hz, and its source: the line that this project's
 /// driver printed, the clock tree in debugfs, or an assumption.
 pub fn axi_hz(log: &[String]) -> (u64, String) {
     let printed = log.iter().find_map(|line| rate_in(line));
@@ -118,25 +118,25 @@ pub fn axi_hz(log: &[String]) -> (u64, String) {
     (ASSUMED_HZ, "assumed".to_owned())
 }
 
-/// The number before ` Hz` in a line, after `axi `.
+/// Returns the number before ` Hz` in a line, after `axi `.
 fn rate_in(line: &str) -> Option<u64> {
     let (_, rest) = line.split_once("axi ")?;
     let (rate, _) = rest.split_once(" Hz")?;
     rate.parse().ok().filter(|&hz| hz > 0)
 }
 
-/// The time in UTC.
+/// Returns the time in UTC.
 pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// The kernel's log from some time on.
+/// Reads the kernel's log from some time on.
 pub struct KernelLog {
     file: Option<File>,
 }
 
 impl KernelLog {
-    /// From now on.
+    /// Starts to read after the present end of the log.
     pub fn from_now() -> Self {
         let file = OpenOptions::new()
             .read(true)
@@ -148,7 +148,7 @@ impl KernelLog {
         log
     }
 
-    /// The lines since the last call, as far as they are of the engine or its driver.
+    /// Returns the lines since the last call that are about the engine or its driver.
     pub fn read_new(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         let Some(file) = &mut self.file else {
@@ -162,7 +162,7 @@ impl KernelLog {
                     let text = String::from_utf8_lossy(&record[..length]);
                     lines.extend(message(&text).map(str::to_owned));
                 }
-                // Records that were overwritten before they were read.
+                // Some records were overwritten before they were read.
                 Err(error) if error.raw_os_error() == Some(nix::libc::EPIPE) => {}
                 Err(error) if error.raw_os_error() == Some(nix::libc::EINTR) => {}
                 Err(_) => return lines,
@@ -171,7 +171,7 @@ impl KernelLog {
     }
 }
 
-/// The message in a record of /dev/kmsg, if it is of the engine or its driver.
+/// Returns the message in a record of /dev/kmsg, if it is about the engine or its driver.
 fn message(record: &str) -> Option<&str> {
     let (_, text) = record.split_once(';')?;
     let line = text.lines().next()?;

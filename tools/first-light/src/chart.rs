@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The picture that frames are made of: rings, a grid and slow colours, so that each place and each
-//! shift shows. Integers alone: a board without a fast FPU draws it, too.
+//! The test picture of the frames: rings, a grid and slow changes of colour, so that each place and
+//! each shift is visible. It uses integers only, because a board may have a slow FPU.
 
 use anyhow::Result;
 use dewarp::format::{Format as Pixels, Size};
 use dw100_board::picture::{self, Colour};
 use dw100_board::v4l2::Format;
 
-/// A frame of the chart, without padding.
+/// Returns a frame of the chart, without padding.
 pub fn frame(pixels: Pixels, size: Size) -> Result<Vec<u8>> {
     let format = Format::new(&pixels.fourcc, size.width, size.height);
     picture::paint(&format, |x, y| colour(size, x, y))
 }
 
-/// The colour at a pixel.
+/// Returns the colour at a pixel.
 fn colour(size: Size, x: u32, y: u32) -> Colour {
     let place = |at: u32, side: u32| i64::from(at) * 1024 / i64::from(side);
     let (u, v) = (place(x, size.width), place(y, size.height));
-    // CAST: both lie between 0 and 1023, and so does what is made of them.
+    // CAST: Both are between 0 and 1023, and so are the results.
     let chroma = (48 + u * 160 / 1024, 208 - v * 160 / 1024);
     (luma(u, v) as u8, chroma.0 as u8, chroma.1 as u8)
 }
 
-/// Luma at a place in 1/1024 of the sides.
+/// Returns luma at a place in 1/1024 of the sides.
 fn luma(u: i64, v: i64) -> i64 {
     let (right, down) = (u - 512, v - 512);
     let square = right * right + down * down;
@@ -31,7 +31,7 @@ fn luma(u: i64, v: i64) -> i64 {
     if on_grid(u) || on_grid(v) {
         return 235;
     }
-    // Rings that become finer towards their rim.
+    // The rings become finer towards their rim.
     if square < 400 * 400 {
         let phase = (square / 96) % 512;
         return 40 + phase.min(511 - phase) * 170 / 256;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames through the device, one file and one stream for each kind. Nothing here waits without a
-//! bound: a frame that does not come back is [`Ended::Lost`], and its file is left open, for with
-//! the C driver closing it would wait for ever.
+//! Processes frames with the device, with one open file and one stream for each kind. Every wait
+//! has a time limit: a frame that is not returned is [`Ended::Lost`], and its file is left open,
+//! because with the C driver closing it would wait for ever.
 
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
@@ -19,29 +19,29 @@ use nix::unistd::dup;
 
 use crate::registers::Registers;
 
-/// How long a frame may take. This driver's watchdog ends the largest within four seconds at a
-/// clock of 400 MHz.
+/// The longest time to wait for a frame. This driver's watchdog ends the largest frame within
+/// four seconds at a clock of 400 MHz.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the source and the destination are filled with where no frame is written.
+/// The value of each byte of source and destination before a frame is written.
 const UNTOUCHED: u8 = 0xa5;
 
-/// How the engine fetches the source, as the control of this project's driver counts.
+/// The prefetch modes, with their values of the control of this project's driver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Prefetch {
     /// Traversal.
     Traversal = 0,
-    /// Calculation, which both drivers use unless told otherwise.
+    /// Calculation, which both drivers use by default.
     Calculation = 1,
     /// Automatic, with the threshold that both drivers set.
     Auto = 2,
 }
 
 impl Prefetch {
-    /// All modes, calculation first: the others are compared with it.
+    /// All modes. Calculation is first, because the others are compared with it.
     pub const ALL: [Self; 3] = [Self::Calculation, Self::Traversal, Self::Auto];
 
-    /// Its name in reports.
+    /// Returns the mode's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Traversal => "traversal",
@@ -54,7 +54,7 @@ impl Prefetch {
 /// The threshold of the automatic prefetch.
 const THRESHOLD: i32 = 32;
 
-/// A kind of frame.
+/// The parameters of frames of one kind.
 #[derive(Clone)]
 pub struct Shot {
     /// The source's format and size.
@@ -63,16 +63,16 @@ pub struct Shot {
     pub target: (Pixels, Size),
     /// The vertex map.
     pub map: Vec<u32>,
-    /// The prefetch mode; none leaves it to the driver.
+    /// The prefetch mode; [`None`] for the driver's default.
     pub prefetch: Option<Prefetch>,
-    /// The crop, where one is set.
+    /// The crop, if one is set.
     pub crop: Option<Rect>,
-    /// How many frames, one after the other.
+    /// The number of frames, one after the other.
     pub count: u32,
 }
 
 impl Shot {
-    /// One frame in the driver's own prefetch mode, without a crop.
+    /// Creates the parameters of one frame in the driver's default prefetch mode, without a crop.
     pub fn new(source: (Pixels, Size), target: (Pixels, Size), map: Vec<u32>) -> Self {
         Self {
             source,
@@ -84,7 +84,7 @@ impl Shot {
         }
     }
 
-    /// The frame that the engine's model makes of a source frame in some worlds.
+    /// Returns the frame that the engine's model computes from a source frame in some worlds.
     pub fn model(&self, worlds: Worlds, source: &[u8]) -> Result<Vec<u8>> {
         let format = |pixels: Pixels| -> Result<PixelFormat> { Ok(pixels.name.parse()?) };
         let image = Image {
@@ -108,47 +108,47 @@ impl Shot {
     }
 }
 
-/// The engine's time by the driver's statistics, in nanoseconds.
+/// The engine's time in the driver's statistics, in nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct EngineTime {
-    /// The shortest frame's.
+    /// The time of the shortest frame.
     pub min: u64,
-    /// The mean.
+    /// The mean time.
     pub mean: u64,
-    /// The longest frame's.
+    /// The time of the longest frame.
     pub max: u64,
 }
 
-/// What came of frames that all came back.
+/// The results of frames that were all returned.
 pub struct Shots {
-    /// The last frame's pixels, without padding. None if it failed.
+    /// The last frame's pixels, without padding. [`None`] if it failed.
     pub frame: Option<Vec<u8>>,
-    /// How many came back as failed.
+    /// How many frames were returned as failed.
     pub failed: u32,
-    /// From queueing to return, of those that did not fail, in nanoseconds.
+    /// The times from queueing to return of the frames that did not fail, in nanoseconds.
     pub wall_ns: Vec<u64>,
-    /// By the driver's statistics, where it has any.
+    /// The engine's time in the driver's statistics, if it has any.
     pub engine: Option<EngineTime>,
-    /// The registers after the last frame, with the engine still powered.
+    /// The registers after the last frame, while the engine is still powered.
     pub registers: Option<Registers>,
 }
 
-/// How frames ended.
+/// How the frames ended.
 pub enum Ended {
-    /// All came back.
+    /// All frames were returned.
     Back(Shots),
-    /// One did not come back in [`PATIENCE`]. Its file stays open.
+    /// One frame was not returned in [`PATIENCE`]. Its file stays open.
     Lost,
 }
 
-/// Sends the frames of `shot`, made of `source`, which has no padding.
+/// Processes the frames of `shot` with the pixels of `source`, which has no padding.
 pub fn send(shot: &Shot, source: &[u8]) -> Result<Ended> {
     let device = Device::open()?;
     prepare(&device, shot)?;
     run(Stream::prepare(&device, 1)?, shot, source)
 }
 
-/// Sends the frames of `shot` through a stream that is ready for them.
+/// Processes the frames of `shot` with a stream that is ready for them.
 pub fn run(stream: Stream<'_>, shot: &Shot, source: &[u8]) -> Result<Ended> {
     fill(&stream, shot, source)?;
     stream.resume().context("starting to stream")?;
@@ -174,13 +174,13 @@ pub fn run(stream: Stream<'_>, shot: &Shot, source: &[u8]) -> Result<Ended> {
                 shots.frame = None;
             }
             Ok((capture, _)) => {
-                // CAST: less than PATIENCE.
+                // CAST: It is less than PATIENCE.
                 shots.wall_ns.push(took.as_nanos() as u64);
                 let planes = stream.capture.read(capture.index);
                 shots.frame = Some(picture::gather(&format, &planes)?);
             }
             Err(Errno::ETIME) => {
-                // One more descriptor, which is never closed, keeps the file open.
+                // Another descriptor, which is never closed, keeps the file open.
                 dup(stream.device.as_raw_fd())?;
                 stream.abandon();
                 return Ok(Ended::Lost);
@@ -224,7 +224,7 @@ pub fn set_map(device: &Device, shot: &Shot) -> Result<()> {
     Ok(())
 }
 
-/// Writes the source, and what must not pass for what the engine wrote.
+/// Writes the source, and fills the destination with bytes that cannot be taken for the engine's.
 fn fill(stream: &Stream<'_>, shot: &Shot, source: &[u8]) -> Result<()> {
     let format = stream.device.format(Way::Output)?;
     let planes = picture::spread(&format, source, UNTOUCHED)
@@ -236,7 +236,7 @@ fn fill(stream: &Stream<'_>, shot: &Shot, source: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The engine's time for the frames of an open file.
+/// Returns the engine's time for the frames of an open file.
 fn engine_time(device: &Device) -> Option<EngineTime> {
     let statistics = Statistics::read(device).ok()?;
     let own = statistics.own();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A file with a line for each thing that is about to be done to the engine, on the disk before it
-//! is done: when the board dies of it, the next run and whoever reads the file know how far it got.
+//! A file with a line for each thing that the program is about to do with the engine. The line
+//! is on the disk before that starts: if the board hangs then, the next run and the reader of
+//! the file know how far the run got.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -9,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// The journal's name, and what a former run's is called.
+/// The journal's name, and the name that a former run's journal gets.
 const NAME: &str = "first-light.log";
 const FORMER: &str = "first-light-former.log";
 
-/// How the last line of a run begins that came to its end.
+/// The beginning of the last line of a run that was completed.
 const END: &str = "end: ";
 
 /// The journal of this run.
@@ -22,7 +23,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins the journal of a run in `dir`. Returns also how far a former run got there.
+    /// Begins the journal of a run in `dir`. Also returns how far a former run got there.
     pub fn begin(dir: &Path) -> Result<(Self, Option<String>)> {
         let path = dir.join(NAME);
         let former = match fs::read_to_string(&path) {
@@ -35,12 +36,12 @@ impl Journal {
         };
         let journal = Self { path };
         journal.note("begin")?;
-        // The file's name is to be on the disk, too.
+        // The file's name must be on the disk as well.
         File::open(dir)?.sync_all()?;
         Ok((journal, former))
     }
 
-    /// The journal of this run, for a process of its own.
+    /// Opens the journal of this run from another process.
     pub fn of(dir: &Path) -> Self {
         Self {
             path: dir.join(NAME),
@@ -54,7 +55,7 @@ impl Journal {
             .append(true)
             .open(&self.path)
             .with_context(|| format!("opening {}", self.path.display()))?;
-        // One write, so that lines of two processes do not mix.
+        // This is one write, so that the lines of two processes do not mix.
         file.write_all(format!("{}\n", line.replace('\n', " ")).as_bytes())?;
         file.sync_all()
             .with_context(|| format!("writing {}", self.path.display()))
@@ -66,7 +67,7 @@ impl Journal {
     }
 }
 
-/// How far the run of this journal got.
+/// Returns how far the run of this journal got.
 fn how_far(journal: &str) -> String {
     match journal.lines().last() {
         None => "it wrote nothing".to_owned(),

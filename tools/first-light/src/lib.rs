@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What `first-light` is made of: a program that runs on a board, puts frames through its DW100
-//! with this project's driver and with the C driver, and reports which of the things that this
-//! project assumes about the engine are so.
+//! The parts of `first-light`: a program that runs on a board, processes frames on its DW100
+//! with this project's driver and with the C driver, and reports which of this project's
+//! assumptions about the engine are true.
 
 pub mod worlds;
 

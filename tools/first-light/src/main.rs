@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `first-light` runs as root on a board, for less than five minutes. It loads this project's driver,
-//! and then the C driver where the kit has it, puts frames through the DW100, and writes what the
-//! board did beside what is assumed: `first-light.json` and `first-light.html`. It touches nothing
-//! but the DW100, and stops at the first sign of a hung bus.
+//! `first-light` runs as root on a board, for less than five minutes. It loads this project's
+//! driver, and then the C driver if the kit has it, processes frames on the DW100, and writes the
+//! assumptions and what the board did to `first-light.json` and `first-light.html`. It accesses no
+//! device but the DW100, and stops at the first sign of a hung bus.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -109,18 +109,18 @@ fn run(cli: &Cli) -> Result<u8> {
     Ok(report.status)
 }
 
-/// A run of the program.
+/// One run of the program.
 struct Run<'a> {
     cli: &'a Cli,
     kit: PathBuf,
     began: Instant,
-    /// Steps in all.
+    /// The number of all steps.
     total: usize,
     report: Report,
 }
 
 impl Run<'_> {
-    /// Says what runs, and how far a former run got.
+    /// Prints what runs, and how far a former run got.
     fn greet(&self) {
         let fact = |name: &str| {
             let facts = self.report.board.iter();
@@ -142,7 +142,7 @@ impl Run<'_> {
         }
     }
 
-    /// The drivers' turns, in their order: what may hang the bus comes last.
+    /// Returns the drivers' turns, in order: those that may hang the bus come last.
     fn turns(&self) -> Vec<Turn> {
         let mut turns = Vec::new();
         if !self.cli.only {
@@ -160,7 +160,7 @@ impl Run<'_> {
         turns
     }
 
-    /// Makes place for the drivers, and gives each its turn.
+    /// Removes a driver that is loaded, and runs each driver's turn.
     fn all(&mut self) -> Result<()> {
         board::mount_debugfs()?;
         ensure!(
@@ -184,10 +184,10 @@ impl Run<'_> {
         for turn in turns {
             self.turn(turn)?;
             if self.report.stopped.is_some() {
-                // Removing the module would touch the engine.
+                // Removing the module would access the engine.
                 return Ok(());
             }
-            // The next turn may be the one that the board dies of.
+            // The board may hang in the next turn.
             self.write()?;
         }
         if let Some(name) = before {
@@ -204,7 +204,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A driver's turn, in a process of its own.
+    /// Runs a driver's turn in its own process.
     fn turn(&mut self, turn: Turn) -> Result<()> {
         let driver = turn.driver();
         let sizes = if self.cli.quick {
@@ -230,7 +230,7 @@ impl Run<'_> {
         })
     }
 
-    /// Takes a message of a driver's turn.
+    /// Handles a message of a driver's turn.
     fn hear(&mut self, driver: Driver, number: usize, message: Message) {
         match message {
             Message::Step(name) => {
@@ -268,7 +268,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes a line, and prints it.
+    /// Adds a line to the report, and prints it.
     fn line(&mut self, line: Line) {
         let mark = match line.verdict {
             Verdict::AsAssumed => "ok     ",
@@ -285,7 +285,7 @@ impl Run<'_> {
         self.report.add(line);
     }
 
-    /// Writes the report as it is now, and waits until it is on the disk.
+    /// Writes the report in its present state, and waits until it is on the disk.
     fn write(&mut self) -> Result<()> {
         self.report.seconds = self.began.elapsed().as_secs_f64();
         self.report.judge();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The vertex maps that frames are sent through.
+//! The vertex maps that frames are processed with.
 
 use dewarp::format::Size;
 use dewarp::lens::{Brown, Distortion};
@@ -9,9 +9,9 @@ use dewarp::{Lens, VertexMap};
 /// A kind of map, with the sizes that it is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// The source as it is.
+    /// The source without a change.
     Identity,
-    /// A camera's lens undone.
+    /// The source without a lens's distortion.
     Lens,
     /// The source at half its size.
     Half,
@@ -19,7 +19,7 @@ pub enum Kind {
     Double,
     /// The source turned by 90 degrees.
     Turned,
-    /// A fisheye lens undone, which uses the middle of the source most.
+    /// The source without a fisheye lens's distortion. It uses the middle of the source most.
     Fisheye,
 }
 
@@ -34,7 +34,7 @@ impl Kind {
         Self::Fisheye,
     ];
 
-    /// Its name in reports.
+    /// Returns the map's name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// The sizes of source and destination, of which the larger one is `size`.
+    /// Returns the sizes of source and destination. The larger one is `size`.
     pub fn sizes(self, size: Size) -> (Size, Size) {
         let half = Size {
             width: size.width / 2,
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// The map for these sizes.
+    /// Returns the map for these sizes.
     pub fn map(self, source: Size, target: Size) -> Vec<u32> {
         let [width, height] = [source.width, source.height].map(f64::from);
         let center = [width * 0.51, height * 0.49];
@@ -105,9 +105,9 @@ impl Kind {
     }
 }
 
-/// A map whose columns of blocks show one source place each: even columns of blocks are flat, the
-/// odd ones between lead from one place to the next. `places` are in 1/16 pixel; the last place
-/// fills what is left.
+/// Returns a map whose columns of blocks show one source place each: even columns of blocks are
+/// flat, the odd ones between them lead from one place to the next. `places` are in 1/16 pixel;
+/// the last place fills the remaining columns.
 pub fn flat_columns(target: Size, places: &[[u32; 2]]) -> Vec<u32> {
     let (columns, rows) = VertexMap::dimensions(target);
     let vertex = |column: usize| {
@@ -117,12 +117,12 @@ pub fn flat_columns(target: Size, places: &[[u32; 2]]) -> Vec<u32> {
     (0..rows).flat_map(|_| (0..columns).map(vertex)).collect()
 }
 
-/// How many places [`flat_columns`] has room for.
+/// Returns how many places [`flat_columns`] can show.
 pub fn flat_places(target: Size) -> usize {
     (target.width / 16).div_ceil(2) as usize
 }
 
-/// The middle pixel of the flat column number `place`.
+/// Returns the middle pixel of the flat column number `place`.
 pub fn flat_middle(place: usize) -> usize {
     place * 32 + 8
 }

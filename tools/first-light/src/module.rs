@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel modules: this driver's and the C driver's, in and out of the kernel, and what they need.
+//! Loads and removes kernel modules: this driver's and the C driver's, and those that they need.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -15,24 +15,24 @@ use nix::kmod::{DeleteModuleFlags, ModuleInitFlags, delete_module, finit_module}
 
 use crate::board;
 
-/// The engine's device, and where the platform bus lists drivers.
+/// The engine's device in sysfs, and the directory of the platform bus's drivers.
 const DEVICE: &str = "/sys/bus/platform/devices/32e30000.dwe";
 const DRIVERS: &str = "/sys/bus/platform/drivers/dw100";
 
-/// How long a driver has to find its device.
+/// How long to wait until a driver is bound to its device.
 const PROBE: Duration = Duration::from_secs(5);
 
-/// A driver of the engine.
+/// The drivers of the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Driver {
-    /// This project's.
+    /// This project's driver.
     Rust,
-    /// The upstream kernel's.
+    /// The upstream kernel's driver.
     C,
 }
 
 impl Driver {
-    /// The name of its module.
+    /// Returns the name of the driver's module.
     pub fn module(self) -> &'static str {
         match self {
             Self::Rust => "dw100_rust",
@@ -40,7 +40,7 @@ impl Driver {
         }
     }
 
-    /// What people call it.
+    /// Returns the driver's name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::Rust => "this driver",
@@ -48,13 +48,13 @@ impl Driver {
         }
     }
 
-    /// Its file in the kit.
+    /// Returns the path of the driver's module in the kit.
     pub fn file(self, kit: &Path) -> PathBuf {
         kit.join(format!("{}.ko", self.module()))
     }
 }
 
-/// What a module's file says of itself: the value of the first `KEY=` in its `.modinfo`.
+/// Returns the value of the first `KEY=` in the `.modinfo` of a module's file.
 fn said(file: &[u8], key: &str) -> Option<String> {
     let start = format!("\0{key}=");
     let at = file
@@ -96,7 +96,7 @@ pub fn load(driver: Driver, kit: &Path, parameters: &str) -> Result<()> {
     })
 }
 
-/// Loads a module of the board's own, unless it is there.
+/// Loads a module of the board's kernel, unless it is loaded.
 fn need(name: &str) -> Result<()> {
     if Path::new("/sys/module")
         .join(name.replace('-', "_"))
@@ -112,7 +112,8 @@ fn need(name: &str) -> Result<()> {
     }
 }
 
-/// Removes a module. `EBUSY` for some time after the last file was closed is waited out.
+/// Removes a module. It waits while this fails with `EBUSY`, which it may do for some time after
+/// the last file was closed.
 pub fn unload(name: &str) -> Result<()> {
     let end = Instant::now() + PROBE;
     loop {
@@ -128,17 +129,17 @@ pub fn unload(name: &str) -> Result<()> {
     }
 }
 
-/// Whether the board has the engine's device.
+/// Returns whether the board has the engine's device.
 pub fn has_device() -> bool {
     Path::new(DEVICE).exists()
 }
 
-/// Whether a driver has taken the device.
+/// Returns whether a driver is bound to the device.
 pub fn is_bound() -> bool {
     Path::new(DEVICE).join("driver").exists()
 }
 
-/// Waits until a driver has taken the device.
+/// Waits until a driver is bound to the device.
 pub fn wait_bound() -> Result<()> {
     let end = Instant::now() + PROBE;
     while !is_bound() {
@@ -163,7 +164,8 @@ pub fn wait_bound() -> Result<()> {
     Ok(())
 }
 
-/// The module of the driver that is registered for the engine: none, or its name.
+/// Returns the name of the module whose driver is registered for the engine; [`None`] if there is
+/// none.
 pub fn loaded() -> Result<Option<String>> {
     if !Path::new(DRIVERS).exists() {
         return Ok(None);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The report as a page that needs no other file, no network and no script.
+//! Writes the report as a page that needs no other file, no network and no script.
 
 use anyhow::Result;
 use askama::Template;
@@ -9,7 +9,8 @@ use crate::module::Driver;
 use crate::report::{Line, Picture, Report, Speed, Text, Verdict};
 use crate::worlds::{DEFAULT, Needs, WORLDS};
 
-/// The page. It is well-formed XML, too, so that a test can tell that nothing is left open.
+/// The page. It is also well-formed XML, so that a test can check that every element is
+/// closed.
 #[derive(Template)]
 #[template(path = "page.html")]
 struct Page<'a> {
@@ -47,7 +48,7 @@ struct SpeedRow<'a> {
     c_driver: Option<SpeedCell<'a>>,
 }
 
-/// A time.
+/// One time.
 struct SpeedCell<'a> {
     time: String,
     rate: String,
@@ -55,7 +56,7 @@ struct SpeedCell<'a> {
     class: &'static str,
 }
 
-/// A world, and whether it is this one.
+/// A world, and whether the board's engine behaves like it.
 struct WorldRow {
     name: &'static str,
     says: &'static str,
@@ -67,7 +68,7 @@ struct WorldRow {
 /// The columns of the table of times.
 const MODES: [&str; 3] = ["calculation", "traversal", "automatic"];
 
-/// The class of a verdict in the style sheet.
+/// Returns the class of a verdict in the style sheet.
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::AsAssumed => "good",
@@ -77,7 +78,7 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Makes the page.
+/// Renders the page.
 pub fn render(report: &Report) -> Result<String> {
     let fact = |name: &str| {
         let found = report.board.iter().find(|(key, _)| key == name);
@@ -134,7 +135,7 @@ pub fn render(report: &Report) -> Result<String> {
     Ok(page.render()?)
 }
 
-/// A line as the page shows it.
+/// Returns a line as the page shows it.
 fn row(line: &Line) -> Row<'_> {
     Row {
         line,
@@ -143,7 +144,7 @@ fn row(line: &Line) -> Row<'_> {
     }
 }
 
-/// The lines of a driver, if there are any.
+/// Returns the lines of a driver, if there are any.
 fn turn(report: &Report, driver: Driver) -> Option<TurnOfDriver<'_>> {
     let mut steps: Vec<(&str, Vec<Row<'_>>)> = Vec::new();
     let own = |line: &&Line| line.driver == driver.module();
@@ -162,7 +163,7 @@ fn turn(report: &Report, driver: Driver) -> Option<TurnOfDriver<'_>> {
     })
 }
 
-/// Times by map and mode.
+/// Returns the times by map and mode.
 fn speeds(report: &Report) -> Vec<SpeedRow<'_>> {
     let mut maps: Vec<&str> = Vec::new();
     for speed in &report.speeds {
@@ -194,7 +195,7 @@ fn speeds(report: &Report) -> Vec<SpeedRow<'_>> {
         .collect()
 }
 
-/// A time as the page shows it.
+/// Returns a time as the page shows it.
 fn cell(speed: &Speed) -> SpeedCell<'_> {
     let told = if speed.beside_calculation.is_empty() {
         &speed.picture
@@ -212,7 +213,8 @@ fn cell(speed: &Speed) -> SpeedCell<'_> {
     }
 }
 
-/// The worlds that are told apart, and which one this is.
+/// Returns the worlds that can be told apart, and whether the board's engine behaves like
+/// each.
 fn worlds(report: &Report) -> Vec<WorldRow> {
     let had = |driver: Driver| {
         report

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Small pictures for the page: a frame as one sees it, and where it differs from another.
+//! Small pictures for the page: a frame as it looks, and the places where it differs from another.
 
 use anyhow::{Context, Result};
 use base64::Engine;
@@ -9,10 +9,10 @@ use dewarp::format::{Format as Pixels, Layout, Size};
 
 use crate::samples::{Plane, planes};
 
-/// The widest that a picture on the page is, in pixels.
+/// The largest width of a picture on the page, in pixels.
 const WIDEST: usize = 400;
 
-/// A frame, made as small as the page has room for.
+/// Returns a picture of a frame, reduced to the width of the page's pictures.
 pub fn of_frame(pixels: Pixels, size: Size, frame: &[u8]) -> Result<String> {
     let [luma, chroma] = planes(pixels, size, frame);
     let lines_each = match pixels.layout {
@@ -32,9 +32,9 @@ pub fn of_frame(pixels: Pixels, size: Size, frame: &[u8]) -> Result<String> {
     })
 }
 
-/// BT.601 over the full range of the bytes.
+/// Converts BT.601 over the full range of the bytes to red, green and blue.
 fn rgb(luma: i32, cb: i32, cr: i32) -> [u8; 3] {
-    // CAST: clamped to a byte first.
+    // CAST: It is clamped to a byte first.
     let byte = |value: i32| (value / 1024).clamp(0, 255) as u8;
     [
         byte(1024 * luma + 1436 * cr),
@@ -43,8 +43,9 @@ fn rgb(luma: i32, cb: i32, cr: i32) -> [u8; 3] {
     ]
 }
 
-/// Where the luma of a frame differs from the wanted one, or its chroma where the luma does not: grey
-/// where it is equal, red where it is more, blue where it is less, the stronger the more.
+/// Returns a picture of where the luma of a frame differs from the expected one, or its chroma
+/// where the luma does not: grey where it is equal, red where it is more, blue where it is less,
+/// and brighter for a larger difference.
 pub fn of_difference(pixels: Pixels, size: Size, got: &[u8], wanted: &[u8]) -> Result<String> {
     let pairs = planes(pixels, size, got)
         .into_iter()
@@ -61,18 +62,18 @@ pub fn of_difference(pixels: Pixels, size: Size, got: &[u8], wanted: &[u8]) -> R
         sample(&got) - sample(&wanted)
     };
     let size = Size {
-        // CAST: no more than the frame's sides.
+        // CAST: It is no more than the frame's sides.
         width: width as u32,
         height: height as u32,
     };
     let step = step(size);
     draw(size, |x, y| {
-        // The largest of the samples that share a pixel of the small picture.
+        // The largest difference of the samples that share a pixel of the small picture.
         let near = (0..step).flat_map(|down| (0..step).map(move |right| (x + right, y + down)));
         let inside = near.filter(|(x, y)| *x < width && *y < height);
         let worst = inside.map(|(x, y)| by(x, y)).max_by_key(|by| by.abs());
         let worst = worst.unwrap_or(0);
-        // CAST: clamped to a byte first.
+        // CAST: It is clamped to a byte first.
         let strength = (70 + worst.abs() * 12).clamp(0, 215) as u8;
         match worst {
             0 => [40; 3],
@@ -82,7 +83,7 @@ pub fn of_difference(pixels: Pixels, size: Size, got: &[u8], wanted: &[u8]) -> R
     })
 }
 
-/// How many samples share a pixel of the small picture, in each direction.
+/// Returns how many samples share a pixel of the small picture, in each direction.
 fn step(size: Size) -> usize {
     (size.width as usize).div_ceil(WIDEST).max(1)
 }
@@ -98,7 +99,7 @@ fn draw(size: Size, colour: impl Fn(usize, usize) -> [u8; 3]) -> Result<String> 
         }
     }
     let mut file = Vec::new();
-    // CAST: no more than the frame's sides.
+    // CAST: They are no more than the frame's sides.
     let mut encoder = ::png::Encoder::new(&mut file, width as u32, height as u32);
     encoder.set_color(::png::ColorType::Rgb);
     encoder.set_compression(::png::Compression::Fast);

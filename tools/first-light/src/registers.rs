@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The engine's registers as both drivers list them in debugfs: `DW100_NAME: 0xVALUE`.
+//! The engine's registers in the format in which both drivers list them in debugfs: `DW100_NAME:
+//! 0xVALUE`.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context, Result};
 
-/// Where the driver shows something of the engine.
+/// The directory in debugfs in which the driver shows the engine's state.
 pub const DIRECTORY: &str = "/sys/kernel/debug/32e30000.dwe";
 
-/// Registers by their names, without `DW100_`.
+/// The registers by name, without `DW100_`.
 pub struct Registers {
     values: BTreeMap<String, u32>,
     /// The text as it was read.
@@ -34,7 +35,7 @@ pub const FRAME: [&str; 12] = [
 ];
 
 impl Registers {
-    /// Reads the registers now. The driver powers the engine for it, which resets it if it was off.
+    /// Reads the registers now. The driver powers the engine for that, and resets it if it was off.
     pub fn read() -> Result<Self> {
         Self::read_file("dump_regs")
     }
@@ -59,23 +60,23 @@ impl Registers {
         }
     }
 
-    /// The register of this name, if it was listed.
+    /// Returns the register of this name, if it was listed.
     pub fn get(&self, name: &str) -> Option<u32> {
         self.values.get(name).copied()
     }
 
-    /// The register of this name, or an error that names it.
+    /// Returns the register of this name, or an error that names it.
     pub fn value(&self, name: &str) -> Result<u32> {
         self.get(name)
             .with_context(|| format!("the register list has no {name}"))
     }
 
-    /// The 34-bit address in a register.
+    /// Returns the 34-bit address in a register.
     pub fn address(&self, name: &str) -> Result<u64> {
         Ok(u64::from(self.value(name)? & 0x3fff_ffff) << 4)
     }
 
-    /// Whether there are none.
+    /// Returns whether no register was listed.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a run reports: lines that set what this project assumes beside what the board did, times,
-//! pictures and raw texts. `first-light.json` is this, and `first-light.html` is made of it.
+//! The report of a run: lines that compare this project's assumptions with what the board did,
+//! times, pictures and raw texts. `first-light.json` is this structure, and `first-light.html` is
+//! made from it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::module::Driver;
 use crate::worlds::{DEFAULT, NOT_TOLD_APART};
 
-/// What a line says about the assumption.
+/// The result of a line for its assumption.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
@@ -25,7 +26,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The words for it.
+    /// Returns the verdict in words.
     pub fn words(self) -> &'static str {
         match self {
             Self::AsAssumed => "as assumed",
@@ -36,14 +37,14 @@ impl Verdict {
     }
 }
 
-/// One assumption, and what became of it.
+/// One assumption, and its result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Line {
-    /// The step, in words.
+    /// The name of the step.
     pub step: String,
     /// The module of the driver that was loaded.
     pub driver: String,
-    /// What the line is about.
+    /// The subject of the line.
     pub topic: String,
     /// What this project assumes.
     pub assumed: String,
@@ -51,12 +52,12 @@ pub struct Line {
     pub found: String,
     /// Whether that is the same.
     pub verdict: Verdict,
-    /// The world that this is, or that none is told from another.
+    /// The world in which the engine does what the board did, or a note that several worlds do.
     pub world: String,
 }
 
 impl Line {
-    /// A line of a step and a driver.
+    /// Creates a line of a step and a driver.
     pub fn of(judged: Judged, step: &str, driver: Driver) -> Self {
         Self {
             step: step.to_owned(),
@@ -70,7 +71,7 @@ impl Line {
     }
 }
 
-/// A line that is being made, before it has a step and a driver.
+/// A line without its step and driver.
 pub struct Judged {
     pub(crate) topic: String,
     pub(crate) assumed: String,
@@ -96,7 +97,8 @@ impl Judged {
         }
     }
 
-    /// The board did what is assumed, which it does in the default world alone.
+    /// Creates a line: the board did what is assumed, which the engine does in the default world
+    /// only.
     pub fn as_assumed(
         topic: impl Into<String>,
         assumed: impl Into<String>,
@@ -105,7 +107,7 @@ impl Judged {
         Self::new(topic, assumed, found, Verdict::AsAssumed, DEFAULT)
     }
 
-    /// The board did what is assumed, and would in other worlds, too.
+    /// Creates a line: the board did what is assumed, which the engine also does in other worlds.
     pub fn allowed(
         topic: impl Into<String>,
         assumed: impl Into<String>,
@@ -114,7 +116,8 @@ impl Judged {
         Self::new(topic, assumed, found, Verdict::AsAssumed, NOT_TOLD_APART)
     }
 
-    /// The board did something else: what it does in the world of this name.
+    /// Creates a line: the board did something else, which the engine does in the world of this
+    /// name.
     pub fn world(
         topic: impl Into<String>,
         assumed: impl Into<String>,
@@ -124,7 +127,7 @@ impl Judged {
         Self::new(topic, assumed, found, Verdict::Differs, world)
     }
 
-    /// The board did something else, which no world has a name for.
+    /// Creates a line: the board did something else, which the engine does in no world.
     pub fn differs(
         topic: impl Into<String>,
         assumed: impl Into<String>,
@@ -133,7 +136,7 @@ impl Judged {
         Self::new(topic, assumed, found, Verdict::Differs, NOT_TOLD_APART)
     }
 
-    /// The board did nothing by which the assumption can be judged.
+    /// Creates a line: the board did nothing by which the assumption can be judged.
     pub fn open(
         topic: impl Into<String>,
         assumed: impl Into<String>,
@@ -142,7 +145,7 @@ impl Judged {
         Self::new(topic, assumed, found, Verdict::NotToldApart, NOT_TOLD_APART)
     }
 
-    /// Nothing was measured, for this reason.
+    /// Creates a line: nothing was measured, for this reason.
     pub fn not_measured(
         topic: impl Into<String>,
         assumed: impl Into<String>,
@@ -152,7 +155,7 @@ impl Judged {
     }
 }
 
-/// How fast frames of one kind are made.
+/// The speed of frames of one kind.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Speed {
     /// The module of the driver.
@@ -165,16 +168,16 @@ pub struct Speed {
     pub source: String,
     /// The destination's size.
     pub target: String,
-    /// The least time that a frame took, in nanoseconds. 0 if none came back.
+    /// The shortest time of a frame, in nanoseconds. 0 if none was returned.
     pub least_ns: u64,
-    /// What the time is of: `engine` (start to gate, by the driver) or `wall` (from queueing to the
-    /// return of the buffer, by this program).
+    /// The clock of the time: `engine` (start to gate, by the driver) or `wall` (from queueing to
+    /// the return of the buffer, by this program).
     pub clock: String,
     /// The destination's pixels in a cycle of the AXI clock.
     pub pixels_per_clock: f64,
-    /// The picture beside the model's.
+    /// The picture, compared with the model's.
     pub picture: String,
-    /// The picture beside that of the calculation mode.
+    /// The picture, compared with that of the calculation mode.
     pub beside_calculation: String,
 }
 
@@ -183,53 +186,54 @@ pub struct Speed {
 pub struct Picture {
     /// The module of the driver.
     pub driver: String,
-    /// What it shows.
+    /// The title.
     pub title: String,
-    /// What is to be said of it.
+    /// The text below it.
     pub caption: String,
     /// The file, in base64.
     pub png: String,
 }
 
-/// A text as the board gave it.
+/// A text from the board, unchanged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Text {
     /// The module of the driver.
     pub driver: String,
-    /// What it is.
+    /// The title.
     pub title: String,
     /// The text.
     pub text: String,
 }
 
-/// All that a run found.
+/// All results of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     /// The version of this program.
     pub version: String,
     /// The options that it was run with.
     pub options: Vec<String>,
-    /// When it began, in UTC.
+    /// When the run began, in UTC.
     pub began: String,
-    /// What the board says of itself.
+    /// The facts about the board.
     pub board: Vec<(String, String)>,
     /// How far a former run in the same directory got.
     pub former: Option<String>,
     /// The exit status: 0, 1 or 2.
     pub status: u8,
-    /// Why it had to stop, if it had to.
+    /// Why the run had to stop, if it had to.
     pub stopped: Option<String>,
-    /// How long it took, in seconds.
+    /// How long the run took, in seconds.
     pub seconds: f64,
-    /// Steps that were run, of how many.
+    /// The number of steps that were run, and of all steps.
     pub steps: [usize; 2],
-    /// Frames that were sent with each driver, in the order in which they were loaded.
+    /// The number of frames that were processed with each driver, in the order in which the drivers
+    /// were loaded.
     pub frames: Vec<(String, u64)>,
     /// The worlds other than the default one that lines name.
     pub worlds: BTreeSet<String>,
     /// The lines.
     pub lines: Vec<Line>,
-    /// How fast frames are made.
+    /// The speeds of frames.
     pub speeds: Vec<Speed>,
     /// Registers, statistics and the kernel's log.
     pub texts: Vec<Text>,
@@ -238,13 +242,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many lines have this verdict.
+    /// Returns how many lines have this verdict.
     pub fn count(&self, verdict: Verdict) -> usize {
         let has = |line: &&Line| line.verdict == verdict;
         self.lines.iter().filter(has).count()
     }
 
-    /// Takes a line.
+    /// Adds a line.
     pub fn add(&mut self, line: Line) {
         if line.world != DEFAULT && line.world != NOT_TOLD_APART {
             self.worlds.insert(line.world.clone());
@@ -252,7 +256,7 @@ impl Report {
         self.lines.push(line);
     }
 
-    /// The exit status that the lines amount to.
+    /// Sets the exit status from the lines.
     pub fn judge(&mut self) {
         self.status = match (&self.stopped, self.count(Verdict::Differs)) {
             (Some(_), _) => 2,
@@ -261,7 +265,7 @@ impl Report {
         };
     }
 
-    /// The report in a sentence.
+    /// Returns the report in a sentence.
     pub fn summary(&self) -> String {
         let count = |verdict: Verdict| self.count(verdict);
         let counts = format!(

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The samples of two frames side by side: how many differ, by how much, and where.
+//! Compares the samples of two frames: how many differ, by how much, and where.
 
 use std::fmt;
 
 use dewarp::format::{Format as Pixels, Layout, Size};
 
-/// Samples of one kind, line by line.
+/// The samples of one kind, line by line.
 pub struct Plane {
     /// `luma` or `chroma`.
     pub name: &'static str,
@@ -16,7 +16,7 @@ pub struct Plane {
     pub samples: Vec<u8>,
 }
 
-/// Luma and chroma of a frame without padding.
+/// Returns luma and chroma of a frame without padding.
 pub fn planes(pixels: Pixels, size: Size, frame: &[u8]) -> [Plane; 2] {
     let (width, height) = (size.width as usize, size.height as usize);
     let (luma, chroma) = match pixels.layout {
@@ -38,7 +38,7 @@ pub fn planes(pixels: Pixels, size: Size, frame: &[u8]) -> [Plane; 2] {
     [plane("luma", luma), plane("chroma", chroma)]
 }
 
-/// What one kind of samples differs by.
+/// The difference of the samples of one kind.
 #[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Samples that were compared.
@@ -47,7 +47,7 @@ pub struct Difference {
     pub differing: u64,
     /// Samples that differ by more than 1.
     pub beyond_one: u64,
-    /// Samples that are less than the wanted ones.
+    /// Samples that are less than the expected ones.
     pub less: u64,
     /// The largest difference.
     pub most: u8,
@@ -56,7 +56,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Compares samples with the wanted ones.
+    /// Compares samples with the expected ones.
     pub fn between(got: &Plane, wanted: &Plane) -> Self {
         let mut difference = Self {
             samples: wanted.samples.len() as u64,
@@ -89,7 +89,7 @@ impl Difference {
     }
 }
 
-/// A part in percent, with enough digits to see that it is not nothing.
+/// Returns a part in percent, with enough digits to show that it is not 0.
 fn percent(part: u64, of: u64) -> String {
     let value = part as f64 * 100.0 / of.max(1) as f64;
     if value >= 0.1 {
@@ -99,17 +99,17 @@ fn percent(part: u64, of: u64) -> String {
     }
 }
 
-/// What two frames differ by.
+/// The difference of two frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Differences {
-    /// Luma's.
+    /// The difference of luma.
     pub luma: Difference,
-    /// Chroma's.
+    /// The difference of chroma.
     pub chroma: Difference,
 }
 
 impl Differences {
-    /// Compares a frame with the wanted one, both without padding.
+    /// Compares a frame with the expected one, both without padding.
     pub fn between(pixels: Pixels, size: Size, got: &[u8], wanted: &[u8]) -> Self {
         let [luma, chroma] = planes(pixels, size, got);
         let [wanted_luma, wanted_chroma] = planes(pixels, size, wanted);
@@ -119,12 +119,12 @@ impl Differences {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether the frames are equal.
     pub fn none(&self) -> bool {
         self.luma.differing + self.chroma.differing == 0
     }
 
-    /// The same in a few words.
+    /// Returns the difference in a few words.
     pub fn brief(&self) -> String {
         let most = self.luma.most.max(self.chroma.most);
         match (most, self.luma.differing) {

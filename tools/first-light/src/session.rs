@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the steps of one driver have at hand: frames that are sent within a bound, lines and
-//! pictures that are reported as they come.
+//! The state and functions that the steps of one driver share: they process frames within a time
+//! limit, and report lines and pictures at once.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -23,20 +23,20 @@ use crate::report::{Judged, Line, Picture, Speed, Text};
 use crate::samples::Differences;
 use crate::{chart, png};
 
-/// The smallest size that the engine's drivers take.
+/// The smallest size that the engine's drivers accept.
 pub const SMALLEST: Size = Size {
     width: 176,
     height: 144,
 };
 
-/// How long all steps may take. What is left then is not measured.
+/// The time limit of all steps together. Steps that are left then are not measured.
 pub const LIMIT: Duration = Duration::from_secs(240);
 
-/// Why a step did not come to its end.
+/// Why a step was not completed.
 pub enum Halt {
-    /// The bus hangs: nobody is to touch the engine any more.
+    /// The bus hangs: the engine must not be accessed any more.
     Hung(String),
-    /// This driver is of no use here.
+    /// This driver cannot be used here.
     Driver(Error),
     /// This step cannot be done.
     Step(Error),
@@ -48,13 +48,13 @@ impl<E: Into<Error>> From<E> for Halt {
     }
 }
 
-/// What a step ends with.
+/// The result of a step.
 pub type Outcome<T = ()> = std::result::Result<T, Halt>;
 
-/// What the process with the steps tells the one that writes the report.
+/// A message from the process with the steps to the one that writes the report.
 #[derive(Serialize, Deserialize)]
 pub enum Message {
-    /// A step begins: its name.
+    /// A step with this name begins.
     Step(String),
     /// A line.
     Line(Line),
@@ -64,35 +64,35 @@ pub enum Message {
     Picture(Picture),
     /// A text.
     Text(Text),
-    /// All frames that were sent so far.
+    /// The number of all frames that were processed so far.
     Frames(u64),
     /// The bus hangs.
     Hung(String),
-    /// The driver is of no use.
+    /// The driver cannot be used.
     Unusable(String),
     /// All steps are over.
     End,
 }
 
-/// How large frames are, and how many.
+/// The sizes and numbers of frames.
 #[derive(Clone, Copy)]
 pub struct Sizes {
-    /// Of frames in each format.
+    /// The size of frames in each format.
     pub format: Size,
-    /// Of frames that are timed.
+    /// The size of frames that are timed.
     pub timed: Size,
-    /// The largest frames.
+    /// The size of the largest frames.
     pub largest: Size,
-    /// Frames that are timed.
+    /// The number of frames that are timed.
     pub count: u32,
-    /// Frames for the spread of the engine's time.
+    /// The number of frames for the spread of the engine's time.
     pub repeats: u32,
-    /// Whether each format is also turned into each other one.
+    /// Whether each format is also converted to each other one.
     pub conversions: bool,
 }
 
 impl Sizes {
-    /// For a board.
+    /// The sizes for a board.
     pub const FULL: Self = Self {
         format: Size {
             width: 640,
@@ -111,7 +111,7 @@ impl Sizes {
         conversions: true,
     };
 
-    /// For `--quick`.
+    /// The sizes for `--quick`.
     pub const QUICK: Self = Self {
         format: SMALLEST,
         timed: Size {
@@ -132,32 +132,33 @@ impl Sizes {
 pub struct Session {
     /// The driver.
     pub driver: Driver,
-    /// Where the modules are.
+    /// The directory of the modules.
     pub kit: PathBuf,
     /// Parameters of the module.
     pub parameters: &'static str,
-    /// How large frames are.
+    /// The sizes and numbers of frames.
     pub sizes: Sizes,
     /// The kernel's log since this driver's turn began.
     pub log: KernelLog,
     /// The rate of the AXI clock, in Hz.
     pub axi_hz: u64,
-    /// Worlds that were named in the turns before.
+    /// Worlds that were found in the turns before.
     pub known: BTreeSet<String>,
-    /// Worlds that were named and that change what the model makes of a frame.
+    /// Worlds that were found and that change what the model computes for a frame.
     pub worlds: Worlds,
-    /// The step at work.
+    /// The running step.
     pub step: String,
     journal: Journal,
     out: File,
     began: Instant,
     frames: u64,
-    /// The step of which a picture of a difference was reported.
+    /// The last step for which a picture of a difference was reported.
     pictured: String,
 }
 
 impl Session {
-    /// Begins the turn of a driver. Messages go to `out`; `began` is when the program did.
+    /// Begins the turn of a driver. Messages are written to `out`; `began` is when the program
+    /// began.
     pub fn new(
         driver: Driver,
         kit: PathBuf,
@@ -192,12 +193,12 @@ impl Session {
         Ok(self.out.write_all(&line)?)
     }
 
-    /// Whether there is time left.
+    /// Returns whether there is time left.
     pub fn has_time(&self) -> bool {
         self.began.elapsed() < LIMIT
     }
 
-    /// Writes down what is about to be done to the engine, on the disk.
+    /// Writes what is about to be done with the engine to the journal on the disk.
     pub fn intend(&self, what: &str) -> Result<()> {
         self.journal.note(&format!("{}: {what}", self.step))
     }
@@ -208,7 +209,7 @@ impl Session {
         self.tell(&Message::Line(line))
     }
 
-    /// Keeps a world in mind that changes what frames look like.
+    /// Adds a world that changes the pixels of frames.
     pub fn believe(&mut self, world: World) {
         self.worlds = self.worlds.with(world);
     }
@@ -232,7 +233,7 @@ impl Session {
         }))
     }
 
-    /// Sends frames. When one does not come back in time, looks whether the engine has recovered.
+    /// Processes frames. If one is not returned in time, checks whether the engine has recovered.
     pub fn shoot(&mut self, what: &str, shot: &Shot, source: &[u8]) -> Outcome<Shots> {
         self.intend(what)?;
         let before = watchdog_fired();
@@ -246,7 +247,7 @@ impl Session {
         )))
     }
 
-    /// Looks whether the engine works after a frame was timed out and the driver has reset it.
+    /// Checks whether the engine works after a frame timed out and the driver reset it.
     pub fn recover(&mut self, what: &str) -> Outcome {
         self.intend(&format!(
             "looking whether the engine recovered from: {what}"
@@ -269,7 +270,7 @@ impl Session {
         ))?)
     }
 
-    /// Sends `count` frames by `by`, and takes one that does not come back at all for a hung bus.
+    /// Processes `count` frames with `by`. A frame that is not returned at all means a hung bus.
     pub fn send(
         &mut self,
         what: &str,
@@ -289,7 +290,7 @@ impl Session {
         }
     }
 
-    /// What a frame that came back differs from the model's by, in a few words. Reports it as a line,
+    /// Returns the difference of a frame from the model's, in a few words. Reports it as a line,
     /// with a picture of the first difference of a step.
     pub fn judge(
         &mut self,
@@ -331,7 +332,8 @@ impl Session {
         Ok(found.brief())
     }
 
-    /// The world whose model makes this very frame, among those that were named before.
+    /// Returns the world that explains this frame: the model computes exactly this frame in the
+    /// worlds that were found before.
     pub fn explained(
         &self,
         shot: &Shot,
@@ -345,7 +347,7 @@ impl Session {
         Ok(World::ALL.into_iter().find(one).map(World::name))
     }
 
-    /// A frame as the board made it, for the page.
+    /// Reports a picture of a frame from the board, for the page.
     pub fn show(&mut self, title: &str, caption: &str, shot: &Shot, shots: &Shots) -> Result<()> {
         match &shots.frame {
             Some(frame) => {
@@ -357,14 +359,14 @@ impl Session {
     }
 }
 
-/// A frame of the smallest size through the identity.
+/// Returns a frame of the smallest size with the identity map.
 pub fn simple() -> Result<(Shot, Vec<u8>)> {
     let side: (Pixels, Size) = (NV12, SMALLEST);
     let map = Kind::Identity.map(SMALLEST, SMALLEST);
     Ok((Shot::new(side, side, map), chart::frame(NV12, SMALLEST)?))
 }
 
-/// How often the driver's watchdog fired; 0 where the driver has no statistics.
+/// Returns how often the driver's watchdog fired; 0 if the driver has no statistics.
 fn watchdog_fired() -> u64 {
     crate::steps::interrupts::Counts::read().map_or(0, |counts| counts.get("watchdog_fired"))
 }

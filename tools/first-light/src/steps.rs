@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The steps of each driver, in their order.
+//! The steps of each driver, in order.
 
 pub mod above;
 pub mod crop;
@@ -20,12 +20,12 @@ use crate::module::Driver;
 use crate::report::Judged;
 use crate::session::{Halt, Message, Outcome, Session};
 
-/// A step: its name, and what it does.
+/// A step: its name and its function.
 pub struct Step {
-    /// What it looks at, in words.
+    /// The step's name, which says what it checks.
     pub name: String,
     run: Box<dyn FnOnce(&mut Session) -> Outcome>,
-    /// Whether it is done even when the time is up.
+    /// Whether the step is done even when the time is up.
     always: bool,
 }
 
@@ -44,10 +44,10 @@ fn always(name: &str, run: impl FnOnce(&mut Session) -> Outcome + 'static) -> St
     }
 }
 
-/// A turn of a driver: what is done from loading its module to removing it.
+/// A turn of a driver: everything from loading its module to removing it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Turn {
-    /// This driver, with all that is measured every time.
+    /// This driver, with everything that is measured in each run.
     Rust,
     /// The C driver.
     C,
@@ -58,7 +58,7 @@ pub enum Turn {
 }
 
 impl Turn {
-    /// The driver that is loaded.
+    /// Returns the driver that is loaded.
     pub fn driver(self) -> Driver {
         match self {
             Self::C => Driver::C,
@@ -66,7 +66,7 @@ impl Turn {
         }
     }
 
-    /// What its module is given.
+    /// Returns the parameters of its module.
     pub fn parameters(self) -> &'static str {
         match self {
             Self::Above4G => "dma_bits=34",
@@ -74,7 +74,7 @@ impl Turn {
         }
     }
 
-    /// Its steps.
+    /// Returns the turn's steps.
     pub fn steps(self) -> Vec<Step> {
         let mut steps = vec![always("loading the module", loading::load)];
         match self {
@@ -109,7 +109,7 @@ impl Turn {
     }
 }
 
-/// Does the steps of a turn, and says how they end.
+/// Runs the steps of a turn, and reports how they end.
 pub fn run(turn: Turn, session: &mut Session) -> Result<()> {
     for step in turn.steps() {
         session.step = step.name.clone();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A process that does the steps of one driver. It may get stuck in the kernel: with the C driver
-//! a frame that never ends keeps the process from ending, too. The process that writes the report
-//! waits for messages no longer than for [`SILENCE`], and leaves one that is stuck behind.
+//! a frame that never ends also keeps the process from ending. The process that writes the report
+//! therefore waits for messages no longer than for [`SILENCE`], and does not wait for a stuck
+//! process to end.
 
 use std::fs::File;
 use std::io::Read;
@@ -17,21 +18,22 @@ use nix::unistd::{dup2, pipe};
 
 use crate::session::Message;
 
-/// How long the process may say nothing.
+/// The longest time without a message from the process.
 pub const SILENCE: Duration = Duration::from_secs(60);
 
-/// How long it may take to end once it has said that it will.
+/// The longest time until the process ends after its last message.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// Runs `steps` in a process of its own, and hands what it says to `hear`. For a process that dies
-/// or falls silent that is [`Message::Hung`] in the end.
+/// Runs `steps` in a new process, and passes its messages to `hear`. If the process dies or sends
+/// no message for too long, the last message is [`Message::Hung`].
 pub fn run(
     steps: impl FnOnce(File) -> Result<()>,
     mut hear: impl FnMut(Message) -> Result<()>,
 ) -> Result<()> {
     let (from, to) = pipe()?;
     let child = Child::start(move || {
-        // A process that is stuck for ever must not hold a pipe that somebody reads to its end.
+        // A process that is stuck for ever must not hold a pipe that another program reads to its
+        // end.
         let nothing = File::options().write(true).open("/dev/null")?;
         dup2(nothing.as_raw_fd(), STDOUT_FILENO)?;
         steps(File::from(to))
@@ -65,17 +67,17 @@ pub fn run(
     }
 }
 
-/// What comes next of a process.
+/// The next event of a process.
 enum Next {
     /// A message.
     Message(Box<Message>),
-    /// Nothing, for too long.
+    /// The process sent no message for too long.
     Silence,
-    /// Nothing any more: the process has closed its end.
+    /// The process has closed its end of the pipe.
     Over,
 }
 
-/// Messages, a line each.
+/// Messages, one in each line.
 struct Messages {
     from: File,
     patience: Duration,

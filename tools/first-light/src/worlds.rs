@@ -2,15 +2,15 @@
 
 //! The worlds that `first-light` tells apart: ways in which an engine may differ from what this
 //! project assumes, under the names that the engine's model has for them (`--model world=NAME`).
-//! The suite `kit` runs `first-light` in each of them and requires that it is the one named.
+//! The suite `kit` runs `first-light` in each of them and requires that the report names it.
 
 /// The world that this project assumes.
 pub const DEFAULT: &str = "default";
 
-/// What a line says when no world can be told from another by what was seen.
+/// The text of a line if the measurement is the same in several worlds.
 pub const NOT_TOLD_APART: &str = "not told apart";
 
-/// What it takes to see a world, beside this project's driver.
+/// What is needed to detect a world, beside this project's driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     /// Nothing else.
@@ -21,16 +21,16 @@ pub enum Needs {
     Above4G,
 }
 
-/// A world that `first-light` claims to tell from the default one.
+/// A world that `first-light` can tell from the default one.
 #[derive(Clone, Copy, Debug)]
 pub struct World {
-    /// Its name.
+    /// The world's name.
     pub name: &'static str,
-    /// What the engine does there, and does not in the default world.
+    /// What the engine does in this world and not in the default one.
     pub says: &'static str,
-    /// What shows it.
+    /// The measurement that shows it.
     pub shown_by: &'static str,
-    /// What it takes to see it.
+    /// What is needed to detect it.
     pub needs: Needs,
 }
 
@@ -43,7 +43,7 @@ const fn world(name: &'static str, says: &'static str, shown_by: &'static str) -
     }
 }
 
-/// All of them.
+/// All worlds that can be told apart.
 ///
 /// Lines may name two more, which no run on the emulated board shows: `int-clr-held`, if bits 31:24
 /// of INTERRUPT_STATUS read back what was written, and `late-writes`, if there are about as many
@@ -116,7 +116,7 @@ pub const WORLDS: [World; 11] = [
     ),
 ];
 
-/// The entry of this name.
+/// Returns the entry of this name.
 pub fn find(name: &str) -> Option<&'static World> {
     WORLDS.iter().find(|world| world.name == name)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory that runs out: each allocation of each call fails once. The call then fails and changes
-//! nothing, or does without, and nothing is lost. Buffers of others are left out: after a QBUF that
-//! fails, vb2 counts them wrongly, and says so on a debug kernel.
+//! Tests memory that runs out: each allocation of each call fails once. The call then fails and
+//! changes nothing, or succeeds without that memory, and nothing is lost. Imported buffers are left
+//! out: after a QBUF that fails, vb2 counts them wrongly, and reports that on a debug kernel.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -16,7 +16,7 @@ use crate::binding::Binding;
 use crate::harness::becomes_true;
 use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Request, Sent, Stream, Way, Which};
 
-/// Those that take a moment.
+/// The tests that take a moment.
 pub(super) const TESTS: &[Test] = &[
     test("opening the device without memory fails, or works", open),
     test("S_FMT without memory fails and changes nothing", set_format),
@@ -30,22 +30,22 @@ pub(super) const TESTS: &[Test] = &[
     test("a request without memory loses no frame", request),
 ];
 
-/// Binding, with some of its many allocations.
+/// The test of binding, with some of its many allocations.
 pub(super) const SAMPLE: &[Test] = &[test(
     "binding without memory fails, and then binds, for each 13th allocation",
     || bind(13),
 )];
 
-/// Binding, with all of them.
+/// The test of binding, with all of its allocations.
 pub(super) const ALL: &[Test] = &[test(
     "binding without memory fails, and then binds, for each allocation",
     || bind(1),
 )];
 
-/// What a call is to say as a rule.
+/// The error that a call usually returns.
 const NO_MEMORY: &[Errno] = &[Errno::ENOMEM];
 
-/// The small frame, and one with other planes and more of everything.
+/// Returns the format of a small frame, and one with other planes and more of everything.
 fn formats() -> [Format; 2] {
     [
         Format::new(b"NV12", 176, 144),
@@ -63,13 +63,13 @@ fn fine<S>(_: &S) -> Result<()> {
 
 fn bind(step: usize) -> Result<()> {
     let device = Binding::find()?;
-    // Open already, so that nothing but binding fails.
+    // The file is already open, so that only binding fails.
     let bind = OpenOptions::new().write(true).open(device.bind_file())?;
     let swept = sweep(
         "binding",
         step,
-        // The second is what the driver core says of a device without a name, for which V4L2 had no
-        // memory and did not look.
+        // The driver core returns the second for a device without a name. V4L2 had no memory for
+        // the name and did not check that.
         &[Errno::ENOMEM, Errno::EINVAL],
         || {
             if device.bound() {
@@ -87,7 +87,7 @@ fn bind(step: usize) -> Result<()> {
         },
         |(), how| {
             ensure!(device.bound(), "it is not bound");
-            // What did without may have no node.
+            // A device that was bound without some memory may have no node.
             if how != How::Without {
                 node_appears()?;
             }
@@ -103,7 +103,7 @@ fn bind(step: usize) -> Result<()> {
     works()
 }
 
-/// Another thread of the kernel makes the node.
+/// Waits for the node, which another thread of the kernel creates.
 fn node_appears() -> Result<()> {
     let there = becomes_true(PATIENCE, || Ok(Device::open().is_ok()))?;
     ensure!(there, "there is no node");
@@ -168,7 +168,7 @@ fn allocate() -> Result<()> {
     };
     for way in Way::BOTH {
         let none = |_: &()| {
-            // A queue that has buffers does not let its format be changed.
+            // The format of a queue that has buffers cannot be changed.
             let result = device.set_format(way, &format);
             result.map(drop).context("a buffer is left behind")
         };
@@ -223,7 +223,7 @@ fn set_map() -> Result<()> {
     works()
 }
 
-/// Takes a frame back, which may only have failed where memory was short when it was started.
+/// Dequeues a frame. It may have failed only if memory was short when it was started.
 fn taken(set: &Set<'_>, band: u32, how: How) -> Result<()> {
     let (from, to) = set.stream.dequeue_any()?;
     ensure!(from.failed() == to.failed(), "half of it failed");
@@ -238,8 +238,8 @@ fn taken(set: &Set<'_>, band: u32, how: How) -> Result<()> {
 fn start() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 3)?;
-    // The queue that starts first has the map put where the engine reads it; the other one has
-    // nothing to allocate.
+    // The queue that starts first copies the map to memory that the engine reads; the other one
+    // allocates nothing.
     for [first, last] in [[Way::Output, Way::Capture], [Way::Capture, Way::Output]] {
         sweep(
             &format!("STREAMON of {first:?}"),
@@ -298,7 +298,7 @@ fn request() -> Result<()> {
         };
         set.stream.output.queue(0, &sent)
     };
-    // What of its frame is left to be done, when the request has a map.
+    // Does what is left to be done for the request's frame, when the request has a map.
     let go_on = |request: Request, with_buffer: bool, queued: bool, how| -> Result<()> {
         set.stream.capture.queue(0, &Sent::default())?;
         if !with_buffer {
@@ -306,7 +306,7 @@ fn request() -> Result<()> {
         }
         if !queued {
             match request.queue() {
-                // V4L2 had no memory for the map, and has not said so before.
+                // V4L2 had no memory for the map, and has not returned an error before.
                 Err(Errno::ENOMEM) if how == How::Without => {
                     device.set_map(Which::Request(&request), &set.bands.map(6))?;
                     request.queue()?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Calls of which one allocation fails, the next time another one, until none is left to fail. A
-//! kernel with fault injection has this for the allocations of one thread.
+//! Repeats a call so that each time another allocation fails, until there is none left to fail. A
+//! kernel with fault injection supports this for the allocations of one thread.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::v4l2::Errno;
 
-/// What is to fail: allocations that may wait as well, single pages as well, and with no word in the
-/// kernel's log.
+/// The settings of fault injection: allocations that may sleep fail as well, single pages fail as
+/// well, and there is no message in the kernel's log.
 const KNOBS: [(&str, &str); 6] = [
     ("failslab/ignore-gfp-wait", "N"),
     ("failslab/verbose", "0"),
@@ -21,29 +21,31 @@ const KNOBS: [(&str, &str); 6] = [
     ("fail_page_alloc/verbose", "0"),
 ];
 
-/// What the log says before: `xtask/src/splat.rs` looks for it.
+/// The message in the kernel's log before memory runs out. `xtask/src/splat.rs` searches for it.
 const STARVES: &str = "dw100-board: memory runs out from here on";
 
-/// More allocations than any call has: one that repeats what failed would never end.
+/// More allocations than any call has. A call that repeats a failed allocation would otherwise
+/// never end.
 const TOO_MANY: u32 = 20_000;
 
-/// How a call went that succeeded.
+/// How a call succeeded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum How {
-    /// An allocation failed, and it did without.
+    /// An allocation failed, and the call succeeded without it.
     Without,
-    /// It had failed before, for want of memory.
+    /// The call failed before for lack of memory, and succeeded when it was repeated.
     AtLast,
     /// No allocation failed.
     Untouched,
 }
 
-/// The switch of this thread.
+/// The file that sets the allocation to fail in this thread.
 struct FailNth(File);
 
 impl FailNth {
     fn open() -> Result<Self> {
-        // Who looks for reports in the log takes what the kernel says of it for one before this.
+        // Written first, because the check of the log allows messages on lack of memory only after
+        // this one.
         fs::write("/dev/kmsg", STARVES).context("writing to /dev/kmsg")?;
         for (knob, value) in KNOBS {
             fs::write(format!("/sys/kernel/debug/{knob}"), value).context(knob)?;
@@ -55,7 +57,7 @@ impl FailNth {
         Ok(Self(switch.context("opening fail-nth")?))
     }
 
-    /// Runs `call`, whose `n`-th allocation fails; whether it had as many.
+    /// Runs `call`, whose `n`-th allocation fails. Returns also whether it had as many.
     fn with<R>(&self, n: u32, call: impl FnOnce() -> R) -> Result<(R, bool)> {
         let (number, mut left) = (n.to_string(), [0; 16]);
         self.0.write_at(number.as_bytes(), 0)?;
@@ -68,8 +70,8 @@ impl FailNth {
 }
 
 /// Runs `call` again and again, each time with the next allocation failing, or with the next but
-/// `step - 1`. It must succeed or fail by an error of `proper`, and in that case succeed right after.
-/// `set_up` comes before each, `refused` after a failure, `done` after success.
+/// `step - 1`. It must succeed or fail with an error of `proper`, and in that case succeed when it
+/// is repeated. `set_up` runs before each call, `refused` after a failure, `done` after success.
 pub(super) fn sweep<S>(
     name: &str,
     step: usize,
@@ -80,7 +82,7 @@ pub(super) fn sweep<S>(
     done: impl Fn(S, How) -> Result<()>,
 ) -> Result<()> {
     let switch = FailNth::open()?;
-    // How many calls failed, and how many did without.
+    // How many calls failed, and how many succeeded without an allocation.
     let mut counts = [0_u32; 2];
     for n in (1..TOO_MANY).step_by(step) {
         let mut round = || -> Result<How> {
@@ -106,7 +108,7 @@ pub(super) fn sweep<S>(
                 let [failed, without] = counts;
                 println!(
                     "{name}: {} allocations, {failed} of {} calls failed, {without} did without",
-                    // CAST: A small number.
+                    // CAST: It is a small number.
                     n.saturating_sub(step as u32),
                     failed + without
                 );

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the driver says in the kernel's log of frames that fail.
+//! Tests the driver's messages on failed frames in the kernel's log.
 
 use std::time::Instant;
 
@@ -50,7 +50,8 @@ fn named() -> Result<()> {
         model::set(fault)?;
         set.stream.queue(0, &Sent::default())?;
         set.take_failed(0)?;
-        // The thread that returns it has written the message of the one before.
+        // The interrupt thread that returns this frame has written the message
+        // of the frame before.
         set.stream.queue(0, &Sent::default())?;
         set.take(0, 9).context("the frame after it")?;
         let said = log.ours()?;
@@ -68,7 +69,8 @@ fn limited() -> Result<()> {
     const FRAMES: usize = MOST + 5;
     let device = Device::open()?;
     let set = Set::start(&device, 1, 9)?;
-    // A board that takes as long as the interval proves nothing.
+    // If the board is so slow that the interval passes, the test proves nothing
+    // and is repeated.
     for _ in 0..5 {
         let mut log = Log::when_quiet()?;
         let start = Instant::now();

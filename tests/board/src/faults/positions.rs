@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One fault of the engine somewhere in a stream of several open files: each buffer comes back once,
-//! the frame that was hit as failed, and all others as if there had been no fault.
+//! Tests one fault of the engine at some place in a stream of several open files: each buffer is
+//! returned once, the frame with the fault as failed, and all others as if there had been no fault.
 
 use anyhow::{Context, Result, ensure};
 
@@ -10,19 +10,19 @@ use crate::model;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PATIENCE, Request, Sent, Stream, Which};
 
-/// Each position with one of the faults.
+/// The test of each position with one of the faults.
 pub(super) const SAMPLE: &[Test] = &[test(
     "a fault at any position of a stream of three files hits one frame, one fault a position",
     || sweep((1..=FRAMES).map(|position| (&FAULTS[position % FAULTS.len()], position))),
 )];
 
-/// Every fourth position, each with another of the faults.
+/// The test of every fourth position, each with another of the faults.
 pub(super) const SMALL_SAMPLE: &[Test] = &[test(
     "a fault at each fourth position of a stream of three files hits one frame",
     || sweep(FAULTS.iter().zip((1..=FRAMES).step_by(4))),
 )];
 
-/// Each position with each fault.
+/// The test of each position with each fault.
 pub(super) const ALL: &[Test] = &[test(
     "a fault at any position of a stream of three files hits one frame, all faults a position",
     || {
@@ -34,23 +34,23 @@ pub(super) const ALL: &[Test] = &[test(
     },
 )];
 
-/// Frames of a stream, all files together.
+/// The number of frames of a stream, all files together.
 const FRAMES: usize = 50;
 
-/// Files that are open.
+/// The number of open files.
 const FILES: usize = 3;
 
-/// Buffers of each queue.
+/// The number of buffers of each queue.
 const BUFFERS: usize = 4;
 
-/// What befalls a frame: the model's words before its number, and how many frames fail.
+/// A fault of a frame: the model's key up to the frame's number, and how many frames fail.
 struct Fault(&'static str, usize);
 
 const FAULTS: [Fault; 13] = [
     Fault("drop-irq=", 1),
     Fault("stall=", 1),
-    // The bus times out before the watchdog does. It also does where the machine is slow and the
-    // frame is done, which is no harm.
+    // The bus times out before the watchdog expires. It also times out where the machine is slow
+    // and the frame is done, which does not matter.
     Fault("timeout-cycles=default;stall=", 1),
     Fault("spurious-irq=", 0),
     Fault("dma-fault=", 1),
@@ -61,22 +61,23 @@ const FAULTS: [Fault; 13] = [
     Fault("error=0x20@", 1),
     Fault("error=0x40@", 1),
     Fault("error=0x80@", 1),
-    // An error beside a frame that is done.
+    // An error is reported together with a frame that is done.
     Fault("error=0x81@", 0),
 ];
 
-/// The model with no fault, and a bus that waits without limit.
+/// The model's keys for no fault, and a bus that waits without limit.
 const NO_FAULT: &str =
     "drop-irq=off;stall=off;spurious-irq=off;dma-fault=off;error=off;timeout-cycles=0";
 
-/// The planes of a frame; none if it failed.
+/// The planes of a frame; [`None`] if it failed.
 type Frame = Option<Vec<Vec<u8>>>;
 
-/// One open file and its share of the stream: every third frame.
+/// One open file and its part of the stream: every third frame.
 struct Share<'d> {
     bands: Bands,
     stream: Stream<'d>,
-    /// The frames' requests, each with a map, a buffer each. None where the sources differ.
+    /// The frames' requests, one for each buffer, each with a map. There are none if the sources
+    /// differ.
     requests: Vec<Request>,
     /// The band that the first frame shows.
     first: u32,
@@ -84,7 +85,7 @@ struct Share<'d> {
 
 impl<'d> Share<'d> {
     fn start(device: &'d Device, number: usize) -> Result<Self> {
-        // CAST: One of three.
+        // CAST: `number` is less than 3.
         let first = 3 + 11 * number as u32;
         let bands = Bands::set(device)?;
         device.set_map(Which::Current, &bands.map(first))?;
@@ -112,17 +113,17 @@ impl<'d> Share<'d> {
         })
     }
 
-    /// The band that the file's `count`-th frame shows.
+    /// Returns the band that the file's `count`-th frame shows.
     fn band(&self, count: usize) -> u32 {
         let period = if self.requests.is_empty() { BUFFERS } else { 7 };
-        // CAST: Less than the period.
+        // CAST: It is less than the period.
         self.first + (count % period) as u32
     }
 
     fn queue(&self, count: usize) -> Result<()> {
         let index = count % BUFFERS;
         for plane in self.stream.capture.planes(index) {
-            // What the engine leaves out must not pass for what it wrote the last time.
+            // Bytes that the engine does not write must not look like those of the frame before.
             plane.fill(0xa5);
         }
         let request = self.requests.get(index);
@@ -142,7 +143,7 @@ impl<'d> Share<'d> {
         Ok(())
     }
 
-    /// Takes the file's `count`-th frame back.
+    /// Dequeues the file's `count`-th frame.
     fn take(&self, count: usize) -> Result<Frame> {
         let (from, to) = self.stream.dequeue_any().context("waiting for it")?;
         let (index, time) = (count % BUFFERS, count as u64 + 1);
@@ -163,7 +164,7 @@ impl<'d> Share<'d> {
         Ok(Some(planes))
     }
 
-    /// That all buffers are back.
+    /// Checks that all buffers are returned.
     fn is_over(&self) -> Result<()> {
         for queue in [&self.stream.output, &self.stream.capture] {
             fails(queue.dequeue(), Errno::EAGAIN, "taking one buffer more")?;
@@ -172,7 +173,7 @@ impl<'d> Share<'d> {
     }
 }
 
-/// A whole stream: what became of each frame.
+/// Processes a whole stream. Returns the result of each frame.
 fn stream(shares: &[Share<'_>]) -> Result<Vec<Frame>> {
     for frame in 0..FILES * BUFFERS {
         shares[frame % FILES].queue(frame / FILES)?;
@@ -190,7 +191,7 @@ fn stream(shares: &[Share<'_>]) -> Result<Vec<Frame>> {
     Ok(frames)
 }
 
-/// A stream for each fault and position.
+/// Processes a stream for each fault and position.
 fn sweep<'f>(faults: impl Iterator<Item = (&'f Fault, usize)>) -> Result<()> {
     let devices = [Device::open()?, Device::open()?, Device::open()?];
     let shares = devices

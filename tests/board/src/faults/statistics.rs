@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the statistics in debugfs count when the engine fails.
+//! Tests the counters in debugfs when the engine fails.
 
 use std::fs;
 use std::thread::sleep;
@@ -31,8 +31,8 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// That this is counted, of the device and of the one file that has frames, while `count` frames
-/// with a fault go through.
+/// Checks that exactly this is counted, for the device and for the one file that has frames,
+/// while `count` frames with a fault are processed.
 fn counted(fault: &str, count: usize, due: &[(&str, u64)]) -> Result<()> {
     let devices = [Device::open()?, Device::open()?];
     let set = Set::start(&devices[1], u32::try_from(count)?, 9)?;
@@ -77,7 +77,7 @@ fn errors() -> Result<()> {
         "errors_frame_3",
         "errors_frame_done",
     ];
-    // Each error is in other ones of these sets than the rest.
+    // Each error is in another combination of these sets than the others.
     for set in [0xaa, 0xcc, 0xf0] {
         let mut due = vec![
             ("frames_done", 2),
@@ -97,7 +97,7 @@ fn error_beside_done() -> Result<()> {
     counted("error=0x85@1", 2, &due)
 }
 
-/// How often the engine's interrupt has come, on all CPUs.
+/// Returns how often the engine's interrupt was raised, on all CPUs.
 fn interrupts() -> Result<u64> {
     let text = fs::read_to_string("/proc/interrupts")?;
     let line = text.lines().find(|line| line.ends_with(" 32e30000.dwe"));
@@ -114,8 +114,8 @@ fn spurious() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 29)?;
     let (before, came) = (Statistics::read(&device)?, interrupts()?);
-    // One half-way through each frame; and so close to its end that the line is still high then,
-    // if the board is not too slow to see it.
+    // One spurious interrupt is half-way through each frame; and one so close to its end that
+    // the line is still high then, if the board is fast enough to read it.
     model::set("spurious-irq=every:1")?;
     let mut sent = 0;
     let found = [("0.01", "interrupts_silent"), ("1000", "interrupts_stale")]
@@ -137,7 +137,7 @@ fn spurious() -> Result<()> {
     model::set("spurious-irq=off")?;
     model::set("pixels-per-clock=1")?;
     found?;
-    // The last one's line may still be high.
+    // The line of the last one may still be high.
     sleep(Duration::from_millis(100));
     let (after, came) = (Statistics::read(&device)?, interrupts()? - came);
     let more = |name| Ok::<_, anyhow::Error>(after.device.get(name)? - before.device.get(name)?);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How long the watchdog waits, and what it leaves to look at.
+//! Tests how long the watchdog waits, and what it shows in debugfs.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::harness::{Test, slow_kernel, test};
 use crate::model;
 use crate::v4l2::{Device, PATIENCE, Sent};
 
-/// What the driver shows of the device.
+/// The directory of the device in debugfs.
 const DIRECTORY: &str = "/sys/kernel/debug/32e30000.dwe";
 
 /// All tests.
@@ -27,7 +27,7 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// What the suite loads the driver with.
+/// The watchdog time with which the suite loads the driver, milliseconds.
 const LOADED_MS: u32 = 100;
 
 /// Sets the watchdog's time, milliseconds, until this is dropped.
@@ -42,7 +42,7 @@ impl Watchdog {
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // The tests that follow say what is wrong if this fails.
+        // If this fails, the tests that follow report it.
         let _ = write(LOADED_MS);
     }
 }
@@ -52,7 +52,7 @@ fn write(ms: u32) -> Result<()> {
     fs::write(&file, ms.to_string()).with_context(|| file)
 }
 
-/// How long a frame takes to come back whose interrupt is lost.
+/// Returns how long it takes until a frame whose interrupt is lost is returned.
 fn lost(set: &Set<'_>) -> Result<Duration> {
     model::set("drop-irq=1")?;
     let start = Instant::now();
@@ -64,7 +64,7 @@ fn lost(set: &Set<'_>) -> Result<Duration> {
 fn time() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 11)?;
-    // Up to twice its time, and what a slow board takes.
+    // The watchdog waits up to twice its time, and a slow board takes longer.
     let slack = Duration::from_secs(if slow_kernel() { 10 } else { 1 });
     for (ms, least_ms) in [(300, 300), (0, 1000), (50, 50)] {
         let _watchdog = Watchdog::set(ms)?;
@@ -80,7 +80,8 @@ fn time() -> Result<()> {
     Ok(())
 }
 
-/// How long frames have whose interrupt is lost, on a board on which an instruction takes a nanosecond.
+/// Tests how long frames whose interrupt is lost may run, on a board on which an instruction takes
+/// a nanosecond.
 pub(super) fn bounds() -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 1, 11)?;
@@ -103,7 +104,7 @@ pub(super) fn bounds() -> Result<()> {
     Ok(())
 }
 
-/// The value of a register in what the driver shows.
+/// Returns the value of a register in a file of the driver.
 fn value(registers: &str, name: &str) -> Result<u32> {
     let line = registers
         .lines()
@@ -119,7 +120,7 @@ fn registers() -> Result<()> {
     model::set("stall=1")?;
     set.stream.queue(0, &Sent::default())?;
     set.take_failed(0)?;
-    // The engine was reset since, which cleared what the next lines look for.
+    // The engine was reset since then, which cleared the values that the next lines check.
     let kept = fs::read_to_string(format!("{DIRECTORY}/timeout_regs"))?;
     ensure!(kept.lines().count() == 36, "{kept}");
     let size = value(&kept, "SRC_IMG_SIZE")?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An ioctl of one open file that waits, for its process's memory or for a stream that is being
-//! stopped: the other files of the device go on.
+//! Tests an ioctl of one open file that waits, for its process's memory or for a stream that is
+//! being stopped: the other files of the device go on.
 
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -25,17 +25,17 @@ use crate::v4l2::control::Verb;
 use crate::v4l2::held::HeldMemory;
 use crate::v4l2::{Device, Errno, MAP, PATIENCE, Request, Sent, Stream, Way, Which, raw};
 
-/// How long a call of another file may take on a slow kernel of a busy machine: whether it waits, and
-/// not how fast it is.
+/// The longest time of a call of another file on a slow kernel of a busy machine. It tests whether
+/// the call waits, and not how fast it is.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// The time of a frame that is not to end by itself, milliseconds.
+/// The watchdog time with which a frame does not end during the test, milliseconds.
 const WATCHDOG_MS: &str = "60000";
 
 /// A call and its name.
 type Call = (&'static str, fn(&Device) -> Result<()>);
 
-/// What does not need the engine.
+/// The calls that do not need the engine.
 const CALLS: [Call; 11] = [
     ("VIDIOC_QUERYCAP", |device| {
         Ok(device.capability().map(drop)?)
@@ -82,7 +82,7 @@ const CALLS: [Call; 11] = [
     }),
 ];
 
-/// What does.
+/// The calls that need the engine.
 const FRAMES: [Call; 2] = [
     ("streaming", |device| {
         let bands = Bands::set(device)?;
@@ -107,8 +107,8 @@ const FRAMES: [Call; 2] = [
     }),
 ];
 
-/// Opens the device once more and makes the calls on that file, which is returned. If one of them
-/// waits, `let_go` ends that, and it is an error.
+/// Opens the device again and makes the calls on that file, which is returned. If one of them
+/// waits, `let_go` ends the wait, and an error is returned.
 fn others_go_on(
     calls: impl Iterator<Item = &'static Call> + Send,
     let_go: impl Fn(),
@@ -147,7 +147,7 @@ fn others_go_on(
     })
 }
 
-/// The map through held memory.
+/// Tests the map in held memory.
 fn map_held(verb: Verb) -> Result<()> {
     let device = Device::open()?;
     let bytes = 4 * device.query(MAP)?.elems;
@@ -177,7 +177,7 @@ pub(super) fn map_written() -> Result<()> {
     map_held(Verb::Set)
 }
 
-/// The whole argument in held memory.
+/// Tests the whole argument in held memory.
 pub(super) fn format() -> Result<()> {
     let device = Device::open()?;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
@@ -190,14 +190,15 @@ pub(super) fn format() -> Result<()> {
 
 /// A thread in `VIDIOC_S_FMT`.
 struct Setter<'a> {
-    /// Whether that is over.
+    /// Returns whether the call has returned.
     is_done: &'a dyn Fn() -> bool,
-    /// It is there until the value is dropped.
+    /// The thread's handle, which is valid until the value is dropped.
     thread: libc::pthread_t,
 }
 
-/// Runs `meanwhile` while `VIDIOC_STREAMOFF` waits for a frame that does not end, and `VIDIOC_S_FMT` of
-/// the same file for that. Unbinding the device ends the frame. Returns what `VIDIOC_S_FMT` said.
+/// Runs `meanwhile` while `VIDIOC_STREAMOFF` waits for a frame that does not end, and
+/// `VIDIOC_S_FMT` of the same file waits for that. Unbinding the device ends the frame. Returns the
+/// result of `VIDIOC_S_FMT`.
 fn while_stopping(meanwhile: impl FnOnce(&Setter<'_>) -> Result<()>) -> Result<Result<(), Errno>> {
     let device = Device::open()?;
     let binding = Binding::find()?;
@@ -217,7 +218,7 @@ fn while_stopping(meanwhile: impl FnOnce(&Setter<'_>) -> Result<()>) -> Result<R
         };
         sleep(MOMENT);
         let setter = scope.spawn(|| {
-            // SAFETY: It has no preconditions.
+            // SAFETY: The function has no preconditions.
             let _ = tell.send(unsafe { libc::pthread_self() });
             device.set_format(Way::Capture, &format).map(drop)
         });
@@ -232,7 +233,7 @@ fn while_stopping(meanwhile: impl FnOnce(&Setter<'_>) -> Result<()>) -> Result<R
                 })
             })
             .and_then(|()| stopping());
-        // Whatever came of it, nobody waits for the frame any more.
+        // Unbinding ends the frame, whatever the result, so that the threads end.
         binding.unbind()?;
         result?;
         setter.join().map_err(|_| anyhow!("the thread panicked"))
@@ -248,27 +249,28 @@ pub(super) fn format_behind_a_stop() -> Result<()> {
     let mut other = None;
     let set = while_stopping(|setter| {
         ensure!(!(setter.is_done)(), "VIDIOC_S_FMT does not wait");
-        // Closing it waits for VIDIOC_STREAMOFF, as the core has it.
+        // Closing the file waits for VIDIOC_STREAMOFF in the V4L2 core, so it is kept.
         other = Some(others_go_on(CALLS.iter(), || ())?);
         ensure!(!(setter.is_done)(), "VIDIOC_S_FMT is over");
         Ok(())
     })?;
     drop(other);
-    // There are buffers.
+    // The queue has buffers.
     fails(set, Errno::EBUSY, "VIDIOC_S_FMT")
 }
 
-/// How many signals there were.
+/// The number of signals that were handled.
 static SIGNALS: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn count(_: libc::c_int) {
     SIGNALS.fetch_add(1, SeqCst);
 }
 
-/// Has a signal counted, and system calls that it interrupts made again or not.
+/// Installs a handler that counts a signal. `flags` decide whether the system calls that it
+/// interrupts are restarted.
 fn listen(signal: Signal, flags: SaFlags) -> Result<()> {
     let action = SigAction::new(SigHandler::Handler(count), flags, SigSet::empty());
-    // SAFETY: The handler does nothing but to count.
+    // SAFETY: The handler only increments an atomic counter.
     unsafe { sigaction(signal, &action) }?;
     Ok(())
 }

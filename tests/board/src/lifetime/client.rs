@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Clients: processes that hold something of the device while this one takes the device away.
+//! Clients: processes that hold an object of the device while this one unbinds the device.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,23 +14,24 @@ use super::situations::Situation;
 use crate::harness::Child;
 use crate::v4l2::{PollFlags, wait};
 
-/// How long a client may take to look and to end, where a dozen do so at once on a slow board.
+/// The longest time until a client has checked its object and ended, if a dozen do so at once
+/// on a slow board.
 const END: Duration = Duration::from_secs(60);
 
-/// What a client says when it holds what it is to hold.
+/// The byte that a client sends when it holds its object.
 const HELD: u8 = b'h';
-/// What it is told when it is to look what became of that.
+/// The byte that tells a client to check its object.
 const LOOK: u8 = b'l';
-/// What it is told when it is to go, and to leave everything to the kernel.
+/// The byte that tells a client to exit, and to leave everything to the kernel.
 const GO: u8 = b'g';
 
-/// A client's end of the line to the test.
+/// The client's end of the connection to the test.
 pub(super) struct Link {
     from: File,
     to: File,
 }
 
-/// Two ends of a line.
+/// Creates a connection. Returns its two ends.
 fn line() -> Result<[Link; 2]> {
     let (ours, theirs) = (pipe()?, pipe()?);
     let link = |from, to| Link {
@@ -41,8 +42,8 @@ fn line() -> Result<[Link; 2]> {
 }
 
 impl Link {
-    /// Tells the test that the client holds what it is to hold. Returns when it is to look what
-    /// became of that, and never when it is to go.
+    /// Tells the test that the client holds its object. Returns when the client is told to
+    /// check the object, and does not return when it is told to exit.
     pub(super) fn hold(&self) -> Result<()> {
         (&self.to).write_all(&[HELD])?;
         let mut word = [0];
@@ -62,11 +63,11 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Starts a client, which holds what the situation is about from here on.
+    /// Starts a client, which holds the situation's object when this returns.
     pub(super) fn start(situation: &'static Situation) -> Result<Self> {
         let [line, theirs] = line()?;
         let process = Child::start(|| (situation.hold)(&theirs))?;
-        // So that the line ends when the client does.
+        // Dropped, so that the connection ends when the client does.
         drop(theirs);
         let client = Self {
             situation,
@@ -80,32 +81,32 @@ impl Client {
         bail!("{} is not held", situation.name)
     }
 
-    /// Tells it to look what became of what it holds, and to let go of it.
+    /// Tells the client to check its object, and to release it.
     pub(super) fn look(&self) {
         self.tell(LOOK);
     }
 
-    /// Tells it to go without a word to the driver.
+    /// Tells the client to exit without any call to the driver.
     pub(super) fn go(&self) {
         self.tell(GO);
     }
 
     fn tell(&self, word: u8) {
-        // One that has ended already says why when it is waited for.
+        // If the client has already ended, waiting for it returns the reason.
         let _ = (&self.line.to).write_all(&[word]);
     }
 
-    /// Kills it.
+    /// Kills the client.
     pub(super) fn kill(&self) -> Result<()> {
         self.process.kill()
     }
 
-    /// Waits for its end. An error if what it saw was not right.
+    /// Waits for the end of the client. Returns an error if its checks failed.
     pub(super) fn ended(self) -> Result<()> {
         self.process.end(END).context(self.situation.name)
     }
 
-    /// Waits for its end after it was killed.
+    /// Waits for the end of the client after it was killed.
     pub(super) fn died(self) -> Result<()> {
         let ended = self.process.ended_within(END)?;
         ensure!(

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The last close of a request with controls, at the same time as that of the file of the video device
-//! whose controls they are: both take the controls out of the request.
+//! Tests the last close of a request with controls, at the same time as that of the file of the
+//! video device whose controls they are: both take the controls out of the request.
 
 use std::hint::spin_loop;
 use std::sync::Barrier;
@@ -15,14 +15,15 @@ use rand_xorshift::XorShiftRng;
 use crate::scheduling::pin;
 use crate::v4l2::{Device, Which};
 
-/// Where the delays come from.
+/// The seed of the delays.
 const SEED: u64 = 0x5eed_0013;
 
-/// The longest delay before a file is closed. Which of them is the later one at the same place is up to
-/// chance: each takes some microseconds on a kernel that checks every access to memory.
+/// The longest delay before a file is closed, nanoseconds. Which of the two is later at the same
+/// place is up to chance: each takes some microseconds on a kernel that checks every access to
+/// memory.
 const LONGEST: u64 = 60_000;
 
-/// Closes them so many times, each by a thread on a CPU of its own.
+/// Closes both so many times, each in a thread on its own CPU.
 pub(super) fn at_the_same_time(rounds: u32) -> Result<()> {
     let cpus = thread::available_parallelism()?.get();
     ensure!(cpus > 1, "this takes two CPUs");
@@ -54,7 +55,7 @@ fn once(node: &Device, map: &[u32], delays: [Duration; 2]) -> Result<()> {
     })
 }
 
-/// Closes `file` on this CPU, so long after both threads are there.
+/// Closes `file` on this CPU, `delay` after both threads have started.
 fn close<F>(cpu: usize, start: &Barrier, delay: Duration, file: F) -> Result<()> {
     let pinned = pin(cpu);
     start.wait();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Unbinding at a random moment of a stream.
+//! Tests unbinding at a random moment of a stream.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,13 +13,14 @@ use super::client::Client;
 use super::situations::Situation;
 use super::state::State;
 
-/// Where the moments come from.
+/// The seed of the moments.
 const SEED: u64 = 0x5eed_0012;
 
-/// The latest moment, microseconds after the stream's second frame: some frames later.
+/// The latest moment, microseconds after the stream's second frame. Some more frames
+/// are processed until then.
 const LATEST: u32 = 50_000;
 
-/// Unbinds under two streams, so many times.
+/// Unbinds the device under two streams, so many times.
 pub(super) fn unbind(times: u32) -> Result<()> {
     let mut random = XorShiftRng::seed_from_u64(SEED);
     let mut state = State::new()?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests, which refer to the media device but do not keep it: the last files that are left of it.
+//! Tests requests, which refer to the media device but do not keep it, when they are the last open
+//! files of it.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::harness::fails;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, PollFlags, Request, Sent, Stream, Which, wait};
 
-/// A request with nothing in it, and one with a control and a buffer, of a device that is unbound
-/// and whose nodes are closed.
+/// Returns a request with nothing in it, and one with a control and a buffer, of a device that is
+/// unbound and whose nodes are closed.
 fn left(state: &mut State) -> Result<[Request; 2]> {
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
@@ -28,13 +29,13 @@ fn left(state: &mut State) -> Result<[Request; 2]> {
         };
         stream.output.queue(0, &sent)?;
         state.unbind()?;
-        // The node stays open as long as something is mapped, or a stream that is there is stopped.
+        // The node stays open as long as something is mapped, or a stream is not dropped.
         stream.abandon();
     }
     drop(device);
     drop(media);
     if state.mapped()?.is_some() {
-        // That kernel frees what is in the device model up to four seconds late.
+        // A kernel with `DEBUG_KOBJECT_RELEASE` frees device model objects up to four seconds late.
         sleep(Duration::from_secs(6));
     }
     Ok(requests)
@@ -52,7 +53,7 @@ pub(super) fn used_last() -> Result<()> {
     let mut state = State::new()?;
     for request in left(&mut state)? {
         let polled = wait(&request, PollFlags::POLLPRI, Duration::ZERO)?;
-        // The media core says so of a request that is not queued.
+        // The media core returns this for a request that is not queued.
         ensure!(
             polled == PollFlags::POLLERR,
             "poll says {polled:?} of a request of no device"

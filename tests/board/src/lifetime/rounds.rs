@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rounds: clients hold something, the device goes, and comes again.
+//! Rounds of the lifetime tests: clients hold something, the device is unbound, and bound again.
 
 use std::thread::{self, sleep};
 use std::time::Duration;
@@ -14,25 +14,26 @@ use super::situations::Situation;
 use super::state::State;
 use crate::harness::{becomes_true, slow_kernel};
 
-/// What becomes of the device and its clients, and in which order.
+/// The order in which the device is unbound and bound and the clients end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Action {
-    /// It is unbound; the clients look what became of it and close; it is bound.
+    /// The device is unbound; the clients check their objects and close them; it is bound.
     Unbind,
-    /// It is unbound and bound; the clients look what became of the old one and close.
+    /// The device is unbound and bound; the clients check the old one and close.
     Rebind,
-    /// It is unbound, its module stays; the clients look and close, and the module goes.
+    /// The device is unbound, its module stays; the clients check and close, and the module is
+    /// unloaded.
     Unload,
-    /// The clients go; it is unbound and bound.
+    /// The clients exit; the device is unbound and bound.
     CloseBefore,
-    /// It is unbound; the clients go; it is bound.
+    /// The device is unbound; the clients exit; it is bound.
     CloseAfter,
-    /// The clients are killed at some moment around unbinding; it is bound.
+    /// The clients are killed at some moment around unbinding; the device is bound.
     Kill,
 }
 
 impl Action {
-    /// All.
+    /// All actions.
     pub(super) const ALL: [Self; 6] = [
         Self::Unbind,
         Self::Rebind,
@@ -43,16 +44,16 @@ impl Action {
     ];
 }
 
-/// Where the moments come from at which clients are killed.
+/// The seed of the moments at which clients are killed.
 const SEED: u64 = 0x5eed_0011;
 
-/// Every situation at once, so many times.
+/// Runs an action with every situation at once, so many times.
 pub(super) fn together(action: Action, times: u32) -> Result<()> {
     many(&Situation::ALL, action, times)
 }
 
-/// One situation, so many times. What has no file of the nodes open has a test of its own for the
-/// module.
+/// Runs an action with one situation, so many times. For situations without an open file of the
+/// nodes the module has its own test.
 pub(super) fn alone(situation: &'static Situation, action: Action, times: u32) -> Result<()> {
     if action == Action::Unload && !situation.opens_a_node {
         return Ok(());
@@ -68,17 +69,17 @@ fn many(situations: &[&'static Situation], action: Action, times: u32) -> Result
     })
 }
 
-/// What becomes of the module while something is held that is no file of its nodes.
+/// Whether the module can be unloaded while an object is held that is no file of its nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Module {
-    /// It can be unloaded.
+    /// The module can be unloaded.
     Goes,
-    /// It is in use for as long as that is held.
+    /// The module is in use as long as the object is held.
     Stays,
 }
 
-/// The device is unbound and its module unloaded, or that refused, while the situation is held; and
-/// unloaded when nothing is held any more.
+/// Unbinds the device, and unloads its module or is refused that, while the situation's object is
+/// held; and unloads it when nothing is held any more.
 pub(super) fn without_the_module(
     situation: &'static Situation,
     due: Module,
@@ -92,9 +93,9 @@ pub(super) fn without_the_module(
             ensure!(refused, "rmmod unbound the device under {}", situation.name);
         }
         state.unbind()?;
-        // Its nodes are closed now, and nothing else may keep the module.
+        // The device's nodes are closed now, and nothing else may keep the module.
         let gone = unloads(&state)?;
-        // Before the client uses what may be gone.
+        // This is before the client uses what may be freed.
         match due {
             Module::Goes => ensure!(gone, "rmmod failed, and nothing of the module is held"),
             Module::Stays => ensure!(!gone, "rmmod succeeded under {}", situation.name),
@@ -109,14 +110,14 @@ pub(super) fn without_the_module(
     Ok(())
 }
 
-/// Whether the module can be unloaded, soon: a thread of its own sees that nobody uses it any more, and a
-/// kernel with `DEBUG_KOBJECT_RELEASE` says so seconds late.
+/// Returns whether the module can be unloaded within some time: a separate thread detects that it
+/// is not used any more, and with `DEBUG_KOBJECT_RELEASE` that is seconds late.
 fn unloads(state: &State) -> Result<bool> {
     let patience = Duration::from_secs(if slow_kernel() { 8 } else { 3 });
     becomes_true(patience, || state.unload())
 }
 
-/// The device, and moments at random.
+/// The device, and a source of random moments.
 struct Rounds {
     state: State,
     random: XorShiftRng,
@@ -191,13 +192,13 @@ impl Rounds {
     }
 }
 
-/// Has all clients look what became of what they hold, at the same time.
+/// Tells all clients to check what they hold, at the same time.
 fn look(clients: Vec<Client>) -> Result<()> {
     clients.iter().for_each(Client::look);
     clients.into_iter().try_for_each(Client::ended)
 }
 
-/// Has all clients go.
+/// Tells all clients to exit.
 fn go(clients: Vec<Client>) -> Result<()> {
     clients.iter().for_each(Client::go);
     clients.into_iter().try_for_each(Client::ended)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Situations: what a client holds while the device goes, and what it must see then.
+//! Situations: the object that a client holds while the device is unbound, and what it must
+//! observe then.
 
 mod files;
 mod memory;
@@ -12,21 +13,21 @@ use super::client::Link;
 use crate::harness::fails;
 use crate::v4l2::{Device, Errno, Memory, PATIENCE, PollFlags, Way, wait};
 
-/// Something that a client holds.
+/// A situation of a client.
 pub(super) struct Situation {
-    /// What it is.
+    /// The name of the situation.
     pub(super) name: &'static str,
-    /// Comes to hold it, calls [`Link::hold`], looks what became of it, and lets go.
+    /// Gets the object, calls [`Link::hold`], checks the object, and releases it.
     pub(super) hold: fn(&Link) -> Result<()>,
-    /// A node is open, or its memory mapped: the module must stay.
+    /// Whether a node is open, or its memory mapped, so that the module must stay.
     pub(super) opens_a_node: bool,
-    /// There is memory for buffers.
+    /// Whether there is memory for buffers.
     pub(super) has_buffers: bool,
 }
 
 impl Situation {
-    /// All, in an order in which none keeps the next from coming about: the engine stands still
-    /// with the last.
+    /// All situations, in an order in which none prevents the next: the last one stalls the
+    /// engine.
     pub(super) const ALL: [&'static Self; 12] = [
         &Self::IDLE,
         &Self::MEDIA,
@@ -95,7 +96,7 @@ impl Situation {
     }
 }
 
-/// That an open file says that its device is gone, whatever it is asked.
+/// Checks that calls on an open file return that the device is gone.
 fn gone(device: &Device) -> Result<()> {
     fails(device.capability(), Errno::ENODEV, "QUERYCAP")?;
     for way in Way::BOTH {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device between two unbinds: that it works, that it goes in time, and that nothing is left of
-//! it in the end.
+//! The device between two unbinds: checks that it works, that unbinding is fast enough, and that
+//! nothing of it is left in the end.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,18 +15,19 @@ use crate::harness::becomes_true;
 use crate::picture::Bands;
 use crate::v4l2::{Device, PATIENCE, Which, one_frame};
 
-/// Every mapping and allocation for a device that the DMA API knows of, a line each.
+/// The list of all mappings and allocations for a device that the DMA API records, with one line
+/// for each.
 const MAPPED: &str = "/sys/kernel/debug/dma-api/dump";
 
 /// The board's device, which is bound.
 pub(super) struct State {
     binding: Binding,
-    /// How often it was unbound, and how long that took at most.
+    /// How often the device was unbound, and how long that took at most.
     unbinds: (u32, Duration),
 }
 
 impl State {
-    /// Finds the device, and has it bound whatever the test before left behind.
+    /// Finds the device, and binds it if the test before left it unbound.
     pub(super) fn new() -> Result<Self> {
         if !Binding::loaded() {
             binding::load(WATCHDOG_MS)?;
@@ -41,7 +42,7 @@ impl State {
         })
     }
 
-    /// Unbinds the device, which must take no longer than it may.
+    /// Unbinds the device. Returns an error if that takes too long.
     pub(super) fn unbind(&mut self) -> Result<()> {
         let took = self.binding.unbind()?;
         let (count, longest) = &mut self.unbinds;
@@ -55,13 +56,13 @@ impl State {
         self.binding.bind()
     }
 
-    /// That the device, bound anew, makes a frame of a frame.
+    /// Checks that the device, bound again, processes a frame.
     pub(super) fn works(&self) -> Result<()> {
         works().context("a frame after binding again")
     }
 
-    /// What the DMA API knows to be mapped or allocated for the device; nothing where it does not
-    /// look.
+    /// Returns the mappings and allocations for the device that the DMA API records; [`None`] if
+    /// the kernel does not record them.
     pub(super) fn mapped(&self) -> Result<Option<String>> {
         let all = match fs::read_to_string(MAPPED) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -71,7 +72,7 @@ impl State {
         Ok(Some(ours.collect::<Vec<_>>().join("; ")))
     }
 
-    /// That nothing is mapped or allocated for the device when all is closed.
+    /// Checks that nothing is mapped or allocated for the device when everything is closed.
     pub(super) fn nothing_left(&self) -> Result<()> {
         let gone = || Ok(self.mapped()?.is_none_or(|left| left.is_empty()));
         let gone = becomes_true(PATIENCE / 5, gone)?;
@@ -79,7 +80,7 @@ impl State {
         Ok(())
     }
 
-    /// Unloads the module, and whether that succeeded.
+    /// Unloads the module. Returns whether that succeeded.
     pub(super) fn unload(&self) -> Result<bool> {
         binding::unload()
     }
@@ -100,7 +101,7 @@ fn works() -> Result<()> {
 impl Drop for State {
     fn drop(&mut self) {
         let (count, longest) = self.unbinds;
-        // For who counts them all.
+        // The suite sums these numbers up.
         println!(
             "unbound {count} times, in {} us at most",
             longest.as_micros()

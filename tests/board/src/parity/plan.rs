@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A plan of frames: `open FORMAT SIZE FORMAT SIZE` opens a node and sets OUTPUT and CAPTURE,
-//! `map FILE` starts a stream with a map (`-` with the driver's own), and `frame LEFT TOP WIDTH
-//! HEIGHT` sends a frame with that crop.
+//! Parses a plan of frames: `open FORMAT SIZE FORMAT SIZE` opens a node and sets OUTPUT and
+//! CAPTURE, `map FILE` starts a stream with a map (`-` with the driver's own), and `frame LEFT
+//! TOP WIDTH HEIGHT` processes a frame with that crop.
 
 use std::str::FromStr;
 
@@ -11,14 +11,14 @@ use dewarp::Format;
 
 use crate::v4l2::Rect;
 
-/// One node's formats and what passes through it.
+/// One node's formats and its streams.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Frames to the engine.
+    /// The queue of frames to the engine.
     pub output: Side,
-    /// Frames from the engine.
+    /// The queue of frames from the engine.
     pub capture: Side,
-    /// One stream after the other.
+    /// The streams, one after the other.
     pub streams: Vec<Streaming>,
 }
 
@@ -36,7 +36,7 @@ pub struct Side {
 /// One stream.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Streaming {
-    /// The file of the map to set before it.
+    /// The file of the map that is set before the stream.
     pub map: Option<String>,
     /// The crop of each frame.
     pub crops: Vec<Rect>,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls that random arguments are sent to, what the words of their arguments mean, and which
-//! values such words may have.
+//! The ioctls that random arguments are sent to, the meaning of the fields of their arguments, and
+//! the values that such fields may have.
 
 use std::mem::offset_of;
 
@@ -21,7 +21,7 @@ use crate::v4l2::bindings::{
 use crate::v4l2::media::{DeviceInfo, Topology};
 use crate::v4l2::{HFLIP, MAP, PREFETCH_MODE, PREFETCH_THRESHOLD, VFLIP};
 
-/// What a word of an argument means.
+/// The meaning of a field of an argument.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     /// `V4L2_BUF_TYPE_…`
@@ -30,11 +30,11 @@ pub(crate) enum Field {
     Memory,
     /// A small number.
     Index,
-    /// How many buffers.
+    /// A number of buffers.
     Count,
-    /// How many planes a format has.
+    /// The number of planes of a format.
     Planes,
-    /// How many planes, or other things, a pointer leads to.
+    /// The number of planes, or of other elements, behind a pointer.
     Length,
     /// `sizeimage`.
     Bytes,
@@ -42,7 +42,7 @@ pub(crate) enum Field {
     Stride,
     /// Width or height.
     Side,
-    /// A place that is 0 in most cases.
+    /// An offset or coordinate that is 0 in most cases.
     Offset,
     /// `V4L2_PIX_FMT_…`
     Fourcc,
@@ -50,13 +50,13 @@ pub(crate) enum Field {
     Control,
     /// `V4L2_CTRL_WHICH_…`
     Which,
-    /// How many controls.
+    /// A number of controls.
     ControlCount,
     /// `V4L2_EVENT_…`
     Event,
     /// `V4L2_SEL_TGT_…`
     Target,
-    /// `V4L2_SEL_FLAG_…`, or any other few bits.
+    /// `V4L2_SEL_FLAG_…`, or some other bits.
     Rounding,
     /// `V4L2_BUF_FLAG_…`
     Sent,
@@ -75,7 +75,7 @@ pub(crate) enum Field {
 }
 
 impl Field {
-    /// Values that let an ioctl succeed, and values that are wrong in a way of their own.
+    /// Returns values that let an ioctl succeed, and values that are wrong.
     pub(crate) fn values(self) -> (&'static [u32], &'static [u32]) {
         const NM12: u32 = u32::from_le_bytes(*b"NM12");
         const NV12: u32 = u32::from_le_bytes(*b"NV12");
@@ -86,8 +86,8 @@ impl Field {
         const NEXT: u32 = 0xc000_0000;
         match self {
             Self::Type => (&[9, 10], &[1, 2, 0, 3, 8, 11, 13, 14, 99]),
-            // Not DMABUF: after a QBUF that fails, vb2 counts imported buffers wrongly, and says so
-            // on a debug kernel.
+            // DMABUF is left out: after a QBUF that fails, vb2 counts imported buffers wrongly, and
+            // reports that on a debug kernel.
             Self::Memory => (&[1], &[0, 2, 3, 99]),
             Self::Index => (&[0, 0, 1, 2], &[3, 31, 32, 255]),
             Self::Count => (&[0, 1, 2, 3], &[4, 32]),
@@ -128,7 +128,7 @@ impl Field {
     }
 }
 
-/// The file that an ioctl is for.
+/// The kind of file that an ioctl is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum File {
     Video,
@@ -136,16 +136,17 @@ pub(crate) enum File {
     Request,
 }
 
-/// How often an ioctl has to succeed for the test to mean something.
+/// How often an ioctl has to succeed, so that the test means something.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// With almost any likely argument.
+    /// It succeeds with almost any likely argument.
     Often,
-    /// When the state is right.
+    /// It succeeds when the state is right.
     Sometimes,
-    /// With the prefetch controls, which the C driver has not.
+    /// It succeeds with the prefetch controls, which the C driver does not have.
     WithNumbers,
-    /// Never: the driver does not have it. (The old ioctls for cropping ask it to compose.)
+    /// It never succeeds: the driver does not have it. (The old ioctls for cropping use the compose
+    /// rectangle.)
     Unknown,
 }
 
@@ -153,12 +154,12 @@ pub(crate) enum Due {
 pub(crate) struct Call {
     pub name: &'static str,
     pub file: File,
-    /// The number that the kernel knows it by.
+    /// The number of the ioctl.
     pub request: u64,
-    /// How often it is sent, relative to others.
+    /// How often it is sent, relative to the others.
     pub weight: usize,
     pub due: Due,
-    /// Where in its argument something lies that the kernel looks at.
+    /// The places of fields in its argument that the kernel reads.
     pub fields: &'static [(usize, Field)],
 }
 
@@ -169,9 +170,9 @@ const BOTH: u64 = READ | WRITE;
 
 type Fields = &'static [(usize, Field)];
 
-/// `_IOC()`.
+/// Computes the number as `_IOC()` does.
 const fn code(magic: u8, direction: u64, number: u64, size: usize) -> u64 {
-    // CAST: Less than 2^14.
+    // CAST: It is less than 2^14.
     direction << 30 | (size as u64) << 16 | (magic as u64) << 8 | number
 }
 
@@ -218,7 +219,7 @@ impl Call {
     }
 }
 
-/// Where a field of a multi-planar format lies in `v4l2_format`.
+/// The offset of a field of a multi-planar format in `v4l2_format`.
 macro_rules! pix {
     ($field:ident) => {
         offset_of!(v4l2_format, fmt) + offset_of!(v4l2_pix_format_mplane, $field)
@@ -236,7 +237,7 @@ const FORMAT: Fields = &[
     (pix!(num_planes), Planes),
 ];
 
-/// Where the format of `VIDIOC_CREATE_BUFS` lies.
+/// The offset of the format in the argument of `VIDIOC_CREATE_BUFS`.
 const CREATED: usize = offset_of!(v4l2_create_buffers, format);
 const SIZES: usize = CREATED + pix!(plane_fmt) + offset_of!(v4l2_plane_pix_format, sizeimage);
 
@@ -272,7 +273,7 @@ const SUBSCRIPTION: Fields = &[
     (offset_of!(v4l2_event_subscription, flags), Rounding),
 ];
 
-/// Where a side of a rectangle lies in `VIDIOC_S_SELECTION`.
+/// The offset of a side of a rectangle in the argument of `VIDIOC_S_SELECTION`.
 macro_rules! rect {
     ($field:ident) => {
         offset_of!(v4l2_selection, r) + offset_of!(v4l2_rect, $field)
@@ -305,7 +306,7 @@ const TOPOLOGY: Fields = &[
     (64, Pointer),
 ];
 
-/// All of them. Not `VIDIOC_S_PRIORITY`, with which one file would shut the others out, nor
+/// All ioctls, except `VIDIOC_S_PRIORITY`, with which one file would lock the others out, and
 /// `VIDIOC_LOG_STATUS`, which prints.
 pub(crate) const CALLS: &[Call] = &[
     video::<v4l2_capability>("QUERYCAP", READ, 0, &[]),

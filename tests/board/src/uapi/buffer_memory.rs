@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Buffers in cached memory, and buffers that are removed one by one.
+//! Tests buffers in cached memory, and buffers that are removed one by one.
 
 use anyhow::{Context, Result, ensure};
 
@@ -31,7 +31,7 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-// CAST: A flag in one byte.
+// CAST: It is a flag in one byte.
 const FLAG: u8 = CACHED as u8;
 
 fn offered() -> Result<()> {
@@ -55,7 +55,7 @@ fn offered() -> Result<()> {
                 got.flags
             );
         }
-        // All buffers of a queue are of one kind.
+        // All buffers of a queue have the same kind of memory.
         device.request_buffers_in(way, Memory::Mmap, 1, FLAG)?;
         let format = device.format(way)?;
         let more = device.create_buffers(way, Memory::Mmap, 1, &format);
@@ -90,7 +90,7 @@ fn cached() -> Result<()> {
     Ok(())
 }
 
-/// A stream with so many buffers, and a frame for it.
+/// Returns a stream with so many buffers, and a frame for it.
 fn start(device: &Device, count: u32) -> Result<(Stream<'_>, Vec<u8>)> {
     let format = Format::new(b"NV12", 176, 144);
     let (output, _) = device.set_formats(&format, &format)?;
@@ -129,7 +129,7 @@ fn removed() -> Result<()> {
             let sent = queue.queue(index, &Sent::default());
             fails(sent, Errno::EINVAL, "QBUF of one removed")?;
         }
-        // What is mapped stays until it is unmapped.
+        // Mapped memory stays until it is unmapped.
         same(&queue.planes(1)[0].read(), &frame, 176).context("the memory of one removed")?;
     }
     for index in [3, 0] {
@@ -163,7 +163,7 @@ fn not_removed() -> Result<()> {
             fails(result, Errno::EINVAL, &what)?;
         }
     }
-    // Queued, in a request that is not, and done.
+    // The states are: queued, in a request that is not queued, and done.
     let request = media.request()?;
     let in_request = Sent {
         request: Some(&request),
@@ -189,7 +189,7 @@ fn not_removed() -> Result<()> {
     fails(result, Errno::EBUSY, "removing a buffer that is done")?;
     stream.output.dequeue_within(crate::v4l2::PATIENCE)?;
     device.remove_buffers(Way::Output, 0, 2)?;
-    // The queue streams on, and its format stays.
+    // The queue goes on to stream, and its format does not change.
     let other = device.set_format(Way::Output, &Format::new(b"NV12", 640, 480));
     fails(other, Errno::EBUSY, "S_FMT with all buffers removed")
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Buffers: how they are made, prepared, exported, and what is refused.
+//! Tests how buffers are created, prepared and exported, and which calls are
+//! refused.
 
 use anyhow::{Context, Result, ensure};
 
@@ -65,7 +66,7 @@ fn memories() -> Result<()> {
     Ok(())
 }
 
-/// A format whose planes are so many bytes larger or smaller.
+/// Returns a format whose planes are so many bytes larger or smaller.
 fn resized(format: &Format, by: i32) -> Format {
     let mut format = format.clone();
     for plane in &mut format.planes {
@@ -276,7 +277,7 @@ fn many() -> Result<()> {
         stream.capture.len()
     );
     for index in 0..32 {
-        // Each source is of one luma.
+        // Each source has one luma.
         let length = bands.output.sizes()[0];
         stream
             .output
@@ -285,7 +286,8 @@ fn many() -> Result<()> {
             timestamp: index as u64,
             ..Sent::default()
         };
-        // CAPTURE the other way round: pairs are made by order, not by number.
+        // CAPTURE buffers are queued in reverse order: pairs are made by order,
+        // not by index.
         stream.output.queue(index, &sent)?;
         stream.capture.queue(31 - index, &Sent::default())?;
     }

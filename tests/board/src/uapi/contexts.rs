@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Several open files at once.
+//! Tests several open files at the same time.
 
 use std::time::Instant;
 
@@ -28,7 +28,7 @@ fn fair() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let mut streams = Vec::new();
     for device in &devices {
-        // Enough work for a frame that the program keeps up.
+        // The frames are large enough that the program is not slower than the engine.
         let bands = Bands::set_to(device, 640, 480)?;
         let stream = Stream::prepare(device, BUFFERS)?;
         for index in 0..BUFFERS as usize {
@@ -40,7 +40,8 @@ fn fair() -> Result<()> {
     for stream in &streams {
         stream.resume()?;
     }
-    // Who starts first runs ahead until all have started, and these frames were fetched.
+    // The file that starts first is ahead until all have started. These frames are left
+    // out.
     let (settled, all) = (64, 144);
     let mut counts = [0_u32; FILES];
     let mut before = counts;
@@ -70,13 +71,14 @@ fn fair() -> Result<()> {
         .collect();
     let most = served.iter().max().copied().unwrap_or(0);
     let least = served.iter().min().copied().unwrap_or(0);
-    // One frame may be under way, and one on its way to either count.
+    // One frame may be in flight, and one between the two counts.
     ensure!(most - least <= 3, "the files got {served:?} frames");
     Ok(())
 }
 
 fn apart() -> Result<()> {
-    // Formats, size of the destination, and the place in the source that it shows.
+    // The formats, the size of the destination, and the place in the source that it
+    // shows.
     type Case = (&'static [u8; 4], &'static [u8; 4], (u32, u32), u32);
     let cases: [Case; 4] = [
         (b"NV12", b"NV12", (176, 144), 40),
@@ -128,7 +130,7 @@ fn waiting() -> Result<()> {
     let (one, other) = (Device::open()?, Device::open()?);
     let bands = Bands::set(&one)?;
     Bands::set(&other)?;
-    // The first has frames to send and nowhere to put them.
+    // The first file has sources queued and no destination.
     let stuck = Stream::start(&one, 2)?;
     stuck.output.write(0, &bands.source)?;
     stuck.output.queue(0, &Sent::default())?;

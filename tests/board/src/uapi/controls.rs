@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The vertex map's control as such: what it says of itself, and values it does not take.
+//! Tests the vertex map's control as such: its description, and values that it does not
+//! accept.
 
 use anyhow::{Result, ensure};
 
@@ -69,7 +70,8 @@ fn short() -> Result<()> {
     for short in [0, 1, 4, bytes - 4, bytes - 1] {
         let mut map = other.clone();
         for verb in [Verb::Try, Verb::Set] {
-            // prepare_ext_ctrls() in the V4L2 core; ENOSPC is for asking.
+            // prepare_ext_ctrls() in the V4L2 core returns this; ENOSPC is for
+            // VIDIOC_G_EXT_CTRLS.
             fails(
                 device.words(verb, Which::Current, MAP, &mut map, short),
                 Errno::EFAULT,
@@ -131,7 +133,8 @@ fn tried() -> Result<()> {
 
 fn unknown() -> Result<()> {
     let device = Device::open()?;
-    // Before, between and after the driver's own. The next ones are upstream's to give.
+    // The identifiers before, between and after the driver's own. The next ones are left
+    // for upstream to assign.
     let own = [MAP + 1, MAP + 2, PREFETCH_MODE - 1, PREFETCH_THRESHOLD + 1];
     for id in [0, MAP - 1, u32::MAX].into_iter().chain(own) {
         fails(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The register dump in debugfs.
+//! Tests the register dump in debugfs.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ fn file(device: &Device) -> Result<PathBuf> {
         .join("dump_regs"))
 }
 
-/// The registers by name, without what the C driver puts before the names.
+/// Returns the registers by name, without the prefix that the C driver writes.
 pub(super) fn read(device: &Device) -> Result<HashMap<String, u32>> {
     let path = file(device)?;
     let text =
@@ -64,7 +64,7 @@ fn streaming() -> Result<()> {
         let got = registers.get(name);
         ensure!(got == Some(&due), "{name} is {got:x?}, not {due:#x}");
     }
-    // Also beside frames that run.
+    // The dump also works while frames run.
     for _ in 0..5 {
         stream.queue(0, &Sent::default())?;
         read(&device)?;
@@ -84,7 +84,8 @@ fn idle() -> Result<()> {
         "the device does not suspend"
     );
     for _ in 0..3 {
-        // Powering up resets: what the frame left is there only if nobody did.
+        // Powering up resets the engine, so the values of the frame are there
+        // only if it was not powered up.
         let registers = read(&device)?;
         for name in ["SRC_IMG_SIZE", "DST_IMG_STRIDE", "MAP_LUT_SIZE"] {
             let got = registers.get(name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Buffers of others on both queues, as dma-bufs.
+//! Tests imported buffers on both queues, as dma-bufs.
 
 use anyhow::{Context, Result, ensure};
 
@@ -33,13 +33,13 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// One dma-buf a plane.
+/// Allocates one dma-buf for each plane.
 pub(super) fn of_heap(heap: &Heap, format: &Format) -> Result<Vec<DmaBuf>> {
     let plane = |length| heap.allocate(length).context("allocating from a dma-heap");
     format.sizes().into_iter().map(plane).collect()
 }
 
-/// How a buffer's planes are queued.
+/// Returns a buffer's planes in the form in which they are queued.
 pub(super) fn shared(planes: &[DmaBuf]) -> Vec<(&DmaBuf, usize)> {
     planes.iter().map(|plane| (plane, plane.len())).collect()
 }
@@ -84,7 +84,8 @@ fn changing() -> Result<()> {
     let heap = Heap::open()?;
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
-    // Another number of sources than of destinations, so that each pair comes once.
+    // The numbers of sources and destinations are different, so that each pair
+    // occurs once.
     let from = (0..3)
         .map(|by| {
             let planes = of_heap(&heap, &bands.output)?;
@@ -127,7 +128,8 @@ fn too_small() -> Result<()> {
             device.start(way)?;
             for short in 0..format.planes.len() {
                 let mut small = format.clone();
-                // A page less: the heap gives whole pages.
+                // The size is 8192 bytes less, because the heap allocates whole
+                // pages.
                 small.planes[short].sizeimage -= 8192;
                 let planes = of_heap(&heap, &small)?;
                 fails(
@@ -135,7 +137,7 @@ fn too_small() -> Result<()> {
                     Errno::EINVAL,
                     &format!("{way:?} with plane {short} too small"),
                 )?;
-                // Nor does it help to say that it is larger.
+                // A length that is larger than the dma-buf does not help.
                 let lie: Vec<_> = planes.iter().zip(format.sizes()).collect();
                 fails(
                     queue.queue_shared(0, &Sent::default(), &lie),
@@ -168,7 +170,7 @@ fn no_dma_buf() -> Result<()> {
 }
 
 fn chained() -> Result<()> {
-    // NV12 to NV16 and back: what comes out has the luma of what went in.
+    // NV12 is converted to NV16 and back: the output has the luma of the input.
     let (first, second) = (Device::open()?, Device::open()?);
     let nv12 = Format::new(b"NV12", 640, 480);
     let nv16 = Format::new(b"NV16", 640, 480);
@@ -211,13 +213,14 @@ fn closed() -> Result<()> {
             .output
             .queue_shared(0, &Sent::default(), &shared(&from))?;
     }
-    // Whoever gets the memory next would show here.
+    // If the memory of the queued buffer were freed, this buffer could get it, and
+    // the frame would be wrong.
     let other = of_heap(&heap, &bands.output)?;
     other[0].fill(0)?;
     stream.capture.queue(0, &Sent::default())?;
     stream.capture.dequeue_within(PATIENCE)?;
     bands.check(&stream.capture.read(0), 31)?;
     drop(stream);
-    // And the queue goes back to buffers of its own.
+    // The queue can use its own buffers again.
     bands.check(&one_frame(&device, &bands.source)?, 31)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Events of the map's control.
+//! Tests the events of the map's control.
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -29,7 +29,7 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// What changed by the next event, which must be one of the map.
+/// Returns the changes of the next event, which must be one of the map.
 fn changes(device: &Device) -> Result<u32> {
     let ready = wait(
         device,
@@ -41,7 +41,7 @@ fn changes(device: &Device) -> Result<u32> {
     if (event.type_, event.id) != (CTRL, MAP) {
         bail!("an event of type {} for {:#x}", event.type_, event.id);
     }
-    // SAFETY: The type says that this is what the union holds.
+    // SAFETY: The event's type says that the union holds this field.
     Ok(unsafe { event.u.ctrl }.changes)
 }
 
@@ -78,7 +78,7 @@ fn no_echo() -> Result<()> {
     none(&device, "before any change")?;
     device.set_map(Which::Current, &bands.map(3))?;
     none(&device, "for its own map")?;
-    // Another file has a map of its own.
+    // Another file has its own map.
     let other = device.again()?;
     Bands::set(&other)?;
     other.set_map(Which::Current, &bands.map(4))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! HFLIP and VFLIP: what the identity shows, mirrored. A map that is set is shown as it is.
+//! Tests HFLIP and VFLIP: the identity is mirrored, and a map that is set is not.
 
 use anyhow::{Context, Result, ensure};
 
@@ -42,7 +42,7 @@ pub(super) const TESTS: &[Test] = &[
 
 const FLIPS: [u32; 2] = [HFLIP, VFLIP];
 
-/// Sets both.
+/// Sets both flips.
 fn set_flips(device: &Device, which: Which<'_>, flips: [bool; 2]) -> Result<()> {
     for (id, on) in FLIPS.into_iter().zip(flips) {
         device.set_number(which, id, on.into())?;
@@ -85,8 +85,8 @@ fn mirrored() -> Result<()> {
                 let start = f64::from(start);
                 let plain = |place: f64| start + place * step;
                 let mirror = |place: f64| plain(side - 1.0 - place);
-                // A map has no place before the source's first pixel: that vertex, one pixel behind the
-                // destination's last, is on the first pixel instead.
+                // A map cannot have a place before the source's first pixel: the vertex that would
+                // be there, one pixel after the destination's last, is on the first pixel instead.
                 let block = ((side - 1.0) / 16.0).floor() * 16.0;
                 match flips[axis] {
                     false => plain(place),
@@ -105,7 +105,7 @@ fn mirrored() -> Result<()> {
     Ok(())
 }
 
-/// A source of four lumas, one a quarter, by which flips are told.
+/// A source of four lumas, one in each quarter, which show the flips.
 struct Quarters {
     source: Vec<Vec<u8>>,
     capture: Format,
@@ -118,7 +118,7 @@ impl Quarters {
         let (width, height) = Self::SIZE;
         let format = Format::new(b"NV12", width, height);
         let (output, capture) = device.set_formats(&format, &format)?;
-        // CAST: Not more than 160.
+        // CAST: It is not more than 160.
         let quarter = |x: u32, y: u32| (40 * (1 + 2 * (2 * y / height) + 2 * x / width)) as u8;
         Ok(Self {
             source: spread(&output, &draw(&output, quarter)?, 0)?,
@@ -126,7 +126,7 @@ impl Quarters {
         })
     }
 
-    /// Which flips a frame shows.
+    /// Returns which flips a frame shows.
     fn shown(&self, planes: &[Vec<u8>]) -> Result<[bool; 2]> {
         let frame = luma(&self.capture, planes)?;
         let (width, height) = (Self::SIZE.0 as usize, Self::SIZE.1 as usize);
@@ -166,7 +166,7 @@ fn while_streaming() -> Result<()> {
         for _ in 0..2 {
             quarters.check(&stream.frame(&quarters.source)?, due)?;
         }
-        // A crop is composed anew with the flips, not with what was composed before.
+        // A crop is composed with the flips again, and not with the map that was composed before.
         for crop in [Rect::new(8, 8, 160, 128), Rect::new(0, 0, 176, 144)] {
             device.set_crop(crop)?;
             quarters
@@ -177,18 +177,18 @@ fn while_streaming() -> Result<()> {
     Ok(())
 }
 
-/// Whether both flips are inactive; an error if they do not agree.
+/// Returns whether both flips are inactive. Returns an error if they do not agree.
 fn are_inactive(device: &Device) -> Result<bool> {
     let [across, down] = [device.query(HFLIP)?, device.query(VFLIP)?];
     ensure!(across.flags == down.flags, "one of the flips is inactive");
     Ok(across.flags & INACTIVE != 0)
 }
 
-/// The next event must be that a flip's flags changed.
+/// Checks that the next event is a change of a flip's flags.
 fn hears(device: &Device) -> Result<()> {
     let event = device.event().context("taking an event")?;
     ensure!(event.type_ == CTRL && event.id == HFLIP, "another event");
-    // SAFETY: The type says that this is what the union holds.
+    // SAFETY: The event's type says that the union holds this field.
     let changes = unsafe { event.u.ctrl }.changes;
     ensure!(changes == FLAGS, "the event says {changes:#x}");
     Ok(())
@@ -197,7 +197,7 @@ fn hears(device: &Device) -> Result<()> {
 fn inactive() -> Result<()> {
     let device = Device::open()?;
     let quarters = Quarters::set(&device)?;
-    // The identity, one pixel to the left: no default.
+    // The map is the identity moved by one pixel to the left, so it is not the default.
     let mut map = device.map(Which::Current)?;
     map[1] -= 16;
     set_flips(&device, Which::Current, [true, false])?;
@@ -212,7 +212,7 @@ fn inactive() -> Result<()> {
             .context("with a map")?;
         ensure!(are_inactive(&device)?, "with a map they are active");
         hears(&device)?;
-        // What is set now counts later.
+        // The values that are set now apply later.
         set_flips(&device, Which::Current, [true; 2])?;
         quarters
             .check(&stream.frame(&quarters.source)?, [false; 2])
@@ -259,7 +259,7 @@ fn send(
 }
 
 fn in_requests() -> Result<()> {
-    // What each request says, and what its frame shows.
+    // The flips that each request sets, and those that its frame shows.
     const FRAMES: [([Option<bool>; 2], [bool; 2]); 6] = [
         ([None, None], [false, false]),
         ([Some(true), None], [true, false]),
@@ -272,7 +272,7 @@ fn in_requests() -> Result<()> {
     let quarters = Quarters::set(&device)?;
     let media = device.media()?;
     let stream = Stream::start(&device, 6)?;
-    // All queued before the first can start, with a crop that is set after that.
+    // All requests are queued before the first can start, with a crop that is set after that.
     let mut requests = Vec::new();
     for (index, (said, _)) in FRAMES.into_iter().enumerate() {
         stream.output.write(index, &quarters.source)?;
@@ -292,7 +292,7 @@ fn in_requests() -> Result<()> {
             flips(&device)?
         );
     }
-    // One that is set without a request is for the frame of a later request.
+    // A value that is set without a request applies to the frame of a later request.
     device.set_number(Which::Current, VFLIP, 1)?;
     send(&stream, &media, 0, [Some(true), None])?;
     stream.capture.queue(0, &Sent::default())?;
@@ -312,7 +312,7 @@ fn beside_a_map() -> Result<()> {
     set_flips(&device, Which::Request(&later), [true; 2])?;
     all.frame(&later, None, 7)?;
     drop(all);
-    // Bands of luma from left to right.
+    // The bands of luma go from left to right.
     let bands = crate::picture::Bands::set(&device)?;
     let frame = luma(&bands.capture, &one_frame(&device, &bands.source)?)?;
     let ends = (frame[8], frame[bands.capture.width as usize - 8]);

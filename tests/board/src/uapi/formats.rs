@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Formats: which there are, what wrong ones become, colours, and when they can be set.
+//! Tests formats: which there are, how invalid ones are adjusted, colours, and when they can
+//! be set.
 
 use anyhow::{Context, Result, ensure};
 
@@ -83,7 +84,7 @@ fn sizes() -> Result<()> {
         for fourcc in device.formats(way)? {
             let sizes = device.frame_sizes(&fourcc, 0)?;
             ensure!(sizes.type_ == STEPWISE, "the type is {}", sizes.type_);
-            // SAFETY: The type says that this is what the union holds.
+            // SAFETY: The type says that the union holds this field.
             let got = unsafe { sizes.__bindgen_anon_1.stepwise };
             let widths = (got.min_width, got.max_width, got.step_width);
             let heights = (got.min_height, got.max_height, got.step_height);
@@ -110,7 +111,8 @@ fn sizes() -> Result<()> {
     Ok(())
 }
 
-/// What the driver starts with: Rec. 709, its transfer function and encoding, limited range.
+/// The colours that the driver starts with: Rec. 709, its transfer function and encoding,
+/// limited range.
 const REC709_COLOURS: Colours = Colours {
     colorspace: REC709,
     transfer: 1,
@@ -271,7 +273,7 @@ fn colours_propagate() -> Result<()> {
     ensure!(got.colours == STRANGE, "OUTPUT has {:?}", got.colours);
     let got = device.format(Way::Capture)?;
     ensure!(got.colours == STRANGE, "CAPTURE has {:?}", got.colours);
-    // Also while CAPTURE has buffers: they do not depend on it.
+    // It is also possible while CAPTURE has buffers, because they do not depend on it.
     device.request_buffers(Way::Capture, Memory::Mmap, 1)?;
     device.set_format(Way::Output, &Format::new(b"NV12", 640, 480))?;
     let got = device.format(Way::Capture)?;
@@ -303,7 +305,8 @@ fn colours_of_capture() -> Result<()> {
 
 fn colours_by_default() -> Result<()> {
     let device = Device::open()?;
-    // Colour space, and what videodev2.h makes of it: transfer, encoding, quantization.
+    // Each case is a colour space, and the transfer, encoding and quantization that
+    // videodev2.h derives from it.
     let cases = [
         (0, (REC709, 1, 2, 2)),
         (REC709, (REC709, 1, 2, 2)),

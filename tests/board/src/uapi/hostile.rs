@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonsense about formats, controls and rectangles: the error that the V4L2 documentation names, or
-//! a clamped value, and a device that still works.
+//! Tests invalid arguments for formats, controls and rectangles: the call returns the error that
+//! the V4L2 documentation names, or a clamped value, and the device still works.
 
 use std::os::fd::AsRawFd;
 
@@ -43,7 +43,7 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// Numbers that arithmetic likes least.
+/// Numbers at which arithmetic is most likely to fail.
 const NUMBERS: [u32; 9] = [
     0,
     1,
@@ -59,7 +59,7 @@ const NUMBERS: [u32; 9] = [
 /// Types of buffers that the node does not have.
 pub(super) const OTHER_TYPES: [u32; 9] = [0, 1, 2, 3, 4, 8, 11, 99, u32::MAX];
 
-/// That the device still makes a frame of a frame.
+/// Checks that the device still processes a frame.
 pub(super) fn works(device: &Device) -> Result<()> {
     let bands = Bands::set(device)?;
     device.set_map(Which::Current, &bands.map(14))?;
@@ -135,7 +135,7 @@ fn other_types() -> Result<()> {
                 type_,
                 ..Default::default()
             };
-            // SAFETY: The argument points to nothing.
+            // SAFETY: The argument contains no pointer to other memory.
             let result = unsafe { ioctl(device.as_raw_fd(), &mut format) };
             fails(result, Errno::EINVAL, &format!("{name} of type {type_}"))?;
         }
@@ -151,12 +151,12 @@ fn enumerated() -> Result<()> {
             type_,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::enum_fmt(device.as_raw_fd(), &mut description) }
     };
     // EINVAL: "The type is not supported or the index is out of bounds."
     for way in Way::BOTH {
-        // CAST: A handful.
+        // CAST: It is a small number.
         let count = device.formats(way)?.len() as u32;
         ask(way.buffer_type(), count - 1).context("asking for the last format")?;
         for index in [count, count + 1, 255, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
@@ -178,7 +178,7 @@ fn bad_controls() -> Result<()> {
     let far = std::ptr::without_provenance_mut::<u32>(0x10_0000_0000_0000);
     let mut control = v4l2_ext_control {
         id: MAP,
-        // CAST: 480 bytes.
+        // CAST: It is 480 bytes.
         size: size_of_val(bands.map(0).as_slice()) as u32,
         ..Default::default()
     };
@@ -195,7 +195,7 @@ fn bad_controls() -> Result<()> {
                 controls,
                 ..Default::default()
             };
-            // SAFETY: V4L2 looks at pointers before it uses them.
+            // SAFETY: V4L2 checks pointers before it uses them.
             let result = unsafe { ioctl(device.as_raw_fd(), &mut all) };
             fails(result, due, &format!("{count} controls"))?;
         }
@@ -221,7 +221,7 @@ fn other_classes() -> Result<()> {
     let mut map = bands.map(9);
     let mut control = v4l2_ext_control {
         id: MAP,
-        // CAST: 480 bytes.
+        // CAST: It is 480 bytes.
         size: size_of_val(map.as_slice()) as u32,
         ..Default::default()
     };
@@ -234,8 +234,8 @@ fn other_classes() -> Result<()> {
             controls: &mut control,
             ..Default::default()
         };
-        // SAFETY: There are as many controls as `count` says, which is one at most, and it is as
-        // long as it says.
+        // SAFETY: There are as many controls as `count` says, which is one at most, and the
+        // control's memory has the size that it says.
         unsafe { ioctl(device.as_raw_fd(), &mut all) }
     };
     type Call = unsafe fn(i32, *mut v4l2_ext_controls) -> Result<i32, Errno>;
@@ -253,7 +253,7 @@ fn other_classes() -> Result<()> {
         ("TRY of the default", attempt, DEFAULT, 1, 0),
         ("S of the minimum", set, MINIMUM, 1, 0),
         ("S of the maximum", set, MAXIMUM, 1, 0),
-        // Only controls that say so have them.
+        // Only controls that support these values have them.
         ("G of the minimum", get, MINIMUM, 1, 0),
         ("G of the maximum", get, MAXIMUM, 1, 0),
         ("S in request -1", set, REQUEST, 1, -1),
@@ -274,7 +274,7 @@ fn other_classes() -> Result<()> {
     Ok(())
 }
 
-/// Maps whose vertices lie where no source is.
+/// Returns maps whose vertices are outside of the source.
 pub(super) fn extreme(count: usize) -> [Vec<u32>; 5] {
     let random = noise(4 * count, 77);
     let random = random
@@ -304,7 +304,7 @@ fn extreme_maps() -> Result<()> {
     works(&device)
 }
 
-/// Rectangles on a source of 640x480 that lie outside, or are of no size, or of far too much.
+/// Returns rectangles on a source of 640x480 that are outside, or empty, or far too large.
 fn outsiders() -> impl Iterator<Item = Rect> {
     let starts = [i32::MIN, -641, -1, 0, 479, 640, i32::MAX];
     let lengths = [0, 1, 480, 641, 0x7fff_ffff, 0x8000_0000, u32::MAX];
@@ -314,7 +314,7 @@ fn outsiders() -> impl Iterator<Item = Rect> {
             .flat_map(move |s| lengths.map(|l| (s, l)))
     };
     spans().flat_map(move |(left, width)| {
-        // Not all of them: each with some of the other side.
+        // It is not every combination: each span is used with some of the other side.
         let others = spans().enumerate();
         others
             .filter(move |(n, _)| (n + width as usize) % 5 == 0)

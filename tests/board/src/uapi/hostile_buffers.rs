@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonsense about getting buffers and sharing them: the error that the V4L2 documentation or vb2
-//! names, or a clamped value, and a device that still works.
+//! Tests invalid arguments for allocating and sharing buffers: the call returns the error that the
+//! V4L2 documentation or vb2 names, or a clamped value, and the device still works.
 
 use std::os::fd::AsRawFd;
 
@@ -30,13 +30,14 @@ pub(super) const TESTS: &[Test] = &[
     test("EXPBUF of another type, plane or flag is EINVAL", exported),
 ];
 
-/// The most buffers of a queue: `VIDEO_MAX_FRAME`.
+/// The largest number of buffers of a queue: `VIDEO_MAX_FRAME`.
 const MOST: u32 = 32;
 
-/// Numbers of memory that the queues do not take, of which 2 is the program's own and 3 an overlay.
+/// Numbers of kinds of memory that the queues do not accept. 2 is the program's own memory and 3 an
+/// overlay.
 pub(super) const OTHER_MEMORIES: [u32; 5] = [0, 2, 3, 99, u32::MAX];
 
-/// A queue of small pictures.
+/// Sets a small format of a queue.
 pub(super) fn small(device: &Device, way: Way, fourcc: &[u8; 4]) -> Result<Format> {
     Ok(device.set_format(way, &Format::new(fourcc, 176, 144))?)
 }
@@ -44,7 +45,7 @@ pub(super) fn small(device: &Device, way: Way, fourcc: &[u8; 4]) -> Result<Forma
 fn requested() -> Result<()> {
     let device = Device::open()?;
     let call = |mut request: v4l2_requestbuffers| {
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::reqbufs(device.as_raw_fd(), &mut request) }.map(|_| request)
     };
     let of = |type_, memory, count| v4l2_requestbuffers {
@@ -80,7 +81,7 @@ fn requested() -> Result<()> {
         }
         let (index, _) = device.create_buffers(way, Memory::Mmap, 0, &device.format(way)?)?;
         ensure!(index == there, "a refused REQBUFS left {index} buffers");
-        // Only a queue that announces cache hints knows a flag: vb2_set_flags_and_caps().
+        // Only a queue that announces cache hints accepts a flag: vb2_set_flags_and_caps().
         for flags in [1, 0xfe, 0xff] {
             let got = call(v4l2_requestbuffers {
                 flags,
@@ -98,7 +99,7 @@ fn requested() -> Result<()> {
     works(&device)
 }
 
-/// `VIDIOC_CREATE_BUFS` of anything.
+/// Calls `VIDIOC_CREATE_BUFS` with any arguments.
 fn create(
     device: &Device,
     memory: u32,
@@ -111,7 +112,7 @@ fn create(
         format,
         ..Default::default()
     };
-    // SAFETY: The argument points to nothing.
+    // SAFETY: The argument contains no pointer to other memory.
     unsafe { raw::create_bufs(device.as_raw_fd(), &mut create) }.map(|_| create)
 }
 
@@ -148,7 +149,7 @@ fn created() -> Result<()> {
             let got = create(&device, 1, count, format)?;
             ensure!(got.index + got.count <= MOST, "buffers past the last one");
         }
-        // No room for one more: vb2_core_create_bufs().
+        // The queue cannot have one more: vb2_core_create_bufs().
         let result = create(&device, 1, 1, format);
         fails(result, Errno::ENOBUFS, "CREATE_BUFS past the last one")?;
         device.request_buffers(way, Memory::Mmap, 0)?;
@@ -188,7 +189,7 @@ fn misfits() -> Result<()> {
     works(&device)
 }
 
-/// That the kernel did not complain.
+/// Checks that the kernel printed no report.
 fn quiet(mut log: Log) -> Result<()> {
     for text in log.texts()? {
         for complaint in ["WARNING", "allocation failure", "BUG"] {
@@ -239,7 +240,7 @@ fn exported() -> Result<()> {
                 flags,
                 ..Default::default()
             };
-            // SAFETY: The argument points to nothing.
+            // SAFETY: The argument contains no pointer to other memory.
             let result = unsafe { raw::expbuf(device.as_raw_fd(), &mut export) };
             let what = format!("EXPBUF of {type_}, {index}, {plane}, {flags:#x}");
             // EINVAL: "A queue is not in MMAP mode or flags or type or index or plane fields are
@@ -253,7 +254,7 @@ fn exported() -> Result<()> {
         for index in [2, 31, 32, u32::MAX] {
             call(own, index, 0, 0)?;
         }
-        // All but the access mode and `O_CLOEXEC`, 0o2000000.
+        // The flags are all but the access mode and `O_CLOEXEC`, which is 0o2000000.
         for flags in [4, 0o100, 0o4000, 1 << 31, u32::MAX] {
             call(own, 0, 0, flags)?;
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nonsense about queueing buffers: the error that the V4L2 documentation or vb2 names, and a device
-//! that still works.
+//! Tests invalid arguments for queueing buffers: the call returns the error that the V4L2
+//! documentation or vb2 names, and the device still works.
 
 use std::os::fd::AsRawFd;
 
@@ -31,7 +31,7 @@ pub(super) const TESTS: &[Test] = &[
     test("a buffer is prepared once, and in no request", prepared),
 ];
 
-/// Addresses where no memory of a process is.
+/// Returns addresses where a process has no memory.
 fn nowhere<T>() -> [*mut T; 2] {
     [
         std::ptr::null_mut(),
@@ -59,7 +59,7 @@ fn overfull() -> Result<()> {
     let bands = Bands::set(&device)?;
     let queue = Queue::allocate(&device, Way::Output, 1)?;
     let length = bands.output.planes[0].sizeimage;
-    // __verify_length() in vb2.
+    // __verify_length() in vb2 checks this.
     for (bytesused, data_offset) in [
         (length + 1, 0),
         (u32::MAX, 0),
@@ -111,7 +111,7 @@ const QUEUEING: [(&str, Call); 2] = [("QBUF", raw::qbuf), ("PREPARE_BUF", raw::p
 
 type Call = unsafe fn(i32, *mut v4l2_buffer) -> Result<i32, Errno>;
 
-/// The first buffer of a queue, with `length` planes at a place.
+/// Returns the first buffer of a queue, with `length` planes at `planes`.
 fn first(way: Way, planes: *mut v4l2_plane, length: u32) -> v4l2_buffer {
     let mut buffer = v4l2_buffer {
         type_: way.buffer_type(),
@@ -193,7 +193,7 @@ fn other_flags() -> Result<()> {
     device.set_map(Which::Current, &bands.map(14))?;
     let stream = Stream::start(&device, 1)?;
     stream.output.write(0, &bands.source)?;
-    // vb2_fill_vb2_v4l2_buffer() drops those that are the driver's to set.
+    // vb2_fill_vb2_v4l2_buffer() clears the flags that only the driver sets.
     for flags in [
         !V4L2_BUF_FLAG_REQUEST_FD,
         0xff00_0000,
@@ -223,7 +223,8 @@ fn bad_planes() -> Result<()> {
         let good = planes.as_mut_ptr();
         let [null, far] = nowhere();
         for (name, ioctl) in QUEUEING {
-            // __verify_planes_array() in vb2, check_array_args() and the copy in the V4L2 core.
+            // __verify_planes_array() in vb2, check_array_args() and the copy in the V4L2 core
+            // check these.
             for (pointer, length, due) in [
                 (good, 0, Errno::EINVAL),
                 (good, 1, Errno::EINVAL),
@@ -233,7 +234,7 @@ fn bad_planes() -> Result<()> {
                 (far, 2, Errno::EFAULT),
             ] {
                 let mut buffer = first(way, pointer, length);
-                // SAFETY: V4L2 takes 8 planes at most, and looks at pointers before it uses them.
+                // SAFETY: V4L2 accepts 8 planes at most, and checks pointers before it uses them.
                 let result = unsafe { ioctl(device.as_raw_fd(), &mut buffer) };
                 fails(result, due, &format!("{name} with {length} planes"))?;
             }
@@ -255,11 +256,11 @@ fn prepared() -> Result<()> {
             request: Some(&request),
             ..Sent::default()
         };
-        // vb2_prepare_buf(): requests prepare their buffers themselves.
+        // vb2_prepare_buf() refuses it: requests prepare their buffers themselves.
         fails(queue.prepare(0, &inside), Errno::EINVAL, "in a request")?;
         let sent = Sent::default();
         queue.prepare(0, &sent)?;
-        // vb2_core_prepare_buf()
+        // vb2_core_prepare_buf() refuses it.
         fails(queue.prepare(0, &sent), Errno::EINVAL, "for a second time")?;
         queue.queue(0, &sent).context("QBUF of a prepared buffer")?;
         fails(queue.prepare(0, &sent), Errno::EINVAL, "once queued")?;

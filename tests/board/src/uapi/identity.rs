@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The map that the driver starts with: the whole source in the whole destination, exactly.
+//! Tests the map that the driver starts with: the whole source in the whole destination,
+//! exactly.
 
 use anyhow::{Context, Result, ensure};
 
@@ -131,8 +132,8 @@ fn widest_returns() -> Result<()> {
     let device = Device::open()?;
     let format = Format::new(b"NV12", 4096, 144);
     let (output, capture) = device.set_formats(&format, &format)?;
-    // A slope of 1 in 16 columns: the last block, whose last vertex is 1/16 pixel short of 4096,
-    // is right all the same to one step.
+    // The luma rises by 1 in 16 columns. Therefore the last block, whose last vertex is 1/16
+    // pixel short of 4096, is also right to one step.
     let frame = draw(&output, |x, _| (x / 16) as u8)?;
     let got = one_frame(&device, &spread(&output, &frame, 0)?)?;
     let got = luma(&capture, &got)?;
@@ -163,7 +164,7 @@ fn renewed_pixels() -> Result<()> {
     let capture = device.set_format(Way::Capture, &Format::new(b"NV12", 176, 144))?;
     for (width, height) in [(1280, 720), (320, 240)] {
         let output = device.set_format(Way::Output, &Format::new(b"NV12", width, height))?;
-        // Luma tells the side in eighths, so that scaling leaves the middle of each as it is.
+        // Luma shows the side in eighths, so that scaling does not change the middle of each.
         let frame = draw(&output, |x, y| (x * 8 / width * 16 + y * 8 / height) as u8)?;
         let got = one_frame(&device, &spread(&output, &frame, 0)?)?;
         let got = luma(&capture, &got)?;
@@ -212,7 +213,7 @@ fn default_while_streaming() -> Result<()> {
         let frame = stream.frame(&bands.source)?;
         bands.check(&frame, 5)?;
     }
-    // A request makes the C driver look at the map again.
+    // A request makes the C driver read the map again.
     stream.stop()?;
     stream.resume()?;
     device.map(Which::Default)?;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What libcamera 0.7.1 and 0.7.2 do with the device, call by call: the converter for the DW100
-//! (`converter_dw100.cpp`) and the generic one for memory-to-memory devices that it builds on
+//! Tests the calls that libcamera 0.7.1 and 0.7.2 make: the converter for the DW100
+//! (`converter_dw100.cpp`) and the generic one for memory-to-memory devices that it uses
 //! (`converter_v4l2_m2m.cpp`).
 //!
-//! Both queues have a handle of their own, duplicates of one open file. Formats, buffers and crop of a
-//! queue go through its handle, controls through that of CAPTURE. When the converter starts it
-//! allocates requests, closes the media device, and sets the map once without a request; then come
-//! the buffers, and STREAMON of OUTPUT before CAPTURE. Each frame goes in a request, and a request has
-//! a map only where the crop or the lens changed since the last one that was set. When a request
-//! signals POLLPRI it is reinitialised, to serve again.
+//! Each queue has its own handle, a duplicate of one open file. Formats, buffers and crop of a
+//! queue are set with its handle, controls with that of CAPTURE. When the converter starts it
+//! allocates requests, closes the media device, and sets the map once without a request; then it
+//! allocates the buffers, and calls STREAMON of OUTPUT before CAPTURE. Each frame is in a request,
+//! and a request has a map only where the crop or the lens changed since the last map was set. When
+//! a request signals POLLPRI it is reinitialised, to be used again.
 
 use std::collections::VecDeque;
 
@@ -75,7 +75,7 @@ fn found() -> Result<()> {
     for name in ["dw100-source", "dw100-sink"] {
         let entity = graph.entities.iter().find(|entity| entity.name == name);
         let entity = entity.with_context(|| format!("there is no entity {name}"))?;
-        // From the entity to its node, by a link from an interface.
+        // From the entity to its node, through a link from an interface.
         let node = graph.interfaces.iter().find(|interface| {
             let leads = |link: &&crate::v4l2::media::Link| {
                 link.source == interface.id && link.sink == entity.id
@@ -107,7 +107,7 @@ fn alignment() -> Result<()> {
                 "the sizes are of type {}",
                 sizes.type_
             );
-            // SAFETY: The type says that this is what the union holds.
+            // SAFETY: The type says that the union holds this field.
             let steps = unsafe { sizes.__bindgen_anon_1.stepwise };
             ensure!(
                 (steps.step_width, steps.step_height) == (8, 8),
@@ -121,10 +121,10 @@ fn alignment() -> Result<()> {
     Ok(())
 }
 
-/// The least and the largest crop, as libcamera finds them out: with its converter, before any
-/// format is set, and again with each configuration.
+/// Returns the least and the largest crop, as libcamera determines them: when it creates its
+/// converter, before any format is set, and again with each configuration.
 fn bounds(output: &Device) -> Result<(Rect, Rect)> {
-    // It passes the queue's own type.
+    // libcamera passes the queue's own type.
     let set = |rect| output.set_selection(OUTPUT_MPLANE, CROP, 0, rect);
     let least = set(Rect::new(0, 0, 1, 1)).context("a crop of 1x1")?;
     let most = output.selection(OUTPUT_MPLANE, BOUNDS)?;
@@ -151,7 +151,7 @@ fn crop_bounds() -> Result<()> {
     Ok(())
 }
 
-/// A format as libcamera asks for it: one plane that counts, with a stride.
+/// Returns a format as libcamera requests it: one plane that is used, with a stride.
 fn asked(fourcc: &[u8; 4], width: u32, height: u32, stride: u32) -> Format {
     let mut format = Format::new(fourcc, width, height);
     format.planes = vec![Plane {
@@ -164,7 +164,7 @@ fn asked(fourcc: &[u8; 4], width: u32, height: u32, stride: u32) -> Format {
 fn padded() -> Result<()> {
     let heap = Heap::open()?;
     let device = Device::open()?;
-    // A camera of 1000 columns whose memory is aligned to 64 bytes.
+    // The camera has 1000 columns, and its memory is aligned to 64 bytes.
     let (stride, height) = (1024, 752);
     let input = device.set_format(Way::Output, &asked(b"NV12", 1000, height, stride))?;
     let output = device.set_format(Way::Capture, &asked(b"NV12", 1000, height, 1088))?;
@@ -193,7 +193,7 @@ fn padded() -> Result<()> {
     same(&gather(&output, &[to[0].read()?])?, &frame, 1000)
 }
 
-/// Both queues with room for buffers of others.
+/// Returns both queues, set up for imported buffers.
 fn imported(device: &Device, count: u32) -> Result<Stream<'_>> {
     Ok(Stream {
         device,
@@ -210,7 +210,7 @@ fn exported() -> Result<()> {
         let all = (0..queue.len())
             .map(|index| Ok(DmaBuf::new(device.export(way, index, 0)?, length)?))
             .collect();
-        // Here the queue's buffers are freed, and the dma-bufs live on.
+        // The queue's buffers are freed here, and the dma-bufs stay.
         drop(queue);
         all
     };
@@ -239,14 +239,14 @@ fn exported() -> Result<()> {
 /// libcamera's `bufferCount`.
 const BUFFERS: usize = 4;
 
-/// The converter of one stream: its two handles, and the map that is to be set next.
+/// The converter of one stream: its two handles, and the map that is set next.
 struct Converter {
     output: Device,
     capture: Device,
     bands: Bands,
-    /// The band that the map of the moment shows.
+    /// The band that the present map shows.
     band: u32,
-    /// Whether it was set since it changed.
+    /// Whether the map has changed since it was set.
     update: bool,
 }
 
@@ -263,7 +263,7 @@ impl Converter {
         ensure!(stride == 640, "the stride is {stride}");
         capture.set_format(Way::Capture, &asked(b"NV12", 176, 144, 0))?;
         bounds(&output)?;
-        // The same formats, and a source for them.
+        // The formats are the same, and this gives a source for them.
         let bands = Bands::set(&output)?;
         ensure!(
             capture.query(MAP)?.elems == 12 * 10,
@@ -278,7 +278,7 @@ impl Converter {
         })
     }
 
-    /// What a change of ScalerCrop or LensDewarpEnable does.
+    /// Changes the map, as a change of ScalerCrop or LensDewarpEnable does.
     fn change(&mut self, band: u32) {
         self.band = band;
         self.update = true;
@@ -294,9 +294,9 @@ impl Converter {
         Ok(())
     }
 
-    /// Allocates requests from a media device that is closed again before they are used.
+    /// Allocates requests from a media device that is closed before they are used.
     fn allocate(&self) -> Result<VecDeque<Request>> {
-        // It asks first whether there are requests at all. Assumed: by allocating one.
+        // libcamera checks first whether requests are supported. Assumed: by allocating one.
         self.output
             .media()?
             .request()
@@ -306,8 +306,9 @@ impl Converter {
         requests.collect()
     }
 
-    /// Starts, sends frames, and stops. `changes` says before which frame the map changes, and what
-    /// band it shows then. Each frame must show the band of its moment.
+    /// Starts, processes frames, and stops. `changes` has the frames before which the map changes,
+    /// and the band that it shows then. Each frame must show the band of the map that was set
+    /// before it.
     fn run(&mut self, frames: usize, changes: &[(usize, u32)]) -> Result<()> {
         let heap = Heap::open()?;
         let mut available = self.allocate()?;
@@ -362,7 +363,7 @@ impl Converter {
         Ok(())
     }
 
-    /// Takes a frame back: the request signals, is reinitialised, and the frame shows its band.
+    /// Dequeues a frame: the request signals, is reinitialised, and the frame shows its band.
     fn take(
         &self,
         stream: &Stream<'_>,
@@ -387,10 +388,10 @@ impl Converter {
 
 fn requests() -> Result<()> {
     let mut converter = Converter::configure(11)?;
-    // As the pipeline handler does it: the first request of a camera mostly has a ScalerCrop.
+    // The pipeline handler does so: the first request of a camera mostly has a ScalerCrop.
     let first = converter.run(10, &[(0, 12), (5, 30), (6, 31)]);
     first.context("the first run")?;
-    // Started again without being configured again, the map is that of the last run: neither
+    // If it is started again without a new configuration, the map is that of the last run: neither
     // STREAMOFF nor REQBUFS with 0 changes it.
     ensure!(!converter.update, "the map was not set");
     converter.run(6, &[]).context("the second run")?;
@@ -401,7 +402,7 @@ fn requests() -> Result<()> {
 
 fn first_request() -> Result<()> {
     let mut converter = Converter::configure(25)?;
-    // What the first run sets is forgotten with the format.
+    // The map that the first run set is reset when the format is set.
     converter.run(2, &[])?;
     let bands = Bands::set(&converter.output)?;
     converter.bands = bands;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Opening, starting, stopping, closing, and who waits for what meanwhile.
+//! Tests opening, starting, stopping and closing, and which calls wait for
+//! others meanwhile.
 
 use std::os::fd::AsRawFd;
 use std::sync::mpsc;
@@ -70,7 +71,7 @@ fn stopped_soon() -> Result<()> {
     let start = Instant::now();
     stream.stop()?;
     let took = start.elapsed();
-    // On a slow machine, too, that is far from all of them.
+    // That is far from all frames, on a slow machine as well.
     let most = long.length().map(|length| length * (BUFFERS / 2));
     ensure!(
         most.is_none_or(|most| took < most),

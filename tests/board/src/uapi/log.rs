@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in the kernel's log for a user to read.
+//! Tests the messages to a user in the kernel's log.
 
 use std::time::Instant;
 
@@ -71,7 +71,7 @@ fn status() -> Result<()> {
     let stream = Stream::prepare(&device, 2)?;
     device.start(Way::Output)?;
     stream.output.queue(0, &Sent::default())?;
-    // In case others have just used up what may be printed.
+    // Other tests may have used up the rate limit.
     let mut log = Log::when_quiet()?;
     device.log_status().context("VIDIOC_LOG_STATUS")?;
     let texts = log.texts()?;
@@ -93,7 +93,8 @@ fn status() -> Result<()> {
 fn limited() -> Result<()> {
     const CALLS: usize = MOST + 5;
     let device = Device::open()?;
-    // A board that takes as long as the interval proves nothing.
+    // If the board is so slow that the interval passes, the test proves nothing
+    // and is repeated.
     for _ in 0..5 {
         let mut log = Log::when_quiet()?;
         let start = Instant::now();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The vertex map without requests: which frames it is for.
+//! Tests which frames the vertex map applies to when it is set without requests.
 
 use std::io::ErrorKind;
 use std::process::Command;
@@ -67,13 +67,13 @@ fn while_streaming() -> Result<()> {
 
 /// Frames that take the engine so long that maps can be set meanwhile.
 ///
-/// The emulated engine is made to need 100 cycles of 2 ns a pixel. It looks at the map when they
-/// are over, and takes its time with the pixels then.
+/// The emulated engine is set to need 100 cycles of 2 ns for a pixel. It reads the map when they
+/// are over, and computes the pixels after that.
 pub(super) struct LongFrames {
-    /// The source, and what tells maps apart.
+    /// The source, and the maps' bands.
     pub bands: Bands,
     maps: Vec<Vec<u32>>,
-    /// How long it took from before a frame's start until a map was set, at best.
+    /// The shortest time from before a frame's start until a map was set.
     fastest: Duration,
     /// How long the engine works on a frame, if that is known.
     length: Option<Duration>,
@@ -84,7 +84,7 @@ impl LongFrames {
     pub fn set(device: &Device) -> Result<Self> {
         const SIZE: (u32, u32) = (1280, 720);
         let bands = Bands::set_to(device, SIZE.0, SIZE.1)?;
-        // Calculation prefetch takes four times what is said here.
+        // Calculation prefetch takes four times as long as this value says.
         let slow = Self::set_speed("0.04")?;
         Ok(Self {
             maps: (0..40).map(|band| bands.map(band)).collect(),
@@ -94,7 +94,8 @@ impl LongFrames {
         })
     }
 
-    /// Sets the pixels that the emulated engine does in a clock. False if the engine is another.
+    /// Sets the pixels that the emulated engine processes in a clock cycle. Returns `false` if
+    /// the engine is not emulated.
     fn set_speed(pixels: &str) -> Result<bool> {
         let speed = format!("pixels-per-clock={pixels}");
         match Command::new("model").arg(speed).status() {
@@ -107,22 +108,23 @@ impl LongFrames {
         }
     }
 
-    /// The map that shows a band everywhere. It is there already.
+    /// Returns the map that shows a band everywhere. It was computed before.
     pub fn map(&self, band: u32) -> &[u32] {
         &self.maps[band as usize]
     }
 
-    /// How long the engine works on a frame, if that is known.
+    /// Returns how long the engine works on a frame, if that is known.
     pub fn length(&self) -> Option<Duration> {
         self.length
     }
 
-    /// Notes how long it took to change something during a frame, from `start`, before the frame.
+    /// Records how long it took to change something during a frame, from `start`, which is before
+    /// the frame.
     pub fn note(&mut self, start: Instant) {
         self.fastest = self.fastest.min(start.elapsed());
     }
 
-    /// That a change came before the engine looked at its map, at least once.
+    /// Checks that a change came before the engine read its map, at least once.
     pub fn came_in_time(&self) -> Result<()> {
         let (fastest, length) = (self.fastest, self.length);
         ensure!(
@@ -169,7 +171,7 @@ fn of_its_start() -> Result<()> {
 fn never_torn() -> Result<()> {
     const BUFFERS: usize = 4;
     let device = Device::open()?;
-    // A grid large enough to take a while to copy: 81 x 46 vertices.
+    // The grid is large enough that it takes a while to copy: 81 x 46 vertices.
     let bands = Bands::set_to(&device, 1280, 720)?;
     let maps = [bands.map(3), bands.map(33)];
     device.set_map(Which::Current, &maps[0])?;
@@ -182,7 +184,7 @@ fn never_torn() -> Result<()> {
     let mut changes = 0;
     let mut seen = [0; 2];
     for _ in 0..repeats(25) {
-        // As many changes as fit beside each frame: one at least.
+        // Beside each frame there are as many changes as there is time for, and one at least.
         loop {
             device.set_map(Which::Current, &maps[changes % 2])?;
             changes += 1;
@@ -260,7 +262,8 @@ fn new_grid() -> Result<()> {
 }
 
 fn late_format() -> Result<()> {
-    // What its first bug was found by: the map's size changes while half of the stream runs.
+    // This sequence found the first bug of this kind: the map's size changes while half of the
+    // stream runs.
     let device = Device::open()?;
     let bands = Bands::set(&device)?;
     let output = crate::v4l2::Queue::allocate(&device, Way::Output, 1)?;

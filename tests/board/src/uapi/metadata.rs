@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What comes back with a buffer: number, time, time code, field, bytes used.
+//! Tests what is returned with a buffer: sequence number, time, time code,
+//! field, bytes used.
 
 use anyhow::{Result, ensure};
 

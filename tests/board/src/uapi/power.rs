@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Runtime power management: on while it streams, off whenever it does not, whatever went wrong.
+//! Tests runtime power management: the device is on while it streams, and off otherwise,
+//! whatever went wrong.
 
 use anyhow::{Result, ensure};
 
@@ -38,7 +39,7 @@ fn status(device: &Device) -> Result<String> {
     Ok(std::fs::read_to_string(file)?.trim().to_owned())
 }
 
-/// That the device is off, or soon will be.
+/// Checks that the device is off, or will be soon.
 fn off(device: &Device, when: &str) -> Result<()> {
     let off = becomes_true(PATIENCE / 5, || Ok(status(device)? == "suspended"))?;
     ensure!(off, "{when} the device is {}", status(device)?);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The prefetch controls, as controls. What they do to the engine's registers is for the host to
-//! see: `dw100-board registers`.
+//! Tests the prefetch controls as controls. Their effect on the engine's registers is checked by
+//! the host: `dw100-board registers`.
 
 use anyhow::{Result, ensure};
 
@@ -68,7 +68,7 @@ fn threshold() -> Result<()> {
         query.default_value
     );
     ensure!(device.number(Which::Current, PREFETCH_THRESHOLD)? == 32);
-    // V4L2 puts integers into their range.
+    // V4L2 clamps integers to their range.
     for (value, due) in [(0, 0), (127, 127), (128, 127), (-1, 0), (i32::MAX, 127)] {
         device.set_number(Which::Current, PREFETCH_THRESHOLD, value)?;
         let got = device.number(Which::Current, PREFETCH_THRESHOLD)?;
@@ -79,7 +79,7 @@ fn threshold() -> Result<()> {
 
 fn identifiers() -> Result<()> {
     let device = Device::open()?;
-    // linux/v4l2-controls.h reserves sixteen. Upstream gives them from the first on.
+    // linux/v4l2-controls.h reserves sixteen. Upstream assigns them from the first on.
     let own = (0..16).filter(|number| device.query(BASE + number).is_ok());
     let found: Vec<u32> = own.collect();
     ensure!(found == [1, 14, 15], "the controls are {found:?}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Random arguments in every ioctl leave a device that works.
+//! Tests that random arguments in every ioctl leave a device that works.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -28,8 +28,8 @@ fn random() -> Result<()> {
         .into_iter()
         .map(|seed| Ok(Sender::new(&targets, &counts, targets.requests()?, seed)))
         .collect::<Result<Vec<_>>>()?;
-    // A board that does not come to the end, as with a debug kernel on a busy machine, has to show
-    // less.
+    // A board that does not send all calls, as with a debug kernel on a busy machine, need not
+    // have as many successes.
     let complete: Result<bool> = thread::scope(|scope| {
         let threads = senders
             .into_iter()
@@ -46,7 +46,7 @@ fn random() -> Result<()> {
         let least = match call.due {
             Due::Often => sent / 8,
             Due::WithNumbers if has_numbers => sent / 8,
-            // Of few, none is no proof.
+            // If only a few were sent, no success proves nothing.
             Due::Sometimes if sent > 100 => sent / 100 + 1,
             Due::Sometimes | Due::WithNumbers | Due::Unknown => 0,
         };

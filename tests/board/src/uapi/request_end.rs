@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests that are queued when the stream ends: all are completed, and can be used again.
+//! Tests requests that are queued when the stream ends: all are completed, and can be used
+//! again.
 
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// How soon after the end of a stream a request must be completed.
+/// The longest time from the end of a stream until a request must be completed.
 const SOON: Duration = Duration::from_secs(1);
 
 fn all_completed(requests: &[Request], when: &str) -> Result<()> {
@@ -65,7 +66,7 @@ fn all_completed(requests: &[Request], when: &str) -> Result<()> {
     Ok(())
 }
 
-/// Three queued requests with a map each, which cannot run.
+/// Returns three queued requests with a map each, which cannot run.
 fn three(all: &Requests<'_>) -> Result<Vec<Request>> {
     let requests = (0..3)
         .map(|_| all.media.request())
@@ -76,7 +77,7 @@ fn three(all: &Requests<'_>) -> Result<Vec<Request>> {
     Ok(requests)
 }
 
-/// That requests serve again in a stream that starts again.
+/// Checks that requests can be used in a stream that starts again.
 fn serve_again(all: &Requests<'_>, requests: &[Request]) -> Result<()> {
     for request in requests {
         request.reinit().context("reinitialising a request")?;
@@ -182,7 +183,7 @@ fn closed(streaming: bool) -> Result<()> {
             all.stream.resume()?;
         }
         let requests = three(&all)?;
-        // What ends the stream is closing the node, and nothing before it.
+        // The stream is ended by closing the node, and by no other call.
         all.stream.abandon();
         requests
     };
@@ -190,7 +191,7 @@ fn closed(streaming: bool) -> Result<()> {
     for request in &requests {
         request.reinit().context("reinitialising a request")?;
     }
-    // And with another open file they serve again.
+    // They can be used with another open file.
     let device = Device::open()?;
     let all = Requests::start(&device, 1)?;
     all.frame(&requests[0], Some(33), 33)
@@ -202,7 +203,7 @@ fn request_outlives_node() -> Result<()> {
         let device = Device::open()?;
         let all = Requests::start(&device, 1)?;
         let request = all.media.request()?;
-        // Never queued: it holds a map and nothing else.
+        // It was never queued: it has a map and nothing else.
         device.set_map(Which::Request(&request), &all.bands.map(3))?;
         request
     };

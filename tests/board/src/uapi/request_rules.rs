@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What may go into a request, what may not, and the errors that say so.
+//! Tests what may be put into a request, what may not, and the errors for that.
 
 use anyhow::{Context, Result, ensure};
 
@@ -88,7 +88,7 @@ fn buffer_twice() -> Result<()> {
         Errno::EINVAL,
         "putting it into another request",
     )?;
-    // REINIT takes it out of the first.
+    // REINIT removes it from the first.
     first.reinit()?;
     all.stream.output.queue(0, &into(&second))?;
     Ok(())
@@ -159,8 +159,8 @@ fn short_map() -> Result<()> {
     let request = all.media.request()?;
     let good = all.bands.map(13);
     let bytes = 4 * good.len() as u32;
-    // prepare_ext_ctrls() gives EFAULT; ENOSPC is for asking. Before anything was set in a request
-    // TRY would be ENOMEM.
+    // prepare_ext_ctrls() returns EFAULT; ENOSPC is for VIDIOC_G_EXT_CTRLS. Before anything was
+    // set in a request TRY would return ENOMEM.
     for short in [0, 1, 4, bytes - 4, bytes - 1] {
         let mut map = good.clone();
         for verb in [Verb::Set, Verb::Try] {
@@ -210,15 +210,15 @@ fn map_from_nowhere() -> Result<()> {
     device.set_map(Which::Current, &all.bands.map(21))?;
     let mut control = v4l2_ext_control {
         id: MAP,
-        // CAST: 480 bytes.
+        // CAST: It is 480 bytes.
         size: size_of_val(all.bands.map(0).as_slice()) as u32,
         ..Default::default()
     };
     for far in [0, 0x10_0000_0000_0000] {
         control.__bindgen_anon_1.p_u32 = std::ptr::without_provenance_mut(far);
         for verb in [Verb::Set, Verb::Try] {
-            // user_to_new()
-            // SAFETY: V4L2 looks at pointers before it uses them.
+            // user_to_new() returns it.
+            // SAFETY: V4L2 checks pointers before it uses them.
             let result =
                 unsafe { device.ext_control(verb, Which::Request(&request), &mut control) };
             fails(
@@ -236,7 +236,7 @@ fn map_from_nowhere() -> Result<()> {
 fn other_file() -> Result<()> {
     let (device, other) = (Device::open()?, Device::open()?);
     let all = Requests::start(&device, 1)?;
-    // Of the same size, so that nothing but its file is wrong with the map.
+    // The formats have the same size, so that only the file of the map is wrong.
     let bands = Bands::set(&other)?;
     let request = all.media.request()?;
     for own in [false, true] {
@@ -256,7 +256,7 @@ fn other_file() -> Result<()> {
         other.map(Which::Current)? != bands.map(31),
         "the refused map is the other file's current one"
     );
-    // Through the file that the map is for, the same request is a good one.
+    // Through the file that the map is for, the same request is valid.
     drop(all);
     let all = Requests::start(&other, 1)?;
     all.frame(&request, Some(33), 33)

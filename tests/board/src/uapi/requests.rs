@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Requests: a map belongs to the frame of its request, and to no other.
+//! Tests requests: a map belongs to the frame of its request, and to no other.
 
 use std::time::Duration;
 
@@ -61,18 +61,18 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// A stream whose frames go in requests, and the requests.
+/// A stream whose frames are in requests, and the source of requests.
 pub(super) struct Requests<'d> {
     /// Both queues.
     pub stream: Stream<'d>,
-    /// The source and the maps that tell frames apart.
+    /// The source and the maps whose bands identify frames.
     pub bands: Bands,
-    /// Where requests come from.
+    /// The media device that requests are allocated from.
     pub media: Media,
 }
 
 impl<'d> Requests<'d> {
-    /// Allocates `count` buffers a queue, the source in each, and does not start.
+    /// Allocates `count` buffers for each queue, with the source in each, and does not start.
     pub fn prepare(device: &'d Device, count: u32) -> Result<Self> {
         let bands = Bands::set(device)?;
         let stream = Stream::prepare(device, count)?;
@@ -86,7 +86,7 @@ impl<'d> Requests<'d> {
         })
     }
 
-    /// The same, started.
+    /// Does the same as [`Requests::prepare`], and starts the stream.
     pub fn start(device: &'d Device, count: u32) -> Result<Self> {
         let this = Self::prepare(device, count)?;
         this.stream.resume()?;
@@ -119,14 +119,14 @@ impl<'d> Requests<'d> {
             .context("putting a buffer into a request")
     }
 
-    /// One frame in a request, which must show `shown`.
+    /// Processes one frame in a request, which must show `shown`.
     pub fn frame(&self, request: &Request, band: Option<u32>, shown: u32) -> Result<()> {
         self.stream.capture.queue(0, &Sent::default())?;
         self.queue(request, 0, band)?;
         self.take(0, shown)
     }
 
-    /// Takes the next frame back, which must be of this OUTPUT buffer and show this band.
+    /// Dequeues the next frame, which must be of this OUTPUT buffer and show this band.
     pub fn take(&self, index: usize, band: u32) -> Result<()> {
         let (output, capture) = self.stream.dequeue().context("waiting for a frame")?;
         ensure!(
@@ -140,7 +140,7 @@ impl<'d> Requests<'d> {
 }
 
 /// Queues a request for each of some OUTPUT buffers. Neighbours differ by more than one band, and
-/// the order is no order of the bands.
+/// the order is not that of the bands.
 fn queue_all(all: &Requests<'_>) -> Result<Vec<(Request, u32)>> {
     let requests = (0..all.stream.output.len()).map(|index| {
         let request = all.media.request()?;
@@ -151,7 +151,7 @@ fn queue_all(all: &Requests<'_>) -> Result<Vec<(Request, u32)>> {
     requests.collect()
 }
 
-/// Takes the frames of those requests back.
+/// Dequeues the frames of those requests.
 fn take_all(all: &Requests<'_>, requests: &[(Request, u32)]) -> Result<()> {
     for (index, (request, band)) in requests.iter().enumerate() {
         all.take(index, *band)
@@ -163,7 +163,7 @@ fn take_all(all: &Requests<'_>, requests: &[(Request, u32)]) -> Result<()> {
 
 fn all_at_once() -> Result<()> {
     let device = Device::open()?;
-    // As many as a queue can have.
+    // A queue cannot have more buffers.
     let all = Requests::prepare(&device, 32)?;
     device.start(Way::Output)?;
     let requests = queue_all(&all)?;
@@ -244,7 +244,7 @@ fn becomes_current() -> Result<()> {
     let all = Requests::start(&device, 1)?;
     let request = all.media.request()?;
     device.set_map(Which::Current, &all.bands.map(2))?;
-    // Its frame cannot run yet: there is no CAPTURE buffer.
+    // Its frame cannot run yet, because there is no CAPTURE buffer.
     all.queue(&request, 0, Some(22))?;
     ensure!(
         device.map(Which::Current)? == all.bands.map(2),
@@ -267,7 +267,8 @@ fn signalled_last() -> Result<()> {
         all.stream.capture.queue(0, &Sent::default())?;
         all.queue(&request, 0, Some(round % 40))?;
         ensure!(request.completed(PATIENCE)?, "the request never completed");
-        // No waiting: EAGAIN means that the request was signalled before its buffers.
+        // This does not wait: EAGAIN would mean that the request was signalled before its
+        // buffers.
         let capture = all.stream.capture.dequeue();
         let capture = capture.with_context(|| format!("CAPTURE after request {round}"))?;
         let output = all.stream.output.dequeue();
@@ -346,7 +347,7 @@ fn reinitialised() -> Result<()> {
         Errno::ENOENT,
         "queueing it empty after REINIT",
     )?;
-    // Its map went with REINIT: the frame takes the current one.
+    // REINIT removed its map, so the frame uses the current one.
     device.set_map(Which::Request(&request), &all.bands.map(25))?;
     request.reinit()?;
     all.frame(&request, None, 5)?;
@@ -359,12 +360,12 @@ fn outgrown_map() -> Result<()> {
     map_before_s_fmt((176, 144), (320, 240))
 }
 
-/// Both grids have as many vertices.
+/// Tests sizes whose grids have the same number of vertices.
 fn transposed_map() -> Result<()> {
     map_before_s_fmt((640, 480), (480, 640))
 }
 
-/// A request with a map for one size of the destination, and then another size.
+/// Tests a request with a map for one size of the destination, and then another size.
 fn map_before_s_fmt(before: (u32, u32), after: (u32, u32)) -> Result<()> {
     let device = Device::open()?;
     let small = Bands::set_to(&device, before.0, before.1)?;
@@ -372,7 +373,7 @@ fn map_before_s_fmt(before: (u32, u32), after: (u32, u32)) -> Result<()> {
     let outgrown = media.request()?;
     device.set_map(Which::Request(&outgrown), &small.map(6))?;
 
-    // Now the grid is another one.
+    // The grid has other dimensions now.
     let bands = Bands::set_to(&device, after.0, after.1)?;
     let stream = Stream::start(&device, 1)?;
     stream.output.write(0, &bands.source)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Maps of requests beside maps that are set at once: which frame shows which, and which is the
-//! current one afterwards.
+//! Tests maps of requests together with maps that are set at once: which frame shows which, and
+//! which is the current one afterwards.
 
 use std::time::Instant;
 
@@ -50,7 +50,7 @@ fn send(stream: &Stream<'_>, request: &Request, index: usize, map: Option<&[u32]
     request.queue().context("queueing a request")
 }
 
-/// Allocates two buffers a queue, the source in each.
+/// Allocates two buffers for each queue, with the source in each.
 fn two_buffers<'d>(device: &'d Device, long: &LongFrames) -> Result<Stream<'d>> {
     let stream = Stream::prepare(device, 2)?;
     for index in 0..2 {
@@ -116,7 +116,7 @@ fn queued_meanwhile() -> Result<()> {
     long.came_in_time()
 }
 
-/// A request with a map for 176x144, then the size 320x240, and perhaps a map for that.
+/// Tests a request with a map for 176x144, then the size 320x240, and perhaps a map for that.
 fn outgrown(later: Option<u32>) -> Result<()> {
     let device = Device::open()?;
     let small = Bands::set(&device)?;
@@ -171,7 +171,8 @@ fn outgrown(later: Option<u32>) -> Result<()> {
                     "the map is not the identity"
                 );
                 let got = luma(&late, &frame)?;
-                // Half of each side: every second column of the source.
+                // The map shows half of each side, so each column of the destination is every
+                // second column of the source.
                 let due = |place: usize| band_luma(2 * (place as u32 % late.width) / BAND);
                 let wrong = (0..got.len()).find(|&place| got[place] != due(place));
                 ensure!(
@@ -201,7 +202,7 @@ fn set_at_once() -> Result<()> {
             all.queue(&request, 0, Some(of_request))?;
             Ok(device.set_map(Which::Current, &map)?)
         };
-        // What the kernel leaves to a worker is done after both, or between them.
+        // The kernel's worker runs after both, or between them.
         match round % 2 {
             0 => undisturbed(both)??,
             _ => both()?,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crop rectangle of OUTPUT, as numbers: its targets, what it is kept by, and how it is clamped.
+//! Tests the crop rectangle of OUTPUT as numbers: its targets, what keeps it, and how it is
+//! clamped.
 
 use anyhow::{Context, Result, ensure};
 
@@ -56,13 +57,13 @@ pub(super) const SIZES: [(u32, u32); 5] = [
     (176, 144),
 ];
 
-/// Rectangles of all shapes in a source, of 16x16 pixels and more, at even and odd places.
+/// Returns rectangles of all shapes in a source, of 16x16 pixels and more, at even and odd places.
 pub(super) fn rectangles(width: u32, height: u32) -> impl Iterator<Item = Rect> {
-    // Steps without a common divisor, so that each shape comes with many places.
+    // The steps have no common divisor, so that each shape occurs at many places.
     let lengths = |side: u32| (0..=13).map(move |n| LEAST + (side - LEAST) * n / 13);
     lengths(width).flat_map(move |w| {
         lengths(height).map(move |h| {
-            // CAST: Less than a side.
+            // CAST: It is less than a side.
             let place =
                 |side: u32, length: u32, step: u32| ((side - length) * (step % 5) / 4) as i32;
             Rect::new(place(width, w, w + h), place(height, h, w), w, h)
@@ -70,13 +71,13 @@ pub(super) fn rectangles(width: u32, height: u32) -> impl Iterator<Item = Rect> 
     })
 }
 
-/// First column or line, and the one after the last, of both sides.
+/// Returns the first column or line, and the one after the last, of both sides.
 pub(super) fn sides(rect: Rect) -> [(i64, i64); 2] {
     let side = |start: i32, length: u32| (start.into(), i64::from(start) + i64::from(length));
     [side(rect.left, rect.width), side(rect.top, rect.height)]
 }
 
-/// Sets the source's size and opens nothing else.
+/// Sets the source's size, and nothing else.
 pub(super) fn source(device: &Device, width: u32, height: u32) -> Result<()> {
     let got = device.set_format(Way::Output, &Format::new(b"NV12", width, height))?;
     ensure!((got.width, got.height) == (width, height), "{got:?}");
@@ -229,7 +230,7 @@ fn eighths() -> Result<()> {
             (1280 - width, 960 - height),
             ((1280 - width) / 2, (960 - height) / 3),
         ] {
-            // CAST: Small numbers.
+            // CAST: They are small numbers.
             let wanted = Rect::new(left as i32, top as i32, width, height);
             for flags in [0, GE, LE, GE | LE] {
                 let got = device.set_crop_by(wanted, flags)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The flags of VIDIOC_S_SELECTION: which crops they allow, and what is ERANGE. "If constraints flags
-//! have to be violated then ERANGE is returned."
+//! Tests the flags of VIDIOC_S_SELECTION: which crops they allow, and when the call returns ERANGE.
+//! "If constraints flags have to be violated then ERANGE is returned."
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -86,7 +86,8 @@ fn stable() -> Result<()> {
     Ok(())
 }
 
-/// What flags make of each impossible rectangle: what is `due`, or ERANGE, which leaves the crop alone.
+/// Tests flags with each impossible rectangle: the result is the one of `due`, or ERANGE, which
+/// leaves the crop unchanged.
 fn each(flags: u32, due: impl Fn(Rect) -> Option<Rect>) -> Result<()> {
     let device = Device::open()?;
     source(&device, 640, 480)?;
@@ -109,11 +110,11 @@ fn each(flags: u32, due: impl Fn(Rect) -> Option<Rect>) -> Result<()> {
     Ok(())
 }
 
-/// A rectangle from both sides, if both are there.
+/// Returns a rectangle from both sides, if both are there.
 fn of_spans(spans: [Option<(i64, i64)>; 2]) -> Option<Rect> {
     let [across, down] = spans;
     let (across, down) = (across?, down?);
-    // CAST: In a source of 640x480.
+    // CAST: They are in a source of 640x480.
     let span = |span: (i64, i64)| (span.0 as i32, (span.1 - span.0) as u32);
     let ((left, width), (top, height)) = (span(across), span(down));
     Some(rect(left, top, width, height))
@@ -121,7 +122,8 @@ fn of_spans(spans: [Option<(i64, i64)>; 2]) -> Option<Rect> {
 
 fn greater() -> Result<()> {
     each(GE, |wanted| {
-        // One that is too short grows; one that leaves the source cannot be held.
+        // A rectangle that is too small grows; one that leaves the source cannot be contained in a
+        // crop.
         let [across, down] = sides(wanted);
         let grown = |(start, end): (i64, i64), side: i64| {
             let length = (end - start).max(LEAST.into());
@@ -134,7 +136,7 @@ fn greater() -> Result<()> {
 
 fn less() -> Result<()> {
     each(LE, |wanted| {
-        // What of it lies in the source, if that is long enough.
+        // The part of the rectangle in the source is used, if it is long enough.
         let [across, down] = sides(wanted);
         let cut = |(start, end): (i64, i64), side: i64| {
             let (first, last) = (start.max(0), end.min(side));
@@ -146,7 +148,7 @@ fn less() -> Result<()> {
 
 fn both_flags() -> Result<()> {
     each(GE | LE, |wanted| {
-        // Moved, if a crop can have that length.
+        // The rectangle is moved, if a crop can have its length.
         let [across, down] = sides(wanted);
         let moved = |(start, end): (i64, i64), side: i64| {
             let length = end - start;

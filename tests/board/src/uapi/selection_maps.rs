@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crop rectangle of OUTPUT beside maps that programs set: what the map would show in the whole
-//! source is shown in the crop. A map has the crop of the moment, and one in a request that of the
-//! moment when the request was queued.
+//! Tests the crop rectangle of OUTPUT together with maps that programs set: a map's picture of the
+//! whole source becomes one of the crop. A map is composed with the present crop, and one in a
+//! request with the crop at the time when the request was queued.
 
 use anyhow::{Context, Result, ensure};
 
@@ -38,8 +38,8 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// A map of half of each side, from some pixel of a source of 640x480, in a destination of that size:
-/// pixel x,y shows from.0 + x/2, from.1 + y/2.
+/// A map of half of each side, from some pixel of a source of 640x480, in a destination of that
+/// size: pixel x,y shows from.0 + x/2, from.1 + y/2.
 #[derive(Clone, Copy)]
 struct Half([u32; 2]);
 
@@ -64,14 +64,14 @@ const fn rect(left: i32, top: i32, width: u32, height: u32) -> Rect {
 }
 
 impl Half {
-    /// The vertices.
+    /// Returns the elements of the map.
     fn words(self) -> Vec<u32> {
         let Self([x, y]) = self;
         let row = |row: u32| (0..=40).map(move |column| vertex(x + 8 * column, y + 8 * row));
         (0..=30).flat_map(row).collect()
     }
 
-    /// What it shows in a crop.
+    /// Returns the places that it shows in a crop.
     fn spans(self, crop: Rect) -> [Span; 2] {
         let span = |from: u32, start: i32, length: u32, side: u32| {
             let scale = f64::from(length) / f64::from(side);
@@ -87,7 +87,7 @@ impl Half {
     }
 }
 
-/// A vertex at whole pixels.
+/// Returns a vertex at whole pixels.
 fn vertex(x: u32, y: u32) -> u32 {
     (y << 20) | (x << 4)
 }
@@ -96,7 +96,7 @@ fn rulers(device: &Device) -> Result<Rulers> {
     Rulers::set(device, (640, 480), (640, 480))
 }
 
-/// That frames without requests show a map in a crop.
+/// Checks that frames without requests show a map in a crop.
 fn check(rulers: &Rulers, stream: &Stream<'_>, map: Half, crop: Rect) -> Result<()> {
     rulers
         .shows(map.spans(crop), |source| stream.frame(source))
@@ -110,7 +110,7 @@ fn with_map() -> Result<()> {
         device.set_map(Which::Current, &ONE.words())?;
         set_crop(&device, crop)?;
         check(&rulers, &Stream::start(&device, 1)?, ONE, crop)?;
-        // The other way round.
+        // Now the map is set first.
         device.set_map(Which::Current, &OTHER.words())?;
         check(&rulers, &Stream::start(&device, 1)?, OTHER, crop)?;
     }
@@ -126,7 +126,7 @@ fn while_streaming() -> Result<()> {
         set_crop(&device, crop)?;
         check(&rulers, &stream, ONE, crop)?;
     }
-    // Of several, the last counts, and a frame in between does not compose it again.
+    // The last of several crops applies, and a frame in between does not compose it again.
     for crop in CROPS {
         set_crop(&device, crop)?;
     }
@@ -160,7 +160,7 @@ fn reset() -> Result<()> {
     check(&rulers, &Stream::start(&device, 1)?, ONE, CROPS[2]).context("after S_FMT of OUTPUT")
 }
 
-/// Queues a request with a source and perhaps a map, and no buffer for its result yet.
+/// Queues a request with a source and perhaps a map. No CAPTURE buffer is queued yet.
 fn send(stream: &Stream<'_>, media: &Media, source: &[Vec<u8>], map: Option<Half>) -> Result<()> {
     let request = media.request()?;
     stream.output.write(0, source)?;
@@ -176,10 +176,10 @@ fn send(stream: &Stream<'_>, media: &Media, source: &[Vec<u8>], map: Option<Half
     request.queue().context("queueing a request")
 }
 
-/// The frame of the request that was queued.
+/// Queues a CAPTURE buffer, and returns the frame of the request that was queued.
 fn take(stream: &Stream<'_>) -> Result<Vec<Vec<u8>>> {
     for plane in stream.capture.planes(0) {
-        // What the engine leaves out must not pass for what it wrote the last time.
+        // Bytes that the engine does not write must not look like those of the frame before.
         plane.fill(0xa5);
     }
     stream.capture.queue(0, &Sent::default())?;
@@ -197,7 +197,7 @@ fn of_its_queueing() -> Result<()> {
         (OTHER, CROPS[1], CROPS[0]),
         (ONE, CROPS[2], CROPS[3]),
     ] {
-        // It has nowhere to go until the crop is another.
+        // The frame has no CAPTURE buffer until the crop has changed.
         let frame = |source: &[Vec<u8>]| {
             set_crop(&device, then)?;
             send(&stream, &media, source, Some(map))?;
@@ -238,7 +238,8 @@ fn after_a_request() -> Result<()> {
         take(&stream)
     };
     for (map, then, later) in [(ONE, CROPS[0], CROPS[1]), (OTHER, CROPS[3], CROPS[2])] {
-        // Set while the request waits: its own frame keeps the crop that it was queued with.
+        // The crop is set while the request waits: its own frame keeps the crop that it was queued
+        // with.
         let waiting = |source: &[Vec<u8>]| {
             set_crop(&device, then)?;
             send(&stream, &media, source, Some(map))?;
@@ -249,7 +250,7 @@ fn after_a_request() -> Result<()> {
         rulers
             .shows(map.spans(later), without_map)
             .context("set while the request waited, in the frame after its own")?;
-        // Set when its frame is over.
+        // The crop is set when the frame is over.
         set_crop(&device, then)?;
         rulers
             .shows(map.spans(then), without_map)

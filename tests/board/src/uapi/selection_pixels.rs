@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The crop rectangle of OUTPUT, in pixels: the picture that was asked for is shown, exact to the
+//! Tests the crop rectangle of OUTPUT in pixels: the requested picture is shown, exact to the
 //! rounding of the vertex map.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,35 +52,35 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// How far a place may be off, in pixels of the source: 1/32 of a pixel is lost where a map is set or
-/// made, another one where it is composed with a crop.
+/// The largest error of a place, in pixels of the source: 1/32 pixel where a map is set or
+/// computed, and another one where it is composed with a crop.
 const PLACE: f64 = 1.0 / 16.0;
 
-/// How far a luma may be off, where neighbours differ by one: the place, its rounding to 1/256 pixel,
-/// and the rounding to a whole number.
+/// The largest error of a luma, where neighbours differ by one: the error of the place, its
+/// rounding to 1/256 pixel, and the rounding to a whole number.
 const LUMA: f64 = PLACE + 1.0 / 512.0 + 0.5;
 
-/// Sources of a size whose luma tells the column, or the line: roughly from side to side, and to the
-/// pixel in waves.
+/// Sources of a size whose luma shows the column, or the line: roughly from side to side, and to
+/// the pixel in waves.
 pub(super) struct Rulers {
     capture: Format,
-    /// For columns, and for lines.
+    /// The rough sources for columns, and for lines.
     rough: [Vec<Vec<u8>>; 2],
     fine: [Vec<Vec<u8>>; 2],
     size: [u32; 2],
 }
 
-/// The places of the source that are to be seen along one side, in pixels of it.
+/// The places of the source that are visible along one side, in pixels of it.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
-    /// The first.
+    /// The first place.
     pub start: f64,
-    /// From one pixel of the destination to the next.
+    /// The distance from one pixel of the destination to the next.
     pub step: f64,
 }
 
-/// Up and down between 0 and 255 with a pixel a step, so that a place between two pixels has the
-/// luma between theirs.
+/// Rises and falls between 0 and 255 by one in each pixel, so that a place between two pixels has
+/// the luma between theirs.
 fn wave(place: f64) -> f64 {
     let phase = place.rem_euclid(510.0);
     phase.min(510.0 - phase)
@@ -97,7 +97,7 @@ impl Rulers {
         let drawn = |luma: &dyn Fn(u32, u32) -> u8| -> Result<_> {
             spread(&output, &draw(&output, luma)?, 0)
         };
-        // CAST: Not more than 255.
+        // CAST: It is not more than 255.
         let fine = |place: u32| wave(place.into()) as u8;
         Ok(Self {
             rough: [
@@ -110,7 +110,7 @@ impl Rulers {
         })
     }
 
-    /// That a stream shows this rectangle of the source, through the identity.
+    /// Checks that a stream shows this rectangle of the source, with the identity map.
     pub fn check(&self, stream: &Stream<'_>, rect: Rect) -> Result<()> {
         let span = |start: i32, length: u32, whole: u32| Span {
             start: start.into(),
@@ -124,8 +124,8 @@ impl Rulers {
             .with_context(|| format!("{rect:?}"))
     }
 
-    /// That frames of the sources, as `frame` makes them, show these places of the source along the
-    /// destination's middle lines.
+    /// Checks that frames of the sources, which `frame` processes, show these places of the source
+    /// along the destination's middle lines.
     pub fn shows(
         &self,
         spans: [Span; 2],
@@ -135,7 +135,7 @@ impl Rulers {
         self.shows_at(at, frame)
     }
 
-    /// The same where the places are those of a function: of the axis, 0 or 1, and the place in the
+    /// Checks the same for places from a function of the axis, 0 or 1, and the place in the
     /// destination.
     pub fn shows_at(
         &self,
@@ -154,7 +154,7 @@ impl Rulers {
             let (rough, fine) = (middle(&self.rough[axis])?, middle(&self.fine[axis])?);
             let side = f64::from(self.size[axis]);
             for (place, (rough, fine)) in (0_u32..).zip(rough.into_iter().zip(fine)) {
-                // Beyond the last pixel the edge repeats.
+                // After the last pixel the edge is repeated.
                 let due = at(axis, place.into()).min(side - 1.0);
                 let what = ["column", "line"][axis];
                 let about = f64::from(rough) * side / 256.0;
@@ -173,7 +173,7 @@ impl Rulers {
     }
 }
 
-/// Sets a crop, which must be kept as it is.
+/// Sets a crop, which must be accepted without a change.
 pub(super) fn set_crop(device: &Device, wanted: Rect) -> Result<()> {
     let got = device.set_crop(wanted).context("S_SELECTION")?;
     ensure!(got == wanted, "{wanted:?} became {got:?}");
@@ -249,7 +249,7 @@ fn before_streaming() -> Result<()> {
     ];
     let [first, earlier, crop] = crops;
     for (one, other) in [(Way::Output, Way::Capture), (Way::Capture, Way::Output)] {
-        // Before both queues stream, between them, and after.
+        // The crop is set before both queues stream, between the two starts, and after them.
         for moment in 0..3 {
             let steps = [first, earlier, earlier];
             let at = |step: usize| if step == moment { crop } else { steps[step] };
@@ -306,8 +306,8 @@ fn reset() -> Result<()> {
     Ok(())
 }
 
-/// Two crops, of another scale and another place each, and what a destination of half the source's
-/// size shows of them: every second pixel of the source, and the last quarter of it as it is.
+/// Two crops with different scales and places, and what a destination of half the source's size
+/// shows of them: every second pixel of the source, and its last quarter unscaled.
 struct Pair {
     capture: Format,
     source: Vec<Vec<u8>>,
@@ -348,7 +348,7 @@ impl Pair {
         })
     }
 
-    /// Which of the crops a frame shows, and nothing else.
+    /// Returns which of the crops a frame shows. Returns an error if it shows anything else.
     fn shown(&self, planes: &[Vec<u8>]) -> Result<usize> {
         let got = luma(&self.capture, planes)?;
         let found = self.due.iter().position(|due| *due == got);
@@ -380,7 +380,7 @@ fn of_its_start() -> Result<()> {
 
 fn never_torn() -> Result<()> {
     const BUFFERS: usize = 3;
-    // The C driver, which reads a crop while it is set, fails once in some 50.
+    // The C driver, which reads a crop while it is set, fails in about one of 50 frames.
     const FRAMES: usize = 1000;
     let device = Device::open()?;
     let pair = Pair::set(&device)?;
@@ -428,16 +428,16 @@ fn last_corner() -> Result<()> {
     let device = Device::open()?;
     let (width, height) = (648, 488);
     let format = Format::new(b"NV12", width, height);
-    // A larger picture looks closer, and takes longer.
+    // A larger picture has a finer resolution, and takes longer.
     for (times, step) in [(1, 9), (2, 41)] {
         let (w, h) = (times * width, times * height);
         let (output, capture) = device.set_formats(&format, &Format::new(b"NV12", w, h))?;
         let source = spread(&output, &draw(&output, |_, _| GREY)?, 0)?;
         let stream = Stream::start(&device, 1)?;
         for w in (16..=width).step_by(step) {
-            // All heights in turn, and all widths.
+            // All heights are used in turn, and all widths.
             let h = 16 + w * 7 % (height - 15);
-            // CAST: Less than a side.
+            // CAST: They are less than a side.
             let last = Rect::new((width - w) as i32, (height - h) as i32, w, h);
             let got = device.set_crop(last)?;
             let shown = uniform(&capture, &stream.frame(&source)?)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The statistics in debugfs, of a device whose engine does not fail.
+//! Tests the counters in debugfs, of a device whose engine does not fail.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -57,7 +57,8 @@ fn frames() -> Result<()> {
     after.device.ensure_since(&before.device, &due)
 }
 
-/// The last, least, most and mean time of a kind, which fit each other.
+/// Returns the last, least, most and mean time of a kind, after checking that they fit each
+/// other.
 fn spans(numbers: &Numbers, kind: &str) -> Result<[u64; 4]> {
     let mut spans = [0; 4];
     for (span, which) in spans.iter_mut().zip(["last", "min", "max", "mean"]) {
@@ -71,7 +72,8 @@ fn spans(numbers: &Numbers, kind: &str) -> Result<[u64; 4]> {
     Ok(spans)
 }
 
-/// What the model takes for a frame, nanoseconds: four cycles of 2 ns a pixel.
+/// Returns the time that the model takes for a frame, nanoseconds: four cycles of 2 ns for a
+/// pixel.
 fn engine_ns(width: u64, height: u64) -> u64 {
     width * height * 8
 }
@@ -92,7 +94,8 @@ fn times() -> Result<()> {
     let (width, height) = (640, 480);
     let bands = Bands::set_to(&device, width, height)?;
     let due = engine_ns(width.into(), height.into());
-    // Two frames at a time, of which one waits for the other: both are there when it starts.
+    // There are two frames at a time, of which one waits for the other: both are queued when
+    // the stream starts.
     let stream = Stream::prepare(&device, 2)?;
     for index in 0..2 {
         stream.output.write(index, &bands.source)?;
@@ -105,7 +108,7 @@ fn times() -> Result<()> {
     let took = u64::try_from(start.elapsed().as_nanos())?;
     let numbers = own()?;
     let [last, min, max, mean] = spans(&numbers, "engine")?;
-    // The board's clock ticks in eighths of microseconds.
+    // The board's clock has a resolution of 1/8 microsecond.
     ensure!(
         min + 1000 >= due && min + max <= took,
         "the engine took {min} and {max} ns, where it takes {due} and {took} were over"
@@ -137,7 +140,7 @@ fn closed() -> Result<()> {
         let bands = Bands::set(&other)?;
         Stream::start(&other, 1)?.frame(&bands.source)?;
         drop(other);
-        // The thread that finished its last frame may still be at it.
+        // The thread that finished the file's last frame may still run.
         ensure!(
             becomes_true(PATIENCE, || Ok(own_numbers(&device)? == first))?,
             "round {round}: of {both:?} the last was closed, and {:?} are listed",
@@ -149,7 +152,7 @@ fn closed() -> Result<()> {
     after.device.ensure_since(&before.device, &due)
 }
 
-/// Reads until the end, and returns how often.
+/// Reads until `end` is set, and returns how often.
 fn read_until(end: &AtomicBool, device: &Device) -> Result<u32> {
     let (mut reads, mut done) = (0, 0);
     let first = own_numbers(device)?;

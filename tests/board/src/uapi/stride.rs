@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `bytesperline` and `data_offset` from the program: honoured, in numbers and in pixels.
+//! Tests that `bytesperline` and `data_offset` from the program are used, in numbers and in
+//! pixels.
 
 use anyhow::{Context, Result, ensure};
 
@@ -55,18 +56,18 @@ pub(super) const TESTS: &[Test] = &[
     ),
 ];
 
-/// Bytes of a line with no padding.
+/// Returns the bytes of a line without padding.
 fn tight(format: &Format) -> Result<u32> {
-    // CAST: 8192 at most.
+    // CAST: It is 8192 at most.
     Ok(pixels(format.fourcc)?.planes(size(format))[0].0 as u32)
 }
 
-/// That a format has these strides, and sizes that follow from them.
+/// Checks that a format has these strides, and sizes that follow from them.
 fn check(way: Way, format: &Format, stride: u32) -> Result<()> {
     let lines: Vec<u32> = pixels(format.fourcc)?
         .planes(size(format))
         .iter()
-        // CAST: 3072 at most.
+        // CAST: It is 3072 at most.
         .map(|plane| plane.1 as u32)
         .collect();
     let split = pixels(format.fourcc)?.split;
@@ -89,7 +90,7 @@ fn check(way: Way, format: &Format, stride: u32) -> Result<()> {
     Ok(())
 }
 
-/// Sets each format of each queue in two sizes, with a stride made of the minimum.
+/// Sets each format of each queue in two sizes, with a stride computed from the minimum.
 fn each(
     set: impl Fn(Way, &Format) -> Result<Format, Errno>,
     wanted: impl Fn(u32) -> u32,
@@ -114,7 +115,7 @@ fn honoured() -> Result<()> {
     let device = Device::open()?;
     let set = |way, format: &Format| {
         let got = device.set_format(way, format)?;
-        // What is set is what is got.
+        // VIDIOC_G_FMT returns what was set.
         if device.format(way)? == got {
             Ok(got)
         } else {
@@ -167,7 +168,8 @@ fn tried() -> Result<()> {
     Ok(())
 }
 
-/// What a program has that takes the present format and changes only pixel format and size.
+/// Returns the format of a program that takes the present format and changes only pixel format and
+/// size.
 fn changed(present: &Format, fourcc: &[u8; 4], width: u32, height: u32) -> Format {
     Format {
         planes: present.planes.clone(),
@@ -187,7 +189,7 @@ fn left_over() -> Result<()> {
         let [tight_device, device] = [Device::open()?, Device::open()?];
         let (fourcc, (width, height)) = after;
         let wanted = Format::new(fourcc, width, height);
-        // As a program sees it that does not look at what became of the lines.
+        // A program that ignores the adjusted strides sees this.
         let (tight_format, _) = tight_device.set_formats(&wanted, &wanted)?;
         let presents = {
             let (fourcc, (width, height)) = before;
@@ -223,12 +225,12 @@ fn not_left_over() -> Result<()> {
         let present =
             device.set_format(way, &Format::new(b"NV12", 1920, 1080).with_stride(2048))?;
         check(way, &present, 2048)?;
-        // The same again, or fewer lines.
+        // The size is the same again, or has fewer lines.
         for height in [1080, 720] {
             let again = changed(&present, b"NV12", 1920, height);
             check(way, &device.try_format(way, &again)?, 2048)?;
         }
-        // As libcamera does it: a length, and a size of its own or none.
+        // libcamera does so: it sets a stride, and its own size or none.
         for size in [0, 2048 * 720 * 3 / 2] {
             let mut wanted = changed(&present, b"NV12", 1280, 720);
             wanted.planes[0].sizeimage = size;
@@ -241,8 +243,8 @@ fn not_left_over() -> Result<()> {
     Ok(())
 }
 
-/// One frame with so much padding on both sides, in each format that both queues take: what goes
-/// in must come out.
+/// Processes one frame with so much padding on both sides, in each format that both queues accept:
+/// the output must equal the input.
 fn through(output_more: u32, capture_more: u32) -> Result<()> {
     let device = Device::open()?;
     for fourcc in device.formats(Way::Output)? {
@@ -293,7 +295,7 @@ fn widest() -> Result<()> {
 
         let registers = super::debugfs::read(&device)?;
         let planes = pixels(*fourcc)?.planes(size(&capture));
-        // In units of 16 bytes, of which a line is no whole number.
+        // The bound is in units of 16 bytes. A line is no multiple of that.
         let bound = |plane: &(usize, usize)| STRIDE * plane.1 as u32 / 16;
         let names = ["DST_IMG_Y_SIZE1", "DST_IMG_UV_SIZE1"];
         for (name, due) in names.into_iter().zip(planes.iter().map(bound)) {
@@ -321,12 +323,12 @@ fn data_offset() -> Result<()> {
     Ok(())
 }
 
-/// Frames from the start of their planes and from offsets, out of the same buffer.
+/// Processes frames from the start of their planes and from offsets, in the same buffer.
 fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Memory) -> Result<()> {
     const OFFSET: usize = 4096;
     let mut roomy = output.clone();
     for plane in &mut roomy.planes {
-        // CAST: One page.
+        // CAST: It is one page.
         plane.sizeimage += OFFSET as u32;
     }
     let (source, index, planes) = if memory == Memory::Mmap {
@@ -364,7 +366,7 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
     let shown = |frame: &[u8], offset: usize| -> Result<()> {
         stream.capture.queue(0, &Sent::default())?;
         let (done, _) = stream.dequeue()?;
-        // CAST: One page.
+        // CAST: It is one page.
         let due = output.planes.iter().map(|p| p.sizeimage + offset as u32);
         ensure!(
             done.bytesused.iter().copied().eq(due),
@@ -381,7 +383,7 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
     put(&Sent::default()).context("QBUF without a data_offset")?;
     shown(&first, 0)?;
 
-    // CAST: One page.
+    // CAST: It is one page.
     let from = |offset: usize| Sent {
         data_offset: offset as u32,
         ..Sent::default()
@@ -393,7 +395,8 @@ fn offset_frames(device: &Device, output: &Format, capture: &Format, memory: Mem
         shown(&frame, offset)
             .with_context(|| format!("the data_offset of {offset} was taken and not heeded"))?;
     }
-    // The engine's addresses are multiples of 16, and what is behind the room is not the buffer's.
+    // The engine's addresses are multiples of 16, and the memory after the buffer is not the
+    // buffer's.
     for offset in [8, 2 * OFFSET] {
         let what = format!("QBUF with a data_offset of {offset}");
         fails(put(&from(offset)), Errno::EINVAL, &what)?;
@@ -421,12 +424,12 @@ fn one_dma_buf() -> Result<()> {
     whole.write(&planes.concat())?;
     let put = |offset: usize, length: usize| {
         let both = [(&whole, whole.len()), (&whole, length)];
-        // CAST: Some pages.
+        // CAST: It is some pages.
         let offsets = [0, offset as u32];
         stream.output.queue_parts(0, &both, &offsets)
     };
 
-    // The second plane's length is more than the dma-buf has, which vb2 does not see.
+    // The second plane's length is larger than the dma-buf, which vb2 does not check.
     let behind = whole.len();
     let what = "QBUF of a plane behind the end of its dma-buf";
     fails(put(behind, 4 * behind), Errno::EINVAL, what)?;
@@ -436,6 +439,6 @@ fn one_dma_buf() -> Result<()> {
     stream.dequeue()?;
     let got = gather(&capture, &stream.capture.read(0))?;
     same(&got, &frame, output.planes[0].bytesperline)?;
-    // Also where the same buffer had room enough before.
+    // This also fails where the same buffer was large enough before.
     fails(put(behind, 4 * behind), Errno::EINVAL, what)
 }

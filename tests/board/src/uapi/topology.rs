@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the device says of itself: video node and media graph.
+//! Tests how the device describes itself: video node and media graph.
 
 use anyhow::{Context, Result, ensure};
 

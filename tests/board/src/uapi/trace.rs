@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver's trace events, for a kernel that has them.
+//! Tests the driver's trace events, on a kernel that has them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ pub(super) const TESTS: &[Test] = &[test(
     told,
 )];
 
-/// A trace buffer of its own, with the driver's events on, while it is there.
+/// A trace instance with the driver's events enabled, which is removed when
+/// this is dropped.
 struct Instance(PathBuf);
 
 impl Instance {
@@ -30,7 +31,7 @@ impl Instance {
         Ok(this)
     }
 
-    /// The events so far, without what the kernel puts before them.
+    /// Returns the events so far, without the kernel's prefix.
     fn events(&self) -> Result<Vec<String>> {
         let text = fs::read_to_string(self.0.join("trace"))?;
         let event = |line: &str| Some(line[line.find(": dw100_")? + 2..].to_owned());
@@ -45,7 +46,7 @@ impl Drop for Instance {
     }
 }
 
-/// A number in an event.
+/// Returns a number in an event.
 fn number(event: &str, name: &str) -> Result<u64> {
     let mut words = event.split_whitespace();
     let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='));

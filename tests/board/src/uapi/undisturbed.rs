@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A stretch of a test in which no ordinary thread runs on any CPU, and so none of the kernel's
-//! workers: what they are left to do is done afterwards.
+//! Runs a part of a test during which no ordinary thread runs on any CPU, and so none of the
+//! kernel's workers: their work is done afterwards.
 
 use std::hint::spin_loop;
 use std::io;
@@ -15,13 +15,14 @@ use nix::libc;
 
 use crate::scheduling::{Class, pin};
 
-/// How long the other CPUs are kept busy at most. Who waits for a worker meanwhile gets it then.
+/// The longest time for which the other CPUs are kept busy. A thread that waits for a worker
+/// gets it after that.
 const LONGEST: Duration = Duration::from_millis(20);
 
-/// Below the interrupt threads, above everything else.
+/// The priority is lower than that of the interrupt threads, and higher than all others.
 const PRIORITY: i32 = 20;
 
-/// Runs something with the other CPUs kept busy, for [`LONGEST`] at most.
+/// Runs `f` while the other CPUs are kept busy, for [`LONGEST`] at most.
 pub(super) fn undisturbed<R>(f: impl FnOnce() -> R) -> Result<R> {
     let (ready, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     let cpus = thread::available_parallelism()?.get();
@@ -63,17 +64,17 @@ fn checked(result: i32, what: &'static str) -> Result<()> {
     }
 }
 
-/// The CPUs that this thread may run on.
+/// Returns the CPUs that this thread may run on.
 fn allowed() -> Result<libc::cpu_set_t> {
-    // SAFETY: A set of bits, for which 0 is a value.
+    // SAFETY: The set is an array of bits, for which 0 is a valid value.
     let mut set: libc::cpu_set_t = unsafe { zeroed() };
-    // SAFETY: The set is as long as is said.
+    // SAFETY: The set has the size that is passed.
     let result = unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) };
     checked(result, "sched_getaffinity")?;
     Ok(set)
 }
 
-/// Puts this thread on one CPU, where it is the only one.
+/// Moves this thread to one CPU, with a priority that keeps other threads off it.
 fn take(cpu: usize) -> Result<()> {
     pin(cpu)?;
     Class::RealTime(PRIORITY).take()
@@ -81,7 +82,7 @@ fn take(cpu: usize) -> Result<()> {
 
 /// Makes this thread an ordinary one again.
 fn give_back(all: &libc::cpu_set_t) -> Result<()> {
-    // SAFETY: The set is as long as is said.
+    // SAFETY: The set has the size that is passed.
     let result = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), all) };
     checked(result, "sched_setaffinity")?;
     Class::Ordinary.take()

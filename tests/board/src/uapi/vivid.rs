@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames of a camera, without a copy: buffers of the kernel's test driver vivid, which has to be
-//! loaded with `multiplanar=2 allocators=1`. Not the other way round: the DMA debugging finds vivid
-//! without a limit for the pieces that it maps. Its requests, which are none of ours.
+//! Tests frames of a camera without a copy: buffers of the kernel's test driver vivid, which has to
+//! be loaded with `multiplanar=2 allocators=1`. The other direction is not tested, because the DMA
+//! debugging reports that vivid sets no limit for the segments that it maps. A request of vivid
+//! belongs to another media device, and is refused.
 
 use std::os::fd::OwnedFd;
 
@@ -25,10 +26,10 @@ pub(super) const TESTS: &[Test] = &[
     test("a request of another media device is EINVAL", foreign),
 ];
 
-/// How many buffers the camera films into.
+/// How many buffers the camera writes to.
 const BUFFERS: usize = 2;
 
-/// A camera and the engine, set to pictures that lie alike.
+/// A camera and the engine, set to formats with the same layout.
 struct Set {
     camera: Device,
     device: Device,
@@ -57,7 +58,7 @@ impl Set {
         })
     }
 
-    /// The first buffers of the camera.
+    /// Exports the first buffers of the camera.
     fn exported(&self, count: usize) -> Result<Vec<Shared>> {
         let length = self.output.sizes()[0];
         (0..count)
@@ -65,7 +66,7 @@ impl Set {
             .collect()
     }
 
-    /// Waits for a picture; the buffer that it is in.
+    /// Waits for a picture. Returns the index of its buffer.
     fn picture(&self) -> Result<usize> {
         ensure!(
             self.camera.ready(Way::Capture, PATIENCE)?,
@@ -76,13 +77,13 @@ impl Set {
         Ok(picture.index)
     }
 
-    /// That planes hold this frame.
+    /// Checks that planes hold this frame.
     fn shows(&self, planes: &[Vec<u8>], frame: &[u8]) -> Result<()> {
         same(&gather(&self.capture, planes)?, frame, 640)
     }
 }
 
-/// The one plane of a buffer, for another device.
+/// The single plane of a buffer, for another device.
 type Shared = [(OwnedFd, usize); 1];
 
 fn of_camera() -> Result<()> {
@@ -119,7 +120,7 @@ fn of_camera() -> Result<()> {
 fn into_camera() -> Result<()> {
     let set = Set::new()?;
     let Set { camera, device, .. } = &set;
-    // The engine's frames go into those that the camera does not film into.
+    // The engine's frames are written to buffers that the camera does not write to.
     let pictures = Queue::allocate(camera, Way::Capture, 2 * BUFFERS as u32)?;
     let shared = set.exported(2 * BUFFERS)?;
     for index in 0..BUFFERS {

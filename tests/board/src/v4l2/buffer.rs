@@ -14,22 +14,22 @@ use v4l2r::bindings::{
 use super::memory::Mapping;
 use super::{Device, Errno, Format, PollFlags, Request, Way, raw, wait};
 
-/// The most planes a buffer may have: `VIDEO_MAX_PLANES`.
+/// The largest number of planes of a buffer: `VIDEO_MAX_PLANES`.
 const PLANES: usize = 8;
 
-/// Where the memory of buffers comes from.
+/// The kinds of memory of buffers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Memory {
-    /// The driver's, mapped.
+    /// Memory of the driver, mapped.
     Mmap,
-    /// The program's own.
+    /// Memory of the program.
     UserPtr,
-    /// dma-bufs.
+    /// Memory of dma-bufs.
     DmaBuf,
 }
 
 impl Memory {
-    /// `V4L2_MEMORY_…`
+    /// Returns `V4L2_MEMORY_…`.
     pub fn number(self) -> u32 {
         match self {
             Self::Mmap => bindings::v4l2_memory_V4L2_MEMORY_MMAP,
@@ -48,7 +48,7 @@ pub struct Timecode {
     pub flags: u32,
     /// Frames, seconds, minutes, hours.
     pub time: [u8; 4],
-    /// Of the program's own.
+    /// User bits, set by the program.
     pub userbits: [u8; 4],
 }
 
@@ -76,37 +76,37 @@ impl Timecode {
     }
 }
 
-/// What is said of a buffer when it is queued.
+/// The fields of a buffer that is queued.
 #[derive(Clone, Copy, Default)]
 pub struct Sent<'a> {
-    /// The request it goes into.
+    /// The request that the buffer is queued in.
     pub request: Option<&'a Request>,
-    /// Microseconds.
+    /// The timestamp, microseconds.
     pub timestamp: u64,
     /// The frame's time code, if it has one.
     pub timecode: Option<Timecode>,
-    /// Bytes used in each plane; all of them if not said.
+    /// Bytes used in each plane; [`None`] for the whole plane.
     pub bytesused: Option<u32>,
-    /// Where the pixels start in each plane.
+    /// The offset of the pixels in each plane, bytes.
     pub data_offset: u32,
-    /// `V4L2_FIELD_…`: none if not said.
+    /// `V4L2_FIELD_…`; [`None`] for `V4L2_FIELD_NONE`.
     pub field: Option<u32>,
     /// `V4L2_BUF_FLAG_…`
     pub flags: u32,
 }
 
-/// What comes back with a buffer.
+/// The fields of a buffer that is dequeued.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dequeued {
-    /// Which buffer.
+    /// The index of the buffer.
     pub index: usize,
     /// `V4L2_BUF_FLAG_…`
     pub flags: u32,
     /// `V4L2_FIELD_…`
     pub field: u32,
-    /// The driver's count.
+    /// The driver's sequence number.
     pub sequence: u32,
-    /// Microseconds.
+    /// The timestamp, microseconds.
     pub timestamp: u64,
     /// The frame's time code, if the flags say that it has one.
     pub timecode: Option<Timecode>,
@@ -115,13 +115,13 @@ pub struct Dequeued {
 }
 
 impl Dequeued {
-    /// The engine, or its driver, failed on it.
+    /// Returns whether the engine, or its driver, failed on it.
     pub fn failed(&self) -> bool {
         self.flags & bindings::V4L2_BUF_FLAG_ERROR != 0
     }
 }
 
-/// A buffer in the words of V4L2, with its planes beside it.
+/// A buffer in V4L2's structure, with its planes beside it.
 struct Raw {
     buffer: v4l2_buffer,
     planes: [v4l2_plane; PLANES],
@@ -131,7 +131,7 @@ impl Raw {
     fn new(way: Way, memory: Memory, index: usize, planes: usize) -> Self {
         Self {
             buffer: v4l2_buffer {
-                // CAST: A test's own small numbers.
+                // CAST: It is a small number.
                 index: index as u32,
                 type_: way.buffer_type(),
                 memory: memory.number(),
@@ -142,20 +142,20 @@ impl Raw {
         }
     }
 
-    /// Lends it to an ioctl.
+    /// Passes it to an ioctl.
     fn call(
         &mut self,
         device: &Device,
         ioctl: unsafe fn(i32, *mut v4l2_buffer) -> Result<i32, Errno>,
     ) -> Result<(), Errno> {
         self.buffer.m.planes = self.planes.as_mut_ptr();
-        // SAFETY: The buffer points to as many planes as V4L2 knows at most.
+        // SAFETY: The buffer points to as many planes as V4L2 accepts at most.
         unsafe { ioctl(device.as_raw_fd(), &mut self.buffer) }.map(drop)
     }
 }
 
 impl Device {
-    /// `VIDIOC_REQBUFS`. Returns what the driver made of it.
+    /// Calls `VIDIOC_REQBUFS`. Returns the number of buffers that the driver allocated.
     pub fn request_buffers(
         &self,
         way: Way,
@@ -165,7 +165,7 @@ impl Device {
         self.request_buffers_in(way, memory, count, 0)
     }
 
-    /// The same with `V4L2_MEMORY_FLAG_…`.
+    /// Calls `VIDIOC_REQBUFS` with `V4L2_MEMORY_FLAG_…`.
     pub fn request_buffers_in(
         &self,
         way: Way,
@@ -180,12 +180,12 @@ impl Device {
             flags,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::reqbufs(self.as_raw_fd(), &mut request) }?;
         Ok(request)
     }
 
-    /// `VIDIOC_CREATE_BUFS`. Returns the first buffer's index and how many there are more.
+    /// Calls `VIDIOC_CREATE_BUFS`. Returns the first buffer's index and the number of new buffers.
     pub fn create_buffers(
         &self,
         way: Way,
@@ -197,7 +197,7 @@ impl Device {
         Ok((create.index, create.count))
     }
 
-    /// The same, with all that the driver made of it.
+    /// Calls `VIDIOC_CREATE_BUFS`. Returns the whole structure from the driver.
     pub fn create_buffers_as(
         &self,
         way: Way,
@@ -211,12 +211,12 @@ impl Device {
             format: format.to_raw(way),
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::create_bufs(self.as_raw_fd(), &mut create) }?;
         Ok(create)
     }
 
-    /// `VIDIOC_REMOVE_BUFS`.
+    /// Calls `VIDIOC_REMOVE_BUFS`.
     pub fn remove_buffers(&self, way: Way, index: u32, count: u32) -> Result<(), Errno> {
         let mut remove = v4l2_remove_buffers {
             index,
@@ -224,27 +224,27 @@ impl Device {
             type_: way.buffer_type(),
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::remove_bufs(self.as_raw_fd(), &mut remove) }.map(drop)
     }
 
-    /// `VIDIOC_EXPBUF`: a plane of a buffer as a dma-buf.
+    /// Calls `VIDIOC_EXPBUF`. Returns a plane of a buffer as a dma-buf.
     pub fn export(&self, way: Way, index: usize, plane: usize) -> Result<OwnedFd, Errno> {
         let mut export = v4l2_exportbuffer {
             type_: way.buffer_type(),
-            // CAST: A test's own small numbers.
+            // CAST: It is a small number.
             index: index as u32,
             plane: plane as u32,
             flags: (O_RDWR | O_CLOEXEC) as u32,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::expbuf(self.as_raw_fd(), &mut export) }?;
-        // SAFETY: The kernel has just opened it for us.
+        // SAFETY: The kernel has just opened the descriptor for this process, which owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(export.fd) })
     }
 
-    /// Takes back a buffer of either queue, of any memory. `EAGAIN` if none is done.
+    /// Dequeues a buffer of either queue, of any memory. Returns `EAGAIN` if none is done.
     pub fn dequeue(&self, way: Way, memory: Memory) -> Result<Dequeued, Errno> {
         let mut raw = Raw::new(way, memory, 0, PLANES);
         raw.call(self, raw::dqbuf)?;
@@ -267,7 +267,7 @@ impl Device {
         })
     }
 
-    /// Waits until a buffer of a queue can be taken back; false when the time is up.
+    /// Waits until a buffer of a queue can be dequeued. Returns `false` when the time is up.
     pub fn ready(&self, way: Way, patience: Duration) -> Result<bool, Errno> {
         let wanted = match way {
             Way::Output => PollFlags::POLLOUT,
@@ -280,9 +280,9 @@ impl Device {
 /// The buffers of one queue, which are freed with it.
 pub struct Queue<'d> {
     device: &'d Device,
-    /// Which queue.
+    /// The queue that the buffers belong to.
     pub way: Way,
-    /// Where the memory comes from.
+    /// The kind of memory.
     pub memory: Memory,
     planes: usize,
     buffers: Vec<Vec<Mapping>>,
@@ -294,7 +294,8 @@ impl<'d> Queue<'d> {
         Self::allocate_in(device, way, count, 0)
     }
 
-    /// The same in memory of these `V4L2_MEMORY_FLAG_…`. `EOPNOTSUPP` if the driver has no such memory.
+    /// Allocates `count` buffers in memory with these `V4L2_MEMORY_FLAG_…`, and maps them. Returns
+    /// `EOPNOTSUPP` if the driver has no such memory.
     pub fn allocate_in(device: &'d Device, way: Way, count: u32, flags: u8) -> Result<Self, Errno> {
         let planes = device.format(way)?.planes.len();
         let got = device.request_buffers_in(way, Memory::Mmap, count, flags)?;
@@ -314,7 +315,7 @@ impl<'d> Queue<'d> {
         Ok(queue)
     }
 
-    /// Makes room for `count` buffers of other devices.
+    /// Sets up the queue for `count` imported buffers.
     pub fn import(device: &'d Device, way: Way, count: u32) -> Result<Self, Errno> {
         let planes = device.format(way)?.planes.len();
         device.request_buffers(way, Memory::DmaBuf, count)?;
@@ -334,7 +335,7 @@ impl<'d> Queue<'d> {
         Ok(())
     }
 
-    /// Maps a buffer that has come in the place of another.
+    /// Maps a buffer that has replaced another.
     pub fn map_again(&mut self, index: usize) -> Result<(), Errno> {
         self.buffers[index] = self.mapped(index)?;
         Ok(())
@@ -357,22 +358,22 @@ impl<'d> Queue<'d> {
         self.buffers.clear();
     }
 
-    /// Gives the mappings away, one a plane for each buffer: they may outlive the file.
+    /// Returns the mappings, one for each plane of each buffer. They may outlive the file.
     pub fn take_mappings(&mut self) -> Vec<Vec<Mapping>> {
         std::mem::take(&mut self.buffers)
     }
 
-    /// How many buffers are mapped.
+    /// Returns how many buffers are mapped.
     pub fn len(&self) -> usize {
         self.buffers.len()
     }
 
-    /// None.
+    /// Returns whether no buffer is mapped.
     pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }
 
-    /// The mapped planes of a buffer.
+    /// Returns the mapped planes of a buffer.
     pub fn planes(&self, index: usize) -> &[Mapping] {
         &self.buffers[index]
     }
@@ -385,7 +386,7 @@ impl<'d> Queue<'d> {
         Ok(())
     }
 
-    /// What a buffer's planes hold.
+    /// Returns the bytes of a buffer's planes.
     pub fn read(&self, index: usize) -> Vec<Vec<u8>> {
         self.buffers[index].iter().map(Mapping::read).collect()
     }
@@ -419,18 +420,18 @@ impl<'d> Queue<'d> {
         raw
     }
 
-    /// `VIDIOC_QBUF` of a mapped buffer.
+    /// Calls `VIDIOC_QBUF` for a mapped buffer.
     pub fn queue(&self, index: usize, sent: &Sent<'_>) -> Result<(), Errno> {
         self.described(index, sent).call(self.device, raw::qbuf)
     }
 
-    /// `VIDIOC_PREPARE_BUF` of a mapped buffer.
+    /// Calls `VIDIOC_PREPARE_BUF` for a mapped buffer.
     pub fn prepare(&self, index: usize, sent: &Sent<'_>) -> Result<(), Errno> {
         self.described(index, sent)
             .call(self.device, raw::prepare_buf)
     }
 
-    /// `VIDIOC_QBUF` of dma-bufs, one a plane, whose bytes are all used.
+    /// Calls `VIDIOC_QBUF` for dma-bufs, one for each plane, whose bytes are all used.
     pub fn queue_shared(
         &self,
         index: usize,
@@ -452,7 +453,7 @@ impl<'d> Queue<'d> {
         raw
     }
 
-    /// `VIDIOC_QBUF` of dma-bufs, one a plane, each from an offset of its own.
+    /// Calls `VIDIOC_QBUF` for dma-bufs, one for each plane, each with its own offset.
     pub fn queue_parts(
         &self,
         index: usize,
@@ -466,19 +467,19 @@ impl<'d> Queue<'d> {
         raw.call(self.device, raw::qbuf)
     }
 
-    /// The flags of a buffer, by `VIDIOC_QUERYBUF`.
+    /// Returns the flags of a buffer, by `VIDIOC_QUERYBUF`.
     pub fn flags(&self, index: usize) -> Result<u32, Errno> {
         let mut raw = Raw::new(self.way, self.memory, index, PLANES);
         raw.call(self.device, raw::querybuf)?;
         Ok(raw.buffer.flags)
     }
 
-    /// Takes a buffer back at once: `EAGAIN` if none is done.
+    /// Dequeues a buffer without waiting. Returns `EAGAIN` if none is done.
     pub fn dequeue(&self) -> Result<Dequeued, Errno> {
         self.device.dequeue(self.way, self.memory)
     }
 
-    /// Takes a buffer back, `patience` long. `ETIME` when the time is up.
+    /// Dequeues a buffer, and waits for `patience` at most. Returns `ETIME` when the time is up.
     pub fn dequeue_within(&self, patience: Duration) -> Result<Dequeued, Errno> {
         if !self.device.ready(self.way, patience)? {
             return Err(Errno::ETIME);

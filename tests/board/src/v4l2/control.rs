@@ -14,10 +14,10 @@ use super::{Device, Errno, Request, raw};
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
 pub const MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
 
-/// How the engine fetches the source: a menu. Only this project's driver has it.
+/// The prefetch mode, which is a menu. Only this project's driver has it.
 pub const PREFETCH_MODE: u32 = bindings::V4L2_CID_USER_DW100_BASE + 14;
 
-/// Where automatic prefetch changes over. Only this project's driver has it.
+/// The threshold of the automatic prefetch. Only this project's driver has it.
 pub const PREFETCH_THRESHOLD: u32 = bindings::V4L2_CID_USER_DW100_BASE + 15;
 
 /// `V4L2_CID_HFLIP`. Only this project's driver has it.
@@ -26,14 +26,14 @@ pub const HFLIP: u32 = bindings::V4L2_CID_HFLIP;
 /// `V4L2_CID_VFLIP`. Only this project's driver has it.
 pub const VFLIP: u32 = bindings::V4L2_CID_VFLIP;
 
-/// Which value of a control is meant.
+/// The values of a control.
 #[derive(Clone, Copy)]
 pub enum Which<'a> {
-    /// The one that counts now.
+    /// The current value.
     Current,
-    /// The one that the driver starts with.
+    /// The default value.
     Default,
-    /// The one of a request.
+    /// The value in a request.
     Request(&'a Request),
 }
 
@@ -54,7 +54,7 @@ impl Which<'_> {
     }
 }
 
-/// What is done with a control's value.
+/// The ioctls for a control's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verb {
     /// `VIDIOC_G_EXT_CTRLS`
@@ -66,11 +66,12 @@ pub enum Verb {
 }
 
 impl Device {
-    /// One control through one of the three ioctls, which may change it.
+    /// Calls one of the three ioctls with one control, which the call may change.
     ///
     /// # Safety
     ///
-    /// What the control points to must be valid and as long as it says, or as the control is.
+    /// The memory that the control points to must be valid and as long as the control's size, or as
+    /// the control's value.
     pub unsafe fn ext_control(
         &self,
         verb: Verb,
@@ -91,12 +92,12 @@ impl Device {
             Verb::Try => raw::try_ext_ctrls,
             Verb::Set => raw::s_ext_ctrls,
         };
-        // SAFETY: There is one control, and it is as the caller promised.
+        // SAFETY: There is one control, and by the safety requirements its memory is valid.
         unsafe { ioctl(self.as_raw_fd(), &mut controls) }.map(drop)
     }
 
-    /// An array of words through one of the ioctls, said to be of `bytes` bytes. The array grows
-    /// first to what is said, so that any number can be.
+    /// Calls one of the ioctls with an array of 32-bit elements and a size of `bytes` bytes. The
+    /// array first grows to that size, so that any size is valid.
     pub fn words(
         &self,
         verb: Verb,
@@ -117,18 +118,18 @@ impl Device {
                 p_u32: words.as_mut_ptr(),
             },
         };
-        // SAFETY: The kernel touches no more than the bytes that are said to be there.
+        // SAFETY: The kernel accesses no more than the size of the control.
         unsafe { self.ext_control(verb, which, &mut control) }
     }
 
     /// Sets the vertex map.
     pub fn set_map(&self, which: Which<'_>, map: &[u32]) -> Result<(), Errno> {
-        // CAST: 200 kB at most.
+        // CAST: It is 200 kB at most.
         let bytes = size_of_val(map) as u32;
         self.words(Verb::Set, which, MAP, &mut map.to_vec(), bytes)
     }
 
-    /// The vertex map.
+    /// Returns the vertex map.
     pub fn map(&self, which: Which<'_>) -> Result<Vec<u32>, Errno> {
         let elements = self.query(MAP)?.elems;
         let mut map = Vec::new();
@@ -141,46 +142,47 @@ impl Device {
         self.number_by(Verb::Set, which, id, value).map(drop)
     }
 
-    /// A control that is a number.
+    /// Returns a control that is a number.
     pub fn number(&self, which: Which<'_>, id: u32) -> Result<i32, Errno> {
         self.number_by(Verb::Get, which, id, 0)
     }
 
     fn number_by(&self, verb: Verb, which: Which<'_>, id: u32, value: i32) -> Result<i32, Errno> {
-        // A size of 0 says that there is no pointer: were the control an array, the ioctl would fail.
+        // A size of 0 means that there is no pointer: if the control were an array, the ioctl would
+        // fail.
         let mut control = v4l2_ext_control {
             id,
             size: 0,
             reserved2: [0],
             __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 { value },
         };
-        // SAFETY: The control points to nothing.
+        // SAFETY: The control contains no pointer.
         unsafe { self.ext_control(verb, which, &mut control) }?;
-        // SAFETY: The kernel left a number there.
+        // SAFETY: The kernel wrote a number there.
         Ok(unsafe { control.__bindgen_anon_1.value })
     }
 
-    /// `VIDIOC_QUERY_EXT_CTRL`.
+    /// Calls `VIDIOC_QUERY_EXT_CTRL`.
     pub fn query(&self, id: u32) -> Result<v4l2_query_ext_ctrl, Errno> {
         let mut query = v4l2_query_ext_ctrl {
             id,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::query_ext_ctrl(self.as_raw_fd(), &mut query) }?;
         Ok(query)
     }
 
-    /// `VIDIOC_QUERYMENU`: the name of an item.
+    /// Calls `VIDIOC_QUERYMENU`. Returns the name of an item.
     pub fn menu_item(&self, id: u32, index: u32) -> Result<String, Errno> {
         let mut item = v4l2_querymenu {
             id,
             index,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::querymenu(self.as_raw_fd(), &mut item) }?;
-        // SAFETY: Plain bytes.
+        // SAFETY: The field consists of plain bytes.
         Ok(text(unsafe { &item.__bindgen_anon_1.name }))
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The video node: finding it, what it is, formats, selection, streaming, events.
+//! The video node: finds it, and gets its properties, formats, selection, streaming and events.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -17,23 +17,23 @@ use v4l2r::bindings::{
 use super::media::Media;
 use super::{Errno, Format, Rect, raw};
 
-/// The driver name that every driver of the engine carries.
+/// The driver name that every driver of the engine reports.
 const DRIVER: &str = "dw100";
 
-/// A queue, seen from V4L2: OUTPUT takes frames to the engine, CAPTURE gives them back.
+/// A queue in V4L2's terms: OUTPUT takes frames to the engine, CAPTURE returns them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// Frames to the engine.
+    /// The queue of frames to the engine.
     Output,
-    /// Frames from the engine.
+    /// The queue of frames from the engine.
     Capture,
 }
 
 impl Way {
-    /// Both, in the order in which a frame passes them.
+    /// Both queues, in the order in which a frame passes them.
     pub const BOTH: [Self; 2] = [Self::Output, Self::Capture];
 
-    /// `V4L2_BUF_TYPE_…_MPLANE`.
+    /// Returns `V4L2_BUF_TYPE_…_MPLANE`.
     pub fn buffer_type(self) -> u32 {
         match self {
             Self::Output => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
@@ -42,10 +42,10 @@ impl Way {
     }
 }
 
-/// An open video node: a context of the driver of its own.
+/// An open video node, which is one context of the driver.
 pub struct Device {
     file: File,
-    /// Its path, `/dev/videoN`.
+    /// The path of the node, `/dev/videoN`.
     pub path: PathBuf,
 }
 
@@ -96,12 +96,12 @@ impl Device {
         })
     }
 
-    /// Opens the same node once more.
+    /// Opens the same node again.
     pub fn again(&self) -> Result<Self> {
         Self::open_node(&self.path)
     }
 
-    /// A second handle of this open file.
+    /// Duplicates the handle of this open file.
     pub fn duplicate(&self) -> Result<Self> {
         Ok(Self {
             file: self.file.try_clone()?,
@@ -109,51 +109,51 @@ impl Device {
         })
     }
 
-    /// The node's name in sysfs: `videoN`.
+    /// Returns the node's name in sysfs: `videoN`.
     fn node(&self) -> Result<String> {
         let name = self.path.file_name().context("a node has a name")?;
         Ok(name.to_string_lossy().into_owned())
     }
 
-    /// The directory in sysfs of the device behind the node.
+    /// Returns the directory in sysfs of the device behind the node.
     pub fn sysfs(&self) -> Result<PathBuf> {
         let link = format!("/sys/class/video4linux/{}/device", self.node()?);
         Ok(fs::canonicalize(link)?)
     }
 
-    /// The name of the device behind the node, as in `dev_name()`.
+    /// Returns the name of the device behind the node, as in `dev_name()`.
     pub fn name(&self) -> Result<String> {
         let sysfs = self.sysfs()?;
         let name = sysfs.file_name().context("a device has a name")?;
         Ok(name.to_string_lossy().into_owned())
     }
 
-    /// Opens the media device that requests come from.
+    /// Opens the media device that requests are allocated from.
     pub fn media(&self) -> Result<Media> {
         Media::of_device(&self.sysfs()?)
     }
 
-    /// `VIDIOC_QUERYCAP`.
+    /// Calls `VIDIOC_QUERYCAP`.
     pub fn capability(&self) -> Result<v4l2_capability, Errno> {
         let mut capability = v4l2_capability::default();
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::querycap(self.as_raw_fd(), &mut capability) }?;
         Ok(capability)
     }
 
-    /// `VIDIOC_ENUM_FMT`: the n-th format of a queue.
+    /// Calls `VIDIOC_ENUM_FMT`. Returns the n-th format of a queue.
     pub fn nth_format(&self, way: Way, index: u32) -> Result<[u8; 4], Errno> {
         let mut description = v4l2_fmtdesc {
             index,
             type_: way.buffer_type(),
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::enum_fmt(self.as_raw_fd(), &mut description) }?;
         Ok(description.pixelformat.to_le_bytes())
     }
 
-    /// All formats of a queue, in order.
+    /// Returns all formats of a queue, in order.
     pub fn formats(&self, way: Way) -> Result<Vec<[u8; 4]>, Errno> {
         let mut formats = Vec::new();
         loop {
@@ -165,46 +165,46 @@ impl Device {
         }
     }
 
-    /// `VIDIOC_ENUM_FRAMESIZES`.
+    /// Calls `VIDIOC_ENUM_FRAMESIZES`.
     pub fn frame_sizes(&self, fourcc: &[u8; 4], index: u32) -> Result<v4l2_frmsizeenum, Errno> {
         let mut sizes = v4l2_frmsizeenum {
             index,
             pixel_format: u32::from_le_bytes(*fourcc),
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::enum_framesizes(self.as_raw_fd(), &mut sizes) }?;
         Ok(sizes)
     }
 
-    /// `VIDIOC_G_FMT`.
+    /// Calls `VIDIOC_G_FMT`.
     pub fn format(&self, way: Way) -> Result<Format, Errno> {
         let mut format = v4l2_format {
             type_: way.buffer_type(),
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::g_fmt(self.as_raw_fd(), &mut format) }?;
         Ok(Format::from_raw(&format))
     }
 
-    /// `VIDIOC_S_FMT`. Returns what it became.
+    /// Calls `VIDIOC_S_FMT`. Returns the format that the driver set.
     pub fn set_format(&self, way: Way, format: &Format) -> Result<Format, Errno> {
         let mut format = format.to_raw(way);
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::s_fmt(self.as_raw_fd(), &mut format) }?;
         Ok(Format::from_raw(&format))
     }
 
-    /// `VIDIOC_TRY_FMT`. Returns what it would become.
+    /// Calls `VIDIOC_TRY_FMT`. Returns the format that the driver would set.
     pub fn try_format(&self, way: Way, format: &Format) -> Result<Format, Errno> {
         let mut format = format.to_raw(way);
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::try_fmt(self.as_raw_fd(), &mut format) }?;
         Ok(Format::from_raw(&format))
     }
 
-    /// Sets the formats of both queues, exactly. An error if one became another.
+    /// Sets the formats of both queues. Returns an error if the driver changed one.
     pub fn set_formats(&self, output: &Format, capture: &Format) -> Result<(Format, Format)> {
         let set = |way, wanted: &Format| {
             let got = self.set_format(way, wanted)?;
@@ -218,19 +218,20 @@ impl Device {
         Ok((output, set(Way::Capture, capture)?))
     }
 
-    /// `VIDIOC_G_SELECTION` with any type and target.
+    /// Calls `VIDIOC_G_SELECTION` with any type and target.
     pub fn selection(&self, buffer_type: u32, target: u32) -> Result<Rect, Errno> {
         let mut selection = v4l2_selection {
             type_: buffer_type,
             target,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::g_selection(self.as_raw_fd(), &mut selection) }?;
         Ok(selection.r.into())
     }
 
-    /// `VIDIOC_S_SELECTION` with any type, target and flags. Returns what the rectangle became.
+    /// Calls `VIDIOC_S_SELECTION` with any type, target and flags. Returns the rectangle that
+    /// the driver set.
     pub fn set_selection(
         &self,
         buffer_type: u32,
@@ -245,49 +246,50 @@ impl Device {
             r: rect.into(),
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::s_selection(self.as_raw_fd(), &mut selection) }?;
         Ok(selection.r.into())
     }
 
-    /// The crop of the frames to the engine.
+    /// Returns the crop of the frames to the engine.
     pub fn crop(&self) -> Result<Rect, Errno> {
         let buffer_type = bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT;
         self.selection(buffer_type, bindings::V4L2_SEL_TGT_CROP)
     }
 
-    /// Crops the frames to the engine. Returns what the rectangle became.
+    /// Crops the frames to the engine. Returns the rectangle that the driver set.
     pub fn set_crop(&self, rect: Rect) -> Result<Rect, Errno> {
         self.set_crop_by(rect, 0)
     }
 
-    /// The same with `V4L2_SEL_FLAG_…`.
+    /// Crops the frames to the engine with `V4L2_SEL_FLAG_…`. Returns the rectangle that the
+    /// driver set.
     pub fn set_crop_by(&self, rect: Rect, flags: u32) -> Result<Rect, Errno> {
         let buffer_type = bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT;
         self.set_selection(buffer_type, bindings::V4L2_SEL_TGT_CROP, flags, rect)
     }
 
-    /// `VIDIOC_STREAMON`.
+    /// Calls `VIDIOC_STREAMON`.
     pub fn start(&self, way: Way) -> Result<(), Errno> {
-        // CAST: One of two small numbers.
+        // CAST: It is one of two small numbers.
         // SAFETY: The argument is a number.
         unsafe { raw::streamon(self.as_raw_fd(), &(way.buffer_type() as i32)) }.map(drop)
     }
 
-    /// `VIDIOC_STREAMOFF`: all buffers are the program's again.
+    /// Calls `VIDIOC_STREAMOFF`, which returns all buffers to the program.
     pub fn stop(&self, way: Way) -> Result<(), Errno> {
-        // CAST: One of two small numbers.
+        // CAST: It is one of two small numbers.
         // SAFETY: The argument is a number.
         unsafe { raw::streamoff(self.as_raw_fd(), &(way.buffer_type() as i32)) }.map(drop)
     }
 
-    /// `VIDIOC_LOG_STATUS`.
+    /// Calls `VIDIOC_LOG_STATUS`.
     pub fn log_status(&self) -> Result<(), Errno> {
         // SAFETY: There is no argument.
         unsafe { raw::log_status(self.as_raw_fd()) }.map(drop)
     }
 
-    /// `VIDIOC_SUBSCRIBE_EVENT`.
+    /// Calls `VIDIOC_SUBSCRIBE_EVENT`.
     pub fn subscribe(&self, event: u32, id: u32, flags: u32) -> Result<(), Errno> {
         let subscription = v4l2_event_subscription {
             type_: event,
@@ -295,31 +297,31 @@ impl Device {
             flags,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::subscribe_event(self.as_raw_fd(), &subscription) }.map(drop)
     }
 
-    /// `VIDIOC_UNSUBSCRIBE_EVENT`.
+    /// Calls `VIDIOC_UNSUBSCRIBE_EVENT`.
     pub fn unsubscribe(&self, event: u32, id: u32) -> Result<(), Errno> {
         let subscription = v4l2_event_subscription {
             type_: event,
             id,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::unsubscribe_event(self.as_raw_fd(), &subscription) }.map(drop)
     }
 
-    /// `VIDIOC_DQEVENT`. `ENOENT` if there is none.
+    /// Calls `VIDIOC_DQEVENT`. Returns `ENOENT` if there is no event.
     pub fn event(&self) -> Result<v4l2_event, Errno> {
         let mut event = v4l2_event::default();
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::dqevent(self.as_raw_fd(), &mut event) }?;
         Ok(event)
     }
 }
 
-/// A string in an array, up to its zero.
+/// Returns the string in an array, up to its first zero byte.
 pub fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|&byte| byte == 0);
     String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()

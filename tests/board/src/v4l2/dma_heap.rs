@@ -11,13 +11,13 @@ use nix::libc::{O_CLOEXEC, O_RDWR};
 use super::memory::Mapping;
 use super::{Errno, raw};
 
-/// `DMA_BUF_SYNC_…`. The direction is to be the one that the driver has mapped the buffer for: only
-/// reading what it wrote and writing what it reads.
+/// `DMA_BUF_SYNC_…`. The direction must be the one for which the driver has mapped the buffer:
+/// tests only read what it wrote and write what it reads.
 const SYNC_READ: u64 = 1;
 const SYNC_WRITE: u64 = 2;
 const SYNC_END: u64 = 4;
 
-/// A dma-buf, mapped.
+/// A mapped dma-buf.
 pub struct DmaBuf {
     file: OwnedFd,
     mapping: Mapping,
@@ -36,17 +36,17 @@ impl DmaBuf {
         Ok(Self { file, mapping })
     }
 
-    /// Bytes mapped.
+    /// Returns how many bytes are mapped.
     pub fn len(&self) -> usize {
         self.mapping.len()
     }
 
-    /// Never.
+    /// Returns `false`: there is no empty mapping.
     pub fn is_empty(&self) -> bool {
         self.mapping.is_empty()
     }
 
-    /// Copies bytes to its beginning.
+    /// Copies bytes to the beginning of the dma-buf.
     pub fn write(&self, bytes: &[u8]) -> Result<(), Errno> {
         self.synced(SYNC_WRITE, |mapping| mapping.write(0, bytes))
     }
@@ -59,12 +59,12 @@ impl DmaBuf {
         })
     }
 
-    /// Copies all bytes out.
+    /// Returns a copy of all bytes.
     pub fn read(&self) -> Result<Vec<u8>, Errno> {
         self.synced(SYNC_READ, |mapping| Ok(mapping.read()))
     }
 
-    /// Does something between DMA_BUF_IOCTL_SYNC's start and end.
+    /// Calls a function between the start and the end of DMA_BUF_IOCTL_SYNC.
     fn synced<R>(
         &self,
         direction: u64,
@@ -85,7 +85,7 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Opens the first heap there is.
+    /// Opens the first heap in the directory.
     pub fn open() -> Result<Self> {
         let directory = "/dev/dma_heap";
         let path = fs::read_dir(directory)
@@ -97,16 +97,16 @@ impl Heap {
         Ok(Self { file })
     }
 
-    /// Allocates a buffer; the kernel rounds up to pages.
+    /// Allocates a buffer. The kernel rounds its length up to pages.
     pub fn allocate(&self, length: usize) -> Result<DmaBuf, Errno> {
         let mut allocation = raw::HeapAllocation {
             len: length as u64,
             fd_flags: (O_RDWR | O_CLOEXEC) as u32,
             ..Default::default()
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::dma_heap_alloc(self.file.as_raw_fd(), &mut allocation) }?;
-        // SAFETY: The kernel has just opened it for us.
+        // SAFETY: The kernel has just opened the descriptor for this process, which owns it.
         let file = unsafe { OwnedFd::from_raw_fd(allocation.fd as i32) };
         DmaBuf::new(file, length)
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Formats and rectangles in the words of V4L2.
+//! Formats and rectangles in V4L2's terms.
 
 use v4l2r::bindings::{self, v4l2_format, v4l2_pix_format_mplane, v4l2_rect};
 
 use super::device::Way;
 
-/// What is known of the colours of a frame: numbers of `enum v4l2_colorspace` and its companions.
+/// The colours of a frame: numbers of `enum v4l2_colorspace` and its companions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Colours {
     /// `V4L2_COLORSPACE_…`
@@ -22,9 +22,9 @@ pub struct Colours {
 /// A memory plane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Plane {
-    /// From one line's start to the next one's.
+    /// Bytes from one line's start to the next one's.
     pub bytesperline: u32,
-    /// Bytes in all.
+    /// Bytes of the plane.
     pub sizeimage: u32,
 }
 
@@ -46,7 +46,7 @@ pub struct Format {
 }
 
 impl Format {
-    /// What is asked for when all else is the driver's choice.
+    /// Creates a format of which the driver chooses all other fields.
     pub fn new(fourcc: &[u8; 4], width: u32, height: u32) -> Self {
         Self {
             fourcc: *fourcc,
@@ -56,7 +56,7 @@ impl Format {
         }
     }
 
-    /// The same with lines so many bytes apart in each plane.
+    /// Returns the format with this distance between lines in each plane, bytes.
     pub fn with_stride(mut self, bytesperline: u32) -> Self {
         let plane = Plane {
             bytesperline,
@@ -66,12 +66,12 @@ impl Format {
         self
     }
 
-    /// The same with these colours.
+    /// Returns the format with these colours.
     pub fn with_colours(self, colours: Colours) -> Self {
         Self { colours, ..self }
     }
 
-    /// The distance between lines, of each plane.
+    /// Returns the distance between lines of each plane, bytes.
     pub fn strides(&self) -> Vec<usize> {
         self.planes
             .iter()
@@ -79,7 +79,7 @@ impl Format {
             .collect()
     }
 
-    /// Bytes of each plane.
+    /// Returns the bytes of each plane.
     pub fn sizes(&self) -> Vec<usize> {
         self.planes
             .iter()
@@ -87,7 +87,7 @@ impl Format {
             .collect()
     }
 
-    /// The form that the ioctls take.
+    /// Returns the structure that the ioctls take.
     pub fn to_raw(&self, way: Way) -> v4l2_format {
         let mut pix_mp = v4l2_pix_format_mplane {
             width: self.width,
@@ -100,7 +100,7 @@ impl Format {
             __bindgen_anon_1: bindings::v4l2_pix_format_mplane__bindgen_ty_1 {
                 ycbcr_enc: self.colours.encoding,
             },
-            // At most eight: a test that asks for more asks the kernel for eight.
+            // It is at most eight: a test that requests more planes passes eight.
             num_planes: self.planes.len().min(8) as u8,
             ..Default::default()
         };
@@ -114,11 +114,12 @@ impl Format {
         }
     }
 
-    /// What an ioctl returned for a multi-planar queue.
+    /// Creates the format from the structure that an ioctl returned for a multi-planar queue.
     pub fn from_raw(raw: &v4l2_format) -> Self {
-        // SAFETY: Plain numbers, all of which the caller or the kernel initialised.
+        // SAFETY: The fields are plain numbers, all of which the caller or the kernel
+        // initialised.
         let pix = unsafe { raw.fmt.pix_mp };
-        // SAFETY: As above; both fields of the union are the same byte.
+        // SAFETY: The fields are plain numbers, and both fields of the union are the same byte.
         let encoding = unsafe { pix.__bindgen_anon_1.ycbcr_enc };
         Self {
             fourcc: pix.pixelformat.to_le_bytes(),
@@ -158,7 +159,7 @@ pub struct Rect {
 }
 
 impl Rect {
-    /// In the order of `struct v4l2_rect`.
+    /// Creates a rectangle, with the fields in the order of `struct v4l2_rect`.
     pub fn new(left: i32, top: i32, width: u32, height: u32) -> Self {
         Self {
             left,

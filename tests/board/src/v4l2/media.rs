@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The media device: what it is, its entities and links, and where requests come from.
+//! The media device: its properties, entities and links, and the allocation of requests.
 
 use std::ffi::c_void;
 use std::fs::{self, File, OpenOptions};
@@ -27,17 +27,17 @@ pub struct DeviceInfo {
 }
 
 impl DeviceInfo {
-    /// The driver's name.
+    /// Returns the driver's name.
     pub fn driver(&self) -> String {
         text(&self.driver)
     }
 
-    /// The device's model.
+    /// Returns the device's model.
     pub fn model(&self) -> String {
         text(&self.model)
     }
 
-    /// Where the device sits.
+    /// Returns the location of the device on its bus.
     pub fn bus_info(&self) -> String {
         text(&self.bus_info)
     }
@@ -54,7 +54,7 @@ pub struct Topology {
     links: List,
 }
 
-/// A count and where as many elements go.
+/// A number of elements, and the address for them.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 struct List {
@@ -88,13 +88,13 @@ struct RawEntity {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Interface {
-    /// Its number in links.
+    /// The number of the interface in links.
     pub id: u32,
     /// `MEDIA_INTF_T_…`
     pub kind: u32,
     flags: u32,
     reserved: [u32; 9],
-    /// Major and minor number of its node.
+    /// Major and minor number of the interface's node.
     pub node: [u32; 2],
     rest: [u32; 14],
 }
@@ -103,13 +103,13 @@ pub struct Interface {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Pad {
-    /// Its number in links.
+    /// The number of the pad in links.
     pub id: u32,
     /// The entity that has it.
     pub entity: u32,
     /// `MEDIA_PAD_FL_…`
     pub flags: u32,
-    /// Its number in the entity.
+    /// The number of the pad in its entity.
     pub index: u32,
     reserved: [u32; 4],
 }
@@ -118,11 +118,11 @@ pub struct Pad {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Link {
-    /// Its number.
+    /// The number of the link.
     pub id: u32,
-    /// The pad or interface it starts from.
+    /// The pad or interface that the link starts from.
     pub source: u32,
-    /// The pad or entity it leads to.
+    /// The pad or entity that the link leads to.
     pub sink: u32,
     /// `MEDIA_LNK_FL_…`
     pub flags: u32,
@@ -132,15 +132,15 @@ pub struct Link {
 /// An entity.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entity {
-    /// Its number in pads.
+    /// The number of the entity in pads.
     pub id: u32,
-    /// Its name.
+    /// The name of the entity.
     pub name: String,
     /// `MEDIA_ENT_F_…`
     pub function: u32,
 }
 
-/// Everything a media device consists of.
+/// All parts of a media device.
 pub struct Graph {
     /// Entities.
     pub entities: Vec<Entity>,
@@ -179,7 +179,7 @@ impl Media {
         Ok(Self { file })
     }
 
-    /// `MEDIA_IOC_DEVICE_INFO`.
+    /// Calls `MEDIA_IOC_DEVICE_INFO`.
     pub fn info(&self) -> Result<DeviceInfo, Errno> {
         let mut info = DeviceInfo {
             driver: [0; 16],
@@ -191,15 +191,15 @@ impl Media {
             driver_version: 0,
             reserved: [0; 31],
         };
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::media_device_info(self.as_raw_fd(), &mut info) }?;
         Ok(info)
     }
 
-    /// `MEDIA_IOC_G_TOPOLOGY`.
+    /// Calls `MEDIA_IOC_G_TOPOLOGY`.
     pub fn graph(&self) -> Result<Graph, Errno> {
         let mut counts = Topology::default();
-        // SAFETY: The argument points to nothing.
+        // SAFETY: The argument contains no pointer to other memory.
         unsafe { raw::media_g_topology(self.as_raw_fd(), &mut counts) }?;
         let empty = RawEntity {
             id: 0,
@@ -234,11 +234,12 @@ impl Media {
         })
     }
 
-    /// `MEDIA_IOC_G_TOPOLOGY` for as many entities as there are, to a place that may be any.
+    /// Calls `MEDIA_IOC_G_TOPOLOGY` for any number of entities, which are written to
+    /// `place`.
     ///
     /// # Safety
     ///
-    /// Memory of the kernel's choosing up to a page must be valid there.
+    /// Up to a page of memory, as much as the kernel writes, must be valid at `place`.
     pub unsafe fn entities_to(&self, place: *mut c_void) -> Result<(), Errno> {
         let mut topology = Topology {
             entities: List {
@@ -248,26 +249,26 @@ impl Media {
             },
             ..Topology::default()
         };
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements.
         unsafe { raw::media_g_topology(self.as_raw_fd(), &mut topology) }.map(drop)
     }
 
-    /// `MEDIA_IOC_DEVICE_INFO` with an argument that may be anywhere.
+    /// Calls `MEDIA_IOC_DEVICE_INFO` with `place` as its argument.
     ///
     /// # Safety
     ///
-    /// Memory of the kernel's choosing up to a page must be valid there.
+    /// Up to a page of memory, as much as the kernel writes, must be valid at `place`.
     pub unsafe fn info_to(&self, place: *mut c_void) -> Result<(), Errno> {
-        // SAFETY: The caller's promise.
+        // SAFETY: By the safety requirements.
         unsafe { raw::media_device_info(self.as_raw_fd(), place.cast()) }.map(drop)
     }
 
-    /// `MEDIA_IOC_REQUEST_ALLOC`.
+    /// Calls `MEDIA_IOC_REQUEST_ALLOC`.
     pub fn request(&self) -> Result<Request, Errno> {
         let mut fd = -1;
         // SAFETY: The argument is a number.
         unsafe { raw::media_request_alloc(self.as_raw_fd(), &mut fd) }?;
-        // SAFETY: The kernel has just opened it for us.
+        // SAFETY: The kernel has just opened the descriptor for this process, which owns it.
         Ok(Request::new(unsafe { File::from_raw_fd(fd) }))
     }
 }

@@ -19,11 +19,11 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Maps `length` bytes of a file from `offset`. `EINVAL` for none.
+    /// Maps `length` bytes of a file from `offset`. Returns `EINVAL` for a length of 0.
     pub fn new(file: impl AsFd, offset: u32, length: usize) -> Result<Self, Errno> {
         let size = NonZeroUsize::new(length).ok_or(Errno::EINVAL)?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: The kernel chooses a place that is free.
+        // SAFETY: The kernel chooses a free address range.
         let start = unsafe {
             mmap(
                 None,
@@ -37,24 +37,24 @@ impl Mapping {
         Ok(Self { start, length })
     }
 
-    /// Bytes mapped.
+    /// Returns how many bytes are mapped.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Never: there is no empty mapping.
+    /// Returns `false`: there is no empty mapping.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Copies bytes in at `offset`; `EINVAL` if they do not fit.
+    /// Copies bytes to `offset`. Returns `EINVAL` if they do not fit.
     pub fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
         let end = offset.checked_add(bytes.len()).ok_or(Errno::EINVAL)?;
         if end > self.length {
             return Err(Errno::EINVAL);
         }
         let start = self.start.as_ptr().cast::<u8>();
-        // SAFETY: The range was found to be mapped, and no reference to it exists.
+        // SAFETY: The range was checked to be mapped, and no reference to it exists.
         unsafe { start.add(offset).copy_from(bytes.as_ptr(), bytes.len()) };
         Ok(())
     }
@@ -66,12 +66,12 @@ impl Mapping {
         unsafe { start.write_bytes(byte, self.length) };
     }
 
-    /// Writes one byte, once, as a device's register takes it; `EINVAL` behind the end.
+    /// Writes one byte, once, as a register of a device requires. Returns `EINVAL` after the end.
     pub fn poke(&self, offset: usize, byte: u8) -> Result<(), Errno> {
         if offset >= self.length {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: The byte was found to be mapped, and no reference to it exists.
+        // SAFETY: The byte was checked to be mapped, and no reference to it exists.
         unsafe {
             self.start
                 .as_ptr()
@@ -82,34 +82,34 @@ impl Mapping {
         Ok(())
     }
 
-    /// Writes one word, once, as a device's register takes it; `EINVAL` behind the end or between two
-    /// words.
+    /// Writes 32 bits, once, as a register of a device requires. Returns `EINVAL` after the end, or
+    /// if `offset` is not a multiple of 4.
     pub fn poke_word(&self, offset: usize, word: u32) -> Result<(), Errno> {
         let whole = self.length.checked_sub(size_of::<u32>());
         if offset % size_of::<u32>() != 0 || whole.is_none_or(|last| offset > last) {
             return Err(Errno::EINVAL);
         }
         let start = self.start.as_ptr().cast::<u32>();
-        // SAFETY: The word was found to be mapped and aligned, for mappings start at a page, and no
-        // reference to it exists.
+        // SAFETY: The 32 bits were checked to be mapped and aligned, because mappings start at a
+        // page, and no reference to them exists.
         unsafe { start.byte_add(offset).write_volatile(word) };
         Ok(())
     }
 
-    /// Reads one byte, once, as a device's register gives it; `EINVAL` behind the end.
+    /// Reads one byte, once, as a register of a device requires. Returns `EINVAL` after the end.
     pub fn peek(&self, offset: usize) -> Result<u8, Errno> {
         if offset >= self.length {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: The byte was found to be mapped, and no reference to it exists.
+        // SAFETY: The byte was checked to be mapped, and no reference to it exists.
         Ok(unsafe { self.start.as_ptr().cast::<u8>().add(offset).read_volatile() })
     }
 
-    /// Copies all bytes out.
+    /// Returns a copy of all bytes.
     pub fn read(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.length];
         let start = self.start.as_ptr().cast::<u8>();
-        // SAFETY: All of it is mapped, and the vector is as long.
+        // SAFETY: All of it is mapped, and the vector has the same length.
         unsafe { bytes.as_mut_ptr().copy_from(start, self.length) };
         bytes
     }
@@ -117,8 +117,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: Mapped by `new`, and nobody uses it any more. A failure would leave it mapped,
-        // which harms nobody.
+        // SAFETY: `new` mapped the memory, and it is not used any more. If the call fails it stays
+        // mapped, which is harmless.
         let _ = unsafe { munmap(self.start, self.length) };
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The ioctls as they are: numbers of `linux/videodev2.h`, `linux/media.h` and `linux/dma-heap.h`.
-//! The kernel reads and writes what the structures point to, so each is unsafe: the
-//! file must be open, and what the argument points to valid and as long as the argument says.
+//! The ioctls themselves: numbers of `linux/videodev2.h`, `linux/media.h` and `linux/dma-heap.h`.
+//! The kernel reads and writes the memory that the structures point to, so each function is
+//! unsafe: the file must be open, and the memory that the argument points to must be valid and as
+//! long as the argument says.
 
 use nix::libc::c_int;
 use nix::{ioctl_none, ioctl_read, ioctl_readwrite, ioctl_write_ptr};
@@ -54,13 +55,13 @@ ioctl_none!(media_request_reinit, b'|', 0x81);
 #[repr(C)]
 #[derive(Default)]
 pub struct HeapAllocation {
-    /// Bytes wanted.
+    /// The requested length, bytes.
     pub len: u64,
     /// The new dma-buf.
     pub fd: u32,
-    /// Flags of its file descriptor.
+    /// The flags of the dma-buf's file descriptor.
     pub fd_flags: u32,
-    /// None are defined.
+    /// Flags of the heap, of which none are defined.
     pub heap_flags: u64,
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Errno, PollFlags, raw, wait};
 
-/// A request's file.
+/// The file of a request.
 pub struct Request {
     file: File,
 }
@@ -30,19 +30,20 @@ impl Request {
         Self { file }
     }
 
-    /// `MEDIA_REQUEST_IOC_QUEUE`.
+    /// Calls `MEDIA_REQUEST_IOC_QUEUE`.
     pub fn queue(&self) -> Result<(), Errno> {
         // SAFETY: There is no argument.
         unsafe { raw::media_request_queue(self.as_raw_fd()) }.map(drop)
     }
 
-    /// `MEDIA_REQUEST_IOC_REINIT`: empties it, for another frame.
+    /// Calls `MEDIA_REQUEST_IOC_REINIT`, which empties the request for another
+    /// frame.
     pub fn reinit(&self) -> Result<(), Errno> {
         // SAFETY: There is no argument.
         unsafe { raw::media_request_reinit(self.as_raw_fd()) }.map(drop)
     }
 
-    /// Waits for its completion; false when the time is up.
+    /// Waits for the request's completion. Returns `false` when the time is up.
     pub fn completed(&self, patience: Duration) -> Result<bool, Errno> {
         let events = wait(self, PollFlags::POLLPRI, patience)?;
         Ok(events.contains(PollFlags::POLLPRI))
@@ -50,7 +51,8 @@ impl Request {
 }
 
 impl From<File> for Request {
-    /// Takes any file for a request, for tests of what the kernel says to that.
+    /// Uses any file as a request, for tests of the errors that the kernel
+    /// returns for it.
     fn from(file: File) -> Self {
         Self { file }
     }

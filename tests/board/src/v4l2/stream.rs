@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames through the device, one at a time or as many as there are buffers.
+//! Processes frames with the device, one at a time or as many as there are buffers.
 
 use anyhow::{Context, Result, bail};
 
 use super::memory::Mapping;
 use super::{Dequeued, Device, Errno, PATIENCE, Queue, Sent, Way};
 
-/// Both queues of a device with the driver's buffers, streaming.
+/// Both queues of a device with the driver's buffers, for streaming.
 pub struct Stream<'d> {
     /// The device.
     pub device: &'d Device,
-    /// Frames to the engine.
+    /// The queue of frames to the engine.
     pub output: Queue<'d>,
-    /// Frames from the engine.
+    /// The queue of frames from the engine.
     pub capture: Queue<'d>,
 }
 
 impl<'d> Stream<'d> {
-    /// Allocates `count` buffers a queue in the formats that are set, and starts both.
+    /// Allocates `count` buffers for each queue in the formats that are set, and starts both.
     pub fn start(device: &'d Device, count: u32) -> Result<Self> {
         let stream = Self::prepare(device, count)?;
         stream.resume()?;
         Ok(stream)
     }
 
-    /// Allocates `count` buffers a queue in the formats that are set.
+    /// Allocates `count` buffers for each queue in the formats that are set.
     pub fn prepare(device: &'d Device, count: u32) -> Result<Self> {
         let allocate = |way| {
             Queue::allocate(device, way, count).with_context(|| format!("allocating for {way:?}"))
@@ -49,14 +49,15 @@ impl<'d> Stream<'d> {
         self.device.stop(Way::Capture)
     }
 
-    /// Gives the buffers up without a word to the driver: what is left is for closing the node.
+    /// Drops the stream without stopping it or freeing its buffers: that is left to closing the
+    /// node.
     pub fn abandon(mut self) {
         self.output.unmap();
         self.capture.unmap();
         std::mem::forget(self);
     }
 
-    /// Gives the mappings of both queues away, and not a word to the driver.
+    /// Returns the mappings of both queues, without any call to the driver.
     pub fn into_mappings(self) -> [Vec<Vec<Mapping>>; 2] {
         let mut this = std::mem::ManuallyDrop::new(self);
         let Self {
@@ -71,7 +72,8 @@ impl<'d> Stream<'d> {
         self.output.queue(index, sent)
     }
 
-    /// Takes both buffers of the next frame back, CAPTURE first. An error if the frame failed.
+    /// Dequeues both buffers of the next frame, CAPTURE first. Returns an error if the frame
+    /// failed.
     pub fn dequeue(&self) -> Result<(Dequeued, Dequeued)> {
         let (output, capture) = self.dequeue_any()?;
         if output.failed() || capture.failed() {
@@ -84,17 +86,19 @@ impl<'d> Stream<'d> {
         Ok((output, capture))
     }
 
-    /// The same, also for a frame that failed.
+    /// Dequeues both buffers of the next frame, also if it failed.
     pub fn dequeue_any(&self) -> Result<(Dequeued, Dequeued), Errno> {
         let capture = self.capture.dequeue_within(PATIENCE)?;
         Ok((self.output.dequeue_within(PATIENCE)?, capture))
     }
 
-    /// One frame through the first buffer of each queue: the planes of the result.
+    /// Processes one frame with the first buffer of each queue. Returns the planes of the
+    /// result.
     pub fn frame(&self, source: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>> {
         self.output.write(0, source)?;
         for plane in self.capture.planes(0) {
-            // What the engine leaves out must not pass for what it wrote the last time.
+            // Bytes that the engine does not write must not look like those of the frame
+            // before.
             plane.fill(0xa5);
         }
         self.queue(0, &Sent::default())?;
@@ -105,12 +109,12 @@ impl<'d> Stream<'d> {
 
 impl Drop for Stream<'_> {
     fn drop(&mut self) {
-        // Buffers can only be freed when nothing streams.
+        // Buffers can be freed only when neither queue streams.
         let _ = self.stop();
     }
 }
 
-/// One frame in the formats that are set: memory planes in, memory planes out.
+/// Processes one frame in the formats that are set. Returns the memory planes of the result.
 pub fn one_frame(device: &Device, source: &[impl AsRef<[u8]>]) -> Result<Vec<Vec<u8>>> {
     Stream::start(device, 1)?.frame(source)
 }

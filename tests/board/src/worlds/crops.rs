@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A crop shows the part of the source that was asked for, whichever way the engine's own crop
-//! registers are to be read.
+//! A crop shows the requested part of the source, whichever way the engine reads its own crop
+//! registers.
 
 use anyhow::{Result, ensure};
 
@@ -12,26 +12,26 @@ use crate::v4l2::{Device, Format, Rect, Stream, Which};
 /// The source's size.
 const SOURCE: (u32, u32) = (640, 480);
 
-/// Crops: the destination's size, and the rectangle. None reaches the last column or line of the
-/// source, beyond which engines may differ.
+/// The crops: the destination's size, and the rectangle. None reaches the last column or line of
+/// the source, beyond which engines may differ.
 const CROPS: [((u32, u32), [u32; 4]); 3] = [
-    // Of the source's shape, in a picture of another shape.
+    // The crop has the source's shape, in a picture of another shape.
     ((320, 480), [160, 120, 320, 240]),
-    // Of another shape.
+    // The crop has another shape.
     ((320, 240), [100, 40, 200, 400]),
-    // Of no shape that the engine's crop registers can express.
+    // The crop has a shape that the engine's crop registers cannot express.
     ((176, 144), [301, 217, 33, 47]),
 ];
 
-/// Luma from one pixel of the ruler to the next.
+/// The difference of luma from one pixel of the ruler to the next.
 const STEP: f64 = 4.0;
 
-/// How far off luma may be: vertices are rounded to 1/16 pixel, pictures to 1/256 pixel and to a
+/// The largest error of luma: vertices are rounded to 1/16 pixel, pictures to 1/256 pixel and to a
 /// whole number.
 const LUMA_SLACK: f64 = 1.5;
 
-/// How far off chroma may be, which says about where a pixel comes from: there is a sample for two
-/// pixels.
+/// The largest error of chroma, which shows roughly where a pixel comes from: there is one sample
+/// for two pixels.
 const CHROMA_SLACK: f64 = 3.0;
 
 pub(super) fn run(record: &Record<'_>) -> Result<()> {
@@ -52,17 +52,17 @@ pub(super) fn run(record: &Record<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The vertex map beside the crop.
+/// The vertex map that is used with the crop.
 #[derive(Clone, Copy, Debug)]
 enum Map {
-    /// The driver's own: the whole source.
+    /// The driver's own map, which shows the whole source.
     Whole,
-    /// A quarter of the source, from its first pixel on: a map that is set.
+    /// A map that is set, which shows a quarter of the source from its first pixel on.
     Quarter,
 }
 
-/// How the frame with a crop differs from the one that was asked for. An error if there is no
-/// frame.
+/// Returns how the frame with a crop differs from the expected one. Returns an error if there is
+/// no frame.
 fn shown(
     node: &Device,
     rulers: &[Vec<u8>; 2],
@@ -73,9 +73,9 @@ fn shown(
     let (device, [output, capture]) =
         opened(node, (b"NV12", SOURCE.0, SOURCE.1), (b"NV12", to.0, to.1))?;
     let [left, top, width, height] = rect;
-    // CAST: Less than a side.
+    // CAST: They are less than a side.
     let wanted = Rect::new(left as i32, top as i32, width, height);
-    // The crop is set in mid-stream, or before.
+    // The crop is set while it streams, or before.
     let (share, mut crop) = match map {
         Map::Whole => (1.0, None),
         Map::Quarter => {
@@ -104,7 +104,7 @@ fn shown(
     Ok(None)
 }
 
-/// The map that shows the source's first quarter.
+/// Returns the map that shows the source's first quarter.
 fn quarter(output: &Format, capture: &Format) -> Vec<u32> {
     let [w, h, width, height] =
         [output.width, output.height, capture.width, capture.height].map(f64::from);
@@ -114,15 +114,15 @@ fn quarter(output: &Format, capture: &Format) -> Vec<u32> {
     map.vertices().to_vec()
 }
 
-/// The colour of a pixel of the source: luma tells its column or its line in waves, chroma both of
-/// them roughly.
+/// Returns the colour of a pixel of the source: luma shows its column or its line in waves, chroma
+/// both of them roughly.
 fn ruler(place: [u32; 2], axis: usize) -> (u8, u8, u8) {
     let [rough_x, rough_y] = rough(place.map(f64::from));
     // CAST: All are less than 256.
     (wave(place[axis].into()) as u8, rough_x as u8, rough_y as u8)
 }
 
-/// Up and down between 0 and 252.
+/// Rises and falls between 0 and 252.
 fn wave(place: f64) -> f64 {
     let phase = (STEP * place).rem_euclid(504.0);
     phase.min(504.0 - phase)
@@ -135,7 +135,7 @@ fn rough([x, y]: [f64; 2]) -> [f64; 2] {
     ]
 }
 
-/// That an NV12 picture shows the columns and lines of the source that are due.
+/// Checks that an NV12 picture shows the expected columns and lines of the source.
 fn compared(picture: &[u8], axis: usize, due: &[Vec<f64>; 2]) -> Result<()> {
     let [columns, lines] = due;
     let waves: Vec<f64> = due[axis].iter().copied().map(wave).collect();
@@ -174,9 +174,9 @@ fn compared(picture: &[u8], axis: usize, due: &[Vec<f64>; 2]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The picture that shows these places of the source.
+    /// Returns the picture that shows these places of the source.
     fn picture(axis: usize, [columns, lines]: &[Vec<f64>; 2]) -> Vec<u8> {
-        // CAST: Small.
+        // CAST: They are small numbers.
         let format = Format::new(b"NV12", columns.len() as u32, lines.len() as u32);
         paint(&format, |x, y| {
             let from = [columns[x as usize], lines[y as usize]];

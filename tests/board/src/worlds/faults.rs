@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! An engine that fails or whose interrupt does not come: that frame comes back as failed, those
-//! around it do not, and the next stream has its frames.
+//! An engine that fails, or whose interrupt does not come: that frame is returned as failed, those
+//! before and after it are not, and the next stream works.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -16,21 +16,22 @@ use crate::statistics::Statistics;
 use crate::v4l2::memory::Mapping;
 use crate::v4l2::{Device, Sent, Stream, Which};
 
-/// Where the board has the dewarper's registers, and which of them has the enables of its events.
+/// The address of the dewarper's registers on the board, and the register with the enables of its
+/// events.
 const REGISTERS: u32 = 0x32e3_0000;
 const INTERRUPT_STATUS: usize = 0x70;
 
-/// Pixels a cycle of an engine that takes a tenth of a second for a frame of the smallest size. A
-/// driver allows more than that, also where the engine is four times slower.
+/// Pixels in a cycle of an engine that takes a tenth of a second for a frame of the smallest size.
+/// A driver allows more than that, also where the engine is four times slower.
 const SLOW: &str = "pixels-per-clock=0.002";
 
-/// Errors that the engine reports in place of a frame that is done.
+/// Tests errors that the engine reports instead of a frame that is done.
 pub(super) fn errors(record: &Record<'_>) -> Result<()> {
     each(record, &["error=0x04@2", "error=0x02@2", "dma-fault=2"])
 }
 
-/// Frames whose interrupt is lost, and frames that never end; and a stream that is stopped with
-/// such a frame in the engine.
+/// Tests frames whose interrupt is lost, and frames that never end; and a stream that is stopped
+/// with such a frame in the engine.
 pub(super) fn silence(record: &Record<'_>) -> Result<()> {
     each(record, &["drop-irq=2", "stall=2"])?;
     streaming(|stream| {
@@ -43,8 +44,8 @@ pub(super) fn silence(record: &Record<'_>) -> Result<()> {
     streaming(|stream| record.all("after a stopped stream", stream, None))
 }
 
-/// A frame that is done and whose interrupt something has masked: a driver that looks finds that it
-/// is done.
+/// Tests a frame that is done and whose interrupt is masked, and not by the driver: a driver that
+/// reads the status finds that it is done.
 pub(super) fn masked(record: &Record<'_>) -> Result<()> {
     let memory = OpenOptions::new()
         .read(true)
@@ -54,7 +55,7 @@ pub(super) fn masked(record: &Record<'_>) -> Result<()> {
         .context("opening /dev/mem")?;
     let registers = Mapping::new(&memory, REGISTERS, 4096)?;
     streaming(|stream| {
-        // The first time it may take a while.
+        // The first access may take a while.
         registers.poke_word(INTERRUPT_STATUS, 0)?;
         let before = late_frames(stream.device)?;
         model::set(SLOW)?;
@@ -71,12 +72,12 @@ pub(super) fn masked(record: &Record<'_>) -> Result<()> {
     })
 }
 
-/// How many frames the watchdog has ended.
+/// Returns how many frames the watchdog has ended.
 fn late_frames(device: &Device) -> Result<u64> {
     Statistics::read(device)?.device.get("watchdog_fired")
 }
 
-/// A stream of three frames for each fault, which hits the second of them.
+/// Processes a stream of three frames for each fault, which applies to the second of them.
 fn each(record: &Record<'_>, faults: &[&str]) -> Result<()> {
     streaming(|stream| {
         for fault in faults {
@@ -89,7 +90,7 @@ fn each(record: &Record<'_>, faults: &[&str]) -> Result<()> {
     streaming(|stream| record.all("the next stream", stream, None))
 }
 
-/// Does `run` with a stream of three buffers a queue.
+/// Runs `run` with a stream of three buffers for each queue.
 fn streaming(run: impl FnOnce(&Stream<'_>) -> Result<()>) -> Result<()> {
     let (device, [output, capture]) =
         opened(&Device::open()?, (b"NV12", 640, 480), (b"NV12", 176, 144))?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames that both drivers have to make the same picture of: every pair of formats, some sizes,
-//! maps that change in mid-stream, and two open files that take turns.
+//! Frames for which both drivers have to produce the same picture: every pair of formats, some
+//! sizes, maps that change while it streams, and two open files that take turns.
 
 use anyhow::{Context, Result, ensure};
 use dewarp::format::{FORMATS, Format as Pixels};
@@ -14,15 +14,14 @@ use crate::v4l2::{Device, Format, PATIENCE, Request, Sent, Stream, Which};
 /// The smallest size.
 const SMALL: (u32, u32) = (176, 144);
 
-/// What `speed` has as the width of its destination and no other scenario has, and the least height
-/// of it.
+/// The width of the destination that only `speed` has, and the least height of it.
 const SPEED: (u32, u32) = (656, 152);
 
-/// Each pair of formats, at the smallest size: a frame with the driver's own map and one with a map
-/// that is set.
+/// Tests each pair of formats at the smallest size: a frame with the driver's own map and one with
+/// a map that is set.
 ///
-/// Each pair has an open file of its own, so the formats change from frame to frame, and the engine
-/// is powered up and reset for each of them.
+/// Each pair has its own open file, so the formats change from frame to frame, and the engine is
+/// powered up and reset for each of them.
 pub(super) fn formats(record: &Record<'_>) -> Result<()> {
     let node = Device::open()?;
     for (input, output) in pairs() {
@@ -32,8 +31,8 @@ pub(super) fn formats(record: &Record<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Other sizes, up and down in scale, with sides that are no multiples of a block's; with `full` of
-/// each pair.
+/// Tests other sizes, scaled up and down, with sides that are no multiples of a block's; with
+/// `full` for each pair.
 pub(super) fn sizes(record: &Record<'_>) -> Result<()> {
     const VGA: (u32, u32) = (640, 480);
     const CHANGES: [((u32, u32), (u32, u32)); 3] =
@@ -52,8 +51,8 @@ pub(super) fn sizes(record: &Record<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Frames that can be found in the engine's trace by the size of their destination, which belongs
-/// to the world.
+/// Processes frames that can be found in the engine's trace by the size of their destination, which
+/// depends on the world.
 pub(super) fn speed(record: &Record<'_>) -> Result<()> {
     let (width, least) = SPEED;
     let (device, [output, capture]) = opened(
@@ -67,16 +66,16 @@ pub(super) fn speed(record: &Record<'_>) -> Result<()> {
     (0..3).try_for_each(|number| record.next(&format!("frame {number}"), &stream))
 }
 
-/// Every format that OUTPUT takes with every format that CAPTURE takes.
+/// Returns every format that OUTPUT accepts with every format that CAPTURE accepts.
 fn pairs() -> impl Iterator<Item = (Pixels, Pixels)> {
-    // The engine cannot exchange the bytes of chroma on the way in.
+    // The engine cannot swap the bytes of chroma in a source.
     let taken = |format: &Pixels| !format.swapped || format.name == "uyvy";
     let inputs = FORMATS.into_iter().filter(taken);
     inputs.flat_map(|input| FORMATS.into_iter().map(move |output| (input, output)))
 }
 
-/// A frame with a map that is set, and one with the driver's own if `identity` says so, which both
-/// drivers have right only where blocks are whole and nothing is scaled.
+/// Processes a frame with a map that is set, and one with the driver's own if `identity` is set.
+/// Both drivers have that right only where blocks are whole and nothing is scaled.
 fn pair(
     record: &Record<'_>,
     node: &Device,
@@ -102,7 +101,7 @@ fn pair(
     record.next(&format!("{name}, map"), &stream)
 }
 
-/// The maps of the requests of `maps`, by their numbers; none where a request has no map.
+/// The maps of the requests of `maps`, by their numbers; [`None`] where a request has no map.
 const MAPS: [Option<usize>; 8] = [
     Some(0),
     Some(1),
@@ -114,7 +113,7 @@ const MAPS: [Option<usize>; 8] = [
     Some(2),
 ];
 
-/// A stream of requests whose maps change from frame to frame.
+/// Processes a stream of requests whose maps change from frame to frame.
 pub(super) fn maps(record: &Record<'_>) -> Result<()> {
     const BUFFERS: usize = 3;
     let (device, [output, capture]) =
@@ -164,7 +163,7 @@ pub(super) fn maps(record: &Record<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Two open files with other formats, sizes and maps, whose frames take turns.
+/// Processes frames of two open files with other formats, sizes and maps, which take turns.
 pub(super) fn files(record: &Record<'_>) -> Result<()> {
     const ROUNDS: u32 = 3;
     let node = Device::open()?;
@@ -201,16 +200,17 @@ pub(super) fn files(record: &Record<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A source of bytes that look like nothing in particular, other ones in each plane.
+/// Returns a source of pseudo-random bytes, which are different in each plane.
 pub(super) fn source(output: &Format) -> Vec<Vec<u8>> {
     let planes = output.sizes().into_iter().zip(1..);
     planes.map(|(bytes, seed)| noise(bytes, seed)).collect()
 }
 
-/// A map that turns, bends and scales, one of three. Its corners reach beyond the source, in places
-/// it scales down to less than half.
+/// Returns one of three maps that turn, bend and scale. Their corners reach beyond the source, and
+/// in places they scale down to less than half.
 pub(super) fn turned(output: &Format, capture: &Format, number: usize) -> Vec<u32> {
-    // Cosine and sine, without the library's, for the same bits everywhere.
+    // Cosine and sine are constants and not computed by a library, so that the bits are the same
+    // everywhere.
     let (cosine, sine) = [(0.96, 0.28), (0.8, -0.6), (-0.28, 0.96)][number];
     let [w, h, width, height] =
         [output.width, output.height, capture.width, capture.height].map(f64::from);

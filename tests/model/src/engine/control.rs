@@ -5,23 +5,24 @@ use super::Engine;
 use crate::regs;
 use crate::world::World;
 
-/// How long SOFT_RESET must be held in [`World::ResetNeedsTime`].
+/// How long SOFT_RESET must be held in [`World::ResetNeedsTime`], nanoseconds.
 const RESET_NS: i64 = 1_000;
 
-/// How long BUS_CTRL reads 0 in [`World::BusCtrlLate`].
+/// How long BUS_CTRL reads 0 in [`World::BusCtrlLate`], nanoseconds.
 const BUS_CTRL_LATE_NS: i64 = 2_000;
 
-/// How long after the gate transactions may be in flight in [`World::ResetInFlightHangs`].
+/// How long after the gate transactions may be in flight in [`World::ResetInFlightHangs`],
+/// nanoseconds.
 const IN_FLIGHT_NS: i64 = 50_000;
 
-/// Whether an event, if there was one, is less than `ns` ago.
+/// Returns whether an event happened less than `ns` ago. Returns `false` if there was none.
 fn within(event_ns: Option<i64>, now_ns: i64, ns: i64) -> bool {
     event_ns.is_some_and(|at| now_ns < at.saturating_add(ns))
 }
 
 impl Engine {
-    /// Assumed: a START that comes when it cannot be taken is lost; SOFT_RESET takes effect
-    /// with its edge and holds the engine still.
+    /// Takes a write of CTRL. Assumed: a START that the engine cannot take is lost;
+    /// SOFT_RESET takes effect with its rising edge, and stops the engine while it is set.
     pub(super) fn write_ctrl(&mut self, now_ns: i64, value: u32) {
         let before = self.regs.get(regs::CTRL);
         let rising = value & !before;
@@ -43,14 +44,14 @@ impl Engine {
         }
     }
 
-    /// Takes CTRL's SOFT_RESET from a write, and nothing else.
+    /// Takes the SOFT_RESET bit from a write of CTRL, and nothing else.
     pub(super) fn write_reset_bit(&mut self, now_ns: i64, value: u32) {
         let before = self.regs.get(regs::CTRL);
         let bit = value & regs::CTRL_SOFT_RESET;
         self.regs
             .set(regs::CTRL, before & !regs::CTRL_SOFT_RESET | bit);
         if bit == 0 {
-            // Not held for long enough.
+            // It was not held for long enough.
             self.reset_due_ns = None;
         } else if before & regs::CTRL_SOFT_RESET == 0 {
             self.raise_reset(now_ns);
@@ -70,12 +71,12 @@ impl Engine {
         }
     }
 
-    /// Whether the job may have transactions on the bus.
+    /// Returns whether the job may have transactions on the bus.
     fn in_flight(&self, now_ns: i64) -> bool {
         self.bus_open() && self.busy() || within(self.cut_off_ns, now_ns, IN_FLIGHT_NS)
     }
 
-    /// Lets a reset take effect that was held for long enough.
+    /// Completes a reset that was held for long enough.
     pub(super) fn complete_reset(&mut self, now_ns: i64) {
         if let Some(at) = self.reset_due_ns.take_if(|at| *at <= now_ns) {
             self.soft_reset(at);
@@ -83,17 +84,18 @@ impl Engine {
         }
     }
 
-    /// Whether a reset that was just raised loses register writes.
+    /// Returns whether a reset that was just raised loses register writes.
     pub(super) fn in_reset(&self, now_ns: i64) -> bool {
         self.has(World::ResetNeedsTime) && within(self.reset_raised_ns, now_ns, RESET_NS)
     }
 
-    /// Whether a reset that was just raised hides BUS_CTRL from readers.
+    /// Returns whether BUS_CTRL reads 0 because a reset was just raised.
     pub(super) fn bus_ctrl_hidden(&self, now_ns: i64) -> bool {
         self.has(World::BusCtrlLate) && within(self.reset_raised_ns, now_ns, BUS_CTRL_LATE_NS)
     }
 
-    /// Assumed: ends the job, drops status and enables, clears the frame registers.
+    /// Does a soft reset. Assumed: it ends the job, drops status and enables, and clears
+    /// the frame registers.
     fn soft_reset(&mut self, now_ns: i64) {
         self.job = None;
         self.burst = None;
@@ -111,8 +113,8 @@ impl Engine {
         self.last_traffic_ns = now_ns;
     }
 
-    /// Nothing comes of any write from now on, and nothing is raised. SOFT_RESET stays as
-    /// it was written, a job stays busy.
+    /// Hangs the bus: from now on no write has an effect, and nothing is raised. SOFT_RESET
+    /// stays as it was written, and a job stays busy.
     fn hang(&mut self) {
         self.hung = true;
         self.status = 0;
@@ -138,7 +140,8 @@ impl Engine {
         self.begin(now_ns);
     }
 
-    /// A closed bus pauses the job, and drops what is in flight of one that is done.
+    /// Closes the bus. That pauses the job, and drops the bytes in flight of a frame that
+    /// is done.
     fn close_bus(&mut self, now_ns: i64) {
         self.cut_off_ns = self.busy().then_some(now_ns);
         self.silent = false;

@@ -16,8 +16,8 @@ use crate::regs::Registers;
 use crate::world::World;
 
 impl Engine {
-    /// Begins the pending job once the bus is open. Assumed: registers are latched and busy
-    /// is set then, with START given and the bus open.
+    /// Begins the pending job if the bus is open. Assumed: registers are latched and
+    /// FRAME_BUSY is set at that moment, when START was given and the bus is open.
     pub(super) fn begin(&mut self, now_ns: i64) {
         if !self.bus_open() {
             return;
@@ -39,7 +39,7 @@ impl Engine {
             .map(|program| self.settings.timing.frame_ns(&latched, &program));
         let (ending, length) = match length {
             Some(length) => (fate.ending, length),
-            // Assumed of the reserved format; known of a missing map.
+            // Assumed for the reserved format; known for a missing map (linux-media list).
             None => (Ending::Never, 0),
         };
         let mut job = Job::new(latched, ending, length, fate.glitch);
@@ -47,8 +47,8 @@ impl Engine {
         self.job = Some(job);
     }
 
-    /// The registers of the job that begins. `ctrl_before` is CTRL before START, `armed`
-    /// are the registers when MAP_LUT_ADDR was written.
+    /// Returns the registers of the job that begins. `ctrl_before` is CTRL before START,
+    /// `armed` are the registers as they were when MAP_LUT_ADDR was written.
     fn latch(&self, ctrl_before: u32, armed: Option<&Registers>) -> Registers {
         let mut regs = self.regs.clone();
         let take_ctrl = |regs: &mut Registers, from: u32, fields: u32| {
@@ -68,7 +68,7 @@ impl Engine {
         regs
     }
 
-    /// The job's time is over: write its pixels.
+    /// Writes the pixels of the job, whose time is over.
     pub(super) fn write_pixels(&mut self, memory: &mut impl Memory) {
         let worlds = self.settings.worlds;
         let Some(job) = &mut self.job else {
@@ -95,7 +95,7 @@ impl Engine {
         }
     }
 
-    /// The job's time is over and its pixels are written: raise what it is to raise.
+    /// Ends the job, whose time is over and whose pixels are written: raises its status bits.
     pub(super) fn finish(&mut self, now_ns: i64) {
         let Some(mut job) = self.job.take() else {
             return;
@@ -123,9 +123,8 @@ impl Engine {
         }
     }
 
-    /// Lets the last bytes of a frame that is done reach memory if they are due. A host whose
-    /// timers are late calls this before an access, so that an access at that time finds
-    /// them there.
+    /// Writes the last bytes of a frame that is done to memory if they are due. A host whose
+    /// timers are late calls this before an access, so that the access finds them there.
     pub fn land_burst(&mut self, now_ns: i64, memory: &mut impl Memory) {
         let lands = |burst: &mut Burst| !self.hung && burst.deadline() <= now_ns;
         if let Some(burst) = self.burst.take_if(lands) {

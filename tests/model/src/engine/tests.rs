@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The engine driven register by register, as a driver would.
+//! Drives the engine register by register, as a driver would.
 
 use super::*;
 use crate::image::identity_map;
@@ -17,7 +17,8 @@ const MAP: u64 = BASE;
 const SOURCE: u64 = BASE + 0x1000;
 const DESTINATION: u64 = BASE + 0x3000;
 const SIDE: u32 = 32;
-/// 32x32 pixels, one a 2 ns cycle, four times slower with calculation prefetch.
+/// 32x32 pixels, one in a cycle of 2 ns, four times slower with calculation
+/// prefetch.
 const FRAME_NS: i64 = 32 * 32 * 2 * 4;
 
 const BUS_OPEN: u32 = regs::BUS_AXI_MASTER_ENABLE | regs::OUTSTANDING_READS;
@@ -93,7 +94,7 @@ impl Board {
         self.open_bus();
     }
 
-    /// Lets time pass, with each tick in its place.
+    /// Passes time, and calls each tick when it is due.
     fn pass(&mut self, ns: i64) {
         let until = self.now + ns;
         while let Some(at) = self.engine.deadline().filter(|&at| at <= until) {
@@ -116,7 +117,7 @@ impl Board {
         self.write(regs::CTRL, regs::CTRL_ENABLE);
     }
 
-    /// What an interrupt handler does.
+    /// Acknowledges an interrupt as a handler does.
     fn acknowledge(&mut self) {
         self.write(regs::INTERRUPT_STATUS, 0);
         self.close_bus();

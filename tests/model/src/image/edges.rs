@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What libcamera says of the engine's edges, as the default model and the worlds have it.
+//! Tests what libcamera says about the engine's edges, in the default model and in the
+//! worlds.
 //!
 //! Source: libcamera, `src/libcamera/converter/converter_dw100_vertexmap.cpp`, the comment
-//! in `Dw100VertexMap::getVertexMap()`. It takes a picture of 64 pixels and five vertices
-//! as its example and says that the vertical axis behaves the same. It describes what the
-//! hardware does; nothing else that is public does so for the edges.
+//! in `Dw100VertexMap::getVertexMap()`. Its example is a picture of 64 pixels and five
+//! vertices, and it says that the vertical axis behaves the same. It describes what the
+//! hardware does; no other public source does so for the edges.
 
 use super::*;
 use crate::world::World;
 
 const SIDE: u32 = 64;
 
-/// Luma of the source at a place: no two alike, none black.
+/// Returns the source's luma at a place: no two are equal, and none is black.
 fn source(at: u32) -> u8 {
     at as u8 * 3 + 1
 }
 
-/// One line of luma of a 64x64 picture through a map with these source positions along
-/// one axis and the identity along the other.
+/// Returns one line of luma of a 64x64 picture. The map has these source positions along
+/// one axis, and is the identity along the other.
 fn line(worlds: Worlds, vertices: [u32; 5], vertical: bool) -> Vec<u8> {
     let side = SIDE as usize;
     let place = |x: usize, y: usize| if vertical { (y, x) } else { (x, y) };
@@ -51,8 +52,8 @@ fn line(worlds: Worlds, vertices: [u32; 5], vertical: bool) -> Vec<u8> {
     (0..side).map(|i| pixel(place(i, 17))).collect()
 }
 
-/// Compares the line along both axes, by default and where the boundary begins right
-/// beyond the last sample: libcamera's four cases hold in either.
+/// Compares the line along both axes, in the default model and in the world where the
+/// boundary begins directly after the last sample: libcamera's four cases hold in both.
 fn check(vertices: [u32; 5], expected: impl Fn(u32) -> u8, off_by: u8) {
     for worlds in [Worlds::NONE, Worlds::NONE.with(World::EdgeBlack)] {
         for vertical in [false, true] {

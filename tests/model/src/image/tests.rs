@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What must hold of whole pictures, whatever the map.
+//! Tests properties of whole pictures that hold for any map.
 
 use proptest::prelude::*;
 use rand_core::{RngCore, SeedableRng};
@@ -33,7 +33,7 @@ fn run(format: (PixelFormat, PixelFormat), size: (u32, u32), data: &[u8], map: &
     dewarp_image(&src, &dst, map, Crop::FULL).unwrap()
 }
 
-/// Y, U and V of the pixel at (x, y), by the definition of the formats.
+/// Returns Y, U and V of the pixel at (x, y), by the definition of the formats.
 fn pixel(format: PixelFormat, width: u32, height: u32, data: &[u8], x: u32, y: u32) -> [u8; 3] {
     let (x, y) = (x as usize, y as usize);
     let (width, height) = (width as usize, height as usize);
@@ -105,7 +105,7 @@ proptest! {
     ) {
         let (width, height) = (48, 40);
         let flat = |format: PixelFormat| {
-            // The identity of a 1x1 map into a picture of the colour, by hand.
+            // The flat frame is built by hand, without the engine.
             let (luma, chroma) = format.plane_sizes(width, height);
             let [y, u, v] = colour;
             let (unit, pair) = match format {

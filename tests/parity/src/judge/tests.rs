@@ -7,7 +7,7 @@ use crate::matrix::{self, Extent};
 use crate::record::{Said, Started};
 use crate::sequence::tests::frame;
 
-/// The combination of that description.
+/// Returns the combination with that description.
 fn combination(name: &str) -> Combination {
     matrix::combinations(Extent::Registers)
         .into_iter()
@@ -15,7 +15,7 @@ fn combination(name: &str) -> Combination {
         .unwrap_or_else(|| panic!("no combination {name}"))
 }
 
-/// What this driver (or the C driver) does for a combination, without a mistake.
+/// Returns the record of this driver (or the C driver) for a combination, without a mistake.
 fn record(combination: &Combination, of_c: bool) -> Record {
     let setting = &combination.setting;
     let (source, destination) = (setting.source, setting.destination);
@@ -89,7 +89,8 @@ fn record(combination: &Combination, of_c: bool) -> Record {
     }
 }
 
-/// The verdict on two records that were spoiled. What is done to a register is done to its sequence.
+/// Returns the verdict on two records after `spoil` changed them. A change of a register is also
+/// made in its sequence.
 fn judged(name: &str, spoil: impl Fn(&mut Record, &mut Record)) -> Verdict {
     let combination = combination(name);
     let (mut rust, mut c) = (record(&combination, false), record(&combination, true));
@@ -99,7 +100,7 @@ fn judged(name: &str, spoil: impl Fn(&mut Record, &mut Record)) -> Verdict {
     Judge::default().judge(&combination, &rust, &c)
 }
 
-/// Makes the accesses of a record those that leave its registers behind.
+/// Replaces the accesses of a record by accesses that leave its registers behind.
 fn written(record: &mut Record, of_c: bool) {
     let registers = &record.started.registers;
     let at_start = |offset: u32| registers.get(&offset).copied().unwrap_or(0);
@@ -112,7 +113,7 @@ fn faults(name: &str) -> Vec<u8> {
     verdict.faults.iter().map(|fault| fault.number()).collect()
 }
 
-/// Whether a combination shows the difference in how drivers crop.
+/// Returns whether a combination shows the difference in how the drivers crop.
 fn crop_differs(name: &str) -> bool {
     let verdict = judged(name, |_, _| ());
     verdict.differences.contains(&Difference::CropInMap)
@@ -141,7 +142,8 @@ fn a_crop_is_a_difference_in_register_access_and_the_whole_source_is_none() {
     for crop in ["middle", "odd shape", "1x1 probe"] {
         assert!(crop_differs(&format!("{vga}, crop {crop}")), "{crop}");
     }
-    // The C driver's least crop of its least source is all of it, and this driver's is not.
+    // The smallest crop of the C driver's smallest source is the whole source, and this driver's is
+    // not.
     let least = "nv12 176x144 -> nv12m 176x144, map identity, crop 1x1 probe";
     assert!(!crop_differs(least));
     assert!(faults(least).is_empty());
@@ -166,7 +168,7 @@ fn a_wrong_bit_in_any_register_of_either_driver_is_told() {
                 written(&mut records[which], which == 1);
                 let verdict = judge.judge(&combination, &records[0], &records[1]);
                 if verdict.complaints.is_empty() {
-                    // A buffer may lie anywhere in memory: only its frame can tell.
+                    // A buffer may be anywhere in memory: a wrong address shows only in its frame.
                     let base = [
                         MAP_LUT_ADDR,
                         SRC_IMG_Y_BASE,
@@ -192,7 +194,7 @@ fn a_complaint_names_the_register_both_values_and_the_combination() {
     });
     let what = format!("{name}: SWAP_CONTROL (0x58): rust 0x1000, c 0x0; due 0x0");
     assert_eq!(verdict.complaints[0], (Check::Registers, what));
-    // The value was written, which the order of accesses tells, too.
+    // The value was written, so the order of accesses shows it as well.
     assert_eq!(verdict.complaints[1].0, Check::Sequence);
 
     let name = "nv12 640x480 -> nv12 640x480, map identity, crop whole";
@@ -212,7 +214,8 @@ fn a_fault_does_not_excuse_another_value_than_its_own() {
         verdict.complaints[0].0
     };
     let name = "nv12 1920x1080 -> nv12 1920x1080, map identity, crop whole";
-    // Not right, though not the C driver's either; the C driver put right.
+    // A wrong value that is not the C driver's is not explained by a fault, and neither is a right
+    // value of the C driver.
     assert_eq!(
         check(name, &|rust, _| rust.started.lut = Some("other".to_owned())),
         Check::Maps
@@ -251,11 +254,13 @@ fn a_crop_that_is_not_the_one_asked_for_is_told_wherever_it_shows() {
         told.collect::<Vec<_>>()
     };
     assert_eq!(told(&|_| ()), []);
-    // Pinned to a corner, and the nearest that SCALE_FACTOR can express.
+    // Both rectangles are wrong: one is moved to a corner, the other is the nearest that
+    // SCALE_FACTOR can express.
     for rect in [Rect(0, 0, 397, 181), Rect(81, 63, 395, 296)] {
         assert_eq!(told(&|rust| rust.said.crop = Ok(rect)), [Check::Crops]);
     }
-    // In the registers, as the driver at b8190af had it: there, and by the order of accesses.
+    // The driver at b8190af had the crop in the registers: they differ, and the order of accesses
+    // does.
     let in_registers = |rust: &mut Record| {
         let cropped = [(SCALE_FACTOR, 79), (ROI_START, 63 << 16 | 81)];
         rust.started.registers.extend(cropped);
@@ -307,11 +312,11 @@ fn an_access_that_no_difference_explains_is_told_with_the_combination() {
     let due =
         format!("{name}: access 4 of 26: write ROI_START (0x68) 0x0, where write SCALE_FACTOR");
     assert!(what.starts_with(&due), "{what}");
-    // Those that are there are told all the same.
+    // The differences that were found are reported nevertheless.
     assert!(verdict.differences.contains(&Difference::ControlOnce));
 }
 
-/// The verdict when frames have these digests.
+/// Returns the verdict when the frames have these digests.
 fn with_frames(name: &str, rust: &[String], c: &[String]) -> Verdict {
     judged(name, |of_rust, of_c| {
         of_rust.said.planes = Some(rust.to_vec());
@@ -336,7 +341,7 @@ fn frames_must_be_equal_unless_a_fault_or_a_crop_changes_what_is_seen() {
 fn a_frame_that_a_fault_or_a_crop_makes_another_must_be_the_models() {
     modelled("nv12m 184x152 -> nv21m 200x168, map identity, crop whole");
     modelled("nv12m 640x480 -> nv21m 640x480, map lens, crop odd shape");
-    // In the C driver this is the whole source, with the same registers.
+    // For the C driver this crop is the whole source, with the same registers.
     modelled("nv12m 176x144 -> nv21m 176x144, map identity, crop 1x1 probe");
 }
 
@@ -347,7 +352,7 @@ fn modelled(name: &str) {
     let verdict = with_frames(name, &due, &other);
     assert!(verdict.frame_modelled && !verdict.frames_compared);
     assert_eq!(verdict.complaints, []);
-    // Wrong in one plane or the other; the first is the C driver's very frame.
+    // One plane or the other is wrong; the first case is the C driver's very frame.
     for wrong in [&other[..], &[due[0].clone(), due[0].clone()]] {
         let verdict = with_frames(name, wrong, &other);
         assert_eq!(verdict.complaints.len(), 1, "{:?}", verdict.complaints);
@@ -379,7 +384,7 @@ fn formats_ends_and_places_are_looked_at_too() {
             c.started.registers.insert(register, at);
         }
     };
-    // Not in memory, and on top of the source.
+    // The first two maps are outside of memory, the third overlaps the source.
     assert_eq!(first(&place(MAP_LUT_ADDR, 0)), Some(Check::Places));
     assert_eq!(first(&place(MAP_LUT_ADDR, 0xc00_0000)), Some(Check::Places));
     assert_eq!(first(&place(MAP_LUT_ADDR, 0x600_0100)), Some(Check::Places));

@@ -5,7 +5,7 @@ use super::*;
 /// BUS_CTRL with the AXI master disabled.
 const CLOSED: u32 = 0xe;
 
-/// What the registers have in a frame of NV12 to YUYV with swapped bytes.
+/// Returns the value of a register in a frame from NV12 to YUYV with swapped bytes.
 fn value(offset: u32) -> u32 {
     match offset {
         DEWARP_CTRL => 0x0081_0063,
@@ -17,7 +17,8 @@ fn value(offset: u32) -> u32 {
     }
 }
 
-/// The accesses of a frame that is done, without a mistake. `value` gives the registers at START.
+/// Returns the accesses of a frame that is done, without a mistake. `value` returns the registers
+/// at START.
 pub fn frame(of_c: bool, resets: usize, value: impl Fn(u32) -> u32) -> Vec<Access> {
     let read = Access::read;
     let write = Access::write;
@@ -108,7 +109,7 @@ fn theirs() -> Vec<Access> {
     frame(true, 0, value)
 }
 
-/// What no difference explains.
+/// Returns the deviation that no difference explains.
 fn check(rust: &[Access], c: &[Access]) -> Result<(), String> {
     compare(rust, c).1
 }
@@ -123,7 +124,7 @@ fn both_sequences_have_the_accesses_that_are_known() {
         let writes = frame.iter().filter(|access| access.write).count();
         (frame.len() - writes, writes)
     };
-    // The C driver's figures were measured.
+    // The C driver's counts were measured.
     assert_eq!(count(&theirs()), (9, 28));
     assert_eq!(count(&ours()), (1, 25));
 }
@@ -135,7 +136,7 @@ fn a_frame_without_a_mistake_differs_as_listed_and_no_more() {
     let numbers: Vec<u8> = found.iter().map(|found| found.number()).collect();
     assert_eq!(numbers, [2, 3, 4, 5, 6, 7]);
 
-    // The first frame of a stream, after a power-up and the one at probe.
+    // The first frame of a stream, after the resets of a power-up and of probe.
     let [mut rust, c] = [false, true].map(|of_c| frame(of_c, 2, value));
     rust.insert(0, Access::read(DEWARP_ID, 0));
     let (found, explained) = compare(&rust, &c);
@@ -164,7 +165,7 @@ fn an_access_too_few_or_twice_is_told_wherever_it_is() {
         frame.insert(place, access);
         assert!(check(&frame, &theirs()).is_err(), "{access} twice");
     }
-    // The same for the C driver: a difference is not found, or explains less than there is.
+    // The same for the C driver: a difference is not found, or explains less than the deviation.
     for place in 0..theirs().len() {
         let mut frame = theirs();
         let access = frame.remove(place);
@@ -191,7 +192,7 @@ fn a_wrong_bit_of_a_value_that_both_share_is_told() {
             if check(&frame, &theirs()).is_ok() {
                 let own = [0x08, 0x10, 0x14, 0x38, 0x3c, 0x80, 0x84];
                 assert!(own.contains(&frame[place].offset), "{}", frame[place]);
-                // That it is not what stands in the register is told by another check.
+                // Another check reports that the written value is not in the register.
                 assert!(consistent(&frame, value).is_err());
             }
         }
@@ -207,7 +208,7 @@ fn the_sequences_that_no_known_driver_uses_are_told() {
         change(&mut frame);
         check(&frame, &theirs()).unwrap_err()
     };
-    // The driver at b8190af: events acknowledged and enabled in one write.
+    // The driver at b8190af acknowledged and enabled events in one write.
     let why = refused(&|frame| {
         let enable = place(frame, Access::write(INTERRUPT_STATUS, ENABLE_ALL));
         frame.remove(enable);
@@ -218,7 +219,7 @@ fn the_sequences_that_no_known_driver_uses_are_told() {
         "access 19 of 25: write INTERRUPT_STATUS (0x70) 0xff00ff00, where write INTERRUPT_STATUS \
          (0x70) 0xff000000 is due"
     );
-    // Its formats came with START.
+    // The formats are written together with START.
     let why = refused(&|frame| {
         frame.remove(1);
     });
@@ -226,7 +227,7 @@ fn the_sequences_that_no_known_driver_uses_are_told() {
         why.starts_with("access 2 of 25: write BOUNDARY_PIXEL"),
         "{why}"
     );
-    // Its map came first.
+    // The map is written first.
     let why = refused(&|frame| frame[1..18].rotate_right(2));
     assert!(
         why.starts_with("access 2 of 26: write MAP_LUT_ADDR"),
@@ -238,7 +239,7 @@ fn the_sequences_that_no_known_driver_uses_are_told() {
         frame[open - 2..=open].rotate_right(1);
     });
     assert!(why.contains("write BUS_CTRL (0x74) 0x8000000e"), "{why}");
-    // The bus is closed behind the acknowledgement.
+    // The bus is closed after the acknowledgement.
     let why = refused(&|frame| {
         let last = frame.len() - 1;
         frame.swap(last - 1, last);
@@ -266,12 +267,13 @@ fn a_reset_that_is_not_as_listed_is_no_reset() {
         without.remove(place);
         assert!(check(&without, &c).is_err(), "without {}", rust[place]);
     }
-    // SOFT_RESET with the bus open.
+    // SOFT_RESET is written with the bus open.
     let mut open = rust.clone();
     open[1].value |= AXI_MASTER;
     let why = check(&open, &c).unwrap_err();
     assert_eq!(why, "0 resets before the frame, and 1 of c");
-    // None where the C driver has one, and more than it has; it may have more at probe.
+    // This driver has no reset where the C driver has one, and more than it has; the C driver may
+    // have more at probe.
     let [rust_twice, c_twice] = [false, true].map(|of_c| frame(of_c, 2, value));
     assert!(check(&ours(), &c).is_err());
     assert!(check(&rust, &theirs()).is_err());

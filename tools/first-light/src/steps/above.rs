@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory above 4 GiB: first the map, which the engine only reads, then the source, and only when
-//! both were right the destination: an engine that drops the upper bits would write over other
-//! memory.
+//! Tests memory above 4 GiB: first the map, which the engine only reads, then the source, and the
+//! destination only when both were right, because an engine that drops the upper bits would write
+//! to other memory.
 
 use anyhow::{Result, ensure};
 use dewarp::format::{NV12, Size};
@@ -15,11 +15,12 @@ use crate::report::Judged;
 use crate::samples::Differences;
 use crate::session::{Outcome, Session, simple};
 
-/// The first address above.
+/// The first address above 4 GiB.
 const ABOVE: u64 = 1 << 32;
 
-/// Frames with which the contiguous memory is filled, and how many files of [`BUFFERS`] each. The first
-/// two are larger than any piece of other memory, of which the rest takes 90 MiB at most.
+/// The frames with which the contiguous memory is filled, and how many files of [`BUFFERS`] each.
+/// The first two are larger than any range of other memory, and the rest takes 90 MiB of that at
+/// most.
 const FILLING: [(Size, usize); 5] = [
     (size(4096, 3072), 64),
     (size(2304, 1792), 4),
@@ -28,14 +29,14 @@ const FILLING: [(Size, usize); 5] = [
     (size(176, 144), 8),
 ];
 
-/// The most buffers of a queue.
+/// The largest number of buffers of a queue.
 const BUFFERS: u32 = 32;
 
 const fn size(width: u32, height: u32) -> Size {
     Size { width, height }
 }
 
-/// Which of a frame's memory is to be above.
+/// The part of a frame's memory that is above 4 GiB.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Map,
@@ -54,7 +55,7 @@ impl Part {
         }
     }
 
-    /// The register with its address.
+    /// Returns the name of the register with its address.
     fn register(self) -> &'static str {
         match self {
             Self::Map => "MAP_LUT_ADDR",
@@ -64,7 +65,7 @@ impl Part {
     }
 }
 
-/// Looks at each part in turn, and goes no further than the first that is wrong.
+/// Tests each part in turn, and stops at the first that is wrong.
 pub fn run(session: &mut Session) -> Outcome {
     let end = board::memory_end();
     if end < ABOVE {
@@ -84,7 +85,7 @@ pub fn run(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// Looks at one part. False if it was wrong, or not above.
+/// Tests one part. Returns `false` if it was wrong, or not above 4 GiB.
 fn look(session: &mut Session, part: Part) -> Outcome<bool> {
     let (shot, source) = simple()?;
     let what = format!("a frame with {} above 4 GiB", part.name());
@@ -96,7 +97,7 @@ fn look(session: &mut Session, part: Part) -> Outcome<bool> {
         let registers = shots.registers.as_ref();
         registers.map_or(Ok(0), |registers| registers.address(part.register()))
     };
-    // The driver resets the engine after a frame that failed, and its registers are gone.
+    // The driver resets the engine after a frame that failed, which clears its registers.
     let address = address(&shots)?;
     if shots.frame.is_some() && address < ABOVE {
         let why = format!("it came to lie at {address:#x}");
@@ -124,8 +125,8 @@ fn look(session: &mut Session, part: Part) -> Outcome<bool> {
     Ok(right)
 }
 
-/// Sends a frame whose map, or map and source, or all of whose memory was allocated when there was no
-/// contiguous memory left, which lies below.
+/// Processes a frame. Its map, its map and source, or all its memory was allocated when there was
+/// no contiguous memory left, which is below 4 GiB.
 fn send(shot: &Shot, source: &[u8], part: Part) -> Result<Ended> {
     let device = Device::open()?;
     frame::set_formats(&device, shot)?;
@@ -145,7 +146,7 @@ fn send(shot: &Shot, source: &[u8], part: Part) -> Result<Ended> {
     ended
 }
 
-/// Takes all contiguous memory, until the files are closed.
+/// Allocates all contiguous memory, until the files are closed.
 fn fill() -> Result<Vec<Device>> {
     let mut files = Vec::new();
     for (size, times) in FILLING {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a crop begins. This driver composes it into the vertex map, which is the same however the
-//! engine reads its crop registers. The C driver writes these, and computes ROI_START.Y from the
-//! ratio of the widths: between sizes of different shapes that shows how the engine reads it.
+//! Tests where a crop begins. This driver composes it into the vertex map, which does not depend on
+//! how the engine reads its crop registers. The C driver writes these, and computes ROI_START.Y
+//! from the ratio of the widths: between sizes of different shapes that shows how the engine reads
+//! it.
 
 use dewarp::format::{NV12, Size};
 use dw100_board::v4l2::Rect;
@@ -24,29 +25,30 @@ const TARGET: Size = Size {
     height: 144,
 };
 
-/// The middle of the source, at half its sides: the smallest crop that the C driver leaves as it is.
+/// The middle of the source, at half its sides: the smallest crop that the C driver does not
+/// change.
 const CROP: (u32, u32, u32, u32) = (88, 72, 176, 144);
 
-/// Luma that tells the source's line: half of it, above black.
+/// Returns the luma of a line of the source: half of its number, above black.
 fn luma(line: u32) -> u8 {
-    // CAST: less than 288 / 2 + 20.
+    // CAST: It is less than 288 / 2 + 20.
     (line / 2 + 20) as u8
 }
 
-/// The source's line that a luma tells, to two lines.
+/// Returns the line of the source that has a luma, to two lines.
 fn line_of(luma: u8) -> u32 {
     2 * u32::from(luma.saturating_sub(20))
 }
 
-/// Whether a line is this one, but for rounding.
+/// Returns whether a line is the expected one, except for rounding.
 fn near(line: u32, wanted: u32) -> bool {
     line.abs_diff(wanted) <= 3
 }
 
-/// Crops, and looks where the picture begins.
+/// Sets crops, and checks where the picture begins.
 pub fn run(session: &mut Session) -> Outcome {
     let (left, top, width, height) = CROP;
-    // CAST: Small numbers.
+    // CAST: They are small numbers.
     let crop = Rect::new(left as i32, top as i32, width, height);
     let shot = Shot {
         crop: Some(crop),
@@ -86,7 +88,8 @@ pub fn run(session: &mut Session) -> Outcome {
         }
         Driver::C => {
             let topic = "ROI_START.Y as the engine reads it, by a crop of the C driver";
-            // The C driver writes the source's lines where the engine counts the destination's.
+            // The C driver writes a number of the source's lines where the engine counts the
+            // destination's.
             let wrong = top * SOURCE.height / TARGET.height;
             let assumed = format!(
                 "in lines of the destination: the C driver's crop from line {top} begins at line {wrong}"
@@ -108,7 +111,8 @@ mod tests {
     use super::*;
     use dw100_model::{Crop, Image, ImageSpec, PixelFormat, World, Worlds, dewarp_image_in};
 
-    /// What the engine makes of the registers that the C driver writes for the crop.
+    /// Returns the first line that the engine shows with the registers that the C driver writes for
+    /// the crop.
     fn first_line(worlds: Worlds) -> u32 {
         let frame = painted(SOURCE, |_, y| luma(y));
         let image = Image {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the engine makes of coordinates at the edges of the source: from the last sample on, at
-//! the width and height, at the largest that a vertex holds, and at 0, where negative ones end up.
+//! Tests coordinates at the edges of the source: from the last sample on, at the width and height,
+//! at the largest that a vertex holds, and at 0, which negative ones become.
 
 use dewarp::format::{NV12, Size};
 use dw100_model::World;
@@ -16,7 +16,7 @@ const BEFORE: u8 = 90;
 const LAST: u8 = 200;
 const BOUNDARY: u8 = 0;
 
-/// Room for 17 places.
+/// The size of a destination that can show 17 places.
 const TARGET: Size = Size {
     width: 544,
     height: 144,
@@ -25,7 +25,7 @@ const TARGET: Size = Size {
 /// The largest coordinate of a vertex, 4095 15/16.
 const LARGEST: u32 = 0xffff;
 
-/// Reads the luma that the engine finds at places, in 1/16 pixel.
+/// Reads the luma that the engine shows for places in 1/16 pixel.
 pub fn luma_at(
     session: &mut Session,
     what: &str,
@@ -44,7 +44,7 @@ pub fn luma_at(
     }))
 }
 
-/// A frame of NV12 whose luma is that of a function.
+/// Returns a frame of NV12 with luma from a function.
 pub fn painted(size: Size, luma: impl Fn(u32, u32) -> u8) -> Vec<u8> {
     let places = (0..size.height).flat_map(|y| (0..size.width).map(move |x| (x, y)));
     let mut frame: Vec<u8> = places.map(|(x, y)| luma(x, y)).collect();
@@ -83,13 +83,13 @@ pub fn run(session: &mut Session) -> Outcome {
     ends(session)
 }
 
-/// Whether samples at (side - 1) + k/16, for k from 0 to 16, are the boundary's right beyond the
-/// last sample.
+/// Returns whether samples at (side - 1) + k/16, for k from 0 to 16, have the boundary's luma
+/// directly after the last sample.
 fn is_black(found: &[u8]) -> bool {
     found[0] == LAST && found[1..].iter().all(|&luma| luma == BOUNDARY)
 }
 
-/// What these samples show.
+/// Returns the line that these samples show.
 fn judge(name: &str, found: &[u8]) -> Judged {
     let topic = format!("from the last sample to the {name} edge");
     let assumed = "the last sample repeats up to the edge, from there on the boundary colour";
@@ -116,13 +116,13 @@ fn judge(name: &str, found: &[u8]) -> Judged {
     }
 }
 
-/// Samples in a list.
+/// Returns samples as a list.
 pub fn listed(samples: &[u8]) -> String {
     let words: Vec<String> = samples.iter().map(u8::to_string).collect();
     words.join(" ")
 }
 
-/// Reads at 0 and at the largest coordinate.
+/// Tests the coordinate 0 and the largest one.
 fn ends(session: &mut Session) -> Outcome {
     let size = SMALLEST;
     let middle = 16 * (size.height / 2);

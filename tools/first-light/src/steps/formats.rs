@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A map in each format, beside the model's frames.
+//! Tests a map in each format, compared with the model's frames.
 
 use dewarp::format::{Format as Pixels, NV12};
 use dw100_board::v4l2::{Device, Way};
@@ -12,10 +12,10 @@ use crate::report::Judged;
 use crate::samples::Differences;
 use crate::session::{Outcome, Session};
 
-/// How many conversions that differ are told one by one.
+/// How many conversions that differ are reported one by one.
 const TOLD: usize = 4;
 
-/// Formats of the device's sources and destinations.
+/// Returns the formats of the device's sources and destinations.
 fn known() -> Outcome<[Vec<Pixels>; 2]> {
     let device = Device::open()?;
     let known = |way| -> Outcome<Vec<Pixels>> {
@@ -28,7 +28,7 @@ fn known() -> Outcome<[Vec<Pixels>; 2]> {
     Ok([known(Way::Output)?, known(Way::Capture)?])
 }
 
-/// The source's format for frames of a format: the same, if the engine takes it.
+/// Returns the source's format for frames of a format: the same, if the engine reads it.
 fn source_for(pixels: Pixels, sources: &[Pixels]) -> Pixels {
     if sources.contains(&pixels) {
         pixels
@@ -37,7 +37,8 @@ fn source_for(pixels: Pixels, sources: &[Pixels]) -> Pixels {
     }
 }
 
-/// Sends a frame to each format through a map, and, with full sizes, from each one to each other one.
+/// Processes a frame to each format with a map, and, with full sizes, from each one to each other
+/// one.
 pub fn run(session: &mut Session, kind: Kind) -> Outcome {
     let (source, target) = kind.sizes(session.sizes.format);
     let map = kind.map(source, target);
@@ -60,7 +61,7 @@ pub fn run(session: &mut Session, kind: Kind) -> Outcome {
     Ok(())
 }
 
-/// Each format turned into each other one, but for those that differ in their memory planes alone.
+/// Converts each format to each other one, except those that differ only in their memory planes.
 fn conversions(
     session: &mut Session,
     kind: Kind,
@@ -105,8 +106,8 @@ fn conversions(
     Ok(session.report(judged)?)
 }
 
-/// What a frame differs from the model's by, and whether the model of the worlds that were named
-/// makes it; nothing if it is exact.
+/// Returns how a frame differs from the model's, and whether the model of the worlds that were
+/// found computes it; [`None`] if it is exact.
 fn told(
     session: &Session,
     shot: &Shot,

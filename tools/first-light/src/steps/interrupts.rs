@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the driver counted of interrupts and errors, and how much the engine's time varies.
+//! Reports the driver's counts of interrupts and errors, and how much the engine's time
+//! varies.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,14 +12,14 @@ use crate::registers::DIRECTORY;
 use crate::report::Judged;
 use crate::session::{Outcome, Session, simple};
 
-/// The device's numbers in the driver's statistics.
+/// The device's counters in the driver's statistics.
 pub struct Counts {
     numbers: BTreeMap<String, u64>,
     text: String,
 }
 
 impl Counts {
-    /// Reads them; nothing where the driver has none.
+    /// Reads the counters; [`None`] if the driver has none.
     pub fn read() -> Option<Self> {
         let text = fs::read_to_string(format!("{DIRECTORY}/statistics")).ok()?;
         Some(Self::parse(text))
@@ -36,17 +37,17 @@ impl Counts {
         }
     }
 
-    /// A number, 0 if it is not counted.
+    /// Returns a counter; 0 if there is no such counter.
     pub fn get(&self, name: &str) -> u64 {
         self.known(name).unwrap_or(0)
     }
 
-    /// A number, if it is counted.
+    /// Returns a counter, if there is one.
     pub fn known(&self, name: &str) -> Option<u64> {
         self.numbers.get(name).copied()
     }
 
-    /// Errors by name that are not 0.
+    /// Returns the errors, by name, whose counters are not 0.
     fn errors(&self) -> Vec<(&str, u64)> {
         let name = |name: &str| -> Option<usize> { name.starts_with("errors_").then_some(7) };
         self.numbers
@@ -57,7 +58,7 @@ impl Counts {
     }
 }
 
-/// Sends many equal frames, and says how much their times differ.
+/// Processes many equal frames, and reports how much their times differ.
 pub fn spread(session: &mut Session) -> Outcome {
     let (simple, source) = simple()?;
     let shot = Shot {
@@ -98,7 +99,7 @@ pub fn spread(session: &mut Session) -> Outcome {
     Ok(session.report(judged)?)
 }
 
-/// Says what was counted in this driver's turn.
+/// Reports what was counted in this driver's turn.
 pub fn run(session: &mut Session) -> Outcome {
     if session.driver == Driver::C {
         return c_driver(session);
@@ -115,7 +116,7 @@ pub fn run(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// The lines that the numbers amount to.
+/// Returns the lines that follow from the counters.
 fn judge(counts: &Counts) -> Vec<Judged> {
     let (done, failed) = (counts.get("frames_done"), counts.get("frames_failed"));
     let fired = counts.get("watchdog_fired");
@@ -127,7 +128,7 @@ fn judge(counts: &Counts) -> Vec<Judged> {
     let by_engine = failed.saturating_sub(fired);
     lines.push(match by_engine {
         0 => Judged::allowed(topic, assumed, format!("none of {done}")),
-        // Each of them reported a time-out, and no frame that was done did.
+        // Each of these frames reported a time-out, and no frame that was done did.
         count if time_outs == count => Judged::world(
             topic,
             assumed,
@@ -194,7 +195,8 @@ fn judge(counts: &Counts) -> Vec<Judged> {
     lines
 }
 
-/// The C driver counts nothing; it writes errors into the kernel's log.
+/// Reports the errors of the C driver. It has no counters, and writes errors to the
+/// kernel's log.
 fn c_driver(session: &mut Session) -> Outcome {
     let said = session.log.read_new();
     let errors: Vec<&String> = said

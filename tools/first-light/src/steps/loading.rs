@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver's module into the kernel, and out of it.
+//! Loads and removes a driver's module.
 
 use anyhow::anyhow;
 
@@ -9,7 +9,7 @@ use crate::module::{self, Driver};
 use crate::report::Judged;
 use crate::session::{Halt, Outcome, Session};
 
-/// Loads the driver and waits until it has taken the engine.
+/// Loads the driver and waits until it is bound to the engine.
 pub fn load(session: &mut Session) -> Outcome {
     session.intend("the driver resets the engine when it is loaded")?;
     let loaded = module::load(session.driver, &session.kit, session.parameters)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The registers: of an idle engine, after a frame, and after the engine was powered up again.
+//! Tests the registers of an idle engine, after a frame, and after the engine was powered up
+//! again.
 
 use dw100_model::Worlds;
 
@@ -22,7 +23,7 @@ const KEEPS: &str = "reset-keeps-registers";
 /// Outstanding reads after a reset, by NXP's header.
 const READS: u32 = 14;
 
-/// Looks at an engine that nothing was sent to.
+/// Tests an engine that has processed no frame.
 pub fn idle(session: &mut Session) -> Outcome {
     session.intend("the driver powers the engine and reads its registers")?;
     let registers = Registers::read()?;
@@ -81,7 +82,8 @@ pub fn idle(session: &mut Session) -> Outcome {
     clear_field(session, "an idle engine", status)
 }
 
-/// What bits 31:24 of INTERRUPT_STATUS read as, which the driver has written to acknowledge.
+/// Reports the value of bits 31:24 of INTERRUPT_STATUS, which the driver has written to
+/// acknowledge.
 fn clear_field(session: &mut Session, when: &str, status: u32) -> Outcome {
     let topic = format!("INTERRUPT_STATUS 31:24 of {when}");
     let assumed = "they act once, with the write";
@@ -100,7 +102,7 @@ fn clear_field(session: &mut Session, when: &str, status: u32) -> Outcome {
     })?)
 }
 
-/// One frame, and the registers after it.
+/// Processes one frame, and tests the registers after it.
 pub fn first_frame(session: &mut Session) -> Outcome {
     let (shot, source) = simple()?;
     let shots = session.shoot("the first frame, 176x144 NV12", &shot, &source)?;
@@ -110,7 +112,7 @@ pub fn first_frame(session: &mut Session) -> Outcome {
         session.report(Judged::differs(topic, assumed, found))?;
         return Ok(());
     };
-    // Whatever rounds or ends otherwise, the identity shows the source.
+    // With the identity map the result is the source, whatever the engine's rounding and edges.
     let wanted = shot.model(Worlds::NONE, &source)?;
     let (pixels, size) = shot.target;
     let told = Differences::between(pixels, size, frame, &wanted).to_string();
@@ -136,8 +138,8 @@ pub fn first_frame(session: &mut Session) -> Outcome {
     clear_field(session, "an engine that made a frame", status)
 }
 
-/// Whether the frame registers hold the last frame after the engine was off: the driver resets the
-/// engine when it powers it up to read them.
+/// Reports whether the frame registers hold the last frame after the engine was off. The driver
+/// resets the engine when it powers it up to read them.
 pub fn kept(session: &mut Session) -> Outcome {
     session.intend("the driver powers the engine up, resets it and reads its registers")?;
     let registers = Registers::read()?;
@@ -148,7 +150,8 @@ pub fn kept(session: &mut Session) -> Outcome {
         "the frame registers after a power-up and a reset",
         "all 0: a reset clears them",
     );
-    // The C driver resets without a pause: registers that its reset alone keeps were not reset.
+    // The C driver resets without a pause: if registers are kept after its reset only, that reset
+    // had no effect.
     let before = session.known.contains(KEEPS);
     let world = match session.driver {
         Driver::C if !before => "reset-needs-time",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How the engine rounds between samples: a ramp in steps of 1/16 pixel between samples that are
-//! known, and one in steps of 1/256, which only the interpolation of the map can make.
+//! Tests how the engine rounds between samples: a ramp in steps of 1/16 pixel between known
+//! samples, and one in steps of 1/256, which only the interpolation of the map can produce.
 
 use dewarp::VertexMap;
 use dewarp::format::{NV12, Size};
@@ -12,16 +12,16 @@ use crate::frame::Shot;
 use crate::report::Judged;
 use crate::session::{Outcome, SMALLEST, Session};
 
-/// Pairs of neighbouring samples, and where the first one is.
+/// Pairs of neighbouring samples.
 const PAIRS: [(u8, u8); 4] = [(0, 255), (255, 0), (10, 11), (100, 117)];
 
-/// The first sample of a pair.
+/// Returns the place of the first sample of a pair.
 fn place(pair: usize) -> u32 {
-    // CAST: A few.
+    // CAST: It is a small number.
     24 + 16 * pair as u32
 }
 
-/// Luma of the source: the pairs, and a middle grey between them.
+/// Returns luma of the source: the pairs, and a middle grey between them.
 fn luma(at: u32) -> u8 {
     let pairs = PAIRS.iter().enumerate();
     for (number, (first, second)) in pairs {
@@ -35,7 +35,7 @@ fn luma(at: u32) -> u8 {
     128
 }
 
-/// How a sum of weighted samples becomes a sample.
+/// How a sum of weighted samples is rounded to a sample.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Rounding {
     HalfUp,
@@ -43,19 +43,20 @@ enum Rounding {
 }
 
 impl Rounding {
-    /// What it makes of the place `part`/`of` between two samples.
+    /// Returns the sample at the place `part`/`of` between two samples.
     fn between(self, (first, second): (u8, u8), part: u32, of: u32) -> u8 {
         let sum = u32::from(first) * (of - part) + u32::from(second) * part;
         let more = match self {
             Self::HalfUp => of / 2,
             Self::Down => 0,
         };
-        // CAST: between two bytes.
+        // CAST: It is between two bytes.
         ((sum + more) / of) as u8
     }
 }
 
-/// The rounding that made all these samples, each at k/16 of its pair; both where they make the same.
+/// Returns the rounding that produces all these samples, each at k/16 of its pair; both where they
+/// produce the same.
 fn roundings(found: &[Vec<u8>]) -> Vec<Rounding> {
     let makes = |rounding: &Rounding| {
         found.iter().zip(PAIRS).all(|(samples, pair)| {
@@ -69,7 +70,7 @@ fn roundings(found: &[Vec<u8>]) -> Vec<Rounding> {
         .collect()
 }
 
-/// Reads the ramps, along lines and along columns.
+/// Tests the ramps, along lines and along columns.
 pub fn run(session: &mut Session) -> Outcome {
     let assumed = "weights in 1/256, the sum rounded half up";
     for along in ["a line", "a column"] {
@@ -118,15 +119,15 @@ pub fn run(session: &mut Session) -> Outcome {
     between_vertices(session)
 }
 
-/// A block whose vertices are 1/16 pixel apart: its 16 pixels are 1/256 apart, if the engine keeps
-/// as much between vertices.
+/// Tests a block whose vertices are 1/16 pixel apart: its 16 pixels are 1/256 apart, if the engine
+/// has that precision between vertices.
 fn between_vertices(session: &mut Session) -> Outcome {
     let target = Size {
         width: 176,
         height: 144,
     };
     let (columns, rows) = VertexMap::dimensions(target);
-    // CAST: A few columns.
+    // CAST: There are few columns.
     let vertex = |column: usize| (16 * 40) << 16 | (16 * place(0) + column as u32);
     let map = (0..rows).flat_map(|_| (0..columns).map(vertex)).collect();
     let frame = painted(SMALLEST, |x, _| luma(x));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How fast the engine makes frames through each map in each prefetch mode, and whether the picture
-//! is right.
+//! Measures how fast the engine processes frames with each map in each prefetch mode, and whether
+//! the picture is right.
 
 use dewarp::format::{NV12, Size};
 
@@ -15,26 +15,26 @@ use crate::report::{Judged, Speed};
 use crate::samples::Differences;
 use crate::session::{Outcome, Session};
 
-/// Pixels in a cycle that are assumed in calculation mode: by the C driver's comment it takes four
-/// times as long as traversal, which is assumed to make one in a cycle.
+/// The pixels in a cycle that are assumed in calculation mode. By the C driver's comment it takes
+/// four times as long as traversal, which is assumed to process one pixel in a cycle.
 const CALCULATION: f64 = 0.25;
 
-/// The same of an engine four times slower.
+/// The pixels in a cycle in calculation mode of an engine that is four times slower.
 const SLOW: f64 = CALCULATION / 4.0;
 
-/// By which factor a figure may be off and still be the one that is assumed: what the way to the
-/// interrupt handler adds is in it.
+/// The factor by which a measured value may differ and still count as the assumed one. The value
+/// includes the time until the interrupt handler runs.
 const TOLERANCE: f64 = 1.5;
 
-/// Times of one kind of frame.
+/// Times of frames of one kind.
 struct Timed {
     shots: Shots,
-    /// The least time of a frame.
+    /// The shortest time of a frame.
     least_ns: u64,
     pixels_per_clock: f64,
 }
 
-/// Sends frames and takes their time.
+/// Processes frames and measures their time.
 fn timed(session: &mut Session, what: &str, shot: &Shot, source: &[u8]) -> Outcome<Timed> {
     let shots = session.shoot(what, shot, source)?;
     let wall = shots.wall_ns.iter().copied().min();
@@ -53,7 +53,7 @@ fn timed(session: &mut Session, what: &str, shot: &Shot, source: &[u8]) -> Outco
     })
 }
 
-/// Which clock times of this driver are taken by.
+/// Returns the clock by which times of this driver are measured.
 fn clock(driver: Driver) -> &'static str {
     match driver {
         Driver::Rust => "engine",
@@ -61,7 +61,7 @@ fn clock(driver: Driver) -> &'static str {
     }
 }
 
-/// Times a map in each prefetch mode, and looks at the pictures.
+/// Measures a map in each prefetch mode, and compares the pictures.
 pub fn run(session: &mut Session, kind: Kind) -> Outcome {
     let (source, target) = kind.sizes(session.sizes.timed);
     let frame = chart::frame(NV12, source)?;
@@ -71,7 +71,7 @@ pub fn run(session: &mut Session, kind: Kind) -> Outcome {
     };
     let modes: &[Option<Prefetch>] = match session.driver {
         Driver::Rust => &Prefetch::ALL.map(Some),
-        // It has no control for it.
+        // The C driver has no control for it.
         Driver::C => &[None],
     };
     let mut reference: Option<Vec<u8>> = None;
@@ -137,7 +137,7 @@ pub fn run(session: &mut Session, kind: Kind) -> Outcome {
     Ok(())
 }
 
-/// What a frame that came back differs from the model's by, in words.
+/// Returns how a frame differs from the model's, in words.
 fn beside_model(shot: &Shot, source: &[u8], shots: &Shots) -> Outcome<String> {
     let Some(got) = &shots.frame else {
         return Ok("failed".to_owned());
@@ -146,12 +146,12 @@ fn beside_model(shot: &Shot, source: &[u8], shots: &Shots) -> Outcome<String> {
     Ok(Differences::between(shot.target.0, shot.target.1, got, &wanted).brief())
 }
 
-/// Whether two figures are the same but for what a measurement may be off by.
+/// Returns whether two values are the same within the tolerance of the measurement.
 fn near(value: f64, wanted: f64) -> bool {
     value > wanted / TOLERANCE && value < wanted * TOLERANCE
 }
 
-/// Says how fast the identity is in calculation mode.
+/// Reports how fast the identity is in calculation mode.
 fn calculation_rate(session: &mut Session, found: &Timed) -> Outcome {
     let topic = "pixels per clock, identity, calculation mode";
     let assumed = "1/4 (one in a cycle with traversal, by the C driver's comment a fourth of that)";
@@ -173,7 +173,7 @@ fn calculation_rate(session: &mut Session, found: &Timed) -> Outcome {
     })?)
 }
 
-/// Says how fast the identity is in another mode.
+/// Reports how fast the identity is in another mode.
 fn mode_rate(session: &mut Session, mode: Prefetch, calculation: f64, rate: f64) -> Outcome {
     let topic = format!("speed of the {} mode, identity", mode.name());
     let (assumed, factor) = match mode {
@@ -195,7 +195,7 @@ fn mode_rate(session: &mut Session, mode: Prefetch, calculation: f64, rate: f64)
     })?)
 }
 
-/// Says whether a mode makes the picture of the calculation mode.
+/// Reports whether a mode produces the picture of the calculation mode.
 fn mode_picture(session: &mut Session, kind: Kind, mode: Prefetch, told: &str) -> Outcome {
     let topic = format!("picture of the {} mode, {} map", mode.name(), kind.name());
     let assumed = "that of the calculation mode";
@@ -207,12 +207,13 @@ fn mode_picture(session: &mut Session, kind: Kind, mode: Prefetch, told: &str) -
     })?)
 }
 
-/// The largest size up to `size` of which a source and a destination fit into the contiguous memory.
+/// Returns the largest size up to `size` of which a source and a destination fit into the
+/// contiguous memory.
 pub fn largest_size(size: Size) -> Size {
     let free = memory_mib("CmaFree") * 1024 * 1024;
     let mut size = size;
     let bytes = |size: Size| 2 * NV12.frame_bytes(size) as u64;
-    // Where the kernel has no such memory, whatever it has is tried.
+    // A kernel without such memory may have enough of other memory, so the size is tried.
     while free > 0 && bytes(size) > free * 8 / 10 && size.width > 640 {
         size = Size {
             width: size.width * 3 / 4,
@@ -223,7 +224,7 @@ pub fn largest_size(size: Size) -> Size {
     size
 }
 
-/// Sends frames of the largest size, which take longest.
+/// Processes frames of the largest size, which take longest.
 pub fn largest(session: &mut Session) -> Outcome {
     let size = largest_size(session.sizes.largest);
     let frame = chart::frame(NV12, size)?;
@@ -248,7 +249,7 @@ pub fn largest(session: &mut Session) -> Outcome {
         clock: clock(session.driver).to_owned(),
         pixels_per_clock: found.pixels_per_clock,
         picture: match &found.shots.frame {
-            // The identity shows the source, whatever rounds.
+            // With the identity map the result is the source, whatever the rounding.
             Some(got) => Differences::between(NV12, size, got, &frame).brief(),
             None => "failed".to_owned(),
         },
@@ -260,7 +261,7 @@ pub fn largest(session: &mut Session) -> Outcome {
         let found = format!("done in {} ms", found.least_ns / 1_000_000);
         Judged::as_assumed(topic, assumed, found)
     } else {
-        // What it failed by is in the statistics.
+        // The errors of the frame are in the statistics.
         let found = format!(
             "{} of {} came back as failed",
             found.shots.failed, shot.count

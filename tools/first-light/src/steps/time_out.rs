@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Recovery from a forced time-out: the watchdog is set so early that it ends a frame that is being
-//! made. The driver resets the engine then.
+//! Tests the recovery from a forced time-out: the watchdog is set so early that it ends a running
+//! frame. The driver then resets the engine.
 
 use std::fs;
 
@@ -17,10 +17,10 @@ use crate::registers::{DIRECTORY, Registers};
 use crate::report::Judged;
 use crate::session::{Halt, Outcome, Session, simple};
 
-/// INTERRUPT_STATUS: a frame is being made.
+/// INTERRUPT_STATUS: a frame is running.
 const FRAME_BUSY: u32 = 1 << 16;
 
-/// The driver's watchdog, for as long as this value lives.
+/// Sets the driver's watchdog to an early time, for as long as this value lives.
 struct Early {
     path: String,
     before: String,
@@ -45,7 +45,7 @@ impl Drop for Early {
     }
 }
 
-/// Forces a time-out, and looks whether the next frames are right.
+/// Forces a time-out, and checks whether the next frames are right.
 pub fn run(session: &mut Session) -> Outcome {
     let size = largest_size(session.sizes.largest);
     let shot = Shot {
@@ -103,7 +103,7 @@ pub fn run(session: &mut Session) -> Outcome {
     Ok(())
 }
 
-/// The registers that the driver kept of the time-out.
+/// Reports the registers that the driver kept of the time-out.
 fn at_time_out(session: &mut Session) -> Outcome {
     let registers = Registers::read_file("timeout_regs")?;
     session.text("registers at the time-out", registers.text.clone())?;

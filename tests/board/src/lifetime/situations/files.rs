@@ -23,8 +23,8 @@ pub(super) fn media(link: &Link) -> Result<()> {
     let media = Device::open()?.media()?;
     media.info()?;
     link.hold()?;
-    // A thread takes this node away, for any process could hold it up. Who unbinds waits for it, but
-    // not for long, and it needs a CPU, too.
+    // A kernel thread unregisters this node, because any process could delay that. Unbinding waits
+    // for the thread for a limited time, and the thread needs a CPU as well.
     becomes_true(PATIENCE, || Ok(media.info().is_err()))?;
     fails(media.info().map(drop), Errno::EIO, "DEVICE_INFO")?;
     fails(media.request().map(drop), Errno::EIO, "REQUEST_ALLOC")
@@ -40,10 +40,10 @@ pub(super) fn debugfs(link: &Link) -> Result<()> {
     link.hold()?;
     let read = untouched.read(&mut bytes);
     let read = read.map_err(|error| error.raw_os_error());
-    // CAST: EIO.
+    // CAST: It is EIO.
     let due = Err(Some(Errno::EIO as i32));
     ensure!(read == due, "a file that is unread gives {read:?}");
-    // What it has to say was put together with the first byte.
+    // The text of the file was composed when its first byte was read.
     let mut rest = String::new();
     begun.read_to_string(&mut rest)?;
     ensure!(
@@ -53,7 +53,7 @@ pub(super) fn debugfs(link: &Link) -> Result<()> {
     Ok(())
 }
 
-/// A request with a control and a buffer, which is not queued.
+/// Returns a request with a control and a buffer, which is not queued.
 fn filled<'d>(device: &'d Device, media: &Media) -> Result<(Request, Stream<'d>)> {
     let bands = Bands::set(device)?;
     let stream = Stream::start(device, 1)?;

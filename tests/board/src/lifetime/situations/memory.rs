@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory of buffers, which stays what it is as long as somebody has it.
+//! Memory of buffers, which stays valid as long as a process holds it.
 
 use anyhow::{Context, Result};
 
@@ -14,7 +14,7 @@ use crate::v4l2::{Device, Stream, Way, Which};
 /// The band that the frame in the memory shows.
 const BAND: u32 = 11;
 
-/// A stream whose first CAPTURE buffer holds a frame.
+/// Returns a stream whose first CAPTURE buffer holds a frame.
 fn with_a_frame(device: &Device) -> Result<(Bands, Stream<'_>)> {
     let bands = Bands::set(device)?;
     device.set_map(Which::Current, &bands.map(BAND))?;
@@ -44,7 +44,8 @@ fn export(device: &Device, bands: &Bands) -> Result<DmaBuf> {
     Ok(DmaBuf::new(file, bands.capture.sizes()[0])?)
 }
 
-/// That the frame is there, by the mapping that is and by a new one, and can be written over.
+/// Checks that the frame is there, in the existing mapping and in a new one, and that it can
+/// be overwritten.
 fn touch(dma_buf: &DmaBuf, bands: &Bands) -> Result<()> {
     bands.check(&[dma_buf.read()?], BAND)?;
     let mapping = Mapping::new(dma_buf, 0, dma_buf.len()).context("mapping it once more")?;

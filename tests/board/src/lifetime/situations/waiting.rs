@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Frames under way, and threads that wait for them.
+//! Frames in flight, and threads that wait for them.
 
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::v4l2::{Device, Errno, Memory, PATIENCE, PollFlags, Sent, Stream, Way,
 /// The band that the frames show.
 const BAND: u32 = 17;
 
-/// A stream of `count` buffers a queue, with a source in each.
+/// Returns a stream of `count` buffers for each queue, with a source in each.
 fn set(device: &Device, count: u32) -> Result<(Bands, Stream<'_>)> {
     let bands = Bands::set(device)?;
     device.set_map(Which::Current, &bands.map(BAND))?;
@@ -33,7 +33,8 @@ fn set(device: &Device, count: u32) -> Result<(Bands, Stream<'_>)> {
     Ok((bands, stream))
 }
 
-/// Sends frame after frame, and counts those that are right. Returns the error that ends it.
+/// Processes frame after frame, and counts those that are right. Returns the error that ends
+/// it.
 fn send(device: &Device, count: &AtomicU32) -> Result<Errno> {
     let (bands, stream) = set(device, 2)?;
     for index in 0..stream.output.len() {
@@ -44,7 +45,7 @@ fn send(device: &Device, count: &AtomicU32) -> Result<Errno> {
             Ok(frame) => frame,
             Err(error) => break error,
         };
-        // Another client's stalled frame may have been this one's.
+        // The fault for another client's frame may have hit this one.
         if !from.failed() && !to.failed() {
             bands.check(&stream.capture.read(to.index), BAND)?;
             count.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +54,7 @@ fn send(device: &Device, count: &AtomicU32) -> Result<Errno> {
             break error;
         }
     };
-    // What is in the buffers is no more defined than that it can be read and written.
+    // The content of the buffers is not defined then. They can be read and written.
     stream.capture.read(0);
     stream.output.write(1, &bands.source)?;
     Ok(end)
@@ -74,13 +75,14 @@ pub(super) fn stream(link: &Link) -> Result<()> {
     gone(&device)
 }
 
-/// What a thread got that waited until the device was gone.
+/// Returns the result of a thread that waited until the device was gone.
 fn woken<T>(receiver: &Receiver<T>) -> Result<T> {
     let woken = receiver.recv_timeout(PATIENCE);
     woken.context("the thread still waits")
 }
 
-/// A thread that waits. It is not joined: one that waits for ever ends with the process.
+/// Starts a thread that waits. It is not joined: one that waits for ever ends with the
+/// process.
 fn waiting<T: Send + 'static>(wait: impl FnOnce() -> T + Send + 'static) -> Result<Receiver<T>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || sender.send(wait()));
@@ -98,7 +100,7 @@ pub(super) fn dqbuf(link: &Link) -> Result<()> {
     let waits = device.clone();
     let receiver = waiting(move || waits.dequeue(Way::Capture, Memory::Mmap))?;
     link.hold()?;
-    // It began when the device was there, and is told that the stream is over.
+    // The call began while the device was bound, and returns that the stream is over.
     fails(woken(&receiver)?, Errno::EINVAL, "the DQBUF that waited")?;
     gone(&device)
 }

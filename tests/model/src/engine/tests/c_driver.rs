@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The upstream C driver's register accesses, in its order: dw100.c of Linux 7.3.4,
-//! functions dw100_hw_*, dw100_device_run, dw100_irq_handler, dw100_runtime_resume. The
-//! order is that of the driver itself in the trace of the emulated board. It is the
-//! measure of a world: a world in which this does not stream cannot be silicon.
+//! The register accesses of the upstream C driver, in its order: dw100.c of Linux 7.3.4,
+//! functions dw100_hw_*, dw100_device_run, dw100_irq_handler, dw100_runtime_resume. The order
+//! is that of the driver itself in the trace of the emulated board. Real hardware streams with
+//! these accesses, so a world in which they do not stream is not a model of it.
 
 use super::*;
 use crate::image::Image;
@@ -10,15 +10,16 @@ use crate::image::ImageSpec;
 use crate::image::PixelFormat;
 use crate::image::dewarp_image;
 
-/// How long a register access takes. Assumed; it moves nothing but the clock.
+/// How long a register access takes, nanoseconds. Assumed; only the clock depends on it.
 const ACCESS_NS: i64 = 100;
 
-/// From the interrupt line to the handler's first access. On PREEMPT_RT the C driver gates
-/// 2,515 to 3,385 ns after the line (measured on the emulated board, 1 ns an
-/// instruction); its gate is the third access after that one.
+/// From the interrupt line to the handler's first access, nanoseconds. On PREEMPT_RT the C
+/// driver gates 2,515 to 3,385 ns after the line rises (measured on the emulated board, 1 ns
+/// an instruction); its gate is the third access after the first one.
 pub const RT_HANDLER_NS: i64 = 2_400;
 
-/// Longer than any frame here takes, and than the bus time-out of 50 ms.
+/// How long a test waits for the line, nanoseconds. It is longer than any frame here takes,
+/// and than the bus time-out of 50 ms.
 const PATIENCE_NS: i64 = 200_000_000;
 
 const CTRL: u64 = regs::CTRL;
@@ -33,7 +34,8 @@ pub struct Side {
 }
 
 impl Side {
-    /// The format in CTRL, and whether its bytes are swapped, as in C's table of formats.
+    /// Returns the format in CTRL, and whether its bytes are swapped, as in C's table of
+    /// formats.
     fn registers(&self) -> (u32, bool) {
         match self.format {
             PixelFormat::Nv16 => (0, false),
@@ -75,12 +77,12 @@ pub struct Job {
 pub struct Driver {
     pub board: Board,
     pub handler_ns: i64,
-    /// Frames so far: each has another picture.
+    /// The number of frames so far. Each frame has another picture.
     frames: u8,
 }
 
 impl Driver {
-    /// A probed driver: the device was resumed once.
+    /// Creates a probed driver, whose device was resumed once.
     pub fn new(keys: &str) -> Self {
         let mut board = Board::new(keys);
         board.ram = Ram::new(BASE, 0x10000);
@@ -104,13 +106,14 @@ impl Driver {
         self.board.pass(ACCESS_NS);
     }
 
-    /// Reads a register, changes bits, and writes it.
+    /// Reads a register, changes the bits of `mask`, and writes it.
     fn modify(&mut self, offset: u64, mask: u32, value: u32) {
         let before = self.read(offset);
         self.write(offset, before & !mask | value);
     }
 
-    /// dw100_runtime_resume, with dw100_hw_reset. A STREAMOFF and a STREAMON lie 100 us apart.
+    /// Does what dw100_runtime_resume does, with dw100_hw_reset. A STREAMOFF and a STREAMON
+    /// are 100 us apart.
     pub fn runtime_resume(&mut self) {
         self.board.pass(50_000);
         let ctrl = self.read(CTRL) | regs::CTRL_ENABLE | regs::CTRL_SOFT_RESET;
@@ -123,7 +126,7 @@ impl Driver {
         self.modify(regs::BUS_CTRL, regs::BUS_AXI_MASTER_ENABLE, enable);
     }
 
-    /// The part of dw100_device_run that talks to the hardware.
+    /// Does the part of dw100_device_run that accesses the hardware.
     pub fn device_run(&mut self, job: &Job) {
         self.master_bus(0);
         self.write(CTRL, regs::CTRL_ENABLE | 32 << 18 | 1 << 16);
@@ -168,7 +171,7 @@ impl Driver {
         self.write(regs::DST_IMG_STRIDE, side.stride());
         self.write(regs::DST_IMG_Y_BASE, (side.base >> 4) as u32);
         self.write(regs::DST_IMG_UV_BASE, side.uv(16));
-        // The whole buffer for luma, as much or half for chroma (fault 18).
+        // The whole buffer's size for luma, the same or half of it for chroma (fault 18).
         let size = side.bytes() as u32;
         self.write(regs::DST_IMG_Y_SIZE1, size >> 4);
         self.write(
@@ -177,7 +180,7 @@ impl Driver {
         );
     }
 
-    /// dw100_irq_handler; whether the frame failed.
+    /// Does what dw100_irq_handler does. Returns whether the frame failed.
     fn irq_handler(&mut self) -> bool {
         let pending = self.read(regs::INTERRUPT_STATUS) & 0xff;
         self.write(regs::INTERRUPT_STATUS, 0);
@@ -187,7 +190,7 @@ impl Driver {
         pending & u32::from(regs::STATUS_FRAME_DONE) == 0
     }
 
-    /// Lets time pass until the line is high, none if it stays low.
+    /// Passes time until the line is high. Returns [`None`] if it stays low.
     fn wait(&mut self) -> Option<()> {
         let until = self.board.now + PATIENCE_NS;
         while !self.board.engine.line() {
@@ -197,8 +200,8 @@ impl Driver {
         Some(())
     }
 
-    /// Sends a frame through; whether it came back in time, as done, with its pixels, and
-    /// with a line that is low again.
+    /// Processes a frame. Returns whether it ended in time, as done, with the right pixels,
+    /// and with a line that is low again.
     pub fn streams(&mut self, job: &Job) -> bool {
         let expected = self.prepare(job);
         self.device_run(job);
@@ -208,7 +211,7 @@ impl Driver {
         self.board.pass(self.handler_ns);
         let mut failed = self.irq_handler();
         if self.board.engine.line() {
-            // The level interrupt comes again at once, and overwrites the verdict.
+            // The level interrupt is raised again at once, and overwrites the verdict.
             failed = self.irq_handler();
         }
         self.board.pass(5_000);
@@ -217,7 +220,8 @@ impl Driver {
         !failed && *output == expected && !self.board.engine.line()
     }
 
-    /// Puts map and picture into memory, clears the destination; what is to come out.
+    /// Writes map and picture to memory and clears the destination. Returns the expected
+    /// destination.
     fn prepare(&mut self, job: &Job) -> Vec<u8> {
         let Job {
             source,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! In which worlds the C driver's sequence streams.
+//! Tests in which worlds the C driver's sequence streams.
 
 use super::c_driver::Driver;
 use super::c_driver::Job;
@@ -59,14 +59,15 @@ fn alternating_frames(worlds: &[&str]) -> bool {
         .all(|&job| driver.streams(&JOBS[job]))
 }
 
-/// A frame after one that met an AXI error, in the same stream.
+/// Returns whether a frame streams after one that met an AXI error, in the same stream.
 fn frame_after_an_error(worlds: &[&str]) -> bool {
     let mut driver = Driver::new(&(keys(worlds) + "error=0x04@1"));
     assert!(!driver.streams(&JOBS[0]));
     driver.streams(&JOBS[1])
 }
 
-/// The same with STREAMOFF and STREAMON in between, which reset the engine.
+/// Returns whether a frame streams after one that met an AXI error, with STREAMOFF and
+/// STREAMON in between, which reset the engine.
 fn stream_after_an_error(worlds: &[&str]) -> bool {
     let mut driver = Driver::new(&(keys(worlds) + "error=0x04@1"));
     assert!(!driver.streams(&JOBS[0]));
@@ -83,9 +84,10 @@ fn scenarios(worlds: &[&str]) -> [bool; 4] {
     ]
 }
 
-/// One frame, frames of alternating formats, a frame after an error, a stream after an
-/// error. A frame after an error comes only where the engine is not left busy: the C driver
-/// does not reset it before the next resume (fault 9).
+/// For each world: whether one frame, frames of alternating formats, a frame after an
+/// error, and a stream after an error succeed. A frame after an error succeeds only where
+/// the engine is not left busy: the C driver does not reset it before the next resume
+/// (fault 9).
 const STREAMS: [(&str, [bool; 4]); 23] = [
     ("default", [true, true, false, true]),
     ("int-clr-held", [true, true, false, true]),
@@ -95,7 +97,7 @@ const STREAMS: [(&str, [bool; 4]); 23] = [
     ("roi-by-width", [true, true, false, true]),
     ("reset-open-bus-hangs", [true, true, false, true]),
     ("reset-in-flight-hangs", [true, true, false, true]),
-    // The pulse of two writes is too short, so the engine stays busy.
+    // The reset pulse of two writes is too short, so the engine stays busy.
     ("reset-needs-time", [true, true, false, false]),
     ("reset-keeps-registers", [true, true, false, true]),
     ("time-out-in-frame", [true, true, false, true]),
@@ -128,7 +130,7 @@ fn worlds_in_which_the_c_driver_streams_combine_but_for_one_pair() {
         for b in &names[..i] {
             let found = alternating_frames(&[a, b]);
             // The acknowledgement arrives after the handler returned, and the mask does not
-            // help: the interrupt comes again, with status 0, which fails the frame.
+            // help: the interrupt is raised again with status 0, which fails the frame.
             let twice = (*a, *b) == ("mask-keeps-line", "late-writes");
             assert_eq!(found, !twice, "{a} with {b}");
         }
@@ -144,7 +146,7 @@ fn a_frame_is_9_reads_and_28_writes_in_the_c_drivers_order() {
     driver.board.engine.close_trace();
     let frames = driver.board.engine.take_frames();
     let frame = &frames[1];
-    // As measured on the emulated board.
+    // Measured on the emulated board.
     assert_eq!((frame.reads, frame.writes), (9, 28));
     let order: Vec<&str> = frame.sequence.iter().map(|access| &access[..6]).collect();
     assert_eq!(

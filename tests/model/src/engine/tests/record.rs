@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What of the engine's past and state outlives the moment: trace, reset, snapshot.
+//! Tests what the engine keeps beyond one access: trace, reset, saved state.
 
 use super::*;
 
@@ -35,7 +35,7 @@ fn the_trace_tells_a_frame_from_start_to_next_start() {
     assert_eq!(frame.regs.len(), 36);
 }
 
-/// Of a frame's record and what it left in memory.
+/// Returns a frame's record and the bytes that it left in memory.
 fn recorded(keys: &str) -> (Frame, Vec<u8>) {
     let mut board = Board::new(keys);
     board.start();
@@ -52,7 +52,7 @@ fn the_trace_tells_which_map_was_fetched() {
     let map: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let (frame, _) = recorded("");
     assert_eq!(frame.lut, Some(crate::trace::digest(&map)));
-    // As sha256sum prints it.
+    // The digest as sha256sum prints it.
     let known = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
     assert_eq!(crate::trace::digest(b"x"), known);
     let (frame, _) = recorded("stall=1");

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The worlds of the soft reset, beside the default.
+//! Tests the worlds of the soft reset, each beside the default.
 
 use super::*;
 
 const HELD: u32 = regs::CTRL_ENABLE | regs::CTRL_SOFT_RESET;
 
-/// Whether the bus hangs: no write has an effect.
+/// Returns whether the bus hangs: no write has an effect.
 fn hangs(board: &mut Board) -> bool {
     board.write(regs::SCALE_FACTOR, 0x55);
     board.engine.read(board.now, regs::SCALE_FACTOR) != 0x55
 }
 
-/// Whether a frame that is programmed and started as usual comes out.
+/// Returns whether a frame that is programmed and started as usual is
+/// completed.
 fn streams(board: &mut Board) -> bool {
     board.close_bus();
     board.ram.slice(DESTINATION, 1536).unwrap().fill(0);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The engine under register accesses that no driver would make.
+//! Tests the engine with register accesses that no driver would make.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::memory::BusError;
 
-/// Memory of which nothing is there.
+/// Memory without any address: each access is a bus error.
 struct Nothing;
 
 impl Memory for Nothing {
@@ -19,7 +19,7 @@ impl Memory for Nothing {
     }
 }
 
-/// What software and time may do to the engine.
+/// One access by software, or the passing of time.
 #[derive(Clone, Debug)]
 enum Step {
     Read(u64),
@@ -34,7 +34,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<u64>(),
     ];
     let hot = prop::sample::select(vec![regs::CTRL, regs::BUS_CTRL, regs::INTERRUPT_STATUS]);
-    // Sides stay small: it is the paths that count here, not the pixels.
+    // Sides stay small: this tests the paths through the engine, not the
+    // pixels.
     let word = any::<u32>().prop_map(|word| word & 0xffe0_ffe0 | word & 0x001f_001f);
     prop::collection::vec(
         prop_oneof![
@@ -48,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     )
 }
 
-/// The keys of any set of worlds.
+/// Generates the keys of any set of worlds.
 fn worlds() -> impl Strategy<Value = String> {
     let some = prop::collection::vec(prop::sample::select(World::ALL.to_vec()), 0..6);
     some.prop_map(|worlds| {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What each world changes, register by register, beside the default. Worlds of the
-//! soft reset are in `resets`, those of pixels in the files that compute them.
+//! Tests what each world changes, register by register, beside the default. Worlds
+//! of the soft reset are in `resets`, those of pixels in the files that compute
+//! them.
 
 use super::*;
 
-/// What `seen` sees on a fresh board by default, and in a world.
+/// Returns what `seen` returns for a new board in the default model, and in a
+/// world.
 fn both<T>(world: &str, seen: impl Fn(&mut Board) -> T) -> [T; 2] {
     ["default", world].map(|world| seen(&mut Board::new(&format!("world={world}"))))
 }
