@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Boards to calibrate a lens with, on a page to print. What a page is made of, and the
-//! files, are in [`page`].
+//! Boards to print, with which a lens is calibrated. The parts of a page and its file formats are
+//! in [`page`].
 
 mod markers;
 pub mod page;
@@ -13,19 +13,19 @@ use crate::error::{Error, Result};
 use markers::{CELLS, MARKERS};
 use page::{Page, Rect};
 
-/// What stays free at the sides and above the board, in millimetres: no printer reaches the edge.
+/// The margin at the sides and above the board, in millimetres: printers do not reach the edge.
 const MARGIN: f64 = 10.0;
-/// What stays free below the board, for the ruler and the text, in millimetres.
+/// The space below the board, for the ruler and the text, in millimetres.
 const FOOT: f64 = 25.0;
 /// The ruler's length in millimetres.
 const RULER: f64 = 100.0;
 /// The thickness of the ruler's lines in millimetres.
 const LINE: f64 = 0.25;
-/// A marker's side, as a part of its square's.
+/// A marker's side, as a fraction of its square's side.
 const MARKER: f64 = 0.75;
-/// The smallest square in millimetres: of smaller ones a camera sees too little.
+/// The smallest square, in millimetres: a camera sees too little of smaller ones.
 const SMALLEST: f64 = 5.0;
-/// The fewest squares on a side: OpenCV looks for 3x3 inner corners or more.
+/// The fewest squares on a side: OpenCV looks for at least 3x3 inner corners.
 const FEWEST: u32 = 4;
 
 /// The pattern of a board.
@@ -38,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name, as it is on the command line.
+    /// Returns its name, as on the command line.
     fn name(self) -> &'static str {
         match self {
             Kind::Chessboard => "chessboard",
@@ -59,7 +59,7 @@ pub enum Paper {
 }
 
 impl Paper {
-    /// The longer and the shorter side in millimetres.
+    /// Returns the longer and the shorter side in millimetres.
     fn sides(self) -> [f64; 2] {
         match self {
             Paper::A4 => [297.0, 210.0],
@@ -77,7 +77,7 @@ impl Paper {
     }
 }
 
-/// Squares of a board: columns and rows.
+/// The number of squares on a board: columns and rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Squares {
     /// Squares in a row.
@@ -111,11 +111,11 @@ pub struct Board {
 }
 
 impl Board {
-    /// A board with squares of this side in millimetres, or of as many whole millimetres as the
-    /// paper has room for.
+    /// Creates a board with squares of this side in millimetres; by default, the largest whole
+    /// number of millimetres that fits the paper.
     ///
-    /// A bad-use error if the paper is too small for it, or a ChArUco board has more white squares
-    /// than there are markers.
+    /// Returns a bad-use error if the paper is too small for the board, or if a ChArUco board has
+    /// more white squares than there are markers.
     pub fn new(kind: Kind, squares: Squares, side: Option<f64>, paper: Paper) -> Result<Self> {
         let Squares { columns, rows } = squares;
         let white = u64::from(columns) * u64::from(rows) / 2;
@@ -159,7 +159,7 @@ impl Board {
         }))
     }
 
-    /// The sheet's width and height: it lies as the board does.
+    /// Returns the width and height of the sheet in millimetres, in the board's orientation.
     fn sheet(squares: Squares, paper: Paper) -> [f64; 2] {
         let [long, short] = paper.sides();
         match squares.columns >= squares.rows {
@@ -168,13 +168,13 @@ impl Board {
         }
     }
 
-    /// What a sheet has for the board.
+    /// Returns the width and height of the sheet that are left for the board, in millimetres.
     fn room(squares: Squares, paper: Paper) -> [f64; 2] {
         let [width, height] = Self::sheet(squares, paper);
         [width - 2.0 * MARGIN, height - MARGIN - FOOT]
     }
 
-    /// The page to print.
+    /// Returns the page to print.
     pub fn page(&self) -> Page {
         let [width, height] = Self::sheet(self.squares, self.paper);
         let counts = [self.squares.columns, self.squares.rows].map(f64::from);
@@ -194,7 +194,7 @@ impl Board {
         page
     }
 
-    /// The squares and markers, from this corner on.
+    /// Adds the black squares and the markers to `rects`, from this corner on.
     fn draw(&self, [left, top]: [f64; 2], rects: &mut Vec<Rect>) {
         let side = self.side;
         let mut markers = MARKERS.iter();
@@ -217,7 +217,8 @@ impl Board {
         }
     }
 
-    /// What the page says: what it is, how to print it, and what the calibration takes.
+    /// Returns the lines of text on the page: what the board is, how to print it, and what the
+    /// calibration program needs.
     fn text(&self) -> [String; 3] {
         let Squares { columns, rows } = self.squares;
         let [width, height] = [columns, rows].map(|count| f64::from(count) * self.side);
@@ -240,12 +241,13 @@ impl Board {
     }
 }
 
-/// A marker: its bits inside a black frame of one cell. Black cells of a line are one rectangle.
+/// Adds the black cells of a marker to `rects`: its bits inside a black frame of one cell. Adjacent
+/// black cells of a line are one rectangle.
 fn marker(bits: u16, [left, top]: [f64; 2], side: f64, rects: &mut Vec<Rect>) {
     let cell = side / f64::from(CELLS + 2);
     let black = |column: u32, row: u32| {
         let inner = (1..=CELLS).contains(&column) && (1..=CELLS).contains(&row);
-        // The first bit is the upper left one.
+        // The first bit is the upper left cell.
         !inner || bits >> (CELLS * CELLS - 1 - (row - 1) * CELLS - (column - 1)) & 1 == 0
     };
     for row in 0..CELLS + 2 {
@@ -267,7 +269,8 @@ fn marker(bits: u16, [left, top]: [f64; 2], side: f64, rects: &mut Vec<Rect>) {
     }
 }
 
-/// A ruler with a mark each centimetre, outer edge to outer edge [`RULER`] long.
+/// Adds a ruler with a mark each centimetre to the page. Its length between the outer edges is
+/// [`RULER`].
 fn ruler([x, y]: [f64; 2], page: &mut Page) {
     let mut rect = |x, y, width, height| {
         page.rects.push(Rect {
@@ -302,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_square_is_as_large_as_the_paper_has_room_for() {
-        // A4 lying: 297 - 2 * 10 = 277 for 10 columns, 210 - 10 - 25 = 175 for 7 rows.
+        // A4 in landscape: 297 - 2 * 10 = 277 for 10 columns, 210 - 10 - 25 = 175 for 7 rows.
         for (squares, paper, side) in [
             ("10x7", Paper::A4, 25.0),
             ("7x10", Paper::A4, 26.0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Camera calibrations from the programs that make them, one file a format. The
-//! format is told from the content, never from the file's name.
+//! Camera calibrations from the programs that make them, one file per format.
+//! The format is detected from the content, not from the file's name.
 
 mod basalt;
 mod colmap;
@@ -44,42 +44,45 @@ use matrix::{agrees, brown, fisheye, lens};
 pub use plausible::doubts;
 use tree::Tree;
 
-/// A lens and the size of picture its pixels refer to.
+/// A lens, and the size of the pictures that its pixel coordinates refer to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
     /// The camera matrix and distortion coefficients.
     pub lens: Lens,
-    /// The picture's size, when the file has it.
+    /// The size of the pictures, if the file has it.
     pub size: Option<Size>,
 }
 
-/// What makes a camera one of a stereo pair: `stereoRectify`'s R and P.
+/// The rectification of one camera of a stereo pair: R and P of
+/// `stereoRectify`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rectification {
-    /// R: from a ray in the camera's frame to one in the pair's.
+    /// R: turns a ray in the camera's frame into one in the pair's frame.
     pub rotation: [[f64; 3]; 3],
-    /// Focal lengths of P.
+    /// Focal lengths of P, in pixels.
     pub focal: [f64; 2],
-    /// Principal point of P.
+    /// Principal point of P, in pixels.
     pub center: [f64; 2],
 }
 
-/// What a file of several cameras or of no clear model leaves to the user.
+/// What the user chooses where a file has several cameras or does not name a
+/// model.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Choice<'a> {
-    /// Which camera of the file, by the name it has there.
+    /// The name of the camera in the file.
     pub camera: Option<&'a str>,
-    /// Which model, where the coefficients alone do not tell.
+    /// The model, where the coefficients alone do not tell it.
     pub model: Option<Model>,
-    /// Size of the pictures, where the file is of a lens for any camera.
+    /// The size of the pictures, where the file describes a lens for any
+    /// camera.
     pub size: Option<Size>,
-    /// Focal length in millimetres, where the file is of a zoom lens.
+    /// The focal length in millimetres, where the file describes a zoom lens.
     pub focal_length: Option<f64>,
-    /// Crop factor of the camera, where it is not the calibration's.
+    /// The crop factor of the camera, where it is not the calibration's.
     pub crop_factor: Option<f64>,
 }
 
-/// The two models between which four coefficients do not tell.
+/// The two models that a list of four coefficients can be of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Model {
     /// Radial and tangential distortion: OpenCV's `calibrateCamera`.
@@ -88,21 +91,22 @@ pub enum Model {
     Fisheye,
 }
 
-/// What is wrong with a file, without its name.
+/// A result whose error says what is wrong with a file, without the file's
+/// name.
 type Parsed<T> = std::result::Result<T, String>;
 
-/// The programs whose files are read.
+/// The programs whose files can be read.
 const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera, EuRoC, ORB-SLAM, VINS, OKVIS, \
     Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal";
 
-/// The way on with a file that is not read.
+/// Returns the advice for a file that cannot be read.
 fn by_hand() -> String {
     "with its numbers: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 or \
      --fisheye K1,K2,K3,K4"
         .into()
 }
 
-/// A file, read far enough to know whose it is.
+/// The content of a file, read far enough to detect its format.
 enum Content {
     OpenCv(Tree),
     Ros(Tree),
@@ -151,7 +155,8 @@ impl Content {
             .map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
     }
 
-    /// With what is to be told of the file itself.
+    /// Detects the format. Also returns a note about the file itself, if there
+    /// is one.
     fn of_bytes(bytes: Vec<u8>) -> Parsed<(Self, Option<String>)> {
         let text = text::of(bytes)?;
         let note = text::unended(&text);
@@ -169,12 +174,13 @@ impl Content {
         }
     }
 
-    /// An error in this content of `path`.
+    /// Returns an error in this content of `path`.
     fn wrong(&self, path: &Path, cause: String) -> Error {
         Error::bad_use(format!("{}, {}: {cause}", path.display(), self.whose()))
     }
 
-    /// Whether it has cameras, or lenses, between which --camera chooses.
+    /// Returns whether the file has several cameras or lenses, between which
+    /// --camera chooses.
     fn has_cameras(&self) -> bool {
         match self {
             Content::OpenCv(tree) => opencv::has_cameras(tree),
@@ -242,13 +248,13 @@ impl Calibration {
 
     /// Reads the chosen calibration from a file.
     ///
-    /// A bad-use error that names the file and the key if something is missing
-    /// from it, or stands for what is not supported.
+    /// Returns a bad-use error that names the file and the key if something is
+    /// missing from it or is not supported.
     pub fn load_chosen(path: &Path, choice: &Choice) -> Result<Self> {
         Described::load(path, None, choice).map(|(described, _)| described.calibration)
     }
 
-    /// Reads the text of a calibration file.
+    /// Reads the calibration in the text of a file.
     pub fn parse(text: &str, choice: &Choice) -> Parsed<Self> {
         let described = Content::of(text.to_owned())?.calibration(choice)?;
         Ok(described.calibration)
@@ -256,8 +262,8 @@ impl Calibration {
 }
 
 impl Described {
-    /// Reads what a file tells of the chosen camera, and the same camera's
-    /// rectification from another, or from the same one.
+    /// Reads what a file says about the chosen camera, and the rectification of
+    /// the same camera from `rectify`, which may be the same file.
     pub fn load(
         path: &Path,
         rectify: Option<&Path>,
@@ -282,7 +288,8 @@ impl Rectification {
         Self::read(path, choice, false)
     }
 
-    /// The same; the choice may have been of a camera of another file already.
+    /// Reads the rectification of a camera from a file. `chosen` tells that the
+    /// choice of a camera was already used for another file.
     fn read(path: &Path, choice: &Choice, chosen: bool) -> Result<Self> {
         let (content, _) = Content::read(path)?;
         let one = !chosen && matches!(content, Content::Ros(_));
@@ -292,7 +299,8 @@ impl Rectification {
             .map_err(|cause| content.wrong(path, cause))
     }
 
-    /// The same in a picture of these many times the columns and lines.
+    /// Returns the rectification for a picture with these many times the
+    /// columns and lines.
     pub fn scaled(self, times: [f64; 2]) -> Self {
         let [focal, center] = scaled(self.focal, self.center, times);
         Rectification {
@@ -302,7 +310,7 @@ impl Rectification {
         }
     }
 
-    /// From R (3x3) and P (3x4), each with its name.
+    /// Creates a rectification from R (3x3) and P (3x4), each with its name.
     fn of(rotation: (&str, &Tree), projection: (&str, &Tree)) -> Parsed<Self> {
         let (r, p) = (rotation.0, projection.0);
         let [a, b, c, d, e, f, g, h, i] = rotation.1.matrix(r, [3, 3])?;
@@ -317,7 +325,8 @@ impl Rectification {
             ));
         }
         let [x, y, z] = [[a, b, c], [d, e, f], [g, h, i]];
-        // Its rows are at right angles and of length 1, or it is no rotation.
+        // The rows of a rotation are at right angles to each other and of
+        // length 1.
         let product = |m: [f64; 3], n: [f64; 3]| m[0] * n[0] + m[1] * n[1] + m[2] * n[2];
         let off = [
             (x, x, 1.0),
@@ -339,7 +348,7 @@ impl Rectification {
                 "{r} is not a rotation but a reflection: its determinant is -1, not 1"
             ));
         }
-        // The camera that P describes bends nothing.
+        // The camera that P describes has no distortion.
         let camera = Lens::straight([fx, fy], [cx, cy]).check();
         let Lens { focal, center, .. } = camera.map_err(|cause| format!("{p}: {cause}"))?;
         Ok(Rectification {
@@ -350,7 +359,7 @@ impl Rectification {
     }
 }
 
-/// That no camera was chosen of a file that has only one.
+/// Returns an error if a camera was chosen, for a file that has only one.
 fn none_chosen(choice: &Choice) -> Parsed<()> {
     match choice.camera {
         Some(camera) => Err(format!(
@@ -365,7 +374,7 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a file of a dialect tells.
+    /// Reads what a file of a dialect says.
     pub fn described(text: &str, choice: &Choice) -> Described {
         let content = Content::of(text.to_owned()).unwrap();
         let known = matches!(content, Content::Of(..) | Content::Colmap(_));
@@ -373,7 +382,7 @@ pub(crate) mod tests {
         content.calibration(choice).unwrap()
     }
 
-    /// That a file is refused with this reason.
+    /// Asserts that a file is refused with this reason.
     pub fn refused(text: &str, choice: &Choice, reason: &str) {
         let content = Content::of(text.to_owned());
         let error = content.and_then(|content| content.calibration(choice));
@@ -382,12 +391,12 @@ pub(crate) mod tests {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 
-    /// fx, fy, cx and cy of a random camera.
+    /// Generates fx, fy, cx and cy of a random camera.
     pub fn camera() -> impl Strategy<Value = [f64; 4]> {
         [100.0..3000.0, 100.0..3000.0, 100.0..900.0, 100.0..900.0]
     }
 
-    /// Four random coefficients.
+    /// Generates four random coefficients.
     pub fn four() -> impl Strategy<Value = [f64; 4]> {
         [-0.5..0.5, -0.2..0.2, -0.05..0.05, -0.01..0.01]
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A V4L2 camera whose buffers the dewarper reads in place: the camera exports
-//! them as dma-bufs, and films on into those that the dewarper is not at.
+//! A V4L2 camera whose buffers the dewarper reads in place. The camera exports
+//! them as dma-bufs, and captures into those that the dewarper does not use.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
@@ -15,51 +15,55 @@ use crate::error::{Error, Result};
 use crate::format::{Format, Size};
 use crate::node::{Node, Plane};
 
-/// Buffers to film into: two that the dewarper has, and two for the camera.
+/// The number of capture buffers: two for the dewarper and two for the camera.
 const BUFFERS: u32 = 4;
 
-/// Buffers that the camera is to have at any time.
+/// The number of buffers that the camera keeps at any time.
 const FILMING: usize = 2;
 
-/// An open camera, set to a format.
+/// An open camera with its format set.
 pub struct Camera {
     node: Node,
     kind: QueueType,
     /// The format of its frames.
     pub format: Format,
-    /// Their size.
+    /// The size of its frames.
     pub size: Size,
-    /// Bytes from line to line in each memory plane.
+    /// Bytes per line in each memory plane.
     pub strides: Vec<usize>,
     buffers: Vec<Shared>,
     counter: Counter,
 }
 
-/// A buffer: for the program to look into, and for the dewarper.
+/// A buffer: mapped for the program, and as dma-bufs for the dewarper.
 struct Shared {
     planes: Vec<PlaneMapping>,
     files: Vec<OwnedFd>,
-    /// Where the pixels start in each plane.
+    /// The offset of the pixels in each plane, in bytes.
     offsets: Vec<u32>,
 }
 
-/// A frame that was filmed.
+/// A captured frame.
 #[derive(Debug, Clone, Copy)]
 pub struct Filmed {
-    /// The buffer that it is in.
+    /// The index of its buffer.
     pub index: usize,
-    /// Its number among all that the camera saw since the first one.
+    /// The camera's number of the frame, counted from the first one and
+    /// including lost frames.
     pub number: u64,
 }
 
-/// Whether a file is one of a device, and not one that holds frames.
+/// Returns whether a file is a device node.
 pub fn is_device(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|data| data.file_type().is_char_device())
 }
 
 impl Camera {
-    /// Opens the camera at `path` and sets it to a format and a size, where one
-    /// is given. It must be a format of those that the device `takes`.
+    /// Opens the camera at `path` and sets the format and the size that are
+    /// given.
+    ///
+    /// Returns a bad-use error if the format is not one that the device
+    /// `takes`.
     pub fn open(
         path: &Path,
         format: Option<Format>,
@@ -102,22 +106,22 @@ impl Camera {
         })
     }
 
-    /// How many buffers there are.
+    /// Returns how many buffers there are.
     pub fn buffers(&self) -> usize {
         self.buffers.len()
     }
 
-    /// How many of them the dewarper may have at a time.
+    /// Returns how many buffers the dewarper may hold at a time.
     pub fn lent(&self) -> usize {
         self.buffers.len().saturating_sub(FILMING).max(1)
     }
 
-    /// How many frames were lost between the first and the last one.
+    /// Returns how many frames were lost between the first and the last one.
     pub fn dropped(&self) -> u64 {
         self.counter.dropped
     }
 
-    /// Starts to film.
+    /// Starts the capture.
     pub fn start(&self) -> Result<()> {
         for index in 0..self.buffers.len() {
             self.film(index)?;
@@ -125,16 +129,16 @@ impl Camera {
         self.node.start(self.kind)
     }
 
-    /// Stops.
+    /// Stops the capture.
     pub fn stop(&self) -> Result<()> {
         self.node.stop(self.kind)
     }
 
-    /// Gives a buffer back to film into.
+    /// Queues a buffer for the camera to capture into.
     pub fn film(&self, index: usize) -> Result<()> {
         let plane = |plane: &PlaneMapping| Plane {
             shared: None,
-            // CAST: V4L2 has 32 bits for it.
+            // CAST: V4L2 stores it in 32 bits.
             length: plane.size() as u32,
             offset: 0,
         };
@@ -142,8 +146,9 @@ impl Camera {
         self.node.enqueue(self.kind, index, 0, &planes, None)
     }
 
-    /// Waits for a frame, `patience` long, or until a signal comes. One that the
-    /// camera failed on counts as dropped.
+    /// Waits for a frame until `patience` has passed or a signal arrives.
+    /// Returns `None` then, and for a frame with an error, which counts as
+    /// dropped.
     pub fn filmed(&mut self, patience: Duration) -> Result<Option<Filmed>> {
         let Some(frame) = self.node.dequeue(self.kind, patience)? else {
             return Ok(None);
@@ -165,7 +170,7 @@ impl Camera {
         }))
     }
 
-    /// The planes of a buffer, for the dewarper.
+    /// Returns the planes of a buffer, for the dewarper.
     pub fn planes(&self, index: usize) -> Vec<Plane<'_>> {
         let Shared {
             planes,
@@ -178,14 +183,14 @@ impl Camera {
             .zip(offsets)
             .map(|((length, file), offset)| Plane {
                 shared: Some(file.as_fd()),
-                // CAST: V4L2 has 32 bits for it.
+                // CAST: V4L2 stores it in 32 bits.
                 length: length as u32,
                 offset: *offset,
             })
             .collect()
     }
 
-    /// Reads a tight frame out of a buffer that is not filmed into.
+    /// Reads a tight frame out of a buffer that the camera does not have.
     pub fn read(&self, index: usize) -> Result<Vec<u8>> {
         let Shared {
             planes, offsets, ..
@@ -199,8 +204,8 @@ impl Camera {
     }
 }
 
-/// Sets a camera to a format and a size, where one is given: what it gives, and
-/// its bytes from line to line.
+/// Sets the format and the size that are given. Returns the camera's format,
+/// its size, and its bytes per line.
 fn set(
     node: &mut Node,
     kind: QueueType,
@@ -255,7 +260,8 @@ fn set(
     ))
 }
 
-/// What to choose, given what a camera offers and what the device takes.
+/// Returns the advice which format to choose, from those that the camera offers
+/// and the device takes.
 fn choice(offers: &[String], takes: &[String]) -> String {
     let common: Vec<&str> = offers
         .iter()
@@ -275,7 +281,7 @@ fn choice(offers: &[String], takes: &[String]) -> String {
     }
 }
 
-/// Counts a camera's frames, and those between them that never came.
+/// Counts a camera's frames, and those between them that were lost.
 #[derive(Debug, Default)]
 struct Counter {
     /// The sequence number of the last frame.
@@ -286,7 +292,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// The number of the frame that has this sequence number.
+    /// Returns the number of the frame that has this sequence number.
     fn count(&mut self, sequence: u32) -> u64 {
         if let Some(last) = self.last {
             let step = u64::from(sequence.wrapping_sub(last));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What becomes of a map in the engine: how far it enlarges and reduces, which
-//! blocks show nothing but an edge, what a vertex could not hold and how far
-//! the engine's straight lines between vertices are from the map that was meant.
+//! The effect of a map in the engine: how far it enlarges and reduces, which
+//! blocks show only an edge, which vertices could not be stored, and how far
+//! the engine's straight lines between vertices are from the intended map.
 
 mod block;
 
@@ -10,67 +10,69 @@ use crate::map::{LARGEST, VertexMap};
 
 pub(crate) use block::{Block, blocks};
 
-/// Source pixels on one of the output from which a bilinear filter, which reads
-/// 2x2 of them, leaves some out. That the engine's is one is assumed.
+/// Source pixels per output pixel from which a bilinear filter, which reads 2x2
+/// of them, leaves some out. It is assumed that the engine's filter is
+/// bilinear.
 const SKIPS: f64 = 2.0;
 
-/// Pixels that a map may be off before the user is told.
+/// Pixels that a map may be off before the user is warned.
 const TOLERANCE: f64 = 1.0;
 
-/// Where in the output, and how much there.
+/// A place in the output, and an amount there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spot {
-    /// The output's pixel.
+    /// The pixel of the output.
     pub at: [u32; 2],
-    /// How much.
+    /// The amount; its meaning depends on the field that has the spot.
     pub amount: f64,
 }
 
-/// Keeps the spot with more.
+/// Keeps the spot with the larger amount.
 fn more(worst: &mut Option<Spot>, spot: Spot) {
     if worst.is_none_or(|worst| spot.amount > worst.amount) {
         *worst = Some(spot);
     }
 }
 
-/// What the vertices alone tell.
+/// What can be computed from the vertices alone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
-    /// Least and largest coordinates, x and y.
+    /// The smallest and largest coordinates, x and y, in source pixels.
     pub range: [[f64; 2]; 2],
-    /// Blocks of the map.
+    /// The number of blocks of the map.
     pub blocks: usize,
-    /// Vertices that are out of sight: as far right and down as they can be.
+    /// Vertices that the lens does not see: both coordinates have the largest
+    /// value.
     pub blind: usize,
-    /// Blocks that show a line or a point of the source: its edge.
+    /// Blocks that show a line or a point of the source, which is its edge.
     pub flat: usize,
-    /// Blocks that show nothing but the boundary colour.
+    /// Blocks that show only the boundary colour.
     pub outside: usize,
     /// Blocks that show the source mirrored.
     pub mirrored: usize,
-    /// The least source pixels on one of the output's in any direction, where a
-    /// block shows any.
+    /// The smallest number of source pixels per output pixel in any direction,
+    /// among blocks that have a scale.
     pub least: Option<Spot>,
-    /// The most of them.
+    /// The largest such number.
     pub most: Option<Spot>,
-    /// The block in the middle, where it shows the source.
+    /// The block in the middle, if it shows the source.
     pub middle: Option<Middle>,
 }
 
-/// What a block does to the source.
+/// The transformation of the source in a block.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Middle {
-    /// Source pixels on one of the output's, across and down in the output.
+    /// Source pixels per output pixel, across and down in the output.
     pub scale: [f64; 2],
     /// How far the source is turned, in degrees.
     pub turned: f64,
-    /// Whether it is mirrored.
+    /// Whether the source is mirrored.
     pub mirrored: bool,
 }
 
 impl Survey {
-    /// Looks at a map. Blocks that are not wholly in `source` have no scale, nor
-    /// have those at its left and upper edges.
+    /// Examines a map. Blocks that are not wholly inside `source` have no
+    /// scale, nor have those at its left and upper edges.
     pub fn of(map: &VertexMap, source: Option<Size>) -> Self {
         let mut survey = Survey {
             range: [[f64::INFINITY, 0.0]; 2],
@@ -119,7 +121,7 @@ impl Survey {
             return;
         }
         self.mirrored += usize::from(block.is_mirrored());
-        // A vertex at 0 may be clamped, and its block be cut off.
+        // A vertex at 0 may be clamped, and then its block is cut off.
         let cut = block.corners.iter().flatten().any(|part| *part == 0.0);
         if cut || !block.lies_in(source) {
             return;
@@ -136,24 +138,26 @@ impl Survey {
     }
 }
 
-/// What becomes of a map that was meant to be exact.
+/// The comparison of a map with the function that it approximates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Check {
-    /// What the vertices tell.
+    /// What can be computed from the vertices.
     pub survey: Survey,
-    /// Vertices of the map.
+    /// The number of vertices of the map.
     pub vertices: usize,
-    /// Vertices that are more than a pixel of the output away from what was meant.
+    /// Vertices that are more than one output pixel away from the intended
+    /// point.
     pub clamped: usize,
-    /// The one that is furthest away.
+    /// The vertex that is furthest away, in source pixels.
     pub furthest: Option<Spot>,
     /// Vertices at which the lens sees nothing.
     pub blind: usize,
-    /// How far the map is off in the middle of a block.
+    /// The largest error in the middle of a block, in source pixels.
     pub coarsest: Option<Spot>,
     /// Blocks that show anything of the source but its edge.
     pub showing: usize,
-    /// Blocks wholly in the source that show it mirrored, and that do not.
+    /// Blocks wholly inside the source: those that show it mirrored, and those
+    /// that do not.
     pub sides: [usize; 2],
     size: Size,
 }
@@ -177,10 +181,10 @@ impl Check {
             check.sides[0] += usize::from(block.is_mirrored());
             check.sides[1] += usize::from(block.is_upright());
         }
-        // A flipped picture's last vertices are off by one pixel of the output:
-        // they lie on the far side of the source's first pixel.
+        // The last vertices of a flipped picture are off by one output pixel,
+        // because they lie beyond the source's first pixel.
         let pixel = check.survey.most.map_or(1.0, |spot| spot.amount.max(1.0));
-        // Whether each vertex holds what was meant.
+        // Whether each vertex stores the intended point.
         let mut held_well = vec![false; check.vertices];
         for row in 0..rows {
             for column in 0..columns {
@@ -201,7 +205,7 @@ impl Check {
             }
         }
         for (index, block) in blocks(map).enumerate() {
-            // A corner that could not be held has been told of already.
+            // A vertex that could not be stored has already been reported.
             let first = index / (columns - 1) * columns + index % (columns - 1);
             let corners = [first, first + 1, first + columns, first + columns + 1];
             if !corners.iter().all(|corner| held_well[*corner]) || !block.lies_in(Some(source)) {
@@ -217,7 +221,7 @@ impl Check {
         check
     }
 
-    /// What is wrong with a map that shows nothing at all.
+    /// Returns the error for a map that shows nothing of the source.
     pub fn blank(&self) -> Option<String> {
         (self.showing == 0).then(|| {
             format!(
@@ -229,7 +233,7 @@ impl Check {
         })
     }
 
-    /// What the user should know, a sentence each, of a map that is to show the
+    /// Returns the warnings, one sentence each, about a map that is to show the
     /// source mirrored or not.
     pub fn warnings(&self, mirrored: bool) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -282,7 +286,7 @@ impl Check {
 }
 
 impl Check {
-    /// What shows the source this many times as large.
+    /// Returns the options that show the source this many times as large.
     fn larger(&self, times: f64) -> &'static str {
         let room = |side: u32, most: u32| f64::from(side) * times <= f64::from(most);
         match room(self.size.width, MAX.width) && room(self.size.height, MAX.height) {
@@ -292,7 +296,7 @@ impl Check {
     }
 }
 
-/// A number of pixels in few digits.
+/// Formats a number of pixels with few digits.
 fn short(pixels: f64) -> String {
     match pixels < 1e6 {
         true => format!("{pixels:.1}"),
@@ -406,13 +410,14 @@ mod tests {
 
     #[test]
     fn reduction_and_bends_are_told_where_they_are_worst() {
-        // 3 source pixels for one, across; that leaves the source after a third.
+        // 3 source pixels per output pixel across; the map leaves the source
+        // after a third of the output.
         let warnings = check(|x, y| [3.0 * x, y]).warnings(false);
         assert!(
             warnings[0].starts_with("at (16, 16) of the output 3.0 source pixels"),
             "{warnings:?}"
         );
-        // A wave as short as a block, so that its vertices see none of it.
+        // A wave as long as a block, so that the vertices do not show it.
         let wave = |x: f64, y: f64| [x, y + 3.0 * (x * std::f64::consts::PI / 16.0).sin().powi(2)];
         let check = check(wave);
         assert!((check.coarsest.unwrap().amount - 3.0).abs() < 0.1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The DW100 as a V4L2 memory-to-memory device: finding it, its formats, the
-//! map control, requests, and its two queues of buffers.
+//! The DW100 as a V4L2 memory-to-memory device: how to find it, its formats, the map control,
+//! requests, and its two queues of buffers.
 
 use std::fs::{File, OpenOptions};
 use std::ops::Deref;
@@ -19,26 +19,26 @@ use crate::map::VertexMap;
 use crate::node::{Node, Plane, Returned};
 use crate::statistics::EngineTime;
 
-/// The driver name that every driver of the engine carries.
+/// The driver name of every driver of the engine.
 const DRIVER: &str = "dw100";
 
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP` of `linux/dw100.h`.
 const VERTEX_MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
 
-/// Where debugfs is.
+/// The mount point of debugfs.
 const DEBUGFS: &str = "/sys/kernel/debug";
 
 /// `VIDEO_MAX_PLANES`.
 const PLANES: usize = bindings::VIDEO_MAX_PLANES as usize;
 
-/// How long a frame may take. The largest takes well under a second.
+/// The time limit for a frame. The largest frame takes well under a second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What to do when there is no device.
+/// The advice if there is no device.
 const LOAD: &str = "load the driver, `modprobe dw100_rust` (or the C one, `modprobe dw100`), on a \
                     board with a DW100";
 
-/// What is known of the colours of the frames.
+/// The colours of the frames, as far as they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
     /// Frames made from a PNG or JPEG file: see [`crate::picture`].
@@ -47,12 +47,12 @@ pub enum Colours {
     Unknown,
 }
 
-/// The way of the pixels, seen from the program.
+/// The direction of the pixels, seen from the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// Frames to the device: V4L2's OUTPUT.
+    /// Frames that are sent to the device: V4L2's OUTPUT.
     In,
-    /// Frames from the device: V4L2's CAPTURE.
+    /// Frames that come from the device: V4L2's CAPTURE.
     Out,
 }
 
@@ -126,11 +126,10 @@ impl Device {
         )))
     }
 
-    /// Sets the format of a queue, exactly as asked.
+    /// Sets the format of a queue, exactly as asked. Lines are `stride` bytes apart; if that is 0,
+    /// the driver chooses. Returns the bytes per line in each memory plane.
     ///
-    /// Lines are `stride` bytes apart, or as the driver likes if that is 0.
-    /// Returns the bytes from line to line in each memory plane. A bad-use
-    /// error says what the device takes when it would take something else.
+    /// Returns a bad-use error that says what the device takes, if the driver changed the format.
     pub fn set_format(
         &mut self,
         way: Way,
@@ -160,15 +159,15 @@ impl Device {
             .collect())
     }
 
-    /// The names of the formats a queue takes.
+    /// Returns the names of the formats that a queue takes.
     pub fn takes(&self, way: Way) -> Vec<String> {
         self.formats(way.queue_type())
     }
 
-    /// Sets the vertex map, for a request if there is one. To be called after the
-    /// output format is set, which is what gives the control its dimensions.
+    /// Sets the vertex map, for `request` if there is one. The output's format must be set before,
+    /// because the control gets its dimensions from it.
     pub fn set_map(&self, map: &VertexMap, request: Option<&Request>) -> Result<()> {
-        // The kernel takes the words in the machine's order and does not write to them.
+        // The kernel reads the words in the CPU's byte order and does not write to them.
         let mut words = map.vertices().to_vec();
         let mut controls = [bindings::v4l2_ext_control {
             id: VERTEX_MAP,
@@ -205,8 +204,8 @@ impl Device {
         file.map_err(|error| Error::file("cannot open", &path, error))
     }
 
-    /// The time that the engine took for this process's frames, if the driver
-    /// counts it and this process may read it.
+    /// Returns the time that the engine took for this process's frames, if the driver counts it and
+    /// this process may read it.
     pub fn engine_time(&self) -> Option<EngineTime> {
         let sysfs = self.sysfs().ok()?;
         let path = Path::new(DEBUGFS)
@@ -216,8 +215,7 @@ impl Device {
         EngineTime::of_process(&text, std::process::id())
     }
 
-    /// Allocates `count` buffers (or what the driver makes of it) in the format
-    /// that was set.
+    /// Allocates `count` buffers in the format that was set. The driver may change the count.
     pub fn allocate(
         &self,
         way: Way,
@@ -240,9 +238,9 @@ impl Device {
         })
     }
 
-    /// Makes room for `count` buffers of frames that are in others' memory.
+    /// Prepares the input queue for `count` buffers in the memory of other devices.
     pub fn import(&self, count: usize) -> Result<()> {
-        // CAST: a queue has 32 buffers at most.
+        // CAST: a queue has at most 32 buffers.
         self.reserve(Way::In.queue_type(), MemoryType::DmaBuf, count as u32)
             .map(drop)
     }
@@ -253,13 +251,13 @@ impl Device {
         self.0.start(Way::In.queue_type())
     }
 
-    /// Stops both queues; their buffers are the program's again.
+    /// Stops both queues; the program has all buffers again.
     pub fn stop(&self) -> Result<()> {
         self.0.stop(Way::In.queue_type())?;
         self.0.stop(Way::Out.queue_type())
     }
 
-    /// Queues a frame to be dewarped, under its number.
+    /// Queues a frame to be dewarped, with its number.
     pub fn send(
         &self,
         index: usize,
@@ -275,7 +273,7 @@ impl Device {
         self.enqueue(queue.kind, index, 0, &queue.planes(index), None)
     }
 
-    /// Waits for a buffer to come back.
+    /// Waits until the driver returns a buffer.
     pub fn returned(&self, way: Way) -> Result<Returned> {
         let until = Instant::now() + PATIENCE;
         loop {
@@ -283,7 +281,7 @@ impl Device {
             if let Some(returned) = self.dequeue(way.queue_type(), left)? {
                 return Ok(returned);
             }
-            // A signal is no reason to give up.
+            // A signal does not end the wait.
             if Instant::now() >= until {
                 return Err(Error::failed(format!(
                     "{}: no frame came back for {} s; see the kernel log",
@@ -295,7 +293,7 @@ impl Device {
     }
 }
 
-/// The buffers of one way, mapped into memory.
+/// The buffers of one direction, mapped into memory.
 pub struct Queue {
     kind: QueueType,
     format: Format,
@@ -305,17 +303,17 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// How many buffers there are.
+    /// Returns how many buffers there are.
     pub fn len(&self) -> usize {
         self.buffers.len()
     }
 
-    /// Whether the driver gave none.
+    /// Returns whether there are no buffers.
     pub fn is_empty(&self) -> bool {
         self.buffers.is_empty()
     }
 
-    /// The planes of a buffer, for the device that it belongs to.
+    /// Returns the planes of a buffer, for the device that it belongs to.
     pub fn planes(&self, index: usize) -> Vec<Plane<'static>> {
         let plane = |plane: &PlaneMapping| Plane {
             shared: None,
@@ -326,7 +324,7 @@ impl Queue {
         self.buffers[index].iter().map(plane).collect()
     }
 
-    /// All buffers for other files of the device: a dma-buf for each plane.
+    /// Exports all buffers for other open files of the device, a dma-buf for each plane.
     pub fn share(&self, device: &Device) -> Result<Vec<Vec<OwnedFd>>> {
         (0..self.len())
             .map(|index| device.export(self.kind, index, self.buffers[index].len()))
@@ -353,7 +351,7 @@ impl Queue {
     }
 }
 
-/// What to ask VIDIOC_S_FMT for.
+/// Creates the argument of VIDIOC_S_FMT.
 fn v4l2_format(
     way: Way,
     format: Format,
@@ -362,8 +360,8 @@ fn v4l2_format(
     stride: usize,
 ) -> bindings::v4l2_format {
     let (colorspace, transfer, encoding, range) = match colours {
-        // What JFIF prescribes; V4L2_COLORSPACE_JPEG stands for the same and
-        // is meant for compressed formats.
+        // JFIF prescribes these. V4L2_COLORSPACE_JPEG has the same meaning, but is for compressed
+        // formats.
         Colours::Picture => (
             Colorspace::Srgb,
             XferFunc::Srgb,
@@ -373,7 +371,7 @@ fn v4l2_format(
         Colours::Unknown => Default::default(),
     };
     let mut plane_fmt = [bindings::v4l2_plane_pix_format::default(); PLANES];
-    // CAST: what a driver said in 32 bits, or 0.
+    // CAST: it is 0, or a value that a driver returned in 32 bits.
     plane_fmt[0].bytesperline = stride as u32;
     bindings::v4l2_format {
         type_: way.queue_type() as u32,

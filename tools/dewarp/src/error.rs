@@ -1,43 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The one error type: what went wrong, whose fault it is, and what to do.
+//! The error type of this crate: the message, and whether the request or the
+//! machine is at fault.
 
 use std::fmt;
 use std::path::Path;
 
-/// An error to show to the user as it is, once.
+/// An error. It is shown to the user as it is, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// What was asked for or given is wrong, whoever is to do it: exit status 2.
+    /// The request or its input is wrong: exit status 2.
     Use(String),
-    /// The request was fine and the machine failed it: exit status 1.
+    /// The request is right, but could not be carried out: exit status 1.
     Failed(String),
 }
 
-/// Shorthand for results of this crate.
+/// The result type of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    /// An error of the caller's.
+    /// Creates an error in the request.
     pub fn bad_use(message: impl Into<String>) -> Self {
         Error::Use(message.into())
     }
 
-    /// An error of the machine's.
+    /// Creates an error of the machine.
     pub fn failed(message: impl Into<String>) -> Self {
         Error::Failed(message.into())
     }
 
-    /// The machine's error with `path`: "`doing` PATH: `cause`".
+    /// Creates an error of the machine at `path`: "`doing` PATH: `cause`".
     pub fn file(doing: &str, path: &Path, cause: impl fmt::Display) -> Self {
         Error::Failed(format!("{doing} {}: {cause}", path.display()))
     }
 
-    /// An error of what stands in `path`: "PATH: `cause`".
+    /// Creates an error in the content of `path`: "PATH: `cause`".
     pub fn content(path: &Path, cause: impl fmt::Display) -> Self {
         Error::Use(format!("{}: {cause}", path.display()))
     }
 
-    /// The exit status that goes with it.
+    /// Returns the exit status for the error.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Use(_) => 2,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What files hold, by their names; which of them are one and the same; and picture
+//! The kind of a file by its name, the detection of outputs that are also inputs, and picture
 //! files: PNG and JPEG, read into and written from RGB.
 
 use std::fs::File;
@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::format::Size;
 use crate::picture::{Picture, bounded};
 
-/// Quality of the JPEG files written.
+/// Quality of the JPEG files that are written.
 const JPEG_QUALITY: u8 = 92;
 
-/// What the name of a file says is in it.
+/// The kind of a file, according to its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A PNG picture.
@@ -29,11 +29,11 @@ pub enum FileKind {
     Jpeg,
     /// A video of planar frames: see [`crate::y4m`].
     Y4m,
-    /// Raw frames, one after the other.
+    /// Raw frames without headers, one after the other.
     Raw,
 }
 
-/// Pictures and videos that are none of these, and so no raw frames either.
+/// Extensions of pictures and videos that are not supported, and that are not raw frames.
 const OTHERS: [&str; 34] = [
     "3gp", "264", "265", "asf", "av1", "avi", "avif", "bmp", "dng", "flv", "gif", "h264", "h265",
     "heic", "heif", "hevc", "ivf", "jp2", "jxl", "m4v", "mjpeg", "mjpg", "mkv", "mov", "mp4",
@@ -41,9 +41,9 @@ const OTHERS: [&str; 34] = [
 ];
 
 impl FileKind {
-    /// By the extension: png, jpg, jpeg, y4m; anything else is raw.
+    /// Returns the kind by the extension: png, jpg, jpeg, y4m; anything else is raw.
     ///
-    /// A bad-use error if it is another format's.
+    /// Returns a bad-use error if the extension is another format's.
     pub fn of(path: &Path) -> Result<Self> {
         let extension = path
             .extension()
@@ -62,9 +62,9 @@ impl FileKind {
     }
 }
 
-/// The length of a file that is read from its beginning more than once.
+/// Returns the length of a file that is read from its beginning more than once, in bytes.
 ///
-/// A bad-use error if it is a pipe or a directory.
+/// Returns a bad-use error if it is a pipe or a directory.
 pub fn length(path: &Path) -> Result<u64> {
     let data = std::fs::metadata(path).map_err(|error| Error::file("cannot read", path, error))?;
     match data.is_file() {
@@ -76,15 +76,15 @@ pub fn length(path: &Path) -> Result<u64> {
     }
 }
 
-/// A file that is written.
+/// An output file.
 pub struct Output {
-    /// Unbuffered, so that no error is left for the end.
+    /// Unbuffered, so that no write error is left for the end.
     file: File,
     path: PathBuf,
 }
 
 impl Output {
-    /// Creates it, or empties it.
+    /// Creates the file, or empties it.
     pub fn create(path: &Path) -> Result<Self> {
         Ok(Output {
             file: File::create(path).map_err(|error| Error::file("cannot write", path, error))?,
@@ -92,21 +92,23 @@ impl Output {
         })
     }
 
-    /// Writes all of this.
+    /// Writes all of these bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.file
             .write_all(bytes)
             .map_err(|error| Error::file("cannot write", &self.path, error))
     }
 
-    /// Writes a picture as its name says.
+    /// Writes a picture in the format of the file's name.
     pub fn write_picture(&mut self, picture: &Picture) -> Result<()> {
         self.write(&picture.encode(&self.path)?)
     }
 }
 
-/// A bad-use error if an output is an input or another output as well. Device nodes and pipes may be
-/// given several times.
+/// Checks that no output is an input or another output as well. Device nodes and pipes may be given
+/// several times.
+///
+/// Returns a bad-use error otherwise.
 pub fn apart(inputs: &[&Path], outputs: &[&Path]) -> Result<()> {
     for (at, path) in outputs.iter().enumerate() {
         let Some(own) = place(path) else { continue };
@@ -124,12 +126,12 @@ pub fn apart(inputs: &[&Path], outputs: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Where a regular file is, whatever names lead to it.
+/// The identity of a regular file, by whatever name it is opened.
 #[derive(Clone, PartialEq, Eq)]
 enum Place {
-    /// Device and inode.
+    /// The device and inode of a file that exists.
     There(u64, u64),
-    /// It is yet to be made.
+    /// The path of a file that does not exist yet.
     New(PathBuf),
 }
 
@@ -151,7 +153,7 @@ fn place(path: &Path) -> Option<Place> {
 impl Picture {
     /// Reads a PNG or JPEG file.
     ///
-    /// A bad-use error if it is damaged, or has more pixels than [`bounded`] allows.
+    /// Returns a bad-use error if it is damaged, or has more pixels than [`bounded`] allows.
     pub fn load(path: &Path) -> Result<Self> {
         let decode = match FileKind::of(path)? {
             FileKind::Png => decode_png,
@@ -164,12 +166,12 @@ impl Picture {
 
     /// Writes a PNG or JPEG file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        // Encoded first: what cannot be leaves the file alone.
+        // Encoded first, so that the file is not changed if that fails.
         let bytes = self.encode(path)?;
         Output::create(path)?.write(&bytes)
     }
 
-    /// What a PNG or JPEG file of this name holds.
+    /// Encodes the picture as a PNG or JPEG file of this name.
     pub fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let encoded = match FileKind::of(path)? {
             FileKind::Png => self.encode_png(),
@@ -227,7 +229,7 @@ fn decode_png(bytes: &[u8]) -> std::result::Result<Picture, String> {
     pixels.truncate(info.buffer_size());
     let channels = info.color_type.samples();
     let rgb = match channels {
-        // Grey, perhaps with alpha; alpha is dropped.
+        // Grey, with or without alpha; alpha is dropped.
         1 | 2 => pixels
             .chunks_exact(channels)
             .flat_map(|pixel| [pixel[0]; 3])
@@ -242,7 +244,7 @@ fn decode_png(bytes: &[u8]) -> std::result::Result<Picture, String> {
 }
 
 fn decode_jpeg(bytes: &[u8]) -> std::result::Result<Picture, String> {
-    // Strict: what is cut off or damaged is an error, and not a grey rest.
+    // Strict mode: a truncated or damaged file is an error, not a picture with a grey rest.
     let options = DecoderOptions::default()
         .jpeg_set_out_colorspace(ColorSpace::RGB)
         .set_max_width(u16::MAX.into())
@@ -297,7 +299,7 @@ mod tests {
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
-    /// The header of a PNG file; none of these sizes has any pixels.
+    /// Returns the header of a PNG file of this size, without pixels.
     fn png_of(size: Size) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, size.width, size.height);
@@ -306,10 +308,10 @@ mod tests {
         bytes
     }
 
-    /// A JPEG file whose header was changed to this size.
+    /// Returns a JPEG file whose header was changed to this size.
     fn jpeg_of(size: [u16; 2]) -> Vec<u8> {
         let mut bytes = noise().encode(Path::new("a.jpg")).unwrap();
-        // Start of frame: its mark, length (2 bytes), precision (1), height and width.
+        // Start of frame: its marker, length (2 bytes), precision (1), height and width.
         let frame = bytes
             .windows(2)
             .position(|two| two == [0xff, 0xc0])
@@ -319,7 +321,7 @@ mod tests {
         bytes
     }
 
-    /// A picture that takes many bytes.
+    /// Returns a picture that compresses badly.
     fn noise() -> Picture {
         let mut picture = Picture::filled(SIZE, [0; 3]);
         for (i, byte) in picture.rgb.iter_mut().enumerate() {

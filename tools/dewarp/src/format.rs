@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Picture sizes and the pixel formats of the DW100: how a frame lies in
-//! memory, tight (as in a file) and in the planes of a V4L2 buffer.
+//! Picture sizes and the pixel formats of the DW100: the layout of a frame in
+//! memory, both tight (as in a file) and in the planes of a V4L2 buffer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,25 +12,25 @@ pub const MIN: Size = Size {
     width: 176,
     height: 144,
 };
-/// The largest.
+/// The largest picture the engine takes.
 pub const MAX: Size = Size {
     width: 4096,
     height: 3072,
 };
-/// The step between sizes.
+/// The step between sizes, in pixels.
 pub const STEP: u32 = 8;
 
-/// Width and height in pixels.
+/// A width and a height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Pixels in a line.
     pub width: u32,
-    /// Lines.
+    /// Lines in a picture.
     pub height: u32,
 }
 
 impl Size {
-    /// The size the engine takes that is nearest to this one.
+    /// Returns the nearest size that the engine takes.
     pub fn nearest(self) -> Size {
         let fit = |value: u32, min: u32, max: u32| (value.clamp(min, max) + STEP / 2) / STEP * STEP;
         Size {
@@ -39,9 +39,9 @@ impl Size {
         }
     }
 
-    /// This size, if the engine takes it.
+    /// Returns this size if the engine takes it.
     ///
-    /// An error that names the nearest size otherwise.
+    /// Returns an error that names the nearest size otherwise.
     pub fn check(self) -> Result<Size> {
         match self.nearest() {
             nearest if nearest == self => Ok(self),
@@ -49,7 +49,7 @@ impl Size {
         }
     }
 
-    /// The error for a size that the device turned into `nearest`.
+    /// Creates the error for a size that the device changed to `nearest`.
     pub fn refused(self, nearest: Size) -> Error {
         Error::bad_use(format!(
             "{self} is not a size the device takes; nearest is {nearest}"
@@ -81,29 +81,29 @@ impl FromStr for Size {
     }
 }
 
-/// How the samples of a pixel lie.
+/// The layout of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
     /// A plane of luma, then a plane of chroma pairs for every second line.
     SemiPlanar420,
     /// A plane of luma, then a plane of chroma pairs for every line.
     SemiPlanar422,
-    /// Luma and chroma in turn.
+    /// Luma and chroma samples alternate.
     Packed422,
 }
 
 /// A pixel format of the DW100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Format {
-    /// Its name, as on the command line.
+    /// The name, as on the command line.
     pub name: &'static str,
-    /// Its V4L2 code.
+    /// The V4L2 code.
     pub fourcc: [u8; 4],
-    /// How the samples lie.
+    /// The layout of the samples.
     pub layout: Layout,
-    /// Whether Cr stands before Cb (and, when packed, chroma before luma).
+    /// Whether Cr comes before Cb (and, when packed, chroma before luma).
     pub swapped: bool,
-    /// Whether luma and chroma are in memory planes of their own.
+    /// Whether luma and chroma are in separate memory planes.
     pub split: bool,
 }
 
@@ -123,10 +123,10 @@ const fn format(
     }
 }
 
-/// What 4:2:0 is sent as if nothing is said.
+/// The default format for sending 4:2:0.
 pub const NV12: Format = format("nv12", b"NV12", Layout::SemiPlanar420, false, false);
 
-/// What 4:2:2 is sent as if nothing is said.
+/// The default format for sending 4:2:2.
 pub const NV16: Format = format("nv16", b"NV16", Layout::SemiPlanar422, false, false);
 
 /// Every format, in the order of the help text.
@@ -144,12 +144,13 @@ pub const FORMATS: [Format; 10] = [
 ];
 
 impl Format {
-    /// The format of this V4L2 code.
+    /// Returns the format of this V4L2 code.
     pub fn from_fourcc(fourcc: [u8; 4]) -> Option<Format> {
         FORMATS.into_iter().find(|format| format.fourcc == fourcc)
     }
 
-    /// Bytes of a line and number of lines of each colour plane.
+    /// Returns the bytes of a line and the number of lines of each colour
+    /// plane.
     pub fn planes(self, size: Size) -> Vec<(usize, usize)> {
         let (width, height) = (size.width as usize, size.height as usize);
         match self.layout {
@@ -159,12 +160,13 @@ impl Format {
         }
     }
 
-    /// How many memory planes a buffer has.
+    /// Returns how many memory planes a buffer has.
     pub fn memory_planes(self) -> usize {
         if self.split { 2 } else { 1 }
     }
 
-    /// Bytes of a tight frame: no padding, planes one after the other.
+    /// Returns the bytes of a tight frame, which has no padding, and its planes
+    /// one after the other.
     pub fn frame_bytes(self, size: Size) -> usize {
         self.planes(size)
             .iter()
@@ -172,8 +174,8 @@ impl Format {
             .sum()
     }
 
-    /// Writes a tight frame into the planes of a buffer whose lines are
-    /// `strides` bytes apart, one stride a memory plane.
+    /// Writes a tight frame into the planes of a buffer. `strides` has the
+    /// bytes per line of each memory plane.
     pub fn spread(
         self,
         size: Size,
@@ -191,7 +193,7 @@ impl Format {
         Ok(())
     }
 
-    /// Reads a tight frame out of the planes of a buffer: the way back from
+    /// Reads a tight frame out of the planes of a buffer: the inverse of
     /// [`Format::spread`].
     pub fn gather(self, size: Size, planes: &[&[u8]], strides: &[usize]) -> Result<Vec<u8>> {
         let mut frame = vec![0; self.frame_bytes(size)];
@@ -205,7 +207,8 @@ impl Format {
         Ok(frame)
     }
 
-    /// Every line of a frame: where it is in the tight frame and in a buffer.
+    /// Returns every line of a frame: where it is in the tight frame and in a
+    /// buffer.
     fn lines(self, size: Size, strides: &[usize]) -> Vec<Line> {
         let mut lines = Vec::new();
         let (mut tight, mut offset) = (0, 0);
@@ -238,7 +241,7 @@ struct Line {
     bytes: usize,
 }
 
-/// That every line lies inside what is there.
+/// Checks that every line lies inside the frame and the planes.
 fn check_lines(lines: &[Line], frame: usize, planes: Vec<usize>) -> Result<()> {
     for line in lines {
         let room = planes.get(line.plane).copied().unwrap_or(0);
@@ -348,7 +351,7 @@ mod tests {
             };
             let mut slices: Vec<&mut [u8]> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
             format.spread(size, &frame, &mut slices, &strides).unwrap();
-            // The padding is left alone: that is how we know the strides were used.
+            // The padding is unchanged, which shows that the strides were used.
             assert_eq!(buffers[0][planes[0].0], 0xee, "{format}");
             let slices: Vec<&[u8]> = buffers.iter().map(Vec::as_slice).collect();
             assert_eq!(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a stream is made of when it does not come from a camera: frames from
-//! files, and the map of each frame. Nothing of it is in memory but the frame
-//! and the map at hand.
+//! The input of a stream without a camera: frames from files, and the map of
+//! each frame. Only the current frame and map are in memory.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -14,7 +13,7 @@ use crate::map::VertexMap;
 use crate::words;
 use crate::y4m;
 
-/// A file that holds things of one length, one after the other.
+/// A file of records of one length, one after the other.
 pub struct Records {
     file: File,
     path: PathBuf,
@@ -23,9 +22,11 @@ pub struct Records {
 }
 
 impl Records {
-    /// Opens a file of `things`, each of which is `one` and has `bytes` bytes.
+    /// Opens a file of `things`. One of them is called `one` and has `bytes`
+    /// bytes.
     ///
-    /// A bad-use error unless it holds whole ones, and at least one.
+    /// Returns a bad-use error unless the file holds whole records, and at
+    /// least one.
     fn open(path: &Path, bytes: usize, one: &str, things: &str) -> Result<Self> {
         let length = file::length(path)?;
         let file = File::open(path).map_err(|error| Error::file("cannot read", path, error))?;
@@ -44,7 +45,7 @@ impl Records {
         })
     }
 
-    /// Number `number`, starting again from the first after the last.
+    /// Reads record `number`; after the last record, the first one follows.
     fn read(&mut self, number: u64) -> Result<Vec<u8>> {
         let mut record = vec![0; self.bytes];
         self.file
@@ -55,27 +56,28 @@ impl Records {
     }
 }
 
-/// Where the frames come from.
+/// The source of the frames.
 pub enum Source {
-    /// One frame, repeated.
+    /// One frame, which is repeated.
     Picture(Vec<u8>),
     /// A file of raw frames.
     Raw(Records),
-    /// A Y4M file, and the format to make of it.
+    /// A Y4M file, and the format to convert its frames to.
     Y4m(Box<y4m::Reader>, Format),
 }
 
 impl Source {
-    /// A file of raw frames.
+    /// Opens a file of raw frames.
     ///
-    /// A bad-use error unless it holds whole frames of this format and size.
+    /// Returns a bad-use error unless it holds whole frames of this format and
+    /// size.
     pub fn raw(path: &Path, format: Format, size: Size) -> Result<Self> {
         let frame = format!("a {format} frame of {size}");
         let records = Records::open(path, format.frame_bytes(size), &frame, "frames")?;
         Ok(Source::Raw(records))
     }
 
-    /// How many different frames there are.
+    /// Returns how many different frames there are.
     pub fn count(&self) -> u64 {
         match self {
             Source::Picture(_) => 1,
@@ -84,7 +86,7 @@ impl Source {
         }
     }
 
-    /// Frame `number`, starting again from the first after the last.
+    /// Returns frame `number`; after the last frame, the first one follows.
     pub fn frame(&mut self, number: u64) -> Result<Vec<u8>> {
         match self {
             Source::Picture(frame) => Ok(frame.clone()),
@@ -96,16 +98,16 @@ impl Source {
 
 /// The maps of a stream.
 pub enum Maps {
-    /// The driver's identity.
+    /// The driver's identity map.
     Identity,
-    /// One for all frames.
+    /// One map for all frames.
     One(VertexMap),
-    /// One a frame: a file of maps for an output of this size.
+    /// One map for each frame: a file of maps for an output of this size.
     Each(Records, Size),
 }
 
 impl Maps {
-    /// A file of one map.
+    /// Reads a file of one map.
     pub fn one(path: &Path, size: Size) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|error| Error::file("cannot read", path, error))?;
         Ok(Maps::One(VertexMap::from_bytes(
@@ -114,17 +116,18 @@ impl Maps {
         )?))
     }
 
-    /// A file of maps, one after the other.
+    /// Opens a file of maps, one after the other.
     ///
-    /// A bad-use error unless it holds whole maps for an output of this size.
+    /// Returns a bad-use error unless it holds whole maps for an output of this
+    /// size.
     pub fn each(path: &Path, size: Size) -> Result<Self> {
         let map = format!("a map for an output of {size}");
         let records = Records::open(path, VertexMap::bytes_for(size), &map, "maps")?;
         Ok(Maps::Each(records, size))
     }
 
-    /// The map that belongs to frame `number` alone, starting again from the
-    /// first after the last. `None` if it has none of its own.
+    /// Returns the map of frame `number`; after the last map, the first one
+    /// follows. Returns `None` if frames do not have their own maps.
     pub fn of_frame(&mut self, number: u64) -> Result<Option<VertexMap>> {
         match self {
             Maps::Identity | Maps::One(_) => Ok(None),
@@ -191,7 +194,7 @@ mod tests {
         let path = scratch("no-maps");
         std::fs::write(&path, vec![0; VertexMap::bytes_for(SIZE) * 2 + 4]).unwrap();
         let error = Maps::each(&path, SIZE).err().unwrap();
-        // 12x10 vertices of 4 bytes.
+        // A map has 12x10 vertices of 4 bytes.
         assert!(
             error.to_string().ends_with(
                 "964 bytes, and a map for an output of 176x144 has 480: it must hold whole maps"

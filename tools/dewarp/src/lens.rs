@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A camera with a lens: in which pixel a ray of light lands, and back. Rays are
-//! in the camera's own frame: x to the right, y down, z ahead. Pixel centres lie
-//! on whole coordinates. The models themselves are in [`distortion`].
+//! A camera with a lens: computes the pixel in which a ray of light lands, and
+//! the inverse. Rays are in the camera's own frame: x to the right, y down, z
+//! ahead. Pixel centres have whole coordinates. The models are in
+//! [`distortion`].
 
 pub mod distortion;
 mod fold;
@@ -15,38 +16,39 @@ pub use sphere::{DoubleSphere, Eucm};
 
 use std::ops::RangeInclusive;
 
-/// Halvings of an angle until it is as exact as numbers are.
+/// Halvings of an interval of angles that reach the precision of `f64`.
 const HALVINGS: u32 = 60;
 
-/// Halvings until it is near enough for Newton's method.
+/// Halvings that give a starting point for Newton's method.
 const NEAR: u32 = 12;
 
 /// Newton steps before a point counts as outside the lens's picture.
 const PATIENCE: u32 = 100;
 
-/// Focal lengths, in pixels, of any camera with pictures of some hundred to some
-/// thousand of them.
+/// The range of focal lengths, in pixels. It holds for any camera whose
+/// pictures have some hundred to some thousand pixels on a side.
 const FOCAL: RangeInclusive<f64> = 10.0..=1e7;
 
-/// As far as a principal point may lie from the picture, in pixels.
+/// The largest distance of a principal point from the picture's origin, in
+/// pixels.
 const OFFSET: f64 = 1e6;
 
-/// The largest coefficient of distortion: those of long lenses are large.
+/// The largest distortion coefficient. Long lenses have large ones.
 const COEFFICIENT: f64 = 1e9;
 
-/// A camera: where a ray lands in the picture that the lens bent.
+/// A camera with a lens that distorts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lens {
     /// Focal lengths fx, fy in pixels.
     pub focal: [f64; 2],
     /// Principal point cx, cy in pixels.
     pub center: [f64; 2],
-    /// How the lens bends.
+    /// The distortion of the lens.
     pub distortion: Distortion,
 }
 
 impl Lens {
-    /// A lens that bends nothing.
+    /// Creates a lens without distortion.
     pub const fn straight(focal: [f64; 2], center: [f64; 2]) -> Self {
         Lens {
             focal,
@@ -55,11 +57,11 @@ impl Lens {
         }
     }
 
-    /// This lens, if its numbers may be those of one.
+    /// Returns this lens if its numbers are possible.
     ///
-    /// Else what is wrong with them, in a sentence.
+    /// Returns what is wrong with them otherwise, in a sentence.
     pub fn check(self) -> std::result::Result<Self, String> {
-        // Not-a-number is in no range.
+        // NaN is in no range.
         let wrong = |values: &[f64], range: &RangeInclusive<f64>| {
             values.iter().copied().find(|value| !range.contains(value))
         };
@@ -83,7 +85,7 @@ impl Lens {
         }
     }
 
-    /// The same lens in front of a sensor whose pictures have these many times
+    /// Returns the same lens with a sensor whose pictures have these many times
     /// the columns and lines.
     pub fn scaled(self, times: [f64; 2]) -> Self {
         let [focal, center] = scaled(self.focal, self.center, times);
@@ -94,20 +96,20 @@ impl Lens {
         }
     }
 
-    /// The pixel in which a ray lands, wherever the model's formula puts it.
+    /// Returns the pixel in which a ray lands by the model's formula.
     ///
-    /// `None` for a ray that comes from behind what the model describes. Beyond
-    /// [`Lens::reach`] the formula is no longer that of any lens.
+    /// Returns `None` for a ray from behind what the model describes. Beyond
+    /// [`Lens::reach`] the formula does not describe a lens.
     pub fn project(&self, [x, y, z]: [f64; 3]) -> Option<[f64; 2]> {
         let across = x.hypot(y);
         let angle = across.atan2(z);
-        // Behind the plane on which the model works nothing is seen.
+        // Rays from behind the plane on which the model works are not seen.
         if angle >= self.distortion.widest() {
             return None;
         }
         let [x, y] = match self.distortion.is_angular() {
             true => {
-                // On the axis the direction across it is nothing.
+                // On the axis `across` is 0.
                 let along = self.distortion.radius(angle) / across.max(f64::MIN_POSITIVE);
                 [x * along, y * along]
             }
@@ -122,8 +124,9 @@ impl Lens {
         ])
     }
 
-    /// Where the point of the undistorted picture, given in pixels of a camera
-    /// with the same matrix, is found in the distorted one.
+    /// Returns the point of the distorted picture that shows a point of the
+    /// undistorted one, which is given in pixels of a camera with the same
+    /// matrix.
     pub fn distort(&self, point: [f64; 2]) -> Option<[f64; 2]> {
         self.project([
             (point[0] - self.center[0]) / self.focal[0],
@@ -132,7 +135,7 @@ impl Lens {
         ])
     }
 
-    /// The way from pixels back to rays.
+    /// Creates the inverse, from pixels to rays.
     pub fn inverse(self) -> Inverse {
         Inverse {
             reach: self.reach(),
@@ -142,20 +145,22 @@ impl Lens {
     }
 }
 
-/// A lens the other way round, with its reach, which takes long to find.
+/// The inverse of a lens, with its reach, which takes long to compute.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inverse {
     /// The lens.
     pub lens: Lens,
-    /// [`Lens::reach`].
+    /// The result of [`Lens::reach`].
     reach: f64,
-    /// The reach in each direction, if they are not all alike.
+    /// The reach in each direction. It is empty if the reach is the same in all
+    /// directions.
     rim: Vec<f64>,
 }
 
 impl Inverse {
-    /// The largest angle from the axis at which the lens sees rays to this side of
-    /// it: that of the fold of its formula, with all terms.
+    /// Returns the largest angle from the axis at which the lens sees rays in
+    /// the direction of (x, y), in radians: that of the fold of its formula,
+    /// with all terms.
     pub fn reach_toward(&self, x: f64, y: f64) -> f64 {
         match &self.rim[..] {
             [] => self.reach,
@@ -163,7 +168,8 @@ impl Inverse {
         }
     }
 
-    /// The pixel in which a ray lands, `None` for one that the lens does not see.
+    /// Returns the pixel in which a ray lands, or `None` if the lens does not
+    /// see the ray.
     pub fn project(&self, [x, y, z]: [f64; 3]) -> Option<[f64; 2]> {
         if x.hypot(y).atan2(z) > self.reach_toward(x, y) {
             return None;
@@ -172,9 +178,9 @@ impl Inverse {
         point.iter().all(|part| part.is_finite()).then_some(point)
     }
 
-    /// The ray that lands in a pixel: the inverse of [`Lens::project`].
+    /// Returns the ray that lands in a pixel: the inverse of [`Lens::project`].
     ///
-    /// `None` for a pixel in which no ray within [`Lens::reach`] lands.
+    /// Returns `None` for a pixel in which no ray within [`Lens::reach`] lands.
     pub fn unproject(&self, point: [f64; 2]) -> Option<[f64; 3]> {
         let Lens { focal, center, .. } = self.lens;
         let target = [0, 1].map(|axis| (point[axis] - center[axis]) / focal[axis]);
@@ -185,7 +191,7 @@ impl Inverse {
             let along = sin / across.max(f64::MIN_POSITIVE);
             return Some([target[0] * along, target[1] * along, cos]);
         }
-        // Near the rim, what is not the same all around may still reach further.
+        // Terms that are not radially symmetric may reach further near the rim.
         let angle = self.angle(across, NEAR).unwrap_or(self.reach);
         let along = distortion.plane(angle) / across.max(f64::MIN_POSITIVE);
         let near = target.map(|part| part * along);
@@ -193,8 +199,8 @@ impl Inverse {
             .map(|point| distortion.ray(point))
     }
 
-    /// The angle within the reach at which [`Distortion::radius`], which grows so
-    /// far, is this radius.
+    /// Returns the angle within the reach at which [`Distortion::radius`] has
+    /// this value. Within the reach that function increases.
     fn angle(&self, radius: f64, halvings: u32) -> Option<f64> {
         let at = |angle| self.lens.distortion.radius(angle);
         if radius.is_nan() || radius > at(self.reach) {
@@ -211,10 +217,10 @@ impl Inverse {
         Some((below + above) / 2.0)
     }
 
-    /// Where the point of the distorted picture would be without distortion:
-    /// the inverse of [`Lens::distort`].
+    /// Returns the point of the undistorted picture: the inverse of
+    /// [`Lens::distort`].
     ///
-    /// `None` where there is no such point.
+    /// Returns `None` if there is no such point.
     pub fn undistort(&self, point: [f64; 2]) -> Option<[f64; 2]> {
         let [x, y, z] = self.unproject(point)?;
         (z > 0.0).then(|| {
@@ -225,14 +231,15 @@ impl Inverse {
         })
     }
 
-    /// The inverse of [`Distortion::bend`] within the reach, by Newton's method
-    /// from a point close by.
+    /// Computes the inverse of [`Distortion::bend`] within the reach, by
+    /// Newton's method from a point nearby.
     fn straighten(&self, target: [f64; 2], near: [f64; 2]) -> Option<[f64; 2]> {
         let bend = |x, y| self.lens.distortion.bend([x, y]);
         let [mut x, mut y] = near;
         for _ in 0..PATIENCE {
             let radius = self.lens.distortion.plane(self.reach_toward(x, y));
-            // Beyond the fold it would find a ray that the lens never saw.
+            // Without this limit it would find a ray beyond the fold, which the
+            // lens does not see.
             let back = radius / x.hypot(y).max(radius);
             (x, y) = (x * back, y * back);
             let [bx, by] = bend(x, y);
@@ -253,8 +260,9 @@ impl Inverse {
     }
 }
 
-/// Focal lengths and principal point of a picture scaled by `times`: its edge,
-/// half a pixel before the first one's centre, stays where it is.
+/// Returns focal lengths and principal point of a picture scaled by `times`.
+/// The picture's edge, half a pixel before the first pixel's centre, stays in
+/// its place.
 pub(crate) fn scaled(focal: [f64; 2], center: [f64; 2], times: [f64; 2]) -> [[f64; 2]; 2] {
     let focal = [0, 1].map(|axis| focal[axis] * times[axis]);
     [
@@ -276,7 +284,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Rays ahead, far aside, behind and near the axis.
+    /// Rays ahead, far to the side, behind, and near the axis.
     pub const RAYS: [[f64; 3]; 4] = [
         [0.3, -0.2, 1.0],
         [1.5, 0.8, 0.6],
@@ -284,7 +292,8 @@ pub(crate) mod tests {
         [0.05, 0.02, 1.0],
     ];
 
-    /// That rays land on these points, and the points have these rays.
+    /// Asserts that the rays land on these points, and that the points have
+    /// these rays.
     pub fn lands(distortion: Distortion, rays: &[[f64; 3]], points: &[[f64; 2]]) {
         let lens = Lens {
             focal: [300.0, 302.0],
@@ -306,7 +315,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// One of each model, with every coefficient in use.
+    /// Returns one of each model, with every coefficient in use.
     fn models() -> [Distortion; 9] {
         let plain = Brown {
             radial: [-0.28, 0.09, -0.012],
@@ -377,7 +386,7 @@ pub(crate) mod tests {
             radial: [-0.3, 0.0, 0.0],
             ..Brown::NONE
         };
-        // The picture ends at radius 0.703.
+        // The picture ends at a radius of 0.703.
         let lens = lens(Distortion::Brown(brown));
         assert!(
             lens.inverse()
@@ -388,7 +397,7 @@ pub(crate) mod tests {
             lens.inverse().unproject([321.0 + 500.0 * 0.71, 238.0]),
             None
         );
-        // A fisheye's fold at an angle of 1.8257, a radius of 1.2172.
+        // The fisheye's fold is at an angle of 1.8257, a radius of 1.2172.
         let lens = self::lens(Distortion::Fisheye([-0.1, 0.0, 0.0, 0.0]));
         let [x, _, z] = lens
             .inverse()
@@ -401,7 +410,8 @@ pub(crate) mod tests {
         );
     }
 
-    /// The sample `rational.json`, whose fold is at a tangent of 1.48.
+    /// Returns the lens of the sample `rational.json`, whose fold is at a
+    /// tangent of 1.48.
     pub(crate) fn rational() -> Lens {
         Lens {
             focal: [420.0, 421.0],
@@ -424,7 +434,8 @@ pub(crate) mod tests {
             let pixel = [f64::from(column) * 10.0, f64::from(row) * 10.0];
             let radius = ((pixel[0] - 324.5) / 420.0).hypot((pixel[1] - 236.25) / 421.0);
             let Some(ray) = inverse.unproject(pixel) else {
-                // The radius of the fold, and what the tangential terms may add.
+                // The radius of the fold, less what the tangential terms may
+                // add.
                 assert!(radius > 0.834 - 0.01, "{pixel:?}");
                 continue;
             };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the `dewarp` command is made of: lens models and the vertex maps made
-//! from them, the pixel formats the DW100 takes, and pictures as frames. All of
-//! it is plain computation; only [`node`], [`device`], [`camera`] and [`stream`]
-//! talk to a device.
+//! The library of the `dewarp` command: lens models and the vertex maps made
+//! from them, the pixel formats that the DW100 takes, and pictures as frames.
+//! Only [`node`], [`device`], [`camera`] and [`stream`] access a device; the
+//! other modules compute.
 
 pub mod board;
 pub mod calibration;

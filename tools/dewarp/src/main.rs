@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The `dewarp` command: the command line, and the commands for picture files. The
-//! others are in [`commands`]; what talks to a device is a feature.
-//! Exit status: see [`EXIT_STATUS`].
+//! The `dewarp` command: the command line, and the commands for picture files.
+//! The other commands are in [`commands`]; those that access a device are a
+//! feature. Exit status: see [`EXIT_STATUS`].
 
 mod commands;
 #[cfg(feature = "tune")]
@@ -27,7 +27,7 @@ use commands::run::RunArgs;
 #[cfg(feature = "tune")]
 use commands::tune::TuneArgs;
 
-/// Below the help, and in the man page.
+/// The text below the help and in the man page.
 const EXIT_STATUS: &str = "\
 Exit status:
   0  all is done
@@ -148,7 +148,8 @@ fn convert(args: &ConvertArgs) -> Result<()> {
     Picture::load(&args.input)?.save(&args.output)
 }
 
-/// Prints; that nobody reads to the end is no error of ours.
+/// Prints to standard output. A closed pipe is not an error, because its reader
+/// may stop early.
 fn print(bytes: &[u8]) -> Result<()> {
     match std::io::stdout().write_all(bytes) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Vertex maps: for every corner of the destination's 16x16 blocks, the point
-//! of the source to fetch there. This is the payload of the control
-//! `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`, word for word.
+//! Vertex maps: for every corner of the destination's 16x16 blocks, the point of the source to
+//! fetch there. The words are those of the control `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP`.
 
 use crate::error::{Error, Result};
 use crate::format::Size;
 use crate::lens::Lens;
 use crate::view::{Camera, Layout, View};
 
-/// Pixels of a block's side.
+/// The side of a block, in pixels.
 const BLOCK: u32 = 16;
 
-/// The largest coordinate a vertex can hold, in sixteenths: 4095 15/16.
+/// The largest coordinate that a vertex can store, in sixteenths of a pixel: 4095 15/16.
 pub(crate) const LARGEST: f64 = 65535.0;
 
 /// A map for one size of destination.
@@ -22,25 +21,24 @@ pub struct VertexMap {
 }
 
 impl VertexMap {
-    /// Vertices in a line and in a column of the map of a destination of `size`.
+    /// Returns the vertices in a line and in a column of the map of a destination of `size`.
     pub fn dimensions(size: Size) -> (usize, usize) {
         let count = |length: u32| length.div_ceil(BLOCK) as usize + 1;
         (count(size.width), count(size.height))
     }
 
-    /// Bytes of the map of a destination of `size`.
+    /// Returns the bytes of the map of a destination of `size`.
     pub fn bytes_for(size: Size) -> usize {
         let (columns, rows) = Self::dimensions(size);
         columns * rows * 4
     }
 
-    /// The map whose vertex at the destination's (x, y) points at `source(x, y)`.
+    /// Creates the map whose vertex at the destination's (x, y) points at `source(x, y)`.
     ///
-    /// The last block is cut off at the picture's edge, so that its outer
-    /// vertices stand at x = width and y = height. Coordinates are rounded to
-    /// 1/16 pixel and clamped to 0 ..= 4095 15/16: the engine cannot express
-    /// a negative one, so what lies left of or above the source shows its
-    /// first column or line, not the boundary colour.
+    /// The last block is cut off at the picture's edge, so that its outer vertices are at x = width
+    /// and y = height. Coordinates are rounded to 1/16 pixel and clamped to 0 ..= 4095 15/16. The
+    /// engine cannot represent a negative one, so what lies to the left of or above the source
+    /// shows its first column or line, not the boundary colour.
     pub fn from_fn(size: Size, source: impl Fn(f64, f64) -> [f64; 2]) -> Self {
         let (columns, rows) = Self::dimensions(size);
         let mut vertices = Vec::with_capacity(columns * rows);
@@ -54,26 +52,25 @@ impl VertexMap {
         VertexMap { size, vertices }
     }
 
-    /// The map that shows the whole source, scaled to the destination.
+    /// Creates the map that shows the whole source, scaled to the destination.
     pub fn identity(size: Size, source: Size) -> Self {
         let layout = Layout::whole(size, source);
         Self::from_fn(size, |x, y| layout.point(x, y))
     }
 
-    /// The map that undoes `lens`, whose matrix is in pixels of the source.
+    /// Creates the map that undoes `lens`, whose matrix is in pixels of the source.
     ///
-    /// The destination is the picture of a camera without distortion at the
-    /// same place, with the same matrix but focal lengths `zoom` times as
-    /// long, scaled to the destination's size.
+    /// The destination is the picture of a camera without distortion at the same place, with the
+    /// same matrix but focal lengths `zoom` times as long, scaled to the destination's size.
     pub fn undistort(size: Size, source: Size, lens: &Lens, zoom: f64) -> Self {
         let camera = Camera::like(lens).zoomed(zoom);
         let view = View::new(*lens, camera, Layout::whole(size, source));
         Self::from_fn(size, |x, y| view.source(x, y))
     }
 
-    /// The map held by a map file.
+    /// Reads the map in a map file.
     ///
-    /// A bad-use error if the length is not the one for a destination of `size`.
+    /// Returns a bad-use error if the length is not the one for a destination of `size`.
     pub fn from_bytes(size: Size, bytes: &[u8]) -> Result<Self> {
         let want = Self::bytes_for(size);
         if bytes.len() != want {
@@ -91,9 +88,9 @@ impl VertexMap {
         Ok(VertexMap { size, vertices })
     }
 
-    /// The map held by a map file for a destination of unknown size: of the shapes
-    /// with as many vertices, the one in which they are most like those above them
-    /// first. The others follow, less and less so.
+    /// Reads the map in a map file for a destination of unknown size. Returns the map of every
+    /// shape with as many vertices. The first is the one in which vertices are most similar to
+    /// those above them; the others follow in this order.
     pub fn guesses(bytes: &[u8]) -> Vec<Self> {
         let words = bytes.len() / 4;
         let apart = |map: &VertexMap, columns: usize| {
@@ -112,7 +109,7 @@ impl VertexMap {
                     width: side(columns)?,
                     height: side(words / columns)?,
                 };
-                // The multiple of 16; 8 less would have as many vertices.
+                // The size is the multiple of 16; 8 pixels less would have as many vertices.
                 let map = Self::from_bytes(size.check().ok()?, bytes).ok()?;
                 Some((apart(&map, columns), map))
             })
@@ -121,7 +118,7 @@ impl VertexMap {
         shapes.into_iter().map(|(_, map)| map).collect()
     }
 
-    /// The map as a map file holds it: little-endian words, row by row.
+    /// Returns the content of a map file: little-endian words, row by row.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.vertices
             .iter()
@@ -129,22 +126,22 @@ impl VertexMap {
             .collect()
     }
 
-    /// The destination's pixel at which a vertex stands.
+    /// Returns the destination's pixel at which a vertex is.
     pub fn position(&self, column: usize, row: usize) -> [u32; 2] {
         position(self.size, column, row)
     }
 
-    /// The source's point that a vertex holds, in pixels.
+    /// Returns the source's point that a vertex stores, in pixels.
     pub fn point(&self, column: usize, row: usize) -> [f64; 2] {
         let (columns, _) = Self::dimensions(self.size);
         let vertex = self.vertices[row * columns + column];
         [vertex & 0xffff, vertex >> 16].map(|half| f64::from(half) / 16.0)
     }
 
-    /// The sizes of destination that have as many vertices in a line and a column.
+    /// Returns the sizes of destination that have as many vertices in a line and a column.
     pub fn sizes(&self) -> Vec<Size> {
         let (columns, rows) = Self::dimensions(self.size);
-        // CAST: at most the vertices of the largest output.
+        // CAST: it is at most the number of vertices of the largest output.
         let ends = |count: usize| [0, BLOCK / 2].map(|less| BLOCK * (count as u32 - 1) - less);
         let pairs = ends(columns)
             .into_iter()
@@ -152,29 +149,29 @@ impl VertexMap {
         pairs.filter(|size| size.check().is_ok()).collect()
     }
 
-    /// The size of the destination.
+    /// Returns the size of the destination.
     pub fn size(&self) -> Size {
         self.size
     }
 
-    /// The vertices, row by row: UQ12.4 of y in the high half, of x in the low.
+    /// Returns the vertices, row by row: UQ12.4 of y in the high half, of x in the low.
     pub fn vertices(&self) -> &[u32] {
         &self.vertices
     }
 }
 
-/// The pixel of a destination of `size` at which a vertex stands.
+/// Returns the pixel of a destination of `size` at which a vertex is.
 fn position(size: Size, column: usize, row: usize) -> [u32; 2] {
-    // CAST: a map's columns and rows are counted from pixels.
+    // CAST: the columns and rows of a map are counted from pixels.
     [
         (column as u32 * BLOCK).min(size.width),
         (row as u32 * BLOCK).min(size.height),
     ]
 }
 
-/// A coordinate as UQ12.4.
+/// Converts a coordinate into UQ12.4.
 fn fixed(pixels: f64) -> u32 {
-    // CAST: clamped to 0 ..= 65535 first; not-a-number becomes 0.
+    // CAST: it is clamped to 0 ..= 65535 first; NaN becomes 0.
     (pixels * 16.0).round().clamp(0.0, LARGEST) as u32
 }
 
@@ -222,9 +219,8 @@ mod tests {
     /// A destination pixel and its source.
     type Point = ([u32; 2], [f64; 2]);
 
-    /// Where OpenCV 5.0.0 finds the source of a destination pixel: values of
-    /// `cv2.initUndistortRectifyMap(K, D, None, K, (w + 1, h + 1), CV_32FC1)`
-    /// at (column, row).
+    /// The sources that OpenCV 5.0.0 computes for destination pixels: values of
+    /// `cv2.initUndistortRectifyMap(K, D, None, K, (w + 1, h + 1), CV_32FC1)` at (column, row).
     const OPENCV: [(&Lens, Size, &[Point]); 2] =
         [(&LEFT, VGA, &LEFT_POINTS), (&WIDE, HD, &WIDE_POINTS)];
 
@@ -266,7 +262,7 @@ mod tests {
                 let vertex =
                     map.vertices()[y.div_ceil(16) as usize * columns + x.div_ceil(16) as usize];
                 let [vx, vy] = [vertex & 0xffff, vertex >> 16].map(|half| f64::from(half) / 16.0);
-                // Half a sixteenth of rounding, and OpenCV's own single precision.
+                // The tolerance is half a sixteenth of rounding, and OpenCV's single precision.
                 assert!(
                     (vx - sx).abs() <= 0.0315,
                     "{size} ({x}, {y}): x {vx}, OpenCV {sx}"
@@ -281,7 +277,7 @@ mod tests {
 
     #[test]
     fn identity_is_exact_on_every_block_corner_and_ends_at_the_edge() {
-        // 1080 is not a multiple of 16: its last row stands at 1080, not at 1088.
+        // 1080 is not a multiple of 16: the last row is at 1080, not at 1088.
         let map = VertexMap::identity(HD, HD);
         assert_eq!(VertexMap::dimensions(HD), (121, 69));
         assert_eq!(map.vertices()[1], 16 << 4);

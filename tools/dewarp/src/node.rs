@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! An open V4L2 node, whatever it belongs to: what it is, its formats, and the
-//! buffers of its queues. The dewarper's own are in [`crate::device`], a
-//! camera's in [`crate::camera`].
+//! An open V4L2 node of any device: its identity, its formats, and the buffers of its queues. The
+//! dewarper's own functions are in [`crate::device`], a camera's in [`crate::camera`].
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -24,9 +23,9 @@ use crate::format::Format;
 /// An open V4L2 node.
 pub struct Node {
     file: File,
-    /// Its path, `/dev/videoN`.
+    /// The path, `/dev/videoN`.
     pub path: PathBuf,
-    /// What it says of itself.
+    /// The result of VIDIOC_QUERYCAP.
     pub capability: Capability,
 }
 
@@ -39,28 +38,28 @@ impl AsRawFd for Node {
 /// One memory plane of a buffer that is queued.
 #[derive(Debug, Clone, Copy)]
 pub struct Plane<'a> {
-    /// The dma-buf it is in; without one it is the driver's own memory.
+    /// The dma-buf that holds it; `None` for memory of the driver.
     pub shared: Option<BorrowedFd<'a>>,
-    /// Its bytes.
+    /// The length in bytes.
     pub length: u32,
-    /// Where the pixels start in it.
+    /// The offset of the pixels in it, in bytes.
     pub offset: u32,
 }
 
-/// A buffer that came back.
+/// A buffer that the driver returned.
 #[derive(Debug, Clone)]
 pub struct Returned {
-    /// Which buffer of the queue.
+    /// The index of the buffer in the queue.
     pub index: usize,
     /// The number that [`Node::enqueue`] gave it.
     pub number: u64,
-    /// The driver's count of frames.
+    /// The driver's frame counter.
     pub sequence: u32,
-    /// Whether the driver failed on it.
+    /// Whether the driver reported an error for it.
     pub failed: bool,
-    /// Whether it holds a whole picture, and not a field of one or two.
+    /// Whether it holds a whole picture, not one or two fields.
     pub progressive: bool,
-    /// Where the pixels start in each plane.
+    /// The offset of the pixels in each plane, in bytes.
     pub offsets: Vec<u32>,
 }
 
@@ -80,7 +79,7 @@ impl Node {
         })
     }
 
-    /// The device behind the node, in sysfs.
+    /// Returns the path of the node's device in sysfs.
     pub fn sysfs(&self) -> Result<PathBuf> {
         let find = || {
             let node = self.path.canonicalize()?;
@@ -93,7 +92,7 @@ impl Node {
         find().map_err(|error| self.error("looking for the device in sysfs", error))
     }
 
-    /// The names of the formats a queue takes.
+    /// Returns the names of the formats that a queue takes.
     pub fn formats(&self, kind: QueueType) -> Vec<String> {
         FormatIterator::new(self, kind)
             .map(|description| {
@@ -106,7 +105,7 @@ impl Node {
             .collect()
     }
 
-    /// Makes room for `count` buffers: how many there are.
+    /// Requests `count` buffers, and returns how many there are.
     pub fn reserve(&self, kind: QueueType, memory: MemoryType, count: u32) -> Result<usize> {
         let room = ioctl::reqbufs(self, kind, memory, count, MemoryConsistency::empty());
         let count = room.map_err(|error| {
@@ -129,7 +128,7 @@ impl Node {
         }
     }
 
-    /// The planes of a buffer of the driver's own, mapped.
+    /// Maps the planes of a buffer in the driver's memory.
     pub fn map(&self, kind: QueueType, index: usize) -> Result<Vec<PlaneMapping>> {
         let buffer: QueryBuffer = ioctl::querybuf(self, kind, index)
             .map_err(|error| self.error("asking for a buffer", error))?;
@@ -141,7 +140,7 @@ impl Node {
             .map_err(|error| self.error("mapping a buffer", error))
     }
 
-    /// The planes of a buffer of the driver's own, as dma-bufs.
+    /// Exports the planes of a buffer in the driver's memory as dma-bufs.
     pub fn export(&self, kind: QueueType, index: usize, planes: usize) -> Result<Vec<OwnedFd>> {
         let flags = ExpbufFlags::CLOEXEC | ExpbufFlags::RDWR;
         (0..planes)
@@ -155,12 +154,12 @@ impl Node {
         ioctl::streamon(self, kind).map_err(|error| self.error("starting to stream", error))
     }
 
-    /// Stops a queue; its buffers are the program's again.
+    /// Stops a queue; the program has its buffers again.
     pub fn stop(&self, kind: QueueType) -> Result<()> {
         ioctl::streamoff(self, kind).map_err(|error| self.error("stopping to stream", error))
     }
 
-    /// Queues a buffer under a number of the program's, in a request if there is one.
+    /// Queues a buffer with a number that the program chooses, in a request if there is one.
     pub fn enqueue(
         &self,
         kind: QueueType,
@@ -180,7 +179,7 @@ impl Node {
         }
     }
 
-    /// Waits for a buffer to come back, `patience` long, or until a signal comes.
+    /// Waits until the driver returns a buffer, `patience` has passed, or a signal arrives.
     pub fn dequeue(&self, kind: QueueType, patience: Duration) -> Result<Option<Returned>> {
         let ready = match kind {
             QueueType::VideoOutput | QueueType::VideoOutputMplane => PollFlags::POLLOUT,
@@ -212,13 +211,13 @@ impl Node {
         }))
     }
 
-    /// An error of the device's.
+    /// Creates an error of the device.
     pub fn error(&self, doing: &str, cause: impl std::fmt::Display) -> Error {
         Error::failed(format!("{}: {doing}: {cause}", self.path.display()))
     }
 }
 
-/// What to ask VIDIOC_QBUF for.
+/// Creates the argument of VIDIOC_QBUF.
 fn described<H: PlaneHandle>(
     kind: QueueType,
     index: usize,
@@ -226,11 +225,11 @@ fn described<H: PlaneHandle>(
     planes: &[Plane<'_>],
     request: Option<&Request>,
 ) -> QBuffer<H> {
-    // CAST: a queue has 32 buffers at most.
+    // CAST: a queue has at most 32 buffers.
     let mut buffer = QBuffer::new(kind, index as u32);
     buffer.field = bindings::v4l2_field_V4L2_FIELD_NONE;
-    // A mem2mem driver copies the time stamp from input to output: the number
-    // comes back with the picture.
+    // A mem2mem driver copies the time stamp from input to output, so the number is returned with
+    // the picture.
     let stamp = i64::try_from(number).unwrap_or(i64::MAX);
     buffer = buffer.set_timestamp(stamp / 1_000_000, stamp % 1_000_000);
     let input = kind == QueueType::VideoOutputMplane;

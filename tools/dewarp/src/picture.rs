@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Pictures as RGB, and RGB as frames of the formats the DW100 takes. Files are
-//! next door, in [`crate::file`].
+//! Pictures as RGB, and RGB as frames of the formats that the DW100 takes. Picture files are in
+//! [`crate::file`].
 //!
-//! Colours: PNG and JPEG files hold sRGB. A frame made from one uses the
-//! BT.601 matrix over the full range of the bytes, which is what JPEG itself
-//! does, so nothing is lost twice; [`crate::device`] tells V4L2 the same. The
-//! engine copies samples and converts no colours, so what comes back is read
+//! Colours: PNG and JPEG files hold sRGB. A frame made from one uses the BT.601 matrix over the
+//! full range of the bytes, as JPEG does, so that nothing is lost twice; [`crate::device`] tells
+//! V4L2 the same. The engine copies samples and does not convert colours, so the result is read in
 //! the same way. Raw frames are passed on as they are.
 
 use yuv::{
@@ -20,11 +19,11 @@ const RANGE: YuvRange = YuvRange::Full;
 const MATRIX: YuvStandardMatrix = YuvStandardMatrix::Bt601;
 const MODE: YuvConversionMode = YuvConversionMode::Balanced;
 
-/// The most pixels of a picture: five times the engine's largest, which leaves room for those that
-/// `preview` and `compare` put side by side.
+/// The largest number of pixels in a picture: five times the engine's largest, which leaves room
+/// for those that `preview` and `compare` put side by side.
 const MOST_PIXELS: u64 = 1 << 26;
 
-/// This size, if a picture may have it: looked at before there is memory for one.
+/// Returns this size if a picture may have it. It is checked before memory is allocated.
 pub fn bounded(size: Size) -> std::result::Result<Size, String> {
     match u64::from(size.width) * u64::from(size.height) {
         ..=MOST_PIXELS => Ok(size),
@@ -44,7 +43,7 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// A picture of one colour.
+    /// Creates a picture of one colour.
     pub fn filled(size: Size, colour: [u8; 3]) -> Self {
         Picture {
             size,
@@ -52,7 +51,7 @@ impl Picture {
         }
     }
 
-    /// The picture as a tight frame.
+    /// Converts the picture into a tight frame.
     pub fn to_frame(&self, format: Format) -> Result<Vec<u8>> {
         let Size { width, height } = self.size;
         let mut frame = vec![0; format.frame_bytes(self.size)];
@@ -95,7 +94,7 @@ impl Picture {
         Ok(frame)
     }
 
-    /// The picture in a tight frame.
+    /// Creates the picture of a tight frame.
     pub fn from_frame(format: Format, size: Size, frame: &[u8]) -> Result<Self> {
         let want = format.frame_bytes(size);
         if frame.len() != want {
@@ -142,9 +141,9 @@ impl Picture {
         Ok(picture)
     }
 
-    /// Two pictures next to each other, a white gap between, tops aligned.
+    /// Puts two pictures next to each other, with a white gap between them and the tops aligned.
     ///
-    /// A bad-use error if that has more pixels than [`bounded`] allows.
+    /// Returns a bad-use error if that has more pixels than [`bounded`] allows.
     pub fn beside(&self, other: &Picture) -> Result<Picture> {
         const GAP: u32 = 8;
         let size = Size {
@@ -167,8 +166,8 @@ impl Picture {
     }
 }
 
-/// A colour conversion that failed: sizes are checked before, so a bug or a
-/// size the formats cannot hold.
+/// Creates the error for a colour conversion that failed. Sizes are checked before, so this is a
+/// bug or a size that the formats cannot represent.
 fn conversion(error: YuvError) -> Error {
     Error::failed(format!("cannot convert the colours: {error}"))
 }
@@ -184,14 +183,14 @@ mod tests {
     };
 
     impl Picture {
-        /// How far a sample is from the other picture's at most.
+        /// Returns the largest difference of a sample from the other picture's.
         pub(crate) fn worst_difference(&self, other: &Picture) -> Option<u8> {
             let pairs = self.rgb.iter().zip(&other.rgb);
             pairs.map(|(a, b)| a.abs_diff(*b)).max()
         }
     }
 
-    /// Smooth colours, so that subsampled chroma loses little.
+    /// Creates smooth colours, so that subsampled chroma loses little.
     fn gradient() -> Picture {
         let mut picture = Picture::filled(SIZE, [0; 3]);
         for (i, pixel) in picture.rgb.chunks_mut(3).enumerate() {

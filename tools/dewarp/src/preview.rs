@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Pictures of a map, made without a device: where its grid lies in the source,
-//! what the engine would deliver (by its model), and how much it enlarges and
-//! reduces.
+//! Pictures of a map, made without a device: the place of its grid in the
+//! source, the engine's output according to the model, and how much the map
+//! enlarges and reduces.
 
 mod legend;
 
@@ -14,19 +14,22 @@ use crate::format::{Format, Size};
 use crate::map::VertexMap;
 use crate::picture::Picture;
 
-/// The format that the picture goes through the model in: it keeps most colour.
+/// The format of the frames for the model: of all formats it keeps most of the
+/// colour.
 const FORMAT: &str = "nv16";
 
-/// The least and the most that the heat map tells apart: a quarter, four times.
+/// The base-2 logarithm of the largest scale that the heat map distinguishes,
+/// 4. The smallest is 1/4.
 const STEPS: f64 = 2.0;
 
-/// Circles in the shorter side of the local scale.
+/// The number of circles along the shorter side of the local scale.
 const CIRCLES: usize = 8;
 
-/// Lines of the grid: blocks are hard to see apart in a large picture.
+/// The largest number of grid lines of which all are drawn. In a large picture
+/// the blocks would be hard to tell apart.
 const LARGE: usize = 60;
 
-/// The picture that the engine's model makes with this map.
+/// Computes the picture that the engine's model makes with this map.
 pub fn result(picture: &Picture, map: &VertexMap) -> Result<Picture> {
     let picture = &even(picture);
     let ours: Format = FORMAT.parse().map_err(Error::failed)?;
@@ -48,7 +51,7 @@ pub fn result(picture: &Picture, map: &VertexMap) -> Result<Picture> {
     Picture::from_frame(ours, map.size(), &output)
 }
 
-/// The picture with sides that chroma can halve: the last pixels stand twice.
+/// Repeats the last pixels if a side is odd, because chroma needs even sides.
 fn even(picture: &Picture) -> Picture {
     let Size { width, height } = picture.size;
     let size = Size {
@@ -68,14 +71,13 @@ fn even(picture: &Picture) -> Picture {
     Picture { size, rgb }
 }
 
-/// The source with the map's grid drawn over it; of a large map, every second or
-/// fourth line.
+/// Draws the map's grid over the source; of a large map only some lines.
 pub fn with_grid(picture: &Picture, map: &VertexMap) -> Result<Picture> {
     let width = picture.size.width;
     let mut canvas = canvas(picture)?;
     let (columns, rows) = VertexMap::dimensions(map.size());
     let step = columns.max(rows).div_ceil(LARGE).next_power_of_two();
-    // The last line is always drawn: it is the output's edge.
+    // The last line is always drawn, because it is the output's edge.
     let lines = |count: usize| (0..count - 1).step_by(step).chain([count - 1]);
     let mut path = PathBuilder::new();
     for row in lines(rows) {
@@ -93,9 +95,9 @@ pub fn with_grid(picture: &Picture, map: &VertexMap) -> Result<Picture> {
         );
     }
     if let Some(path) = path.finish() {
-        // CAST: about a thousandth of the picture.
+        // CAST: it is about a thousandth of the picture.
         let thin = (width as f32 / 800.0).max(1.0);
-        // Dark beside it, so that it is seen on any colour.
+        // A darker line below it makes it visible on any colour.
         for (colour, width) in [([0, 0, 0, 160], 3.0 * thin), ([255, 32, 160, 255], thin)] {
             line(&mut canvas, &path, colour, width);
         }
@@ -103,7 +105,7 @@ pub fn with_grid(picture: &Picture, map: &VertexMap) -> Result<Picture> {
     Ok(drawn(&canvas))
 }
 
-/// A picture to draw on.
+/// Creates a canvas with the picture.
 fn canvas(picture: &Picture) -> Result<Pixmap> {
     let Size { width, height } = picture.size;
     let mut canvas = Pixmap::new(width, height)
@@ -115,7 +117,7 @@ fn canvas(picture: &Picture) -> Result<Pixmap> {
     Ok(canvas)
 }
 
-/// What was drawn.
+/// Returns the canvas as a picture.
 fn drawn(canvas: &Pixmap) -> Picture {
     Picture {
         size: Size {
@@ -143,12 +145,13 @@ fn line(canvas: &mut Pixmap, path: &Path, [r, g, b, a]: [u8; 4], width: f32) {
     canvas.stroke_path(path, &paint, &stroke, Transform::identity(), None);
 }
 
-/// A line through points of the source; points outside it cut the line.
+/// Adds a line through points of the source; points outside of it interrupt the
+/// line.
 fn follow(path: &mut PathBuilder, size: Size, points: impl Iterator<Item = [f64; 2]>) {
     let mut drawing = false;
     for [x, y] in points {
         let inside = x <= f64::from(size.width) && y <= f64::from(size.height);
-        // CAST: below 4096.
+        // CAST: it is below 4096.
         match (inside, drawing) {
             (true, true) => path.line_to(x as f32, y as f32),
             (true, false) => path.move_to(x as f32, y as f32),
@@ -158,13 +161,13 @@ fn follow(path: &mut PathBuilder, size: Size, points: impl Iterator<Item = [f64;
     }
 }
 
-/// The local scale with the key to its colours, and with what circles of the source
-/// become in the output: ellipses, where it squeezes them.
+/// Draws the local scale with the key to its colours, and what circles of the
+/// source become in the output: ellipses, where the map squeezes them.
 pub fn heat_with_key(map: &VertexMap, source: Size) -> Result<Picture> {
     let picture = heat(map, source);
     let mut canvas = canvas(&picture)?;
     let (columns, rows) = VertexMap::dimensions(map.size());
-    // Blocks from one to the next.
+    // The distance between circles, in blocks.
     let step = (columns.min(rows) / CIRCLES).max(2);
     let chosen = |index: usize| {
         let [column, row] = [index % (columns - 1), index / (columns - 1)];
@@ -176,7 +179,7 @@ pub fn heat_with_key(map: &VertexMap, source: Size) -> Result<Picture> {
             .then(|| ellipse(&block, step))
             .flatten()
         {
-            // CAST: below 4096.
+            // CAST: it is below 4096.
             let width = (map.size().width as f32 / 640.0).max(1.0);
             line(&mut canvas, &path, [0, 0, 0, 255], width);
         }
@@ -184,19 +187,19 @@ pub fn heat_with_key(map: &VertexMap, source: Size) -> Result<Picture> {
     Ok(legend::below(&drawn(&canvas)))
 }
 
-/// What a circle of the source becomes around the middle of a block, a third of
-/// `step` blocks wide in the mean.
+/// Returns what a circle of the source becomes around the middle of a block.
+/// Its mean radius is a third of `step` blocks.
 fn ellipse(block: &Block, step: usize) -> Option<Path> {
     let [[a, b], [c, d]] = block.slope();
     let radius = block.scale() * 16.0 * step as f64 / 3.0;
     let mut path = PathBuilder::new();
     for part in 0..=32 {
         let (sin, cos) = (std::f64::consts::TAU * f64::from(part) / 32.0).sin_cos();
-        // The slope's inverse.
+        // The inverse of the slope.
         let x = (d * cos - b * sin) * radius / (a * d - b * c);
         let y = (a * sin - c * cos) * radius / (a * d - b * c);
         let [left, top] = block.middle();
-        // CAST: a few thousand at most, or cut off by the canvas.
+        // CAST: it is a few thousand at most, or outside of the canvas.
         let (x, y) = ((left + x) as f32, (top + y) as f32);
         match part {
             0 => path.move_to(x, y),
@@ -206,9 +209,9 @@ fn ellipse(block: &Block, step: usize) -> Option<Path> {
     path.finish()
 }
 
-/// How many source pixels each block's pixels take: white is one, blue less (the
-/// source is enlarged), red more; grey shows no part of the source, black only
-/// its edge.
+/// Draws how many source pixels each block's pixels take: white is one, blue
+/// less (the source is enlarged), red more; grey shows no part of the source,
+/// black only its edge.
 pub fn heat(map: &VertexMap, source: Size) -> Picture {
     let mut picture = Picture::filled(map.size(), [0; 3]);
     let width = map.size().width as usize;
@@ -233,13 +236,13 @@ fn rows_of(block: &Block) -> std::ops::Range<usize> {
     top..top + block.side[1] as usize
 }
 
-/// The colour of a scale.
+/// Returns the colour of a scale.
 fn shade(scale: f64) -> [u8; 3] {
     if scale == 0.0 {
         return [0; 3];
     }
     let steps = (scale.log2() / STEPS).clamp(-1.0, 1.0);
-    // CAST: from 0 to 255.
+    // CAST: it is from 0 to 255.
     let rest = (255.0 * (1.0 - steps.abs())) as u8;
     match steps < 0.0 {
         true => [rest, rest, 255],
@@ -284,9 +287,9 @@ mod tests {
                 height: 2000,
             };
             let picture = heat_with_key(&map, large).unwrap();
-            // Less than the blue that is below the lines.
+            // The blue of the background is larger than this.
             let drawn = |x: usize, y: usize| picture.rgb[(y * 320 + x) * 3 + 2] < 200;
-            // Around the middle of the block at (144, 112).
+            // From the middle of the block at (144, 112).
             let reach = |dx: usize, dy: usize| (2..24).find(|r| drawn(152 + r * dx, 120 + r * dy));
             (reach(1, 0), reach(0, 1))
         };

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What came of a run: frames, time, and what the engine took of it, by the
-//! driver's statistics in debugfs.
+//! The result of a run: frames, time, and the engine's time, from the driver's
+//! statistics in debugfs.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Frames that came back, from each output.
+    /// Frames that each output delivered.
     pub frames: u64,
-    /// Frames among those of all outputs that the engine failed on.
+    /// Frames of all outputs on which the engine failed.
     pub errors: u64,
     /// Frames that the camera lost in between; `None` without a camera.
     pub dropped: Option<u64>,
-    /// From the first start to the last frame.
+    /// The time from the first start to the last frame.
     pub elapsed: Duration,
-    /// What the engine took, if that is known.
+    /// The engine's time, if it is known.
     pub engine: Option<EngineTime>,
 }
 
 impl Outcome {
-    /// Frames each second.
+    /// Returns the frames per second.
     pub fn rate(&self) -> f64 {
         self.frames as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
@@ -49,19 +49,20 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What the engine took for the frames of a process.
+/// The engine's time for the frames of a process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EngineTime {
-    /// For a frame in the mean, in nanoseconds.
+    /// The mean of a frame, in nanoseconds.
     pub mean_ns: f64,
-    /// For the slowest frame, in nanoseconds.
+    /// The slowest frame, in nanoseconds.
     pub max_ns: u64,
 }
 
 impl EngineTime {
-    /// From the text of `statistics`, which has a part for each open file: all
-    /// files that `process` has open together. `None` if it has none with a
-    /// finished frame.
+    /// Reads the text of `statistics`, which has a part for each open file, and
+    /// adds up all files that `process` has open.
+    ///
+    /// Returns `None` if none of them has a finished frame.
     pub fn of_process(text: &str, process: u32) -> Option<Self> {
         let files = text.split("\n\n").filter_map(|part| {
             let value = |name: &str| -> Option<u64> {
@@ -88,8 +89,9 @@ impl EngineTime {
 mod tests {
     use super::*;
 
-    /// A device with a frame of somebody else, a file of ours that did three
-    /// frames, another that did one, and one that did none.
+    /// The statistics of a device with a frame of another process, a file of
+    /// this process with three frames, another one with one frame, and one
+    /// without frames.
     const TEXT: &str = "\
 interrupts_silent: 0
 interrupts_stale: 0

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! One run through the device: frames in, frames out, several buffers in
-//! flight so that the engine never waits for the program. Several outputs are
-//! as many open files of the device, which read the same buffers.
+//! One run through the device: frames in, frames out, with several buffers in flight so that the
+//! engine does not wait for the program. Several outputs are as many open files of the device,
+//! which read the same buffers.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -22,50 +22,50 @@ use crate::frames::{Maps, Source};
 use crate::node::Plane;
 use crate::statistics::Outcome;
 
-/// Buffers a queue, when there are as many frames: one that the engine works
-/// on, one that it goes on to, and two for the program to fill and empty.
+/// Buffers per queue, if there are as many frames: one that the engine processes, one that it
+/// processes next, and two for the program to fill and empty.
 const BUFFERS: u64 = 4;
 
-/// Buffers a queue for pictures of more than [`LARGE`] pixels, of which a board
-/// has no memory for many: the engine still finds the next one waiting.
+/// Buffers per queue for pictures of more than [`LARGE`] pixels: a board has no memory for many of
+/// them. The engine still finds the next one queued.
 const BUFFERS_LARGE: u64 = 2;
 
-/// Full HD.
+/// The pixels of a Full HD picture.
 const LARGE: u64 = 1920 * 1080;
 
-/// How long a camera may take for a frame: some take seconds for the first.
+/// The time limit for a camera's frame. Some cameras take seconds for the first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often the progress bar is drawn anew.
+/// The interval at which the progress bar is drawn.
 const REFRESH: Duration = Duration::from_millis(250);
 
-/// What one side of the device is to have.
+/// The format and size of one side of the device.
 #[derive(Debug, Clone, Copy)]
 pub struct Side {
-    /// Its pixel format.
+    /// The pixel format.
     pub format: Format,
-    /// Its size.
+    /// The size.
     pub size: Size,
 }
 
-/// Where a run's frames come from.
+/// The source of a run's frames.
 pub enum Input<'a> {
-    /// Files.
+    /// The frames come from files.
     Source(&'a mut Source, Colours),
-    /// A camera, until the flag is set.
+    /// The frames come from a camera, until the flag is set.
     Camera(&'a mut Camera, &'a AtomicBool),
 }
 
-/// Where the frames lie when the device reads them.
+/// The memory from which the device reads the frames.
 enum Feed<'a> {
-    /// In buffers of the first output's file, which those of the others read as well.
+    /// Buffers of the first output's file; the other outputs read them as well.
     Copied {
         source: &'a mut Source,
         queue: Queue,
         shared: Vec<Vec<OwnedFd>>,
         free: VecDeque<usize>,
     },
-    /// In those of the camera.
+    /// Buffers of the camera.
     Filmed {
         camera: &'a mut Camera,
         over: &'a AtomicBool,
@@ -74,14 +74,17 @@ enum Feed<'a> {
 
 /// A frame that is ready to be sent.
 struct Ready {
-    /// The buffer that it is in.
+    /// The index of its buffer.
     index: usize,
-    /// Its number in time, by which it gets its map.
+    /// Its number in time, which selects its map.
     time: u64,
 }
 
 impl Feed<'_> {
-    /// Frame `number`, if it is there within `patience`, or at all.
+    /// Returns frame `number`. Returns `None` if no buffer is free, if the run is over, or if
+    /// `patience` is 0 and the camera has no frame yet.
+    ///
+    /// Returns an error if `patience` is longer and the camera delivers no frame within it.
     fn next(&mut self, number: u64, patience: Duration) -> Result<Option<Ready>> {
         match self {
             Feed::Copied {
@@ -93,7 +96,7 @@ impl Feed<'_> {
                 let Some(index) = free.pop_front() else {
                     return Ok(None);
                 };
-                // With one frame to repeat, a buffer that was used holds it already.
+                // If one frame is repeated, a used buffer has it already.
                 if source.count() > 1 || number < queue.len() as u64 {
                     queue.write(index, &source.frame(number)?)?;
                 }
@@ -127,7 +130,7 @@ impl Feed<'_> {
         }
     }
 
-    /// The planes of a buffer, for an output.
+    /// Returns the planes of a buffer, for an output.
     fn planes(&self, output: usize, index: usize) -> Vec<Plane<'_>> {
         match self {
             Feed::Copied { queue, shared, .. } => {
@@ -143,7 +146,7 @@ impl Feed<'_> {
         }
     }
 
-    /// The device is done with a buffer.
+    /// Releases a buffer that the device has read.
     fn done(&mut self, index: usize) -> Result<()> {
         match self {
             Feed::Copied { free, .. } => {
@@ -155,12 +158,12 @@ impl Feed<'_> {
     }
 }
 
-/// One output: an open file of the device with a map, or a map for each frame.
+/// An output: an open file of the device with one map, or with a map for each frame.
 struct Output {
     device: Device,
     queue: Queue,
     maps: Maps,
-    /// Where requests come from, for maps that belong to frames.
+    /// The media device for requests, if each frame has its own map.
     media: Option<File>,
 }
 
@@ -170,7 +173,7 @@ impl Output {
         let (Some(media), Some(map)) = (&self.media, self.maps.of_frame(time)?) else {
             return device.send(index, number, planes, None);
         };
-        // The kernel keeps a request that it was given until its frame is done.
+        // The kernel keeps a queued request until its frame is done, so it may be closed here.
         let request =
             Request::alloc(media).map_err(|error| device.error("making a request", error))?;
         device.set_map(&map, Some(&request))?;
@@ -181,20 +184,19 @@ impl Output {
     }
 }
 
-/// A device set up for a run.
+/// A device that is set up for a run.
 pub struct Stream<'a> {
     feed: Feed<'a>,
     outputs: Vec<Output>,
     room: usize,
     total: Option<u64>,
-    /// Bytes from line to line: input, output.
+    /// Bytes per line in each memory plane: input, output.
     strides: [Vec<usize>; 2],
 }
 
 impl<'a> Stream<'a> {
-    /// Sets formats and maps and allocates the buffers for a run of `total`
-    /// frames, or of as many as the camera gives. There is an output for each
-    /// device and its maps.
+    /// Sets formats and maps and allocates the buffers for a run of `total` frames, or of as many
+    /// as the camera delivers. There is an output for each device and its maps.
     pub fn new(
         input: Input<'a>,
         outputs: Vec<(Device, Maps)>,
@@ -204,7 +206,7 @@ impl<'a> Stream<'a> {
         let pixels = |side: Side| u64::from(side.size.width) * u64::from(side.size.height);
         let large = pixels(from).max(pixels(to)) > LARGE;
         let most = if large { BUFFERS_LARGE } else { BUFFERS };
-        // CAST: no more than BUFFERS.
+        // CAST: it is at most BUFFERS.
         let count = total.map_or(most, |total| total.min(most)) as u32;
         let (stride, colours) = match &input {
             Input::Source(_, colours) => (0, *colours),
@@ -213,8 +215,8 @@ impl<'a> Stream<'a> {
         let mut strides = [Vec::new(), Vec::new()];
         let mut ready = Vec::with_capacity(outputs.len());
         for (mut device, maps) in outputs {
-            // The output's format gives the map control its dimensions, and the
-            // colours of the input's are the output's as well.
+            // The map control gets its dimensions from the output's format, and the colours of the
+            // input are the output's as well.
             strides = [
                 device.set_format(Way::In, from.format, from.size, colours, stride)?,
                 device.set_format(Way::Out, to.format, to.size, colours, 0)?,
@@ -245,9 +247,9 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// Streams the frames; `sink` gets each one that comes back, in order, with
-    /// the number of its output, as a closure to read it with (frames nobody
-    /// reads cost no copy). `sent` gets each frame of a camera in the same way.
+    /// Streams the frames. It calls `sink` for each finished frame, in order, with the number of
+    /// its output and a closure that reads the frame; a frame that is not read is not copied. It
+    /// calls `sent` for each frame of a camera in the same way.
     pub fn run(
         &mut self,
         mut sent: impl FnMut(u64, &dyn Fn() -> Result<Vec<u8>>) -> Result<()>,
@@ -265,12 +267,12 @@ impl<'a> Stream<'a> {
         if let Feed::Filmed { camera, .. } = &self.feed {
             camera.start()?;
         }
-        // Frames at work: number and buffer.
+        // Frames in flight: number and buffer.
         let mut at_work = VecDeque::new();
         let (mut next, mut errors) = (0, 0);
         loop {
             while at_work.len() < self.room && self.total.is_none_or(|total| next < total) {
-                // A camera is waited for only when there is nothing else to do.
+                // Waiting for a camera is allowed only when no frame is in flight.
                 let patience = if at_work.is_empty() {
                     PATIENCE
                 } else {
@@ -311,7 +313,7 @@ impl<'a> Stream<'a> {
                 sink(which, number, &|| queue.read(index))?;
                 device.receive(queue, index)?;
             }
-            // indicatif lets bursts through; a serial console is slow.
+            // indicatif does not limit bursts, and a serial console is slow.
             if shown.elapsed() >= REFRESH {
                 progress.set_position(number + 1);
                 shown = Instant::now();
@@ -336,7 +338,7 @@ impl<'a> Stream<'a> {
         })
     }
 
-    /// The report of a run.
+    /// Returns the report of a run.
     pub fn report(&self, [from, to]: [Side; 2], maps: &[PathBuf], outcome: &Outcome) -> Value {
         let side = |side: Side, strides: &[usize]| {
             json!({
@@ -371,7 +373,7 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// The buffers that the outputs read, and how many of them may be at work.
+/// Creates the buffers that the outputs read, and returns how many of them may be in flight.
 fn feed<'a>(
     input: Input<'a>,
     outputs: &[Output],
@@ -423,7 +425,8 @@ fn feed<'a>(
     }
 }
 
-/// A bar for more than one frame (indicatif hides it when nobody looks).
+/// Creates a progress bar for more than one frame. indicatif hides it if standard error is not a
+/// terminal.
 fn progress(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
         Some(0 | 1) => return ProgressBar::hidden(),

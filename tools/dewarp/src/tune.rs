@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the page of `dewarp tune` asks for, and what it gets: JSON in; JSON or a JPEG
-//! out. All maps come from the code of `dewarp map`.
+//! The requests of the page of `dewarp tune`, which are JSON, and their responses, which are JSON
+//! or a JPEG. All maps are made by the code of `dewarp map`.
 
 pub mod calibration;
 #[cfg(feature = "device")]
@@ -29,28 +29,28 @@ use image::Image;
 use options::{Asked, Fixed, line};
 use save::Folder;
 
-/// The name of a map that is not saved yet.
+/// The name of a map before it is saved.
 const MAP: &str = "map.bin";
 
-/// Maps that are kept: those of two sets of options, between which pictures in flight change.
+/// The number of maps that are kept. Pictures in flight may alternate between two sets of options.
 const KEPT: usize = 2;
 
-/// Pixels of a picture for the page: more are left out evenly.
+/// The largest number of pixels of a picture for the page. Larger ones are reduced evenly.
 const SHOWN: u32 = 1920 * 1080;
 
-/// What the page is given.
+/// The state that the page's requests use.
 pub struct Tuner {
     pub guard: Guard,
     pub fixed: Fixed,
     pub feed: Feed,
-    /// The picture, if it is always the same one.
+    /// The picture, if the input is one.
     pub still: Option<Image>,
     #[cfg(feature = "device")]
     pub engine: Option<Mutex<Engine>>,
     pub folder: Folder,
-    /// The lens at the start, by its numbers, if it has them.
+    /// The numbers of the lens at the start, if it has them.
     pub start: Vec<(&'static str, Vec<f64>)>,
-    /// The maps made last.
+    /// The newest maps, with their arguments.
     pub made: Mutex<Vec<(Vec<String>, Arc<Straight>)>>,
 }
 
@@ -110,7 +110,7 @@ fn read(body: &[u8]) -> Result<Value> {
 }
 
 impl Tuner {
-    /// What the page needs to know at first.
+    /// Returns what the page needs at the start.
     fn begin(&self) -> Value {
         let Fixed {
             size, source, file, ..
@@ -141,7 +141,7 @@ impl Tuner {
         false
     }
 
-    /// The map of these options, under this name.
+    /// Returns the map of these options, under this name.
     fn map(&self, asked: &Asked, name: &str) -> Result<Arc<Straight>> {
         let words = asked.map(&self.fixed, name);
         if let Some((_, made)) = kept(&self.made).iter().find(|(of, _)| *of == words) {
@@ -154,7 +154,7 @@ impl Tuner {
         Ok(straight)
     }
 
-    /// What the page does with the file, of which `dewarp map` has nothing to say.
+    /// Returns remarks about how the page uses the file, which `dewarp map` cannot make.
     fn remarks(&self, asked: &Asked) -> Vec<String> {
         let fixed = &self.fixed;
         let mut remarks = Vec::new();
@@ -174,7 +174,7 @@ impl Tuner {
         remarks
     }
 
-    /// The command line that does the same, and what it would say.
+    /// Returns the command line that does the same, with its notes and warnings.
     fn check(&self, body: &[u8]) -> Result<Response> {
         let asked = Asked::of(&read(body)?)?;
         let straight = self.map(&asked, MAP)?;
@@ -186,7 +186,7 @@ impl Tuner {
         })))
     }
 
-    /// A picture: dewarped, as it came, or the local scale.
+    /// Returns a picture: dewarped, as it came, or the local scale.
     fn picture(&self, body: &[u8]) -> Result<Response> {
         let request = read(body)?;
         let made = self.map(&Asked::of(&request)?, MAP);
@@ -231,7 +231,7 @@ impl Tuner {
         }
     }
 
-    /// Saves a file, and says what was saved.
+    /// Saves a file, and returns what was saved.
     fn save(&self, body: &[u8]) -> Result<Response> {
         let request = read(body)?;
         let asked = Asked::of(&request)?;
@@ -243,7 +243,7 @@ impl Tuner {
             Some("map") => {
                 let endings = [".bin"];
                 save::check(name, &endings)?;
-                // Made anew: the file may have changed.
+                // Made again, because the file may have changed.
                 let straight = map::lens(&asked.map(&self.fixed, name))?;
                 self.folder
                     .write(name, &endings, &straight.map.to_bytes())?;
@@ -293,7 +293,7 @@ fn of_frame(frame: &Frame) -> Result<Image> {
     Image::of_frame(frame.format, frame.size, &frame.bytes)
 }
 
-/// Of how many pixels across and down one is shown.
+/// Returns how many pixels, across and down, are reduced to one.
 fn step(size: Size) -> u32 {
     let fits = |step: &u32| (size.width / step) * (size.height / step) <= SHOWN;
     (1..).find(fits).unwrap_or(1)

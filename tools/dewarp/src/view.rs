@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! What the output shows: a camera without distortion that looks through the
-//! lens, a part of its picture, and how that is turned. Computes, for a pixel
-//! of the output, the point of the source.
+//! lens, a part of its picture, and the rotation of that part. Computes the
+//! point of the source for a pixel of the output.
 
 mod fit;
 
@@ -9,15 +9,15 @@ use crate::calibration::Rectification;
 use crate::format::Size;
 use crate::lens::{Inverse, Lens};
 
-/// A point that every source ends before: it shows the boundary colour.
+/// A point beyond the end of every source: it shows the boundary colour.
 pub const NOWHERE: [f64; 2] = [f64::INFINITY; 2];
 
-/// A rotation: rows of a matrix.
+/// A rotation matrix, as rows.
 type Rotation = [[f64; 3]; 3];
 
 const LEVEL: Rotation = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
 
-/// How the output's camera lays directions out on its picture.
+/// How the output's camera projects directions onto its picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Projection {
     /// Straight lines stay straight.
@@ -30,7 +30,7 @@ pub enum Projection {
 }
 
 impl Projection {
-    /// The direction of a point, for focal lengths of 1.
+    /// Returns the direction of a point, for focal lengths of 1.
     fn ray(self, [u, v]: [f64; 2]) -> Option<[f64; 3]> {
         use std::f64::consts::{FRAC_PI_2, PI};
         let ((su, cu), (sv, cv)) = (u.sin_cos(), v.sin_cos());
@@ -43,7 +43,7 @@ impl Projection {
         }
     }
 
-    /// The point of a direction: the inverse of [`Projection::ray`].
+    /// Returns the point of a direction: the inverse of [`Projection::ray`].
     fn point(self, [x, y, z]: [f64; 3]) -> Option<[f64; 2]> {
         let around = x.hypot(z);
         match self {
@@ -54,10 +54,10 @@ impl Projection {
     }
 }
 
-/// A quarter turn of the finished picture.
+/// The rotation of the finished picture in quarter turns, and its mirroring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Turn {
-    /// Quarters clockwise, 0 to 3.
+    /// Quarter turns clockwise, 0 to 3.
     pub quarters: u8,
     /// Whether left and right are then exchanged.
     pub mirrored: bool,
@@ -66,13 +66,13 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Whether the picture is mirrored.
+    /// Returns whether the picture is mirrored.
     pub fn exchanged(self) -> bool {
         self.mirrored != self.flipped
     }
 }
 
-/// A part of a picture, in its pixels.
+/// A part of a picture, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Part {
     /// The first column and line.
@@ -81,19 +81,19 @@ pub struct Part {
     pub extent: [f64; 2],
 }
 
-/// What of a picture goes where in the output: cut out, turned, scaled.
+/// The place of a picture in the output: cropped, rotated, scaled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layout {
     /// The output's size.
     pub size: Size,
     /// The part that is shown.
     pub part: Part,
-    /// How it is turned.
+    /// The rotation and mirroring of the part.
     pub turn: Turn,
 }
 
 impl Layout {
-    /// All of a picture of the size `whole`.
+    /// Creates the layout that shows all of a picture of the size `whole`.
     pub fn whole(size: Size, whole: Size) -> Self {
         Layout {
             size,
@@ -105,8 +105,8 @@ impl Layout {
         }
     }
 
-    /// How many times as wide as high the output shows what is as wide as high in
-    /// the picture.
+    /// Returns the width-to-height ratio in the output of what is as wide as
+    /// high in the picture.
     pub fn squeeze(&self) -> f64 {
         let [w, h] = match self.turn.quarters % 2 {
             0 => self.part.extent,
@@ -115,10 +115,11 @@ impl Layout {
         f64::from(self.size.width) / w / (f64::from(self.size.height) / h)
     }
 
-    /// The picture's point at the output's (x, y).
+    /// Returns the picture's point at the output's (x, y).
     pub fn point(&self, x: f64, y: f64) -> [f64; 2] {
         let (w, h) = (f64::from(self.size.width), f64::from(self.size.height));
-        // Pixel 0 changes places with the last one; the centres are whole numbers.
+        // Pixel 0 is exchanged with the last one, because pixel centres have
+        // whole coordinates.
         let x = if self.turn.mirrored { w - 1.0 - x } else { x };
         let y = if self.turn.flipped { h - 1.0 - y } else { y };
         let ([x, y], [w, h]) = match self.turn.quarters {
@@ -135,18 +136,18 @@ impl Layout {
 /// The camera whose picture the output shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Camera {
-    /// How it lays out directions.
+    /// How it projects directions.
     pub projection: Projection,
-    /// Its focal lengths in pixels.
+    /// The focal lengths in pixels.
     pub focal: [f64; 2],
-    /// The pixel of the direction it looks to.
+    /// The pixel of the direction in which it looks.
     pub center: [f64; 2],
-    /// From a ray in its frame to one in the lens's.
+    /// The rotation of a ray from its frame to the lens's.
     rotation: Rotation,
 }
 
 impl Camera {
-    /// One that looks where the lens does, with the same matrix.
+    /// Creates a camera that looks where the lens does, with the same matrix.
     pub fn like(lens: &Lens) -> Self {
         Camera {
             projection: Projection::Rectilinear,
@@ -156,20 +157,20 @@ impl Camera {
         }
     }
 
-    /// One of a rectified stereo pair.
+    /// Creates a camera of a rectified stereo pair.
     pub fn rectified(rectification: &Rectification) -> Self {
         let [a, b, c] = rectification.rotation;
         Camera {
             projection: Projection::Rectilinear,
             focal: rectification.focal,
             center: rectification.center,
-            // R leads to the pair's frame: its transpose back.
+            // R rotates into the pair's frame, so its transpose rotates back.
             rotation: [0, 1, 2].map(|row| [a[row], b[row], c[row]]),
         }
     }
 
-    /// The same, looking `pan` degrees to the right, then `tilt` up, then turned
-    /// by `roll` clockwise.
+    /// Returns the camera turned `pan` degrees to the right, then `tilt`
+    /// degrees up, then `roll` degrees clockwise.
     pub fn looking(mut self, pan: f64, tilt: f64, roll: f64) -> Self {
         let [(sp, cp), (st, ct), (sr, cr)] =
             [pan, tilt, roll].map(|degrees| degrees.to_radians().sin_cos());
@@ -182,20 +183,21 @@ impl Camera {
         self
     }
 
-    /// The same with focal lengths `zoom` times as long.
+    /// Returns the camera with focal lengths `zoom` times as long.
     pub fn zoomed(mut self, zoom: f64) -> Self {
         self.focal = self.focal.map(|focal| focal * zoom);
         self
     }
 
-    /// The ray in the lens's frame that a pixel shows.
+    /// Returns the ray in the lens's frame that a pixel shows.
     fn ray(&self, pixel: [f64; 2]) -> Option<[f64; 3]> {
         let point = [0, 1].map(|axis| (pixel[axis] - self.center[axis]) / self.focal[axis]);
         let ray = self.projection.ray(point)?;
         Some(self.rotation.map(|row| dot(row, ray)))
     }
 
-    /// The point, for focal lengths of 1, that shows a ray of the lens's frame.
+    /// Returns the point, for focal lengths of 1, that shows a ray of the
+    /// lens's frame.
     fn point(&self, ray: [f64; 3]) -> Option<[f64; 2]> {
         let turned = [0, 1, 2].map(|column| dot(self.rotation.map(|row| row[column]), ray));
         self.projection.point(turned)
@@ -210,18 +212,19 @@ fn product(a: Rotation, b: Rotation) -> Rotation {
     a.map(|row| [0, 1, 2].map(|column| dot(row, b.map(|row| row[column]))))
 }
 
-/// A lens seen by a camera, laid out on the output.
+/// A lens seen by a camera, and the layout of the camera's picture in the
+/// output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     inverse: Inverse,
     /// The camera.
     pub camera: Camera,
-    /// The output.
+    /// The layout in the output.
     pub layout: Layout,
 }
 
 impl View {
-    /// What `camera` sees through `lens`.
+    /// Creates the view of `camera` through `lens`.
     pub fn new(lens: Lens, camera: Camera, layout: Layout) -> Self {
         View {
             inverse: lens.inverse(),
@@ -230,15 +233,17 @@ impl View {
         }
     }
 
-    /// The source's point at the output's (x, y), [`NOWHERE`] where the lens
-    /// sees nothing.
+    /// Returns the source's point at the output's (x, y), or [`NOWHERE`] where
+    /// the lens sees nothing.
     pub fn source(&self, x: f64, y: f64) -> [f64; 2] {
         self.seen(self.layout.point(x, y)).unwrap_or(NOWHERE)
     }
 
-    /// The part of the source, of the size `whole`, in which no ray lands.
+    /// Returns the fraction of the source, of the size `whole`, in which no ray
+    /// lands.
     pub fn hidden(&self, whole: Size) -> f64 {
-        /// Points looked at, across and down.
+        /// The number of intervals between the points that are examined, across
+        /// and down.
         const POINTS: u32 = 24;
         let at =
             |index: u32, side: u32| f64::from(index) / f64::from(POINTS) * (f64::from(side) - 1.0);
@@ -250,7 +255,7 @@ impl View {
         lost.count() as f64 / f64::from((POINTS + 1) * (POINTS + 1))
     }
 
-    /// The source's point at a pixel of the camera's picture.
+    /// Returns the source's point at a pixel of the camera's picture.
     fn seen(&self, pixel: [f64; 2]) -> Option<[f64; 2]> {
         self.inverse.project(self.camera.ray(pixel)?)
     }
@@ -281,7 +286,8 @@ mod tests {
     #[test]
     fn pan_looks_right_tilt_up_and_roll_turns_clockwise() {
         let like = Camera::like(&LENS);
-        // What is in the middle of the output, looking 10 degrees aside.
+        // The point in the middle of the output if the camera looks 10 degrees
+        // to the side.
         let off = 500.0 * 10f64.to_radians().tan();
         close(
             view(like.looking(10.0, 0.0, 0.0)).source(320.0, 240.0),
@@ -291,7 +297,7 @@ mod tests {
             view(like.looking(0.0, 10.0, 0.0)).source(320.0, 240.0),
             [320.0, 240.0 - off],
         );
-        // A camera turned clockwise has its right side lower.
+        // If a camera is turned clockwise, its right side is lower.
         close(
             view(like.looking(0.0, 0.0, 90.0)).source(420.0, 240.0),
             [320.0, 340.0],
@@ -308,7 +314,7 @@ mod tests {
             view(camera).source(across, 240.0),
             [320.0 + 500.0 * angle.tan(), 240.0],
         );
-        // At that angle the lens is 1 / cos away: the cylinder, 1.
+        // At that angle the lens's plane is 1 / cos away, the cylinder 1.
         let [_, y] = view(camera).source(across, 290.0);
         assert!((y - (240.0 + 50.0 / angle.cos())).abs() < 1e-6);
         camera.projection = Projection::Equirectangular;
@@ -337,7 +343,8 @@ mod tests {
 
     #[test]
     fn a_rectified_camera_undoes_r_and_has_p() {
-        // R turns what is 10 degrees to the right of the camera straight ahead.
+        // R turns a direction 10 degrees to the right of the camera straight
+        // ahead.
         let (sin, cos) = 10f64.to_radians().sin_cos();
         let camera = Camera::rectified(&Rectification {
             rotation: [[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]],
@@ -352,7 +359,8 @@ mod tests {
 
     #[test]
     fn turns_put_the_corners_where_they_belong() {
-        // The output's first pixel is this one of a picture of 640x480.
+        // Returns the point of a picture of 640x480 that the output's first
+        // pixel shows.
         let corner = |quarters, mirrored, flipped| {
             let size = match quarters % 2 {
                 0 => VGA,
@@ -372,7 +380,7 @@ mod tests {
         assert_eq!(corner(0, false, false), [0.0, 0.0]);
         assert_eq!(corner(0, true, false), [639.0, 0.0]);
         assert_eq!(corner(0, false, true), [0.0, 479.0]);
-        // Turned clockwise, what was at the bottom left is at the top left.
+        // Turned clockwise, the bottom left corner is at the top left.
         assert_eq!(corner(1, false, false), [0.0, 479.0]);
         assert_eq!(corner(2, false, false), [639.0, 479.0]);
         assert_eq!(corner(3, false, false), [639.0, 0.0]);
@@ -405,7 +413,8 @@ mod tests {
             Camera::like(&lens).zoomed(0.3),
             Layout::whole(VGA, VGA),
         );
-        // Radius 2.1 comes back to -0.7 by the formula: in the picture.
+        // The formula maps the radius 2.1 back to -0.7, which is inside the
+        // picture.
         assert_eq!(view.source(635.0, 240.0), NOWHERE);
         assert_ne!(view.source(450.0, 240.0), NOWHERE);
     }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Map files as other programs write them: NXP's `userMap`, a text with a word a
-//! line, and the sizes in the names that NXP's tool for mainline gives its files.
+//! Map files of other programs: NXP's `userMap`, a text with one word per line,
+//! and the sizes in the names that NXP's tool for mainline gives its files.
 
 use std::path::Path;
 
 use crate::format::Size;
 
-/// The words of a map file in binary: a text of hexadecimal words, 8 digits each,
-/// becomes little-endian ones; all else is left as it is.
+/// Converts a map file into binary: a text of hexadecimal words, 8 digits each,
+/// becomes little-endian words; other content is not changed.
 pub fn binary(bytes: Vec<u8>) -> Vec<u8> {
     let word = |text: &str| {
         let digits = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -22,7 +22,8 @@ pub fn binary(bytes: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// The sizes of input and output in a name such as `map-dw100-640x480_320x240.bin`.
+/// Returns the sizes of input and output in a name such as
+/// `map-dw100-640x480_320x240.bin`.
 pub fn named(path: &Path) -> Option<[Size; 2]> {
     let name = path.file_stem()?.to_str()?;
     let (input, output) = name.strip_prefix("map-dw100-")?.split_once('_')?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Y4M files (YUV4MPEG2): planar frames, turned into the semi-planar ones that
-//! the DW100 takes and back. Samples are copied, colours are not converted.
+//! Y4M files (YUV4MPEG2): their planar frames are converted to the semi-planar ones of the DW100
+//! and back. Samples are copied, colours are not converted.
 
 mod header;
 
@@ -19,18 +19,18 @@ use header::{Header, layout};
 /// Bytes before each frame.
 const FRAME: u64 = "FRAME\n".len() as u64;
 
-/// What a Y4M file says of its frames beside their size.
+/// What a Y4M file says about its frames besides their size.
 #[derive(Clone)]
 pub struct Tags {
     rate: Ratio,
-    /// Of a pixel.
+    /// The aspect ratio of a pixel.
     aspect: Ratio,
     colorspace: Colorspace,
     extensions: Vec<Vec<u8>>,
 }
 
 impl Tags {
-    /// Of frames that nothing is known of.
+    /// Creates the tags of frames about which nothing is known.
     pub fn unknown() -> Self {
         Tags {
             rate: Ratio::new(25, 1),
@@ -40,7 +40,7 @@ impl Tags {
         }
     }
 
-    /// Of frames that [`crate::picture`] makes.
+    /// Creates the tags of frames that [`crate::picture`] makes.
     pub fn picture() -> Self {
         Tags {
             colorspace: Colorspace::C420jpeg,
@@ -49,7 +49,7 @@ impl Tags {
         }
     }
 
-    /// The frames were made this size: their pixels may have another shape.
+    /// Notes that the frames were scaled. If the size changed, the pixel aspect ratio is not known.
     pub fn resize(&mut self, from: Size, to: Size) {
         if from != to {
             self.aspect = Self::unknown().aspect;
@@ -57,20 +57,21 @@ impl Tags {
     }
 }
 
-/// A Y4M file that is read.
+/// An open Y4M file to read.
 pub struct Reader {
     decoder: Decoder<BufReader<File>>,
     path: PathBuf,
     header: Header,
     count: u64,
-    /// The frame that the decoder gives next.
+    /// The number of the frame that the decoder returns next.
     next: u64,
 }
 
 impl Reader {
     /// Opens a file.
     ///
-    /// A bad-use error unless it has whole frames in 8 bits, 4:2:0 or 4:2:2, not interlaced.
+    /// Returns a bad-use error unless it has whole frames in 8 bits, 4:2:0 or 4:2:2, not
+    /// interlaced.
     pub fn open(path: &Path) -> Result<Self> {
         let length = file::length(path)?;
         let header = Header::read(path)?;
@@ -100,12 +101,12 @@ impl Reader {
         })
     }
 
-    /// The size of the frames.
+    /// Returns the size of the frames.
     pub fn size(&self) -> Size {
         self.header.size
     }
 
-    /// What is known of them.
+    /// Returns what is known about the frames.
     pub fn tags(&self) -> Tags {
         let tags = self.decoder.get_raw_params().split(|&byte| byte == b' ');
         Tags {
@@ -119,9 +120,10 @@ impl Reader {
         }
     }
 
-    /// The format for the frames: the one asked for, or else the one next to theirs.
+    /// Returns the format for the frames: the one asked for, or else the one most similar to
+    /// theirs.
     ///
-    /// A bad-use error if the one asked for has samples that they have not.
+    /// Returns a bad-use error if the one asked for has another layout.
     pub fn format(&self, wanted: Option<Format>) -> Result<Format> {
         match wanted {
             None if self.header.layout == NV12.layout => Ok(NV12),
@@ -135,12 +137,13 @@ impl Reader {
         }
     }
 
-    /// How many frames there are.
+    /// Returns how many frames there are.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Frame `number`, starting again from the first after the last: best read in turn.
+    /// Returns frame `number`; after the last frame, the first one follows. Reading in order is
+    /// fastest.
     pub fn frame(&mut self, number: u64, format: Format) -> Result<Vec<u8>> {
         let number = number % self.count;
         if number < self.next {
@@ -163,7 +166,7 @@ fn decoder(path: &Path) -> Result<Decoder<BufReader<File>>> {
     y4m::decode(BufReader::new(file)).map_err(|error| unreadable(path, error))
 }
 
-/// The error for what the decoder says of a file whose header is good.
+/// Creates the error for a failure of the decoder in a file whose header is good.
 fn unreadable(path: &Path, error: y4m::Error) -> Error {
     match error {
         y4m::Error::IoError(error) => Error::file("cannot read", path, error),
@@ -172,7 +175,7 @@ fn unreadable(path: &Path, error: y4m::Error) -> Error {
     }
 }
 
-/// The tight semi-planar frame made of a planar one.
+/// Converts a planar frame into a tight semi-planar one.
 fn joined(frame: &Frame<'_>, format: Format) -> Vec<u8> {
     let (cb, cr) = (frame.get_u_plane(), frame.get_v_plane());
     let (first, second) = if format.swapped { (cr, cb) } else { (cb, cr) };
@@ -181,7 +184,9 @@ fn joined(frame: &Frame<'_>, format: Format) -> Vec<u8> {
     joined
 }
 
-/// A bad-use error if frames of this format cannot be written to `path`: if they are packed.
+/// Checks that frames of this format can be written to `path`.
+///
+/// Returns a bad-use error if they are packed.
 pub fn check(path: &Path, format: Format) -> Result<()> {
     match format.layout {
         Layout::Packed422 => Err(Error::bad_use(format!(
@@ -192,7 +197,7 @@ pub fn check(path: &Path, format: Format) -> Result<()> {
     }
 }
 
-/// A Y4M file that is written.
+/// A Y4M file to write.
 pub struct Writer {
     /// Unbuffered: a plane is one write, and no error is left for the end.
     encoder: Encoder<File>,
@@ -202,9 +207,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts a file for frames of this format and size.
+    /// Creates a file for frames of this format and size.
     ///
-    /// A bad-use error where [`check`] has one.
+    /// Returns a bad-use error if [`check`] does.
     pub fn create(path: &Path, format: Format, size: Size, tags: &Tags) -> Result<Self> {
         check(path, format)?;
         let colorspace = match format.layout {
@@ -262,7 +267,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// A file of two frames; Y, U and V of frame n are n, n + 10 and n + 20 all over.
+    /// Creates a file of two frames. All samples of Y, U and V of frame n are n, n + 10 and n + 20.
     fn file(name: &str, header: &str, chroma: usize) -> PathBuf {
         let mut bytes = format!("YUV4MPEG2 W176 H144 {header}\n").into_bytes();
         for number in [1, 2] {
@@ -289,7 +294,7 @@ mod tests {
             assert_eq!((reader.size(), reader.count()), (SIZE, 2), "{header}");
             let format = reader.format(None).unwrap();
             assert_eq!(format.name, own, "{header}");
-            // The second, the first again, and the second by going on.
+            // The second frame, the first again, and the second by continuing.
             for (number, y) in [(1, 2), (2, 1), (3, 2)] {
                 let frame = reader.frame(number, format).unwrap();
                 assert_eq!(frame.len(), format.frame_bytes(SIZE));

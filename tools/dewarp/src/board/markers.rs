@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The markers of a ChArUco board.
 
-/// Cells on a marker's side, without its frame.
+/// The number of cells on a marker's side, without its frame.
 pub const CELLS: u32 = 4;
 
-/// The bits of OpenCV's dictionary `DICT_4X4_50`, by the markers' numbers: lines from above, each
-/// from the left, 1 for a white cell. As OpenCV 4.13 draws them with
+/// The bits of OpenCV's dictionary `DICT_4X4_50`, by marker number: lines from top to bottom, each
+/// from left to right, 1 for a white cell. Source: OpenCV 4.13,
 /// `cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_4X4_50).generateImageMarker(number, 6)`.
 pub const MARKERS: [u16; 50] = [
     0xb532, 0x0f9a, 0x332d, 0x9946, 0x549e, 0x79cd, 0x9e2e, 0xc4f2, 0xfeda, 0xcf56, 0xf991, 0x11a7,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A page of black rectangles and lines of text, in millimetres, as a file: PDF, SVG or PNG.
+//! A page of black rectangles and lines of text, in millimetres, and its encoding as PDF, SVG or
+//! PNG.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,48 +10,48 @@ use pdf_writer::{Content, Name, Pdf, Ref, Str};
 
 use crate::error::{Error, Result};
 
-/// Pixels a millimetre of a PNG file: a whole number, so that the edges of squares of whole
-/// millimetres are between pixels, and the density that the file tells is exact.
+/// Pixels per millimetre of a PNG file. It is a whole number, so that the edges of squares of whole
+/// millimetres lie between pixels, and the density in the file is exact.
 const PER_MM: u32 = 12;
 /// The font of a PNG file.
 const WEIGHT: FontWeight = FontWeight::Regular;
 const HEIGHT: RasterHeight = RasterHeight::Size32;
-/// How far it is from a letter to the next, in millimetres: the same in all files.
+/// The distance from one letter to the next, in millimetres: the same in all file formats.
 pub const ADVANCE: f64 = get_raster_width(WEIGHT, HEIGHT) as f64 / PER_MM as f64;
-/// The size of a font whose letters are 0.6 of it wide, as those of Courier and most others of
-/// fixed width are.
+/// The size of a font whose letters are 0.6 of it wide, in millimetres. Courier and most other
+/// fonts of fixed width have such letters.
 const EM: f64 = ADVANCE / 0.6;
-/// Points of PDF a millimetre.
+/// PDF points per millimetre.
 const POINTS: f32 = 72.0 / 25.4;
 
-/// A black rectangle, from its upper left corner.
+/// A black rectangle. Its coordinates are those of its upper left corner.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rect {
-    /// From the sheet's left edge.
+    /// The distance from the sheet's left edge, in millimetres.
     pub x: f64,
-    /// From the sheet's upper edge.
+    /// The distance from the sheet's upper edge, in millimetres.
     pub y: f64,
-    /// To the right.
+    /// The width, in millimetres.
     pub width: f64,
-    /// Downwards.
+    /// The height, in millimetres.
     pub height: f64,
 }
 
-/// A page. All is in millimetres, from the sheet's upper left corner.
+/// A page. All lengths are in millimetres, from the sheet's upper left corner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// Width and height of the sheet.
     pub size: [f64; 2],
-    /// What is black. No two overlap.
+    /// The black rectangles. No two of them overlap.
     pub rects: Vec<Rect>,
-    /// Lines of text in ASCII, each with the left end of its base line.
+    /// Lines of text in ASCII, each with the left end of its baseline.
     pub lines: Vec<([f64; 2], String)>,
 }
 
 impl Page {
-    /// The page as a file of this name: `.pdf`, `.svg` or `.png`.
+    /// Encodes the page in the format of this name: `.pdf`, `.svg` or `.png`.
     ///
-    /// A bad-use error if the name ends otherwise.
+    /// Returns a bad-use error if the name ends otherwise.
     pub fn encode(&self, path: &Path) -> Result<Vec<u8>> {
         let extension = path.extension().and_then(|text| text.to_str());
         match extension.map(str::to_ascii_lowercase).as_deref() {
@@ -64,7 +65,8 @@ impl Page {
         }
     }
 
-    /// All rectangles are one path: between two of their own, programs draw thin white lines.
+    /// Encodes the page as SVG. All rectangles are one path, because viewers draw thin white lines
+    /// between two separate ones.
     fn svg(&self) -> String {
         let [width, height] = self.size;
         let mut path = String::new();
@@ -102,7 +104,7 @@ impl Page {
         let mut pdf = Pdf::new();
         let mut root = pdf.catalog(catalog);
         root.pages(pages);
-        // Programs that obey it offer to print at 100 %.
+        // Viewers that obey this offer to print at 100 %.
         root.viewer_preferences()
             .pair(Name(b"PrintScaling"), Name(b"None"));
         drop(root);
@@ -113,11 +115,11 @@ impl Page {
         page.contents(content);
         page.resources().fonts().pair(Name(b"F"), font);
         drop(page);
-        // One of the fonts that each reader has.
+        // One of the fonts that every PDF viewer has.
         pdf.type1_font(font).base_font(Name(b"Courier"));
 
         let mut drawn = Content::new();
-        // From here on in millimetres from above.
+        // The coordinates after this are in millimetres from the top.
         drawn.transform([POINTS, 0.0, 0.0, -POINTS, 0.0, height]);
         for rect in &self.rects {
             let [x, y, width, height] =
@@ -165,15 +167,15 @@ impl Page {
     }
 }
 
-/// A picture on white.
+/// A grey picture, at first white.
 struct Grey {
     width: usize,
-    /// How black each pixel is.
+    /// How black each pixel is, 0 to 255.
     ink: Vec<u8>,
 }
 
 impl Grey {
-    /// Blackens a rectangle; a pixel that it covers in part, in part.
+    /// Fills a rectangle. A pixel that it covers partly becomes grey.
     fn fill(&mut self, rect: &Rect) {
         let columns = covered(rect.x, rect.width);
         for (y, high) in covered(rect.y, rect.height) {
@@ -183,9 +185,9 @@ impl Grey {
         }
     }
 
-    /// Writes a line.
+    /// Writes a line of text.
     fn write(&mut self, [x, y]: [f64; 2], text: &str) {
-        // The font's base line is below three quarters of its height.
+        // The font's baseline is three quarters of its height below its top.
         let top = (y * f64::from(PER_MM)) as usize - HEIGHT.val() * 3 / 4;
         let mut left = (x * f64::from(PER_MM)) as usize;
         for letter in text.chars() {
@@ -211,7 +213,8 @@ impl Grey {
     }
 }
 
-/// The pixels on a line of `length` mm from `from` on, each with the part of it that is covered.
+/// Returns the pixels on a line of `length` mm from `from` on, each with the fraction of it that is
+/// covered.
 fn covered(from: f64, length: f64) -> Vec<(usize, f64)> {
     let [from, to] = [from, from + length].map(|place| place * f64::from(PER_MM));
     (from as usize..to.ceil() as usize)
@@ -228,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_pixel_is_as_black_as_it_is_covered() {
-        // 12 pixels a millimetre: 1.5 to 3.5 pixels.
+        // At 12 pixels per millimetre this is 1.5 to 3.5 pixels.
         let pixels = covered(0.125, 2.0 / 12.0);
         let expected = [(1, 0.5), (2, 1.0), (3, 0.5)];
         assert_eq!(pixels.len(), expected.len());

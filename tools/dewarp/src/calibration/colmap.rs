@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! COLMAP's `cameras.txt`: a line for each camera, with its number, model, size and
-//! parameters. The centre of the first pixel is at 0.5.
+//! COLMAP's `cameras.txt`: a line for each camera, with its number, model, size and parameters. The
+//! centre of the first pixel is at 0.5.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use super::tree::size;
 use super::{Calibration, Choice, Parsed, agrees};
 use crate::lens::{Brown, Distortion, Eucm};
 
-/// What is said of a camera in a line.
+/// The values of one camera's line.
 struct Line<'a> {
     number: &'a str,
     model: &'a str,
@@ -18,7 +18,7 @@ struct Line<'a> {
     parameters: Vec<f64>,
 }
 
-/// The lines that are no comments.
+/// Returns the lines that are not comments, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text
         .lines()
@@ -27,7 +27,7 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Whether the first line begins with a number and a model's name.
+/// Returns whether the first line begins with a number and a model's name.
 pub fn is_one(text: &str) -> bool {
     let Some((_, line)) = lines(text).next() else {
         return false;
@@ -98,7 +98,7 @@ impl Line<'_> {
         })
     }
 
-    /// fx, fy, cx and cy, and how the lens bends.
+    /// Returns fx, fy, cx and cy, and the distortion.
     fn model(&self) -> Parsed<([f64; 4], Distortion)> {
         let radial = |k1, k2| {
             Distortion::Brown(Brown {

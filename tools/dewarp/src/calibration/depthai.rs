@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The calibration of a DepthAI (OAK) board: cameras by their sockets.
+//! The calibration of a DepthAI (OAK) board, with its cameras by socket.
 
 use super::dialect::{self, Described, Dialect};
 use super::tree::{self, Tree};
@@ -17,7 +17,7 @@ fn is_one(tree: &Tree) -> bool {
     tree.get("cameraData").is_some()
 }
 
-/// The cameras that were calibrated: their sockets and values.
+/// Returns the cameras that were calibrated: their sockets and values.
 fn cameras(tree: &Tree) -> Parsed<Vec<(String, Tree)>> {
     let pairs = dialect::needed(tree, "cameraData")?.items();
     let socket = |pair: &Tree| {
@@ -27,7 +27,7 @@ fn cameras(tree: &Tree) -> Parsed<Vec<(String, Tree)>> {
             [number] if (0.0..26.0).contains(&number) && number.fract() == 0.0 => number,
             _ => return Err("a socket of cameraData is not a whole number from 0 to 25".into()),
         };
-        // CAST: checked to be one of 26.
+        // CAST: it was checked to be one of 26.
         let letter = char::from(b'A' + number as u8);
         Parsed::Ok((format!("CAM_{letter}"), camera))
     };
@@ -43,7 +43,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let mut notes = Vec::new();
     let distortion = match camera.number("cameraType")? {
         Some(0.0) => brown(&values, name)?,
-        // The library keeps 14 numbers for each camera.
+        // DepthAI's library stores 14 numbers for each camera.
         Some(1.0) => match values.iter().skip(4).find(|value| **value != 0.0) {
             None => fisheye(values.get(..4).unwrap_or(&values), name)?,
             Some(value) => {

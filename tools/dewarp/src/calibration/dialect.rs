@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Formats that are told by their own keys, one file each, and what their readers
-//! share.
+//! Formats that are detected by their own keys, one file each, and the
+//! functions that their readers share.
 
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, Rectification, plausible};
@@ -12,19 +12,19 @@ use crate::lens::scaled;
 
 /// A format of calibration files.
 pub struct Dialect {
-    /// What a file of it is called in messages.
+    /// The name of such a file in messages.
     pub name: &'static str,
-    /// Whether these are its keys.
+    /// Returns whether a tree has the keys of this format.
     pub is_one: fn(&Tree) -> bool,
-    /// Whether a file has cameras, between which --camera chooses.
+    /// Whether a file has several cameras, between which --camera chooses.
     pub cameras: bool,
     /// Reads the chosen camera.
     pub read: fn(&Tree, &Choice) -> Parsed<Described>,
-    /// Reads its rectification, where the format has one.
+    /// Reads the rectification of the chosen camera, if the format has one.
     pub rectify: Option<fn(&Tree, &Choice) -> Parsed<Rectification>>,
 }
 
-/// All of them. The first that says so has a file.
+/// All dialects. The first one whose `is_one` returns true reads the file.
 pub const ALL: &[Dialect] = &[
     nxp::DIALECT,
     libcamera::DIALECT,
@@ -40,26 +40,26 @@ pub const ALL: &[Dialect] = &[
     flat::DIALECT,
 ];
 
-/// What a file tells of a camera.
+/// What a file says about a camera.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Described {
     /// The lens and the size of its pictures.
     pub calibration: Calibration,
-    /// The output, where the file describes that too.
+    /// The output, if the file describes it.
     pub output: Option<Output>,
-    /// What was assumed or not used, a line each.
+    /// What was assumed or not used, one sentence each.
     pub notes: Vec<String>,
-    /// What is unlikely: a warning each.
+    /// What is unlikely, one warning each.
     pub doubts: Vec<String>,
 }
 
-/// The output that a file describes: what a program that uses the file shows.
+/// The output that a file describes, as a program that uses the file shows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Output {
-    /// Focal lengths and principal point of the camera whose picture it is, in
-    /// pixels of the calibration's pictures [default: the lens's].
+    /// Focal lengths and principal point of the output's camera, in pixels of
+    /// the calibration's pictures [default: the lens's].
     pub camera: Option<[[f64; 2]; 2]>,
-    /// Corner and extent of the part of that picture which is shown.
+    /// Corner and extent of the part of the camera's picture that is shown.
     pub part: Option<[[f64; 2]; 2]>,
     /// Whether left and right are exchanged.
     pub mirrored: bool,
@@ -68,7 +68,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// The same where the pictures have these many times the columns and lines.
+    /// Returns the output for pictures with these many times the columns and
+    /// lines.
     pub fn scaled(self, times: [f64; 2]) -> Self {
         let part = |[corner, extent]: [[f64; 2]; 2]| {
             [corner, extent].map(|point| [0, 1].map(|axis| point[axis] * times[axis]))
@@ -95,7 +96,7 @@ impl From<Calibration> for Described {
 }
 
 impl Described {
-    /// With what is unlikely of the lens.
+    /// Adds warnings about what is unlikely of the lens.
     pub fn doubted(mut self) -> Self {
         let Calibration { lens, size } = &self.calibration;
         self.doubts.extend(plausible::doubts(lens, *size));
@@ -107,12 +108,12 @@ impl Described {
     }
 }
 
-/// The value of a key that must be there.
+/// Returns the value of a key, or an error if it is missing.
 pub fn needed(tree: &Tree, key: &str) -> Parsed<Tree> {
     tree.get(key).ok_or_else(|| format!("it has no {key}"))
 }
 
-/// The `N` numbers of a key that must be there.
+/// Returns the `N` numbers of a key, or an error if it is missing.
 pub fn numbers<const N: usize>(tree: &Tree, key: &str) -> Parsed<[f64; N]> {
     let values = needed(tree, key)?.numbers(key)?;
     let count = values.len();
@@ -121,12 +122,12 @@ pub fn numbers<const N: usize>(tree: &Tree, key: &str) -> Parsed<[f64; N]> {
         .map_err(|_| format!("{key} has {count} numbers, not {N}"))
 }
 
-/// The number of a key that must be there.
+/// Returns the number of a key, or an error if it is missing.
 pub fn number(tree: &Tree, key: &str) -> Parsed<f64> {
     numbers::<1>(tree, key).map(|[number]| number)
 }
 
-/// The text of a key that must be there.
+/// Returns the text of a key, or an error if it is missing.
 pub fn word(tree: &Tree, key: &str) -> Parsed<String> {
     match needed(tree, key)?.text() {
         Some(text) => Ok(text.to_owned()),
@@ -134,7 +135,7 @@ pub fn word(tree: &Tree, key: &str) -> Parsed<String> {
     }
 }
 
-/// The size of pictures under two keys that may be missing.
+/// Returns the size of pictures under two keys, or `None` if they are missing.
 pub fn size(tree: &Tree, [width, height]: [&str; 2]) -> Parsed<Option<Size>> {
     match (tree.number(width)?, tree.number(height)?) {
         (Some(w), Some(h)) => tree::size([w, h], &format!("{width} and {height}")).map(Some),
@@ -144,12 +145,12 @@ pub fn size(tree: &Tree, [width, height]: [&str; 2]) -> Parsed<Option<Size>> {
     }
 }
 
-/// Whether a key that may be missing is set.
+/// Returns whether a key is set; a missing key is not.
 pub fn flag(tree: &Tree, key: &str) -> Parsed<bool> {
     tree.get(key).map_or(Ok(false), |value| is_set(&value, key))
 }
 
-/// Whether the value of a key is true, or 1.
+/// Returns whether the value of a key is true, or 1.
 pub fn is_set(value: &Tree, key: &str) -> Parsed<bool> {
     match (value.flag(), value.text()) {
         (Some(flag), _) => Ok(flag),
@@ -163,7 +164,7 @@ pub fn is_set(value: &Tree, key: &str) -> Parsed<bool> {
     }
 }
 
-/// The maps in a list, by the names that they have in them or by their places.
+/// Returns the maps in a list, by the names in them or by their positions.
 pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
     let name = |item: &Tree| {
         let named = item.first(["name", "camera_name", "label"]);
@@ -175,7 +176,7 @@ pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
         .collect()
 }
 
-/// Which of the cameras with these names --camera chooses.
+/// Returns the index of the camera that --camera chooses among these names.
 pub fn chosen(names: &[String], choice: &Choice) -> Parsed<usize> {
     let all = names.join(", ");
     match (choice.camera, names) {
@@ -189,7 +190,7 @@ pub fn chosen(names: &[String], choice: &Choice) -> Parsed<usize> {
     }
 }
 
-/// Numbers for names, as many as there are items.
+/// Returns numbers as names, one for each item.
 pub fn counted(items: usize) -> Vec<String> {
     (0..items).map(|index| index.to_string()).collect()
 }

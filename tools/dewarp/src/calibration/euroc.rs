@@ -14,7 +14,8 @@ pub const DIALECT: Dialect = Dialect {
     rectify: None,
 };
 
-/// Kalibr's coefficients have another name.
+/// Returns whether a tree has the keys of this format. Kalibr's coefficients
+/// have another key.
 fn is_one(tree: &Tree) -> bool {
     let has = |key: &str| tree.get(key).is_some();
     let named = has("distortion_model") || has("camera_model");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files of no program in particular that have `fx`, `fy`, `cx` and `cy`, beside
-//! `k1`, `k2` ... or a list of coefficients, all in one place or in parts.
+//! Files of no particular program that have `fx`, `fy`, `cx` and `cy`, and
+//! either `k1`, `k2` ... or a list of coefficients, in one map or in several.
 
 mod kind;
 #[cfg(test)]
@@ -23,7 +23,7 @@ pub const DIALECT: Dialect = Dialect {
     rectify: None,
 };
 
-/// Keys of a camera matrix, whose files are those of other programs.
+/// Keys of a camera matrix. Files that have one are of other formats.
 const MATRIX: [&str; 6] = [
     "camera_matrix",
     "cameramatrix",
@@ -34,7 +34,8 @@ const MATRIX: [&str; 6] = [
 ];
 
 fn is_one(tree: &Tree) -> bool {
-    // A matrix has no names in it, but for rows, cols and data.
+    // A camera matrix is a list, or a map that has no keys but rows, cols and
+    // data.
     let matrix = |key: &&str| {
         let value = tree.get(key);
         MATRIX.contains(&key.to_lowercase().as_str())
@@ -43,7 +44,7 @@ fn is_one(tree: &Tree) -> bool {
     !tree.keys().iter().any(matrix) && has_focal(tree, 3)
 }
 
-/// Whether a map, or one that it has, has the focal lengths.
+/// Returns whether a map, or one inside it, has the focal lengths.
 fn has_focal(tree: &Tree, depth: usize) -> bool {
     let own = |names: &[&str]| {
         tree.keys()
@@ -57,7 +58,7 @@ fn has_focal(tree: &Tree, depth: usize) -> bool {
                 .any(|(_, part)| has_focal(part, depth - 1)))
 }
 
-/// The maps in a map, and in the lists in it.
+/// Returns the maps in a map, and those in its lists.
 fn parts(tree: &Tree) -> Vec<(String, Tree)> {
     let keys = tree.keys().into_iter();
     let values = keys.filter_map(|key| Some((key.to_owned(), tree.get(key)?)));
@@ -68,7 +69,8 @@ fn parts(tree: &Tree) -> Vec<(String, Tree)> {
     maps.filter(|(_, value)| !value.keys().is_empty()).collect()
 }
 
-/// The map of the chosen camera: that of all, where there is but one.
+/// Returns the map of the chosen camera, or the whole tree if there is only one
+/// camera.
 fn camera(tree: &Tree, choice: &Choice) -> Parsed<Tree> {
     let own = has_focal(tree, 0);
     let cameras: Vec<_> = parts(tree)
@@ -90,8 +92,8 @@ fn camera(tree: &Tree, choice: &Choice) -> Parsed<Tree> {
 
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let values = Values::of(&camera(tree, choice)?, 2);
-    // instant-ngp and nerfstudio, as COLMAP, have 0 at the edge of the picture, and
-    // not at the middle of its first pixel.
+    // instant-ngp and nerfstudio, like COLMAP, count from the edge of the
+    // picture, not from the centre of its first pixel.
     let edge = match values.one(&["fl_x"])? {
         Some(_) => 0.5,
         None => 0.0,
@@ -134,7 +136,8 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     .into())
 }
 
-/// The model of coefficients, by names or in a list.
+/// Returns the distortion that the coefficients describe, given by names or in
+/// a list.
 fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distortion> {
     let list = match values.one(&LIST)? {
         Some(value) => Some(value.numbers("the list of coefficients")?),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files that are cut off, that have values of other types or keys twice, and random ones: each is
-//! refused, or is told of, or gives the same lens. None makes the program panic or go on for ever.
+//! Tests with truncated files, with files that have values of other types or keys twice, and with
+//! random ones. Each is refused, or gives a note or a warning, or gives the same lens. None makes
+//! the program panic or run without end.
 
 mod fuzz;
 
@@ -11,11 +12,11 @@ use super::{
     opencv, opensfm, orbslam, ost, ros, vins,
 };
 
-/// OpenCV's JSON and XML, with all coefficients that there are.
+/// OpenCV's JSON and XML, with every coefficient that OpenCV has.
 const JSON: &str = include_str!("../../tests/cameras/rational.json");
 const XML: &str = include_str!("../../tests/cameras/tilted.xml");
 
-/// A file of each dialect: what it is called, its text, and a camera of it.
+/// A file of each dialect: the dialect's name, its text, and a camera of it.
 const SAMPLES: [(&str, &str, Option<&str>); 20] = [
     (nxp::DIALECT.name, nxp::tests::FILE, None),
     (libcamera::DIALECT.name, libcamera::tests::FILE, None),
@@ -43,7 +44,7 @@ const SAMPLES: [(&str, &str, Option<&str>); 20] = [
     ("an OpenCV calibration", XML, None),
 ];
 
-/// Values that are no numbers of a lens.
+/// Values that are not valid numbers of a lens.
 const WRONG: [&str; 10] = [
     "x",
     "[]",
@@ -57,7 +58,7 @@ const WRONG: [&str; 10] = [
     "-99999999999999999999",
 ];
 
-/// What is told of a camera, and of the file.
+/// Reads what a file says about a camera, with the notes about the file itself.
 fn read(text: &str, camera: Option<&str>) -> Parsed<Described> {
     let choice = Choice {
         camera,
@@ -73,7 +74,7 @@ fn read(text: &str, camera: Option<&str>) -> Parsed<Described> {
     Ok(described)
 }
 
-/// Whether a text ends with the bracket with which it began, so that an end that is missing shows.
+/// Returns whether the text begins with a bracket, so that a missing end is detected.
 fn is_closed(text: &str) -> bool {
     text.starts_with(['{', '<'])
 }
@@ -99,10 +100,11 @@ fn a_file_that_ends_early_is_refused_or_told_of() {
             let Ok(found) = read(&text[..end], camera) else {
                 continue;
             };
-            // Between two lines of what needs no end. A word or a number that is cut is told of.
+            // The file ends between two lines of a format that needs no end mark. A truncated word
+            // or number gives a note.
             let told =
                 found.notes.len() + found.doubts.len() > right.notes.len() + right.doubts.len();
-            // A size that is missing is told of where the map is made.
+            // A missing size is reported when the map is made.
             let size = found.calibration.size;
             let same = found.calibration.lens == right.calibration.lens
                 && (size.is_none() || size == right.calibration.size);
@@ -119,7 +121,7 @@ fn a_file_that_ends_early_is_refused_or_told_of() {
 fn a_value_of_another_type_is_an_error_or_is_not_used() {
     for (_, text, camera) in SAMPLES {
         let right = read(text, camera).unwrap();
-        // Each number, and each word in quotes.
+        // The places of the numbers.
         let mut places = Vec::new();
         let mut start = None;
         for (index, byte) in text.bytes().enumerate() {
@@ -127,7 +129,7 @@ fn a_value_of_another_type_is_an_error_or_is_not_used() {
             match (inside, start) {
                 (true, None) => start = Some(index),
                 (false, Some(from)) => {
-                    // The digit of `k1` is no number.
+                    // The digit of `k1` is not a number.
                     let word = text[..from].ends_with(|last: char| last.is_alphanumeric());
                     if !word && text[from..index].parse::<f64>().is_ok() {
                         places.push((from, index));
@@ -141,7 +143,7 @@ fn a_value_of_another_type_is_an_error_or_is_not_used() {
         for (from, to) in places {
             for wrong in WRONG.iter().cycle().skip(from).take(3) {
                 let file = format!("{}{wrong}{}", &text[..from], &text[to..]);
-                // What is not used may be anything.
+                // A value that is not used may be anything.
                 if let Ok(found) = read(&file, camera) {
                     let same =
                         |a: &Described, b: &Described| a.calibration.lens == b.calibration.lens;
@@ -177,7 +179,7 @@ fn files_that_once_gave_a_map_without_a_word_are_refused() {
     }
 }
 
-/// The text with each of its keys once more, before the key itself: at most one in each.
+/// Returns copies of the text, each with one of its keys inserted once more before the key itself.
 fn twice(text: &str) -> Vec<String> {
     let mut all = Vec::new();
     let mut add =
@@ -207,7 +209,7 @@ fn twice(text: &str) -> Vec<String> {
         }
         return all;
     }
-    // Brackets that are open.
+    // The number of open brackets.
     let (mut start, mut depth) = (0, 0);
     for line in text.split_inclusive('\n') {
         let indent = line.len() - line.trim_start_matches([' ', '-']).len();
@@ -251,13 +253,13 @@ fn a_key_that_stands_twice_is_refused() {
         let (files, right) = (twice(text), read(text, camera));
         assert!(files.len() > 4, "{name}");
         for file in files {
-            // The only value that is taken out before its file is read.
+            // This key is removed before the file is parsed, so that it is not found twice.
             if file.matches("'optimization_inputs'").count() > 1 {
                 continue;
             }
             let error = match read(&file, camera) {
                 Err(error) => error,
-                // Of another lens.
+                // The inserted element belongs to another lens of the profile.
                 Ok(found) if name == "a Lensfun profile" && Ok(&found) == right.as_ref() => {
                     continue;
                 }

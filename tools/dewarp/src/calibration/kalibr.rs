@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics, or the
-//! `camera.yaml` of one camera, which has the same keys without a camera's name.
+//! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics; or the `camera.yaml` of
+//! one camera, which has the same keys without a camera's name.
 
 use super::dialect::{Described, chosen};
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, plausible};
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Lens, Omni};
 
-/// A chain's cameras are its keys.
+/// Returns whether this is a file of Kalibr. The cameras of a camchain are its keys.
 pub fn is_one(tree: &Tree) -> bool {
     let camera = |key: &&str| tree.get(key).is_some_and(|value| is_camera(&value));
     is_camera(tree) || tree.keys().iter().any(camera)
 }
 
-/// Whether the file has cameras, between which --camera chooses.
+/// Returns whether the file has several cameras, between which --camera chooses.
 pub fn has_cameras(tree: &Tree) -> bool {
     !is_camera(tree)
 }
@@ -58,7 +58,7 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
             super::by_hand()
         )
     };
-    // The camera's own parameters stand before its focal lengths.
+    // The camera model's own parameters come before the focal lengths.
     let (own, matrix) = match (&camera_model[..], &intrinsics[..]) {
         ("pinhole", matrix) if matrix.len() == 4 => (&[][..], matrix),
         ("omni", [own, matrix @ ..]) if matrix.len() == 4 => (std::slice::from_ref(own), matrix),
@@ -239,7 +239,8 @@ pub mod tests {
         fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), unit in 0.0..1.0f64, model in 0usize..7, alone: bool) {
             let [a, b, c, d] = k;
             let brown = Brown { radial: [a, b, 0.0], tangential: [c, d], ..Brown::NONE };
-            // Kalibr's documentation: the intrinsics of each model, and the coefficients of each distortion.
+            // The intrinsics of each model and the coefficients of each distortion are those of
+            // Kalibr's documentation.
             let (camera, own, bend, values, expected) = match model {
                 0 => ("pinhole", vec![], "radtan", k.to_vec(), Distortion::Brown(brown)),
                 1 => ("pinhole", vec![], "equidistant", k.to_vec(), Distortion::Fisheye(k)),

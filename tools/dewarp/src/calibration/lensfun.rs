@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Lens profiles of the Lensfun database: the models poly3, poly5 and ptlens of
-//! rectilinear lenses. A profile is for a kind of lens on any camera, so that
-//! the picture's size, and perhaps the crop factor, must come from elsewhere.
+//! rectilinear lenses. A profile is of a lens on any camera, so the size of the
+//! pictures, and possibly the crop factor, must come from the user.
 
 mod named;
 #[cfg(test)]
@@ -14,19 +14,20 @@ use super::{Calibration, Choice, Parsed};
 use crate::lens::{Distortion, Lens};
 use named::{chosen_lens, list, name, only};
 
-/// Diagonal of the 35 mm film's frame, to which crop factors refer, in millimetres.
+/// The diagonal of a 35 mm film frame, to which crop factors refer, in
+/// millimetres.
 const FILM: f64 = 43.266_615_305_567_87;
 
-/// A profile's aspect ratio where it names none.
+/// A profile's aspect ratio if it names none.
 const ASPECT: f64 = 1.5;
 
-/// Crop factors: from digital backs to endoscopes.
+/// The range of crop factors, from digital backs to endoscopes.
 const CROP: [f64; 2] = [0.1, 100.0];
 
-/// The longest focal length.
+/// The longest focal length, in millimetres.
 const MILLIMETRES: f64 = 1e5;
 
-/// Whether the text is of a Lensfun database.
+/// Returns whether the text is of a Lensfun database.
 pub fn is_one(text: &str) -> bool {
     text.trim_start_matches('\u{feff}')
         .trim_start()
@@ -49,7 +50,8 @@ pub fn calibration(text: &str, choice: &Choice) -> Parsed<Described> {
     Ok(described)
 }
 
-/// The number of a text, or of two with a colon between, if it is in this range.
+/// Parses a number, or the ratio of two with a colon between them, and checks
+/// its range.
 fn number(text: &str, name: &str, [least, most]: [f64; 2]) -> Parsed<f64> {
     let parse = |text: &str| text.trim().parse::<f64>().ok();
     let value = match text.split_once(':') {
@@ -61,14 +63,14 @@ fn number(text: &str, name: &str, [least, most]: [f64; 2]) -> Parsed<f64> {
         .ok_or_else(|| format!("{name}: {text} is not a number from {least} to {most}"))
 }
 
-/// The number in a child element.
+/// Returns the number in a child element.
 fn element(lens: Node, name: &str, range: [f64; 2]) -> Parsed<Option<f64>> {
     let text = only(lens, name)?.and_then(|node| node.text());
     text.map(|text| number(text.trim(), name, range))
         .transpose()
 }
 
-/// The crop factor of the camera of the calibration.
+/// Returns the crop factor of the camera that the lens was calibrated on.
 fn crop(lens: Node) -> Parsed<Option<f64>> {
     element(lens, "cropfactor", CROP)
 }
@@ -84,7 +86,8 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
     }
     let entry = entry(lens, choice.focal_length);
     let Some(size) = choice.size else {
-        // Asked for at once, so that the user comes back once.
+        // Both problems are reported together, so that the user corrects them
+        // at once.
         let source = "a profile is for pictures of any size: say yours with --source";
         return Err(match entry {
             Err(cause) => format!("{source}; {cause}"),
@@ -116,12 +119,13 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
         }
     };
     let focal_length = match attribute("real-focal", [0.0, MILLIMETRES])? {
-        // Of the lens itself; the polynomial's is the straightened picture's.
+        // `real-focal` is the lens's focal length; the polynomial refers to
+        // that of the corrected picture.
         real if real > 0.0 => real / coefficients[0],
         _ => attribute("focal", [0.1, MILLIMETRES])?,
     };
 
-    // From pixel centre to pixel centre, as Lensfun counts.
+    // Lensfun counts from pixel centre to pixel centre.
     let [width, height] = [size.width, size.height].map(|side| f64::from(side.max(2) - 1));
     let (short, long) = (width.min(height), width.max(height));
     let picture = (long / short).hypot(1.0) / aspect.hypot(1.0);
@@ -153,7 +157,8 @@ fn read(lens: Node, choice: &Choice) -> Parsed<Calibration> {
     })
 }
 
-/// The distortion at a focal length; only those measured, nothing between them.
+/// Returns the distortion entry of a focal length. Values between the measured
+/// focal lengths are not interpolated.
 fn entry<'a, 'input>(lens: Node<'a, 'input>, wanted: Option<f64>) -> Parsed<Node<'a, 'input>> {
     let calibration = only(lens, "calibration")?;
     let entries: Vec<Node> = calibration

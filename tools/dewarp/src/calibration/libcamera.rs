@@ -17,7 +17,7 @@ fn is_one(tree: &Tree) -> bool {
     tree.get("modules").is_some()
 }
 
-/// The parameters of the algorithm `Dewarp`.
+/// Returns the parameters of the algorithm `Dewarp`.
 fn section(tree: &Tree) -> Parsed<Tree> {
     let modules = dialect::needed(tree, "modules")?.items();
     let mut sections = modules.iter().filter_map(|module| module.get("Dewarp"));
@@ -52,7 +52,8 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     Ok(Described {
         calibration: Calibration {
             lens,
-            // The sensor's analogue crop, which the user must say.
+            // The size of the sensor's analogue crop, which the user must give,
+            // is not in the file.
             size: None,
         },
         output: shown.map(|camera| Output {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Camera matrices and coefficients, as OpenCV orders them.
+//! Camera matrices and coefficients in OpenCV's order.
 
 use super::tree::Tree;
 use super::{Choice, Model, Parsed};
 use crate::lens::{Brown, Distortion, Lens};
 
-/// The lens of a 3x3 camera matrix.
+/// Creates the lens of a 3x3 camera matrix.
 pub fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
     let values: [f64; 9] = matrix.matrix(name, [3, 3])?;
     if values == [0.0; 9] {
@@ -38,7 +38,7 @@ pub fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
     lens.check().map_err(|cause| format!("{name}: {cause}"))
 }
 
-/// That the file's key says the model which the user may have said, too.
+/// Returns an error if the user chose another model than the file's key does.
 pub fn agrees(choice: &Choice, distortion: &Distortion, key: &str) -> Parsed<()> {
     let (model, name) = match distortion {
         Distortion::Fisheye(_) => (Some(Model::Fisheye), "a fisheye (Kannala and Brandt)"),
@@ -56,8 +56,8 @@ pub fn agrees(choice: &Choice, distortion: &Distortion, key: &str) -> Parsed<()>
     }
 }
 
-/// OpenCV's coefficients of its model for pinhole cameras. Zeros behind the last
-/// that is not 0 do not count.
+/// Creates the distortion of OpenCV's model for pinhole cameras. Trailing zeros
+/// do not count.
 pub fn brown(values: &[f64], name: &str) -> Parsed<Distortion> {
     let used = used(values);
     let fits = |count: &usize| (used..=values.len()).contains(count);
@@ -72,7 +72,7 @@ pub fn brown(values: &[f64], name: &str) -> Parsed<Distortion> {
     })
 }
 
-/// A fisheye's four coefficients.
+/// Creates the distortion of a fisheye's four coefficients.
 pub fn fisheye(values: &[f64], name: &str) -> Parsed<Distortion> {
     let four = match used(values) <= 4 {
         true => values.get(..4).unwrap_or(values),
@@ -83,7 +83,7 @@ pub fn fisheye(values: &[f64], name: &str) -> Parsed<Distortion> {
         .map_err(|_| format!("{name} has {} numbers, not the fisheye's 4", values.len()))
 }
 
-/// How many numbers there are up to the last that is not 0.
+/// Returns how many numbers there are up to the last that is not 0.
 fn used(values: &[f64]) -> usize {
     let last = values.iter().rposition(|value| *value != 0.0);
     last.map_or(0, |last| last + 1)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which model of lens a file says its coefficients are of, under any of the keys
-//! that programs write for it.
+//! The lens model that a file names, under any of the keys that programs use
+//! for it.
 
 use super::dialect::flag;
 use super::tree::{Tree, plain};
 use super::{Choice, Model, Parsed, by_hand};
 
-/// Keys that are true for a fisheye.
+/// Keys whose value is true for a fisheye.
 pub const FLAGS: [&str; 4] = ["fisheyemodel", "isfisheye", "usefisheye", "fisheye"];
 
 /// Keys that name the model.
@@ -29,7 +29,7 @@ pub const KEYS: [&str; 16] = [
     "type",
 ];
 
-/// Names of the model of `calibrateCamera`.
+/// Names of the model of OpenCV's `calibrateCamera`.
 const PINHOLE: [&str; 22] = [
     "pinhole",
     "perspective",
@@ -55,7 +55,7 @@ const PINHOLE: [&str; 22] = [
     "opencv8",
 ];
 
-/// Names of the model of `fisheye::calibrate`.
+/// Names of the model of OpenCV's `fisheye::calibrate`.
 const FISHEYE: [&str; 13] = [
     "fisheye",
     "opencvfisheye",
@@ -72,8 +72,8 @@ const FISHEYE: [&str; 13] = [
     "opencv4fisheye",
 ];
 
-/// The model that the file says its coefficients are of, with the key. What the
-/// user says stands where a name is of no model, such as a camera's.
+/// Returns the model that the file names, with the key. If the user chose a
+/// model, a name that is not known, such as a camera's, is ignored.
 pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
     let mut found: Vec<(String, Model)> = Vec::new();
     let mut flagged = None;
@@ -93,13 +93,13 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
         };
         match known(text) {
             Some(model) => found.push((key, model)),
-            // Of a file's type, and not of a lens's.
+            // This is the type of a file, not of a lens.
             None if plain(&key) == "type" => {}
             None if choice.model.is_some() => {}
             None => return Err(unknown(&key, text)),
         }
     }
-    // A pinhole with the distortion of a fisheye is a fisheye.
+    // A pinhole with a fisheye's distortion is a fisheye.
     let fisheye = found.iter().find(|(_, model)| *model == Model::Fisheye);
     let named = fisheye.or(found.first()).cloned();
     match (flagged, named) {
@@ -110,10 +110,10 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
     }
 }
 
-/// The model of this name.
+/// Returns the model of this name.
 pub fn known(name: &str) -> Option<Model> {
     let name = plain(name);
-    // PhotonVision's, after mrcal.
+    // PhotonVision's names, which follow mrcal's.
     let name = name.strip_prefix("lensmodel").unwrap_or(&name);
     let name = name.trim_end_matches("camera").trim_end_matches("model");
     let name = name.trim_end_matches("lens");
@@ -124,7 +124,7 @@ pub fn known(name: &str) -> Option<Model> {
     }
 }
 
-/// What to do with a model that is not known.
+/// Returns the advice for a model that is not known.
 pub fn unknown(key: &str, name: &str) -> String {
     format!(
         "{key}: {name} is no model that is known here: if its coefficients are those of a pinhole or \

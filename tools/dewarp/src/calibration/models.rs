@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Models under the names and with the parameters of Kalibr, which others follow.
+//! Models with Kalibr's names and parameters, which other programs use as well.
 
 use super::{Parsed, brown, fisheye};
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Lens, Omni};
 
-/// A camera's model, its intrinsics, and the model of what bends beside it.
+/// A camera's model, its intrinsics, and its distortion model.
 pub struct Named<'a> {
     pub camera: &'a str,
     pub intrinsics: &'a [f64],
@@ -15,10 +15,10 @@ pub struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// The lens.
+    /// Creates the lens.
     ///
-    /// An error that names a model which is not known, or whose numbers are not as
-    /// many as it takes.
+    /// Returns an error that names a model which is not known, or one that has
+    /// another number of parameters.
     pub fn lens(&self) -> Parsed<Lens> {
         match self.camera {
             "pinhole" => pixels(self.own("fx, fy, cx, cy")?, self.bent()?),
@@ -58,7 +58,7 @@ impl Named<'_> {
         })
     }
 
-    /// What bends beside the camera's own model.
+    /// Creates the distortion that the distortion model describes.
     fn bent(&self) -> Parsed<Distortion> {
         match self.distortion {
             "radtan" | "radial-tangential" | "radialtangential" | "radtan8"
@@ -86,7 +86,8 @@ impl Named<'_> {
         }
     }
 
-    /// That nothing bends beside the camera's own model.
+    /// Returns an error if there is a distortion model besides the camera's own
+    /// model.
     fn alone(&self) -> Parsed<()> {
         match self.bent()? {
             Distortion::Brown(Brown::NONE) => Ok(()),
@@ -102,7 +103,7 @@ impl Named<'_> {
     }
 }
 
-/// The lens of fx, fy, cx and cy.
+/// Creates the lens of fx, fy, cx and cy.
 pub fn pixels([fx, fy, cx, cy]: [f64; 4], distortion: Distortion) -> Parsed<Lens> {
     let lens = Lens {
         focal: [fx, fy],

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! mrcal's `.cameramodel`: a dictionary as Python writes it, which YAML contains
-//! but for comments and byte strings.
+//! mrcal's `.cameramodel`: a Python dictionary, which is YAML except for
+//! comments and byte strings.
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
@@ -17,11 +17,12 @@ pub const DIALECT: Dialect = Dialect {
 };
 
 fn is_one(tree: &Tree) -> bool {
-    // PhotonVision's files have that name beside their own keys.
+    // PhotonVision's files have that key together with their own.
     tree.get("lensmodel").is_some() && tree.get("cameraIntrinsics").is_none()
 }
 
-/// The text without what is no YAML: the byte string of the optimisation's inputs.
+/// Returns the text without what is not YAML: the byte string of the
+/// optimisation's inputs.
 pub fn without_bytes(text: String) -> String {
     if !text.contains("'lensmodel'") && !text.contains("\"lensmodel\"") {
         return text;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The JSON files from which NXP's ISP software (isp-imx, `dewarp_config`) sets the
-//! dewarper: an array with an entry a channel, or one flat entry with `dewarpMode`.
+//! The JSON files with which NXP's ISP software (isp-imx, `dewarp_config`) configures the dewarper:
+//! an array with an entry for each channel, or one flat entry with `dewarpMode`.
 
 use super::dialect::{self, Described, Dialect, Output};
 use super::tree::{self, Tree};
@@ -25,7 +25,7 @@ fn is_one(tree: &Tree) -> bool {
         .any(|key| tree.get(key).is_some())
 }
 
-/// A channel: its values, and what the names of its matrices end with.
+/// A channel: its values, and the suffix of the names of its matrices.
 struct Channel {
     tree: Tree,
     suffix: &'static str,
@@ -96,7 +96,8 @@ impl Channel {
         })
     }
 
-    /// Earlier files have no size: that of the sensor's mode, which the user must say.
+    /// Returns the size of the pictures. Earlier files do not have it: it is that of the sensor's
+    /// mode, which the user must give.
     fn size(&self, choice: &Choice) -> Parsed<Size> {
         let Some((name, image)) = self.tree.first(["source_image", "input"]) else {
             return choice.size.ok_or_else(|| {
@@ -107,7 +108,7 @@ impl Channel {
         tree::size([side("width")?, side("height")?], name)
     }
 
-    /// The mode, and what the lens does in it.
+    /// Returns the key of the mode, and the distortion that the mode selects.
     fn distortion(&self, notes: &mut Vec<String>) -> Parsed<(String, Distortion)> {
         let (key, _) = self
             .tree
@@ -150,7 +151,7 @@ impl Channel {
         lens(&dialect::needed(&self.tree, &name)?, &name, distortion)
     }
 
-    /// What is not done here.
+    /// Returns an error if the file uses what is not supported.
     fn refuse(&self) -> Parsed<()> {
         let name = format!("perspective{}", self.suffix);
         if let Some(matrix) = self.tree.get(&name) {
@@ -173,7 +174,7 @@ impl Channel {
         }
     }
 
-    /// The part that `scale` leaves: all from its corner on.
+    /// Returns the part that `scale` selects, from its corner to the end of the picture.
     fn part(&self, size: Size, notes: &mut Vec<String>) -> Parsed<Option<[[f64; 2]; 2]>> {
         let Some(scale) = self.tree.get("scale") else {
             return Ok(None);
@@ -187,7 +188,7 @@ impl Channel {
                     "scale: {key} {value} is not inside a picture of {size}"
                 ));
             }
-            // NXP's software takes corners of blocks.
+            // NXP's software rounds the corner down to whole blocks.
             corner[axis] = (value / 16.0).floor() * 16.0;
         }
         let factor = scale.number("factor")?.unwrap_or(1.0);

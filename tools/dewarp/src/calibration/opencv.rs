@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What OpenCV's `FileStorage` holds, and what its samples, tutorials and users
-//! write in JSON, under the many names that these give to matrices. Names stand
-//! here as [`plain`](super::tree::plain) has them.
+//! Files of OpenCV's `FileStorage`, and JSON that its samples, tutorials and
+//! users write, with the many names that these give to matrices. Names are here
+//! as [`plain`](super::tree::plain) returns them.
 
 use super::dialect::{Described, chosen, flag, listed};
 use super::tree::{Tree, plain};
@@ -9,7 +9,8 @@ use super::{Calibration, Choice, Model, Parsed, Rectification, by_hand};
 use super::{brown, fisheye, lens, model, ros, size};
 use crate::lens::{Distortion, Omni};
 
-/// Names of the camera matrix of the only camera in a file.
+/// Names of the camera matrix; those of a pair have a suffix of [`PAIR`] as
+/// well.
 const MATRIX: [&str; 12] = [
     "cameramatrix",
     "cameraintrinsics",
@@ -25,7 +26,7 @@ const MATRIX: [&str; 12] = [
     "intrinsics",
 ];
 
-/// Names of its coefficients.
+/// Names of the coefficients, with the same suffixes.
 const COEFFICIENTS: [&str; 14] = [
     "distortioncoefficients",
     "distortioncoeffs",
@@ -43,13 +44,13 @@ const COEFFICIENTS: [&str; 14] = [
     "distparams",
 ];
 
-/// The cameras of a pair, as the names of their matrices end.
+/// The suffixes of the names of a pair's matrices.
 const PAIR: [&str; 7] = ["0", "1", "2", "left", "right", "l", "r"];
 
-/// How deep a camera may lie in a file.
+/// The greatest depth of a camera in a file.
 const DEPTH: usize = 3;
 
-/// Whether these are its keys.
+/// Returns whether a tree has the keys of OpenCV.
 pub fn is_one(tree: &Tree) -> bool {
     is_camera(tree)
         || !pair(tree, "r").is_empty()
@@ -57,7 +58,8 @@ pub fn is_one(tree: &Tree) -> bool {
         || !nested(tree, DEPTH).is_empty()
 }
 
-/// Whether a map has a camera's matrix, or its coefficients under a long name.
+/// Returns whether a map has a camera matrix, or coefficients under a long
+/// name.
 fn is_camera(tree: &Tree) -> bool {
     let long = COEFFICIENTS.iter().filter(|name| name.len() > 4);
     let names = MATRIX
@@ -69,14 +71,15 @@ fn is_camera(tree: &Tree) -> bool {
         || matrix.is_some_and(|(_, value)| value.numbers("").is_ok_and(|all| all.len() == 9))
 }
 
-/// Whether the file has cameras, between which --camera chooses.
+/// Returns whether the file has several cameras, between which --camera
+/// chooses.
 pub fn has_cameras(tree: &Tree) -> bool {
     !is_camera(tree)
 }
 
-/// Which of the pair's cameras have a matrix of this name.
+/// Returns the cameras of the pair that have a matrix of this name.
 fn pair(tree: &Tree, name: &str) -> Vec<&'static str> {
-    // `k1` may be a matrix, or a coefficient.
+    // `k1` may be a matrix or a coefficient.
     let has = |camera: &&str| {
         let found = tree.spelled([&*format!("{name}{camera}")]);
         found.is_some_and(|(_, value)| !value.numbers("").is_ok_and(|all| all.len() == 1))
@@ -84,7 +87,7 @@ fn pair(tree: &Tree, name: &str) -> Vec<&'static str> {
     PAIR.into_iter().filter(has).collect()
 }
 
-/// The cameras of a pair that have a camera matrix.
+/// Returns the cameras of a pair that have a camera matrix.
 fn pair_cameras(tree: &Tree) -> Vec<&'static str> {
     let mut found: Vec<&str> = MATRIX.iter().flat_map(|name| pair(tree, name)).collect();
     found.sort_unstable();
@@ -92,7 +95,7 @@ fn pair_cameras(tree: &Tree) -> Vec<&'static str> {
     found
 }
 
-/// Cameras that are maps in the file, with their names.
+/// Returns the cameras that are maps in the file, with their names.
 fn nested(tree: &Tree, depth: usize) -> Vec<(String, Tree)> {
     let mut found = Vec::new();
     for key in tree.keys() {
@@ -137,8 +140,8 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         .map_err(|cause| format!("{}: {cause}", cameras[index].0))
 }
 
-/// The camera whose matrices have this number or word behind their names. Its size
-/// may stand in the file around it.
+/// Reads the camera whose matrices have this number or word at the end of their
+/// names. Its size may be in the file around it.
 fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
     let find = |names: &[&str]| {
         let numbered: Vec<String> = names.iter().map(|name| format!("{name}{number}")).collect();
@@ -151,7 +154,8 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             "camera_matrix, cameraMatrix, mtx, K, M1",
         )
     })?;
-    // `intrinsics` as Kalibr and SVO have it, without the model that Kalibr names.
+    // Kalibr and SVO have `intrinsics` too; here the model that Kalibr names is
+    // missing.
     let count = matrix.numbers("").map_or(9, |all| all.len());
     if plain(&matrix_name).starts_with("intrinsics") && count != 9 {
         return Err(format!(
@@ -161,7 +165,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         ));
     }
     let found = find(&COEFFICIENTS);
-    // What PhotonVision wrote until 2023.
+    // PhotonVision wrote this until 2023.
     let found = found.or_else(|| match plain(&matrix_name).as_str() {
         "cameraintrinsics" => find(&["cameraextrinsics"]),
         _ => None,
@@ -174,7 +178,8 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         )
     })?;
     let values = coefficients.numbers(&name)?;
-    // A fisheye's numbers, or flips and a centre, that its keys tell.
+    // These keys say that the numbers may be a fisheye's, or that flips or
+    // another centre apply.
     if let Some((key, _)) = tree.spelled(["dewarpmode", "dewarptype"]) {
         return Err(format!(
             "{key} is that of NXP's dewarper inside another file: put this map in a file of its own"
@@ -202,7 +207,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     let whole = Calibration { lens, size };
     let mut described = Described::from(whole);
     described.doubts = super::plausible::doubts(&lens, size);
-    // The point tells more than that it is off the middle.
+    // The doubt about the size says more than that the point is off the middle.
     if doubt.is_some() {
         described
             .doubts
@@ -218,8 +223,8 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     Ok(described)
 }
 
-/// The model that the camera, the file around it or the user says, with its
-/// coefficients.
+/// Creates the distortion of the model that the camera, the file around it or
+/// the user names.
 fn bent(
     [tree, file]: [&Tree; 2],
     choice: &Choice,
@@ -256,7 +261,7 @@ fn bent(
     }
 }
 
-/// The model of OpenCV's `omnidir`.
+/// Creates the distortion of OpenCV's `omnidir`.
 fn omni(values: &[f64], name: &str, xi: &[f64]) -> Parsed<Distortion> {
     let ([xi], Ok(values)) = (xi, <[f64; 4]>::try_from(values)) else {
         return Err(format!(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `camera_models.json` of OpenSfM (and OpenDroneMap), and a reconstruction's
-//! `cameras`. Numbers are in terms of the longer side, from the picture's middle.
+//! `camera_models.json` of OpenSfM (and OpenDroneMap), and the `cameras` of a reconstruction.
+//! Numbers are fractions of the longer side, from the picture's centre.
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
@@ -84,7 +84,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         }
     };
     agrees(choice, &distortion, "projection_type")?;
-    // The picture's middle is half a pixel before that of pixel centres on whole numbers.
+    // Pixel centres are whole numbers here, so the picture's centre is at w / 2 - 0.5.
     let side = width.max(height);
     let center = [
         center[0] * side + width / 2.0 - 0.5,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Settings of ORB-SLAM2 and 3: keys such as `Camera.fx`, `Camera1.fx`, and
-//! `LEFT.K` of a pair that is rectified on the way. OpenVSLAM has the same keys.
+//! `LEFT.K` of a pair that ORB-SLAM rectifies itself. OpenVSLAM has the same
+//! keys.
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
@@ -16,7 +17,8 @@ pub const DIALECT: Dialect = Dialect {
     rectify: Some(rectify),
 };
 
-/// Cameras that a file may have: their names here, and their keys' beginnings.
+/// The cameras that a file may have: their names for --camera, and the prefixes
+/// of their keys.
 const CAMERAS: [(&str, &str); 5] = [
     ("LEFT", "LEFT"),
     ("RIGHT", "RIGHT"),
@@ -33,14 +35,14 @@ fn has(tree: &Tree, key: &str) -> bool {
     tree.get(&format!("{key}.fx")).is_some() || is_raw(tree, key)
 }
 
-/// Whether it is a camera of a pair with its matrices.
+/// Returns whether this is a camera of a pair with its own matrices.
 fn is_raw(tree: &Tree, key: &str) -> bool {
     tree.get(&format!("{key}.K")).is_some()
 }
 
-/// The beginning of the chosen camera's keys.
+/// Returns the prefix of the chosen camera's keys.
 fn chosen(tree: &Tree, choice: &Choice) -> Parsed<&'static str> {
-    // Beside the raw pair, `Camera` is what it is rectified to.
+    // If the file has the raw pair, `Camera` describes the rectified pictures.
     let raw = is_raw(tree, "LEFT") || is_raw(tree, "RIGHT");
     let there = CAMERAS.into_iter().filter(|(_, key)| match raw {
         true => is_raw(tree, key),
@@ -50,7 +52,7 @@ fn chosen(tree: &Tree, choice: &Choice) -> Parsed<&'static str> {
         there.map(|(name, key)| (name.to_owned(), key)).unzip();
     names.dedup();
     let index = dialect::chosen(&names, choice)?;
-    // Camera and Camera1 are the same one: the newer name comes first.
+    // Camera and Camera1 are the same camera: the newer name comes first.
     let first = |key: &&&str| CAMERAS.contains(&(names[index].as_str(), **key));
     keys.iter()
         .find(first)
@@ -77,11 +79,11 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         let value = tree.number(&format!("{key}.{part}"))?;
         Parsed::Ok(value.unwrap_or(0.0))
     };
-    // ORB-SLAM's key, and that of OpenVSLAM.
+    // The keys of ORB-SLAM and of OpenVSLAM.
     let said = tree.first(["Camera.type", "Camera.model"]);
     let name = said.as_ref().map_or("Camera.type", |(name, _)| *name);
     let fisheye = || Parsed::Ok([needed("k1")?, needed("k2")?, needed("k3")?, needed("k4")?]);
-    // A pinhole with a k4 has k1 to k6, and p1.
+    // A pinhole that has k4 has k1 to k6, and p1.
     let has = |part: &str| tree.get(&format!("{key}.{part}")).is_some();
     let kind = match (&said, choice.model) {
         (Some(_), _) => dialect::word(tree, name)?,
@@ -103,7 +105,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         {
             Distortion::Brown(Brown::NONE)
         }
-        // As ORB-SLAM reads them: k3 and what is behind it may be missing.
+        // As in ORB-SLAM, k3 and the coefficients after it may be missing.
         "PinHole" | "Pinhole" | "perspective" => Distortion::Brown(Brown {
             radial: [needed("k1")?, needed("k2")?, or_0("k3")?],
             tangential: [needed("p1")?, needed("p2")?],
@@ -208,7 +210,7 @@ pub mod tests {
             described(FILE, &number("1")).calibration
         );
         let file = untyped.replace("Camera1.k4", "Camera1.p1");
-        // ORB-SLAM stops there as well: such a file is not complete.
+        // ORB-SLAM stops there as well, because such a file is not complete.
         refused(&file, &number("1"), "it has no Camera1.p2");
         let file = file.replace("Camera1.k3", "Camera1.p2");
         let found = described(&file, &number("1"));

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `ost.txt`, which ROS's `camera_calibration` writes beside its YAML: sections
-//! in brackets, and in each a name, a line below it the numbers.
+//! `ost.txt`, which ROS's `camera_calibration` writes together with its YAML:
+//! sections in brackets, each with names, and the numbers on the lines below a
+//! name.
 
 use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
 
 use super::Parsed;
 
-/// The most cameras of a file.
+/// The greatest number of cameras in a file.
 const CAMERAS: usize = 100;
 
-/// The names that the same matrices have in YAML.
+/// The names of the matrices here, and in YAML.
 const NAMES: [(&str, &str); 4] = [
     ("camera matrix", "camera_matrix"),
     ("distortion", "distortion_coefficients"),
@@ -18,13 +19,14 @@ const NAMES: [(&str, &str); 4] = [
     ("projection", "projection_matrix"),
 ];
 
-/// Whether a text is such a file.
+/// Returns whether a text is such a file.
 pub fn is_one(text: &str) -> bool {
     text.lines().any(|line| line.trim() == "[image]")
         && text.lines().any(|line| line.trim() == "camera matrix")
 }
 
-/// The file as a tree: its only camera, or each camera under its section's name.
+/// Returns the file as a tree: its only camera, or each camera under its
+/// section's name.
 pub fn tree(text: &str) -> Parsed<Yaml> {
     let mut image = Hash::new();
     let mut cameras: Vec<(String, Hash)> = Vec::new();
@@ -71,7 +73,7 @@ pub fn tree(text: &str) -> Parsed<Yaml> {
             let values = camera.get(&Yaml::String("distortion_coefficients".into()));
             values.and_then(Yaml::as_vec).map_or(0, Vec::len)
         };
-        // Four may be a fisheye's, and the file does not tell.
+        // Four numbers may be a fisheye's, and the file does not tell.
         let model = match bend(camera) {
             5 => "plumb_bob",
             8 => "rational_polynomial",

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a calibration's numbers leave to doubt: numbers that may stand in the
-//! wrong place, or be of pictures of another size.
+//! Warnings about a calibration's numbers: numbers that may be in the wrong
+//! place, or be of pictures of another size.
 
 use super::size::off;
 use crate::format::Size;
 use crate::lens::Lens;
 
-/// How much longer one focal length may be than the other: pixels are square but
-/// for the camera's tolerances.
+/// The largest ratio of the focal lengths that gives no warning: pixels are
+/// square except for the camera's tolerances.
 const RATIO: f64 = 1.1;
 
-/// Parts of a side by which the principal point may be off the middle.
+/// The fraction of a side by which the principal point may be off the centre.
 const OFF: f64 = 0.25;
 
-/// What is doubtful about a lens for pictures of this size, a sentence each.
+/// Returns what is doubtful about a lens for pictures of this size, one
+/// sentence each.
 pub fn doubts(lens: &Lens, size: Option<Size>) -> Vec<String> {
     let mut doubts = Vec::new();
     let [fx, fy] = lens.focal;

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
-//! ROS's `camera_info` in YAML, as `camera_calibration` writes it and the
-//! `camera_info_manager` reads it, and the like.
+//! ROS's `camera_info` in YAML, as `camera_calibration` writes it and `camera_info_manager` reads
+//! it, and similar files.
 
 use super::dialect::Described;
 use super::tree::Tree;
 use super::{Calibration, Choice, Parsed, Rectification};
 use super::{agrees, brown, fisheye, lens, plausible, size};
 
-/// Names of the camera matrix and of the coefficients.
+/// Names of the camera matrix.
 const MATRIX: [&str; 3] = ["camera_matrix", "K", "k"];
 const COEFFICIENTS: [&str; 3] = ["distortion_coefficients", "D", "d"];
 
-/// Only ROS names the model beside the matrices.
+/// Returns whether a tree is a camera_info: only ROS names the model together with the matrices.
 pub fn is_one(tree: &Tree) -> bool {
     let tree = parameters(tree.clone());
     tree.get("distortion_model").is_some()
         && (tree.first(MATRIX).is_some() || tree.first(COEFFICIENTS).is_some())
 }
 
-/// The parameters of a node of ROS 2, if these are in a file of them.
+/// Returns the parameters of a ROS 2 node if the tree is a file of them, else the tree itself.
 pub fn parameters(tree: Tree) -> Tree {
     let inner = |tree: &Tree| tree.get("ros__parameters");
     let mut nodes = tree
@@ -27,7 +27,7 @@ pub fn parameters(tree: Tree) -> Tree {
         .filter_map(|key| inner(&tree.get(key)?));
     let found = inner(&tree).or_else(|| nodes.next());
     match found {
-        // Of one camera among them.
+        // The parameters contain those of a camera.
         Some(found) if found.get("distortion_model").is_none() => {
             let keys = found.keys();
             let mut values = keys.into_iter().filter_map(|key| found.get(key));
@@ -54,7 +54,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let bend = coefficients
         .as_ref()
         .map_or(COEFFICIENTS[0], |(name, _)| *name);
-    // A key without a value is a driver's.
+    // A key without a value was written by a driver.
     if coefficients.is_none() && !model.is_empty() && !tree.keys().contains(&bend) {
         let keys = tree.keys().join(" ");
         return Err(format!(
@@ -112,17 +112,16 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     Ok(described)
 }
 
-/// What of the calibration's pictures the camera sends, as REP 104 has it: a part,
-/// of which then so many columns and lines make one.
+/// The part of the calibration's pictures that the camera sends, and its binning, as in REP 104.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Stream {
-    /// Corner and extent of the part; no extent is all.
+    /// Corner and extent of the part, in pixels; without an extent it is the whole picture.
     corner: [f64; 2],
     extent: Option<[f64; 2]>,
     binning: [f64; 2],
 }
 
-/// From the keys `roi`, `binning_x` and `binning_y`.
+/// Reads the keys `roi`, `binning_x` and `binning_y`.
 pub fn stream(tree: &Tree) -> Parsed<Stream> {
     let binning = |key: &str| match tree.number(key)? {
         None | Some(0.0) => Ok(1.0),
@@ -145,7 +144,7 @@ pub fn stream(tree: &Tree) -> Parsed<Stream> {
 }
 
 impl Stream {
-    /// The calibration in pixels of the stream.
+    /// Converts the calibration into pixels of the stream.
     pub fn of(self, whole: Calibration) -> Parsed<Calibration> {
         if self.is_all() {
             return Ok(whole);
@@ -177,7 +176,7 @@ impl Stream {
         self.extent.is_none() && self.corner == [0.0; 2] && self.binning == [1.0; 2]
     }
 
-    /// Focal lengths and principal point in pixels of the stream.
+    /// Converts focal lengths and principal point into pixels of the stream.
     fn moved(self, focal: [f64; 2], center: [f64; 2]) -> [[f64; 2]; 2] {
         let center = [0, 1].map(|axis| center[axis] - self.corner[axis]);
         crate::lens::scaled(focal, center, self.binning.map(f64::recip))
@@ -269,7 +268,8 @@ pub mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
-        // As write_calibration_yml of camera_calibration_parsers writes it, and ros2's topic echo.
+        // The files have the form that write_calibration_yml of camera_calibration_parsers and ros2
+        // topic echo write.
         #[test]
         fn a_random_camera_comes_back([fx, fy, cx, cy] in camera(), k in four(), l in four(), model in 0usize..3, message: bool) {
             let (name, count) = [("plumb_bob", 5), ("rational_polynomial", 8), ("equidistant", 4)][model];

@@ -6,10 +6,11 @@ use super::Parsed;
 use super::tree::{self, Tree, plain};
 use crate::format::Size;
 
-/// What stands before `width` and `height`, the surest first.
+/// Prefixes of `width` and `height`, the least ambiguous first.
 const PREFIXES: [&str; 7] = ["image", "img", "frame", "picture", "camera", "video", ""];
 
-/// Names of both, the surest first; those that may mean something else last.
+/// Names of a size, the least ambiguous first; those that may mean something
+/// else are last.
 const LISTS: [&str; 14] = [
     "cameraresolution",
     "imagesize",
@@ -27,26 +28,28 @@ const LISTS: [&str; 14] = [
     "dim",
 ];
 
-/// Names that may mean something else than a size from here on.
+/// The index of the first name that may mean something other than the pictures'
+/// size.
 const SURE: usize = 11;
 
-/// Words in names of sizes that are not the pictures'.
+/// Words in names of sizes that are not those of the pictures.
 const OTHERS: [&str; 22] = [
     "board", "square", "pattern", "grid", "marker", "tag", "pixel", "cell", "sensor", "chess",
     "checker", "corner", "new", "out", "rect", "valid", "aspect", "window", "kernel", "target",
     "dst", "mm",
 ];
 
-/// The least side of a picture under a name that is only like one of these: a
-/// board has fewer squares.
+/// The shortest side of a picture under a name that is only similar to these:
+/// the size of a board, in squares, is smaller.
 const LEAST: f64 = 64.0;
 
-/// Parts of the picture by which a principal point may be off its middle before
-/// width and height may have been exchanged.
+/// The fraction of a side by which a principal point may be off the centre
+/// before width and height may have been exchanged.
 const OFF: f64 = 0.08;
 
-/// The size of the pictures, if the file tells, and what is doubtful about it.
-/// Python's `shape` has the height first: the principal point tells.
+/// Returns the size of the pictures, if the file has it, and what is doubtful
+/// about it. Python's `shape` has the height first; the principal point tells
+/// whether a size was exchanged.
 pub fn find(tree: &Tree, center: [f64; 2]) -> Parsed<Option<(Size, Option<String>)>> {
     if let Some(size) = named(tree)? {
         let exchanged = fits_better(exchange(size), size, center);
@@ -57,7 +60,7 @@ pub fn find(tree: &Tree, center: [f64; 2]) -> Parsed<Option<(Size, Option<String
         return Ok(None);
     };
     let shape = plain(&name).contains("shape");
-    // Height, width and channels.
+    // The values are height, width and channels.
     if values.len() == 3 {
         values.pop();
         values.reverse();
@@ -89,19 +92,20 @@ fn better(size: Size, other: Size) -> String {
     format!("the principal point fits {size} better than {other}")
 }
 
-/// How far, in parts of its sides, the point is from the middle of a picture.
+/// Returns how far the point is from the centre of a picture, as a fraction of
+/// the picture's side.
 pub fn off(size: Size, center: [f64; 2]) -> f64 {
     let sides = [size.width, size.height].map(f64::from);
     let parts = [0, 1].map(|axis| ((center[axis] + 0.5) / sides[axis] - 0.5).abs());
     parts[0].max(parts[1])
 }
 
-/// Whether the point is near the middle of the one, and not of the other.
+/// Returns whether the point is near the centre of `one`, but not of `other`.
 fn fits_better(one: Size, other: Size, center: [f64; 2]) -> bool {
     off(other, center) > OFF && 3.0 * off(one, center) < off(other, center)
 }
 
-/// From a pair of keys for width and height.
+/// Reads the size from a pair of keys for width and height.
 fn named(tree: &Tree) -> Parsed<Option<Size>> {
     let keys = tree.keys();
     let key = |name: &str| keys.iter().copied().find(|key| plain(key) == name);
@@ -142,7 +146,7 @@ fn named(tree: &Tree) -> Parsed<Option<Size>> {
     Ok(None)
 }
 
-/// From one key for both.
+/// Reads the size from one key for both.
 fn listed(tree: &Tree) -> Parsed<Option<(String, Vec<f64>)>> {
     for (index, name) in LISTS.iter().enumerate() {
         let Some((key, value)) = tree.spelled([*name]) else {
@@ -169,7 +173,7 @@ fn listed(tree: &Tree) -> Parsed<Option<(String, Vec<f64>)>> {
     Ok(found)
 }
 
-/// Two or three numbers, or a map of width and height.
+/// Reads two or three numbers, or a map of width and height.
 fn values(value: &Tree) -> Option<Vec<f64>> {
     if let Some(text) = value.text() {
         let words = text.split(|letter: char| !letter.is_ascii_digit() && letter != '.');
@@ -220,9 +224,9 @@ mod tests {
     fn the_principal_point_tells_the_height_from_the_width() {
         let exchanged = "image_size: [480, 640]\n";
         assert_eq!(found(exchanged, [322.0, 241.0]), ("640x480".into(), true));
-        // A camera that stands upright.
+        // These pictures are in portrait orientation.
         assert_eq!(found(exchanged, [238.0, 322.0]), ("480x640".into(), false));
-        // What has a name of its own is only doubted.
+        // Width and height that have their own names only give a warning.
         let named = "image_width: 480\nimage_height: 640\n";
         assert_eq!(found(named, [322.0, 241.0]), ("480x640".into(), true));
     }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The text of a calibration file: what is no text is told by its first bytes,
-//! and what programs write beside YAML's rules is put right, each line and
-//! column where it was.
+//! The text of a calibration file. A file that is not text is detected by its first bytes, and
+//! deviations from YAML that programs write are corrected without moving a line.
 
 use super::{Parsed, by_hand};
 
 /// The largest file that is read, in bytes.
 pub const LARGEST: u64 = 16 << 20;
 
-/// What lines inside brackets begin with: deeper than any key.
+/// The indentation that is added to lines inside brackets: deeper than any key.
 const INSIDE: &str = "                                ";
 
-/// First bytes of files that hold no text, and what to do with them.
+/// First bytes of files that are not text, with the advice for each.
 const BINARY: [(&[u8], &str); 11] = [
     (&[0x1f, 0x8b], "it is compressed, unpack it with gunzip"),
     (&[0xff, 0xfe], "it is UTF-16, and not UTF-8"),
@@ -38,7 +37,7 @@ const BINARY: [(&[u8], &str); 11] = [
     ),
 ];
 
-/// The text of a file.
+/// Returns the text of a file.
 pub fn of(bytes: Vec<u8>) -> Parsed<String> {
     if bytes.len() as u64 > LARGEST {
         return Err("it has more than 16 MiB: it is no camera calibration".into());
@@ -50,8 +49,8 @@ pub fn of(bytes: Vec<u8>) -> Parsed<String> {
         .map_err(|_| "it is no text in UTF-8, as YAML, JSON and XML are".to_owned())
 }
 
-/// YAML as its parser takes it: OpenCV's first line, `%YAML:1.0`, is no directive
-/// of YAML, and JSON may have comments.
+/// Converts a text into what the YAML parser accepts: OpenCV's first line, `%YAML:1.0`, is not a
+/// YAML directive, and JSON may have comments.
 pub fn yaml(text: &str) -> Parsed<String> {
     let text = match text.split_once('\n') {
         Some((first, rest)) if first.starts_with("%YAML") => " ".repeat(first.len()) + "\n" + rest,
@@ -63,12 +62,12 @@ pub fn yaml(text: &str) -> Parsed<String> {
     }
 }
 
-/// YAML with what OpenCV's parser and Python's take beside the rules: a value right
-/// behind the colon of its key (`data:[1, 2]`), and lines inside brackets that begin
-/// to the left of their key. Lines stay where they are.
+/// Corrects what OpenCV's and Python's parsers accept although YAML does not: a value without a
+/// space after the colon of its key (`data:[1, 2]`), and lines inside brackets that begin to the
+/// left of their key. Lines stay where they are.
 pub fn mended(text: &str) -> String {
     let mut mended = String::with_capacity(text.len() + text.len() / 8);
-    // Brackets that are open, and the quote.
+    // The number of open brackets, and the open quote.
     let (mut depth, mut quote) = (0usize, None);
     for line in text.split_inclusive('\n') {
         let mut rest = line;
@@ -91,7 +90,7 @@ pub fn mended(text: &str) -> String {
                 (Some(open), _) if open == letter => quote = None,
                 (Some(_), _) => {}
                 (None, '#') if before.is_whitespace() => break,
-                // A quote begins a value, and an apostrophe is inside a word.
+                // A quote begins a value; an apostrophe is inside a word.
                 (None, '"' | '\'') if !before.is_alphanumeric() => quote = Some(letter),
                 (None, '[' | '{') => depth += 1,
                 (None, ']' | '}') => depth = depth.saturating_sub(1),
@@ -103,11 +102,11 @@ pub fn mended(text: &str) -> String {
     mended
 }
 
-/// JSON without comments and without the commas that OpenCV writes after them.
+/// Returns JSON without comments and without the trailing commas that OpenCV writes.
 fn json(text: &str) -> Parsed<String> {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
-    // The last character that counts, and brackets that are open.
+    // The last significant character, and the number of open brackets.
     let (mut last, mut depth) = (' ', 0usize);
     while let Some(character) = characters.next() {
         match (character, characters.peek()) {
@@ -147,7 +146,7 @@ fn json(text: &str) -> Parsed<String> {
                 continue;
             }
             (',', _) if matches!(last, ',' | '{' | '[' | ' ') => plain.push(' '),
-            // YAML takes no tab at the beginning of a line.
+            // YAML does not allow a tab at the beginning of a line.
             ('\t', _) => plain.push(' '),
             _ => plain.push(character),
         }
@@ -166,7 +165,8 @@ fn json(text: &str) -> Parsed<String> {
     }
 }
 
-/// What is said of a text whose last number or word may go on: nothing at its end tells.
+/// Returns a note about a text whose last number or word may be truncated, because nothing marks
+/// its end.
 pub fn unended(text: &str) -> Option<String> {
     let closed = text.trim_start().starts_with(['{', '[', '<']);
     let open = text.ends_with(|last: char| last.is_alphanumeric() || "._-+".contains(last));
@@ -175,12 +175,12 @@ pub fn unended(text: &str) -> Option<String> {
         .then(|| format!("the file's last line has no end, taken as it stands: {last}"))
 }
 
-/// What is wrong with a file that is not complete.
+/// Returns the error for a file that is not complete.
 pub fn cut() -> String {
     "the file ends in the middle: a bracket or a quote is not closed".into()
 }
 
-/// What is wrong with a text that is of no known format.
+/// Returns the error for a text of no known format.
 pub fn unknown(why: &str) -> String {
     format!("it is neither YAML nor JSON nor XML ({why}); {}", by_hand())
 }
@@ -212,7 +212,7 @@ mod tests {
                 "a: [1,\n2] # [\nb:-1\n",
                 "a: [1,\n                                2] # [\nb: -1\n",
             ),
-            // What is text stays.
+            // Text is not changed.
             (
                 "a: \"b:[\"\nc: it's [1]\nd: http://x\ne: x:1\n",
                 "a: \"b:[\"\nc: it's [1]\nd: http://x\ne: x:1\n",

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The tree of names and numbers that YAML, JSON and OpenCV's XML write in
-//! different ways.
+//! The tree of names and numbers that YAML, JSON and OpenCV's XML describe.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +11,10 @@ use yaml_rust2::{Event, ScanError, Yaml, YamlLoader};
 use super::{Parsed, by_hand, ost, text};
 use crate::format::Size;
 
-/// How deep values may lie in each other: calibrations take 4.
+/// The greatest depth of nested values: calibrations have 4.
 const DEPTH: usize = 32;
 
-/// Values that a file may have. The points of some hundred pictures fit in.
+/// The greatest number of values in a file. It allows the points of some hundred pictures.
 const VALUES: usize = 1_000_000;
 
 /// A value of a calibration file.
@@ -23,7 +22,7 @@ const VALUES: usize = 1_000_000;
 pub struct Tree(Yaml);
 
 impl Tree {
-    /// Reads YAML, JSON (which YAML contains), OpenCV's XML, or ROS's `ost.txt`.
+    /// Reads YAML, JSON (a subset of YAML), OpenCV's XML, or ROS's `ost.txt`.
     pub fn parse(text: &str) -> Parsed<Self> {
         let text = text.trim_start_matches('\u{feff}');
         if text.trim_start().starts_with('<') {
@@ -34,14 +33,14 @@ impl Tree {
         }
         let mut text = text::yaml(text)?;
         if let Err(cause) = bounded(&text) {
-            // What OpenCV's parser and Python's take, and YAML's rules do not.
+            // OpenCV's and Python's parsers accept this although YAML does not.
             text = text::mended(&text);
             bounded(&text).map_err(|_| cause)?;
         }
         let documents = YamlLoader::load_from_str(&text).map_err(|error| no_yaml(&error, &text))?;
         match documents.into_iter().next() {
             Some(root @ Yaml::Hash(_)) => Ok(Tree(root)),
-            // Cameras by their places.
+            // The cameras are named by their positions.
             Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
                 let name = |index: usize| Yaml::String(index.to_string());
                 let places = items.into_iter().enumerate();
@@ -54,7 +53,7 @@ impl Tree {
         }
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<Tree> {
         match &self.0[key] {
             Yaml::BadValue | Yaml::Null => None,
@@ -62,13 +61,13 @@ impl Tree {
         }
     }
 
-    /// The value of the first of these keys that is there, with its name.
+    /// Returns the value of the first of these keys that exists, with its name.
     pub fn first<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, Tree)> {
         keys.into_iter().find_map(|key| Some((key, self.get(key)?)))
     }
 
-    /// The value of the first of these names, given without capitals and signs, that
-    /// is there under any spelling: `cameramatrix` is `Camera_Matrix`. With the key.
+    /// Returns the value of the first of these names that exists in any spelling, with its key. The
+    /// names are given without capitals and signs: `cameramatrix` finds `Camera_Matrix`.
     pub fn spelled<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<(String, Tree)> {
         let keys = self.keys();
         names.into_iter().find_map(|name| {
@@ -77,29 +76,29 @@ impl Tree {
         })
     }
 
-    /// The keys.
+    /// Returns the keys.
     pub fn keys(&self) -> Vec<&str> {
         let keys = self.0.as_hash().into_iter().flat_map(Hash::keys);
         keys.filter_map(Yaml::as_str).collect()
     }
 
-    /// The text, if it is one.
+    /// Returns the value if it is a text.
     pub fn text(&self) -> Option<&str> {
         self.0.as_str()
     }
 
-    /// The value, if it is true or false.
+    /// Returns the value if it is true or false.
     pub fn flag(&self) -> Option<bool> {
         self.0.as_bool()
     }
 
-    /// The values of a list.
+    /// Returns the values of a list.
     pub fn items(&self) -> Vec<Tree> {
         let items = self.0.as_vec().into_iter().flatten();
         items.cloned().map(Tree).collect()
     }
 
-    /// The numbers of a matrix (in its `data`) or of a list, however nested.
+    /// Returns the numbers of a matrix (in its `data`) or of a list, however nested.
     pub fn numbers(&self, name: &str) -> Parsed<Vec<f64>> {
         let mut values = Vec::new();
         collect(self.data(), name, &mut values)?;
@@ -115,7 +114,7 @@ impl Tree {
             .unwrap_or(1.0);
         let count = values.len() as f64;
         if rows * columns * channels != count {
-            // `-0,2` is two numbers, both whole.
+            // `-0,2` is read as two whole numbers.
             let whole = values.iter().filter(|value| value.fract() == 0.0).count() as f64;
             let excess = count - rows * columns * channels;
             let why = match excess > 0.0 && whole >= 2.0 * excess {
@@ -129,7 +128,7 @@ impl Tree {
         Ok(values)
     }
 
-    /// The `N` numbers of a matrix of this shape: rows and columns.
+    /// Returns the `N` numbers of a matrix of this shape: rows and columns.
     pub fn matrix<const N: usize>(&self, name: &str, shape: [usize; 2]) -> Parsed<[f64; N]> {
         let [rows, columns] = shape;
         let values = self.numbers(name)?.try_into().map_err(|values: Vec<f64>| {
@@ -151,7 +150,7 @@ impl Tree {
         }
     }
 
-    /// The rows and columns that are written beside a matrix's numbers.
+    /// Returns the rows and columns that the file gives for a matrix.
     fn written_shape(&self) -> Parsed<Option<[f64; 2]>> {
         let (rows, columns) = (self.number("rows")?, self.number("cols")?);
         Ok(rows.zip(columns).map(|(rows, columns)| [rows, columns]))
@@ -164,7 +163,7 @@ impl Tree {
         }
     }
 
-    /// The number of a key.
+    /// Returns the number of a key.
     pub fn number(&self, key: &str) -> Parsed<Option<f64>> {
         match self.get(key) {
             Some(value) => match value.numbers(key)?[..] {
@@ -176,16 +175,16 @@ impl Tree {
     }
 }
 
-/// A key without capitals, and without what is neither letter nor digit.
+/// Returns a key in lower case, with only its letters and digits.
 pub fn plain(key: &str) -> String {
     let letters = key.chars().filter(|letter| letter.is_ascii_alphanumeric());
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
-/// A size of whole pixels.
+/// Creates a size of whole pixels, or returns an error that begins with `name`.
 pub fn size([width, height]: [f64; 2], name: &str) -> Parsed<Size> {
     let side = |value: f64| {
-        // CAST: checked to be a whole number in range.
+        // CAST: it was checked to be a whole number in range.
         (value.fract() == 0.0 && (1.0..=65536.0).contains(&value)).then_some(value as u32)
     };
     match (side(width), side(height)) {
@@ -194,12 +193,12 @@ pub fn size([width, height]: [f64; 2], name: &str) -> Parsed<Size> {
     }
 }
 
-/// Whether the text is YAML of which no value is too deep, and not too much once
-/// each alias is what it stands for. The loader has no such bounds.
+/// Checks that the text is YAML, that no value is nested too deeply, and that there are not too
+/// many values when each alias is replaced. The loader has no such limits.
 fn bounded(text: &str) -> Parsed<()> {
     let mut parser = Parser::new_from_str(text);
     let mut count = 0;
-    // Anchors of the values that are open, and what was counted before them.
+    // The anchors of the open values, and the number of values before each.
     let mut open: Vec<(usize, usize)> = Vec::new();
     let mut sizes = BTreeMap::new();
     loop {
@@ -235,7 +234,7 @@ fn too_deep() -> String {
 }
 
 fn no_yaml(error: &ScanError, text: &str) -> String {
-    // The loader shows the key as Rust writes it.
+    // The loader formats the key as Rust does.
     let twice = error.info().strip_suffix(": duplicated key in mapping");
     let marker = error.marker();
     match twice.and_then(|key| key.split('"').nth(1)) {
@@ -265,7 +264,7 @@ fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
             values.push(*number as f64);
             Ok(())
         }
-        // OpenCV writes `0.` and `1.5e-01`; all of them are Rust numbers too.
+        // OpenCV writes `0.` and `1.5e-01`; Rust parses both.
         Yaml::Real(text) | Yaml::String(text) => match text.parse::<f64>() {
             Ok(number) if number.is_finite() => {
                 values.push(number);
@@ -277,7 +276,7 @@ fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
     }
 }
 
-/// OpenCV's `FileStorage` in XML.
+/// Parses OpenCV's `FileStorage` in XML.
 fn from_xml(text: &str) -> Parsed<Tree> {
     let document = Document::parse(text).map_err(|error| match error {
         XmlError::UnclosedRootNode | XmlError::UnexpectedEndOfStream => text::cut(),
@@ -294,7 +293,7 @@ fn from_xml(text: &str) -> Parsed<Tree> {
     }
 }
 
-/// Elements in an element make a map; text, the list of its words.
+/// Converts an element: child elements become a map, and text becomes the list of its words.
 fn of_element(node: Node, depth: usize) -> Parsed<Yaml> {
     if depth > DEPTH {
         return Err(too_deep());
@@ -425,7 +424,7 @@ mod tests {
         let xml = "<opencv_storage><K>1</K><K>2</K></opencv_storage>";
         let error = Tree::parse(xml).err();
         assert_eq!(error.as_deref(), Some("the key K stands twice"));
-        // OpenCV's first line counts.
+        // OpenCV's first line is counted.
         let error = Tree::parse("%YAML:1.0\n---\na: 1\nb: 2\na: 1\n").err();
         let named = "the key a stands twice, again in line 5";
         assert_eq!(error.as_deref(), Some(named));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Texts of formats that are known by name and not read.
+//! Texts of formats that are known by name but not supported.
 
 use super::by_hand;
 
-/// What a text that is none of the formats which are read is, and the way on with it.
+/// Returns the name of a format that is known but not supported, and the advice for it.
 pub fn name(text: &str) -> Option<String> {
     let name = known(text)?;
-    // Numbers of another kind are no way on by hand.
+    // Numbers of other models cannot be given by hand.
     Some(match name.contains(':') {
         true => format!("it is {name}"),
         false => format!("it is {name}; {}", by_hand()),
@@ -75,8 +75,8 @@ fn known(text: &str) -> Option<&'static str> {
     })
 }
 
-/// Whether the first line is of numbers, behind a model's name or alone, the second
-/// a size and the third how to cut.
+/// Returns whether the first line has numbers, alone or after a model's name, the second a size,
+/// and the third the kind of crop.
 fn dso(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let number = |word: &str| word.parse::<f64>().is_ok();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Cameras of camodocal, as VINS-Mono and VINS-Fusion take them.
+//! Cameras of camodocal, as used by VINS-Mono and VINS-Fusion.
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
@@ -19,7 +19,7 @@ fn is_one(tree: &Tree) -> bool {
     tree.get("model_type").is_some() && tree.get("projection_parameters").is_some()
 }
 
-/// Numbers under names.
+/// Returns the numbers under these names in the map of a key.
 fn under<const N: usize>(tree: &Tree, key: &str, names: [&str; N]) -> Parsed<[f64; N]> {
     let tree = dialect::needed(tree, key)?;
     let mut values = [0.0; N];
@@ -53,7 +53,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
                 super::brown(&values, distortion)?,
             )?
         }
-        // Named by the powers of the angle over two: k2 is OpenCV's k1.
+        // The numbering begins with k2, which is OpenCV's k1.
         "KANNALA_BRANDT" => {
             let names = ["mu", "mv", "u0", "v0"];
             let k = under(tree, projection, ["k2", "k3", "k4", "k5"])?;

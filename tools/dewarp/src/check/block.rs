@@ -5,11 +5,11 @@ use super::Middle;
 use crate::format::Size;
 use crate::map::{LARGEST, VertexMap};
 
-/// A block of the output, and where its corners point.
+/// A block of the output, and the source points of its corners.
 pub(crate) struct Block {
     pub(crate) at: [u32; 2],
     pub(crate) side: [f64; 2],
-    /// Top left, top right, bottom left, bottom right.
+    /// The source points: top left, top right, bottom left, bottom right.
     pub(super) corners: [[f64; 2]; 4],
 }
 
@@ -29,9 +29,9 @@ pub(crate) fn blocks(map: &VertexMap) -> impl Iterator<Item = Block> {
 }
 
 impl Block {
-    /// Whether all of it shows the source.
+    /// Returns whether all of the block shows the source.
     pub(crate) fn lies_in(&self, source: Option<Size>) -> bool {
-        // A vertex at the end of what it can hold may be clamped.
+        // A vertex with the largest value that it can store may be clamped.
         let [right, bottom] = source.map_or([LARGEST / 16.0 - 1.0 / 16.0; 2], |size| {
             [f64::from(size.width), f64::from(size.height)]
         });
@@ -40,7 +40,7 @@ impl Block {
             .all(|[x, y]| *x <= right && *y <= bottom)
     }
 
-    /// Whether none of it shows the source or an edge of it.
+    /// Returns whether none of the block shows the source or an edge of it.
     pub(super) fn is_outside(&self, source: Option<Size>) -> bool {
         let ends = source.map_or([LARGEST / 16.0; 2], |size| {
             [f64::from(size.width), f64::from(size.height)]
@@ -48,13 +48,14 @@ impl Block {
         (0..2).any(|axis| self.corners.iter().all(|corner| corner[axis] >= ends[axis]))
     }
 
-    /// What it does to the source.
+    /// Returns the transformation of the source in the block.
     pub(super) fn middle_of(&self) -> Middle {
         let [[a, b], [c, d]] = self.slope();
         Middle {
             scale: [a.hypot(c), b.hypot(d)],
             turned: match self.is_mirrored() {
-                // The way down tells: left and right are exchanged.
+                // Left and right are exchanged, so the direction down gives the
+                // angle.
                 true => b.atan2(d),
                 false => (-c).atan2(a),
             }
@@ -63,7 +64,7 @@ impl Block {
         }
     }
 
-    /// Whether any of it may show the source.
+    /// Returns whether any of the block may show the source.
     pub(super) fn meets(&self, source: Size) -> bool {
         [(0, source.width), (1, source.height)]
             .into_iter()
@@ -78,41 +79,44 @@ impl Block {
         [0, 1].map(|axis| f64::from(self.at[axis]) + self.side[axis] / 2.0)
     }
 
-    /// Where the engine finds the source of the middle.
+    /// Returns the source point that the engine interpolates for the middle.
     pub(super) fn between(&self) -> [f64; 2] {
         [0, 1].map(|axis| self.corners.iter().map(|corner| corner[axis]).sum::<f64>() / 4.0)
     }
 
-    /// The source's area on one output pixel, negative if mirrored.
+    /// Returns the area of the source per output pixel, negative if mirrored.
     pub(super) fn area(&self) -> f64 {
         let [[a, b], [c, d]] = self.slope();
         a * d - b * c
     }
 
-    /// Whether it shows the source mirrored, beyond what rounding makes of a block
-    /// that shows nearly a line.
+    /// Returns whether the block shows the source mirrored, by more than
+    /// rounding can make of a block that shows nearly a line.
     pub(super) fn is_mirrored(&self) -> bool {
         self.area() < -self.rounding()
     }
 
-    /// The same for one that does not.
+    /// Returns whether the block shows the source not mirrored, by more than
+    /// rounding can make of it.
     pub(super) fn is_upright(&self) -> bool {
         self.area() > self.rounding()
     }
 
-    /// How far the area may be off, for vertices that are rounded to sixteenths.
+    /// Returns how far the area may be off because vertices are rounded to
+    /// sixteenths.
     fn rounding(&self) -> f64 {
         let [[a, b], [c, d]] = self.slope().map(|row| row.map(f64::abs));
         (a + b + c + d) / (16.0 * self.side[0].min(self.side[1]))
     }
 
-    /// Source pixels on one of the output's, the mean of all directions.
+    /// Returns the source pixels per output pixel, the mean of all directions.
     #[cfg(feature = "preview")]
     pub(crate) fn scale(&self) -> f64 {
         self.area().abs().sqrt()
     }
 
-    /// Source pixels for each of the output: rows x and y, columns across and down.
+    /// Returns the source pixels per output pixel: rows x and y, columns across
+    /// and down.
     pub(crate) fn slope(&self) -> [[f64; 2]; 2] {
         let [a, b, c, d] = self.corners;
         [0, 1].map(|axis| {

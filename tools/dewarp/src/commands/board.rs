@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp board`: a page to print, with which a lens is calibrated.
+//! `dewarp board`: makes a page to print, with which a lens is calibrated.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use dewarp::board::{Board, Kind, Paper, Squares};
 
 use crate::write_file;
 
-/// Below the help.
+/// The text below the help.
 const EXAMPLES: &str = "\
 Examples:
   dewarp board -o board.pdf

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp export`: a calibration in the form that another program takes.
+//! `dewarp export`: prints a calibration in the form that another program takes.
 
 use clap::{Args, Subcommand};
 
@@ -47,7 +47,7 @@ struct LibcameraArgs {
     zoom: Option<f64>,
 }
 
-/// Prints it.
+/// Prints the section, and its notes and warnings.
 pub fn write(args: &ExportArgs) -> Result<()> {
     match &args.format {
         Format::Libcamera(args) => libcamera(args),
@@ -69,7 +69,7 @@ pub struct Section {
     pub notes: Vec<String>,
 }
 
-/// What `dewarp export libcamera` with these words prints.
+/// Returns what `dewarp export libcamera` with these arguments prints.
 #[cfg(feature = "tune")]
 pub fn of_words(words: &[String]) -> Result<Section> {
     #[derive(clap::Parser)]
@@ -116,7 +116,7 @@ fn section(args: &LibcameraArgs) -> Result<Section> {
     Ok(Section { text, notes })
 }
 
-/// Where the calibration's pictures lie in the sensor's analogue crop.
+/// The place of the calibration's pictures in the sensor's analogue crop.
 struct Place {
     corner: [f64; 2],
     times: f64,
@@ -141,7 +141,7 @@ impl Place {
         };
         let sides = |size: Size| [size.width, size.height].map(f64::from);
         let ([pw, ph], [sw, sh]) = (sides(part), sides(sensor));
-        // But for a pixel that was rounded away.
+        // A difference below one pixel comes from rounding.
         if (pw * sh - ph * sw).abs() >= pw.min(sw) {
             return Err(Error::bad_use(format!(
                 "the calibration is of pictures of {part}, and --sensor {sensor} has another aspect ratio"
@@ -153,9 +153,9 @@ impl Place {
         })
     }
 
-    /// A lens in pixels of the sensor. libcamera scales coordinates to the stream from
-    /// the corner of the first pixel's number, 0: so the map of a stream of the
-    /// calibration's size is the calibration's.
+    /// Converts a lens into pixels of the sensor. libcamera scales coordinates to the stream about
+    /// the coordinate 0, that of the first pixel. So the map of a stream of the calibration's size
+    /// is the calibration's.
     fn sensor(&self, lens: Lens) -> Lens {
         Lens {
             focal: lens.focal.map(|focal| focal * self.times),
@@ -165,7 +165,7 @@ impl Place {
     }
 }
 
-/// The camera that is shown, in pixels of the calibration's pictures.
+/// Returns the camera that is shown, in pixels of the calibration's pictures.
 fn view(lens: &Lens, size: Option<Size>, args: &LibcameraArgs) -> Result<Lens> {
     let size = size.or(args.lens.sensor_crop.map(|crop| crop.size));
     let size = size.unwrap_or(Size {
@@ -186,7 +186,7 @@ fn view(lens: &Lens, size: Option<Size>, args: &LibcameraArgs) -> Result<Lens> {
     Ok(Lens::straight(camera.focal, camera.center))
 }
 
-/// What libcamera takes: 5, 8 or 12 numbers in OpenCV's order.
+/// Returns libcamera's coefficients: 5, 8 or 12 numbers in OpenCV's order.
 fn coefficients(distortion: &Distortion) -> std::result::Result<Vec<f64>, String> {
     let none = |model: &str| {
         Err(format!(
@@ -199,7 +199,7 @@ fn coefficients(distortion: &Distortion) -> std::result::Result<Vec<f64>, String
             return none("tilt of the sensor");
         }
         Distortion::Brown(brown) => *brown,
-        // Lensfun's poly5, as a pinhole's k1 and k2.
+        // Lensfun's poly5 is a pinhole with k1 and k2.
         Distortion::Radial([1.0, 0.0, k1, 0.0, k2]) => Brown {
             radial: [*k1, *k2, 0.0],
             ..Brown::NONE
@@ -227,7 +227,7 @@ fn matrix(lens: &Lens) -> String {
     list(&[fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0])
 }
 
-/// A list as YAML has it, with all digits.
+/// Formats a YAML list, with all digits.
 fn list(values: &[f64]) -> String {
     let words: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
     format!("[ {} ]", words.join(", "))

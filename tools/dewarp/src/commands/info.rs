@@ -31,7 +31,7 @@ pub struct InfoArgs {
     lens: LensArgs,
 }
 
-/// The sizes that are said, or stand in the file's name.
+/// The sizes that are given by options or by the file's name.
 struct Sizes {
     output: Option<Size>,
     source: Option<Size>,
@@ -146,7 +146,7 @@ fn explain(args: &InfoArgs, sizes: Sizes, bytes: &[u8]) -> Result<String> {
     Ok(text)
 }
 
-/// The angles that the map shows through the lens of the options, if they give one.
+/// Returns the angles that the map shows through the lens of the options, if they describe one.
 fn field_of_view(args: &InfoArgs, source: Option<Size>, map: &VertexMap) -> Result<Option<String>> {
     if !args.lens.is_given() {
         return Ok(None);
@@ -169,7 +169,8 @@ fn field_of_view(args: &InfoArgs, source: Option<Size>, map: &VertexMap) -> Resu
     let Some(middle) = ray(middle_column, middle_row) else {
         return Ok(Some("the lens sees nothing in the middle".into()));
     };
-    // From the middle to the outermost vertex on the way to a side that shows anything.
+    // The angle from the middle to the outermost vertex that shows anything, in the direction of
+    // `end`.
     let to = |end: [usize; 2]| {
         let along = |from: usize, to: usize, part: usize, parts: usize| {
             (from * (parts - part) + to * part + parts / 2) / parts
@@ -192,14 +193,14 @@ fn field_of_view(args: &InfoArgs, source: Option<Size>, map: &VertexMap) -> Resu
     )))
 }
 
-/// The angle between two rays, in degrees.
+/// Returns the angle between two rays, in degrees.
 fn between(a: [f64; 3], b: [f64; 3]) -> f64 {
     let dot = |a: [f64; 3], b: [f64; 3]| a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
     let cosine = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
     cosine.clamp(-1.0, 1.0).acos().to_degrees()
 }
 
-/// The first of the maps for this size that a file holds one after the other.
+/// Returns the first map of a file that holds several maps for this size.
 fn first(size: Size, bytes: &[u8]) -> Result<VertexMap> {
     let length = VertexMap::bytes_for(size);
     match bytes.get(..length) {

@@ -13,7 +13,8 @@ use dewarp::{Calibration, Error, Lens, Rectification, Result, Size};
 
 use super::options::{Crop, numbers, radial, within};
 
-/// The numbers of a lens, which no file of a calibration has beside it.
+/// The options that describe a lens by its numbers. They cannot be combined with a calibration
+/// file.
 const NUMBERS: [&str; 11] = [
     "center",
     "focal",
@@ -103,12 +104,12 @@ pub struct LensArgs {
 pub type Known = (Described, Option<Rectification>);
 
 impl LensArgs {
-    /// Whether the options describe a lens.
+    /// Returns whether the options describe a lens.
     pub fn is_given(&self) -> bool {
         self.calibration.is_some() || self.center.is_some() || self.focal.is_some()
     }
 
-    /// Whether any option of the lens is given.
+    /// Returns whether any option of the lens is given.
     #[cfg(feature = "tune")]
     pub fn has_any(&self) -> bool {
         self.is_given()
@@ -126,7 +127,8 @@ impl LensArgs {
             || self.fov.is_some()
     }
 
-    /// The options that go with a file of a calibration, as words: none without a file.
+    /// Returns the options that belong to a calibration file, as arguments; an empty list without a
+    /// file.
     #[cfg(feature = "tune")]
     pub fn of_file(&self) -> Vec<String> {
         if self.calibration.is_none() {
@@ -150,7 +152,7 @@ impl LensArgs {
         words.into_iter().flatten().collect()
     }
 
-    /// The camera that the options describe, and the rectification.
+    /// Reads the camera that the options describe, and the rectification.
     pub fn read(&self, source: Option<Size>, rectify: Option<&Path>) -> Result<Known> {
         let choice = Choice {
             camera: self.camera.as_deref(),
@@ -169,7 +171,7 @@ impl LensArgs {
         Ok((described, rectification.transpose()?))
     }
 
-    /// The lens of the options with its numbers.
+    /// Creates the lens from the numbers in the options.
     fn by_hand(&self, rectified: bool) -> Result<Lens> {
         let (Some(center), Some(focal)) = (self.center, self.focal) else {
             return Err(Error::bad_use(
@@ -232,7 +234,7 @@ impl LensArgs {
     }
 }
 
-/// The numbers by which the options describe a lens, if they can.
+/// Returns the options that describe this lens by its numbers, or `None` if no options can.
 #[cfg(feature = "tune")]
 pub fn numbers_of(lens: &Lens) -> Option<Vec<(&'static str, Vec<f64>)>> {
     let mut all = vec![

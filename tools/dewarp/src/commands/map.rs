@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp map`: a map from a calibration, and what the output is to show.
+//! `dewarp map`: makes a map from a calibration and a description of the output.
 
 use std::path::{Path, PathBuf};
 
@@ -17,10 +17,10 @@ use super::options::{Crop, Flip, Quarters, SIZES, angle, within};
 use super::source::{self, Said};
 use crate::write_file;
 
-/// Part of a circle by which a rectification may turn the picture, in degrees.
+/// The angle by which a rectification may turn the picture without a warning, in degrees.
 const TURNED: f64 = 45.0;
 
-/// How many times wider or higher than what it shows an output may be.
+/// The ratio by which an output may be wider or higher than the part it shows, without a warning.
 const SQUEEZED: f64 = 1.01;
 
 #[derive(Args)]
@@ -133,7 +133,7 @@ struct LayoutArgs {
     flip: Option<Flip>,
 }
 
-/// Makes the map, and tells what the engine will make of it.
+/// Makes the map, and prints warnings about its effect in the engine.
 pub fn make(args: &MapArgs) -> Result<()> {
     match &args.kind {
         MapKind::Identity(args) => {
@@ -170,7 +170,7 @@ pub struct Straight {
     pub lens: Lens,
     #[cfg(feature = "tune")]
     pub source: Size,
-    /// What the calibration's reader says of it.
+    /// The notes of the calibration's reader.
     pub notes: Vec<String>,
     pub warnings: Vec<String>,
     /// Size of the calibration's pictures, or of their part that the stream shows, if known.
@@ -181,7 +181,7 @@ pub struct Straight {
     pub arranged: bool,
 }
 
-/// The map that `dewarp map lens` with these words makes.
+/// Makes the map that `dewarp map lens` with these arguments makes.
 #[cfg(feature = "tune")]
 pub fn lens(words: &[String]) -> Result<Straight> {
     #[derive(Parser)]
@@ -194,7 +194,7 @@ pub fn lens(words: &[String]) -> Result<Straight> {
 }
 
 fn undistort(args: &UndistortArgs) -> Result<Straight> {
-    // What is wrong with the file comes first: a size may have to be another for it.
+    // The file is read first, because an error in it may be the reason for a wrong size.
     let rectify = args.view.rectify.as_deref();
     let (described, rectification) = args.lens.read(args.source, rectify)?;
     let calibrated = described.calibration.size;
@@ -250,7 +250,7 @@ fn undistort(args: &UndistortArgs) -> Result<Straight> {
     })
 }
 
-/// Whether a rectification turns the picture over.
+/// Returns a warning if a rectification turns the picture on its side or upside down.
 fn turned(rectification: &Rectification) -> Option<String> {
     let [[along, ..], [across, ..], _] = rectification.rotation;
     let degrees = across.atan2(along).to_degrees().abs();
@@ -262,7 +262,7 @@ fn turned(rectification: &Rectification) -> Option<String> {
     })
 }
 
-/// Whether the output has another shape than what it shows.
+/// Returns a warning if the output has another aspect ratio than the part it shows.
 fn squeezed(layout: &Layout) -> Option<String> {
     let times = layout.squeeze();
     let (times, how) = match times > 1.0 {
@@ -270,7 +270,7 @@ fn squeezed(layout: &Layout) -> Option<String> {
         false => (times.recip(), "high"),
     };
     let Part { corner, extent } = layout.part;
-    // CAST: the sides of a picture.
+    // CAST: they are the sides of a picture.
     let part = Size {
         width: extent[0] as u32,
         height: extent[1] as u32,
@@ -293,7 +293,7 @@ fn squeezed(layout: &Layout) -> Option<String> {
         .then(|| format!("the output is {times:.2} times as {how} as the part it shows{crop}"))
 }
 
-/// What of the source no view can show.
+/// Returns a warning if a part of the source is in no view.
 fn hidden(view: &View, source: Size) -> Option<String> {
     let hidden = view.hidden(source) * 100.0;
     let some = match hidden < 1.0 {
@@ -308,7 +308,7 @@ fn hidden(view: &View, source: Size) -> Option<String> {
     })
 }
 
-/// The map of these points, and what is to be warned of.
+/// Makes the map of these points, and adds the warnings about it.
 fn checked(
     source: Size,
     layout: &Layout,
@@ -335,7 +335,7 @@ fn finish(args: &MadeArgs, map: &VertexMap, warnings: Vec<String>) -> Result<()>
 }
 
 impl ViewArgs {
-    /// The view through `lens` onto a source of this size.
+    /// Creates the view through `lens` onto a source of this size.
     fn of(
         &self,
         lens: Lens,
@@ -366,7 +366,7 @@ impl ViewArgs {
 }
 
 impl LayoutArgs {
-    /// How a picture of the size `whole` lies in an output of `size`.
+    /// Creates the layout of a picture of the size `whole` in an output of `size`.
     fn of(&self, size: Size, whole: Size, output: &Output) -> Result<Layout> {
         let mut layout = Layout::whole(size, whole);
         if let Some([corner, extent]) = output.part {

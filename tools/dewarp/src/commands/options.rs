@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Values of options: numbers, parts of pictures, turns.
+//! Values of options: numbers, parts of pictures, rotations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use clap::builder::PossibleValue;
 
 use dewarp::{Error, Result, Size};
 
-/// Below the help of every command that takes a size.
+/// The text below the help of every command that takes a size.
 pub const SIZES: &str = "\
 Sizes are multiples of 8 from 176x144 to 4096x3072, as the device takes them.";
 
@@ -46,12 +46,12 @@ pub struct Crop {
 }
 
 impl Crop {
-    /// The largest part of the shape of `like` that lies in the middle of `whole`,
-    /// if there is one of whole pixels.
+    /// Returns the largest part with the aspect ratio of `like` in the middle
+    /// of `whole`, if there is one of whole pixels.
     pub fn middle(whole: Size, like: Size) -> Option<Self> {
         let sides = |size: Size| [size.width, size.height].map(u64::from);
         let ([w, h], [lw, lh]) = (sides(whole), sides(like));
-        // CAST: at most the sides of the whole.
+        // CAST: they are at most the sides of the whole.
         let size = match w * lh > h * lw {
             true => Size {
                 width: (h * lw / lh) as u32,
@@ -71,7 +71,7 @@ impl Crop {
         })
     }
 
-    /// This part, if it lies in a picture of the size `whole`.
+    /// Returns this part if it lies inside a picture of the size `whole`.
     pub fn inside(self, whole: Size, option: &str) -> Result<Self> {
         let Crop { size, corner } = self;
         let fits = |from: u32, length: u32, whole: u32| {
@@ -112,8 +112,8 @@ impl FromStr for Crop {
     }
 }
 
-/// What these words, which follow a command's name, say: an error is the line that
-/// the command line would show.
+/// Parses arguments, which follow a command's name. The text of an error is the
+/// line that the command line would show.
 #[cfg(feature = "tune")]
 pub fn parsed<T: clap::Parser>(words: &[String]) -> Result<T> {
     let line = std::iter::once("dewarp").chain(words.iter().map(String::as_str));
@@ -126,14 +126,14 @@ pub fn parsed<T: clap::Parser>(words: &[String]) -> Result<T> {
     })
 }
 
-/// `N` numbers with commas between.
+/// Parses `N` numbers with commas between them.
 pub fn numbers<const N: usize>(text: &str) -> std::result::Result<[f64; N], String> {
     list(text)
         .and_then(|values| values.try_into().ok())
         .ok_or(format!("{N} numbers with commas between are wanted"))
 }
 
-/// k1 to k6, of which the last may be missing.
+/// Parses k1 to k6, of which the last ones may be missing.
 pub fn radial(text: &str) -> std::result::Result<[f64; 6], String> {
     let values = list(text).filter(|values| (2..=6).contains(&values.len()));
     let values = values.ok_or(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp completions` and `dewarp man`: what a packager installs, made from
-//! the command line's own description.
+//! `dewarp completions` and `dewarp man`: what packagers install, made from the command line's own
+//! description.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp preview`: a map as a picture, without a device.
+//! `dewarp preview`: draws a map as a picture, without a device.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use dewarp::{Error, Picture, Result, Size, VertexMap, file, preview, words};
 use super::options::SIZES;
 use crate::read_file;
 
-/// The longest side of a source: what a vertex can hold.
+/// The longest side of a source, in pixels: the largest coordinate that a vertex can store.
 const LONGEST: u32 = 4096;
 
 #[derive(Args)]
@@ -53,7 +53,7 @@ pub fn draw(args: &PreviewArgs) -> Result<()> {
         .save(&args.output)
 }
 
-/// The map for an output of the picture's size.
+/// Reads the map for an output of the picture's size.
 fn of_picture(size: Size, bytes: &[u8]) -> Result<VertexMap> {
     let fits = size
         .check()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp run`: pictures, videos and cameras through the device.
+//! `dewarp run`: sends pictures, videos and a camera's frames through the device.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The files of maps: one for each output, or none.
+    /// Returns the files of maps: one for each output, or none.
     fn map_files(&self) -> Result<&[PathBuf]> {
         let files = match &self.maps[..] {
             [] => &self.map[..],
@@ -85,7 +85,7 @@ impl RunArgs {
         }
     }
 
-    /// What can be wrong with the names of the files.
+    /// Checks the names of the files.
     fn check(&self) -> Result<()> {
         for path in &self.output {
             if FileKind::of(path)? == FileKind::Y4m {
@@ -119,11 +119,11 @@ impl RunArgs {
     }
 }
 
-/// Where the frames come from, opened.
+/// The source of the frames, opened.
 struct Opened {
     format: Format,
     size: Size,
-    /// What a Y4M file is to say of the frames.
+    /// What a Y4M output says about the frames.
     tags: Tags,
     frames: Frames,
 }
@@ -172,7 +172,8 @@ fn open(args: &RunArgs) -> Result<Opened> {
             })
         }
         FileKind::Raw => {
-            // A camera that is not there is no raw input without a size, and neither is a pipe.
+            // Without this check, a missing camera or a pipe would be reported as raw input without
+            // a size.
             file::length(path)?;
             let Some(size) = args.source else {
                 return Err(Error::bad_use(
@@ -205,11 +206,11 @@ fn film(args: &RunArgs, device: &Device) -> Result<Opened> {
 
 /// A file that frames are written to.
 enum Written {
-    /// Each frame.
+    /// Every frame is written.
     Raw(Output),
-    /// Each frame.
+    /// Every frame is written.
     Y4m(y4m::Writer),
-    /// The last one.
+    /// The last frame is written.
     Picture(Output),
 }
 
@@ -230,7 +231,7 @@ impl Written {
         }
     }
 
-    /// Nothing more comes; `last` was the last frame.
+    /// Finishes the file after the last frame, `last`.
     fn finish(self, side: Side, last: &[u8]) -> Result<()> {
         match self {
             Written::Raw(_) | Written::Y4m(_) => Ok(()),
@@ -241,7 +242,7 @@ impl Written {
     }
 }
 
-/// All files that are written.
+/// All output files.
 struct Outputs {
     frames: Vec<Written>,
     save_in: Option<Output>,
@@ -264,10 +265,11 @@ impl Outputs {
     }
 }
 
-/// Sets a flag when the user has had enough; who insists ends the program.
+/// Returns a flag that the first Ctrl-C sets. The second one ends the program.
 fn interrupted() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
-    // 130: ended by Ctrl-C. The second look comes first, or the first Ctrl-C would end it.
+    // 130 is the exit status after Ctrl-C. The conditional shutdown is registered first, because
+    // otherwise the first Ctrl-C would end the program.
     signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&flag))
         .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&flag)))
         .map_err(|error| Error::failed(format!("cannot wait for Ctrl-C: {error}")))?;
@@ -276,9 +278,9 @@ fn interrupted() -> Result<Arc<AtomicBool>> {
 
 /// Runs a stream.
 pub fn run(args: &RunArgs) -> Result<()> {
-    // Whatever can be wrong with the request is found before the device is touched; only a camera
-    // must be asked what it has, and that depends on what the device takes. Files are written to
-    // when the device, too, was found good.
+    // The arguments and files are checked before the device is opened. A camera must be opened
+    // first, and its format depends on what the device takes. Output files are created after the
+    // device was set up.
     let files = args.map_files()?;
     args.check()?;
     let open_device = || Device::open(args.device.as_deref());
@@ -342,7 +344,7 @@ pub fn run(args: &RunArgs) -> Result<()> {
             _ => Ok(()),
         },
         |which, number, read| {
-            // Where the end is not known, any frame may be the last.
+            // If the number of frames is not known, any frame may be the last.
             let may_be_last = total.is_none_or(|total| number + 1 == total);
             if may_be_last || !matches!(written[which], Written::Picture(_)) {
                 last[which] = read()?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The source's size: the stream's, which is all of the calibration's pictures, or
-//! a part of them, in as many pixels or in others.
+//! The size of the source, which is the stream: all of the calibration's pictures or a part of
+//! them, at the same scale or at another one.
 
 use dewarp::calibration::Output;
 use dewarp::format::{MAX, MIN, STEP};
@@ -8,18 +8,18 @@ use dewarp::{Error, Lens, Rectification, Result, Size};
 
 use super::options::{Crop, SIZES};
 
-/// How the stream lies in the calibration's pictures.
+/// The place and scale of the stream in the calibration's pictures.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Source {
     /// The stream's size.
     pub size: Size,
-    /// Where in the calibration's pictures its first pixel is.
+    /// The place of its first pixel in the calibration's pictures, in their pixels.
     pub corner: [f64; 2],
-    /// How many of its pixels one of the calibration's is, across and down.
+    /// Stream pixels per calibration pixel, across and down.
     pub times: [f64; 2],
 }
 
-/// What is said of it.
+/// What the options and the file say about the source.
 #[derive(Debug, Clone, Copy)]
 pub struct Said {
     /// The size of the calibration's pictures.
@@ -31,9 +31,10 @@ pub struct Said {
 }
 
 impl Said {
-    /// The source, for an output of this size where nothing else is known.
+    /// Returns the source. If nothing is known about it, it has the size of the output.
     ///
-    /// A bad-use error that says what sizes are taken, and how else to describe the stream.
+    /// Returns a bad-use error that says which sizes are supported, and how else to describe the
+    /// stream.
     pub fn source(self, output: Size) -> Result<Source> {
         let Said {
             calibrated,
@@ -103,19 +104,19 @@ impl Said {
 }
 
 impl Source {
-    /// A lens of the calibration's pictures, in pixels of the stream.
+    /// Converts a lens of the calibration's pictures into pixels of the stream.
     pub fn lens(&self, mut lens: Lens) -> Lens {
         lens.center = self.moved(lens.center);
         lens.scaled(self.times)
     }
 
-    /// The camera of a rectified pair.
+    /// Converts the camera of a rectified pair into pixels of the stream.
     pub fn rectification(&self, mut rectification: Rectification) -> Rectification {
         rectification.center = self.moved(rectification.center);
         rectification.scaled(self.times)
     }
 
-    /// The output that a file describes.
+    /// Converts the output that a file describes into pixels of the stream.
     pub fn output(&self, mut output: Output) -> Output {
         output.camera = output
             .camera
@@ -131,14 +132,14 @@ impl Source {
     }
 }
 
-/// Whether two sizes are of one shape, but for a pixel that was rounded away.
+/// Returns whether two sizes have the same aspect ratio, up to a pixel of rounding.
 fn alike(part: Size, size: Size) -> bool {
     let [pw, ph, w, h] = [part.width, part.height, size.width, size.height].map(i64::from);
-    // The height that the width would give, in terms of the part's width.
+    // The difference from the height that the width gives, times the part's width.
     (pw * h - ph * w).abs() < pw.min(w)
 }
 
-/// The ways to describe a stream of pictures that the device does not take.
+/// Returns the ways to describe a stream of pictures of a size that the device does not take.
 fn ways(part: Size, whole: Size) -> String {
     let cut = |length: u32, most: u32| length.min(most) / STEP * STEP;
     let cut = Size {
@@ -170,7 +171,8 @@ fn ways(part: Size, whole: Size) -> String {
     }
 }
 
-/// The sizes of the shape of `part` that the device takes and that are nearest to it.
+/// Returns the sizes with the aspect ratio of `part` that the device takes and that are nearest to
+/// it.
 fn all(part: Size) -> Option<String> {
     let (mut a, mut b) = (part.width, part.height);
     while b > 0 {
@@ -194,7 +196,7 @@ fn all(part: Size) -> Option<String> {
     (!words.is_empty()).then(|| format!("say {}", words.join(" or ")))
 }
 
-/// The output's size, if the device takes it.
+/// Returns the output's size if the device takes it, else an error.
 pub fn output(size: Size) -> Result<Size> {
     match size.check() {
         Ok(size) => Ok(size),
@@ -222,7 +224,7 @@ mod tests {
         })
     }
 
-    /// Every `--source` and `--sensor-crop` of a message.
+    /// Returns every `--source` and `--sensor-crop` of a message.
     fn advice(message: &str) -> Vec<(&str, &str)> {
         let words: Vec<&str> = message.split([' ', ';', ':', ',']).collect();
         let pairs = words.windows(2).filter(|pair| pair[0].starts_with("--"));
@@ -251,7 +253,7 @@ mod tests {
                     let taken = match option {
                         "--source" if value == source => continue,
                         "--source" => said(calibrated, value, ""),
-                        // Of the stream's own size where that is taken.
+                        // The advice gives the stream's own size if the device takes it.
                         _ => said(calibrated, source, value).or(said(calibrated, "", value)),
                     };
                     assert!(taken.is_ok(), "{message}: {option} {value}: {taken:?}");
@@ -272,7 +274,7 @@ mod tests {
              --source 2576x1936 or --source 3864x2904; if the stream is a part of those of 644x484, say \
              which, such as --sensor-crop 640x480+2+2"
         );
-        // No multiple of its shape is taken.
+        // The device takes no multiple of its aspect ratio.
         let error = said("966x890", "", "").unwrap_err().to_string();
         assert!(
             error.ends_with("say which, such as --sensor-crop 960x888+3+1"),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp tune`: a page on which the correction of a lens is tuned by eye.
+//! `dewarp tune`: serves a page on which the correction of a lens is tuned by eye.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -108,7 +108,7 @@ pub fn tune(args: &TuneArgs) -> Result<()> {
     Ok(())
 }
 
-/// The lens at the start, by its numbers: none if it has none.
+/// Returns the numbers of the lens at the start, or an empty list if it has none.
 fn begin(args: &TuneArgs, fixed: &mut Fixed) -> Result<Vec<(&'static str, Vec<f64>)>> {
     if !fixed.file.is_empty() {
         let straight = map::lens(&Asked::default().map(fixed, "map.bin"))?;
@@ -125,7 +125,7 @@ fn begin(args: &TuneArgs, fixed: &mut Fixed) -> Result<Vec<(&'static str, Vec<f6
         let lens = said.source(fixed.size)?.lens(described.calibration.lens);
         return Ok(numbers_of(&lens).unwrap_or_default());
     }
-    // A guess: 64 degrees across, no distortion.
+    // The lens is not known: assume 64 degrees across and no distortion.
     let Size { width, height } = fixed.source;
     let focal = (f64::from(width) * 0.8).round();
     let center = [width, height].map(|side| (f64::from(side) - 1.0) / 2.0);
@@ -137,7 +137,7 @@ fn begin(args: &TuneArgs, fixed: &mut Fixed) -> Result<Vec<(&'static str, Vec<f6
     ])
 }
 
-/// The input.
+/// The opened input.
 struct Opened {
     size: Size,
     feed: Feed,
@@ -205,7 +205,7 @@ impl Opened {
     }
 }
 
-/// The device that is asked for, or one that is there.
+/// Opens the device that the options name, or any that exists.
 #[cfg(feature = "device")]
 fn device(args: &TuneArgs) -> Result<Option<Device>> {
     match &args.device {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! How lenses bend. Each model has the coefficients, in the order and with the
-//! names, of the program that fits it.
+//! The distortion models of lenses. The coefficients of each have the order and
+//! the names of the program that computes them.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
@@ -10,13 +10,15 @@ use super::{DoubleSphere, Eucm, Omni};
 /// A model of distortion with its coefficients.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Distortion {
-    /// Brown and Conrady's, and what OpenCV's `calibrateCamera` adds to it.
+    /// The model of Brown and Conrady, with the terms that OpenCV's
+    /// `calibrateCamera` adds.
     Brown(Brown),
-    /// Kannala and Brandt's k1 to k4, as OpenCV's `fisheye` fits them: a ray at
-    /// the angle a lands at the radius a (1 + k1 a^2 + k2 a^4 + k3 a^6 + k4 a^8).
+    /// Kannala and Brandt's model with k1 to k4, as in OpenCV's `fisheye`: a
+    /// ray at the angle a lands at the radius
+    /// a (1 + k1 a^2 + k2 a^4 + k3 a^6 + k4 a^8).
     Fisheye([f64; 4]),
-    /// A radius r on the plane at distance 1 becomes r (c0 + c1 r + c2 r^2 +
-    /// c3 r^3 + c4 r^4): the models of Lensfun, brought to that plane.
+    /// The models of Lensfun, converted to the plane at distance 1: a radius r
+    /// on it becomes r (c0 + c1 r + c2 r^2 + c3 r^3 + c4 r^4).
     Radial([f64; 5]),
     /// The double sphere model.
     DoubleSphere(DoubleSphere),
@@ -31,11 +33,11 @@ pub enum Distortion {
 /// OpenCV's coefficients for lenses that are not fisheyes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Brown {
-    /// k1, k2, k3: the radial factor, or what is above the line of it.
+    /// k1, k2, k3 of the radial factor: the numerator's in the rational model.
     pub radial: [f64; 3],
-    /// p1, p2.
+    /// p1, p2 of the tangential distortion.
     pub tangential: [f64; 2],
-    /// k4, k5, k6: what is below the line of the rational model.
+    /// k4, k5, k6: the denominator's in the rational model.
     pub rational: [f64; 3],
     /// s1, s2, s3, s4 of the thin prism.
     pub prism: [f64; 4],
@@ -44,7 +46,7 @@ pub struct Brown {
 }
 
 impl Brown {
-    /// All coefficients 0.
+    /// The model in which all coefficients are 0.
     pub const NONE: Self = Brown {
         radial: [0.0; 3],
         tangential: [0.0; 2],
@@ -53,9 +55,10 @@ impl Brown {
         tilt: [0.0; 2],
     };
 
-    /// The coefficients in OpenCV's order: k1 k2 p1 p2, then k3, then k4 k5 k6,
-    /// then s1 s2 s3 s4, then the tilt. `None` for a number of them that OpenCV
-    /// does not write.
+    /// Creates the model from coefficients in OpenCV's order: k1 k2 p1 p2, then
+    /// k3, then k4 k5 k6, then s1 s2 s3 s4, then the tilt.
+    ///
+    /// Returns `None` for a number of coefficients that OpenCV does not write.
     pub fn from_opencv(values: &[f64]) -> Option<Self> {
         if ![4, 5, 8, 12, 14].contains(&values.len()) {
             return None;
@@ -70,13 +73,13 @@ impl Brown {
         })
     }
 
-    /// Whether the picture is the same all around.
+    /// Returns whether the distortion is radially symmetric.
     pub(super) fn is_radial(&self) -> bool {
         let sided = [&self.tangential[..], &self.prism, &self.tilt].concat();
         sided.iter().all(|coefficient| *coefficient == 0.0)
     }
 
-    /// The radial factor at a squared radius.
+    /// Returns the radial factor at a squared radius.
     fn factor(&self, r2: f64) -> f64 {
         let [k1, k2, k3] = self.radial;
         let [k4, k5, k6] = self.rational;
@@ -99,21 +102,22 @@ impl Brown {
     }
 }
 
-/// The point in which a ray through `point` of the level sensor meets the one
-/// tilted about x, then about y.
+/// Returns the point in which a ray through `point` of the level sensor meets
+/// the one tilted about x, then about y.
 fn tilted([about_x, about_y]: [f64; 2], [x, y]: [f64; 2]) -> [f64; 2] {
     let ((sx, cx), (sy, cy)) = (about_x.sin_cos(), about_y.sin_cos());
-    // The ray in the sensor's frame: the rows of Ry * Rx.
+    // The ray in the sensor's frame, from the rows of Ry * Rx.
     let u = cy * x + sy * sx * y - sy * cx;
     let v = cx * y + sx;
     let w = sy * x - cy * sx * y + cy * cx;
-    // The sensor's axis meets it at distance cy * cx, off by the other two.
+    // The sensor's axis meets the ray at distance cy * cx; the other two terms
+    // are its offsets.
     [(cy * cx * u + sy * cx * w) / w, (cy * cx * v - sx * w) / w]
 }
 
 impl Distortion {
-    /// Where a point of the plane on which this model works lands, for focal
-    /// lengths of 1: see [`Distortion::plane`].
+    /// Returns where a point of the plane on which this model works lands, for
+    /// focal lengths of 1. See [`Distortion::plane`].
     pub fn bend(&self, [x, y]: [f64; 2]) -> [f64; 2] {
         match self {
             Distortion::Brown(brown) => brown.bend([x, y]),
@@ -122,7 +126,7 @@ impl Distortion {
                 let factor = horner(c, x.hypot(y));
                 [x * factor, y * factor]
             }
-            // These do without a plane.
+            // These models do not use a plane.
             _ => {
                 let r = x.hypot(y);
                 let factor = self.radius(r.atan()) / r.max(f64::MIN_POSITIVE);
@@ -131,15 +135,16 @@ impl Distortion {
         }
     }
 
-    /// Whether rays are best given by their angle from the axis: the model is the
-    /// same all around it and most such lenses see beside themselves.
+    /// Returns whether rays are best described by their angle from the axis.
+    /// Such a model is radially symmetric, and most such lenses see rays at
+    /// more than 90 degrees from the axis.
     pub(super) fn is_angular(&self) -> bool {
         use Distortion::*;
         matches!(self, Fisheye(_) | DoubleSphere(_) | Eucm(_) | Fov(_))
     }
 
-    /// The distance from the axis, on the plane on which the model works, of a ray
-    /// at this angle.
+    /// Returns the distance from the axis of a ray at this angle, on the plane
+    /// on which the model works.
     pub(super) fn plane(&self, angle: f64) -> f64 {
         match self {
             Distortion::Omni(omni) => omni.plane(angle),
@@ -147,7 +152,7 @@ impl Distortion {
         }
     }
 
-    /// The ray through a point of that plane.
+    /// Returns the ray through a point of that plane.
     pub(super) fn ray(&self, [x, y]: [f64; 2]) -> [f64; 3] {
         match self {
             Distortion::Omni(omni) => omni.ray([x, y]),
@@ -155,12 +160,12 @@ impl Distortion {
         }
     }
 
-    /// Whether it is a pinhole that bends nothing.
+    /// Returns whether this is a pinhole without distortion.
     pub fn is_straight(&self) -> bool {
         matches!(self, Distortion::Brown(_)) && self.coefficients().iter().all(|k| *k == 0.0)
     }
 
-    /// All its coefficients.
+    /// Returns all coefficients.
     pub(super) fn coefficients(&self) -> Vec<f64> {
         let all = |brown: &Brown| {
             [
@@ -183,7 +188,7 @@ impl Distortion {
         }
     }
 
-    /// What no lens has, in a sentence.
+    /// Returns an error in a sentence if no lens has these coefficients.
     pub(super) fn check(&self) -> Result<(), String> {
         let within =
             |name: &str, value: f64, least: f64, most: f64| match (least..=most).contains(&value) {
@@ -217,8 +222,8 @@ impl Distortion {
         }
     }
 
-    /// The radius at which a ray at this angle from the axis lands, whatever is
-    /// not the same all around left out.
+    /// Returns the radius at which a ray at this angle from the axis lands,
+    /// without the terms that are not radially symmetric.
     pub fn radius(&self, angle: f64) -> f64 {
         match self {
             Distortion::Brown(brown) => {
@@ -240,7 +245,8 @@ impl Distortion {
         }
     }
 
-    /// The angle from the axis at which the model's rays end.
+    /// Returns the angle from the axis at which the model's rays end, in
+    /// radians.
     pub fn widest(&self) -> f64 {
         match self {
             Distortion::Fisheye(_) => PI,
@@ -252,12 +258,12 @@ impl Distortion {
     }
 }
 
-/// c0 + c1 r + c2 r^2 + ...
+/// Computes c0 + c1 r + c2 r^2 + ...
 fn horner(c: &[f64], r: f64) -> f64 {
     c.iter().rev().fold(0.0, |sum, c| sum * r + c)
 }
 
-/// The radius at which a fisheye's ray at this angle lands.
+/// Returns the radius at which a fisheye's ray at this angle lands.
 pub fn fisheye([k1, k2, k3, k4]: &[f64; 4], angle: f64) -> f64 {
     let a2 = angle * angle;
     angle * (1.0 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
@@ -283,7 +289,7 @@ mod tests {
     #[test]
     fn a_tilt_of_nothing_moves_nothing() {
         assert_eq!(tilted([0.0; 2], [0.3, -0.2]), [0.3, -0.2]);
-        // Tilted about x, the axis still meets the sensor in its middle.
+        // With a tilt about x, the axis still meets the sensor in its centre.
         let [x, y] = tilted([0.1, 0.2], [0.0, 0.0]);
         assert!(x.abs() < 1e-15 && y.abs() < 1e-15, "{x} {y}");
     }

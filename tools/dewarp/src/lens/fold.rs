@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where the rays of a lens's model end: at the fold, beyond which the formula
-//! shows a second, mirrored picture. The fold is the first point on a ray's way
-//! from the axis at which the Jacobian of the formula is no longer positive.
+//! The fold of a lens's model, where its rays end: beyond it the formula shows a second, mirrored
+//! picture. The fold is the first point on a ray's way from the axis at which the Jacobian of the
+//! formula is not positive.
 
 use std::f64::consts::TAU;
 
 use super::{Brown, Distortion, Lens};
 
-/// Steps of the angle from the axis in which the fold is looked for, where the
-/// picture is the same all around.
+/// Steps of the angle from the axis in which the fold is searched, if the model is radially
+/// symmetric.
 const STEPS: u32 = 4000;
 
-/// The same for each direction around the axis, where it is not.
+/// Steps for each direction around the axis, if the model is not radially symmetric.
 const COARSE: u32 = 250;
 
-/// Directions around the axis.
+/// The number of directions around the axis.
 const AROUND: usize = 360;
 
-/// Halvings of the last step.
+/// Halvings of the step in which the fold is.
 const HALVINGS: u32 = 30;
 
 impl Lens {
-    /// The largest angle from the axis, in radians, up to which rays further out
-    /// land further out, whatever is not the same all around left out. Beyond
-    /// this fold a polynomial turns back, and rays that the lens never saw would
-    /// land in the picture once more.
+    /// Returns the largest angle from the axis, in radians, up to which rays further out land
+    /// further out, without the terms that are not radially symmetric. Beyond this fold a
+    /// polynomial decreases, and rays that the lens does not see would land in the picture a second
+    /// time.
     pub fn reach(&self) -> f64 {
         let limit = self.distortion.widest();
         let angle = |step: u32| limit * f64::from(step) / f64::from(STEPS);
@@ -39,8 +39,8 @@ impl Lens {
         angle(STEPS - 1)
     }
 
-    /// The same with all terms, for directions around the axis in equal steps from
-    /// x to y. Empty where all directions are alike.
+    /// Returns the reach with all terms, for directions around the axis in equal steps from x to y.
+    /// It is empty if all directions are alike.
     pub(super) fn rim(&self) -> Vec<f64> {
         let brown = match &self.distortion {
             Distortion::Brown(brown) => brown,
@@ -55,7 +55,7 @@ impl Lens {
         }
     }
 
-    /// The angle from the axis of the fold in one direction around it.
+    /// Returns the fold's angle from the axis in one direction around it, in radians.
     fn fold(&self, around: f64) -> f64 {
         let limit = self.distortion.widest();
         let (sin, cos) = around.sin_cos();
@@ -79,24 +79,24 @@ impl Lens {
     }
 }
 
-/// The angle of the fold in the direction of (x, y), between those of a rim.
+/// Interpolates the angle of the fold in the direction of (x, y) between those of a rim.
 pub(super) fn toward(rim: &[f64], x: f64, y: f64) -> f64 {
     let place = y.atan2(x).rem_euclid(TAU) / TAU * rim.len() as f64;
-    // CAST: from 0 to the rim's length.
+    // CAST: it is from 0 to the rim's length.
     let index = place as usize % rim.len();
     let part = place.fract();
     rim[index] * (1.0 - part) + rim[(index + 1) % rim.len()] * part
 }
 
-/// How many times as large the formula makes an area around a point of the plane
-/// at distance 1: negative where it mirrors, not a number where it has no value.
+/// Returns the factor by which the formula enlarges an area around a point of the plane at distance
+/// 1: negative where it mirrors, NaN where it has no value.
 pub(super) fn jacobian(distortion: &Distortion, point: [f64; 2]) -> f64 {
     let [[a, b], [c, d]] = slope(distortion, point);
     a * d - b * c
 }
 
-/// The slope of the formula by differences: as good as that of its derivative,
-/// for any model. Rows x and y, columns by x and by y.
+/// Computes the slope of the formula by differences, which works for any model. Rows x and y,
+/// columns by x and by y.
 pub(super) fn slope(distortion: &Distortion, [x, y]: [f64; 2]) -> [[f64; 2]; 2] {
     let step = 1e-6 * (1.0 + x.abs().max(y.abs()));
     let along = |dx: f64, dy: f64| {
@@ -114,8 +114,9 @@ mod tests {
 
     #[test]
     fn tangential_terms_move_the_fold() {
-        // On the y axis y' = y (1 + k1 y^2) + 3 p1 y^2 and x' = x (1 + k1 y^2 + 2 p1 y): of k1 = 0
-        // and p1 = 0.1, the first turns back at y = -1/0.6, the second at -1/0.2. Upwards, neither.
+        // On the y axis y' = y (1 + k1 y^2) + 3 p1 y^2 and x' = x (1 + k1 y^2 + 2 p1 y).
+        // With k1 = 0 and p1 = 0.1, the first turns back at y = -1/0.6, the second at -1/0.2. Upwards,
+        // neither does.
         let brown = Brown {
             tangential: [0.1, 0.0],
             ..Brown::NONE

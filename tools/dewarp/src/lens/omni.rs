@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The omnidirectional model of Mei and Rives (2007), as OpenCV's `omnidir`,
-//! Kalibr's `omni` and camodocal's MEI fit it: rays meet the unit sphere, a pinhole
-//! `xi` behind its centre looks at that, and what it sees is distorted.
+//! The omnidirectional model of Mei and Rives (2007), as in OpenCV's `omnidir`, Kalibr's `omni` and
+//! camodocal's MEI: rays meet the unit sphere, a pinhole `xi` behind its centre looks at it, and
+//! the pinhole's picture is distorted.
 
 use super::Brown;
 use super::sphere::behind;
@@ -9,16 +9,16 @@ use super::sphere::behind;
 /// Parameters of the omnidirectional model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Omni {
-    /// How far the pinhole is behind the sphere's centre: 0 for none.
+    /// The distance of the pinhole behind the sphere's centre; 0 is in the centre.
     pub xi: f64,
-    /// The distortion of what the pinhole sees: k1, k2, p1 and p2.
+    /// The distortion of the pinhole's picture: k1, k2, p1 and p2.
     pub brown: Brown,
-    /// The skew of the camera matrix, in terms of its fx.
+    /// The skew of the camera matrix, divided by its fx.
     pub skew: f64,
 }
 
 impl Omni {
-    /// The model with this `xi`, OpenCV's k1 k2 p1 p2 and no skew.
+    /// Creates the model with this `xi`, OpenCV's k1 k2 p1 p2 and no skew.
     pub fn new(xi: f64, [k1, k2, p1, p2]: [f64; 4]) -> Self {
         Omni {
             xi,
@@ -31,28 +31,28 @@ impl Omni {
         }
     }
 
-    /// Where on its plane at distance 1 the pinhole sees a ray at this angle from
-    /// the axis.
+    /// Returns the distance from the axis at which the pinhole sees a ray at this angle, on its
+    /// plane at distance 1.
     pub(super) fn plane(&self, angle: f64) -> f64 {
         let (across, ahead) = angle.sin_cos();
         across / (ahead + self.xi)
     }
 
-    /// Where a point of that plane lands.
+    /// Returns where a point of that plane lands.
     pub(super) fn bend(&self, point: [f64; 2]) -> [f64; 2] {
         let [x, y] = self.brown.bend(point);
         [x + self.skew * y, y]
     }
 
-    /// The ray that a point of that plane shows.
+    /// Returns the ray that a point of that plane shows.
     pub(super) fn ray(&self, [x, y]: [f64; 2]) -> [f64; 3] {
         let r2 = x * x + y * y;
         let along = (self.xi + (1.0 + (1.0 - self.xi * self.xi) * r2).max(0.0).sqrt()) / (1.0 + r2);
         [along * x, along * y, along - self.xi]
     }
 
-    /// The angle from which on rays have no image: behind the pinhole, or, from
-    /// outside the sphere, on its far side.
+    /// Returns the angle from which on rays have no image, in radians: behind the pinhole, or, if
+    /// the pinhole is outside the sphere, on the sphere's far side.
     pub(super) fn widest(&self) -> f64 {
         behind(match self.xi > 1.0 {
             true => self.xi.recip(),
@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn rays_land_where_opencv_puts_them() {
-        // cv2.omnidir.projectPoints of OpenCV 4.13.0, the second with a K[0, 1] of 1.5.
+        // Computed with cv2.omnidir.projectPoints of OpenCV 4.13.0, the second with a K[0, 1] of
+        // 1.5.
         let far = Omni::new(1.2, [-0.3, 0.2, 0.0005, -0.0004]);
         let points = [
             [360.246172, 211.663227],

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Models of very wide lenses that go by the unit sphere, all the same around the
-//! axis: double sphere (Usenko, Demmel, Cremers 2018) and the extended unified
-//! camera model, EUCM (Khomutenko, Garcia, Martinet 2016). Functions take the angle
-//! of a ray from the axis and give the radius at which it lands, for a focal
-//! length of 1.
+//! Models of very wide lenses that use the unit sphere and are radially
+//! symmetric: double sphere (Usenko, Demmel, Cremers 2018) and the extended
+//! unified camera model, EUCM (Khomutenko, Garcia, Martinet 2016). Functions
+//! take the angle of a ray from the axis and return the radius at which it
+//! lands, for a focal length of 1.
 
 use std::f64::consts::PI;
 
 /// Parameters of the double sphere model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DoubleSphere {
-    /// How far the centre of the second sphere is from that of the first.
+    /// The distance between the centres of the two spheres.
     pub xi: f64,
-    /// From 0 to 1: how far the pinhole is from the second sphere's centre.
+    /// The position of the pinhole relative to the second sphere's centre, from
+    /// 0 to 1.
     pub alpha: f64,
 }
 
@@ -23,7 +24,8 @@ impl DoubleSphere {
         across / (self.alpha * across.hypot(ahead) + (1.0 - self.alpha) * ahead)
     }
 
-    /// The angle from which on rays have no image: equation 43 of the paper.
+    /// Returns the angle from which on rays have no image, in radians: equation
+    /// 43 of the paper.
     pub(super) fn widest(&self) -> f64 {
         let w1 = pinhole(self.alpha);
         let w2 = (w1 + self.xi) / (2.0 * w1 * self.xi + self.xi * self.xi + 1.0).sqrt();
@@ -32,10 +34,10 @@ impl DoubleSphere {
 }
 
 /// Parameters of the extended unified camera model. With a beta of 1 it is the
-/// unified one.
+/// unified camera model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Eucm {
-    /// From 0 to 1: 0 is a pinhole.
+    /// A parameter from 0 to 1: 0 is a pinhole.
     pub alpha: f64,
     /// The shape of the ellipsoid, above 0.
     pub beta: f64,
@@ -48,7 +50,8 @@ impl Eucm {
         across / (self.alpha * distance + (1.0 - self.alpha) * ahead)
     }
 
-    /// The angle from which on rays have no image: z > -w d.
+    /// Returns the angle from which on rays have no image, in radians:
+    /// z > -w d.
     pub(super) fn widest(&self) -> f64 {
         let w = pinhole(self.alpha);
         // At the limit z = -w d, with d = sqrt(beta (1 - z^2) + z^2).
@@ -56,7 +59,7 @@ impl Eucm {
     }
 }
 
-/// What both papers call w or w1.
+/// Computes w or w1 of the papers.
 fn pinhole(alpha: f64) -> f64 {
     match alpha <= 0.5 {
         true => alpha / (1.0 - alpha),
@@ -64,7 +67,7 @@ fn pinhole(alpha: f64) -> f64 {
     }
 }
 
-/// The angle from the axis whose cosine is `-along`.
+/// Returns the angle from the axis whose cosine is `-along`, in radians.
 pub(super) fn behind(along: f64) -> f64 {
     match along < 1.0 {
         true => (-along).acos(),
@@ -101,7 +104,8 @@ mod tests {
 
     #[test]
     fn rays_land_where_the_formulas_of_the_papers_put_them() {
-        // Computed in numpy from the papers' projections of points, not of angles.
+        // Computed with numpy from the papers' formulas, which project points
+        // instead of angles.
         let double = [
             [
                 [434.636208, 161.737478],
@@ -140,13 +144,14 @@ mod tests {
 
     #[test]
     fn rays_have_no_image_beyond_the_angle_that_the_papers_give() {
-        // From the papers' conditions, tried in numpy at two million angles.
+        // Determined with numpy from the papers' conditions at two million
+        // angles.
         let close = |widest: f64, angle: f64| assert!((widest - angle).abs() < 1e-5, "{widest}");
         close(DOUBLE[0].widest(), 2.235463);
         close(DOUBLE[1].widest(), 2.401816);
         close(EXTENDED[0].widest(), 2.292428);
         close(EXTENDED[1].widest(), 2.354250);
-        // A double sphere with neither is a pinhole.
+        // A double sphere with xi and alpha of 0 is a pinhole.
         let pinhole = DoubleSphere {
             xi: 0.0,
             alpha: 0.0,

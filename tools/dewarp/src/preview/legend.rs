@@ -5,14 +5,14 @@ use super::shade;
 use crate::format::Size;
 use crate::picture::Picture;
 
-/// Pixels of a letter, and what lies between letters.
+/// Width and height of a letter, in pixels.
 const LETTER: [u32; 2] = [5, 7];
 const GAP: u32 = 1;
 
-/// Height of the strip, before it is enlarged.
+/// The height of the strip before it is enlarged, in pixels.
 const HEIGHT: u32 = 24;
 
-/// The letters that are used, line by line, the leftmost pixel in bit 4.
+/// The letters that are used, line by line, with the leftmost pixel in bit 4.
 const LETTERS: [(char, [u8; 7]); 14] = [
     ('1', [0x04, 0x0c, 0x04, 0x04, 0x04, 0x04, 0x0e]),
     ('2', [0x0e, 0x11, 0x01, 0x02, 0x04, 0x08, 0x1f]),
@@ -30,8 +30,7 @@ const LETTERS: [(char, [u8; 7]); 14] = [
     (' ', [0; 7]),
 ];
 
-/// Colours with their words: source pixels on one of the output, outside of the
-/// source, and nothing but its edge.
+/// Scales with their words: source pixels per output pixel.
 const KEY: [(f64, &str); 5] = [
     (0.25, "1/4"),
     (0.5, "1/2"),
@@ -40,7 +39,7 @@ const KEY: [(f64, &str); 5] = [
     (4.0, "4"),
 ];
 
-/// The picture with the key below it.
+/// Returns the picture with the key below it.
 pub fn below(picture: &Picture) -> Picture {
     let Size { width, height } = picture.size;
     let times = (width / 320).max(1);
@@ -54,7 +53,7 @@ pub fn below(picture: &Picture) -> Picture {
     let others = [([128; 3], "outside"), ([0; 3], "edge")];
     let mut left = 2 * times;
     for (colour, word) in key.chain(others) {
-        // CAST: a few letters.
+        // CAST: it is the length of a short word.
         let across = (word.len() as u32 * (LETTER[0] + GAP)).max(12) * times;
         let top = height + 2 * times;
         fill(&mut all, [left, top], [across, 10 * times], [0; 3]);
@@ -66,7 +65,7 @@ pub fn below(picture: &Picture) -> Picture {
     all
 }
 
-/// A rectangle, as far as it is in the picture.
+/// Fills the part of a rectangle that is inside the picture.
 fn fill(picture: &mut Picture, [left, top]: [u32; 2], [width, height]: [u32; 2], colour: [u8; 3]) {
     let Size {
         width: w,

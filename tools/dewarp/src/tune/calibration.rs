@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A lens as a calibration file: OpenCV's YAML for OpenCV's models, Kalibr's for the
-//! others. Both are read back by `dewarp`, and by what they are named after.
+//! A lens as a calibration file: OpenCV's YAML for OpenCV's models, Kalibr's for the others.
+//! `dewarp` and these programs can read the files.
 
 use dewarp::lens::{Brown, Distortion, DoubleSphere, Eucm, Omni};
 use dewarp::{Error, Lens, Result, Size};
 
-/// The file.
+/// Returns the text of the file.
 ///
-/// A bad-use error for a model that neither format has.
+/// Returns a bad-use error for a model that neither format has.
 pub fn text(lens: &Lens, size: Size) -> Result<String> {
     match lens.distortion {
         Distortion::Brown(brown) => Ok(opencv(lens, size, &coefficients(&brown), false)),
@@ -37,7 +37,7 @@ fn no_file(model: &str) -> Error {
     ))
 }
 
-/// In OpenCV's order: 5, 8, 12 or 14 numbers.
+/// Returns the coefficients in OpenCV's order: 5, 8, 12 or 14 numbers.
 fn coefficients(brown: &Brown) -> Vec<f64> {
     let ([k1, k2, k3], [p1, p2]) = (brown.radial, brown.tangential);
     let mut values = vec![k1, k2, p1, p2, k3];
@@ -95,9 +95,9 @@ fn kalibr(
     )
 }
 
-/// Numbers that read back exactly.
+/// Formats numbers so that they are read back exactly.
 fn list(values: &[f64]) -> String {
-    // YAML 1.1 takes 5e-5 for text, and 5.0e-5 for a number.
+    // YAML 1.1 reads 5e-5 as text, and 5.0e-5 as a number.
     let word = |value: &f64| match format!("{value:?}") {
         text if text.contains('e') && !text.contains('.') => text.replace('e', ".0e"),
         text => text,

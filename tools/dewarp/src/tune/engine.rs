@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The device as the page needs it: a frame in, the dewarped one out, one at a time,
-//! each with the newest map.
+//! The device as the page uses it: one frame at a time, each with the newest map.
 
 use dewarp::device::{Colours, Device, Queue, Way};
 use dewarp::{Error, Format, Result, Size, VertexMap};
@@ -14,13 +13,13 @@ pub struct Engine {
     output: Queue,
     format: Format,
     size: Size,
-    /// The map that it has.
+    /// The map that the device has.
     map: Option<VertexMap>,
     count: u64,
 }
 
 impl Engine {
-    /// Sets a device up for frames like this one, and an output of `size`.
+    /// Sets a device up for frames of this format and size, and an output of `size`.
     pub fn new(mut device: Device, format: Format, source: Size, size: Size) -> Result<Self> {
         let mut side = |way, size| device.set_format(way, format, size, Colours::Unknown, 0);
         let strides = [side(Way::In, source)?, side(Way::Out, size)?];
@@ -39,11 +38,11 @@ impl Engine {
         })
     }
 
-    /// The frame that the device makes of this one.
+    /// Dewarps a frame with the device.
     pub fn dewarped(&mut self, frame: &Frame, map: &VertexMap) -> Result<Frame> {
         let made = self.made(frame, map);
         if made.is_err() {
-            // Buffers may still be queued: both streams start anew.
+            // Buffers may still be queued, so both queues are stopped and started.
             self.map = None;
             self.device.stop()?;
             self.device.start()?;

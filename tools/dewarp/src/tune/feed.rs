@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Where the pictures of the page come from: a file, or a camera's newest frame.
+//! The source of the page's pictures: a file, or a camera's newest frame.
 
 use std::sync::Arc;
 #[cfg(feature = "device")]
@@ -14,11 +14,11 @@ use dewarp::Error;
 use dewarp::camera::Camera;
 use dewarp::{Format, Result, Size};
 
-/// How long the page waits for a frame.
+/// The time limit for a frame.
 #[cfg(feature = "device")]
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A frame, tight.
+/// A tight frame.
 pub struct Frame {
     pub format: Format,
     pub size: Size,
@@ -27,14 +27,14 @@ pub struct Frame {
 
 /// A source of frames.
 pub enum Feed {
-    /// One frame for ever.
+    /// One frame that does not change.
     Still(Arc<Frame>),
     #[cfg(feature = "device")]
     Live(Live),
 }
 
 impl Feed {
-    /// A frame: of a camera, one that nobody was given yet.
+    /// Returns a frame. A camera's frame is returned only once.
     pub fn next(&self) -> Result<Arc<Frame>> {
         match self {
             Feed::Still(frame) => Ok(Arc::clone(frame)),
@@ -48,17 +48,17 @@ impl Feed {
     }
 }
 
-/// A camera that films all the time.
+/// A camera that captures continuously.
 #[cfg(feature = "device")]
 pub struct Live(Arc<(Mutex<Newest>, Condvar)>);
 
-/// The newest frame, or why there are no more.
+/// The newest frame, or the reason why there are no more.
 #[cfg(feature = "device")]
 type Newest = Option<Result<Arc<Frame>>>;
 
 #[cfg(feature = "device")]
 impl Live {
-    /// Starts to film.
+    /// Starts the capture.
     pub fn start(camera: Camera) -> Result<Self> {
         camera.start()?;
         let shared = Arc::new((Mutex::new(None), Condvar::new()));
@@ -86,7 +86,7 @@ impl Live {
     }
 }
 
-/// Films until something fails.
+/// Captures until an error occurs.
 #[cfg(feature = "device")]
 fn film(mut camera: Camera, (newest, came): &(Mutex<Newest>, Condvar)) {
     loop {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Who may ask: pages of this server's own address, and on an address that others
-//! reach, those that know the token.
+//! Decides which requests are answered: those of pages from this server's own address. On an
+//! address that other machines reach, they must have the token.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -9,15 +9,15 @@ use dewarp::{Error, Result};
 
 use super::http::{Head, Response};
 
-/// What a request must have.
+/// The conditions that a request must meet.
 pub struct Guard {
     address: SocketAddr,
-    /// The first part of every path, if others reach the address.
+    /// The first part of every path, if other machines reach the address.
     token: Option<String>,
 }
 
 impl Guard {
-    /// For a server at this address.
+    /// Creates the conditions for a server at this address.
     pub fn new(address: SocketAddr) -> Result<Self> {
         let token = match address.ip().is_loopback() {
             true => None,
@@ -26,7 +26,7 @@ impl Guard {
         Ok(Guard { address, token })
     }
 
-    /// What to open in a browser.
+    /// Returns the URL to open in a browser.
     pub fn url(&self) -> String {
         match &self.token {
             Some(token) => format!("http://{}/{token}/", self.address),
@@ -34,7 +34,7 @@ impl Guard {
         }
     }
 
-    /// What a request asks for, if it may.
+    /// Returns the path that a request asks for, or the response that refuses it.
     pub fn admit<'a>(&self, head: &'a Head) -> std::result::Result<&'a str, Response> {
         if !self.is_ours(&head.host) {
             return Err(Response::text(421, &self.how_to_open()));
@@ -70,11 +70,11 @@ impl Guard {
         }
     }
 
-    /// Whether a request's Host is this server: a name that somebody else lets point
-    /// here is not.
+    /// Returns whether a request's Host is this server. A name that someone else has pointed to
+    /// this machine is not.
     fn is_ours(&self, host: &str) -> bool {
         let port = self.address.port();
-        // A browser leaves port 80 out.
+        // Browsers leave out port 80.
         let whole = match port {
             80 => format!("{}:80", host.strip_suffix(":80").unwrap_or(host)),
             _ => host.to_owned(),
@@ -88,7 +88,7 @@ impl Guard {
     }
 }
 
-/// 128 bits that nobody guesses.
+/// Returns 128 random bits in hexadecimal, which cannot be guessed.
 fn random() -> Result<String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")
@@ -97,7 +97,7 @@ fn random() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Whether two texts are the same, in a time that does not tell how far they are.
+/// Returns whether two texts are the same. Its time does not depend on where they differ.
 fn same(given: &str, token: &str) -> bool {
     let differ = given
         .bytes()

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
-//! HTTP/1.1 over TCP for a few browsers: every length and every wait has a limit.
-//! `httparse` reads the heads; what they ask for is answered elsewhere.
+//! HTTP/1.1 over TCP for a few browsers. Every length and every wait has a limit. `httparse` parses
+//! the heads; an [`Answer`] gives the responses.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bytes of a request's head.
+/// The largest head of a request, in bytes.
 const MOST_HEAD: usize = 8192;
 
-/// Header fields of a request.
+/// The largest number of header fields in a request.
 const MOST_FIELDS: usize = 64;
 
-/// Bytes of a request's body: what the page sends has some hundred.
+/// The largest body of a request, in bytes. The page sends some hundred.
 const MOST_BODY: usize = 16384;
 
-/// Connections at a time: a browser opens six.
+/// The largest number of connections at a time. A browser opens six.
 const MOST_CONNECTIONS: usize = 32;
 
-/// How long a request may take to arrive, and a response to be taken.
+/// The time limit for a request to arrive, and for a response to be sent.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The head of a request.
@@ -33,17 +33,17 @@ pub struct Head {
     pub last: bool,
 }
 
-/// What is answered.
+/// A response.
 #[derive(Debug)]
 pub struct Response {
     pub status: u16,
-    /// Its media type.
+    /// The media type of the body.
     pub kind: &'static str,
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// A sentence.
+    /// Creates a response with a sentence.
     pub fn text(status: u16, text: &str) -> Self {
         Response {
             status,
@@ -53,17 +53,16 @@ impl Response {
     }
 }
 
-/// What answers requests.
+/// Answers requests.
 pub trait Answer: Sync {
-    /// Whether this request is answered at all; else what is said instead. Its body
-    /// is not read before.
+    /// Returns an error response if the request is refused. It is called before the body is read.
     fn admit(&self, head: &Head) -> Result<(), Response>;
 
-    /// The response.
+    /// Returns the response.
     fn answer(&self, head: &Head, body: &[u8]) -> Response;
 }
 
-/// One of the open connections, until it is dropped.
+/// The place of an open connection. It is free again after the drop.
 struct Place<'a>(&'a AtomicUsize);
 
 impl Drop for Place<'_> {
@@ -72,13 +71,13 @@ impl Drop for Place<'_> {
     }
 }
 
-/// Serves until the program ends.
+/// Serves requests until the program ends.
 pub fn serve(listener: &TcpListener, answer: &impl Answer) {
     let open = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for stream in listener.incoming() {
             let Ok(stream) = stream else {
-                // Out of files, most likely: some will be closed.
+                // Most likely the process has no free file descriptor; some will be closed.
                 std::thread::sleep(Duration::from_millis(100));
                 continue;
             };
@@ -87,7 +86,7 @@ pub fn serve(listener: &TcpListener, answer: &impl Answer) {
             if is_full {
                 continue;
             }
-            // Without a thread the connection is closed, and the server goes on.
+            // If no thread can be started, the connection is closed and the server continues.
             let _ = std::thread::Builder::new().spawn_scoped(scope, move || {
                 let _place = place;
                 // A broken connection is not an error of the server.
@@ -134,7 +133,7 @@ fn connection(mut stream: TcpStream, answer: &impl Answer) -> std::io::Result<()
     }
 }
 
-/// Reads what has come; `false` at the end.
+/// Reads the bytes that have arrived. Returns `false` at the end of the stream or of the time.
 fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>, until: Instant) -> std::io::Result<bool> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -147,7 +146,8 @@ fn more(stream: &mut TcpStream, bytes: &mut Vec<u8>, until: Instant) -> std::io:
     Ok(count > 0)
 }
 
-/// A request's head and where it ends, if all of it is there; else what is wrong with it.
+/// Parses a request's head. Returns the head and its length, `None` if it is not complete, or the
+/// error response.
 fn head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Response> {
     let wrong = |why: &str| Response::text(400, why);
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
@@ -177,7 +177,7 @@ fn head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Response> {
     let length = match field("content-length")? {
         None => 0,
         Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            // One that is too large for a number is too large for all else.
+            // A length that does not fit the type exceeds the limit as well.
             text.parse().unwrap_or(usize::MAX)
         }
         Some(_) => return Err(wrong("Content-Length is no number")),
@@ -194,10 +194,11 @@ fn head(bytes: &[u8]) -> Result<Option<(Head, usize)>, Response> {
     Ok(Some((head, end)))
 }
 
-/// The last response of a connection.
+/// Sends the last response of a connection.
 fn finish(stream: &mut TcpStream, response: &Response) -> std::io::Result<()> {
     write(stream, response, true)?;
-    // Closed with bytes left to read, it would be reset, and the response be lost.
+    // If the connection were closed with unread bytes, it would be reset and the response could be
+    // lost.
     stream.shutdown(std::net::Shutdown::Write)?;
     let until = Instant::now() + Duration::from_secs(1);
     let mut bytes = Vec::new();

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A picture on its way to the page: three samples a pixel, RGB or Y, Cb and Cr as they
-//! came, dewarped in software with bilinear filtering, and packed as a JPEG. A camera's
-//! colours are never converted: JPEG holds Y, Cb and Cr itself.
+//! A picture for the page: three samples per pixel, either RGB or Y, Cb and Cr as received. It is
+//! dewarped in software with bilinear filtering, and encoded as a JPEG. A camera's colours are not
+//! converted, because JPEG stores Y, Cb and Cr itself.
 
 use jpeg_encoder::{ColorType, Encoder};
 
 use dewarp::format::Layout;
 use dewarp::{Error, Format, Picture, Result, Size, VertexMap};
 
-/// Quality of the pictures for the page.
+/// The JPEG quality of pictures for the page.
 const QUALITY: u8 = 85;
 
-/// Three samples a pixel.
+/// A picture with three samples per pixel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
     pub size: Size,
     samples: Vec<u8>,
-    /// Whether they are Y, Cb and Cr.
+    /// Whether the samples are Y, Cb and Cr.
     ycbcr: bool,
 }
 
 impl Image {
-    /// A picture.
+    /// Creates it from a picture.
     pub fn of_picture(picture: &Picture) -> Self {
         Image {
             size: picture.size,
@@ -30,7 +30,7 @@ impl Image {
         }
     }
 
-    /// A tight frame.
+    /// Creates it from a tight frame.
     pub fn of_frame(format: Format, size: Size, frame: &[u8]) -> Result<Self> {
         let (width, height) = (size.width as usize, size.height as usize);
         if frame.len() != format.frame_bytes(size) {
@@ -73,7 +73,7 @@ impl Image {
         })
     }
 
-    /// What the map shows of it, of every `step`-th pixel of the output.
+    /// Dewarps every `step`-th pixel of the output with the map.
     pub fn dewarped(&self, map: &VertexMap, step: u32) -> Self {
         let step = step.max(1);
         let size = smaller(map.size(), step);
@@ -88,7 +88,7 @@ impl Image {
             let row = ((y / 16) as usize).min(rows - 2);
             let [_, top] = map.position(0, row);
             let [_, below] = map.position(0, row + 1);
-            // CAST: below 4096, as are all coordinates.
+            // CAST: it is below 4096, as all coordinates are.
             let down = (y - top) as f32 / (below - top) as f32;
             let at = |column: usize| {
                 let ([ax, ay], [bx, by]) = (map.point(column, row), map.point(column, row + 1));
@@ -120,17 +120,18 @@ impl Image {
         }
     }
 
-    /// The pixel at a point, between four of them; one outside is left alone.
+    /// Interpolates the pixel at a point between four pixels. A point outside leaves `pixel`
+    /// unchanged.
     fn sample(&self, [x, y]: [f32; 2], pixel: &mut [u8]) {
         let (width, height) = (self.size.width as usize, self.size.height as usize);
-        // CAST: from 0 to 4096 times 256.
+        // CAST: it is from 0 to 4096 times 256.
         let (x, y) = ((x * 256.0) as usize, (y * 256.0) as usize);
         let (mut column, mut row) = (x >> 8, y >> 8);
         if column >= width || row >= height || width < 2 || height < 2 {
             return;
         }
         let (mut right, mut below) = ((x & 255) as u32, (y & 255) as u32);
-        // Half a pixel more is the last one's.
+        // Beyond the centre of the last pixel, that pixel is used.
         if column == width - 1 {
             (column, right) = (column - 1, 256);
         }
@@ -147,12 +148,12 @@ impl Image {
                 u32::from(line[channel]) * (256 - right) + u32::from(line[channel + 3]) * right
             };
             let sum = line(upper) * (256 - below) + line(lower) * below;
-            // CAST: a mean of bytes.
+            // CAST: it is a mean of bytes.
             pixel[channel] = ((sum + (1 << 15)) >> 16) as u8;
         }
     }
 
-    /// Every `step`-th pixel of it.
+    /// Returns every `step`-th pixel.
     pub fn coarse(&self, step: u32) -> Self {
         let step = step.max(1);
         let size = smaller(self.size, step);
@@ -171,7 +172,7 @@ impl Image {
         }
     }
 
-    /// As a JPEG file.
+    /// Encodes it as a JPEG file.
     pub fn jpeg(&self) -> Result<Vec<u8>> {
         let colours = match self.ycbcr {
             true => ColorType::Ycbcr,
@@ -204,7 +205,7 @@ mod tests {
         height: 144,
     };
 
-    /// A picture whose colours tell the place.
+    /// Creates a picture whose colours encode the position.
     fn gradient() -> Picture {
         let mut picture = Picture::filled(SIZE, [0; 3]);
         for (i, pixel) in picture.rgb.chunks_mut(3).enumerate() {
@@ -240,7 +241,7 @@ mod tests {
                 );
             }
         }
-        // Beyond the source.
+        // These points are beyond the source.
         let made = image.dewarped(&VertexMap::from_fn(size, |x, y| [x + 100.0, y]), 1);
         assert_eq!(made.samples[75 * 3..][..3], [175, 0, 77]);
         assert_eq!(made.samples[76 * 3..][..3], [0; 3]);

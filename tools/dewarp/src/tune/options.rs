@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What the page asks for, as words of `dewarp map lens`: the names of the options
-//! are those of a list, and the values go through the command line's own checks.
+//! The options that the page sends, as arguments of `dewarp map lens`. Only options of a list are
+//! accepted, and the command line's own checks are applied to the values.
 
 use serde_json::{Map, Value};
 
 use dewarp::{Error, Result, Size};
 
-/// The options of a lens by its numbers.
+/// The options that describe a lens by its numbers.
 const LENS: [&str; 11] = [
     "center",
     "focal",
@@ -24,17 +24,17 @@ const LENS: [&str; 11] = [
 /// The options of a view.
 const VIEW: [&str; 6] = ["alpha", "zoom", "pan", "tilt", "roll", "projection"];
 
-/// Characters of a value: six numbers with all their digits have fewer.
+/// The largest length of a value in characters: six numbers with all their digits are shorter.
 const LONGEST: usize = 200;
 
-/// What stays the same while the page is open.
+/// The values that do not change while the page is open.
 #[derive(Debug, Clone)]
 pub struct Fixed {
-    /// Of the output.
+    /// The size of the output.
     pub size: Size,
-    /// Of the input.
+    /// The size of the input.
     pub source: Size,
-    /// `--calibration` and what goes with it, if there is one.
+    /// `--calibration` and the options that belong to it, if there is one.
     pub file: Vec<String>,
     /// Size of the file's pictures, or of their part that the input shows, if the file says it.
     pub calibrated: Option<Size>,
@@ -42,16 +42,16 @@ pub struct Fixed {
     pub arranged: bool,
 }
 
-/// Options that the page sent, known by their names: none at first.
+/// The options that the page sent, by name; at first none.
 #[derive(Debug, Default)]
 pub struct Asked {
     options: Map<String, Value>,
 }
 
 impl Asked {
-    /// Those of the object `options` in a request.
+    /// Reads the object `options` of a request.
     ///
-    /// A bad-use error that names an option which the page has not.
+    /// Returns a bad-use error that names an option which the page does not have.
     pub fn of(request: &Value) -> Result<Self> {
         let options = request.get("options").and_then(Value::as_object);
         let options = options.ok_or(Error::bad_use("the request has no options"))?;
@@ -79,12 +79,12 @@ impl Asked {
         names.iter().filter_map(move |name| word(name))
     }
 
-    /// Whether numbers of the lens are given, which replace the file.
+    /// Returns whether numbers of the lens are given, which replace the file.
     pub fn has_lens(&self) -> bool {
         self.words(&LENS).next().is_some()
     }
 
-    /// The lens: that of the file as long as none of its numbers is given.
+    /// Returns the arguments of the lens: those of the file unless numbers are given.
     fn lens(&self, fixed: &Fixed) -> Vec<String> {
         let words: Vec<String> = self.words(&LENS).collect();
         match words.is_empty() {
@@ -93,7 +93,7 @@ impl Asked {
         }
     }
 
-    /// The words after `dewarp map lens`, for a map of this name.
+    /// Returns the arguments of `dewarp map lens`, for a map of this name.
     pub fn map(&self, fixed: &Fixed, output: &str) -> Vec<String> {
         let mut words = vec![
             format!("--size={}", fixed.size),
@@ -105,9 +105,9 @@ impl Asked {
         words
     }
 
-    /// The words after `dewarp export libcamera`.
+    /// Returns the arguments of `dewarp export libcamera`.
     ///
-    /// A bad-use error if the section cannot have what is asked for.
+    /// Returns a bad-use error if the section cannot represent what is asked for.
     pub fn libcamera(&self, fixed: &Fixed) -> Result<Vec<String>> {
         for name in ["pan", "tilt", "roll", "projection"] {
             if self.options.contains_key(name) {
@@ -119,7 +119,7 @@ impl Asked {
         let mut words = self.lens(fixed);
         if words != fixed.file {
             words.push(format!("--sensor-crop={}+0+0", fixed.source));
-            // The matrices are in pixels of the file's pictures, as without those numbers.
+            // The matrices are in pixels of the file's pictures, as they are without numbers.
             words.extend(fixed.calibrated.map(|size| format!("--sensor={size}")));
         }
         words.extend(self.words(&["alpha", "zoom"]));
@@ -127,7 +127,7 @@ impl Asked {
     }
 }
 
-/// Words as a shell takes them.
+/// Formats arguments for a shell.
 pub fn line(command: &str, words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=.,:/+".contains(c);
     let quoted = words.iter().map(|word| match word.chars().all(plain) {

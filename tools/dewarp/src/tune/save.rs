@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Files that the page saves: in the directory in which the program was started, under
-//! names that stay in it, and never over a file that was there before.
+//! Files that the page saves. They are in the directory in which the program was started; their
+//! names cannot point out of it, and files that existed before are not overwritten.
 
 use std::collections::HashMap;
 use std::fs::{Metadata, OpenOptions};
@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dewarp::{Error, Result};
 
-/// Characters of a name.
+/// The largest length of a name in characters.
 const LONGEST: usize = 64;
 
 /// The directory, and the files that were written.
@@ -20,8 +20,8 @@ pub struct Folder {
     ours: Mutex<HashMap<String, Stamp>>,
 }
 
-/// Tells a file from another one of its name, and from itself after a change: device, inode, size in
-/// bytes, time of the last change.
+/// Identifies the version of a file: device, inode, size in bytes, time of the last change in
+/// seconds and nanoseconds.
 type Stamp = (u64, u64, u64, i64, i64);
 
 fn stamp(data: &Metadata) -> Stamp {
@@ -39,7 +39,7 @@ impl Folder {
 
     /// Writes a file whose name must end in one of `endings`.
     ///
-    /// A bad-use error for a name that is no plain one, or that of a file which this
+    /// Returns a bad-use error if the name is not a plain one, or is that of a file that this
     /// program did not write.
     pub fn write(&self, name: &str, endings: &[&str], bytes: &[u8]) -> Result<()> {
         check(name, endings)?;
@@ -66,7 +66,7 @@ impl Folder {
         })?;
         let written = file.write_all(bytes).and_then(|()| file.metadata());
         let data = written.map_err(|error| {
-            // Half a file is none.
+            // An incomplete file is removed.
             let _ = std::fs::remove_file(&path);
             Error::file("cannot write", Path::new(name), error)
         })?;
@@ -75,7 +75,7 @@ impl Folder {
     }
 }
 
-/// Whether a name is that of a file in the directory, of the kind that is saved.
+/// Checks that a name is that of a file in the directory, with one of the endings.
 pub fn check(name: &str, endings: &[&str]) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let ending = endings.iter().any(|ending| name.ends_with(ending));

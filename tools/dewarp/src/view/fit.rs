@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Free scaling: how much of the lens's picture the camera takes in, from no
-//! black in its own picture (alpha 0) to nothing of the source left out (1),
-//! the sense of OpenCV's `getOptimalNewCameraMatrix`. Unlike there, pixels keep
-//! their shape.
+//! Free scaling: how much of the lens's picture the camera shows, from no black in its own picture
+//! (alpha 0) to all of the source (alpha 1), as in OpenCV's `getOptimalNewCameraMatrix`. Unlike
+//! there, pixels keep their shape.
 
 use std::f64::consts::TAU;
 
@@ -10,26 +9,26 @@ use super::{Camera, Projection, View};
 use crate::error::{Error, Result};
 use crate::format::Size;
 
-/// Points looked at on each side of a picture.
+/// The number of intervals between the points that are examined on each side of a picture.
 const POINTS: u32 = 64;
 
-/// The shortest focal length of a rectilinear camera, in terms of the lens's: with
-/// less, the source is a few pixels in its middle.
+/// The shortest focal length of a rectilinear camera, as a fraction of the lens's. With a shorter
+/// one, the source has a few pixels in its middle.
 const LEAST: f64 = 1.0 / 16.0;
 
 impl View {
-    /// Sets the camera's focal lengths and centre for `alpha`, for a source of
-    /// the size `whole` and a picture of the camera's of the same size.
+    /// Sets the camera's focal lengths and centre for `alpha`, for a source of the size `whole` and
+    /// a picture of the camera of the same size.
     ///
-    /// A bad-use error if no such camera exists: rays beside the camera are in
-    /// no rectilinear picture, for one.
+    /// Returns a bad-use error if there is no such camera. One reason is that rays at 90 degrees or
+    /// more from the camera's axis are in no rectilinear picture.
     pub fn fit(&mut self, whole: Size, alpha: f64) -> Result<()> {
         if !(0.0..=1.0).contains(&alpha) {
             return Err(Error::bad_use(format!(
                 "an alpha of {alpha} is not from 0 to 1"
             )));
         }
-        // Either may not exist, and only what is asked for must.
+        // Each of them may not exist, and only those that `alpha` needs must.
         let (inner, outer) =
             if alpha == 0.0 {
                 let inner = self.inner(whole)?;
@@ -55,11 +54,11 @@ impl View {
         Ok(())
     }
 
-    /// The camera that just takes in the whole source.
+    /// Returns the camera that shows just the whole source.
     fn outer(&self, whole: Size) -> Result<Camera> {
         let mut low = [f64::INFINITY; 2];
         let mut high = [f64::NEG_INFINITY; 2];
-        // Where the lens's rays end within the source, their rim is its border.
+        // If the lens's rays end within the source, their rim is its border.
         let border = border(whole).filter_map(|pixel| self.inverse.unproject(pixel));
         for ray in border.chain(self.rim(whole)) {
             let point = self.camera.point(ray).ok_or_else(|| {
@@ -82,7 +81,7 @@ impl View {
         Ok(self.centred(whole, middle, scale))
     }
 
-    /// The lens's outermost rays that land on the source.
+    /// Returns the lens's outermost rays that land on the source.
     fn rim(&self, whole: Size) -> impl Iterator<Item = [f64; 3]> {
         let around = (0..4 * POINTS).map(|index| {
             let (sin, cos) = (TAU * f64::from(index) / f64::from(4 * POINTS)).sin_cos();
@@ -95,7 +94,7 @@ impl View {
         })
     }
 
-    /// The camera whose picture is as wide as it can be and all from the source.
+    /// Returns the camera whose picture is as wide as possible and shows only the source.
     fn inner(&self, whole: Size) -> Result<Camera> {
         let middle = self.middle(whole).ok_or_else(|| {
             Error::bad_use("the middle of the source is not in the output: look less far aside")
@@ -134,8 +133,8 @@ impl View {
         Ok(self.centred(whole, middle, good))
     }
 
-    /// The pixels of the output's outermost vertices, of which the last stand beside
-    /// the last pixels: one that is out of sight makes a block black.
+    /// Returns the pixels of the output's outermost vertices, of which the last are beside the last
+    /// pixels. If one of them is not seen, its block is black.
     fn outline(&self) -> impl Iterator<Item = [f64; 2]> {
         let Size { width, height } = self.layout.size;
         let steps = |side: u32| (0..side).step_by(16).chain([side]);
@@ -146,8 +145,8 @@ impl View {
             .map(|[x, y]| self.layout.point(f64::from(x), f64::from(y)))
     }
 
-    /// The middle of what lies between the source's sides, or of the source
-    /// where they do not stand that way.
+    /// Returns the middle between the source's sides, or of the source if its sides are not in that
+    /// order.
     fn middle(&self, whole: Size) -> Option<[f64; 2]> {
         let [width, height] = extent(whole);
         let point = |pixel| self.camera.point(self.inverse.unproject(pixel)?);
@@ -171,7 +170,7 @@ impl View {
         between().or_else(|| point([width / 2.0, height / 2.0]))
     }
 
-    /// The camera with this point in the middle of its picture.
+    /// Returns the camera with this point in the middle of its picture.
     fn centred(&self, whole: Size, middle: [f64; 2], scale: f64) -> Camera {
         let focal = self.camera.focal.map(|focal| focal * scale);
         let extent = extent(whole);
@@ -183,18 +182,18 @@ impl View {
     }
 }
 
-/// From the first to the last pixel's centre.
+/// Returns the distance from the first to the last pixel's centre.
 fn extent(size: Size) -> [f64; 2] {
     [size.width, size.height].map(|side| f64::from(side) - 1.0)
 }
 
-/// Whether a point is between the first and the last pixels' centres.
+/// Returns whether a point is between the first and the last pixels' centres.
 fn inside(size: Size, [x, y]: [f64; 2]) -> bool {
     let [width, height] = extent(size);
     (0.0..=width).contains(&x) && (0.0..=height).contains(&y)
 }
 
-/// Points on the border of a picture.
+/// Returns points on the border of a picture.
 fn border(size: Size) -> impl Iterator<Item = [f64; 2]> {
     let [width, height] = extent(size);
     (0..=POINTS).flat_map(move |index| {
@@ -233,7 +232,7 @@ mod tests {
         view
     }
 
-    /// Whether each border pixel of the output shows the source.
+    /// Returns whether each border pixel of the output shows the source.
     fn without_black(view: &View) -> bool {
         border(SIZE).all(|[x, y]| {
             let [x, y] = view.source(x, y);
@@ -274,7 +273,8 @@ mod tests {
             radial: [-0.3, 0.0, 0.0],
             ..Brown::NONE
         };
-        // A circle within the source; one that the upper border cuts at 239.5 of 309.
+        // The first is a circle within the source, the second one that the upper border cuts at
+        // 239.5 of 309.
         for (focal, tangent) in [(300.0, 1.054), (440.0, 1.054 * 239.5 / 309.4)] {
             let lens = Lens {
                 focal: [focal; 2],
@@ -304,7 +304,7 @@ mod tests {
             );
             shown += 1;
         }
-        // All but the corners.
+        // Only the corners are not shown.
         assert!(shown > 64 * 48 * 9 / 10, "{shown}");
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The header of a Y4M file, looked at before the decoder makes room for a frame: it does not say
-//! what was wrong.
+//! The header of a Y4M file. It is checked before the decoder allocates a frame, because the
+//! decoder does not say what is wrong.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -14,23 +14,23 @@ use crate::format::{Layout, Size};
 /// The longest header that the decoder reads.
 const LONGEST: u64 = 1024;
 
-/// What a file that can be sent says of its frames.
+/// The header of a file whose frames can be sent.
 pub struct Header {
-    /// Their size.
+    /// The size of the frames.
     pub size: Size,
-    /// How they lie, planes put together.
+    /// The layout of the frames after their planes are joined.
     pub layout: Layout,
-    /// The parameter that says so.
+    /// The parameter of the header that gives the layout.
     pub colorspace: String,
     /// Bytes before the first frame.
     pub bytes: u64,
 }
 
 impl Header {
-    /// Reads it.
+    /// Reads the header of a file.
     ///
-    /// A bad-use error unless it is one of frames in 8 bits, 4:2:0 or 4:2:2, not interlaced, and of a
-    /// size that the device takes.
+    /// Returns a bad-use error unless it describes frames in 8 bits, 4:2:0 or 4:2:2, not
+    /// interlaced, and of a size that the device takes.
     pub fn read(path: &Path) -> Result<Self> {
         let mut line = Vec::new();
         File::open(path)
@@ -41,7 +41,7 @@ impl Header {
         let header = Header::of(&text).map_err(|why| Error::content(path, why))?;
         header.size.check()?;
         Ok(Header {
-            // CAST: LONGEST at most.
+            // CAST: it is at most LONGEST.
             bytes: line.len() as u64,
             ..header
         })
@@ -52,7 +52,7 @@ impl Header {
             .strip_prefix("YUV4MPEG2 ")
             .and_then(|rest| rest.strip_suffix('\n'))
             .ok_or("no Y4M video: it does not begin with a line of YUV4MPEG2 and parameters")?;
-        // The last one of a kind counts.
+        // The last parameter of a kind counts.
         let find = |tag: &str| parameters.rsplit(' ').find(|text| text.starts_with(tag));
         let side = |tag: &str, what: &str| {
             let text = find(tag).ok_or(format!("its header has no {what} ({tag})"))?;
@@ -86,7 +86,8 @@ impl Header {
     }
 }
 
-/// The layout of a colour space, planes put together; none of what the engine does not take.
+/// Returns the layout of a colour space after the planes are joined, or `None` if the engine does
+/// not take it.
 pub fn layout(colorspace: &str) -> Option<Layout> {
     match colorspace {
         "C420" | "C420jpeg" | "C420paldv" | "C420mpeg2" => Some(Layout::SemiPlanar420),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The model that a file names, under any of the names that it has.
+//! The model that a file names, under any of the known keys and names.
 
 use super::super::{dialect, model, tree};
 use super::{Parsed, Values, by_hand};
 
-/// What the words for models mean.
+/// The kind of model that a name stands for.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Kind {
     Pinhole,
@@ -14,7 +14,7 @@ pub enum Kind {
     DoubleSphere,
     Eucm,
     Fov,
-    /// A known one that is not read.
+    /// A known model that is not supported.
     Other,
 }
 
@@ -52,14 +52,14 @@ fn kind(word: &str) -> Option<Kind> {
         "ds" | "doublesphere" => Kind::DoubleSphere,
         "eucm" => Kind::Eucm,
         "fov" => Kind::Fov,
-        // RealSense's: the way back, tangential terms behind the radial ones, and an
+        // RealSense's models: the inverse direction, tangential terms after the radial ones, and an
         // angle.
         "inversebrownconrady" | "modifiedbrownconrady" | "ftheta" => Kind::Other,
         _ => return None,
     })
 }
 
-/// The model that the file names.
+/// Returns the model that the file names, with its key.
 pub fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
     let mut found: Vec<(Kind, String)> = Vec::new();
     let mut pinhole = None;
@@ -77,7 +77,7 @@ pub fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
         let word = value.text().unwrap_or_default();
         match kind(word) {
             Some(kind) => found.push((kind, name.clone())),
-            // Of something else's type.
+            // This is not the type of a lens.
             None if key == "type" => {}
             None => {
                 return Err(format!(
@@ -96,7 +96,7 @@ pub fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
         (Some(flag), None) if found.is_empty() => found.push((Kind::Pinhole, flag.clone())),
         _ => {}
     }
-    // `camera_model: pinhole` beside `distortion_model: equidistant`.
+    // An example is `camera_model: pinhole` with `distortion_model: equidistant`.
     if found
         .iter()
         .any(|(kind, _)| ![Kind::Pinhole, Kind::None].contains(kind))

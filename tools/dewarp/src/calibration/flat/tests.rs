@@ -31,7 +31,7 @@ fn numbers_may_lie_in_parts_or_in_one_place() {
     assert_eq!(found.distortion, Distortion::Brown(expected));
     for text in [
         "fx: 500.5\nfy: 501.5\ncx: 322.25\ncy: 241.75\nk1: -0.2\nk2: 0.05\nk3: 0.01\np1: 0.001\np2: -0.002\n",
-        // Its 0 is half a pixel to the left of that of OpenCV.
+        // Its 0 is half a pixel to the left of OpenCV's.
         "fl_x: 500.5\nfl_y: 501.5\ncx: 322.75\ncy: 242.25\ncamera_model: OPENCV\nk1: -0.2\nk2: 0.05\nk3: 0.01\np1: 0.001\np2: -0.002\n",
         "fx: 500.5\nfy: 501.5\nppx: 322.25\nppy: 241.75\nmodel: distortion.brown_conrady\ncoeffs: [-0.2, 0.05, 0.001, -0.002, 0.01]\n",
         "camera:\n  intrinsics: {fx: 500.5, fy: 501.5, cx: 322.25, cy: 241.75}\n  dist: [-0.2, 0.05, 0.001, -0.002, 0.01]\n",
@@ -143,7 +143,7 @@ fn what_is_not_clear_is_refused() {
 
 #[test]
 fn a_fisheye_may_be_said_by_a_flag_or_a_type() {
-    // With five numbers, which a pinhole has as well.
+    // A list of five numbers may also be a pinhole's.
     let bare = "fx: 500\nfy: 501\ncx: 322\ncy: 241\ndist: [0.1, 0.2, 0.3, 0.4, 0]\n";
     for line in [
         "fisheye: true",
@@ -179,7 +179,7 @@ fn what_a_model_here_has_not_is_refused_unless_it_is_0() {
         fails(&format!("{bare}{key}: 1.5\n"), &format!("{key} is not 0"));
         assert_eq!(lens(&format!("{bare}{key}: 0.0\n")), expected, "{key}");
     }
-    // RealSense's three other models: straight where all is 0.
+    // RealSense's three other models are straight if all coefficients are 0.
     let list = "fx: 500\nfy: 501\nppx: 322\nppy: 241\n";
     for model in ["inverse_brown_conrady", "modified_brown_conrady", "ftheta"] {
         let model = format!("{list}model: distortion.{model}\n");

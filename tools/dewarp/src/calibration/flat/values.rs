@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What a map has with all maps in it, under any of the names that a number has.
+//! The values of a map and of all maps in it, under any of the names that a
+//! number has.
 
 use super::super::Parsed;
 use super::super::tree::{self, Tree};
 use crate::format::Size;
 use crate::lens::Brown;
 
-/// Names of the same number, in small letters.
+/// Names of the same number, in lower case.
 pub const FX: [&str; 3] = ["fx", "fl_x", "focal_length_x"];
 pub const FY: [&str; 3] = ["fy", "fl_y", "focal_length_y"];
 pub const CX: [&str; 3] = ["cx", "ppx", "principal_point_x"];
@@ -28,7 +29,8 @@ pub const LIST: [&str; 12] = [
     "d",
 ];
 
-/// Names of lists of radial and of tangential coefficients: MATLAB's, BoofCV's.
+/// Names of lists of radial and of tangential coefficients, from MATLAB and
+/// BoofCV.
 const RADIAL: [&str; 3] = ["radial", "radial_distortion", "radialdistortion"];
 const TANGENTIAL: [&str; 3] = [
     "tangential",
@@ -36,13 +38,13 @@ const TANGENTIAL: [&str; 3] = [
     "tangentialdistortion",
 ];
 
-/// Names of what is no coefficient of a model here, and must be 0.
+/// Names of values that no supported model has, and that must be 0.
 pub const SKEW: [&str; 4] = ["skew", "alpha_c", "b1", "b2"];
 
-/// Names of Mei's sphere.
+/// Names of the mirror parameter of Mei's model.
 pub const XI: [&str; 2] = ["xi", "mirror_offset"];
 
-/// Names of the picture's size.
+/// Names of the pictures' size.
 const SIZES: [[&str; 2]; 5] = [
     ["width", "height"],
     ["image_width", "image_height"],
@@ -52,7 +54,7 @@ const SIZES: [[&str; 2]; 5] = [
 ];
 const SIZE: [&str; 4] = ["resolution", "image_size", "size", "img_size"];
 
-/// All that a map has, and the maps in it: names in small letters, with values.
+/// All values of a map and of the maps in it, with their names in lower case.
 #[derive(Default)]
 pub struct Values {
     pub all: Vec<(String, Tree)>,
@@ -68,7 +70,7 @@ impl Values {
                 values.empty.push(key.to_lowercase());
                 continue;
             };
-            // A list of one map is that map.
+            // A list of one map counts as that map.
             let value = match &value.items()[..] {
                 [only] if !only.keys().is_empty() => only.clone(),
                 _ => value,
@@ -84,7 +86,7 @@ impl Values {
         values
     }
 
-    /// The only value under one of the names.
+    /// Returns the only value under one of the names.
     pub fn one(&self, names: &[&str]) -> Parsed<Option<&Tree>> {
         let mut found = self
             .all
@@ -131,7 +133,8 @@ impl Values {
         Ok(None)
     }
 
-    /// The coefficients that have names: k1 to k6, p1, p2, s1 to s4.
+    /// Returns the coefficients that have their own names: k1 to k6, p1, p2, s1
+    /// to s4.
     pub fn named(&self) -> Parsed<Option<Named>> {
         let mut named = Named::default();
         let mut any = false;
@@ -184,7 +187,7 @@ impl Values {
             places.copy_from_slice(&values);
         }
         let radial = self.one(&RADIAL)?.is_some();
-        // BoofCV's names of p1 and p2.
+        // BoofCV's names for p1 and p2.
         if let (true, Some(t1), Some(t2)) = (radial, self.number(&["t1"])?, self.number(&["t2"])?) {
             named.p = [t1, t2];
         }
@@ -201,14 +204,14 @@ impl Values {
     }
 }
 
-/// Coefficients under their names.
+/// The coefficients that have names.
 #[derive(Default)]
 pub struct Named {
     pub k: [f64; 6],
     pub p: [f64; 2],
     pub s: [f64; 4],
     pub tangential: bool,
-    /// The number of the last k.
+    /// The number of the last k that is given.
     pub last: usize,
 }
 

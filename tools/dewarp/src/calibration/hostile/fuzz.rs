@@ -10,10 +10,10 @@ use crate::calibration::{Choice, Content, Model};
 use crate::format::Size;
 use crate::map::VertexMap;
 
-/// The longest that a file may take.
+/// The time limit for one file.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is put between and in place of parts of a file.
+/// Texts that are inserted into a file or replace parts of it.
 const WORDS: [&str; 40] = [
     "[",
     "]",
@@ -57,7 +57,7 @@ const WORDS: [&str; 40] = [
     "roi: ",
 ];
 
-/// Numbers that look random, the same for the same seed (xorshift).
+/// Pseudo-random numbers, the same for the same seed (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -65,7 +65,7 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        // CAST: a remainder below a usize.
+        // CAST: it is a remainder below a usize.
         (self.0 % (end.max(1) as u64)) as usize
     }
 
@@ -76,7 +76,8 @@ impl Random {
     }
 }
 
-/// The files of which parts are taken: those of the tests, and those that once were read wrongly.
+/// Returns the files from which the random ones are made: those of the tests, and those that were
+/// once read wrongly.
 fn corpus() -> Vec<Vec<u8>> {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
     let mut files: Vec<_> = ["cameras", "hostile"]
@@ -91,7 +92,7 @@ fn corpus() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// The file of this number, and what it is asked for.
+/// Makes a random file.
 fn made(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut file = corpus[random.below(corpus.len())].clone();
     for _ in 0..=random.below(6) {
@@ -115,7 +116,7 @@ fn made(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
             }
             _ => WORDS[random.below(WORDS.len())].into(),
         };
-        // A word stands between two bytes as often as in the place of some.
+        // A text is inserted between two bytes as often as it replaces some.
         let place = if random.below(2) == 0 {
             part.start..part.start
         } else {
@@ -127,7 +128,8 @@ fn made(corpus: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     file
 }
 
-/// Reads a file as `dewarp map` does, and makes a small map of its lens.
+/// Reads a file as `dewarp map` does, and makes a small map of its lens. Returns whether the file
+/// was read.
 fn tried(file: Vec<u8>, camera: Option<&str>, model: Option<Model>) -> bool {
     let size = Size {
         width: 176,
@@ -156,7 +158,8 @@ fn tried(file: Vec<u8>, camera: Option<&str>, model: Option<Model>) -> bool {
     true
 }
 
-/// Runs for DEWARP_FUZZ_SECONDS, from DEWARP_FUZZ_CASE on: `cargo test -p dewarp --lib fuzz -- --ignored`.
+/// Runs for DEWARP_FUZZ_SECONDS, from case DEWARP_FUZZ_CASE on: `cargo test -p dewarp --lib fuzz --
+/// --ignored`.
 #[test]
 #[ignore = "runs as long as it is told to"]
 fn random_files_are_read_or_refused() {
@@ -169,7 +172,7 @@ fn random_files_are_read_or_refused() {
     );
     let corpus = corpus();
     let cameras: Vec<_> = SAMPLES.iter().map(|(_, _, camera)| *camera).collect();
-    // Who goes on for ever is ended, by a thread that knows the case.
+    // A thread that knows the case ends a run that does not return.
     static CASE: AtomicU64 = AtomicU64::new(0);
     std::thread::spawn(|| {
         let mut before = 0;
@@ -187,7 +190,7 @@ fn random_files_are_read_or_refused() {
     let mut case = first;
     while start.elapsed() < time {
         CASE.store(case, Ordering::Relaxed);
-        // Cases beside each other begin far apart.
+        // The seeds of consecutive cases are far apart.
         let mut random = Random(case.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let file = made(&corpus, &mut random);
         let camera = cameras[random.below(cameras.len())];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Which lens of a database is meant.
+//! The choice of a lens in a database.
 
 use std::fmt::Display;
 
@@ -7,7 +7,7 @@ use roxmltree::Node;
 
 use super::{Choice, Parsed, crop};
 
-/// The name of a lens, as photographers know it, with its maker once.
+/// Returns the name of a lens as photographers know it, with its maker once.
 pub fn name(lens: Node) -> String {
     let text = |tag| {
         child(lens, tag)
@@ -25,7 +25,7 @@ fn child<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'inp
     node.children().find(|child| child.has_tag_name(name))
 }
 
-/// The only child element of this name.
+/// Returns the only child element of this name, or an error if there are two.
 pub fn only<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Parsed<Option<Node<'a, 'input>>> {
     let mut found = node.children().filter(|child| child.has_tag_name(name));
     match (found.next(), found.next()) {
@@ -34,8 +34,8 @@ pub fn only<'a, 'input>(node: Node<'a, 'input>, name: &str) -> Parsed<Option<Nod
     }
 }
 
-/// The lens that has this name, or all of its words in it, and whose calibration
-/// covers the camera's picture best.
+/// Returns the lens that has this name, or whose name contains all of its
+/// words, and whose calibration covers the camera's picture best.
 pub fn chosen_lens<'a, 'input>(
     root: Node<'a, 'input>,
     choice: &Choice,
@@ -80,8 +80,8 @@ pub fn chosen_lens<'a, 'input>(
     }
 }
 
-/// Of the same lens calibrated on several cameras, the one for a crop factor: the
-/// largest that is not above it.
+/// Returns, among calibrations of the same lens on several cameras, the one for
+/// a crop factor: the one with the largest crop factor that is not above it.
 fn of_camera<'a, 'input>(
     lenses: Vec<Node<'a, 'input>>,
     wanted: Option<f64>,
@@ -118,7 +118,7 @@ fn of_camera<'a, 'input>(
     }
 }
 
-/// The names of lenses, each once.
+/// Returns the names of lenses, each once.
 fn names(lenses: &[Node]) -> Vec<String> {
     let mut names: Vec<String> = lenses.iter().map(|lens| name(*lens)).collect();
     names.sort_unstable();

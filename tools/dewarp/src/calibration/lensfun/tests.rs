@@ -66,7 +66,7 @@ fn another_aspect_ratio_has_the_same_circle() {
     let lens = read(Some("30mm"), None, Some([641, 481])).unwrap();
     let [_, y] = lens.distort([320.0, 0.0]).unwrap();
     assert!((y - (240.0 - 240.0 * 0.983)).abs() < 1e-9, "{y}");
-    // On 16:9 of the same diagonal the height is less, the circle is not.
+    // On 16:9 with the same diagonal the height is smaller, and the circle is the same.
     let lens = read(Some("30mm"), None, Some([698, 393])).unwrap();
     let unit = 697f64.hypot(392.0) / 2.0 * 0.6;
     let [x, _] = lens.distort([348.5 - unit, 196.0]).unwrap();
@@ -75,7 +75,7 @@ fn another_aspect_ratio_has_the_same_circle() {
 
 #[test]
 fn the_focal_length_is_in_pixels_of_the_sensor() {
-    // 30 mm on a crop factor of 2: the diagonal is 21.63 mm.
+    // 30 mm with a crop factor of 2: the diagonal is 21.63 mm.
     let lens = read(Some("30mm"), None, Some([641, 481])).unwrap();
     assert!((lens.focal[0] - 30.0 * 800.0 / (FILM / 2.0)).abs() < 1e-9);
 }
@@ -155,7 +155,8 @@ fn a_lens_calibrated_on_several_cameras_takes_a_crop_factor() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Lensfun's manual: a radius of 1 is half of the short side of the sensor that the lens was calibrated on.
+    /// Computes the expected points from Lensfun's manual: a radius of 1 is half of the short side
+    /// of the sensor that the lens was calibrated on.
     #[test]
     fn a_random_lens_comes_back([a, b, c] in [-0.05..0.05, -0.05..0.05, -0.05..0.05], model in 0usize..3, focal in 8.0..200.0f64,
         crop in 1.0..4.0f64, narrower in 1.0..2.0f64, three_to_two: bool, [width, height] in [200u32..4000, 200u32..3000],
@@ -172,7 +173,7 @@ proptest! {
             <cropfactor>{crop:?}</cropfactor>\n{element}<calibration>\n<distortion {words} focal=\"{focal:?}\"/>\n</calibration>\n</lens>\n</lensdatabase>\n");
         let choice = Choice { size: Some(Size { width, height }), crop_factor: Some(crop * narrower), ..Choice::default() };
         let lens = Calibration::parse(&text, &choice).unwrap().lens;
-        // Millimetres of the two sensors, and of a pixel.
+        // Diagonals of the two sensors, and the side of a pixel, in millimetres.
         let film = 36f64.hypot(24.0);
         let one = film / crop / aspect.hypot(1.0) / 2.0;
         let [last_x, last_y] = [width, height].map(|side| f64::from(side - 1));

@@ -49,7 +49,7 @@ fn a_fisheye_is_shown_with_its_centre_in_the_middle() {
     assert_eq!(found.calibration.lens.distortion, expected);
     let camera = found.output.unwrap().camera.unwrap();
     assert_eq!(camera, [[1402.5, 1399.75], [960.0, 540.0]]);
-    // Five numbers that are not 0 look like a pinhole's.
+    // Five numbers that are not 0 look like those of a pinhole.
     assert!(
         found.notes[0].contains("-0.019 behind the fourth"),
         "{:?}",

@@ -27,7 +27,7 @@ fn yaml_gives_the_lens_and_the_size() {
     );
     assert_eq!(lens.focal, [535.915_733_961_632; 2]);
     assert_eq!(lens.center, [3.42283e+02, 2.3557e+02]);
-    // In OpenCV's order the tangential ones stand before k3.
+    // In OpenCV's order the tangential coefficients come before k3.
     let expected = Brown {
         radial: [-2.66372609e-01, -3.85888989e-02, 2.3839e-01],
         tangential: [1.78319e-03, -2.81221e-04],
@@ -169,7 +169,7 @@ fn cameras_may_lie_in_a_list_and_their_model_beside_it() {
     };
     let lens = Calibration::parse(&text, &choice).unwrap().lens;
     assert_eq!(lens.focal[0], 600.0);
-    // The model that is said outside of the camera is that of its coefficients.
+    // A model that is named outside of the camera is that of its coefficients.
     assert_eq!(lens.distortion, Distortion::Fisheye([0.1, 0.2, 0.3, 0.4]));
 }
 
@@ -239,7 +239,7 @@ fn what_is_no_rotation_is_refused() {
     assert!(error.starts_with("R1 is not a rotation: "), "{error}");
 }
 
-/// A value of a key, and a matrix, as `FileStorage` writes them in YAML, JSON and XML.
+/// Formats a key with a matrix as `FileStorage` writes it in YAML, JSON and XML.
 fn stored(form: usize, key: &str, rows: usize, columns: usize, values: &[f64]) -> String {
     let words: Vec<String> = values.iter().map(|value| format!("{value:?}")).collect();
     let (list, words) = (words.join(", "), words.join(" "));
@@ -258,7 +258,7 @@ fn stored(form: usize, key: &str, rows: usize, columns: usize, values: &[f64]) -
     }
 }
 
-/// A file of these matrices, of pictures of 752x480.
+/// Formats a file with these matrices, of pictures of 752x480.
 fn storage(form: usize, matrices: &str, flags: u8) -> String {
     match form {
         0 => format!(
@@ -307,7 +307,7 @@ proptest! {
     fn a_random_pair_comes_back([fx, fy, cx, cy] in camera(), k in four(), form in 0usize..3, second: bool) {
         let number = if second { "2" } else { "1" };
         let matrix = |f| [f, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0];
-        // stereo_calib of OpenCV's samples: intrinsics.yml.
+        // This is intrinsics.yml of stereo_calib, an OpenCV sample.
         let matrices = stored(form, "M1", 3, 3, &matrix(if second { 400.0 } else { fx }))
             + &stored(form, "D1", 1, 5, &[k[0], k[1], k[2], k[3], 0.0])
             + &stored(form, "M2", 3, 3, &matrix(if second { fx } else { 400.0 }))
