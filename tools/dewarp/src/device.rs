@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use v4l2r::bindings;
 use v4l2r::ioctl::{self, CtrlWhich, PlaneMapping, Request, V4l2MplaneFormat};
 use v4l2r::memory::MemoryType;
+use v4l2r::nix::errno::Errno;
 use v4l2r::{Colorspace, Quantization, QueueType, XferFunc, YCbCrEncoding};
 
 use crate::error::{Error, Result};
@@ -20,7 +21,7 @@ use crate::node::{Node, Plane, Returned};
 use crate::statistics::EngineTime;
 
 /// The driver name that every driver of the engine carries.
-const DRIVER: &str = "dw100";
+pub const DRIVER: &str = "dw100";
 
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP` of `linux/dw100.h`.
 const VERTEX_MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
@@ -168,22 +169,7 @@ impl Device {
     /// Sets the vertex map, for a request if there is one. To be called after the
     /// output format is set, which is what gives the control its dimensions.
     pub fn set_map(&self, map: &VertexMap, request: Option<&Request>) -> Result<()> {
-        // The kernel takes the words in the machine's order and does not write to them.
-        let mut words = map.vertices().to_vec();
-        let mut controls = [bindings::v4l2_ext_control {
-            id: VERTEX_MAP,
-            size: VertexMap::bytes_for(map.size()) as u32,
-            reserved2: [0],
-            __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 {
-                p_u32: words.as_mut_ptr(),
-            },
-        }];
-        let which = match request {
-            Some(request) => CtrlWhich::Request(request.as_raw_fd()),
-            None => CtrlWhich::Current,
-        };
-        ioctl::s_ext_ctrls(&self.0, which, controls.as_mut_slice())
-            .map_err(|error| self.error("setting the vertex map", error.error))
+        set_map(&self.0, map, request).map_err(|error| self.error("setting the vertex map", error))
     }
 
     /// Opens the media device that requests are made with.
@@ -293,6 +279,29 @@ impl Device {
             }
         }
     }
+}
+
+/// The same for a file that another part of the program has opened.
+pub fn set_map(
+    file: &impl AsRawFd,
+    map: &VertexMap,
+    request: Option<&Request>,
+) -> std::result::Result<(), Errno> {
+    // The kernel takes the words in the machine's order and does not write to them.
+    let mut words = map.vertices().to_vec();
+    let mut controls = [bindings::v4l2_ext_control {
+        id: VERTEX_MAP,
+        size: VertexMap::bytes_for(map.size()) as u32,
+        reserved2: [0],
+        __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 {
+            p_u32: words.as_mut_ptr(),
+        },
+    }];
+    let which = match request {
+        Some(request) => CtrlWhich::Request(request.as_raw_fd()),
+        None => CtrlWhich::Current,
+    };
+    ioctl::s_ext_ctrls(file, which, controls.as_mut_slice()).map_err(Errno::from)
 }
 
 /// The buffers of one way, mapped into memory.

@@ -8,10 +8,11 @@ use clap::Args;
 use clap::ValueEnum;
 
 use dewarp::calibration::{Choice, Described, Model, doubts};
+use dewarp::crop::Crop;
 use dewarp::lens::{Brown, Distortion, DoubleSphere, Eucm, Omni};
 use dewarp::{Calibration, Error, Lens, Rectification, Result, Size};
 
-use super::options::{Crop, numbers, radial, within};
+use super::options::{numbers, radial, within};
 
 /// The numbers of a lens, which no file of a calibration has beside it.
 const NUMBERS: [&str; 11] = [

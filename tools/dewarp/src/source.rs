@@ -2,11 +2,11 @@
 //! The source's size: the stream's, which is all of the calibration's pictures, or
 //! a part of them, in as many pixels or in others.
 
-use dewarp::calibration::Output;
-use dewarp::format::{MAX, MIN, STEP};
-use dewarp::{Error, Lens, Rectification, Result, Size};
-
-use super::options::{Crop, SIZES};
+use crate::calibration::{Output, Rectification};
+use crate::crop::Crop;
+use crate::error::{Error, Result};
+use crate::format::{MAX, MIN, SIZES, STEP, Size};
+use crate::lens::Lens;
 
 /// How the stream lies in the calibration's pictures.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -195,6 +195,8 @@ fn all(part: Size) -> Option<String> {
 }
 
 /// The output's size, if the device takes it.
+///
+/// A bad-use error that names the nearest size otherwise.
 pub fn output(size: Size) -> Result<Size> {
     match size.check() {
         Ok(size) => Ok(size),
