@@ -10,8 +10,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::Env;
 use crate::step::capture;
+use crate::{Env, gstreamer};
 
 /// Programs that the sandbox is made and entered with, and the Debian package of each.
 const TOOLS: [(&str, &str); 3] = [
@@ -71,18 +71,25 @@ pub fn become_root(env: &Env) -> Result<()> {
     Err(command.exec()).context("cannot start sudo")
 }
 
-/// Downloads the crates that Cargo.lock names into the user's cargo home; the sandbox builds
+/// Downloads the crates that the lock files name into the user's cargo home; the sandbox builds
 /// from there without network. Behind `sudo` the user has done so already.
 pub fn fetch_crates(env: &Env) -> Result<()> {
     if std::env::var_os(FETCHED).is_some() {
         return Ok(());
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(&env.checkout)
-        .args(["fetch", "--quiet", "--locked"]);
-    capture(&mut command).context("fetching the crates of Cargo.lock: is there a network?")?;
+    for manifest in ["Cargo.toml", gstreamer::MANIFEST] {
+        let mut command = Command::new(&cargo);
+        command.current_dir(&env.checkout).args([
+            "fetch",
+            "--quiet",
+            "--locked",
+            "--manifest-path",
+            manifest,
+        ]);
+        capture(&mut command)
+            .with_context(|| format!("fetching the crates of {manifest}: is there a network?"))?;
+    }
     Ok(())
 }
 

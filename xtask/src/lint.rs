@@ -16,7 +16,7 @@ use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
 use crate::step::{files, hear};
-use crate::{Env, host, module, tools};
+use crate::{Env, gstreamer, host, module, tools};
 
 /// What describes the engine's node, below the kernel's bindings.
 const BINDING: &str = "Documentation/devicetree/bindings/media/nxp,dw100.yaml";
@@ -39,10 +39,19 @@ const WARNINGS: [&str; 6] = [
 /// A check: its name, and what it does.
 type Check = (&'static str, fn(&Lint<'_>) -> Result<()>);
 
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 14] = [
     ("cargo fmt", |lint| lint.cargo("fmt --all --check")),
     ("cargo clippy", |lint| {
         lint.cargo("clippy -q --offline --locked --workspace --all-targets -- -D warnings")
+    }),
+    ("cargo fmt of the GStreamer element", |lint| {
+        lint.cargo(&format!(
+            "fmt --check --manifest-path {}",
+            gstreamer::MANIFEST
+        ))
+    }),
+    ("cargo clippy of the GStreamer element", |lint| {
+        gstreamer::clippy(lint.env, &lint.sandbox)
     }),
     ("rustfmt of the module", |lint| {
         let words = ["--check", "--edition", "2021", "src/dw100.rs"];

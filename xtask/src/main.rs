@@ -10,6 +10,7 @@ mod coverage;
 mod crates;
 mod demo;
 mod devicetree;
+mod gstreamer;
 mod guest;
 mod host;
 mod kconfig;
@@ -175,6 +176,10 @@ enum Action {
     ///
     /// The programs are target/dewarp/x86-64/dewarp and target/dewarp/arm64/dewarp.
     Dewarp,
+    /// Builds GStreamer's plugin with the element dw100dewarp, for arm64 boards with Debian 13
+    ///
+    /// The plugin is target/gst-dw100/libgstdw100.so: docs/gstreamer.md.
+    Gstreamer,
     /// Packs what a person with a board needs into one archive in target/kit
     ///
     /// This driver's module and the C driver's, first-light, dewarp and the test client as static
@@ -323,6 +328,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display()
             );
         }
+        Action::Gstreamer => println!("{}", gstreamer::deliver(env)?.display()),
         Action::Dewarp => {
             let [here, board] = tools::deliver(env, &Sandbox::prepare(env)?)?;
             println!("x86-64: {}", here.display());

@@ -16,11 +16,11 @@ use crate::{Env, host};
 
 /// The targets of this machine and of the board.
 const HERE: &str = "x86_64-unknown-linux-gnu";
-const BOARD: &str = "aarch64-unknown-linux-gnu";
+pub const BOARD: &str = "aarch64-unknown-linux-gnu";
 
 /// clang links for the board, and without a shared library: the sandbox's C library is younger than
 /// that of most boards. Bindings to C headers are made from the board's headers.
-const CROSS: [&str; 4] = [
+pub const CROSS: [&str; 4] = [
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=clang",
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-feature=+crt-static \
      -Clink-arg=--target=aarch64-linux-gnu -Clink-arg=-fuse-ld=lld -Clink-arg=-Wno-unused-command-line-argument",
@@ -39,7 +39,7 @@ const STATIC_HERE: &str =
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
 
 /// What the client is made from.
-const CLIENT_SOURCES: [&str; 4] = [
+pub const CLIENT_SOURCES: [&str; 4] = [
     "Cargo.toml",
     "Cargo.lock",
     "tools/dewarp/Cargo.toml",
@@ -323,10 +323,16 @@ fn built(
 
 /// The sandbox's cargo on the checkout, with a target directory in the cache.
 pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Command {
+    cargo_with(env, sandbox, target, &[])
+}
+
+/// The same with more variables, which outdo those that are the same for all.
+pub fn cargo_with(env: &Env, sandbox: &Sandbox, target: &Path, variables: &[String]) -> Command {
     let mut command = sandbox.command(&env.checkout, "env");
     command
         .arg(format!("CARGO_TARGET_DIR={}", target.display()))
         .args(CROSS)
+        .args(variables)
         .arg("cargo");
     command
 }

@@ -12,6 +12,5 @@ pub mod pages;
 pub mod preview;
 #[cfg(feature = "device")]
 pub mod run;
-mod source;
 #[cfg(feature = "tune")]
 pub mod tune;

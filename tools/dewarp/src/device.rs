@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use v4l2r::bindings;
 use v4l2r::ioctl::{self, CtrlWhich, PlaneMapping, Request, V4l2MplaneFormat};
 use v4l2r::memory::MemoryType;
+use v4l2r::nix::errno::Errno;
 use v4l2r::{Colorspace, Quantization, QueueType, XferFunc, YCbCrEncoding};
 
 use crate::error::{Error, Result};
@@ -19,8 +20,8 @@ use crate::map::VertexMap;
 use crate::node::{Node, Plane, Returned};
 use crate::statistics::EngineTime;
 
-/// The driver name of every driver of the engine.
-const DRIVER: &str = "dw100";
+/// The driver name that every driver of the engine carries.
+pub const DRIVER: &str = "dw100";
 
 /// `V4L2_CID_DW100_DEWARPING_16x16_VERTEX_MAP` of `linux/dw100.h`.
 const VERTEX_MAP: u32 = bindings::V4L2_CID_USER_DW100_BASE + 1;
@@ -167,22 +168,7 @@ impl Device {
     /// Sets the vertex map, for `request` if there is one. The output's format must be set before,
     /// because the control gets its dimensions from it.
     pub fn set_map(&self, map: &VertexMap, request: Option<&Request>) -> Result<()> {
-        // The kernel reads the words in the CPU's byte order and does not write to them.
-        let mut words = map.vertices().to_vec();
-        let mut controls = [bindings::v4l2_ext_control {
-            id: VERTEX_MAP,
-            size: VertexMap::bytes_for(map.size()) as u32,
-            reserved2: [0],
-            __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 {
-                p_u32: words.as_mut_ptr(),
-            },
-        }];
-        let which = match request {
-            Some(request) => CtrlWhich::Request(request.as_raw_fd()),
-            None => CtrlWhich::Current,
-        };
-        ioctl::s_ext_ctrls(&self.0, which, controls.as_mut_slice())
-            .map_err(|error| self.error("setting the vertex map", error.error))
+        set_map(&self.0, map, request).map_err(|error| self.error("setting the vertex map", error))
     }
 
     /// Opens the media device that requests are made with.
@@ -293,7 +279,30 @@ impl Device {
     }
 }
 
-/// The buffers of one direction, mapped into memory.
+/// The same for a file that another part of the program has opened.
+pub fn set_map(
+    file: &impl AsRawFd,
+    map: &VertexMap,
+    request: Option<&Request>,
+) -> std::result::Result<(), Errno> {
+    // The kernel takes the words in the machine's order and does not write to them.
+    let mut words = map.vertices().to_vec();
+    let mut controls = [bindings::v4l2_ext_control {
+        id: VERTEX_MAP,
+        size: VertexMap::bytes_for(map.size()) as u32,
+        reserved2: [0],
+        __bindgen_anon_1: bindings::v4l2_ext_control__bindgen_ty_1 {
+            p_u32: words.as_mut_ptr(),
+        },
+    }];
+    let which = match request {
+        Some(request) => CtrlWhich::Request(request.as_raw_fd()),
+        None => CtrlWhich::Current,
+    };
+    ioctl::s_ext_ctrls(file, which, controls.as_mut_slice()).map_err(Errno::from)
+}
+
+/// The buffers of one way, mapped into memory.
 pub struct Queue {
     kind: QueueType,
     format: Format,

@@ -20,7 +20,11 @@ pub const MAX: Size = Size {
 /// The step between sizes, in pixels.
 pub const STEP: u32 = 8;
 
-/// A width and a height in pixels.
+/// The sizes, in words for the user.
+pub const SIZES: &str = "\
+Sizes are multiples of 8 from 176x144 to 4096x3072, as the device takes them.";
+
+/// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
     /// Pixels in a line.

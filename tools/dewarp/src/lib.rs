@@ -9,6 +9,7 @@ pub mod calibration;
 #[cfg(feature = "device")]
 pub mod camera;
 pub mod check;
+pub mod crop;
 #[cfg(feature = "device")]
 pub mod device;
 pub mod error;
@@ -22,7 +23,9 @@ pub mod node;
 pub mod picture;
 #[cfg(feature = "preview")]
 pub mod preview;
+pub mod source;
 pub mod statistics;
+pub mod straight;
 #[cfg(feature = "device")]
 pub mod stream;
 pub mod view;
@@ -36,3 +39,4 @@ pub use format::{Format, Size};
 pub use lens::{Distortion, Lens};
 pub use map::VertexMap;
 pub use picture::Picture;
+pub use straight::Straight;

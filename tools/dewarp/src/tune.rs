@@ -16,10 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use dewarp::{Error, Result, Size, preview};
+use dewarp::{Error, Result, Size, Straight, preview};
 
 use crate::commands::export;
-use crate::commands::map::{self, Straight};
+use crate::commands::map;
 #[cfg(feature = "device")]
 use engine::Engine;
 use feed::{Feed, Frame};

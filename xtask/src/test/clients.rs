@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `clients`: the command lines of docs/clients.md, run on the board as they stand there; with
-//! `--full` with the C driver, too. What comes of them is compared with what no driver had a hand in, or
+//! Suite `clients`: the command lines of docs/clients.md and docs/gstreamer.md, run on the board as they
+//! stand there; with `--full` with the C driver, too. What comes of them is compared with what no driver had a hand in, or
 //! with what `dewarp run` makes of the same frames with the same driver. The latter shows that a client's
 //! buffers, formats and sizes are taken for what they are, and not that the frame is right: `stream`
 //! judges frames that keep their size by the engine's model, and `parity` those that are scaled.
+
+mod gstreamer;
 
 use std::fs;
 use std::path::Path;
@@ -15,11 +17,26 @@ use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
 use super::names::Names;
 use super::{END, Tests, complete, result, side_by_side, verdicts};
 use crate::board::{Board, Driver};
+use crate::gstreamer::Plugin;
+use crate::guest::Guest;
 use crate::kernel::Flavour;
+use crate::step::copy_file;
 
-/// What must be true after the commands under a heading were run, as a shell finds out that stops at
-/// the first failure. What they printed is in `said`.
-const CHECKS: &[(&str, &str)] = &[
+/// A heading, and what must be true after the commands under it were run, as a shell finds out that stops
+/// at the first failure. What they printed is in `said`.
+type Check = (&'static str, &'static str);
+
+/// Each document with its checks.
+const DOCUMENTS: [(&str, &[Check]); 2] = [
+    ("docs/clients.md", CHECKS),
+    (gstreamer::DOCUMENT, gstreamer::CHECKS),
+];
+
+/// The calibrations that the commands read, from `tools/dewarp/tests/cameras`.
+const CALIBRATIONS: [&str; 2] = ["opencv.yml", "kalibr.yaml"];
+
+/// The checks of docs/clients.md.
+const CHECKS: &[Check] = &[
     (
         "Frames to begin with",
         "[ $(stat -c %s frames.nv12) = $((3 * 640 * 480 * 3 / 2)) ]
@@ -110,7 +127,8 @@ const CHECKS: &[(&str, &str)] = &[
         done
         gst-launch-1.0 -q v4l2src device=/dev/video1 num-buffers=3 ! video/x-raw,format=NV12,width=640,height=480 \
             ! v4l2convert ! video/x-raw,format=YUY2 ! filesink location=copied.yuyv
-        [ $(stat -c %s copied.yuyv) = $((3 * 640 * 480 * 2)) ] || say 'the copied frames are not all there'",
+        [ $(stat -c %s copied.yuyv) = $((3 * 640 * 480 * 2)) ] || say 'the copied frames are not all there'
+        rmmod vivid",
     ),
     (
         "ffmpeg before and behind the device",
@@ -150,7 +168,9 @@ const PATIENCE: u32 = 300;
 
 /// Runs the commands under each heading, then its check. Which ones there are stands in /in/names.
 /// libcamera asks udev for devices; the board has none, so this notes what it would.
-const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients && cd /tmp/clients || exit 1
+const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients /tmp/plugin && cd /tmp/clients || exit 1
+cp /in/*.y*ml . && cp /in/steps /in/*.so /tmp/plugin || exit 1
+export PATH=$PATH:/tmp/plugin GST_PLUGIN_PATH=/tmp/plugin
 echo 1..$(wc -l < /in/names)
 for device in /sys/class/video4linux/*/dev /sys/bus/media/devices/*/dev; do
     echo I:1 > /run/udev/data/c$(cat $device)
@@ -179,7 +199,7 @@ fn their_name(heading: &str) -> String {
 
 /// The names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
-    let headings = || CHECKS.iter().map(|(heading, _)| *heading).chain([END]);
+    let headings = || checks().map(|(heading, _)| *heading).chain([END]);
     Names::all(
         headings()
             .map(str::to_owned)
@@ -194,8 +214,20 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     options.timeout = 1200;
     let board = Board::prepare_for(tests.env, &options)?;
     let work = tests.env.cache.run_dir()?;
-    let text = fs::read_to_string(tests.env.checkout.join("docs/clients.md"))?;
-    let parts = parts(&text)?;
+    let guest = Guest::with_clients(tests.env)?;
+    let plugin = Plugin::prepare(tests.env, &board.sandbox, &guest)?;
+    for file in [plugin.plugin(), plugin.player()] {
+        copy_file(&file, &work.dir.join(file.file_name().unwrap_or_default()))?;
+    }
+    for name in CALIBRATIONS {
+        let cameras = tests.env.checkout.join("tools/dewarp/tests/cameras");
+        copy_file(&cameras.join(name), &work.dir.join(name))?;
+    }
+    let mut parts = Vec::new();
+    for (document, checks) in DOCUMENTS {
+        let text = fs::read_to_string(tests.env.checkout.join(document))?;
+        parts.extend(self::parts(document, &text, checks)?);
+    }
     let mut names = String::new();
     // All others take the frames of the first.
     let wanted = |name: &str| {
@@ -207,7 +239,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         fs::write(work.dir.join(format!("{number}.commands")), commands)?;
         fs::write(
             work.dir.join(format!("{number}.check")),
-            format!("{SAY}{check}"),
+            [SAY, gstreamer::SETUP, check].concat(),
         )?;
         names += &format!("{number} {name}\n");
     }
@@ -239,24 +271,33 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
 }
 
-/// The headings of the document, the commands under each, and its check.
-fn parts(text: &str) -> Result<Vec<(String, String, &'static str)>> {
+/// All checks.
+fn checks() -> impl Iterator<Item = &'static Check> {
+    DOCUMENTS.into_iter().flat_map(|(_, checks)| checks)
+}
+
+/// The headings of a document, the commands under each, and its check.
+fn parts(
+    document: &str,
+    text: &str,
+    checks: &[Check],
+) -> Result<Vec<(String, String, &'static str)>> {
     let mut found: Vec<(String, String, &str)> = Vec::new();
     for (heading, commands) in blocks(text) {
         match found.last_mut() {
             Some((name, earlier, _)) if *name == heading => *earlier += &commands,
             _ => {
-                let check = CHECKS.iter().find(|(name, _)| *name == heading);
+                let check = checks.iter().find(|(name, _)| *name == heading);
                 let check = check
                     .ok_or_else(|| anyhow!("nothing checks the commands under '{heading}'"))?;
                 found.push((heading, commands, check.1));
             }
         }
     }
-    for (name, _) in CHECKS {
+    for (name, _) in checks {
         ensure!(
             found.iter().any(|(heading, ..)| heading == name),
-            "docs/clients.md has no commands under '{name}'"
+            "{document} has no commands under '{name}'"
         );
     }
     Ok(found)
@@ -305,19 +346,20 @@ mod tests {
 
     #[test]
     fn commands_that_nothing_checks_and_checks_of_nothing_are_refused() {
-        let unknown = parts("# Nobody knows this\n```sh\ntrue\n```\n").unwrap_err();
+        let text = "# Nobody knows this\n```sh\ntrue\n```\n";
+        let unknown = parts("a", text, CHECKS).unwrap_err();
         assert!(
             unknown.to_string().contains("Nobody knows this"),
             "{unknown}"
         );
-        let missing = parts("").unwrap_err().to_string();
+        let missing = parts("a", "", CHECKS).unwrap_err().to_string();
         assert!(missing.contains(CHECKS[0].0), "{missing}");
     }
 
     #[test]
     fn what_the_c_driver_fails_is_checked() {
         for (name, _) in C_DRIVER {
-            assert!(CHECKS.iter().any(|(heading, _)| heading == name), "{name}");
+            assert!(checks().any(|(heading, _)| heading == name), "{name}");
         }
     }
 }

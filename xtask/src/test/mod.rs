@@ -135,7 +135,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "clients",
-        about: "the command lines of docs/clients.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
+        about: "the command lines of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
         run: clients::run,
         names: clients::names,
     },

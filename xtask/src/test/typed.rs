@@ -396,7 +396,14 @@ mod tests {
 
     #[test]
     fn the_index_of_the_documents_has_commands_of_documents_that_are_run() {
-        let run = ["board", "calibrate", "calibration", "clients", "streams"];
+        let run = [
+            "board",
+            "calibrate",
+            "calibration",
+            "clients",
+            "gstreamer",
+            "streams",
+        ];
         let run = run
             .map(|name| commands(&format!("docs/{name}.md")))
             .concat();

@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use clap::Args;
 
 use dewarp::check::Survey;
+use dewarp::format::SIZES;
+use dewarp::source::{self, Said};
 use dewarp::{Error, Result, Size, VertexMap, words};
 
 use super::lens::LensArgs;
-use super::options::SIZES;
-use super::source::{self, Said};
 use crate::{print, read_file};
 
 #[derive(Args)]

@@ -8,10 +8,11 @@ use clap::Args;
 use clap::ValueEnum;
 
 use dewarp::calibration::{Choice, Described, Model, doubts};
+use dewarp::crop::Crop;
 use dewarp::lens::{Brown, Distortion, DoubleSphere, Eucm, Omni};
 use dewarp::{Calibration, Error, Lens, Rectification, Result, Size};
 
-use super::options::{Crop, numbers, radial, within};
+use super::options::{numbers, radial, within};
 
 /// The options that describe a lens by its numbers. They cannot be combined with a calibration
 /// file.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use dewarp::{Error, Picture, Result, Size, VertexMap, file, preview, words};
+use dewarp::format::SIZES;
+use dewarp::{Error, Picture, Result, Size, VertexMap, file, preview, source, words};
 
-use super::options::SIZES;
 use crate::read_file;
 
 /// The longest side of a source, in pixels: the largest coordinate that a vertex can store.
@@ -44,7 +44,7 @@ pub fn draw(args: &PreviewArgs) -> Result<()> {
     }
     let bytes = words::binary(read_file(&args.map)?);
     let map = match args.size {
-        Some(size) => VertexMap::from_bytes(super::source::output(size)?, &bytes)?,
+        Some(size) => VertexMap::from_bytes(source::output(size)?, &bytes)?,
         None => of_picture(source, &bytes)?,
     };
     preview::with_grid(&picture, &map)?

@@ -12,13 +12,11 @@ use signal_hook::consts::SIGINT;
 use dewarp::camera::{self, Camera};
 use dewarp::device::{Colours, Device, Way};
 use dewarp::file::{self, FileKind, Output};
-use dewarp::format::NV12;
+use dewarp::format::{NV12, SIZES};
 use dewarp::frames::{Maps, Source};
 use dewarp::stream::{Input, Side, Stream};
 use dewarp::y4m::{self, Tags};
 use dewarp::{Error, Format, Picture, Result, Size};
-
-use super::options::SIZES;
 
 #[derive(Args)]
 #[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp run --map map.bin photo.png -o \

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
-use dewarp::{Error, Format, Picture, Result, Size, format::NV12};
+use dewarp::format::{NV12, SIZES};
+use dewarp::source;
+use dewarp::{Error, Format, Picture, Result, Size};
 #[cfg(feature = "device")]
 use dewarp::{
     camera::{self, Camera},
@@ -16,8 +18,7 @@ use dewarp::{
 };
 
 use super::lens::{LensArgs, numbers_of};
-use super::options::SIZES;
-use super::{map, source};
+use super::map;
 use crate::tune::feed::{Feed, Frame};
 use crate::tune::guard::Guard;
 use crate::tune::image::Image;

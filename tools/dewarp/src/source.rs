@@ -2,11 +2,11 @@
 //! The size of the source, which is the stream: all of the calibration's pictures or a part of
 //! them, at the same scale or at another one.
 
-use dewarp::calibration::Output;
-use dewarp::format::{MAX, MIN, STEP};
-use dewarp::{Error, Lens, Rectification, Result, Size};
-
-use super::options::{Crop, SIZES};
+use crate::calibration::{Output, Rectification};
+use crate::crop::Crop;
+use crate::error::{Error, Result};
+use crate::format::{MAX, MIN, SIZES, STEP, Size};
+use crate::lens::Lens;
 
 /// The place and scale of the stream in the calibration's pictures.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -196,7 +196,9 @@ fn all(part: Size) -> Option<String> {
     (!words.is_empty()).then(|| format!("say {}", words.join(" or ")))
 }
 
-/// Returns the output's size if the device takes it, else an error.
+/// The output's size, if the device takes it.
+///
+/// A bad-use error that names the nearest size otherwise.
 pub fn output(size: Size) -> Result<Size> {
     match size.check() {
         Ok(size) => Ok(size),

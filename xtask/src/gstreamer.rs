@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `tools/gst-dw100` for the board: GStreamer's plugin, and the example that plays pipelines with it.
+//! It has a workspace and a lock file of its own, see its Cargo.toml.
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::{Entry, Partial, Recipe};
+use crate::guest::Guest;
+use crate::key::Key;
+use crate::owner::HandOver;
+use crate::sandbox::Sandbox;
+use crate::step::{copy_file, hear, make_dir};
+use crate::tools::{self, BOARD, CLIENT_SOURCES, own_name};
+use crate::{Env, host};
+
+/// Where it is.
+pub const MANIFEST: &str = "tools/gst-dw100/Cargo.toml";
+
+/// What it is made from, beside `dewarp`.
+const SOURCES: &str = "tools/gst-dw100";
+
+/// The name of the target directory.
+const SCRATCH: &str = "gst-dw100";
+
+/// What is built: the plugin, and the example.
+const PLUGIN: &str = "libgstdw100.so";
+const PLAYER: &str = "steps";
+
+/// The libraries it links with, as the crates ask pkg-config for them and as they are called.
+const LIBRARIES: [[&str; 2]; 4] = [
+    ["GIO_2_0", "gio-2.0"],
+    ["GLIB_2_0", "glib-2.0"],
+    ["GOBJECT_2_0", "gobject-2.0"],
+    ["GSTREAMER_1_0", "gstreamer-1.0"],
+];
+
+/// Where the board has them.
+const PLACE: &str = "usr/lib/aarch64-linux-gnu";
+
+/// clang links with the board's shared libraries. What these link with themselves is not looked for.
+const LINK: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Clink-arg=--target=aarch64-linux-gnu \
+    -Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--allow-shlib-undefined";
+
+const BUILD: [&str; 8] = [
+    "build",
+    "--locked",
+    "--offline",
+    "--release",
+    "--lib",
+    "--example",
+    PLAYER,
+    "--manifest-path",
+];
+
+/// The plugin and its player, for the board with the programs of docs/clients.md.
+pub struct Plugin(Entry);
+
+impl Plugin {
+    /// Builds them if they are not there.
+    pub fn prepare(env: &Env, sandbox: &Sandbox, guest: &Guest) -> Result<Self> {
+        let mut key = Key::new()
+            .add(sandbox.toolchain()?)
+            .add(guest.root.as_os_str().as_encoded_bytes())
+            .words(tools::CROSS)
+            .words(BUILD)
+            .add(LINK);
+        for path in CLIENT_SOURCES.into_iter().chain([SOURCES]) {
+            key = key.add(path).tree(&env.checkout.join(path))?;
+        }
+        let recipe = Recipe {
+            name: "gst-dw100",
+            key: key.finish(),
+            partial: Partial::Discard,
+            gigabytes: 1.5,
+        };
+        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+            host::fetch_crates(env)?;
+            let scratch = env.cache.scratch(&env.ui, &own_name(env, SCRATCH))?;
+            let libraries = scratch.dir.join("libraries");
+            link_names(&guest.root, &libraries)?;
+            let mut build = cargo(env, sandbox, &scratch.dir, &libraries);
+            step.run(build.args(BUILD).args([MANIFEST, "--target", BOARD]))?;
+            let built = scratch.dir.join(BOARD).join("release");
+            copy_file(&built.join(PLUGIN), &dir.join(PLUGIN))?;
+            copy_file(&built.join("examples").join(PLAYER), &dir.join(PLAYER))
+        });
+        entry.map(Self)
+    }
+
+    /// The plugin.
+    pub fn plugin(&self) -> PathBuf {
+        self.0.dir.join(PLUGIN)
+    }
+
+    /// The program that plays a pipeline and changes it on the way.
+    pub fn player(&self) -> PathBuf {
+        self.0.dir.join(PLAYER)
+    }
+}
+
+/// `cargo xtask gstreamer`: leaves the plugin where the user finds it, for boards with Debian of the
+/// release that the emulated one has. Returns the file.
+pub fn deliver(env: &Env) -> Result<PathBuf> {
+    let plugin = Plugin::prepare(env, &Sandbox::prepare(env)?, &Guest::with_clients(env)?)?;
+    let place = env.checkout.join("target/gst-dw100");
+    let _owner = HandOver::of_all(&place);
+    make_dir(&place)?;
+    let to = place.join(PLUGIN);
+    // Not over a file that may be in use.
+    let _ = std::fs::remove_file(&to);
+    copy_file(&plugin.plugin(), &to)?;
+    Ok(to)
+}
+
+/// What clippy says of the sources. It links nothing, and so takes no library.
+pub fn clippy(env: &Env, sandbox: &Sandbox) -> Result<()> {
+    let scratch = env.cache.scratch(&env.ui, &own_name(env, SCRATCH))?;
+    let mut clippy = cargo(env, sandbox, &scratch.dir, Path::new("/"));
+    clippy.args(["clippy", "-q", "--offline", "--locked", "--all-targets"]);
+    clippy.args(["--target", BOARD, "--manifest-path", MANIFEST]);
+    hear(clippy.args(["--", "-D", "warnings"])).map(drop)
+}
+
+/// The sandbox's cargo for the board's GStreamer: `libraries` has the names by which a linker finds it.
+fn cargo(env: &Env, sandbox: &Sandbox, target: &Path, libraries: &Path) -> Command {
+    let variables = LIBRARIES.into_iter().flat_map(|[key, name]| {
+        [
+            format!("SYSTEM_DEPS_{key}_NO_PKG_CONFIG=1"),
+            format!("SYSTEM_DEPS_{key}_LIB={name}"),
+            format!("SYSTEM_DEPS_{key}_SEARCH_NATIVE={}", libraries.display()),
+        ]
+    });
+    let variables: Vec<String> = variables.chain([LINK.to_owned()]).collect();
+    tools::cargo_with(env, sandbox, target, &variables)
+}
+
+/// Makes links without the versions in the libraries' names: the packages that have these are for
+/// development, and the board has none.
+fn link_names(root: &Path, dir: &Path) -> Result<()> {
+    make_dir(dir)?;
+    for [_, name] in LIBRARIES {
+        let library = root.join(PLACE).join(format!("lib{name}.so.0"));
+        let link = dir.join(format!("lib{name}.so"));
+        let _ = std::fs::remove_file(&link);
+        symlink(&library, &link).with_context(|| format!("linking {}", library.display()))?;
+    }
+    Ok(())
+}
