@@ -79,25 +79,20 @@ pub const CHECKS: &[Check] = &[
     // The colours of videotestsrc depend on what follows it.
     (
         "When the size changes",
-        "lens 640x480
-        run 640x480 frames.nv12 --frames 2
-        mv wanted large
-        gst-launch-1.0 -q videotestsrc num-buffers=2 ! video/x-raw,format=NV12,width=320,height=240 \
-            ! v4l2convert disable-passthrough=true ! filesink location=half.nv12
-        dewarp map lens --size 320x240 --source 320x240 --calibration opencv.yml -o map
-        run 320x240 half.nv12
-        cat large wanted | cmp both.nv12 -
-        source() { echo \"videotestsrc num-buffers=2 ! video/x-raw,format=NV12,width=$1,height=$2\"; }
+        "source() { echo \"videotestsrc num-buffers=2 ! video/x-raw,format=NV12,width=$1,height=$2\"; }
+        straight() { gst-launch-1.0 -q $(source ${1%x*} ${1#*x}) \
+                ! v4l2convert disable-passthrough=true ! filesink location=source.nv12
+            dewarp map lens --size $2 --source $1 --calibration opencv.yml -o map
+            dewarp run --map map --source $1 --size $2 source.nv12 -o wanted-$1; }
+        straight 640x480 640x480
+        straight 320x240 320x240
+        cat wanted-640x480 wanted-320x240 | cmp both.nv12 -
         gst-launch-1.0 -q concat name=both ! dw100dewarp calibration=opencv.yml \
             ! video/x-raw,width=320,height=240 ! filesink location=fixed.nv12 \
             $(source 640 480) ! both. $(source 480 360) ! both.
-        for size in 640x480 480x360; do
-            gst-launch-1.0 -q $(source ${size%x*} ${size#*x}) \
-                ! v4l2convert disable-passthrough=true ! filesink location=source.nv12
-            dewarp map lens --size 320x240 --source $size --calibration opencv.yml -o map
-            dewarp run --map map --source $size --size 320x240 source.nv12 -o $size
-        done
-        cat 640x480 480x360 | cmp fixed.nv12 -",
+        straight 640x480 320x240
+        straight 480x360 320x240
+        cat wanted-640x480 wanted-480x360 | cmp fixed.nv12 -",
     ),
     (
         "When something is wrong",
