@@ -163,7 +163,7 @@ const C_DRIVER: &[(&str, &str)] = &[
     ),
 ];
 
-/// Seconds that the commands under a heading may take.
+/// Seconds that the commands under a heading may take, and its check.
 const PATIENCE: u32 = 300;
 
 /// Runs the commands under each heading, then its check. Which ones there are stands in /in/names.
@@ -178,7 +178,7 @@ done
 while read -r part name; do
     if ! timeout PATIENCE sh -e /in/$part.commands < /dev/null > said 2>&1; then
         echo \"FAIL $name: the commands fail: $(tail -n 5 said | tr '\\n' ' ')\"
-    elif ! sh -e /in/$part.check < /dev/null > wrong 2>&1; then
+    elif ! timeout PATIENCE sh -e /in/$part.check < /dev/null > wrong 2>&1; then
         echo \"FAIL $name: $(tail -n 3 wrong | tr '\\n' ' ')\"
     else
         echo \"ok $name\"
