@@ -46,28 +46,25 @@ impl Picture {
         }
     }
 
-    /// Puts the picture and its lens's calibration into `dir`.
-    fn copy(self, env: &Env, dir: &Path) -> Result<()> {
-        let (file, calibration, _) = self.source();
-        [file, calibration].into_iter().try_for_each(|name| {
-            copy_file(
-                &env.checkout.join("tests/pictures").join(name),
-                &dir.join(name),
-            )
-        })
-    }
-
-    /// What makes `input.png` and the map that straightens it, `map.bin`, of what [`Self::copy`] left in
-    /// `sources`: the words of two calls of `dewarp`.
-    fn prepare(self, sources: &str) -> [Vec<String>; 2] {
+    /// The words of two calls of `dewarp` that write `input.png`, and `map.bin`, the map that straightens it.
+    /// `pictures` is the directory of the committed pictures.
+    fn prepare(self, pictures: &str) -> [Vec<String>; 2] {
         let (file, calibration, size) = self.source();
-        let words = |line: String| line.split(' ').map(str::to_owned).collect();
-        [
-            words(format!("convert {sources}/{file} -o input.png")),
-            words(format!(
-                "map lens --size {size} --calibration {sources}/{calibration} -o map.bin"
-            )),
-        ]
+        let place = |name| format!("{pictures}/{name}");
+        let (file, calibration) = (place(file), place(calibration));
+        let convert = ["convert", &file, "-o", "input.png"];
+        let map = [
+            "map",
+            "lens",
+            "--size",
+            size,
+            "--calibration",
+            &calibration,
+            "-o",
+            "map.bin",
+        ];
+        let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        [owned(&convert), owned(&map)]
     }
 
     /// Leaves `input.png` and `map.bin` in `dir`, made on this machine.
@@ -78,11 +75,15 @@ impl Picture {
         client: &HostClient,
         dir: &Path,
     ) -> Result<()> {
-        self.copy(env, dir)?;
-        self.prepare(".")
+        self.prepare(&pictures(env).to_string_lossy())
             .iter()
             .try_for_each(|words| capture(client.command(sandbox, dir).args(words)).map(drop))
     }
+}
+
+/// The directory of the committed pictures.
+fn pictures(env: &Env) -> PathBuf {
+    env.checkout.join("tests/pictures")
 }
 
 /// What the board runs on the files staged in `input`.
@@ -103,21 +104,18 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     let started = Instant::now();
     let work = env.cache.run_dir()?;
     let dir = &work.dir;
-    let sources = env.cache.run_dir()?;
-    picture.copy(env, &sources.dir)?;
     // The board makes the map and compares the pictures too: no client is built for this machine.
     let prepare = picture
         .prepare("/in")
         .map(|words| format!("dewarp {}", words.join(" ")));
     let script = format!(
-        "cd /out && {} && {} && {} && dewarp compare input.png output.png -o side-by-side.png",
-        prepare[0],
-        prepare[1],
+        "cd /out && {} && {} && dewarp compare input.png output.png -o side-by-side.png",
+        prepare.join(" && "),
         script("/out", "/out")
     );
 
     let mut options = Options::new(Flavour::Rt, driver);
-    options.input = Some(sources.dir.clone());
+    options.input = Some(pictures(env));
     options.output = Some(dir.clone());
     let step = env.ui.step("board", env.cache.log("board"))?;
     options.console = Some(step.log.clone());

@@ -66,11 +66,11 @@ const COUNTERS: &str = "videobuf2_common: unbalanced counters for queue ";
 /// An address in the log before the kernel has random numbers to hash it with.
 const UNHASHED: &str = "(____ptrval____)";
 
-/// What each line with a buffer's counters begins with.
+/// The beginning of each line with a buffer's counters.
 const COUNTER: &str = "videobuf2_common:      ";
 
-/// The counters that differ if a prepared buffer is removed: a call, the call that undoes it, and how many
-/// more there may be of the first. The memory's calls count once a plane, and no format has over two.
+/// The counters that differ if a prepared buffer is removed: a call, the call that undoes it, and the largest
+/// difference. The calls of the memory operations count once per plane, and no format has more than two.
 const PREPARED: [(&str, &str, u32); 2] = [
     ("buf_prepare: ", "buf_finish: ", 1),
     ("prepare: ", "finish: ", 2),

@@ -56,7 +56,7 @@ pub struct Dewarp {
     stream: Mutex<Stream>,
 }
 
-/// What is known of the stream.
+/// The state of the stream.
 #[derive(Default)]
 struct Stream {
     converter: Option<gst::Element>,
@@ -216,7 +216,7 @@ impl Dewarp {
         Ok(())
     }
 
-    /// Takes note of what the converter is about to handle.
+    /// Stores the size and the segment of the input, and sets the map before a frame that needs another one.
     fn on_sink(&self, info: &mut PadProbeInfo) -> PadProbeReturn {
         match &info.data {
             Some(PadProbeData::Event(event)) => {
@@ -242,7 +242,7 @@ impl Dewarp {
         PadProbeReturn::Ok
     }
 
-    /// Gives the device the map for the frame that comes now.
+    /// Sets the map for the frame that comes next, if the properties or the formats have changed.
     fn on_frame(&self, stamp: Option<gst::ClockTime>) {
         // A control source sets properties, for which the stream must not be locked.
         let time = lock(&self.stream).segment.to_stream_time(stamp);
@@ -256,7 +256,7 @@ impl Dewarp {
         }
     }
 
-    /// Takes note of what comes out of the converter, and stops frames with a wrong map.
+    /// Stores the size of the output and sets the map for it. Drops frames whose map could not be set.
     fn on_src(&self, info: &mut PadProbeInfo) -> PadProbeReturn {
         let mut stream = lock(&self.stream);
         if let Some(PadProbeData::Event(event)) = &info.data {
@@ -325,7 +325,7 @@ fn size_of(caps: &gst::CapsRef) -> Option<Size> {
     })
 }
 
-/// What a thread that panicked has left behind is as good as any.
+/// Locks a mutex. The data of a thread that panicked is used as it is.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
