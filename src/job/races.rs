@@ -20,7 +20,10 @@ use crate::{
         Wire, //
     }, //
 };
-use kernel::time::delay::fsleep;
+use kernel::{
+    interrupt::local_interrupt_disable,
+    time::delay::fsleep, //
+};
 
 /// The number of frames after which the watchdog and the interrupt have met at every distance
 /// several times.
@@ -57,13 +60,23 @@ impl Moment {
 
     /// Waits for the moment without sleeping, because it is short. Returns false if it was not
     /// seen.
+    ///
+    /// A frame stays latched only until the interrupt thread runs, and on a busy machine this
+    /// function may never look at that time. So it raises the interrupt itself, with the interrupts
+    /// of its CPU disabled: the thread can only run on another CPU until it has looked.
     fn is_seen(self, bench: &Bench) -> bool {
         let claim = &bench.shared.runner.claim;
         let start = Instant::<Monotonic>::now();
         while start.elapsed() < MOMENT {
             let seen = match self {
                 Self::Running => matches!(claim.phase(), claim::Phase::Running(_)),
-                Self::Latched => claim.is_latched(),
+                Self::Latched if claim.running().is_some() => {
+                    bench.panel.report(1);
+                    let _disabled = local_interrupt_disable();
+                    bench.software.wire().raise();
+                    claim.is_latched()
+                }
+                Self::Latched => false,
                 Self::Claimed => {
                     claim.phase() == claim::Phase::Over
                         && !claim.is_latched()
