@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask bench`: what frames cost with the C driver and with this one, on the same board and
-//! kernel. Figures of instructions come from boots with `--icount`, where they repeat; throughput
-//! from one boot in which the drivers alternate. A table, and `target/bench.json`. Fails in the end if
-//! README.md has other figures.
+//! `cargo xtask bench` compares the cost of a frame with the C driver and with this one, on the same
+//! board and kernel. Instructions are counted in boots with `--icount`, where the counts repeat
+//! exactly. Throughput comes from one boot in which the drivers take turns. The command prints a table,
+//! writes `target/bench.json`, and fails if README.md states other figures.
 
 mod readme;
 
@@ -20,25 +20,26 @@ use crate::kernel::Flavour;
 use crate::owner::HandOver;
 use crate::step::{capture, make_dir};
 
-/// The drivers, the one to compare with first.
+/// The drivers, in the order of [`Figure::values`].
 const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
 
-/// How often the drivers take turns.
+/// The number of rounds in which both drivers measure throughput.
 const ROUNDS: usize = 5;
 
-/// Streams whose frames are counted in instructions: sizes of their own, so that the engine's trace
-/// tells them apart; files; buffers; the width.
+/// The streams whose frames are counted in instructions: the arguments of `dw100-board bench stream`
+/// (width, height, open files, buffers per queue), and the width again. The widths differ, so that the
+/// frames of each stream can be found in the engine's trace.
 const COUNTED: [(&str, u32); 3] = [
     ("640 480 1 4", 640),
     ("656 480 4 4", 656),
     ("672 480 1 1", 672),
 ];
 
-/// So many of each file that it no longer matters how they begin.
+/// Frames per open file: so many that the start of a stream does not change the average.
 const FRAMES: u32 = 1000;
 
-/// Sizes whose throughput is measured; how many buffers a queue has, for the largest ones no more
-/// than the board has memory for; and seconds for each.
+/// The sizes whose throughput is measured, each with the number of buffers per queue. The largest size
+/// has only as many as fit into the board's memory.
 const SIZES: [(&str, u32); 4] = [
     ("176 144", 4),
     ("640 480", 4),
@@ -47,32 +48,31 @@ const SIZES: [(&str, u32); 4] = [
 ];
 const SECONDS: u32 = 1;
 
-/// Buffers of 4096x3072 for four files.
+/// Kernel argument: memory for the buffers of four open files with frames of 4096x3072.
 const MEMORY: &str = "cma=768M";
 
-/// A figure: its name, the C driver's and this one's, and how much of the C driver's this one's may
-/// be at most, or must be at least.
+/// A measured figure.
 struct Figure {
     name: String,
     values: [f64; 2],
     aim: Aim,
 }
 
-/// What a figure is to be.
+/// The bound for this driver's value.
 #[derive(Clone, Copy)]
 enum Aim {
-    /// At most this.
+    /// The value is at most this.
     AtMost(f64),
-    /// At most this many times the C driver's.
+    /// The value is at most this many times the C driver's.
     Share(f64),
-    /// At least this many times the C driver's.
+    /// The value is at least this many times the C driver's.
     Times(f64),
-    /// Nothing was promised.
+    /// There is no bound.
     Open,
 }
 
 impl Figure {
-    /// Whether the aim is met, if there is one.
+    /// Returns whether the value is within the bound, or `None` if there is no bound.
     fn met(&self) -> Option<bool> {
         let [theirs, ours] = self.values;
         match self.aim {
@@ -83,7 +83,7 @@ impl Figure {
         }
     }
 
-    /// A line of the table.
+    /// Returns the figure's line of the table.
     fn line(&self) -> String {
         let [theirs, ours] = self.values;
         let aim = match self.aim {
@@ -154,7 +154,8 @@ pub fn run(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// The measurements of a boot, which must have ended well.
+/// Boots the board with a script of `dw100-board bench` commands, and returns what they measured. Fails
+/// if the script does.
 fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>> {
     let outcome = board.run(options, script, false)?;
     if outcome.end != End::Script(0) {
@@ -164,14 +165,14 @@ fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>
             outcome.printed.trim()
         );
     }
-    // The shell has a word on the hog's end.
+    // The shell also prints a line when the real-time task is killed.
     let measured = outcome.printed.lines().filter(|line| line.starts_with('{'));
     measured
         .map(|line| Ok(serde_json::from_str(line)?))
         .collect()
 }
 
-/// The figures of a boot with `--icount`, by name.
+/// Returns the figures of a boot with `--icount`: name, value and bound.
 fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
@@ -211,7 +212,8 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
         gate,
         Aim::AtMost(520.0),
     );
-    // The very worst is one that a tick of the kernel's met: another one in each run.
+    // A timer tick of the kernel hits a few frames, other ones in each run. So the maximum does not
+    // repeat.
     let most = percentile(of_one, 99, between("gate_ns"))?;
     add(
         "instructions, line raised to gate, of 99 % at most",
@@ -281,7 +283,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     add(
         "instructions for a crop of 4096x3072 in mid-stream",
         each(requests, "ns_of_crops", "frames")?,
-        // What a map cost when there was no crop in it.
+        // The cost of a map in a request before crops were composed into maps.
         Aim::AtMost(227_000.0),
     );
     for (name, key) in [
@@ -297,7 +299,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     Ok(figures)
 }
 
-/// The figures of a boot whose events are traced, by name.
+/// Returns the figures that come from the kernel's trace events: name, value and bound.
 fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
     let mut options = Options::new(Flavour::Debug, driver);
     options.model.push("pixels=off".to_owned());
@@ -319,7 +321,7 @@ fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> 
     ])
 }
 
-/// The figures of both drivers side by side.
+/// Joins the figures of both drivers.
 fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
     let [theirs, ours] = drivers;
     ensure!(theirs.len() == ours.len(), "the drivers have other figures");
@@ -333,13 +335,14 @@ fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
         .collect())
 }
 
-/// A number of a measurement, for each of what was measured.
+/// Divides one number of a measurement by another.
 fn each(measured: &Value, key: &str, of: &str) -> Result<f64> {
     let number = |key: &str| measured[key].as_f64().with_context(|| format!("no {key}"));
     Ok(number(key)? / number(of)?)
 }
 
-/// The frames of the trace whose source has this width; not those in which the stream starts.
+/// Returns the frames of the trace whose source has this width, without those at the start and the end
+/// of the stream.
 fn of_width(trace: &[Value], width: u32) -> Result<&[Value]> {
     let is = |frame: &Value| {
         frame["regs"]["0x18"].as_u64().map(|size| size & 0xffff) == Some(width.into())
@@ -370,7 +373,7 @@ fn median(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64
     percentile(frames, 50, value)
 }
 
-/// What so many of a hundred values are at most.
+/// Returns a percentile of the values: at most `percent` of a hundred values are less.
 fn percentile(
     frames: &[Value],
     share: usize,
@@ -381,9 +384,9 @@ fn percentile(
     values.get(place).copied().context("no frame")
 }
 
-/// Frames a second, the drivers in turn: the median of all rounds. Once more with a real-time task
-/// where the interrupt and mem2mem's worker run. It sleeps for a thousandth of the time: who allocates
-/// buffers may wait for RCU, and that for the timers' thread of this CPU.
+/// Measures frames per second: the median over all rounds. One more measurement has a real-time task on
+/// the CPU that runs the interrupt and the mem2mem worker. This task sleeps for a thousandth of the
+/// time: allocating buffers may wait for RCU, which waits for the timer thread of this CPU.
 fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     let mut options = Options::new(Flavour::Rt, Driver::None);
     options.model.push("pixels=off".to_owned());
@@ -434,7 +437,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     for (number, (name, _, aim)) in runs.iter().enumerate() {
         let mut values = [Vec::new(), Vec::new()];
         for (turn, measured) in measured.chunks(runs.len()).enumerate() {
-            // Every second round the drivers change places.
+            // The drivers swap their turns in every second round.
             let driver = (turn + turn / 2) % 2;
             values[driver].push(1e9 / each(&measured[number], "ns", "frames")?);
         }
@@ -450,7 +453,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Bytes of code in the modules.
+/// Returns the size of the code of both modules, in bytes.
 fn text_size(env: &Env, board: &Board<'_>) -> Result<Figure> {
     let text = |module: &Path| -> Result<f64> {
         let mut command = board.sandbox.command(&env.checkout, "llvm-size");

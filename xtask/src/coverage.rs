@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask coverage`: runs suites on boards whose emulator writes down which code was executed, and
-//! says which code of the module was not. The module is built with debug information and is otherwise
-//! what all boards load: nothing is added to its code.
+//! `cargo xtask coverage`: runs suites on boards whose emulator records the executed code, and prints
+//! which code of the module was not executed. The module is built with debug information, which leaves
+//! its code as it is.
 //!
-//! The kernels of the suites have modules of different code. What counts are the instructions of the
-//! `rt` kernel's. An instruction of it counts as executed if it was, or if the `debug` kernel's module,
-//! which alone has the tests of suite `kunit`, executed one that was made for the same place in the source.
+//! The suites use several kernels, whose modules have different code. The instructions of the `rt`
+//! kernel's module are counted. One of them counts as executed if it was executed, or if the `debug`
+//! kernel's module executed an instruction that was made for the same place in the source: only that
+//! module has the tests of suite `kunit`.
 
 mod code;
 mod drcov;
@@ -47,56 +48,57 @@ const SUITES: [&str; 10] = [
     "clients",
 ];
 
-/// What a board leaves for this: which blocks were executed, and where the modules' code was.
+/// The files that a board leaves in `/out` for `coverage`: the executed blocks, and the addresses of
+/// the modules' sections.
 const BLOCKS: &str = "drcov";
 const SECTIONS: &str = "sections";
 
-/// The kernels of the suites. The first one's module is what counts.
+/// The kernels of the suites. The instructions of the first one's module are counted.
 const KERNELS: [Flavour; 2] = [Flavour::Rt, Flavour::Debug];
 
-/// The file with the blocks of the last run.
+/// The file in target/coverage with the blocks that earlier runs have executed.
 const KEPT: &str = "blocks";
 
-/// The name of the module in the kernel.
+/// The module's name in the kernel.
 const MODULE: &str = "dw100_rust";
 
-/// No section of the module is longer.
+/// Upper limit of the length of a section of the module, in bytes.
 const LONGEST: u32 = 1 << 20;
 
-/// Of all instructions, how many have to be executed, percent.
+/// The share of instructions that must be executed, in percent.
 const LEAST: f64 = 97.0;
 
-/// What boots have executed so far.
+/// Collects what boots execute.
 #[derive(Default)]
 pub struct Recorder {
     boots: Mutex<Boots>,
 }
 
-/// A block: the kernel, the section, the offset from its start, the length.
+/// A block: the kernel, the section, the offset in the section and the length, both in bytes.
 type Executed = (Flavour, String, u32, u16);
 
 #[derive(Default)]
 struct Boots {
-    /// The blocks that were executed.
+    /// The executed blocks.
     blocks: BTreeSet<Executed>,
-    /// How many boots there were.
+    /// The number of boots.
     count: u32,
-    /// How many of them were cut short, so that the emulator has written nothing.
+    /// The number of boots whose emulator was killed before it wrote its blocks.
     lost: u32,
 }
 
 impl Recorder {
-    /// What QEMU has to be told for a boot whose `/out` this is.
+    /// Returns the arguments that make QEMU record blocks. `output` is the boot's `/out`.
     pub fn arguments(drcov: &Path, output: &str) -> [String; 2] {
         let plugin = format!("file={},filename={output}/{BLOCKS}", drcov.display());
         ["-plugin".to_owned(), plugin]
     }
 
-    /// What the kernel and the board have to be told: programs have their addresses far from the
-    /// modules', and each load of a module is noted in `/out`.
+    /// Arguments for the kernel and the board's init: programs get addresses far from the modules', and
+    /// each load of a module is written to `/out`.
     pub const WORDS: &str = "norandmaps BOARD_COVERAGE=1";
 
-    /// Takes what a boot has left in its `/out`.
+    /// Reads what a boot has left in its `/out`.
     pub fn take(&self, kernel: Flavour, output: &Path) -> Result<()> {
         let [blocks, sections] = [BLOCKS, SECTIONS].map(|name| output.join(name));
         let loads = fs::read_to_string(&sections).unwrap_or_default();
@@ -127,8 +129,8 @@ impl Recorder {
     }
 }
 
-/// The sections of the module's code and the lower halves of their addresses, once for each load of the
-/// module, from lines `MODULE/sections/NAME 0xADDRESS`.
+/// Parses lines `MODULE/sections/NAME 0xADDRESS`. Returns the sections of this module's code and the
+/// lower halves of their addresses, for each load of the module.
 fn loads_of(lines: &str) -> Result<BTreeSet<(String, u32)>> {
     let mut loads = BTreeSet::new();
     for line in lines.lines() {
@@ -145,17 +147,18 @@ fn loads_of(lines: &str) -> Result<BTreeSet<(String, u32)>> {
     Ok(loads)
 }
 
-/// What to run.
+/// The options of `coverage`.
 pub struct Choice {
-    /// The suites; all that boot boards with this driver, if there are none.
+    /// The suites. If it is empty, all that boot boards with this driver.
     pub suites: Vec<String>,
-    /// Also what is too long for every day.
+    /// Also run the slow tests.
     pub full: bool,
-    /// Whether what earlier runs executed counts, too.
+    /// Also count what earlier runs have executed.
     pub add: bool,
 }
 
-/// Runs the suites and says what they have not executed. True if all is as it should be.
+/// Runs the suites and prints what they have not executed. Returns whether all tests passed and, for
+/// all suites, enough code was executed.
 pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     let all = choice.suites.is_empty();
     let suites = match all {
@@ -215,11 +218,11 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     for line in &stale {
         println!("FAIL {line}");
     }
-    // What some suites leave out, others may execute.
+    // The list and the limit are for all suites together.
     Ok(passed && (!all || stale.is_empty() && report.share() >= LEAST))
 }
 
-/// What blocks of an earlier run are worth: nothing, when the modules are others.
+/// Returns the key of the modules. Blocks of earlier runs count only if it is the same.
 fn key(env: &Env) -> Result<String> {
     let sandbox = Sandbox::prepare(env)?;
     let mut key = Key::new();
@@ -230,7 +233,7 @@ fn key(env: &Env) -> Result<String> {
     Ok(key.finish())
 }
 
-/// Blocks as they are kept for later runs.
+/// Returns the blocks as a text file for later runs.
 fn keep(blocks: &BTreeSet<Executed>, key: &str) -> String {
     let mut text = format!("{key}\n");
     for (kernel, section, start, length) in blocks {
@@ -239,7 +242,7 @@ fn keep(blocks: &BTreeSet<Executed>, key: &str) -> String {
     text
 }
 
-/// Reads them, none if they are of other modules.
+/// Parses that file. Returns no blocks if it is for other modules.
 fn kept_blocks(text: &str, key: &str) -> Vec<Executed> {
     let mut lines = text.lines();
     if lines.next() != Some(key) {
@@ -256,7 +259,7 @@ fn kept_blocks(text: &str, key: &str) -> Vec<Executed> {
     lines.filter_map(block).collect()
 }
 
-/// The code of the module for a kernel.
+/// Returns the code of the module for a kernel.
 fn code_for(env: &Env, kernel: Flavour) -> Result<Code> {
     let sandbox = Sandbox::prepare(env)?;
     let kernel = Kernel::prepare(env, &sandbox, kernel)?;
@@ -267,7 +270,7 @@ fn code_for(env: &Env, kernel: Flavour) -> Result<Code> {
     code::read(&sandbox, &env.checkout, &copy, &work.dir)
 }
 
-/// Writes the pages, by Debian's `genhtml`.
+/// Writes the pages with Debian's `genhtml`.
 fn html(env: &Env, file: &Path, place: &Path) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let lcov = lcov(env, &sandbox)?;
@@ -276,7 +279,8 @@ fn html(env: &Env, file: &Path, place: &Path) -> Result<()> {
     command
         .arg(format!("PERL5LIB={}", perl_modules(&lcov.dir)?))
         .arg(lcov.dir.join("usr/bin/genhtml"))
-        // A branch whose ways were all joined from elsewhere is on a line that was executed.
+        // A line may be executed although no way of its branch counts as taken. genhtml would report
+        // that as inconsistent.
         .args(["--rc", "check_data_consistency=0"])
         .args(["--branch-coverage", "--title", MODULE, "--prefix"])
         .arg(&env.checkout)
@@ -287,7 +291,7 @@ fn html(env: &Env, file: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where a tree has modules of Perl: those in Perl, and those for one version of it.
+/// Returns the directories of Perl modules in a tree, in the form of PERL5LIB.
 fn perl_modules(tree: &Path) -> Result<String> {
     let mut places = vec![tree.join("usr/lib/lcov"), tree.join("usr/share/perl5")];
     for version in fs::read_dir(tree.join("usr/lib/x86_64-linux-gnu/perl5"))? {
@@ -297,7 +301,7 @@ fn perl_modules(tree: &Path) -> Result<String> {
     Ok(places.collect::<Vec<_>>().join(":"))
 }
 
-/// Debian's package `lcov` and what it needs beside the sandbox, unpacked.
+/// Downloads and unpacks Debian's package `lcov` with those of its dependencies that the sandbox lacks.
 fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
     const SCRIPT: &str = "apt-get update -q
         apt-get install -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$PWD lcov
@@ -314,12 +318,12 @@ fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
     })
 }
 
-/// Offsets of instructions in a block.
+/// Returns the offsets of the instructions in a block.
 fn offsets(start: u64, length: u64) -> impl Iterator<Item = u64> {
     (0..length / WIDTH).map(move |number| start + number * WIDTH)
 }
 
-/// A set of places of instructions: the section and the offset.
+/// Instructions: section and offset.
 type Offsets = HashSet<(String, u64)>;
 
 #[cfg(test)]

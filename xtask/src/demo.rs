@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask demo`: a real picture through the driver on the emulated board, and the files that
-//! show it, in target/demo.
+//! `cargo xtask demo`: dewarps a picture with the driver on the emulated board, and leaves it in
+//! target/demo together with the files that show how it was made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::sandbox::Sandbox;
 use crate::step::{capture, copy_file, make_dir};
 use crate::tools::{HostClient, own_name};
 
-/// A committed picture and the lens that bent it.
+/// A picture of the repository, with the calibration of its lens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Picture {
     /// A photograph of a chessboard, 640x480, with the camera's calibration
@@ -30,7 +30,7 @@ pub enum Picture {
 }
 
 impl Picture {
-    /// Its name in options and file names.
+    /// Returns the picture's name in options and file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Photo => "photo",
@@ -38,7 +38,7 @@ impl Picture {
         }
     }
 
-    /// Its file, its lens's calibration and its size.
+    /// Returns the picture's file, the file of its lens's calibration, and its size.
     fn source(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Photo => ("photo.jpg", "left_intrinsics.yml", "640x480"),
@@ -46,8 +46,8 @@ impl Picture {
         }
     }
 
-    /// The words of two calls of `dewarp` that write `input.png`, and `map.bin`, the map that straightens it.
-    /// `pictures` is the directory of the committed pictures.
+    /// Returns the arguments of two calls of `dewarp`: one writes `input.png`, the other `map.bin`, the
+    /// map that corrects the lens. `pictures` is the directory of the pictures.
     fn prepare(self, pictures: &str) -> [Vec<String>; 2] {
         let (file, calibration, size) = self.source();
         let place = |name| format!("{pictures}/{name}");
@@ -67,7 +67,7 @@ impl Picture {
         [owned(&convert), owned(&map)]
     }
 
-    /// Leaves `input.png` and `map.bin` in `dir`, made on this machine.
+    /// Makes `input.png` and `map.bin` in `dir`, with the client of this machine.
     pub fn stage(
         self,
         env: &Env,
@@ -81,12 +81,12 @@ impl Picture {
     }
 }
 
-/// The directory of the committed pictures.
+/// Returns the directory of the pictures.
 fn pictures(env: &Env) -> PathBuf {
     env.checkout.join("tests/pictures")
 }
 
-/// What the board runs on the files staged in `input`.
+/// Returns the command that dewarps the files of [`Picture::stage`] in `input` on the board.
 pub fn script(input: &str, output: &str) -> String {
     format!(
         "dewarp run --map {input}/map.bin {input}/input.png -o {output}/output.png \
@@ -95,7 +95,7 @@ pub fn script(input: &str, output: &str) -> String {
     )
 }
 
-/// Runs the demo; its files are in `target/demo` afterwards.
+/// Runs the demo and leaves its files in `target/demo`.
 pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     if driver == Driver::None {
         bail!("the demo needs a driver: rust or c");
@@ -104,7 +104,8 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     let started = Instant::now();
     let work = env.cache.run_dir()?;
     let dir = &work.dir;
-    // The board makes the map and compares the pictures too: no client is built for this machine.
+    // The board makes the map and compares the pictures, so that no client has to be built for this
+    // machine.
     let prepare = picture
         .prepare("/in")
         .map(|words| format!("dewarp {}", words.join(" ")));
@@ -143,7 +144,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     Ok(())
 }
 
-/// Puts the files into `target/demo`, in place of another run's.
+/// Copies the files to `target/demo` and removes those of earlier runs.
 fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     let dir = env.checkout.join("target/demo");
     let _alone = env.cache.scratch(&env.ui, &own_name(env, "demo"))?;
@@ -159,7 +160,7 @@ fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Who did what to which bytes, at what cost.
+/// Returns the report: driver, kernel, hashes of the files, and the cost of each frame in the engine.
 fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Result<Value> {
     let read =
         |name: &str| fs::read(dir.join(name)).with_context(|| format!("the board left no {name}"));
@@ -190,7 +191,7 @@ fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Re
     }))
 }
 
-/// The frames in the engine's trace.
+/// Parses the engine's trace.
 pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
     Ok(trace
         .lines()
@@ -198,12 +199,12 @@ pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
         .collect::<Result<_, _>>()?)
 }
 
-/// Nanoseconds of virtual time between two moments of a frame in the trace.
+/// Returns the time between two events of a frame in the trace, in nanoseconds of virtual time.
 pub fn span(frame: &Value, from: &str, to: &str) -> Option<i64> {
     Some(frame[to].as_i64()? - frame[from].as_i64()?)
 }
 
-/// The hash of some bytes in hexadecimal.
+/// Returns the SHA-256 of `bytes` in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()

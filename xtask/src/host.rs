@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the machine must offer: root, the few packages that make a sandbox, disk space; and
-//! processes that end when this one does.
+//! The host: root, the few packages that make a sandbox, disk space, and processes that end together
+//! with xtask.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use crate::step::capture;
 use crate::{Env, gstreamer};
 
-/// Programs that the sandbox is made and entered with, and the Debian package of each.
+/// Files that the sandbox is made and entered with, and the Debian package of each.
 const TOOLS: [(&str, &str); 3] = [
     ("/usr/bin/mmdebstrap", "mmdebstrap"),
     ("/usr/bin/setpriv", "util-linux"),
@@ -23,10 +23,10 @@ const TOOLS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Variables that name the way to the network.
+/// Variables that name proxies.
 pub const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
 
-/// Variables that must survive `sudo`, beside those.
+/// Further variables that `sudo` must not drop.
 pub const KEPT: [&str; 9] = [
     "HOME",
     "PATH",
@@ -39,12 +39,12 @@ pub const KEPT: [&str; 9] = [
     "DEBIAN_MIRROR",
 ];
 
-/// Tells the run behind `sudo` that the crates are there.
+/// This variable is set for the run behind `sudo`: the crates are downloaded.
 const FETCHED: &str = "DW100_CRATES_FETCHED";
 
-/// Makes sure of root: runs the same command again through `sudo` where it is not given.
+/// Runs the same command again through `sudo`, unless this is root.
 ///
-/// The crates are fetched first, as the user, so that root leaves no files among the user's.
+/// The crates are downloaded first, as the user, so that root leaves no files in the user's cargo home.
 pub fn become_root(env: &Env) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
@@ -71,8 +71,8 @@ pub fn become_root(env: &Env) -> Result<()> {
     Err(command.exec()).context("cannot start sudo")
 }
 
-/// Downloads the crates that the lock files name into the user's cargo home; the sandbox builds
-/// from there without network. Behind `sudo` the user has done so already.
+/// Downloads the crates that the lock files name into the user's cargo home. The sandbox builds from
+/// there without a network. Does nothing behind `sudo`, where the user has downloaded them.
 pub fn fetch_crates(env: &Env) -> Result<()> {
     if std::env::var_os(FETCHED).is_some() {
         return Ok(());
@@ -93,7 +93,7 @@ pub fn fetch_crates(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// The user's cargo home.
+/// Returns cargo's home directory of the user.
 pub fn cargo_home() -> Result<PathBuf> {
     match (std::env::var_os("CARGO_HOME"), std::env::var_os("HOME")) {
         (Some(dir), _) => Ok(PathBuf::from(dir)),
@@ -142,7 +142,7 @@ fn missing_packages() -> Vec<&'static str> {
         .collect()
 }
 
-/// Fails where less than `gigabytes` are free for `step`.
+/// Fails if less than `gigabytes` GB are free for `step`.
 pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
     let stat = rustix::fs::statvfs(dir)?;
     let free = (stat.f_bavail * stat.f_frsize) as f64 / 1e9;
@@ -156,8 +156,8 @@ pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
     Ok(())
 }
 
-/// A command in mount and process namespaces of its own, which end with this process even when
-/// it is killed: nothing stays mounted, nothing goes on building.
+/// Returns a command that runs in its own mount and process namespaces. They end with xtask, even if it
+/// is killed: no file system stays mounted, and no build continues.
 pub fn tied(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
@@ -175,19 +175,19 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A user's `PATH` may lack the directories of root's programs.
+/// Returns `PATH` with the directories of root's programs, which a user's may lack.
 fn path_of_root() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin")
 }
 
-/// Whether a program of this name can be started.
+/// Returns whether `PATH` has a program of this name.
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// How many jobs make and ninja get.
+/// Returns the number of jobs for make and ninja.
 pub fn jobs() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }

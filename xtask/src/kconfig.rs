@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Configuration fragments: put together, and compared with what Kconfig made of them.
+//! Configuration fragments: merges them, and compares them with Kconfig's result.
 
 use std::collections::BTreeMap;
 
-/// The options of fragments, the later ones winning.
+/// Returns the options of all fragments. If an option occurs twice, the later value counts.
 pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
     fragments
         .iter()
@@ -13,7 +13,7 @@ pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A fragment with these options, for `KCONFIG_ALLCONFIG`.
+/// Returns a fragment with these options, for `KCONFIG_ALLCONFIG`.
 pub fn render(options: &BTreeMap<String, String>) -> String {
     options
         .iter()
@@ -21,7 +21,7 @@ pub fn render(options: &BTreeMap<String, String>) -> String {
         .collect()
 }
 
-/// The requested options that the finished `.config` does not have, one description each.
+/// Describes each requested option whose value in the finished `.config` is another one.
 pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> {
     let have: BTreeMap<_, _> = config.lines().filter_map(option).collect();
     let value = |name: &String| have.get(name).map_or("n", String::as_str);
@@ -32,7 +32,7 @@ pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> 
         .collect()
 }
 
-/// Reads `CONFIG_X=value`, or `# CONFIG_X is not set` as the value n.
+/// Parses `CONFIG_X=value`, or `# CONFIG_X is not set` as the value n.
 fn option(line: &str) -> Option<(String, String)> {
     let unset = line
         .strip_prefix("# ")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask kit BUILD_DIR`: what a person with a board needs, in one archive that is unpacked
-//! on the board and needs nothing else there.
+//! `cargo xtask kit BUILD_DIR`: packs all that a person with a board needs into one archive. It is
+//! unpacked on the board and needs nothing else there.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,30 +18,31 @@ use crate::step::{capture, copy_file, make_dir};
 use crate::tools::{self, FirstLight, TestClient, UserClient};
 use crate::{Env, cache::Scratch};
 
-/// The page that says what to type; the kernel's release and what is said of the C driver are put in.
+/// The page that says what to type, with place-holders for the kernel's release and the note on the C
+/// driver.
 const PAGE: &str = include_str!("../../tools/first-light/kit/README.txt");
 
-/// Where the C driver is in a kernel tree, its sources, and its module.
+/// The C driver's directory in a kernel tree, its sources and its module.
 const C_DRIVER: &str = "drivers/media/platform/nxp/dw100";
 const C_SOURCES: [&str; 2] = ["dw100.c", "dw100_regs.h"];
 const C_MODULE: &str = "dw100.ko";
 
-/// How the C driver is built out of its tree.
+/// The Kbuild file that builds the C driver outside of the kernel tree.
 const C_KBUILD: &str = "obj-m := dw100.o\n";
 
-/// The list of checksums.
+/// The file with the checksums.
 const SUMS: &str = "SHA256SUMS";
 
 /// An archive for a board.
 pub struct Kit {
     /// The archive.
     pub archive: PathBuf,
-    /// What is to be said of the C driver's module: where it is from, or why there is none.
+    /// A note on the C driver's module: where it comes from, or why there is none.
     pub c_driver: String,
 }
 
 impl Kit {
-    /// Builds what belongs into the archive for the kernel in `build_dir`, and packs it into `place`.
+    /// Builds the archive for the kernel in `build_dir` and puts it into `place`.
     pub fn build(env: &Env, build_dir: &Path, place: &Path) -> Result<Self> {
         let tree = Built::open(build_dir)?;
         let sandbox = Sandbox::prepare(env)?;
@@ -65,7 +66,7 @@ impl Kit {
             (tests.program(), "dw100-board"),
         ] {
             let to = stage.join(name);
-            // Without what debuggers want: half of it, and nobody copies it to a board gladly.
+            // Debug information is half of a program's size, and is not needed on a board.
             let mut strip = sandbox.command(&stage, "llvm-strip");
             capture(strip.arg("-o").arg(&to).arg(&program))?;
             fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
@@ -81,7 +82,7 @@ impl Kit {
     }
 }
 
-/// Puts the C driver's module to `to`, if there is one to be had, and says where it is from.
+/// Copies the C driver's module to `to`, if there is one or it can be built. Returns the note on it.
 fn c_driver(env: &Env, tree: &Built, scratch: &Scratch, to: &Path) -> Result<String> {
     let built = tree.objects.join(C_DRIVER).join(C_MODULE);
     if built.is_file() {
@@ -117,13 +118,13 @@ fn c_driver(env: &Env, tree: &Built, scratch: &Scratch, to: &Path) -> Result<Str
     ))
 }
 
-/// The page for a kernel.
+/// Returns the page for this kernel.
 fn page(release: &str, c_driver: &str) -> String {
     PAGE.replace("@RELEASE@", release)
         .replace("@C_DRIVER@", c_driver)
 }
 
-/// The checksums of all files in a directory, as `sha256sum` writes them.
+/// Returns the checksums of all files in a directory, in the format of `sha256sum`.
 fn sums(dir: &Path) -> Result<String> {
     let mut names: Vec<_> = fs::read_dir(dir)?
         .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
@@ -138,7 +139,7 @@ fn sums(dir: &Path) -> Result<String> {
     Ok(sums)
 }
 
-/// Packs the directory `name` in `dir`: the same files give the same archive.
+/// Packs the directory `name` of `dir`. The same files always make the same archive.
 fn pack(dir: &Path, name: &str, archive: &Path) -> Result<()> {
     let mut tar = Command::new("tar");
     tar.arg("--create")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which Debian mirror to use: the one this machine's apt already uses. Vendors name their suites
-//! like Debian's, so that an archive of Debian's is told by its path.
+//! Finds the Debian mirror that this machine's apt uses. Suites of other vendors may have the names of
+//! Debian's, so an archive of Debian is recognised by its path.
 
 use std::fs;
 use std::path::Path;

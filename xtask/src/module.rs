@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver itself: built against the board's kernel or any configured tree, and put into a
-//! kernel tree.
+//! The module: builds it for the board's kernels or for any kernel, and copies the driver into a kernel
+//! tree.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,19 +19,19 @@ use crate::{Env, host, tools};
 
 const FILE: &str = "dw100_rust.ko";
 
-/// What the module is made from.
+/// The module's sources.
 const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
 
-/// `make`'s words for the module out of tree, where `M=` and `MO=` are followed by a directory.
+/// `make`'s arguments for an external module. A directory follows `M=` and `MO=`.
 const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
 
-/// `make`'s words for debug information, which `coverage` needs.
+/// `make`'s arguments for debug information, which `coverage` needs.
 const DEBUG_INFO: [&str; 2] = ["KCFLAGS=-g", "KRUSTFLAGS=-Cdebuginfo=2"];
 
-/// The first kernel with all Rust abstractions that the driver uses.
+/// The first kernel series with all Rust abstractions that the driver uses.
 const OLDEST: (u32, u32) = kernel::TRIED[0];
 
-/// What a kernel must have for the module to be built and loaded.
+/// Options that the module needs.
 const NEEDED: [&str; 7] = [
     "CONFIG_RUST",
     "CONFIG_MODULES",
@@ -42,10 +42,10 @@ const NEEDED: [&str; 7] = [
     "CONFIG_VIDEOBUF2_DMA_CONTIG",
 ];
 
-/// Where the driver goes in a tree, below the vendor's directory.
+/// The driver's directory in a kernel tree, below the vendor's.
 const DIRECTORY: &str = "dw100-rust";
 
-/// The lines that make it known there: the file, the line, and which one it comes after.
+/// The lines that add it to the kernel's build: the file, the line, and the line that it comes after.
 const HOOKS: [(&str, &str, &str); 2] = [
     (
         "Kconfig",
@@ -57,13 +57,13 @@ const HOOKS: [(&str, &str, &str); 2] = [
 
 /// The module for one of the board's kernels.
 pub struct Module {
-    /// The file.
+    /// The module's file.
     pub file: PathBuf,
     _entry: Entry,
 }
 
 impl Module {
-    /// Builds the module if it is not there.
+    /// Builds the module if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
         let name = format!("module-{}", kernel.flavour.name());
         let more: &[&str] = match env.coverage {
@@ -77,7 +77,7 @@ impl Module {
             gigabytes: 0.2,
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
-            // make builds again only what has changed since the last time.
+            // make builds only what has changed since the last build in this directory.
             let output = format!("{name}-{}{}", kernel.key, more.concat());
             let output = tools::own_name(env, &output);
             let output = env.cache.scratch(&env.ui, &output)?;
@@ -93,7 +93,7 @@ impl Module {
     }
 }
 
-/// A key of all that the module is made from.
+/// Returns a key of all that the module depends on.
 pub fn key(env: &Env, kernel: &Kernel) -> Result<Key> {
     let key = Key::new()
         .add(&kernel.key)
@@ -104,7 +104,7 @@ pub fn key(env: &Env, kernel: &Kernel) -> Result<Key> {
     })
 }
 
-/// `make`'s words for the module out of tree.
+/// Returns `make`'s arguments for an external module.
 pub fn external(checkout: &Path, output: &Path) -> [String; 3] {
     let (checkout, output) = (checkout.to_string_lossy(), output.to_string_lossy());
     EXTERNAL.map(|word| match word {
@@ -118,9 +118,9 @@ fn jobs() -> String {
     format!("-j{}", host::jobs())
 }
 
-/// A configured and built kernel tree that modules are built against.
+/// A configured and built kernel tree, for which modules are built.
 pub struct Built {
-    /// Its object directory.
+    /// The kernel's object directory.
     pub objects: PathBuf,
     /// The kernel's release, as `uname -r` prints it.
     pub release: String,
@@ -128,7 +128,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// Looks into a kernel's object directory.
+    /// Opens a kernel's object directory.
     pub fn open(tree: &Path) -> Result<Self> {
         let objects = tree
             .canonicalize()
@@ -147,7 +147,7 @@ impl Built {
         })
     }
 
-    /// The value of an option of the kernel, if it is set.
+    /// Returns the value of an option of the kernel, if it is set.
     pub fn option(&self, name: &str) -> Option<&str> {
         let value = |line: &'_ str| -> Option<usize> {
             let rest = line.strip_prefix(name)?.strip_prefix('=')?;
@@ -157,14 +157,14 @@ impl Built {
         lines.find_map(|line| Some(&line[value(line)?..]))
     }
 
-    /// The source tree; the object directory itself, where objects are not apart from it.
+    /// Returns the source tree, which may be the object directory.
     pub fn source(&self) -> PathBuf {
         let source = self.objects.join("source").canonicalize();
         source.unwrap_or_else(|_| self.objects.clone())
     }
 
-    /// Builds a module of which the sources are in `sources`, with the compiler that built the
-    /// kernel: this machine's, else the sandbox's. Its objects go to `output`.
+    /// Builds the module in `sources` with the compiler that built the kernel: this machine's if it is
+    /// the same, or else the sandbox's. The objects go to `output`.
     pub fn build(&self, env: &Env, sources: &Path, output: &Path) -> Result<()> {
         let tree = &self.objects;
         let wanted = self.option("CONFIG_RUSTC_VERSION_TEXT").unwrap_or_default();
@@ -212,8 +212,8 @@ impl Built {
     }
 }
 
-/// `cargo xtask module BUILD_DIR`: builds the module against a configured and built kernel tree.
-/// Returns the file.
+/// `cargo xtask module BUILD_DIR`: builds the module for a configured and built kernel tree. Returns
+/// the file.
 pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     let built = Built::open(tree)?;
     let mut numbers = built.release.split('.');
@@ -223,7 +223,7 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     if let Some(message) = series.and_then(kernel::untried) {
         env.ui.say(&message);
     }
-    // Out of tree nothing selects what the driver selects in its Kconfig.
+    // For an external module, Kconfig does not select what the driver selects.
     let missing = NEEDED
         .into_iter()
         .filter(|name| built.option(name).is_none());
@@ -246,15 +246,15 @@ fn rustc_version(rustc: &mut Command) -> String {
         .to_owned()
 }
 
-/// `cargo xtask install TREE`: copies the driver into a kernel source tree and hooks it up there.
-/// Doing it again brings the copy up to date.
+/// `cargo xtask install TREE`: copies the driver into a kernel source tree and adds it to the kernel's
+/// build. If there is a copy, it is replaced.
 pub fn install(env: &Env, tree: &Path) -> Result<()> {
     let driver = copy_into(env, tree)?;
     println!("{}: enable CONFIG_VIDEO_DW100_RUST", driver.display());
     Ok(())
 }
 
-/// Does that, and returns the driver's directory in the tree.
+/// Does the same and returns the driver's directory in the tree.
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     let (vendor, makefile) = vendor(tree)?;
     let series = version(&makefile);
@@ -274,8 +274,8 @@ pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     Ok(driver)
 }
 
-/// `cargo xtask install --remove TREE`: takes the driver out of the tree again, whichever kernel it
-/// has become.
+/// `cargo xtask install --remove TREE`: removes the driver from the tree, whatever the kernel's
+/// version.
 pub fn uninstall(tree: &Path) -> Result<()> {
     let (vendor, _) = vendor(tree)?;
     remove_copy(&vendor.join(DIRECTORY))?;
@@ -285,7 +285,7 @@ pub fn uninstall(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The directory of a kernel source tree that the driver goes into, and the tree's makefile.
+/// Returns the vendor's directory in a kernel source tree, and the text of the tree's top Makefile.
 fn vendor(tree: &Path) -> Result<(PathBuf, String)> {
     let vendor = tree.join("drivers/media/platform/nxp");
     let makefile = fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
@@ -298,7 +298,7 @@ fn vendor(tree: &Path) -> Result<(PathBuf, String)> {
     Ok((vendor, makefile))
 }
 
-/// Fails on a kernel that lacks what the driver is written against.
+/// Fails if the kernel is older than [`OLDEST`].
 fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
     let Some((major, minor)) = version else {
         bail!("{} does not say which kernel it is", tree.display());
@@ -313,7 +313,7 @@ fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
     Ok(())
 }
 
-/// VERSION and PATCHLEVEL of the kernel's top Makefile.
+/// Returns VERSION and PATCHLEVEL of the kernel's top Makefile.
 pub fn version(makefile: &str) -> Option<(u32, u32)> {
     let number = |name: &str| {
         makefile.lines().find_map(|line| {
@@ -344,7 +344,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Replaces a file's text, if it is another.
+/// Changes the text of a file. Does not write the file if the text stays the same.
 fn edit(file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let changed = change(&text);
@@ -354,7 +354,7 @@ fn edit(file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
     Ok(())
 }
 
-/// A text with `line`, which comes after `neighbour`, else at the end.
+/// Returns the text with `line` added after `neighbour`, or at the end if there is no such line.
 fn with_line(text: &str, line: &str, neighbour: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     if !lines.contains(&line) {

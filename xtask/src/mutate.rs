@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask mutate`: deliberate bugs, each with the test that has to fail because of it.
+//! `cargo xtask mutate`: deliberate bugs, each with the tests that must fail because of it.
 //!
 //! `tests/mutations/NAME.patch` has a header before the diff:
 //!
@@ -11,13 +11,13 @@
 //! Why: a driver that clears and enables in one write
 //! ```
 //!
-//! `Test` is part of a test's name, `Says` part of what the failure says, and `Why` what is wrong
-//! with the driver. There may be several tests, each followed by what it says; all must fail. A
-//! further `Suite` holds for the tests after it, and may be followed by `--full`. Where `Says` is of a report in the kernel's log, `Test`
-//! is the test during which it comes.
+//! `Test` is a part of a test's name, `Says` a part of its failure, and `Why` says what is wrong with
+//! the driver. There may be several tests, each followed by its `Says`; all of them must fail. A
+//! further `Suite` holds for the tests after it. `--full` after a suite's name also runs its slow
+//! tests. If the kernel's log has the words of `Says`, `Test` is the test during which they are logged.
 //!
-//! The patches are applied to copies of the checkout, one in each, and taken back: what a patch does
-//! not touch is built once.
+//! Each worker has a copy of the checkout. It applies a patch, runs the tests and reverts the patch, so
+//! only what the patches change is built again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,16 +35,17 @@ use crate::step::{copy_file, files, hear, make_dir};
 use crate::test::{self, last_lines};
 use crate::tools::own_name;
 
-/// Where the patches are.
+/// The directory of the patches.
 const PATCHES: &str = "tests/mutations";
 
-/// Part of the name of the test that fails because of the kernel's log.
+/// A part of the name of the test that fails if the kernel's log has a report.
 const END: &str = "runs to its end";
 
-/// What follows a suite's name if the test is too long for every day.
+/// Follows a suite's name if the test is a slow one.
 const FULL: &str = "--full";
 
-/// How many mutations are tried at the same time: while one is built, the board of another runs.
+/// The number of mutations that are tried in parallel: one is built while the board of another one
+/// runs.
 const WORKERS: usize = 2;
 
 /// A deliberate bug.
@@ -56,16 +57,16 @@ struct Mutation {
     why: String,
 }
 
-/// A suite, and the tests of it that must fail.
+/// A suite and its tests that must fail.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
     suite: String,
-    /// With what is too long for every day.
+    /// Whether to run the slow tests too.
     full: bool,
     tests: Vec<Test>,
 }
 
-/// A test that must fail: part of its name, and part of what the failure says.
+/// A test that must fail: a part of its name, and a part of its failure.
 #[derive(Debug, PartialEq, Eq)]
 struct Test {
     name: String,
@@ -73,7 +74,7 @@ struct Test {
 }
 
 impl Mutation {
-    /// Reads a patch's header.
+    /// Reads the header of a patch.
     fn read(patch: &Path) -> Result<Self> {
         let text = fs::read_to_string(patch)?;
         let header = text.lines().take_while(|line| !line.starts_with("diff "));
@@ -121,7 +122,7 @@ impl Mutation {
         })
     }
 
-    /// Applies the patch to a copy of the checkout, runs the suites, and takes the patch back. An
+    /// Applies the patch to a copy of the checkout, runs the suites and reverts the patch. Returns an
     /// error if a test does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
         self.apply(copy, &[]).context("the patch does not apply")?;
@@ -140,7 +141,7 @@ impl Mutation {
 }
 
 impl Run {
-    /// A run of what a header says after `Suite`, with no test yet.
+    /// Returns a run with the value of a line `Suite`, without tests.
     fn of(words: &str) -> Self {
         let suite = words.strip_suffix(FULL).map(str::trim_end);
         Self {
@@ -150,9 +151,9 @@ impl Run {
         }
     }
 
-    /// Runs the tests. An error if one does not fail as it should.
+    /// Runs the tests. Returns an error if one does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        // The command finds the checkout by this variable, as it does when cargo runs it.
+        // The variable tells xtask where the checkout is, as it does when cargo runs it.
         let mut command = Command::new(std::env::current_exe()?);
         command.env("CARGO_MANIFEST_DIR", copy.join("xtask"));
         command.args(env.mirror.iter().flat_map(|url| ["--mirror", url]));
@@ -174,7 +175,7 @@ impl Run {
             last_lines(&errors, 5)
         );
         for Test { name, says } in &self.tests {
-            // What the kernel reports ends the board, and not one test.
+            // A kernel report makes the boot fail, and not the test that caused it.
             let of_it = |failure: &String| failure.contains(name) || failure.contains(END);
             let due = |failure: &String| of_it(failure) && failure.contains(says);
             ensure!(
@@ -187,7 +188,7 @@ impl Run {
     }
 }
 
-/// What the names of tests have in common at their beginning: the filter for all of them.
+/// Returns the common beginning of the tests' names, which is a filter for all of them.
 fn common(tests: &[Test]) -> &str {
     let mut names = tests.iter().map(|test| test.name.as_str());
     let first = names.next().unwrap_or_default();
@@ -197,7 +198,7 @@ fn common(tests: &[Test]) -> &str {
     })
 }
 
-/// Makes a copy of the checkout, without what is built.
+/// Copies the checkout, without what was built in it.
 fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
     if copy.exists() {
         fs::remove_dir_all(copy)?;
@@ -210,7 +211,7 @@ fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What failed, each with what it says.
+/// Returns the failures in the output of `test`, each with all its lines.
 fn failures(said: &str) -> Vec<String> {
     let mut failures: Vec<String> = Vec::new();
     let mut failed = false;
@@ -228,7 +229,7 @@ fn failures(said: &str) -> Vec<String> {
     failures
 }
 
-/// The mutations of these names, or all.
+/// Returns the named mutations, or all if there are no names.
 fn chosen(dir: &Path, names: &[String]) -> Result<Vec<Mutation>> {
     let all = files(dir, Some(&["patch"]))?;
     let all = all.iter().map(|patch| Mutation::read(patch));
@@ -243,7 +244,7 @@ fn chosen(dir: &Path, names: &[String]) -> Result<Vec<Mutation>> {
     Ok(all)
 }
 
-/// Prints the mutations.
+/// Prints all mutations with their tests.
 pub fn list(env: &Env) -> Result<()> {
     for mutation in chosen(&env.checkout.join(PATCHES), &[])? {
         let Mutation { name, why, .. } = &mutation;
@@ -257,10 +258,10 @@ pub fn list(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// Tries the named mutations, or all. True if each makes its tests fail.
+/// Tries the named mutations, or all. Returns whether the tests of each failed as they should.
 pub fn run(env: &Env, names: &[String]) -> Result<bool> {
     let mutations = chosen(&env.checkout.join(PATCHES), names)?;
-    // What does not depend on the driver is built here once, and not in the copies.
+    // What does not depend on the driver is built before the copies are made, and so only once.
     Board::prepare(env, Flavour::Rt, Driver::None)?;
     let started = Instant::now();
     let queue = Mutex::new(mutations.iter());
@@ -351,14 +352,14 @@ mod tests {
             .map(|run| (run.suite.as_str(), run.full, common(&run.tests)))
             .collect();
         assert_eq!(runs, [("kunit", false, "a: o"), ("rt", true, "gate")]);
-        // A test that says nothing, and words of no test.
+        // A test without its `Says`, and a `Says` without its test.
         for (right, wrong) in [("Says: x\n", ""), ("Test: a: other\n", "")] {
             fs::write(&patch.0, header.replace(right, wrong)).unwrap();
             assert!(Mutation::read(&patch.0).is_err());
         }
     }
 
-    /// A file for one test, which goes with it.
+    /// A patch file for one test, which is removed after the test.
     struct Patch(PathBuf);
 
     impl Patch {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fixes for the V4L2 core in `patches/`: whether they apply, and a kernel that has them.
+//! The patches for the V4L2 core in `patches/`, and a kernel that has them.
 //!
-//! That kernel is the debug kernel, of which only what depends on the patched files is built again:
-//! its objects are copied, and appear to `make` in the place of the others, as do the patched
-//! sources. Nothing else changes: neither paths, which are part of `make`'s decisions, nor the
-//! configuration.
+//! That kernel is the debug kernel, of which only what depends on the patched files is built again. A
+//! copy of its objects and the patched sources are mounted over the originals, so that neither paths,
+//! which `make` compares, nor the configuration change.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,20 +20,20 @@ use crate::key::Key;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, files, hear, make_dir};
 
-/// Where the patches are.
+/// The directory of the patches.
 const PATCHES: &str = "patches";
 
 /// The directories of the kernel's source that may be patched.
 const PATCHED: [&str; 2] = ["drivers/media", "include/media"];
 
-/// The patches, in the order in which they apply.
+/// Returns the patches, in the order in which they apply.
 pub fn all(checkout: &Path) -> Result<Vec<PathBuf>> {
     let patches = files(&checkout.join(PATCHES), Some(&["patch"]))?;
     ensure!(!patches.is_empty(), "{PATCHES} is empty");
     Ok(patches)
 }
 
-/// A patch's title: its file's name without its number.
+/// Returns a patch's title: the name of its file, without the number.
 pub fn title(patch: &Path) -> String {
     let name = patch.file_stem().unwrap_or_default().to_string_lossy();
     let title = name.split_once('-').map_or(&*name, |(_, title)| title);
@@ -56,7 +55,7 @@ pub fn copy_targets(patches: &[PathBuf], source: &Path, to: &Path) -> Result<()>
     Ok(())
 }
 
-/// The files that a patch changes.
+/// Returns the files that a patch changes.
 fn targets_of(patch: &str) -> impl Iterator<Item = &str> {
     patch.lines().filter_map(|line| line.strip_prefix("+++ b/"))
 }
@@ -70,7 +69,7 @@ pub fn apply(patch: &Path, to: &Path) -> Result<()> {
     hear(&mut apply).map(drop)
 }
 
-/// The debug kernel with all patches.
+/// Builds the debug kernel with all patches.
 pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
     let plain = Kernel::prepare(env, sandbox, Flavour::Debug)?;
     let patches = all(&env.checkout)?;

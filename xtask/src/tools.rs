@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The project's own programs, built by the sandbox's cargo for this machine and for the board.
+//! Builds the project's own programs with the sandbox's cargo, for this machine and for the board.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,8 +18,8 @@ use crate::{Env, host};
 const HERE: &str = "x86_64-unknown-linux-gnu";
 pub const BOARD: &str = "aarch64-unknown-linux-gnu";
 
-/// clang links for the board, and without a shared library: the sandbox's C library is younger than
-/// that of most boards. Bindings to C headers are made from the board's headers.
+/// Variables for cargo. clang links programs for the board, without shared libraries: the sandbox's C
+/// library is newer than that of most boards. bindgen reads the board's C headers.
 pub const CROSS: [&str; 4] = [
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=clang",
     "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Ctarget-feature=+crt-static \
@@ -31,14 +31,15 @@ pub const CROSS: [&str; 4] = [
 const BUILD: [&str; 3] = ["build", "--locked", "--offline"];
 const RELEASE: &str = "--release";
 
-/// The same for a program that is to run on machines older than the sandbox.
+/// cargo's setting for a program without shared libraries on this machine, which may be older than the
+/// sandbox.
 const STATIC_HERE: &str =
     "target.x86_64-unknown-linux-gnu.rustflags=[\"-Ctarget-feature=+crt-static\"]";
 
-/// What the model's library is made from.
+/// The sources of the model's library.
 const MODEL_SOURCES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "tests/model"];
 
-/// What the client is made from.
+/// The sources of the client `dewarp`.
 pub const CLIENT_SOURCES: [&str; 4] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -46,22 +47,21 @@ pub const CLIENT_SOURCES: [&str; 4] = [
     "tools/dewarp/src",
 ];
 
-/// What others are made from, beside the client's sources: the client that draws previews, the test
-/// client, and `first-light`.
+/// Further sources: of the client that draws previews, of the test client, and of `first-light`.
 const PREVIEW_SOURCES: &str = "tests/model";
 const TEST_CLIENT_SOURCES: [&str; 2] = ["tests/board/Cargo.toml", "tests/board/src"];
 const FIRST_LIGHT_SOURCES: &str = "tools/first-light";
 
-/// The program that the kit has for a board.
+/// The package and program `first-light`.
 const FIRST_LIGHT: &str = "first-light";
 
-/// Without what draws previews and what needs a device.
+/// Leaves out what draws previews and what needs a device.
 const LEAN: &str = "--no-default-features";
 
-/// The test client's package and program.
+/// The package and program of the test client.
 const TEST_CLIENT: &str = "dw100-board";
 
-/// The programs that judge what the board delivers, and what they are made from.
+/// The programs that check what the board returns, and their sources.
 const JUDGES: [&str; 3] = ["dw100-parity", "dw100-pictures", "dw100-stream"];
 const JUDGES_SOURCES: [&str; 7] = [
     "Cargo.toml",
@@ -73,11 +73,11 @@ const JUDGES_SOURCES: [&str; 7] = [
     "tools",
 ];
 
-/// The engine's model as a library for QEMU.
+/// The engine's model, as a library for QEMU.
 pub struct Model(Entry);
 
 impl Model {
-    /// Builds the library if it is not there.
+    /// Builds the library if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let words = [RELEASE, "-p", "dw100-model"];
         let place = |scratch: &Path, dir: &Path| {
@@ -87,23 +87,23 @@ impl Model {
         built(env, sandbox, "model", &MODEL_SOURCES, &words, place).map(Self)
     }
 
-    /// The library's directory.
+    /// Returns the library's directory.
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }
 
-    /// The library.
+    /// Returns the library's file.
     pub fn library(&self) -> PathBuf {
         self.0.dir.join("libdw100_model.so")
     }
 }
 
-/// The client `dewarp` for the emulated board's tests. It draws no previews and serves no page, which would
-/// take minutes more to build.
+/// The client `dewarp` for tests on the emulated board. It draws no previews and serves no page, which
+/// would take minutes longer to build.
 pub struct Client(Entry);
 
 impl Client {
-    /// Builds the client if it is not there.
+    /// Builds the client if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let place = |scratch: &Path, dir: &Path| {
             let built = scratch.join(BOARD).join("release/dewarp");
@@ -120,18 +120,18 @@ impl Client {
         .map(Self)
     }
 
-    /// The program.
+    /// Returns the program's file.
     pub fn program(&self) -> PathBuf {
         self.0.dir.join("dewarp")
     }
 }
 
-/// The client `dewarp` for tests in the sandbox. It draws no previews, knows no devices and is not
-/// optimised: it reads and writes a few files, and would take minutes to build.
+/// The client `dewarp` for tests in the sandbox. It draws no previews, uses no devices and is not
+/// optimised, which would take minutes longer to build. It reads and writes only a few files.
 pub struct HostClient(Entry);
 
 impl HostClient {
-    /// Builds the client if it is not there.
+    /// Builds the client if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let words = ["-p", "dewarp", LEAN];
         let place = |scratch: &Path, dir: &Path| {
@@ -140,19 +140,19 @@ impl HostClient {
         built(env, sandbox, "host-client", &CLIENT_SOURCES, &words, place).map(Self)
     }
 
-    /// The program.
+    /// Returns the program's file.
     pub fn program(&self) -> PathBuf {
         self.0.dir.join("dewarp")
     }
 
-    /// A command that runs the client in `dir`.
+    /// Returns a command that runs the client in `dir`.
     pub fn command(&self, sandbox: &Sandbox, dir: &Path) -> Command {
         sandbox.command(dir, &self.program().to_string_lossy())
     }
 }
 
-/// cargo's words for what the board gets, the client and `more`: with the same features always, so that
-/// what they share is built once.
+/// Returns cargo's arguments for the client and `more` programs for the board. The features are always
+/// the same, so the crates that the programs share are built once.
 fn for_board<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let client = [
         RELEASE,
@@ -167,11 +167,11 @@ fn for_board<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&client, more].concat()
 }
 
-/// The test client, for the board.
+/// The test client for the board.
 pub struct TestClient(Entry);
 
 impl TestClient {
-    /// Builds the program if it is not there.
+    /// Builds the program if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let sources = [&CLIENT_SOURCES[..], &TEST_CLIENT_SOURCES].concat();
         let words = for_board(&["-p", TEST_CLIENT]);
@@ -182,17 +182,17 @@ impl TestClient {
         built(env, sandbox, "test-client", &sources, &words, place).map(Self)
     }
 
-    /// The program.
+    /// Returns the program's file.
     pub fn program(&self) -> PathBuf {
         self.0.dir.join(TEST_CLIENT)
     }
 }
 
-/// The client `dewarp` as users get it, with all that it has: for this machine, and for arm64 boards.
+/// The client `dewarp` as users get it, with all features, for this machine and for arm64 boards.
 pub struct UserClient(Entry);
 
 impl UserClient {
-    /// Builds the client if it is not there.
+    /// Builds the client if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let sources = [&CLIENT_SOURCES[..], &[PREVIEW_SOURCES]].concat();
         let words = [
@@ -215,19 +215,19 @@ impl UserClient {
         built(env, sandbox, "dewarp", &sources, &words, place).map(Self)
     }
 
-    /// The program for this machine.
+    /// Returns the program for this machine.
     pub fn here(&self) -> PathBuf {
         self.0.dir.join(HERE)
     }
 
-    /// The program for the board.
+    /// Returns the program for the board.
     pub fn for_board(&self) -> PathBuf {
         self.0.dir.join(BOARD)
     }
 }
 
-/// `cargo xtask dewarp`: leaves the client where the user finds it, for this machine and for arm64 boards.
-/// Returns both files.
+/// `cargo xtask dewarp`: copies the client to `target/dewarp`, for this machine and for arm64 boards,
+/// and returns both files.
 pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     let client = UserClient::prepare(env, sandbox)?;
     let place = env.checkout.join("target/dewarp");
@@ -235,7 +235,7 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
         let to = place.join(machine).join("dewarp");
         make_dir(&place.join(machine))?;
-        // Not over a file that may be running.
+        // The program may be running, so it is replaced and not overwritten.
         let _ = std::fs::remove_file(&to);
         copy_file(from, &to)?;
         Ok(to)
@@ -246,11 +246,11 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     ])
 }
 
-/// `first-light`, for the board.
+/// The program `first-light` for the board.
 pub struct FirstLight(Entry);
 
 impl FirstLight {
-    /// Builds the program if it is not there.
+    /// Builds the program if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let sources = [&CLIENT_SOURCES[..], &[FIRST_LIGHT_SOURCES]].concat();
         let words = for_board(&["-p", FIRST_LIGHT, "--features", "first-light/board"]);
@@ -261,17 +261,17 @@ impl FirstLight {
         built(env, sandbox, FIRST_LIGHT, &sources, &words, place).map(Self)
     }
 
-    /// The program.
+    /// Returns the program's file.
     pub fn program(&self) -> PathBuf {
         self.0.dir.join(FIRST_LIGHT)
     }
 }
 
-/// The programs that judge what the board delivers.
+/// The programs that check what the board returns.
 pub struct Judges(Entry);
 
 impl Judges {
-    /// Builds the programs if they are not there.
+    /// Builds the programs if they are not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
         let judges = JUDGES.iter().flat_map(|name| ["-p", name]);
         let words: Vec<&str> = [RELEASE].into_iter().chain(judges).collect();
@@ -283,14 +283,14 @@ impl Judges {
         built(env, sandbox, "judges", &JUDGES_SOURCES, &words, place).map(Self)
     }
 
-    /// A command that runs one of them, in the checkout.
+    /// Returns a command that runs one of them in the checkout.
     pub fn command(&self, env: &Env, sandbox: &Sandbox, program: &str) -> Command {
         sandbox.command(&env.checkout, &self.0.dir.join(program).to_string_lossy())
     }
 }
 
-/// An entry made from `sources` by `cargo build` with these words. `place` copies what is wanted from the
-/// target directory to the entry's.
+/// Returns the entry that `cargo build` makes from `sources` with these arguments. `place` copies the
+/// results from cargo's target directory to the entry.
 fn built(
     env: &Env,
     sandbox: &Sandbox,
@@ -321,12 +321,12 @@ fn built(
     })
 }
 
-/// The sandbox's cargo on the checkout, with a target directory in the cache.
+/// Returns the sandbox's cargo in the checkout, with a target directory in the cache.
 pub fn cargo(env: &Env, sandbox: &Sandbox, target: &Path) -> Command {
     cargo_with(env, sandbox, target, &[])
 }
 
-/// The same with more variables, which outdo those that are the same for all.
+/// Returns the same with more variables, which override [`CROSS`].
 pub fn cargo_with(env: &Env, sandbox: &Sandbox, target: &Path, variables: &[String]) -> Command {
     let mut command = sandbox.command(&env.checkout, "env");
     command
@@ -337,12 +337,12 @@ pub fn cargo_with(env: &Env, sandbox: &Sandbox, target: &Path, variables: &[Stri
     command
 }
 
-/// The name of the target directory of this checkout.
+/// Returns the name of this checkout's target directory in the cache.
 pub fn target_name(env: &Env) -> String {
     own_name(env, "target")
 }
 
-/// A name in the cache that this checkout has for itself.
+/// Returns a name in the cache that no other checkout has.
 pub fn own_name(env: &Env, what: &str) -> String {
     let checkout = Key::new().add(env.checkout.as_os_str().as_encoded_bytes());
     format!("{what}-{}", checkout.finish())

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The figures of the README, beside what was measured.
+//! Compares the figures in README.md with the measured ones.
 
 use anyhow::{Context, Result};
 
-/// How much of a measured figure the README's may differ from it.
+/// The largest relative difference between a figure in README.md and the measured one.
 const TOLERANCE: f64 = 0.05;
 
-/// How rows of the README's table begin, and the figures of the benchmark that they have.
+/// The rows of README.md's table: how each begins, and the name of its figure in the benchmark.
 const ROWS: [(&str, &str); 2] = [
     (
         "instructions from interrupt line to disabled AXI master (median",
@@ -19,8 +19,8 @@ const ROWS: [(&str, &str); 2] = [
     ),
 ];
 
-/// What the README has in a sentence: the words before, between and after the figures of this driver and
-/// of the C driver.
+/// A sentence in README.md: the text before, between and after its four figures, first this driver's
+/// and then the C driver's.
 const SENTENCE: [&str; 5] = [
     "A frame takes ",
     " register read and ",
@@ -30,8 +30,8 @@ const SENTENCE: [&str; 5] = [
 ];
 const ACCESSES: [&str; 2] = ["register reads a frame", "register writes a frame"];
 
-/// The lines on figures of the README that are not as measured: names, and the C driver's and this
-/// driver's.
+/// Returns a line for each figure of README.md that differs from the measured one. `measured` has the
+/// name of each figure, the C driver's value and this driver's.
 pub fn differences<'a>(
     readme: &str,
     measured: impl Iterator<Item = (&'a str, [f64; 2])>,
@@ -56,7 +56,7 @@ pub fn differences<'a>(
     Ok(lines)
 }
 
-/// The README's figures: names, and the C driver's and this driver's.
+/// Returns the figures in README.md: name, the C driver's value and this driver's.
 fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
     let mut told = Vec::new();
     for (begins, name) in ROWS {
@@ -88,7 +88,7 @@ fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
     Ok(told)
 }
 
-/// A number with commas between its thousands.
+/// Parses a number that may have commas between its thousands.
 fn number(text: &str) -> Result<f64> {
     let digits = text.replace(',', "");
     let number = digits.parse();
@@ -101,7 +101,7 @@ mod tests {
 
     const README: &str = include_str!("../../../README.md");
 
-    /// What was measured, if the README is right.
+    /// Returns measured figures that equal README.md's.
     fn measured() -> Vec<(&'static str, [f64; 2])> {
         told(README).unwrap()
     }

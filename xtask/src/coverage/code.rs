@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The code of a module that was built with debug information: its instructions, where each comes from
-//! in the source, and where it may lead. `llvm-objdump` and `llvm-symbolizer` read the file.
+//! The code of a module that was built with debug information: its instructions, the place of each in
+//! the source, and the instructions that may follow it. `llvm-objdump` and `llvm-symbolizer` read the
+//! file.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -13,23 +14,22 @@ use serde_json::Value;
 use crate::sandbox::Sandbox;
 use crate::step::capture;
 
-/// The size of an instruction.
+/// The size of an instruction, in bytes.
 pub const WIDTH: u64 = 4;
 
-/// Parts of names of functions that do not return: what checks of arithmetic and of slices call when they
-/// fail.
+/// Parts of names of functions that panic. Checks of arithmetic and of slices call them.
 const PANICS: [&str; 3] = [
     "4core9panicking",
     "4core6option13expect",
     "4core6result13unwrap",
 ];
 
-/// Where an instruction comes from.
+/// The place of an instruction in the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
-    /// The file, relative to the checkout for those of the driver.
+    /// The file. The path is relative to the checkout if it is a file of the driver.
     pub file: String,
-    /// The line; 0 if it belongs to none.
+    /// The line, or 0 if there is none.
     pub line: u64,
     /// The column.
     pub column: u64,
@@ -40,39 +40,40 @@ pub struct Place {
 /// An instruction.
 #[derive(Debug)]
 pub struct Instruction {
-    /// The driver's line that it was made for. What a function of the kernel or of Rust does belongs to
-    /// the line that called it. Code that no line asks for, as that which drops a value, has the place
-    /// in the library that made it.
+    /// The driver's line that it was made for: code of an inlined function of the kernel or of Rust
+    /// counts for the line that calls it. If no line of the driver calls it, as with code that drops a
+    /// value, this is the place in the library.
     pub place: Place,
-    /// Its own place, if that is another.
+    /// The instruction's own place, if it differs from `place`.
     pub innermost: Option<Place>,
-    /// The other instruction that it may be followed by, if it is a conditional branch: its offset.
+    /// For a conditional branch: the offset of its target.
     pub branch: Option<u64>,
-    /// Whether a panic is all that it leads to.
+    /// Whether all ways from here end in a panic.
     pub panics: bool,
 }
 
 impl Instruction {
-    /// Whether it is of the driver's own files.
+    /// Returns whether it belongs to a file of the driver.
     pub fn is_own(&self) -> bool {
         self.place.file.starts_with("src/")
     }
 }
 
-/// A section of code: its instructions by their offsets.
+/// The instructions of a section, by offset.
 pub type Section = std::collections::BTreeMap<u64, Instruction>;
 
-/// A module's code, by the names of its sections.
+/// The sections of a module, by name.
 pub type Code = HashMap<String, Section>;
 
-/// Reads the code of a module that was built in the checkout.
+/// Reads the code of a module that was built in the checkout. `work` is a directory for temporary
+/// files.
 pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> Result<Code> {
     let tool = |name: &str| sandbox.command(Path::new("/"), name);
     let mut objdump = tool("llvm-objdump");
     objdump.args(["-dr", "--no-show-raw-insn"]).arg(module);
     let raw = parse(&capture(&mut objdump)?);
 
-    // In a module all sections begin at address 0. Linked, each has addresses of its own.
+    // In a module each section begins at address 0. The linker gives each section its own addresses.
     let linked = work.join("linked");
     let mut link = tool("ld.lld");
     link.args(["--no-relax", "--noinhibit-exec", "--no-warnings", "-e", "0"])
@@ -127,21 +128,21 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
     Ok(code)
 }
 
-/// Where an instruction leads.
+/// Where the control flow goes after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
-    /// To the next one.
+    /// To the next instruction.
     On,
-    /// To the next one or to another.
+    /// To the next instruction or to this offset.
     Branch(u64),
-    /// The same, where the other is tried again because a store was not exclusive, which the emulated
-    /// CPU's always is.
+    /// To the next instruction, or to this offset after a failed store-exclusive. On the emulated CPU
+    /// such a store never fails.
     Retry(u64),
-    /// To another.
+    /// To this offset.
     Jump(u64),
-    /// To none that is known.
+    /// To an unknown place.
     End,
-    /// Nowhere.
+    /// To a panic.
     Panic,
 }
 
@@ -155,11 +156,11 @@ struct Raw {
 /// Instructions by section and offset.
 type Listing = Vec<(String, std::collections::BTreeMap<u64, Raw>)>;
 
-/// Reads a listing.
+/// Parses the output of `llvm-objdump`.
 fn parse(listing: &str) -> Listing {
     let mut sections: Listing = Vec::new();
     let mut function = String::new();
-    // What a store-exclusive says of its success.
+    // The register with the result of the last store-exclusive.
     let mut exclusive = String::new();
     let mut last = None;
     for line in listing.lines() {
@@ -221,7 +222,7 @@ fn parse(listing: &str) -> Listing {
     sections
 }
 
-/// The offsets of instructions that lead to nothing but a panic.
+/// Returns the offsets of the instructions from which all ways end in a panic.
 fn doomed(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
     let mut doomed = HashSet::new();
     loop {
@@ -246,7 +247,7 @@ fn doomed(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
     }
 }
 
-/// Where the sections are, from their headers.
+/// Returns the address of each section, from the output of `llvm-objdump -h`.
 fn bases(headers: &str) -> HashMap<&str, u64> {
     let header = |line: &'_ str| -> Option<(usize, u64)> {
         let mut words = line.split_whitespace();
@@ -263,7 +264,8 @@ fn bases(headers: &str) -> HashMap<&str, u64> {
         .collect()
 }
 
-/// The place of an instruction from the frames that `llvm-symbolizer` gives, the innermost first.
+/// Returns [`Instruction::place`] and [`Instruction::innermost`] from the frames that `llvm-symbolizer`
+/// prints, of which the innermost is the first. `symbol` is the function if there are no frames.
 fn place(frames: &Value, checkout: &Path, symbol: &str) -> (Place, Option<Place>) {
     let none = Vec::new();
     let frames = frames["Symbol"].as_array().unwrap_or(&none);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether what the Markdown files link to inside the checkout is there.
+//! Checks that the links in Markdown files to files of the checkout have a target.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use crate::step::files;
 
-/// Looks at all Markdown files of the checkout, and names every link that leads nowhere.
+/// Checks all Markdown files of the checkout. The error names each link without a target.
 pub fn check(checkout: &Path) -> Result<()> {
     let mut dead = Vec::new();
     for file in files(checkout, Some(&["md"]))? {
@@ -24,7 +24,7 @@ pub fn check(checkout: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a text links to and shows.
+/// Returns the targets of the links and pictures in a text.
 fn targets(text: &str) -> impl Iterator<Item = String> {
     Parser::new(text).filter_map(|event| match event {
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
@@ -34,7 +34,7 @@ fn targets(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether a link of `file` has a target. Nobody asks the network.
+/// Returns whether a link of `file` has a target. Links to the network count as good.
 fn leads_somewhere(file: &Path, link: &str) -> bool {
     if link.contains("://") || link.starts_with("mailto:") {
         return true;
@@ -50,7 +50,7 @@ fn leads_somewhere(file: &Path, link: &str) -> bool {
     fs::read_to_string(&target).is_ok_and(|text| anchors(&text).any(|anchor| anchor == heading))
 }
 
-/// The anchors of a text's headings, as GitHub makes them.
+/// Returns the anchors of a text's headings, as GitHub makes them.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
     let mut heading = None;
     Parser::new(text).filter_map(move |event| {

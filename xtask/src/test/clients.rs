@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `clients`: the command lines of docs/clients.md and docs/gstreamer.md, run on the board as they
-//! stand there; with `--full` with the C driver, too. What comes of them is compared with what no driver had a hand in, or
-//! with what `dewarp run` makes of the same frames with the same driver. The latter shows that a client's
-//! buffers, formats and sizes are taken for what they are, and not that the frame is right: `stream`
-//! judges frames that keep their size by the engine's model, and `parity` those that are scaled.
+//! Suite `clients`: runs the commands of docs/clients.md and docs/gstreamer.md on the board as they are
+//! printed there; with `--full` also with the C driver. The results are compared with data that no
+//! driver made, or with the result of `dewarp run` for the same frames and driver. The latter shows
+//! that the buffers, formats and sizes of a client are right, but not that the frame is: `stream`
+//! checks frames against the engine's model, and `parity` also checks scaled ones.
 
 mod gstreamer;
 
@@ -22,8 +22,8 @@ use crate::guest::Guest;
 use crate::kernel::Flavour;
 use crate::step::copy_file;
 
-/// A heading, and what must be true after the commands under it were run, as a shell finds out that stops
-/// at the first failure. What they printed is in `said`.
+/// A heading, and shell commands that check the result of the commands under it. They fail at the first
+/// command that does. The output of the document's commands is in the file `said`.
 type Check = (&'static str, &'static str);
 
 /// Each document with its checks.
@@ -100,7 +100,7 @@ const CHECKS: &[Check] = &[
             ! filesink location=extra.nv12
         cmp extra.nv12 frames.nv12",
     ),
-    // Of the luma, all columns but those of the last block are the mirror image.
+    // All columns of the luma plane but the last block's are the mirror image.
     (
         "GStreamer mirrors",
         "gst-launch-1.0 -q filesrc location=frames.nv12 ! rawvideoparse format=nv12 width=640 height=480 \
@@ -151,10 +151,10 @@ const CHECKS: &[Check] = &[
     ),
 ];
 
-/// The shell's words for why a check fails.
+/// A shell function with which a check fails and says why.
 const SAY: &str = "say() { echo \"$@\"; exit 1; }\n";
 
-/// What the C driver does not do: the heading, and a part of what its check says.
+/// The checks that fail with the C driver: the heading, and a part of the failure.
 const C_DRIVER: &[(&str, &str)] = &[
     ("GStreamer mirrors", "samples of luma are not mirrored"),
     (
@@ -163,11 +163,11 @@ const C_DRIVER: &[(&str, &str)] = &[
     ),
 ];
 
-/// Seconds that the commands under a heading may take, and its check.
+/// Time limit in seconds for the commands under a heading, and for their check.
 const PATIENCE: u32 = 300;
 
-/// Runs the commands under each heading, then its check. Which ones there are stands in /in/names.
-/// libcamera asks udev for devices; the board has none, so this notes what it would.
+/// Runs the commands under each heading, and then their check. The list is in /in/names. libcamera asks
+/// udev for devices. The board has no udev, so the script writes the entries of its database.
 const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients /tmp/plugin && cd /tmp/clients || exit 1
 cp /in/*.y*ml . && cp /in/steps /in/*.so /tmp/plugin || exit 1
 export PATH=$PATH:/tmp/plugin GST_PLUGIN_PATH=/tmp/plugin
@@ -185,19 +185,19 @@ while read -r part name; do
     fi
 done < /in/names";
 
-/// What follows the name of a test with the C driver.
+/// Follows the name of a test with the C driver.
 const THEIRS: &str = ", C driver";
 
-/// What follows that where the C driver is known to fail.
+/// Follows that name if the C driver is known to fail.
 const FAILS: &str = ", fails as listed";
 
-/// The name of a test with the C driver.
+/// Returns the name of a test with the C driver.
 fn their_name(heading: &str) -> String {
     let known = C_DRIVER.iter().any(|(listed, _)| *listed == heading);
     format!("{heading}{THEIRS}{}", if known { FAILS } else { "" })
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let headings = || checks().map(|(heading, _)| *heading).chain([END]);
     Names::all(
@@ -229,7 +229,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         parts.extend(self::parts(document, &text, checks)?);
     }
     let mut names = String::new();
-    // All others take the frames of the first.
+    // All other commands use the frames that the first ones make.
     let wanted = |name: &str| {
         let names = [name, &their_name(name), END, &their_name(END)];
         name == CHECKS[0].0 || tests.wants_any(&names)
@@ -271,12 +271,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
 }
 
-/// All checks.
+/// Returns all checks.
 fn checks() -> impl Iterator<Item = &'static Check> {
     DOCUMENTS.into_iter().flat_map(|(_, checks)| checks)
 }
 
-/// The headings of a document, the commands under each, and its check.
+/// Returns the headings of a document, with the commands under each and their check.
 fn parts(
     document: &str,
     text: &str,
@@ -303,7 +303,7 @@ fn parts(
     Ok(found)
 }
 
-/// The blocks of shell commands, each with the heading above it.
+/// Returns the blocks of shell commands in a document, each with the heading above it.
 pub(super) fn blocks(text: &str) -> Vec<(String, String)> {
     let (mut heading, mut in_heading) = (String::new(), false);
     let mut commands: Option<String> = None;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `host`: what cargo and the scripts of `tools/dewarp` can test without a board.
+//! Suite `host`: the tests of cargo and of the scripts in `tools/dewarp`, which need no board.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -12,10 +12,10 @@ use super::names::Names;
 use crate::sandbox::Sandbox;
 use crate::{host, lint, tools};
 
-/// Seconds that all of it may take, once it is built.
+/// Time limit in seconds for the whole suite, without building.
 const LONGEST: u64 = 1200;
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     Names::and(
         lint::names(),
@@ -26,7 +26,7 @@ pub fn names(_: &Path) -> Result<Names> {
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let _slot = tests.slot(LONGEST);
-    // The names of cargo's tests are paths, without a blank.
+    // The names of cargo's tests are paths, so a filter with a space matches none of them.
     if !tests.filter.contains(' ') {
         crates(tests)?;
     }
@@ -36,7 +36,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     lint::checks(tests.env, &mut |name, check| tests.check(name, check))
 }
 
-/// The tests of all crates.
+/// Runs the tests of all crates.
 fn crates(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
@@ -94,12 +94,12 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The tests in the output of `cargo test`, and whether they passed. Ignored ones do not count.
+/// Returns the tests in the output of `cargo test` that were not ignored, and whether each passed.
 fn results(output: &str) -> Vec<(&str, bool)> {
     output.lines().filter_map(result).collect()
 }
 
-/// How many tests were left out.
+/// Returns the number of ignored tests.
 fn ignored(output: &str) -> usize {
     let lines = output.lines().filter(|line| line.starts_with("test "));
     lines.filter(|line| line.contains(" ... ignored")).count()
@@ -114,7 +114,7 @@ fn result(line: &str) -> Option<(&str, bool)> {
     }
 }
 
-/// What a failed test printed.
+/// Returns the output of a failed test.
 fn failure<'a>(output: &'a str, name: &str) -> &'a str {
     let title = format!("---- {name} stdout ----\n");
     let text = output.split_once(&title).map_or("", |(_, rest)| rest);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `kit`: what a person with a board gets. The archive is unpacked on the emulated board, which
-//! has nothing else of this project, and `first-light` runs in the default world and in each one that
-//! it claims to tell apart: it must name the right one, and no other. It must stop when the bus hangs.
+//! Suite `kit`: the archive for a person with a board. It is unpacked on the emulated board, which has
+//! nothing else of this project. `first-light` runs in the default world and in each world that it can
+//! recognise: it must name this world and no other. It must stop if the bus hangs.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::kernel::Flavour;
 use crate::kit::Kit;
 use crate::step::{capture, make_dir};
 
-/// The names of tests, but for those of worlds.
+/// The names of the tests, except those about a world.
 const ARCHIVE: &str = "the archive has what it should";
 const STATIC: &str = "the programs need no shared library";
 const AS_ASSUMED: &str = "in the default world all is as assumed";
@@ -31,11 +31,11 @@ const AGAIN: &str = "a run after that stops, too";
 const STUCK: &str = "a frame that the C driver waits for for ever stops it";
 const WHOLE: &str = "all of it at full size";
 
-/// How long `first-light` may take, by the board's clock.
+/// Time limit for `first-light`, by the board's clock.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Unpacks the archive, and has a command that runs `first-light` once: its name, and options. The
-/// disk is not what is tested.
+/// Unpacks the archive, and defines a command that runs `first-light` once with a name and options. The
+/// results are written to memory and copied to /out afterwards, because the disk is not under test.
 const BEFORE: &str = r#"
     set -e
     cd /tmp
@@ -54,20 +54,21 @@ const BEFORE: &str = r#"
     }
 "#;
 
-/// Hangs the bus of an idle engine as no driver does: SOFT_RESET with the AXI master on.
+/// Makes the bus of an idle engine hang, as no driver does: SOFT_RESET while the AXI master is enabled.
 const HANG: &str = "
     devmem 0x32e30074 32 0x8000000e
     devmem 0x32e30004 32 0x00000005
     devmem 0x32e30004 32 0x00000001
 ";
 
-/// A CPU with nothing to do sleeps, although instructions are counted: waiting for seconds takes no
-/// time then. What waits for a file of the host would see hours pass: the modules are loaded before.
+/// With `hlt`, an idle CPU sleeps although instructions are counted, so waiting for seconds takes no
+/// time. If it waited for a file of the host, hours would pass on the board. So the modules are loaded
+/// before.
 const SLEEPS: &str = "hlt";
 const LOADED: &str = "modprobe -a v4l2-mem2mem videobuf2-dma-contig\n";
 
-/// A board with 4 GB, of which the kernel has 129 MB below 4 GiB: the contiguous memory, itself, and so
-/// little else that first-light takes it all.
+/// A board with 4 GB, of which 129 MB are below 4 GiB: the contiguous memory, the kernel, and so little
+/// more that first-light can allocate all of it.
 const MOST_ABOVE: &str = r#"
 / {
 	reserved-memory {
@@ -83,8 +84,8 @@ const MOST_ABOVE: &str = r#"
 };"#;
 const LOW_CMA: &str = "cma=112M@0x41000000";
 
-/// What the model is told for a world beside its name: the bus time-out, which boards of the other
-/// suites do not have, at 4 ms, which only the largest frame of `--quick` takes.
+/// Returns the model's settings for a world, in addition to its name. The bus time-out is off, as in
+/// the other suites, or else 4 ms, which only the largest frame of `--quick` exceeds.
 fn settings(world: &World) -> &'static str {
     match world.name {
         "time-out-in-frame" => "timeout-cycles=2000000",
@@ -92,7 +93,7 @@ fn settings(world: &World) -> &'static str {
     }
 }
 
-/// The options that show a world.
+/// Returns the options of `first-light` with which it can recognise the world.
 fn options(world: &World) -> &'static str {
     match world.needs {
         Needs::Nothing => "--no-c",
@@ -101,7 +102,7 @@ fn options(world: &World) -> &'static str {
     }
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let fixed = [
         ARCHIVE, STATIC, AS_ASSUMED, PAGE, REACHED, RECOVERED, HUNG, AGAIN, STUCK, WHOLE,
@@ -139,7 +140,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     ])
 }
 
-/// That the archive has the files that its page lists.
+/// Checks that the archive has the files that its page lists.
 fn contents(kit: &Kit) -> Result<()> {
     let mut tar = std::process::Command::new("tar");
     let listed = capture(tar.arg("tf").arg(&kit.archive))?;
@@ -160,7 +161,7 @@ fn contents(kit: &Kit) -> Result<()> {
     Ok(())
 }
 
-/// That no program in the archive names a shared library.
+/// Checks that the programs in the archive need no shared library.
 fn static_programs(board: &Board<'_>, kit: &Kit, place: &Path) -> Result<()> {
     make_dir(place)?;
     let mut tar = std::process::Command::new("tar");
@@ -191,8 +192,8 @@ struct Boots<'a> {
 }
 
 impl Boots<'_> {
-    /// Boots a board with the archive alone and runs a script there. `change` makes the board another
-    /// one. Returns where `/out` came to lie.
+    /// Boots a board that has only the archive, and runs a script there. `change` sets further options.
+    /// Returns the directory that the board saw as `/out`.
     fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Left> {
         let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         options.icount = true;
@@ -206,8 +207,8 @@ impl Boots<'_> {
         Ok(Left(out))
     }
 
-    /// The default world, with both drivers and with a forced time-out. The modules that the drivers
-    /// need are loaded by first-light.
+    /// The default world, with both drivers and a forced time-out. first-light loads the modules that
+    /// the drivers need.
     fn default_world(&self) -> Result<()> {
         if !self.tests.wants_any(&[AS_ASSUMED, PAGE]) {
             return Ok(());
@@ -226,7 +227,7 @@ impl Boots<'_> {
         Ok(())
     }
 
-    /// The worlds that any board can show, one after the other.
+    /// The worlds that need no special board, one after the other.
     fn worlds(&self) -> Result<()> {
         let worlds = self.worlds_that(|world| world.needs != Needs::Above4G);
         if worlds.is_empty() {
@@ -266,7 +267,7 @@ impl Boots<'_> {
         Ok(())
     }
 
-    /// A frame that stalls and an engine that recovers; then a bus that hangs.
+    /// A frame that stalls and an engine that recovers, and then a bus that hangs.
     fn hung(&self) -> Result<()> {
         if !self.tests.wants_any(&[RECOVERED, HUNG, AGAIN]) {
             return Ok(());
@@ -301,8 +302,8 @@ impl Boots<'_> {
         Ok(())
     }
 
-    /// A lost interrupt with the C driver, which waits for it for ever. The frame is found by the
-    /// number of frames that a run without it sends.
+    /// A lost interrupt with the C driver, which waits for it without a limit. A run without that
+    /// driver shows how many frames come before it.
     fn stuck(&self) -> Result<()> {
         if !self.tests.wants_any(&[STUCK]) {
             return Ok(());
@@ -323,7 +324,7 @@ impl Boots<'_> {
         Ok(())
     }
 
-    /// Everything at full size.
+    /// A run with frames of full size.
     fn whole(&self) -> Result<()> {
         if !self.tests.full || !self.tests.wants_any(&[WHOLE]) {
             return Ok(());
@@ -337,7 +338,7 @@ impl Boots<'_> {
         Ok(())
     }
 
-    /// The worlds of which the test is asked for.
+    /// Returns the worlds whose test the filter selects.
     fn worlds_that(&self, wanted: impl Fn(&World) -> bool) -> Vec<&'static World> {
         let worlds = WORLDS.iter().filter(|world| wanted(world));
         worlds
@@ -345,7 +346,7 @@ impl Boots<'_> {
             .collect()
     }
 
-    /// Records that each world was named, and no other.
+    /// Records for each world whether it was named, and no other.
     fn name_worlds(&self, left: &Left, worlds: &[&World]) {
         for world in worlds {
             let result = left.report(world.name).and_then(|report| {
@@ -358,17 +359,17 @@ impl Boots<'_> {
     }
 }
 
-/// Has the CPU sleep.
+/// Lets an idle CPU sleep.
 fn sleeps(options: &mut Options) {
     options.append = Some(SLEEPS.to_owned());
 }
 
-/// The name of a world's test.
+/// Returns the name of a world's test.
 fn name_of(world: &World) -> String {
     format!("the world {} is named", world.name)
 }
 
-/// The script for these worlds, one after the other.
+/// Returns a script that runs `first-light` in these worlds, one after the other.
 fn in_worlds(worlds: &[&World]) -> String {
     let run = |world: &&World| {
         format!(
@@ -381,11 +382,11 @@ fn in_worlds(worlds: &[&World]) -> String {
     worlds.iter().map(run).collect()
 }
 
-/// What a boot left.
+/// The directory with the results of a boot.
 struct Left(std::path::PathBuf);
 
 impl Left {
-    /// The report of a run.
+    /// Reads the report of a run.
     fn report(&self, run: &str) -> Result<Report> {
         let dir = self.0.join(run);
         let read = |name: &str| {
@@ -400,14 +401,14 @@ impl Left {
         })
     }
 
-    /// That the page of a run is well-formed and refers to nothing else.
+    /// Checks that the page of a run is well-formed and loads nothing.
     fn page(&self, run: &str) -> Result<()> {
         let page = fs::read_to_string(self.0.join(run).join("first-light.html"))?;
         stands_alone(&page)
     }
 }
 
-/// That a page is well-formed and refers to nothing else.
+/// Checks that a page is well-formed and loads nothing.
 fn stands_alone(page: &str) -> Result<()> {
     let options = roxmltree::ParsingOptions {
         allow_dtd: true,
@@ -441,7 +442,7 @@ struct Report {
 }
 
 impl Report {
-    /// That it came to its end with this status.
+    /// Fails unless the run ended with this status and did not stop.
     fn status(&self, status: u8) -> Result<()> {
         let end = super::last_lines(&self.said, 12);
         ensure!(
@@ -458,14 +459,14 @@ impl Report {
         Ok(())
     }
 
-    /// That it did not take too long by the board's clock.
+    /// Fails if the run took too long by the board's clock.
     fn in_time(&self) -> Result<()> {
         let seconds = self.json["seconds"].as_f64().unwrap_or(f64::MAX);
         ensure!(seconds < LONGEST.as_secs_f64(), "it took {seconds} s");
         Ok(())
     }
 
-    /// That it came to its end with this status, in time, and measured all.
+    /// Fails unless the run ended with this status, in time, and measured everything.
     fn ended(&self, status: u8) -> Result<()> {
         self.status(status)?;
         self.in_time()?;
@@ -476,7 +477,7 @@ impl Report {
         }
     }
 
-    /// That it stopped, and says so in these words.
+    /// Fails unless the run stopped, with a reason that contains `words`.
     fn stopped(&self, words: &str) -> Result<()> {
         let why = self.json["stopped"].as_str();
         let Some(why) = why else {
@@ -487,7 +488,7 @@ impl Report {
         Ok(())
     }
 
-    /// That it names just these worlds.
+    /// Fails unless the run named just these worlds.
     fn named(&self, wanted: &[&str]) -> Result<()> {
         let worlds = self.json["worlds"].as_array();
         let worlds: Vec<&str> = worlds
@@ -507,21 +508,21 @@ impl Report {
         self.json["lines"].as_array().into_iter().flatten()
     }
 
-    /// The lines that differ.
+    /// Returns the lines that differ from what is assumed.
     fn differing(&self) -> String {
         let differing = self.lines().filter(|line| line["verdict"] == "differs");
         let told = differing.map(|line| format!("{}: {}", line["topic"], line["found"]));
         told.collect::<Vec<_>>().join("; ")
     }
 
-    /// What the first line of a topic found.
+    /// Returns the result in the first line on a topic.
     fn line(&self, topic: &str) -> Result<&str> {
         let found = self.lines().find(|line| line["topic"] == topic);
         let found = found.with_context(|| format!("no line '{topic}'"))?;
         found["found"].as_str().context("it found no text")
     }
 
-    /// Frames that were sent with a driver's first turn.
+    /// Returns the number of frames that were sent in the first turn of a driver.
     fn frames(&self, driver: &str) -> Option<u64> {
         let frames = self.json["frames"].as_array()?;
         frames.iter().find(|pair| pair[0] == driver)?[1].as_u64()

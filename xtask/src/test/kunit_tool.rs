@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests inside the driver by the kernel's own `kunit.py`: in a source tree that the driver is
-//! installed in, built into a kernel for QEMU's machine `virt`.
+//! Runs the KUnit tests with the kernel's own `kunit.py`: in a source tree with the driver installed,
+//! built into a kernel for QEMU's machine `virt`.
 
 use std::fs;
 
@@ -15,13 +15,13 @@ use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::tools::Model;
 
-/// The name of a parameter, as the kernel keeps it.
+/// The name of a parameter, as it is stored in the kernel's image.
 const PARAMETER: &[u8] = b"dw100.watchdog_ms\0";
 
-/// Runs a command with the emulator $1, whose library is in $2, and keeps what it prints.
+/// Runs a command with the emulator $1, whose library is in $2, and saves its output.
 const SCRIPT: &str = "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2 PYTHONUNBUFFERED=1; shift 2; \"$@\" | tee ../printed";
 
-/// Builds and runs the kernel. Returns what it printed, and whether the tool was content.
+/// Builds and runs the kernel. Returns its output, and the result of the tool.
 pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;
@@ -50,8 +50,8 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     Ok((fs::read_to_string(printed)?, ended))
 }
 
-/// That the driver's parameter has the name in the kernel that [`run`] has built, with the driver in it, by
-/// which docs/dw100-rust.rst sets it on the kernel's command line.
+/// Checks that the parameter has the name by which docs/dw100-rust.rst sets it on the kernel's command
+/// line. It looks in the kernel that [`run`] has built, with the driver built in.
 pub fn has_parameter(env: &Env) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;

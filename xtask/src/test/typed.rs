@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of README.md, docs/board.md and docs/first-light.md that are typed by hand, as they
-//! stand there: on a board with the C driver, here, and at the prompt of a board that was started by hand.
+//! Runs the commands that README.md, docs/board.md and docs/first-light.md tell to type, as they are
+//! printed there: on a board with the C driver, on this machine, and at the prompt of a board that was
+//! started by hand.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -25,11 +26,11 @@ const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
 const FIRST_LIGHT: &str = "docs/first-light.md";
 
-/// What stands for the object directory of a kernel.
+/// The documents' place-holder for the object directory of a kernel.
 const BUILD: &str = "/path/to/kernel/build";
 
-/// What must be true after each step of docs/first-light.md, as far as this engine is what the page
-/// expects. What the step printed is in `said`.
+/// The checks after each step of docs/first-light.md, as far as the emulated engine does what the page
+/// expects. The output of the step is in `said`.
 const FIRST_LIGHT_SHOWS: [&str; 8] = [
     "grep -q 'dw100 32e30000.dwe: registered as /dev/video0: ID 0x00000000, BUS_CTRL 0x0000000e, axi [0-9]* Hz, 32-bit DMA' said",
     "[ $(grep -c '^DW100_' said) = 36 ]
@@ -59,19 +60,20 @@ const FIRST_LIGHT_SHOWS: [&str; 8] = [
     [ -s first-light.txt ]",
 ];
 
-/// What the README mentions for a command on a board.
+/// The command for a board that the README mentions.
 const COMMAND: &str = "cargo xtask board -- 'v4l2-ctl --all'";
 
-/// What the README starts a board with.
+/// The command with which the README starts a board.
 const START: &str = "sh target/board.sh\n";
 
-/// How the prompts of the board's shell end; it asks where the cursor is.
+/// The ends of the prompts of the board's shell, which asks the terminal for the position of the
+/// cursor.
 const PROMPTS: [&[u8]; 2] = [b"# \x1b[6n", b"> \x1b[6n"];
 
-/// How long after a prompt the board's console takes what is typed; before, it is being set up.
+/// After a prompt, the time until the console accepts input. The shell sets the terminal up before.
 const AFTER_PROMPT: Duration = Duration::from_millis(500);
 
-/// The lines of the shell in a document's block that begins so.
+/// Returns the commands of the block in a document that begins with `begins`.
 fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
     let text = fs::read_to_string(tests.env.checkout.join(document))?;
     blocks(&text)
@@ -81,7 +83,7 @@ fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
         .with_context(|| format!("{document} has no commands that begin with '{begins}'"))
 }
 
-/// Types commands on this machine, in the checkout; returns what they print.
+/// Runs commands on this machine, in the checkout, and returns their output.
 fn here(tests: &Tests<'_>, commands: &str) -> Result<String> {
     let mut shell = Command::new("sh");
     hear(
@@ -91,13 +93,13 @@ fn here(tests: &Tests<'_>, commands: &str) -> Result<String> {
     )
 }
 
-/// The README's block for somebody with a board, in its parts, which come in this order.
+/// The README's commands for a board, in three parts.
 struct QuickStart {
-    /// What is typed on the PC, in the checkout.
+    /// The commands on the PC, in the checkout.
     here: String,
     /// The files of the checkout that are copied to the board.
     copied: Vec<PathBuf>,
-    /// What is typed on the board, where the copies are.
+    /// The commands on the board, in the directory with the copies.
     there: String,
 }
 
@@ -131,9 +133,9 @@ impl QuickStart {
     }
 }
 
-/// Types what is to be typed for a board, from the build on the PC to the picture, in the order of the
-/// page, and then the way to make the module the board's own and back. The board runs the C driver, and
-/// has nothing of this project but the files that the block copies.
+/// Runs the README's commands for a board, from the build on the PC to the picture, then the commands
+/// of docs/board.md that install the module, and those that remove it. The board runs the C driver, and
+/// has nothing of this project but the copied files.
 pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let start = QuickStart::read(tests)?;
     let install = block(tests, BOARD, "install ")?;
@@ -156,7 +158,8 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     }
     let mut options = Options::new(Flavour::Rt, Driver::C).on_one_cpu();
     options.input = Some(work.dir.clone());
-    // What the board's root has to let itself be written to. /board/dewarp is the emulated board's own.
+    // The board's root is read-only, so directories in memory are mounted over it. /board/dewarp is the
+    // emulated board's own client, which must not be used.
     let script = format!(
         "set -ex
         mount --bind /dev/null /board/dewarp
@@ -188,13 +191,14 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// The tools of a real board, in place of the shell's own of the same names.
+/// The programs of a real board. The board's shell has commands of the same names.
 const KMOD: &str = "modprobe() { /usr/sbin/modprobe \"$@\"; }
         modinfo() { /usr/sbin/modinfo \"$@\"; }
         depmod() { /usr/sbin/depmod \"$@\"; }";
 
-/// Types how the module is installed, and does what the next boot does: loads what the device's
-/// `compatible` asks for, the blacklist observed. Without that it would be the C driver, too.
+/// Runs the commands that install the module, and then does what the next boot does: it loads the
+/// module for the device's `compatible`, with the blacklist. Without the blacklist the C driver would
+/// be loaded too.
 pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let install = block(tests, BOARD, "install ")?;
     let (install, _) = install
@@ -228,8 +232,8 @@ pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// Types the eight steps of docs/first-light.md, one after the other in one directory and one shell, on a
-/// board that runs the C driver. Each step must show what the page says.
+/// Runs the eight steps of docs/first-light.md in one directory and one shell, on a board that runs the
+/// C driver. Each step must show what the page says.
 pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let text = fs::read_to_string(tests.env.checkout.join(FIRST_LIGHT))?;
     let steps = blocks(&text).into_iter().filter_map(|(heading, commands)| {
@@ -257,7 +261,8 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 "
     .to_owned();
     for ((number, commands), check) in steps.iter().zip(FIRST_LIGHT_SHOWS) {
-        // In this shell, for steps set variables; a failed command ends it, whose output is shown then.
+        // The steps run in this shell, because they set variables. A failed command ends it, and `trap`
+        // shows the output.
         script += &format!(
             "doing='step {number} fails'\n{{\n{commands}}} > said 2>&1\n\
             doing='step {number} shows something else'\n{check}\ncat said\n"
@@ -268,8 +273,8 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// Types how the overlays are compiled and applied. What comes of it is what the boards of this suite
-/// boot with.
+/// Runs the commands that compile and apply the overlays. The result must be the device tree that the
+/// boards of this suite boot with.
 pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let kernel = Kernel::prepare(tests.env, &board.sandbox, Flavour::Rt)?;
     let sources = tests.env.checkout.join("dts");
@@ -279,7 +284,7 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let source = kernel.source.display();
     let commands = block(tests, BOARD, "for name in imx8mp-dw100")?
         .replace("/path/to/linux", &source.to_string());
-    // The package that the document names is not in the sandbox; the kernel has the same tools.
+    // The sandbox lacks the package that the document names. The kernel has the same programs.
     let tools = kernel.objects.join("scripts/dtc");
     let script = format!("PATH=$PATH:{}\n{commands}", tools.display());
     hear(
@@ -301,7 +306,8 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Types how plain `make` builds the module against a kernel's build directory; returns the module.
+/// Runs the commands that build the module with plain `make` for a kernel's object directory. Returns
+/// the module.
 pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     let checkout = &tests.env.checkout;
     let objects = board.kernel_objects().display().to_string();
@@ -311,7 +317,7 @@ pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     Ok(checkout.join("target/module/dw100_rust.ko"))
 }
 
-/// Runs the command on a board that the README mentions.
+/// Runs the command for a board that the README mentions.
 pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
     let readme = fs::read_to_string(tests.env.checkout.join(README))?;
     ensure!(
@@ -324,7 +330,7 @@ pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Types what is to be typed by hand: here, and at the board's prompt once that is started.
+/// Runs the commands that the README tells to type by hand: first here, and then at the board's prompt.
 pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
     let commands = block(tests, README, "cargo xtask module \"$(")?;
     let (here, there) = commands
@@ -355,7 +361,7 @@ pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
     output.read_to_end(&mut said)?;
     let status = shell.wait()?;
     let said = String::from_utf8_lossy(&said);
-    // v4l2-ctl shows each frame that comes back so.
+    // v4l2-ctl prints this character for each frame.
     let frames = said.matches('<').count();
     ensure!(
         status.success() && frames >= 100,
@@ -385,7 +391,7 @@ mod tests {
         assert!(at("insmod") < at("./dewarp map") && at("./dewarp map") < at("./dewarp run"));
     }
 
-    /// The commands in a document's blocks, each without what is said behind it.
+    /// Returns the commands in a document's blocks, without the comments behind them.
     fn commands(document: &str) -> Vec<String> {
         let path = format!("{}/../{document}", env!("CARGO_MANIFEST_DIR"));
         let blocks = blocks(&fs::read_to_string(path).unwrap());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `uapi`: the driver's V4L2 interface, by the test client `dw100-board` on the board; with
-//! `--full` on the debug kernel, too, which also has trace events. The same tests run with the C
-//! driver, which must fail those that are about its faults and no other.
+//! Suite `uapi`: the test client `dw100-board` tests the driver's V4L2 interface on the board; with
+//! `--full` also on the debug kernel, where it reads the trace events too. The same tests run with the
+//! C driver, which must fail those that are about its faults, and no others.
 
 mod c_driver;
 
@@ -19,31 +19,32 @@ use crate::cache::{Partial, Recipe};
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
 
-/// Where memory for buffers is above 4 GiB.
+/// The start of the contiguous memory, above 4 GiB.
 const CMA: u64 = 0x1_4000_0000;
 
-/// The camera, whose buffers are to be contiguous, like a real one's.
+/// Loads the camera. Its buffers are contiguous, like those of a real one.
 const VIVID: &str =
     "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=2 allocators=1";
 
-/// The registers of the map, the source and the destination, in sixteenths of bytes.
+/// The registers with the addresses of the map, the source and the destination, in units of 16 bytes.
 const BASES: [&str; 3] = ["0x08", "0x10", "0x38"];
 
-/// What the test says where the driver asks for 32 bits: QBUF fails, for the kernel does not map the buffer.
+/// A part of the failure if a driver has asked for 32 address bits: QBUF fails, because the kernel does
+/// not map the buffer.
 const NOT_REACHED: &str = "EINVAL";
 
-/// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
+/// The prefetch modes and thresholds of the frames that `dw100-board registers` sends.
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
 
-/// What follows a test's name that ran on the debug kernel.
+/// Follows the name of a test that ran on the debug kernel.
 const ON_DEBUG: &str = ", debug kernel";
 
-/// The names of tests that are not those of `dw100-board uapi`.
+/// The names of tests that are not in `dw100-board uapi`.
 const REGISTERS: &str = "the prefetch controls are what the engine's register says";
 const ABOVE: &str = "buffers above 4 GiB are used in place with dma_bits=34, and not without";
 const THEIRS: &str = "the C driver fails by its listed faults and passes all other tests";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(checkout: &Path) -> Result<Names> {
     let mut board = names::of_board(checkout, "uapi")?;
     board.push(END.to_owned());
@@ -75,7 +76,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&on_rt, &on_debug])
 }
 
-/// All tests with this project's driver.
+/// Runs all tests with this project's driver.
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let (suffix, more) = match board.flavour() {
         Flavour::Debug => (ON_DEBUG, " --trace --limit 150"),
@@ -90,7 +91,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.judge(board, &options, &script, suffix)
 }
 
-/// That frames with other prefetch settings have them in the engine's register.
+/// Checks that the prefetch settings of frames reach the engine's register.
 fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board.flavour()).healthy();
@@ -99,8 +100,8 @@ fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     prefetched(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
 }
 
-/// Buffers where the engine's 34 bits reach and the 32 that the kernel takes for granted do not. This
-/// driver gets there only if it is told so: no driver is known to have used more than 32 bits.
+/// Tests buffers that need more than 32 address bits. The engine has 34; this driver uses them only
+/// with the parameter dma_bits=34, because no driver is known to have used more than 32.
 fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let high = |driver, parameters: &str| -> Result<High> {
         let work = tests.env.cache.run_dir()?;
@@ -134,19 +135,19 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What became of frames between buffers above 4 GiB.
+/// The result of a test with buffers above 4 GiB.
 #[derive(Debug, PartialEq, Eq)]
 enum High {
-    /// So many went through, with all addresses up there.
+    /// This many frames were processed, with all addresses above 4 GiB.
     Above(usize),
-    /// So many went through, with an address below.
+    /// This many frames were processed, with an address below 4 GiB.
     Below(usize),
-    /// The test failed, and why.
+    /// The test failed for this reason.
     Failed(String),
 }
 
 impl High {
-    /// Reads what the board printed of the one test, and the engine's trace.
+    /// Reads the board's output, which has one verdict, and the engine's trace.
     fn of(printed: &str, trace: &str) -> Result<Self> {
         announced(printed)?;
         if let Some(why) = verdicts(printed).find_map(|(_, failure)| failure) {
@@ -166,8 +167,8 @@ impl High {
     }
 }
 
-/// The same tests with the C driver. What it does depends on nothing of this driver: if all is as
-/// listed, that is kept for as long as the tests, and the board, are the same.
+/// Runs the same tests with the C driver. The result does not depend on this driver. If it is as
+/// listed, it is cached until the tests or the board change.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
         timeout: 1200,
@@ -207,7 +208,7 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How many tests passed and failed as listed, and what is not as listed.
+/// Returns how many tests passed and how many failed as listed, and the results that are not as listed.
 fn compared<'a>(
     printed: &'a str,
     listed: &[(&'a str, &str, &str)],
@@ -236,7 +237,7 @@ fn compared<'a>(
     (passed, failed, surprises)
 }
 
-/// That the last frames of a trace have the prefetch settings that were sent.
+/// Fails unless the last frames of a trace have the prefetch settings that were sent.
 fn prefetched(trace: &str) -> Result<()> {
     let frames = frames_of(trace)?;
     let first = frames.len().checked_sub(PREFETCH.len());
@@ -299,7 +300,7 @@ mod tests {
         assert_eq!(of(passed, &frame(CMA >> 4)), High::Above(1));
         let mixed = frame(CMA >> 4) + &frame(0x400_0000);
         assert_eq!(of(passed, &mixed), High::Below(2));
-        // No frame proves nothing.
+        // A test without frames proves nothing.
         assert_eq!(of(passed, ""), High::Above(0));
         assert_eq!(of("1..1\nFAIL a: b\n", ""), High::Failed("b".to_owned()));
         for no_verdict in ["", "1..1\n"] {

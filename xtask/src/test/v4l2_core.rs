@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `core`: the fixes for the V4L2 core in `patches/`. Each applies to the kernel's source and
+//! Suite `core`: the patches for the V4L2 core in `patches/`. Each applies to the kernel's source and
 //! has the form that the kernel's reviewers ask for. With `--full`, the test client `dw100-board core`
-//! shows each fault with a C driver on the debug kernel, and that nothing is left of it on the same
-//! kernel with the patches.
+//! shows each fault with a C driver on the debug kernel, and that the patches remove it.
 
 use std::fs;
 use std::path::Path;
@@ -18,16 +17,15 @@ use crate::patches;
 use crate::sandbox::Sandbox;
 use crate::step::hear;
 
-/// What is seen of a fault without its patch.
+/// How a fault shows without its patch.
 enum Seen {
-    /// The kernel reports, with this in one of the first lines of the report.
+    /// The kernel prints a report. One of its first lines contains this text.
     Report(&'static str),
-    /// The test fails and says this.
+    /// The test fails, and its failure contains this text.
     Failure(&'static str),
 }
 
-/// A fault of the V4L2 core: the patch that closes it, the test of the client, and what is seen
-/// without.
+/// A fault of the V4L2 core: the number of its patch, the test of the client, and how the fault shows.
 struct Fault {
     patch: &'static str,
     test: &'static str,
@@ -87,26 +85,25 @@ const FAULTS: [Fault; 10] = [
     },
 ];
 
-/// What the kernel says of mem2mem's work item. The driver dw100, which is the only one here that ends a
-/// job where the work is not done at once, has memory of its own that it frees too early: what else is
-/// reported then is not of the core.
+/// A part of the report about mem2mem's work item. Only dw100 ends a job while the work item is
+/// pending. That driver also frees memory of its own too early, so the test looks only for this text.
 const WORK: &str = "hint: v4l2_m2m_device_run_work";
 
-/// What every boot starts with: a driver beside the C driver, with one node and its events.
+/// Loads a driver beside the C driver, with one node and its events.
 const VIVID: &str = "modprobe vivid node_types=1 multiplanar=2 && ";
 
-/// The end of a test's name, without the patch and with all.
+/// The ends of the tests' names: without the patch, and with all patches.
 const ENDS: [&str; 2] = [", without its patch", ", with all patches"];
 
-/// What is looked at of each patch: the end of the test's name.
+/// The ends of the names of the tests of each patch.
 const APPLIES: &str = " applies without fuzz";
 const IN_FORM: &str = " is taken by checkpatch.pl --strict";
 const KNOWN: &str = " is documented and tested";
 
-/// The end of the boot with all patches.
+/// The name of the test that the boot with all patches ended well.
 const NOTHING: &str = "nothing is reported, with all patches";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(checkout: &Path) -> Result<Names> {
     let mut known = vec![NOTHING.to_owned()];
     for patch in patches::all(checkout)? {
@@ -129,7 +126,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// That each patch applies, is in form, is named in docs/v4l2-core.md, and has a test.
+/// Checks that each patch applies, has the right form, is described in docs/v4l2-core.md, and has a
+/// test.
 fn in_form(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
@@ -140,7 +138,7 @@ fn in_form(tests: &Tests<'_>) -> Result<()> {
     let document = fs::read_to_string(env.checkout.join("docs/v4l2-core.md"))?;
     for patch in &patches {
         let title = patches::title(patch);
-        // The next one applies to what this one leaves.
+        // The patches apply one on top of the other.
         let applied = patches::apply(patch, &work.dir);
         tests.record(&format!("{title}{APPLIES}"), applied);
         tests.check(&format!("{title}{IN_FORM}"), || {
@@ -148,7 +146,8 @@ fn in_form(tests: &Tests<'_>) -> Result<()> {
             checkpatch
                 .arg(source.join("scripts/checkpatch.pl"))
                 .args(["--no-tree", "--strict", "--terse", "--show-types"])
-                // It looks for commits in a repository, which a kernel's source package is not.
+                // checkpatch looks for commits in a git repository, and the kernel's source package is
+                // none.
                 .args(["--ignore", "UNKNOWN_COMMIT_ID"])
                 .arg(patch);
             hear(&mut checkpatch).map(drop)
@@ -164,8 +163,8 @@ fn in_form(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// That each fault is seen on the debug kernel as it is. Where the kernel reports, the board is used
-/// for nothing else.
+/// Checks that each fault shows on the unpatched debug kernel. Each has its own boot, because the board
+/// cannot be used after a report.
 fn without(tests: &Tests<'_>) -> Result<()> {
     let name = |fault: &Fault| format!("{}{}", fault.test, ENDS[0]);
     if !FAULTS.iter().any(|fault| tests.wants(&name(fault))) {
@@ -184,7 +183,7 @@ fn without(tests: &Tests<'_>) -> Result<()> {
         .try_for_each(each)
 }
 
-/// That none is seen with the patches.
+/// Checks that no fault shows with the patches.
 fn with(tests: &Tests<'_>) -> Result<()> {
     let name = |fault: &Fault| format!("{}{}", fault.test, ENDS[1]);
     if !tests.wants(NOTHING) && !FAULTS.iter().any(|fault| tests.wants(&name(fault))) {
@@ -220,7 +219,7 @@ fn with(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The verdict on a fault's test.
+/// Returns the verdict on a fault's test.
 fn result_of(fault: &Fault, outcome: &Outcome) -> Result<()> {
     let mut found = verdicts(&outcome.printed).filter(|(test, _)| *test == fault.test);
     let (_, failure) = found.next().context("the test did not end")?;
@@ -228,7 +227,7 @@ fn result_of(fault: &Fault, outcome: &Outcome) -> Result<()> {
 }
 
 impl Fault {
-    /// That a boot without the patch ended as it should.
+    /// Fails unless the boot without the patch showed the fault.
     fn is_seen(&self, outcome: &Outcome) -> Result<()> {
         match (&self.seen, &outcome.end) {
             (Seen::Report(says), End::Splat(report)) => {
@@ -246,11 +245,12 @@ impl Fault {
     }
 }
 
-/// A board with the C driver and two CPUs.
+/// Returns options for a board with the C driver and two CPUs.
 fn options(timeout: u64) -> Options {
     let mut options = Options::new(Flavour::Debug, Driver::C);
     options.smp = 2;
-    // Waiting for RCU is not waiting for a task that keeps a CPU busy.
+    // RCU's threads get a higher priority than a task that keeps a CPU busy, so that waiting for RCU
+    // ends.
     options.append = Some("rcutree.kthread_prio=60".to_owned());
     options.timeout = timeout;
     options

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `worlds`: every world in which the C driver streams is one in which this driver streams,
-//! with the same pixels, and no slower. A world is what the model of the engine does where it is
-//! not known what real hardware does.
+//! Suite `worlds`: this driver streams in every world in which the C driver streams, with the same
+//! pixels, and no slower. A world is one way in which the real engine may behave where its behaviour is
+//! not known. The model can simulate each world.
 //!
-//! Both drivers go through the same scenarios of `dw100-board worlds`, many worlds a boot. A world
-//! in which a driver does not stream may leave the board unusable, so it is the last one of its
-//! boot, and those after it have another boot.
+//! Both drivers run the same scenarios of `dw100-board worlds`, in many worlds per boot. A driver that
+//! fails in a world may leave the board unusable. So such a world is the last one of its boot, and
+//! another boot continues after it.
 
 mod judge;
 mod table;
@@ -29,24 +29,24 @@ use crate::step::make_dir;
 use judge::Seen;
 use table::World;
 
-/// Seconds for a board of every day, and with `--full`.
+/// Time limits in seconds for a board, without and with `--full`.
 const TIMEOUT: [u64; 2] = [1200, 3600];
 
-/// Gigabytes of the board, and where the kernel has memory for buffers that 32 bits cannot address.
-/// A driver that says that the engine has more address bits gets its buffers there.
+/// The board's memory in GiB, and the place of the contiguous memory. 32 address bits do not reach it,
+/// so a driver gets its buffers there only if it sets a DMA mask of more bits.
 const MEMORY: u8 = 6;
 const CMA: &str = "cma=256M@0x180000000";
 
-/// With one instruction a nanosecond, times of the model and of the drivers are the same in each
-/// run. A CPU with nothing to do sleeps: then waiting takes no time of this machine.
+/// With `hlt`, an idle CPU sleeps although instructions are counted: waiting takes none of this
+/// machine's time. One instruction takes one nanosecond, so all times are the same in each run.
 const SLEEP: &str = "hlt";
 
-/// What starts a world's line on the console, and in the kernel's log.
+/// Begins the line that names a world, on the console and in the kernel's log.
 const MARK: &str = "dw100-world: ";
 
-/// What the script of a boot begins with. A CPU that sleeps until a file of this machine is there lets
-/// time fly, and a scenario has a limit: what it runs is in memory before, and what it leaves is copied
-/// after.
+/// The beginning of each script. While a CPU waits for a file of this machine, the board's time runs
+/// fast, and a scenario has a time limit. So the programs are read into memory before, and the results
+/// are copied afterwards.
 const BEGIN: &str = "libs=/lib/aarch64-linux-gnu
     cat /board/dw100-board $libs/libc.so.6 $libs/libm.so.6 $libs/libgcc_s.so.1 > /dev/null
     begin() {
@@ -63,12 +63,12 @@ const BEGIN: &str = "libs=/lib/aarch64-linux-gnu
     }
 ";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     Names::all(table::all().iter().map(World::verdict))
 }
 
-/// Runs the suite. What was seen is in `target/worlds.json` afterwards.
+/// Runs the suite and writes the results to `target/worlds.json`.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
@@ -109,8 +109,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// All worlds with the C driver. What it does in them depends on nothing of this driver, and is
-/// kept for as long as they, and the board, are the same.
+/// Runs all worlds with the C driver. The result does not depend on this driver, so it is cached until
+/// the worlds or the board change.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>, worlds: &[World]) -> Result<Entry> {
     let all: Vec<usize> = (0..worlds.len()).collect();
     let script = script(Driver::C, worlds, &all, tests.full);
@@ -125,7 +125,7 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>, worlds: &[World]) -> Result<Entr
     })
 }
 
-/// What a board does to go through worlds.
+/// Returns the script that runs these worlds.
 fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> String {
     let each = |&number: &usize| {
         let world = &worlds[number];
@@ -135,8 +135,8 @@ fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> St
             .map(|setting| format!("model {setting} || exit 1\n"))
             .collect();
         let name = driver.name();
-        // Of every day a frame may take as long as this driver says, not as long as on a board that
-        // stands still.
+        // This driver's default watchdog applies: `driver load` would set a longer one for busy
+        // machines.
         let limit = match driver {
             Driver::Rust => " watchdog_ms=0",
             _ => "",
@@ -157,7 +157,7 @@ fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> St
     [BEGIN, &worlds].concat()
 }
 
-/// Goes through worlds, in as many boots as that takes. Each boot leaves a directory in `dir`.
+/// Runs the worlds, in as many boots as needed. Each boot has its own directory in `dir`.
 fn explore(
     tests: &Tests<'_>,
     board: &Board<'_>,
@@ -195,13 +195,13 @@ fn explore(
     Ok(())
 }
 
-/// The world that a text has last.
+/// Returns the number of the last world that a text names.
 fn marked(text: &str) -> Option<usize> {
     let (_, rest) = text.rsplit_once(MARK)?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// The world in which the kernel had something to report.
+/// Returns the world in which the kernel printed a report.
 fn blamed(end: &End, log: &str) -> Option<usize> {
     let End::Splat(lines) = end else {
         return None;
@@ -210,7 +210,7 @@ fn blamed(end: &End, log: &str) -> Option<usize> {
     marked(before)
 }
 
-/// Why a boot ended, in one line.
+/// Returns in one line why a boot ended.
 fn told(outcome: &Outcome) -> String {
     match &outcome.end {
         End::Script(_) => super::last_lines(outcome.printed.trim_end(), 1),
@@ -220,7 +220,7 @@ fn told(outcome: &Outcome) -> String {
     }
 }
 
-/// What the boots in `dir` left, by the numbers of worlds.
+/// Reads the results of the boots in `dir`, by the numbers of the worlds.
 fn seen(dir: &Path) -> Result<BTreeMap<usize, Seen>> {
     let mut worlds: BTreeMap<usize, Seen> = BTreeMap::new();
     for boot in fs::read_dir(dir)? {

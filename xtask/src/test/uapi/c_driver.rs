@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the C driver does in suite `uapi`.
+//! The results of the C driver in suite `uapi` that differ from this driver's.
 
-/// It crops by SCALE_FACTOR, which has one scale for both sides, and no crop below 176x144. This is no
-/// fault by itself: V4L2 lets a driver adjust a rectangle.
+/// It crops with SCALE_FACTOR, which has one scale for both directions, and has no crop below 176x144.
+/// This is no fault: V4L2 lets a driver adjust a rectangle.
 const ONE_SCALE: &str = "one scale for both sides";
 
-/// It computes both parts of ROI_START by the ratio of the widths. Whether that is wrong (a part of fault
-/// 16) depends on how the hardware reads ROI_START: the model takes Y by the heights.
+/// It computes both parts of ROI_START with the ratio of the widths. Whether that is wrong (a part of
+/// fault 16) depends on how the hardware reads ROI_START: the model takes the ratio of the heights for
+/// Y.
 const BY_WIDTHS: &str = "depends on how the hardware reads ROI_START";
 
-/// Its crop is a part of what the map shows, not of the source, if the hardware reads the two registers
+/// It crops the picture that the map makes, and not the source, if the hardware reads the two registers
 /// as the model does.
 const ZOOMS: &str = "depends on how the hardware reads SCALE_FACTOR and ROI_START";
 
-/// What the C driver fails, by which of its faults, and what the failure says then: the numbers of
-/// the list of faults that the tests of the driver's logic name too, or what else is wrong.
+/// The tests that the C driver fails: the name, the reason, and a part of the failure. The reason is
+/// the number of one of its faults, as the tests of the driver's logic count them, or a description.
 pub const FAILS: &[(&str, &str, &str)] = &[
     (
         "a larger bytesperline is honoured in every format",
@@ -379,10 +380,11 @@ pub const FAILS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Which of them are lost races, that a busy machine may have the C driver win.
+/// Those of them that are races, which the C driver may win on a busy machine.
 pub const RACES: &[&str] = &["a crop that changes beside running frames is whole in each"];
 
-/// What is not run with the C driver because it would take the kernel with it.
+/// The tests that do not run with the C driver, with the reasons. They would crash the kernel or cause
+/// a kernel report.
 pub const SKIPS: &[(&str, &str)] = &[
     (
         "a crop shows in a destination whose format is set later",
