@@ -46,6 +46,7 @@ const SIZES: [(&str, u32); 4] = [
     ("1920 1080", 4),
     ("4096 3072", 2),
 ];
+/// The duration of each measurement of throughput, in seconds.
 const SECONDS: u32 = 1;
 
 /// Kernel argument: memory for the buffers of four open files with frames of 4096x3072.
@@ -54,6 +55,7 @@ const MEMORY: &str = "cma=768M";
 /// A measured figure.
 struct Figure {
     name: String,
+    /// The C driver's value and this driver's.
     values: [f64; 2],
     aim: Aim,
 }
@@ -161,7 +163,7 @@ fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>
     if outcome.end != End::Script(0) {
         let why = outcome.end.message().unwrap_or_default();
         bail!(
-            "the board did not deliver: {}\n{why}",
+            "the script on the board failed: {}\n{why}",
             outcome.printed.trim()
         );
     }
@@ -324,7 +326,10 @@ fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> 
 /// Joins the figures of both drivers.
 fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
     let [theirs, ours] = drivers;
-    ensure!(theirs.len() == ours.len(), "the drivers have other figures");
+    ensure!(
+        theirs.len() == ours.len(),
+        "the drivers have different figures"
+    );
     let pairs = theirs.iter().zip(ours);
     Ok(pairs
         .map(|((name, theirs, aim), (_, ours, _))| Figure {
@@ -356,7 +361,7 @@ fn of_width(trace: &[Value], width: u32) -> Result<&[Value]> {
         .iter()
         .position(|frame| !is(frame))
         .unwrap_or(frames.len());
-    ensure!(count > 40, "{count} frames of width {width}");
+    ensure!(count > 40, "only {count} frames of width {width}");
     Ok(&frames[16..count - 8])
 }
 
@@ -430,8 +435,9 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     let measured = boot(board, &options, &script)?;
     ensure!(
         measured.len() == 2 * ROUNDS * runs.len(),
-        "{} measurements",
-        measured.len()
+        "{} measurements, not {}",
+        measured.len(),
+        2 * ROUNDS * runs.len()
     );
     let mut figures = Vec::new();
     for (number, (name, _, aim)) in runs.iter().enumerate() {

@@ -68,10 +68,10 @@ impl End {
             Self::Script(_) => None,
             Self::Splat(lines) => Some(format!("the kernel log shows:\n{}", lines.join("\n"))),
             Self::Timeout(console) => Some(format!(
-                "the time is up (--timeout gives more); the console:\n{console}"
+                "the board was switched off after its timeout; the console:\n{console}"
             )),
             Self::Silent(console) => Some(format!(
-                "the board ended before its script did; the console:\n{console}"
+                "the board powered off before its script ended; the console:\n{console}"
             )),
         }
     }

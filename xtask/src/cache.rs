@@ -56,6 +56,7 @@ pub struct Entry {
 }
 
 /// The cache directory.
+/// The path of the cache directory.
 pub struct Cache {
     root: PathBuf,
     /// The open cache directory. Its shared lock, which this run holds until it ends, tells `clean
@@ -108,6 +109,7 @@ impl Cache {
         self.log_of(step, &std::process::id().to_string())
     }
 
+    /// Returns the path of the log file of a step. `key` is the entry's key, or the PID of the run.
     fn log_of(&self, step: &str, key: &str) -> PathBuf {
         self.root.join("log").join(format!("{step}-{key}.log"))
     }
@@ -206,6 +208,7 @@ impl Cache {
         }
     }
 
+    /// Opens the lock file `name`, and creates it if it does not exist.
     fn lock_file(&self, name: &str) -> Result<File> {
         let path = self.root.join("locks").join(name);
         let mut options = File::options();
@@ -247,6 +250,7 @@ fn is_at(open: &File, path: &Path) -> bool {
     }
 }
 
+/// Takes a lock if no other run holds it. Returns whether it did.
 fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     match flock(file, operation) {
         Ok(()) => Ok(true),
@@ -291,6 +295,7 @@ fn sign(mut lock: &File) {
     let _ = sign();
 }
 
+/// Creates the file if it does not exist, and sets its modification time to the current time.
 fn touch(path: &Path) -> Result<()> {
     let file = File::options()
         .create(true)
@@ -368,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_for_an_entry_does_not_wait_for_its_builder_to_be_done_with_it() {
+    fn a_run_that_waited_for_an_entry_shares_it_with_its_builder() {
         const RUNS: usize = 3;
         for _ in 0..3 {
             let cache = TestCache::new("together");
@@ -390,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_told_from_another_of_its_name() {
+    fn a_directory_differs_from_a_later_one_with_its_name() {
         let path = std::env::temp_dir().join(format!("xtask-is-at-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         let open = File::open(&path).unwrap();
@@ -422,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_cut_short_is_no_entry_and_goes_on_or_starts_again() {
+    fn an_unfinished_build_is_no_entry_and_continues_or_starts_again() {
         for (partial, goes_on) in [(Partial::Resume, true), (Partial::Discard, false)] {
             let cache = TestCache::new("partial");
             let cut = cache.entry(partial, |dir| {

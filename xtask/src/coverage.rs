@@ -165,7 +165,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
         true => SUITES.map(str::to_owned).to_vec(),
         false => choice.suites.clone(),
     };
-    let recorder = env.coverage.as_ref().context("nothing is recorded")?;
+    let recorder = env.coverage.as_ref().context("there is no recorder")?;
     let passed = test::run(
         env,
         &test::Choice {
@@ -212,7 +212,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     html(env, &file, &pages)?;
     print!("{}", report.text());
     let Boots { count, lost, .. } = *boots;
-    println!("{count} boots, of which {lost} were cut short and do not count");
+    println!("{count} boots, of which {lost} were killed and do not count");
     println!("{}", pages.join("index.html").display());
     let stale = report.stale();
     for line in &stale {
@@ -331,7 +331,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_kept_for_the_same_modules_only() {
+    fn blocks_of_earlier_runs_count_for_the_same_modules_only() {
         let blocks = BTreeSet::from([
             (Flavour::Rt, ".text".to_owned(), 16, 8),
             (Flavour::Debug, ".init.text".to_owned(), 0, 4),

@@ -38,6 +38,7 @@ pub fn config() -> Result<String> {
     places(&text).with_context(|| format!("in {}", file.display()))
 }
 
+/// Returns the part of a configuration that names sources of crates.
 fn places(config: &str) -> Result<String> {
     let config: Table = config.parse()?;
     let mut kept = String::new();
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_places_are_kept_however_they_are_written() {
+    fn only_the_sources_of_crates_are_copied() {
         let config = r#"
             net.offline = true
             source = { crates-io = { replace-with = "a\"b" } }

@@ -98,7 +98,7 @@ pub fn script(input: &str, output: &str) -> String {
 /// Runs the demo and leaves its files in `target/demo`.
 pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     if driver == Driver::None {
-        bail!("the demo needs a driver: rust or c");
+        bail!("the demo needs a driver: --driver rust or --driver c");
     }
     let board = Board::without_tests(env, Flavour::Rt, driver)?;
     let started = Instant::now();
@@ -124,7 +124,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     step.finish();
     if outcome.end != End::Script(0) {
         bail!(
-            "the board did not deliver: {}\n{}",
+            "the script on the board failed: {}\n{}",
             outcome.printed.trim(),
             outcome.end.message().unwrap_or_default()
         );

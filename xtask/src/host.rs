@@ -51,7 +51,7 @@ pub fn become_root(env: &Env) -> Result<()> {
     }
     if !on_path("sudo") {
         bail!(
-            "this needs root (it mounts and enters a Debian sandbox): run it as root, or install sudo"
+            "this command needs root to mount and enter a Debian sandbox: run it as root, or install sudo"
         );
     }
     fetch_crates(env)?;
@@ -114,7 +114,7 @@ pub fn install_tools(env: &Env) -> Result<()> {
         return Ok(());
     }
     if !on_path("apt-get") {
-        bail!("needs Debian or Ubuntu (apt-get), or these installed: {missing:?}");
+        bail!("xtask needs Debian or Ubuntu (apt-get), or these packages installed: {missing:?}");
     }
     let step = env.ui.step(name, env.cache.log(name))?;
     let apt = || {

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_fragments_win_and_comments_do_not_count() {
+    fn the_later_value_counts_and_comments_are_skipped() {
         let merged = merge(&[
             "# about CONFIG_A=y\nCONFIG_A=m\nCONFIG_B=y\n".to_owned(),
             "CONFIG_A=y\n# CONFIG_B is not set\n".to_owned(),
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn unmet_names_what_kconfig_dropped() {
+    fn unmet_lists_the_options_that_kconfig_dropped() {
         let wanted = merge(&["CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=m\n".to_owned()]);
         let config = "CONFIG_A=y\n# CONFIG_C is not set\nCONFIG_D=y\n";
         assert_eq!(

@@ -75,6 +75,7 @@ impl Flavour {
         }
     }
 
+    /// Returns the names of the configuration fragments in `tests/kernel`.
     fn fragments(self) -> &'static [&'static str] {
         match self {
             Self::Rt => &["base", "rt"],
@@ -149,7 +150,7 @@ impl Kernel {
             step.run(&mut make(&CONFIGURE))?;
             let unmet = kconfig::unmet(&options, &fs::read_to_string(objects.join(".config"))?);
             if !unmet.is_empty() {
-                bail!("this kernel cannot have: {}", unmet.join(", "));
+                bail!("Kconfig did not accept: {}", unmet.join(", "));
             }
             build_with(step, sandbox, &[], &source, objects)
         };
@@ -301,7 +302,7 @@ pub fn untried((major, minor): (u32, u32)) -> Option<String> {
     let tried: Vec<String> = TRIED.iter().map(|(a, b)| format!("{a}.{b}")).collect();
     Some(format!(
         "this is Linux {major}.{minor}; the driver was tried with {} only, and the kernel's Rust interfaces \
-         change with each series: if it does not build, take a tried one",
+         change with each series: if it does not build, use a tried one",
         tried.join(", ")
     ))
 }
@@ -347,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_series_is_taken_where_debian_has_not_the_tried_one_and_none_that_is_older() {
+    fn a_newer_series_is_taken_if_debian_lacks_the_tried_one_but_never_an_older_one() {
         let of = |names: &[&str]| package(&names.join("\n"));
         let linux = ["linux-source-6.12", "linux-source-7.3", "linux-source-7.4"];
         assert_eq!(of(&linux).unwrap(), "linux-source-7.3");
@@ -367,17 +368,17 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_was_not_tried_is_told_with_those_that_were() {
+    fn the_warning_about_an_untried_series_names_the_tried_ones() {
         assert_eq!(untried((7, 3)), None);
-        let told = untried((7, 4)).unwrap();
+        let warning = untried((7, 4)).unwrap();
         assert!(
-            told.contains("Linux 7.4") && told.contains("with 7.3 only"),
-            "{told}"
+            warning.contains("Linux 7.4") && warning.contains("with 7.3 only"),
+            "{warning}"
         );
     }
 
     #[test]
-    fn a_mirror_that_lacks_the_tried_series_gives_the_source_of_another() {
+    fn the_source_of_another_series_is_unpacked_if_the_mirror_lacks_the_tried_one() {
         let dir = std::env::temp_dir().join(format!("dw100-mirror-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         let (tree, output) = (dir.join("linux-source-7.4"), dir.join("output"));

@@ -87,11 +87,11 @@ fn c_driver(env: &Env, tree: &Built, scratch: &Scratch, to: &Path) -> Result<Str
     let built = tree.objects.join(C_DRIVER).join(C_MODULE);
     if built.is_file() {
         copy_file(&built, to)?;
-        return Ok("dw100.ko is the one that was built with this kernel".to_owned());
+        return Ok("dw100.ko was built with this kernel".to_owned());
     }
     if tree.option("CONFIG_VIDEO_DW100") == Some("y") {
         return Ok(
-            "left out: this kernel has it built in (CONFIG_VIDEO_DW100=y), and must be booted with \
+            "left out: this kernel has it built in (CONFIG_VIDEO_DW100=y); boot it with \
              initcall_blacklist=dw100_driver_init"
                 .to_owned(),
         );
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_the_kernel_and_what_became_of_the_c_driver() {
+    fn the_page_names_the_kernel_and_has_the_note_on_the_c_driver() {
         let page = page("7.3.4-rt", "left out: no source");
         assert!(page.contains("7.3.4-rt") && page.contains("left out: no source"));
         assert!(!page.contains("@RELEASE@") && !page.contains("@C_DRIVER@"));

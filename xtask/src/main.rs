@@ -353,7 +353,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 println!("removed {name}");
             }
         }
-        Action::Module { .. } | Action::Install { .. } => bail!("needs no root"),
+        Action::Module { .. } | Action::Install { .. } => bail!("this command needs no root"),
     }
     Ok(0)
 }

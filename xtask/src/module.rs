@@ -136,7 +136,7 @@ impl Built {
         let part = |name: &str| {
             fs::read_to_string(objects.join(name)).with_context(|| {
                 let objects = objects.display();
-                format!("{objects} is not the object directory of a kernel that was built: {name}")
+                format!("{objects} is not the object directory of a built kernel: {name}")
             })
         };
         part("Module.symvers")?;
@@ -178,14 +178,14 @@ impl Built {
             let inside = rustc_version(&mut sandbox.command(Path::new("/"), "rustc"));
             if inside != wanted {
                 bail!(
-                    "{} was built by {wanted}; the sandbox has {inside}: put that rustc into the PATH, or run make \
-                     yourself (docs/board.md)",
+                    "{} was built with {wanted}, and the sandbox has {inside}: put that rustc into the PATH, or run \
+                     make yourself (docs/board.md)",
                     tree.display()
                 );
             }
             if self.option("CONFIG_ARM64").is_some() && self.option("CONFIG_CC_IS_GCC").is_some() {
                 bail!(
-                    "{} was built by gcc, and the sandbox has none for arm64: run make yourself (docs/board.md)",
+                    "{} was built with gcc, and the sandbox has no gcc for arm64: run make yourself (docs/board.md)",
                     tree.display()
                 );
             }
@@ -301,12 +301,12 @@ fn vendor(tree: &Path) -> Result<(PathBuf, String)> {
 /// Fails if the kernel is older than [`OLDEST`].
 fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
     let Some((major, minor)) = version else {
-        bail!("{} does not say which kernel it is", tree.display());
+        bail!("{} has no kernel version", tree.display());
     };
     let (least, less) = OLDEST;
     if (major, minor) < OLDEST {
         bail!(
-            "{} is Linux {major}.{minor}, whose Rust abstractions are too old: it takes {least}.{less}",
+            "{} is Linux {major}.{minor}, whose Rust abstractions are too old: the driver needs {least}.{less}",
             tree.display()
         );
     }
@@ -387,7 +387,7 @@ mod tests {
         let tree = Path::new("/linux");
         let error = new_enough(tree, version(makefile)).unwrap_err().to_string();
         assert!(
-            error.contains("/linux is Linux 6.12") && error.contains("takes 7.3"),
+            error.contains("/linux is Linux 6.12") && error.contains("needs 7.3"),
             "{error}"
         );
         assert!(new_enough(tree, Some((7, 3))).is_ok() && new_enough(tree, Some((8, 0))).is_ok());

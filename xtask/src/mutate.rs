@@ -91,7 +91,7 @@ impl Mutation {
                     let before = test.replace(value);
                     ensure!(
                         before.is_none(),
-                        "{}: no line 'Says: ...' before '{line}'",
+                        "{}: no line 'Says: ...' for the test before '{line}'",
                         patch.display()
                     );
                 }
@@ -107,8 +107,8 @@ impl Mutation {
             |run: &Run| !run.tests.is_empty() && run.tests.iter().all(|test| !test.name.is_empty());
         ensure!(
             test.is_none() && !runs.is_empty() && runs.iter().all(is_whole),
-            "{}: the header needs a line 'Suite: ...', and after it 'Test: ...' and 'Says: ...', each \
-             'Test' with its 'Says'",
+            "{}: the header needs a line 'Suite: ...', and after it lines 'Test: ...' and 'Says: ...', a \
+             'Says' for each 'Test'",
             patch.display()
         );
         let names: Vec<String> = runs.iter().map(|run| run.suite.clone()).collect();

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_added_changes_hands() {
+    fn only_what_was_added_changes_its_owner() {
         let dir = std::env::temp_dir().join(format!("xtask-owner-{}", std::process::id()));
         fs::create_dir_all(dir.join("old")).unwrap();
         fs::write(dir.join("old/kept"), "").unwrap();

@@ -56,6 +56,7 @@ const CHECK: &str = r"ninja -C build -t commands libcommon.a.p/hw_misc_imx8mp_dw
     grep -q . sparse
     cd build; exec sh -e ../sparse";
 
+/// The emulator, in the build directory.
 const BINARY: &str = "qemu-system-aarch64";
 
 /// The plugin that records the executed blocks of code, in the build directory.
@@ -101,9 +102,7 @@ impl Qemu {
             build.unpack()?;
             build.copy_shim()?;
             build.compile(model)?;
-            build
-                .shell(CHECK)
-                .context("sparse looked at tests/qemu/dw100.c")?;
+            build.shell(CHECK).context("sparse on tests/qemu/dw100.c")?;
             for file in [BINARY, DRCOV] {
                 copy_file(&scratch.dir.join("build").join(file), &in_entry(dir, file))?;
             }

@@ -28,6 +28,7 @@ const SENTENCE: [&str; 5] = [
     " and ",
     ".",
 ];
+/// The names of the figures in that sentence.
 const ACCESSES: [&str; 2] = ["register reads a frame", "register writes a frame"];
 
 /// Returns a line for each figure of README.md that differs from the measured one. `measured` has the
@@ -41,14 +42,14 @@ pub fn differences<'a>(
     let mut lines = Vec::new();
     for (name, told) in told {
         let found = measured.iter().find(|(measured, _)| *measured == name);
-        let (_, values) = found.with_context(|| format!("nothing measures '{name}'"))?;
+        let (_, values) = found.with_context(|| format!("the benchmark has no figure '{name}'"))?;
         for (driver, (told, value)) in ["C driver", "this driver"]
             .into_iter()
             .zip(told.into_iter().zip(values))
         {
             if (told - value).abs() > TOLERANCE * value {
                 lines.push(format!(
-                    "{name}, {driver}: {told}, and {value} was measured"
+                    "{name}, {driver}: README.md has {told}, measured was {value}"
                 ));
             }
         }
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_is_off_is_told_and_one_that_is_near_is_not() {
+    fn a_figure_is_listed_if_it_differs_by_more_than_the_tolerance() {
         let differ = |figures: &[(&'static str, [f64; 2])]| {
             differences(README, figures.iter().copied()).unwrap()
         };

@@ -137,6 +137,6 @@ fn model_setting(text: &str) -> Result<String, String> {
         Some((key, value)) if !key.is_empty() && !value.is_empty() && !text.contains(';') => {
             Ok(text.to_owned())
         }
-        _ => Err("it takes KEY=VALUE".to_owned()),
+        _ => Err("a setting is KEY=VALUE".to_owned()),
     }
 }

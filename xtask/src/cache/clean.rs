@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_run_alone_removes_all() {
+    fn only_the_last_run_removes_the_whole_cache() {
         let cache = &TestCache::new("all").0;
         fs::write(cache.log("step"), "").unwrap();
         Cache::at(cache.root()).unwrap().remove_all().unwrap();

@@ -338,7 +338,7 @@ Disassembly of section .exit.text:
 ";
 
     #[test]
-    fn instructions_know_where_they_may_lead() {
+    fn the_targets_of_instructions_are_found() {
         let sections = parse(LISTING);
         let names: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, [".text", ".exit.text"]);

@@ -34,7 +34,7 @@ impl Block {
             .parse()?;
         ensure!(
             blocks.len() == count * ENTRY,
-            "{} bytes of {count} blocks",
+            "{} bytes for {count} blocks",
             blocks.len()
         );
         let blocks = blocks.chunks_exact(ENTRY).map(|entry| Self {
@@ -53,7 +53,7 @@ mod tests {
         b"DRCOV VERSION: 2\nColumns: id, base, end, entry, path\n0, 0x0, 0x0, 0x0, (null)\nBB Table: 2 bbs\n";
 
     #[test]
-    fn blocks_are_read_and_a_file_that_was_cut_is_refused() {
+    fn blocks_are_read_and_a_truncated_file_is_an_error() {
         let blocks = [4, 3, 2, 0x81, 8, 0, 0, 0, 0x10, 0, 0, 0, 0, 1, 0, 0];
         let file = [HEADER, &blocks].concat();
         let [first, second] =

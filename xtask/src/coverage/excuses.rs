@@ -69,6 +69,7 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
     path.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
+/// Parses the list. Each entry needs a reason.
 fn parse(text: &str) -> Result<Vec<Excuse>> {
     let mut all: Vec<Excuse> = Vec::new();
     let mut has_reason = true;
@@ -80,8 +81,8 @@ fn parse(text: &str) -> Result<Vec<Excuse>> {
             has_reason = true;
             continue;
         }
-        ensure!(has_reason, "no reason above: {line}");
-        let (file, code) = line.split_once(": ").context("it takes FILE: CODE")?;
+        ensure!(has_reason, "an entry has no reason, before: {line}");
+        let (file, code) = line.split_once(": ").context("an entry is FILE: CODE")?;
         let code = match (code, code.strip_prefix("fn ")) {
             ("*", _) => What::File,
             // A line of the source that begins with `fn` has more than a name after it.
@@ -92,7 +93,7 @@ fn parse(text: &str) -> Result<Vec<Excuse>> {
         all.push(Excuse { file, code });
         has_reason = false;
     }
-    ensure!(has_reason, "the last one has no reason");
+    ensure!(has_reason, "the last entry has no reason");
     Ok(all)
 }
 

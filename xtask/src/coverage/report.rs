@@ -158,6 +158,7 @@ impl Report {
         Ok(Self { lines, excuses })
     }
 
+    /// Returns whether the list has an entry for the line.
     fn is_excused(&self, line: &Line, facts: &Facts) -> bool {
         self.excuses
             .iter()
@@ -225,8 +226,8 @@ impl Report {
         let ways = branches.clone().flatten().filter(|way| **way).count();
         let _ = writeln!(
             text,
-            "{all} instructions: {executed} executed, {panics} lead to a panic, {excused} are in the list, \
-             {rest} are not: {:.1} % without panics\n{} branches: {ways} of {} ways taken",
+            "{all} instructions: {executed} executed, {panics} lead only to a panic, {excused} are in the list, \
+             {rest} are missing: {:.1} % without panics\n{} branches: {ways} of {} ways taken",
             self.share(),
             branches.clone().count(),
             2 * branches.count()
@@ -440,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_counts_where_a_block_began_with_it() {
+    fn a_branch_counts_as_taken_if_a_block_began_at_its_target() {
         let ways = |blocks: &[(u64, u64)]| {
             let report = report(blocks, &[]);
             let facts = report.lines.values();

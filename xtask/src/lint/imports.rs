@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_imports_what_imports_it_is_a_circle() {
+    fn a_module_and_its_submodule_can_be_a_circle() {
         let files = [
             ("a", "mod b; use b::One;"),
             ("a/b", "use super::{Two, Three};"),

@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_read_with_their_heading_and_other_blocks_are_not() {
+    fn commands_are_read_with_their_heading_and_other_blocks_are_skipped() {
         let text =
             "# A\n```sh\none\n```\n## `b` c\ntext\n```\nno\n```\n```sh\ntwo \\\n  more\n```\n";
         let pair = |heading: &str, commands: &str| (heading.to_owned(), commands.to_owned());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_nothing_checks_and_checks_of_nothing_are_refused() {
+    fn commands_without_a_check_and_checks_without_commands_are_errors() {
         let text = "# Nobody knows this\n```sh\ntrue\n```\n";
         let unknown = parts("a", text, CHECKS).unwrap_err();
         assert!(
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_driver_fails_is_checked() {
+    fn each_listed_failure_of_the_c_driver_has_a_check() {
         for (name, _) in C_DRIVER {
             assert!(checks().any(|(heading, _)| heading == name), "{name}");
         }

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_warnings_silence_and_nothing_tested_are_all_failures() {
+    fn failures_warnings_a_missing_total_and_no_tests_are_all_failures() {
         let of = |line: &str| verdict(&format!("@ node\n{line}\n@ other\n"), "node");
         let total = |rest: &str| format!("Total for dw100 device /dev/video0: {rest}");
         assert!(of(&total("46, Succeeded: 46, Failed: 0, Warnings: 0")).is_ok());

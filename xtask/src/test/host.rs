@@ -19,7 +19,7 @@ const LONGEST: u64 = 1200;
 pub fn names(_: &Path) -> Result<Names> {
     Names::and(
         lint::names(),
-        "the tests of `cargo test --workspace -- --list`, kinds of calibrations beside OpenCV, calibrations of known lenses, and the page of `dewarp tune`",
+        "the tests of `cargo test --workspace -- --list`, calibrations compared with OpenCV, calibrations of known lenses, and the page of `dewarp tune`",
     )
 }
 
@@ -130,7 +130,7 @@ mod tests {
         ---- map::tests::b - should panic stdout ----\nassertion failed: x\n\n\nfailures:\n";
 
     #[test]
-    fn results_of_libtest_are_read_and_ignored_tests_do_not_count() {
+    fn results_of_libtest_are_read_and_ignored_tests_are_left_out() {
         let expected = [
             ("map::tests::a", true),
             ("map::tests::b - should panic", false),

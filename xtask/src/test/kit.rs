@@ -534,7 +534,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_loads_anything_is_seen() {
+    fn a_page_that_loads_anything_is_an_error() {
         let page = |body: &str| format!("<!DOCTYPE html>\n<html><body>{body}</body></html>");
         assert!(stands_alone(&page("<img src=\"data:image/png;base64,AA\"/>")).is_ok());
         for wrong in [
@@ -549,7 +549,7 @@ mod tests {
     }
 
     #[test]
-    fn each_world_has_a_run_and_the_default_comes_back_after_it() {
+    fn each_world_has_a_run_after_which_the_default_world_is_set_again() {
         let worlds: Vec<&World> = WORLDS.iter().collect();
         let script = in_worlds(&worlds);
         for world in WORLDS {

@@ -202,7 +202,7 @@ mod tests {
         \x20   ok 1 fine\nok 1 dw100_engine\n";
 
     #[test]
-    fn each_suite_has_its_own_cases_and_what_is_skipped_or_missing_shows() {
+    fn each_suite_has_its_own_cases_and_skipped_or_missing_ones_are_noticed() {
         let expected = [("a_case", true), ("another", false), ("a_third", false)];
         assert_eq!(cases(REPORT, "dw100_job"), (3, expected.into()));
         assert_eq!(cases(REPORT, "dw100_engine"), (2, vec![("fine", true)]));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_case_says_what_did_not_hold() {
+    fn a_failed_case_has_the_assertion_that_failed() {
         let log = "    # other: x\n    # src/job/tests.rs:7: a == b\n    # another: ASSERTION FAILED\n\
             \x20   # another.speed: normal\n";
         let report = format!("{REPORT}    # another: ASSERTION FAILED\n{log}");

@@ -57,13 +57,13 @@ struct Suite {
 const SUITES: &[Suite] = &[
     Suite {
         name: "host",
-        about: "the crates' own tests, formatting and lints",
+        about: "the tests of the crates and of the Python scripts, and all lints",
         run: host::run,
         names: host::names,
     },
     Suite {
         name: "kunit",
-        about: "the driver's halves, watchdog and streams over registers in memory, inside the kernel",
+        about: "the module's KUnit tests: interrupt, watchdog and streams, with memory in place of the registers",
         run: kunit::run,
         names: kunit::names,
     },
@@ -81,37 +81,37 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "uapi",
-        about: "the V4L2 interface: each of its promises, and what the C driver fails of them",
+        about: "the V4L2 interface, with this driver and with the C driver",
         run: uapi::run,
         names: uapi::names,
     },
     Suite {
         name: "parity",
-        about: "registers, maps and frames of this driver and of the C driver",
+        about: "registers, maps and frames, compared with the C driver's",
         run: parity::run,
         names: parity::names,
     },
     Suite {
         name: "worlds",
-        about: "this driver and the C driver with engines that do what is not known of real ones",
+        about: "both drivers, with engines that differ where the real one is not known",
         run: worlds::run,
         names: worlds::names,
     },
     Suite {
         name: "lifetime",
-        about: "what outlives the device: unbinding under everything that a program can hold",
+        about: "unbinding while programs use the device, system sleep, random calls",
         run: lifetime::run,
         names: lifetime::names,
     },
     Suite {
         name: "core",
-        about: "patches/ for the V4L2 core: each applies, and closes what the kernel without it fails by",
+        about: "the patches for the V4L2 core: each applies and removes a fault",
         run: v4l2_core::run,
         names: v4l2_core::names,
     },
     Suite {
         name: "faults",
-        about: "an engine that fails or falls silent: what comes back, how soon, and what goes on",
+        about: "an engine that fails or does not answer, and memory that runs out",
         run: faults::run,
         names: faults::names,
     },
@@ -123,19 +123,19 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "deploy",
-        about: "the way onto boards: overlays of the device tree, kernel trees of other configurations",
+        about: "installing on a board: device-tree overlays, the documents' commands, other kernel trees",
         run: deploy::run,
         names: deploy::names,
     },
     Suite {
         name: "kit",
-        about: "what a person with a board gets: first-light names the world that it runs in, and stops at a hung bus",
+        about: "the archive for a board: first-light names the world that it runs in, and stops if the bus hangs",
         run: kit::run,
         names: kit::names,
     },
     Suite {
         name: "clients",
-        about: "the command lines of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
+        about: "the commands of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
         run: clients::run,
         names: clients::names,
     },
@@ -371,11 +371,11 @@ fn complete(outcome: &Outcome) -> Result<()> {
 fn announced(lines: &str) -> Result<()> {
     let plans = lines.lines().filter_map(|line| line.strip_prefix("1.."));
     let planned = plans.map(str::parse::<usize>).sum::<Result<usize, _>>();
-    let planned = planned.context("a plan is no number")?;
+    let planned = planned.context("a plan 1..N has no number")?;
     let given = verdicts(lines).count();
     ensure!(
         given == planned && given > 0,
-        "{given} verdicts of {planned} that were announced"
+        "{given} verdicts, and {planned} were announced"
     );
     Ok(())
 }
@@ -411,7 +411,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
     for name in names {
         if !SUITES.iter().any(|suite| suite.name == name) {
             let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
-            bail!("there is no suite '{name}'; there are: {}", known.join(" "));
+            bail!(
+                "there is no suite '{name}'; the suites are: {}",
+                known.join(" ")
+            );
         }
     }
     let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
@@ -462,7 +465,7 @@ fn suites_with(
 
 fn unknown(filter: &str) -> String {
     format!(
-        "no test ran: none of these suites has one whose name contains '{filter}' (`cargo xtask test --list SUITE`)"
+        "no test ran: no name of a test in these suites contains '{filter}' (see `cargo xtask test --list SUITE`)"
     )
 }
 
@@ -496,7 +499,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
             let names = (suite.names)(&env.checkout)?;
             names.ensure_known(&locked(&report).passed(number))?;
             let any = !filter.is_empty() || locked(&report).count(number) > 0;
-            ensure!(any, "no test has reported");
+            ensure!(any, "no test has reported a result");
             Ok(())
         });
         if let Err(error) = ended {
@@ -527,7 +530,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suites_keep_their_order_and_unknown_ones_are_named() {
+    fn suites_keep_their_order_and_an_unknown_one_is_an_error() {
         let names = |list: &[&str]| {
             list.iter()
                 .map(|name| (*name).to_owned())
@@ -549,7 +552,7 @@ mod tests {
         );
     }
     #[test]
-    fn a_verdict_that_is_missing_or_was_not_announced_is_seen() {
+    fn a_verdict_that_is_missing_or_was_not_announced_is_an_error() {
         for good in ["1..1\nok a\n", "1..2\nok a\nnoise\nFAIL b: c\n1..1\nok d\n"] {
             assert!(announced(good).is_ok(), "{good}");
         }

@@ -39,7 +39,7 @@ impl Names {
     pub(super) fn ensure_known(&self, names: &[String]) -> Result<()> {
         let unknown = names.iter().find(|name| !self.known.contains(name));
         match unknown {
-            Some(name) if self.more.is_empty() => bail!("`--list` does not have '{name}'"),
+            Some(name) if self.more.is_empty() => bail!("`--list` does not list '{name}'"),
             _ => Ok(()),
         }
     }
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_boards_tests_are_found_in_their_sources() {
+    fn names_of_the_board_s_tests_are_found_in_their_sources() {
         let source = "fn test(x: u8) {}\n#[cfg(test)]\n\
             test(\"one\", one),\n    test(\n        \"two, three\",\n        || two(3),\n    )";
         assert_eq!(declared(source), ["one", "two, three"]);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_the_list_does_not_have_is_an_error_unless_there_may_be_more() {
+    fn a_test_that_is_not_listed_is_an_error_unless_there_may_be_more() {
         let ran = ["a".to_owned(), "b".to_owned()];
         let check = |names: Result<Names>| names.unwrap().ensure_known(&ran);
         assert!(check(Names::all(["b", "c", "a"])).is_ok());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_loses_what_only_the_suffix_can_have() {
+    fn a_filter_loses_the_part_that_only_the_suffix_can_have() {
         let of = |filter| without_suffix(filter, ", debug");
         assert_eq!(of(""), "");
         assert_eq!(of("debug"), "");

@@ -58,7 +58,7 @@ const REGION: &str = "'imx8mp-dw100'";
 pub fn names(_: &Path) -> Result<Names> {
     Names::and(
         [SEEN],
-        "what `dw100-parity` finds in the frames of both drivers",
+        "the verdicts of `dw100-parity` on the frames of both drivers",
     )
 }
 
@@ -267,7 +267,7 @@ memory_region_ops_write cpu 0 mr 0x7f00 addr 0x32e30004 value 0x8100a3 size 4 na
     }
 
     #[test]
-    fn another_order_another_value_and_an_access_too_many_are_told() {
+    fn a_different_order_or_value_and_an_additional_access_are_errors() {
         let all = [
             "w 0x08 0x00000001",
             "w 0x04 0x00000003",

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_in_the_order_of_the_suites_whichever_reports_first() {
+    fn lines_come_in_the_order_of_the_suites_whichever_suite_reports_first() {
         let mut report = Report::new(["x", "y", "z"]);
         let mut put = |suite: usize, name: &str| {
             report.suites[suite].cases.push(case(name, None));

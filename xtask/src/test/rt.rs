@@ -188,7 +188,7 @@ fn gated(frames: &[Value]) -> Result<()> {
             Bus::Open => bail!("frame {number} was never gated"),
             Bus::Gated(time) => ensure!(
                 time <= GATE_LIMIT_NS,
-                "frame {number} was gated after {time}"
+                "frame {number} was gated after {time} ns"
             ),
             Bus::Unfinished => {}
         }
@@ -233,7 +233,10 @@ fn latency(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.env.ui.say(&format!(
         "rt: a real-time task waits {ours} ns at most beside a stream, {theirs} beside the C driver's, {alone} alone"
     ));
-    ensure!(ours <= theirs + TAIL_NS, "{ours} ns, and {theirs} ns");
+    ensure!(
+        ours <= theirs + TAIL_NS,
+        "{ours} ns, and {theirs} ns beside the C driver's"
+    );
     Ok(())
 }
 
@@ -358,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_gated_late_or_never_or_times_out_is_found() {
+    fn a_frame_that_is_gated_late_or_never_or_times_out_is_an_error() {
         let with = |gate: Value, status: u32| {
             let frames =
                 frames(&json!({"frame": 2, "irq_ns": 1000, "gate_ns": gate, "status": status}));
@@ -374,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_frames_prove_nothing_of_either_driver() {
+    fn too_few_frames_are_an_error_for_both_drivers() {
         let open = json!({"frame": 1, "irq_ns": 1000, "gate_ns": null, "status": 1});
         for few in [&[][..], std::slice::from_ref(&open)] {
             assert!(gated(few).is_err() && lost(few).is_err());

@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_stops_or_loses_its_picture_is_seen() {
+    fn a_stream_that_stops_or_has_no_picture_is_an_error() {
         assert!(stands_still(&[pattern(0), pattern(0)]).is_err());
         assert!(stands_still(&[pattern(0), pattern(1)]).is_err());
         let mut next = pattern(0);

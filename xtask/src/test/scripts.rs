@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_of_cargo_s_tests_needs_no_opencv() {
+    fn a_filter_for_cargo_s_tests_needs_no_opencv() {
         for of_kinds in [
             "",
             "maps agree",

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_boards_are_up_than_there_are_places() {
+    fn no_more_boards_run_than_there_are_slots() {
         let (slots, up) = (Slots::new(2), Mutex::new((0, 0)));
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_take_longest_goes_first() {
+    fn the_longest_time_limit_goes_first() {
         let (slots, order) = (Slots::new(1), Mutex::new(Vec::new()));
         thread::scope(|scope| {
             let first = slots.take(0);

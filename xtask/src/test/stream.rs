@@ -285,7 +285,7 @@ fn gated_in_time(frames: &[Value]) -> Result<()> {
     let late = times.iter().filter(|&&time| time > GATE_LIMIT_NS).count();
     ensure!(
         median <= GATE_LIMIT_NS && late * 100 <= times.len() * 3,
-        "gated after {median} in the median; {late} of {} were late",
+        "gated after {median} ns in the median; {late} of {} were late",
         times.len()
     );
     Ok(())
@@ -294,7 +294,7 @@ fn gated_in_time(frames: &[Value]) -> Result<()> {
 /// Fails if any frame was gated later than the kernel's longest time with interrupts disabled allows.
 fn never_late(frames: &[Value]) -> Result<()> {
     let worst = gate_times(frames)?.pop().unwrap_or_default();
-    ensure!(worst <= WORST_GATE_NS, "gated after {worst} at worst");
+    ensure!(worst <= WORST_GATE_NS, "gated after {worst} ns at worst");
     Ok(())
 }
 
@@ -358,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upstreams_two_threads_are_one_too_many() {
+    fn two_interrupt_threads_are_an_error() {
         let interrupts = "            CPU0       CPU1\n \
             17:        132          0  GICv3      59 Level     30890000.serial\n \
             190:        51        132  GICv3     132 Level     32e30000.dwe\n";
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_frame_must_not_be_gated_too_late() {
+    fn no_frame_may_be_gated_too_late() {
         assert!(never_late(&gates(&[500, 20_000, 500])).is_ok());
         assert!(never_late(&gates(&[500, 20_001, 500])).is_err());
     }

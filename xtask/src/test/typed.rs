@@ -113,8 +113,12 @@ impl QuickStart {
         let (here, rest) = commands
             .split_once("\nscp ")
             .context("the README's block for a board copies nothing")?;
-        let (copy, rest) = rest.split_once('\n').context("it ends with scp")?;
-        let (log_in, there) = rest.split_once('\n').context("it ends on the PC")?;
+        let (copy, rest) = rest
+            .split_once('\n')
+            .context("the README's block for a board ends with scp")?;
+        let (log_in, there) = rest
+            .split_once('\n')
+            .context("the README's block for a board ends on the PC")?;
         ensure!(
             log_in.starts_with("ssh root@board"),
             "'{log_in}' follows scp, and not ssh"
@@ -150,7 +154,7 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         let made_here = file.starts_with("target");
         ensure!(
             !made_here || said.contains(&*path.to_string_lossy()),
-            "the block copies {}, and what it builds is elsewhere:\n{said}",
+            "the block copies {}, but builds another file:\n{said}",
             file.display()
         );
         let name = file.file_name().context("a file without a name")?;
@@ -244,7 +248,7 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let numbers = steps.iter().map(|(number, _)| number);
     ensure!(
         numbers.copied().eq('1'..='8'),
-        "{FIRST_LIGHT} has not the steps 1 to 8, each with one block"
+        "{FIRST_LIGHT} does not have the steps 1 to 8, each with one block"
     );
 
     let work = tests.env.cache.run_dir()?;
@@ -302,7 +306,10 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let wanted = ours.board(None, &names.map(|name| sources.join(name)))?;
     let typed = work.dir.join("imx8mp-board-dw100.dtb");
     let same = fs::read(&typed)? == fs::read(&wanted)?;
-    ensure!(same, "another tree than what the board boots with");
+    ensure!(
+        same,
+        "the result differs from the tree that the board boots with"
+    );
     Ok(())
 }
 
@@ -383,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readmes_block_for_a_board_builds_then_copies_then_makes_a_map_then_uses_it() {
+    fn the_readme_s_block_for_a_board_builds_then_copies_then_makes_a_map_then_uses_it() {
         let start = QuickStart::parse(&quick_start()).unwrap();
         let lines = |text: &str| text.lines().count();
         assert_eq!((lines(&start.here), start.copied.len()), (2, 3));
@@ -401,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_the_documents_has_commands_of_documents_that_are_run() {
+    fn the_commands_in_the_index_of_the_documents_are_in_documents_that_are_tested() {
         let run = [
             "board",
             "calibrate",
@@ -421,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_copies_nothing_or_elsewhere_is_no_quick_start() {
+    fn a_block_that_copies_nothing_or_to_another_place_is_an_error() {
         let block = quick_start();
         for (from, to) in [
             ("\nscp ", "\ncp "),

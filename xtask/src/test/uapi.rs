@@ -221,17 +221,20 @@ fn compared<'a>(
             (None, Some((race, ..))) if c_driver::RACES.contains(race) => passed += 1,
             (Some(why), Some((_, _, says))) if why.contains(says) => failed += 1,
             (Some(why), Some((_, fault, _))) => {
-                surprises.push((name, anyhow!("fails, and not by '{fault}': {why}")));
+                surprises.push((
+                    name,
+                    anyhow!("fails for another reason than '{fault}': {why}"),
+                ));
             }
             (Some(why), None) => surprises.push((name, anyhow!("{why}"))),
             (None, Some((_, fault, _))) => {
-                surprises.push((name, anyhow!("passes, in spite of '{fault}'")));
+                surprises.push((name, anyhow!("passes despite '{fault}'")));
             }
         }
     }
     for (name, ..) in listed {
         if !verdicts(printed).any(|(run, _)| run == *name) {
-            surprises.push((name, anyhow!("is listed and did not run")));
+            surprises.push((name, anyhow!("is listed, but did not run")));
         }
     }
     (passed, failed, surprises)
@@ -263,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_goes_as_listed_is_no_surprise() {
+    fn results_that_are_not_as_listed_are_found() {
         let listed = [
             ("b", "fault 1", "wrong"),
             ("c", "fault 2", "wrong"),
@@ -281,16 +284,16 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "c: passes, in spite of 'fault 2'",
+                "c: passes despite 'fault 2'",
                 "d: lost",
-                "f: fails, and not by 'fault 4': no end after 60 s",
-                "e: is listed and did not run",
+                "f: fails for another reason than 'fault 4': no end after 60 s",
+                "e: is listed, but did not run",
             ]
         );
     }
 
     #[test]
-    fn frames_above_4_gib_are_told_from_those_below_and_from_failures() {
+    fn frames_above_4_gib_differ_from_those_below_and_from_failures() {
         let frame = |luma: u64| {
             let high = CMA >> 4;
             format!("{{\"regs\":{{\"0x08\":{high},\"0x10\":{luma},\"0x38\":{high}}}}}\n")
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_bit_in_one_register_of_the_trace_is_seen() {
+    fn a_wrong_bit_in_one_register_of_the_trace_is_an_error() {
         let line = |(mode, threshold): (u64, u64)| {
             let control = 1 | mode << 16 | threshold << 18;
             format!("{{\"regs\":{{\"0x04\":{control}}}}}\n")

@@ -156,7 +156,7 @@ fn in_form(tests: &Tests<'_>) -> Result<()> {
             let name = patch.file_name().unwrap_or_default().to_string_lossy();
             ensure!(document.contains(&*name), "docs/v4l2-core.md has no {name}");
             let tested = |fault: &Fault| name.starts_with(fault.patch);
-            ensure!(FAULTS.iter().any(tested), "no test is for it");
+            ensure!(FAULTS.iter().any(tested), "it has no test");
             Ok(())
         });
     }
@@ -200,7 +200,7 @@ fn with(tests: &Tests<'_>) -> Result<()> {
         let log = fs::read_to_string(work.dir.join("dmesg.txt"))?;
         let is_gone = || -> Result<()> {
             result_of(fault, &outcome)?;
-            ensure!(!log.contains(WORK), "the kernel says {WORK}");
+            ensure!(!log.contains(WORK), "the kernel's log has: {WORK}");
             Ok(())
         };
         tests.record(&name(fault), is_gone());

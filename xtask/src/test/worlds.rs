@@ -105,7 +105,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let file = target.join("worlds.json");
     fs::write(&file, format!("{:#}\n", Value::Object(report)))?;
     env.ui
-        .say(&format!("what was seen is in {}", file.display()));
+        .say(&format!("the results are in {}", file.display()));
     Ok(())
 }
 
@@ -182,7 +182,7 @@ fn explore(
         let script = script(driver, worlds, left, tests.full);
         let outcome = tests.run(board, &options, &script)?;
         let last = marked(&outcome.printed)
-            .with_context(|| format!("no world was reached: {}", told(&outcome)))?;
+            .with_context(|| format!("the board reached no world: {}", told(&outcome)))?;
         if outcome.end != End::Script(0) {
             let log = fs::read_to_string(output.join("dmesg.txt")).unwrap_or_default();
             let blamed = blamed(&outcome.end, &log).unwrap_or(last);
@@ -215,8 +215,8 @@ fn told(outcome: &Outcome) -> String {
     match &outcome.end {
         End::Script(_) => super::last_lines(outcome.printed.trim_end(), 1),
         End::Splat(lines) => format!("{}{}", judge::REPORT, lines.join(" | ")),
-        End::Timeout(_) => "the board did not go off in time".to_owned(),
-        End::Silent(_) => "the board went off early".to_owned(),
+        End::Timeout(_) => "the board did not power off in time".to_owned(),
+        End::Silent(_) => "the board powered off early".to_owned(),
     }
 }
 
@@ -246,7 +246,11 @@ fn seen(dir: &Path) -> Result<BTreeMap<usize, Seen>> {
             }
         }
     }
-    ensure!(!worlds.is_empty(), "nothing was left in {}", dir.display());
+    ensure!(
+        !worlds.is_empty(),
+        "no boot has left results in {}",
+        dir.display()
+    );
     Ok(worlds)
 }
 

@@ -400,14 +400,14 @@ pub const SKIPS: &[(&str, &str)] = &[
     ),
     (
         "a request with two buffers is EINVAL",
-        "it warns, and completes the request twice",
+        "it causes a warning, and completes the request twice",
     ),
     (
         "memory that is not there is ENOMEM without a word",
-        "it has the kernel warn",
+        "it makes the kernel warn",
     ),
     (
         "random arguments in any ioctl leave a device that works",
-        "it has the kernel warn of memory that is not there",
+        "it makes the kernel warn about memory that is not there",
     ),
 ];

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_be_worse_than_the_c_driver_is_told() {
+    fn each_way_to_be_worse_than_the_c_driver_is_a_complaint() {
         let world = &table::all()[1];
         let [good, theirs] = [Driver::Rust, Driver::C].map(|driver| record(world, driver));
         let said = |ours: &Seen| complaints(world, ours, &seen(&theirs, 1000)).join("; ");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_driver_is_thought_to_do_is_checked() {
+    fn what_is_assumed_of_the_c_driver_is_checked() {
         let worlds = table::all();
         let (both, ours_alone) = (&worlds[1], worlds.last().unwrap());
         let theirs = seen(&record(both, Driver::C), 1000);

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_different_and_tell_what_they_are() {
+    fn names_differ_and_describe_the_worlds() {
         let worlds = all();
         let mut names: Vec<String> = worlds.iter().map(World::name).collect();
         assert_eq!(names[0], "default");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_c_driver_meets_errors_only_where_it_survives_them() {
+    fn the_c_driver_runs_errors_only_where_it_survives_them() {
         let asked = |worlds: &[&'static str], driver| World::new(worlds).scenarios(driver);
         assert!(!asked(&["slow"], Driver::C).contains(&"errors"));
         assert!(asked(&NAMES, Driver::C).contains(&"errors"));
