@@ -15,10 +15,10 @@ use serde_json::{Map, Value, json};
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options};
+use crate::chown::ChownGuard;
 use crate::demo::{frames_of, span};
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
-use crate::step::{capture, make_dir};
+use crate::step::{make_dir, stdout_of};
 
 /// The drivers, in the order of [`Figure::values`].
 const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
@@ -57,12 +57,12 @@ struct Figure {
     name: String,
     /// The C driver's value and this driver's.
     values: [f64; 2],
-    aim: Aim,
+    bound: Bound,
 }
 
 /// The bound for this driver's value.
 #[derive(Clone, Copy)]
-enum Aim {
+enum Bound {
     /// The value is at most this.
     AtMost(f64),
     /// The value is at most this many times the C driver's.
@@ -70,29 +70,29 @@ enum Aim {
     /// The value is at least this many times the C driver's.
     Times(f64),
     /// There is no bound.
-    Open,
+    None,
 }
 
 impl Figure {
     /// Returns whether the value is within the bound, or `None` if there is no bound.
     fn met(&self) -> Option<bool> {
         let [theirs, ours] = self.values;
-        match self.aim {
-            Aim::AtMost(most) => Some(ours <= most),
-            Aim::Share(share) => Some(ours <= share * theirs),
-            Aim::Times(times) => Some(ours >= times * theirs),
-            Aim::Open => None,
+        match self.bound {
+            Bound::AtMost(most) => Some(ours <= most),
+            Bound::Share(share) => Some(ours <= share * theirs),
+            Bound::Times(times) => Some(ours >= times * theirs),
+            Bound::None => None,
         }
     }
 
     /// Returns the figure's line of the table.
     fn line(&self) -> String {
         let [theirs, ours] = self.values;
-        let aim = match self.aim {
-            Aim::AtMost(most) => format!("at most {most}"),
-            Aim::Share(share) => format!("at most {share} x C"),
-            Aim::Times(times) => format!("at least {times} x C"),
-            Aim::Open => String::new(),
+        let bound = match self.bound {
+            Bound::AtMost(most) => format!("at most {most}"),
+            Bound::Share(share) => format!("at most {share} x C"),
+            Bound::Times(times) => format!("at least {times} x C"),
+            Bound::None => String::new(),
         };
         let verdict = match self.met() {
             Some(true) => "met",
@@ -105,7 +105,7 @@ impl Figure {
             String::new()
         };
         let name = &self.name;
-        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6}  {verdict:6} {aim}");
+        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6}  {verdict:6} {bound}");
         line.trim_end().to_owned()
     }
 }
@@ -136,7 +136,7 @@ pub fn run(env: &Env) -> Result<()> {
         all.insert(figure.name.clone(), value);
     }
     let target = env.checkout.join("target");
-    let _owner = HandOver::of_new(&target);
+    let _chown = ChownGuard::of_new(&target);
     make_dir(&target)?;
     let file = target.join("bench.json");
     fs::write(&file, format!("{:#}\n", Value::Object(all)))?;
@@ -175,14 +175,14 @@ fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>
 }
 
 /// Returns the figures of a boot with `--icount`: name, value and bound.
-fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
+fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Bound)>> {
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
     options.icount = true;
     options.model = vec!["pixels=off".to_owned()];
     options.append = Some(MEMORY.to_owned());
     options.output = Some(work.dir.clone());
-    options.timeout = 900;
+    options.timeout_s = 900;
     let mut script = "set -e\n".to_owned();
     for (stream, _) in COUNTED {
         script += &format!("dw100-board bench stream {stream} {FRAMES} 100\n");
@@ -196,7 +196,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     };
     let trace = frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)?;
     let mut figures = Vec::new();
-    let mut add = |name: &str, value: f64, aim| figures.push((name.to_owned(), value, aim));
+    let mut add = |name: &str, value: f64, bound| figures.push((name.to_owned(), value, bound));
 
     let of_one = of_width(&trace, COUNTED[0].1)?;
     for (key, most) in [("reads", 1.0), ("writes", 25.0)] {
@@ -204,7 +204,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
         add(
             &name,
             median(of_one, |frame| frame[key].as_f64())?,
-            Aim::AtMost(most),
+            Bound::AtMost(most),
         );
     }
     let between = |to| move |frame: &Value| Some(span(frame, "irq_ns", to)? as f64);
@@ -212,7 +212,7 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     add(
         "instructions, line raised to gate, median",
         gate,
-        Aim::AtMost(520.0),
+        Bound::AtMost(520.0),
     );
     // A timer tick of the kernel hits a few frames, other ones in each run. So the maximum does not
     // repeat.
@@ -220,73 +220,73 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     add(
         "instructions, line raised to gate, of 99 % at most",
         most,
-        Aim::Open,
+        Bound::None,
     );
     let next = median(of_one, between("next_start_ns"))?;
     add(
         "instructions, line raised to next START, 1 file",
         next,
-        Aim::AtMost(5000.0),
+        Bound::AtMost(5000.0),
     );
     let next = median(of_width(&trace, COUNTED[1].1)?, between("next_start_ns"))?;
     add(
         "instructions, line raised to next START, 4 files",
         next,
-        Aim::Open,
+        Bound::None,
     );
 
-    for (name, value, key, aim) in [
+    for (name, value, key, bound) in [
         (
             "instructions a frame, program included, 1 file",
             one,
             "busy_ns",
-            Aim::Share(0.7),
+            Bound::Share(0.7),
         ),
         (
             "instructions a frame, program included, 4 files",
             four,
             "busy_ns",
-            Aim::Open,
+            Bound::None,
         ),
         (
             "instructions a frame, program included, one at a time",
             single,
             "busy_ns",
-            Aim::Open,
+            Bound::None,
         ),
         (
             "context switches a frame, 1 file",
             one,
             "switches",
-            Aim::Open,
+            Bound::None,
         ),
         (
             "context switches a frame, 4 files",
             four,
             "switches",
-            Aim::Open,
+            Bound::None,
         ),
     ] {
-        add(name, each(value, key, "frames")?, aim);
+        add(name, ratio(value, key, "frames")?, bound);
     }
-    let map = each(requests, "ns_with_map", "frames")? - each(requests, "ns", "frames")?;
+    let map = ratio(requests, "ns_with_map", "frames")? - ratio(requests, "ns", "frames")?;
     add(
         "instructions for a map of 4096x3072 in a request",
         map,
-        Aim::Open,
+        Bound::None,
     );
     let cropped =
-        each(requests, "ns_with_map_and_crop", "frames")? - each(requests, "ns", "frames")?;
+        ratio(requests, "ns_with_map_and_crop", "frames")? - ratio(requests, "ns", "frames")?;
     add(
         "instructions for a map of 4096x3072 in a request, cropped",
         cropped,
-        Aim::Open,
+        Bound::None,
     );
     add(
         "instructions for a crop of 4096x3072 in mid-stream",
-        each(requests, "ns_of_crops", "frames")?,
+        ratio(requests, "ns_of_crops", "frames")?,
         // The cost of a map in a request before crops were composed into maps.
-        Aim::AtMost(227_000.0),
+        Bound::AtMost(227_000.0),
     );
     for (name, key) in [
         ("instructions to open and close a file", "ns"),
@@ -296,13 +296,13 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
             "bytes_streaming",
         ),
     ] {
-        add(name, each(files, key, "files")?, Aim::Open);
+        add(name, ratio(files, key, "files")?, Bound::None);
     }
     Ok(figures)
 }
 
 /// Returns the figures that come from the kernel's trace events: name, value and bound.
-fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
+fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Bound)>> {
     let mut options = Options::new(Flavour::Debug, driver);
     options.model.push("pixels=off".to_owned());
     let measured = boot(board, &options, "dw100-board bench events 200")?;
@@ -312,19 +312,19 @@ fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> 
     Ok(vec![
         (
             "memory allocations a frame, V4L2's of each ioctl aside".to_owned(),
-            each(events, "allocations", "frames")?,
-            Aim::AtMost(0.0),
+            ratio(events, "allocations", "frames")?,
+            Bound::AtMost(0.0),
         ),
         (
             "wake-ups a frame, 1 file".to_owned(),
-            each(events, "wakeups", "frames")?,
-            Aim::Open,
+            ratio(events, "wakeups", "frames")?,
+            Bound::None,
         ),
     ])
 }
 
 /// Joins the figures of both drivers.
-fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
+fn compared(drivers: &[Vec<(String, f64, Bound)>; 2]) -> Result<Vec<Figure>> {
     let [theirs, ours] = drivers;
     ensure!(
         theirs.len() == ours.len(),
@@ -332,16 +332,16 @@ fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
     );
     let pairs = theirs.iter().zip(ours);
     Ok(pairs
-        .map(|((name, theirs, aim), (_, ours, _))| Figure {
+        .map(|((name, theirs, bound), (_, ours, _))| Figure {
             name: name.clone(),
             values: [*theirs, *ours],
-            aim: *aim,
+            bound: *bound,
         })
         .collect())
 }
 
 /// Divides one number of a measurement by another.
-fn each(measured: &Value, key: &str, of: &str) -> Result<f64> {
+fn ratio(measured: &Value, key: &str, of: &str) -> Result<f64> {
     let number = |key: &str| measured[key].as_f64().with_context(|| format!("no {key}"));
     Ok(number(key)? / number(of)?)
 }
@@ -381,11 +381,11 @@ fn median(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64
 /// Returns a percentile of the values: at most `percent` of a hundred values are less.
 fn percentile(
     frames: &[Value],
-    share: usize,
+    percent: usize,
     value: impl Fn(&Value) -> Option<f64>,
 ) -> Result<f64> {
     let values = sorted(frames, value)?;
-    let place = values.len() * share / 100;
+    let place = values.len() * percent / 100;
     values.get(place).copied().context("no frame")
 }
 
@@ -396,7 +396,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     let mut options = Options::new(Flavour::Rt, Driver::None);
     options.model.push("pixels=off".to_owned());
     options.append = Some(MEMORY.to_owned());
-    options.timeout = 900;
+    options.timeout_s = 900;
     let hog = "taskset -c 0 chrt -f 10 dw100-board hog 100000 100 1000000 & hog=$!";
     let mut runs = Vec::new();
     for (size, buffers) in SIZES {
@@ -407,8 +407,8 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
             );
             let stream =
                 format!("dw100-board bench stream {size} {files} {buffers} 1000000 {SECONDS}");
-            let aim = Aim::Times(if size == SIZES[0].0 { 1.5 } else { 1.0 });
-            runs.push((name, stream, aim));
+            let bound = Bound::Times(if size == SIZES[0].0 { 1.5 } else { 1.0 });
+            runs.push((name, stream, bound));
         }
     }
     let (small, buffers) = SIZES[0];
@@ -419,7 +419,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
             small.replace(' ', "x")
         ),
         format!("{hog}; taskset -c 1 {stream}; kill -9 $hog; wait $hog || true"),
-        Aim::Times(1.5),
+        Bound::Times(1.5),
     ));
     let mut script = "set -e\n".to_owned();
     for round in 0..ROUNDS {
@@ -440,12 +440,12 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
         2 * ROUNDS * runs.len()
     );
     let mut figures = Vec::new();
-    for (number, (name, _, aim)) in runs.iter().enumerate() {
+    for (number, (name, _, bound)) in runs.iter().enumerate() {
         let mut values = [Vec::new(), Vec::new()];
         for (turn, measured) in measured.chunks(runs.len()).enumerate() {
             // The drivers swap their turns in every second round.
             let driver = (turn + turn / 2) % 2;
-            values[driver].push(1e9 / each(&measured[number], "ns", "frames")?);
+            values[driver].push(1e9 / ratio(&measured[number], "ns", "frames")?);
         }
         for values in &mut values {
             values.sort_by(f64::total_cmp);
@@ -453,7 +453,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
         figures.push(Figure {
             name: name.clone(),
             values: values.map(|values| values[ROUNDS / 2]),
-            aim: *aim,
+            bound: *bound,
         });
     }
     Ok(figures)
@@ -463,7 +463,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
 fn text_size(env: &Env, board: &Board<'_>) -> Result<Figure> {
     let text = |module: &Path| -> Result<f64> {
         let mut command = board.sandbox.command(&env.checkout, "llvm-size");
-        let printed = capture(command.args(["-A", "-d"]).arg(module))?;
+        let printed = stdout_of(command.args(["-A", "-d"]).arg(module))?;
         let sections = printed.lines().filter_map(|line| {
             let mut words = line.split_whitespace();
             words.next().filter(|name| name.starts_with(".text"))?;
@@ -475,6 +475,6 @@ fn text_size(env: &Env, board: &Board<'_>) -> Result<Figure> {
     Ok(Figure {
         name: "bytes of .text".to_owned(),
         values: [text(&theirs)?, text(&ours)?],
-        aim: Aim::Share(2.5),
+        bound: Bound::Share(2.5),
     })
 }

@@ -19,18 +19,18 @@ use machine::{Boot, serial_file};
 pub use options::{Driver, Options};
 
 use crate::Env;
+use crate::chown::ChownGuard;
 use crate::coverage::Recorder;
 use crate::guest::Guest;
 use crate::kernel::{Flavour, Kernel};
+use crate::kernel_log;
 use crate::key::Key;
 use crate::module::Module;
-use crate::owner::HandOver;
 use crate::patches;
+use crate::programs::{Client, Model, TestClient};
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
-use crate::splat;
 use crate::step::{show, tail, unused_dir};
-use crate::tools::{Client, Model, TestClient};
 
 /// With [`Options::alarm`]: the time from the board's character to the first one that wakes it up, and
 /// the interval of the further ones. One is not enough: the UART's driver has disabled its interrupt
@@ -44,7 +44,7 @@ pub enum End {
     /// The script ended with this exit status.
     Script(u8),
     /// The kernel log has a report. These are its first lines.
-    Splat(Vec<String>),
+    Report(Vec<String>),
     /// The boot took longer than its timeout. These are the console's last lines.
     Timeout(String),
     /// QEMU ended before the script did. These are the console's last lines.
@@ -56,7 +56,7 @@ impl End {
     pub fn status(&self) -> u8 {
         match self {
             Self::Script(status) => *status,
-            Self::Splat(_) => 3,
+            Self::Report(_) => 3,
             Self::Timeout(_) => 124,
             Self::Silent(_) => 125,
         }
@@ -66,7 +66,7 @@ impl End {
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Script(_) => None,
-            Self::Splat(lines) => Some(format!("the kernel log shows:\n{}", lines.join("\n"))),
+            Self::Report(lines) => Some(format!("the kernel log shows:\n{}", lines.join("\n"))),
             Self::Timeout(console) => Some(format!(
                 "the board was switched off after its timeout; the console:\n{console}"
             )),
@@ -225,7 +225,7 @@ impl<'a> Board<'a> {
     /// Boots the board and runs `script`. With `live`, its output appears while it runs.
     pub fn run(&self, options: &Options, script: &str, live: bool) -> Result<Outcome> {
         let dir = self.env.cache.run_dir()?;
-        let _owner = options.output.as_deref().map(HandOver::of_new);
+        let _chown = options.output.as_deref().map(ChownGuard::of_new);
         let boot = self.stage(options, &dir.dir, script)?;
         let printed = boot.dir.join("printed");
         for file in [&printed, &boot.console] {
@@ -248,7 +248,7 @@ impl<'a> Board<'a> {
         let (mut asked, mut rings) = (0, Instant::now());
 
         let started = Instant::now();
-        let deadline = started + Duration::from_secs(options.timeout);
+        let deadline = started + Duration::from_secs(options.timeout_s);
         let mut shown = 0;
         let mut grown: Vec<(usize, Duration)> = Vec::new();
         let ended = loop {
@@ -303,13 +303,13 @@ impl<'a> Board<'a> {
         if print {
             // The printed command needs the files of the boot, so they are not removed.
             let all = self.env.checkout.join("target/shell");
-            _printed = HandOver::of_new(&all);
+            _printed = ChownGuard::of_new(&all);
             dir = unused_dir(&all, "")?;
         } else {
             run_dir = self.env.cache.run_dir()?;
             dir = run_dir.dir.clone();
         }
-        let _owner = options.output.as_deref().map(HandOver::of_new);
+        let _chown = options.output.as_deref().map(ChownGuard::of_new);
         let boot = self.stage(options, &dir, "")?;
         let serials = ["null".to_owned(), "mon:stdio".to_owned(), "null".to_owned()];
         let mut command = self.command(options, &boot, &serials, "BOARD_SHELL=1");
@@ -345,9 +345,9 @@ fn judge(boot: &Boot, in_time: bool, healthy: bool) -> Result<End> {
         fs::write(boot.output.join("dmesg.txt"), &console)?;
     }
     for log in [&dmesg, &console] {
-        let report = splat::first(log, healthy);
+        let report = kernel_log::first_report(log, healthy);
         if !report.is_empty() {
-            return Ok(End::Splat(report.into_iter().map(str::to_owned).collect()));
+            return Ok(End::Report(report.into_iter().map(str::to_owned).collect()));
         }
     }
     let last = || {

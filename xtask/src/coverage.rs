@@ -23,16 +23,16 @@ use anyhow::{Context, Result, ensure};
 
 use crate::Env;
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::module::Module;
-use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir};
 use crate::test;
 use code::{Code, WIDTH};
 use drcov::Block;
-use report::{Report, Seen};
+use report::{Executed, Report};
 
 /// The suites whose boards load this driver, as [`Board`](crate::board::Board) builds it.
 const SUITES: [&str; 10] = [
@@ -57,30 +57,30 @@ const SECTIONS: &str = "sections";
 const KERNELS: [Flavour; 2] = [Flavour::Rt, Flavour::Debug];
 
 /// The file in target/coverage with the blocks that earlier runs have executed.
-const KEPT: &str = "blocks";
+const BLOCKS_FILE: &str = "blocks";
 
 /// The module's name in the kernel.
 const MODULE: &str = "dw100_rust";
 
 /// Upper limit of the length of a section of the module, in bytes.
-const LONGEST: u32 = 1 << 20;
+const MAX_SECTION_BYTES: u32 = 1 << 20;
 
 /// The share of instructions that must be executed, in percent.
-const LEAST: f64 = 97.0;
+const MIN_PERCENT: f64 = 97.0;
 
 /// Collects what boots execute.
 #[derive(Default)]
 pub struct Recorder {
-    boots: Mutex<Boots>,
+    boots: Mutex<Recorded>,
 }
 
 /// A block: the kernel, the section, the offset in the section and the length, both in bytes.
-type Executed = (Flavour, String, u32, u16);
+type ExecutedBlock = (Flavour, String, u32, u16);
 
 #[derive(Default)]
-struct Boots {
+struct Recorded {
     /// The executed blocks.
-    blocks: BTreeSet<Executed>,
+    blocks: BTreeSet<ExecutedBlock>,
     /// The number of boots.
     count: u32,
     /// The number of boots whose emulator was killed before it wrote its blocks.
@@ -119,7 +119,7 @@ impl Recorder {
         for block in Block::all(&file)? {
             for (section, base) in &loads {
                 let offset = block.start.wrapping_sub(*base);
-                if offset < LONGEST {
+                if offset < MAX_SECTION_BYTES {
                     let block = (kernel, section.clone(), offset, block.length);
                     boots.blocks.insert(block);
                 }
@@ -180,9 +180,9 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     let mut boots = boots.unwrap_or_else(PoisonError::into_inner);
     ensure!(boots.count > boots.lost, "no board has loaded the module");
     let place = env.checkout.join("target/coverage");
-    let _owner = HandOver::of_all(&place);
+    let _chown = ChownGuard::of_all(&place);
     make_dir(&place)?;
-    let kept = place.join(KEPT);
+    let kept = place.join(BLOCKS_FILE);
     let key = key(env)?;
     if choice.add {
         let text = fs::read_to_string(&kept).unwrap_or_default();
@@ -194,7 +194,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     for kernel in KERNELS {
         let mut blocks = boots.blocks.iter().filter(|block| block.0 == kernel);
         let code = code_for(env, kernel)?;
-        let mut executed = Seen::new();
+        let mut executed = Executed::new();
         blocks.try_for_each(|(_, section, start, length)| {
             executed.add(&code, section, u64::from(*start), u64::from(*length))
         })?;
@@ -211,7 +211,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     }
     html(env, &file, &pages)?;
     print!("{}", report.text());
-    let Boots { count, lost, .. } = *boots;
+    let Recorded { count, lost, .. } = *boots;
     println!("{count} boots, of which {lost} were killed and do not count");
     println!("{}", pages.join("index.html").display());
     let stale = report.stale();
@@ -219,7 +219,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
         println!("FAIL {line}");
     }
     // The list and the limit are for all suites together.
-    Ok(passed && (!all || stale.is_empty() && report.share() >= LEAST))
+    Ok(passed && (!all || stale.is_empty() && report.percent() >= MIN_PERCENT))
 }
 
 /// Returns the key of the modules. Blocks of earlier runs count only if it is the same.
@@ -234,7 +234,7 @@ fn key(env: &Env) -> Result<String> {
 }
 
 /// Returns the blocks as a text file for later runs.
-fn keep(blocks: &BTreeSet<Executed>, key: &str) -> String {
+fn keep(blocks: &BTreeSet<ExecutedBlock>, key: &str) -> String {
     let mut text = format!("{key}\n");
     for (kernel, section, start, length) in blocks {
         text += &format!("{} {section} {start} {length}\n", kernel.name());
@@ -243,12 +243,12 @@ fn keep(blocks: &BTreeSet<Executed>, key: &str) -> String {
 }
 
 /// Parses that file. Returns no blocks if it is for other modules.
-fn kept_blocks(text: &str, key: &str) -> Vec<Executed> {
+fn kept_blocks(text: &str, key: &str) -> Vec<ExecutedBlock> {
     let mut lines = text.lines();
     if lines.next() != Some(key) {
         return Vec::new();
     }
-    let block = |line: &str| -> Option<Executed> {
+    let block = |line: &str| -> Option<ExecutedBlock> {
         let mut words = line.split(' ');
         let kernel = words.next()?;
         let kernel = KERNELS.into_iter().find(|known| known.name() == kernel)?;

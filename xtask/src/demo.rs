@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options};
+use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
+use crate::programs::{HostClient, own_name};
 use crate::sandbox::Sandbox;
-use crate::step::{capture, copy_file, make_dir};
-use crate::tools::{HostClient, own_name};
+use crate::step::{copy_file, make_dir, stdout_of};
 
 /// A picture of the repository, with the calibration of its lens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -77,7 +77,7 @@ impl Picture {
     ) -> Result<()> {
         self.prepare(&pictures(env).to_string_lossy())
             .iter()
-            .try_for_each(|words| capture(client.command(sandbox, dir).args(words)).map(drop))
+            .try_for_each(|words| stdout_of(client.command(sandbox, dir).args(words)).map(drop))
     }
 }
 
@@ -148,7 +148,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
 fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     let dir = env.checkout.join("target/demo");
     let _alone = env.cache.scratch(&env.ui, &own_name(env, "demo"))?;
-    let _owner = HandOver::of_all(&dir);
+    let _chown = ChownGuard::of_all(&dir);
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
     }

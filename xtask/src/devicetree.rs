@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernel::Kernel;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, hear};
+use crate::step::{copy_file, output_of};
 
 /// Runs the device tree compiler of a kernel.
 pub struct DeviceTrees<'a> {
@@ -31,11 +31,11 @@ impl DeviceTrees<'_> {
         if let Some(edits) = edits {
             let (source, edited) = (self.dir.join("board.dts"), self.dir.join("edited.dtb"));
             let read = ["-q", "-I", "dtb", "-O", "dts", "-o"];
-            hear(self.tool("dtc").args(read).args([&source, &tree]))?;
+            output_of(self.tool("dtc").args(read).args([&source, &tree]))?;
             let text = fs::read_to_string(&source)? + edits;
             fs::write(&source, text)?;
             let write = ["-q", "-I", "dts", "-O", "dtb", "-o"];
-            hear(self.tool("dtc").args(write).args([&edited, &source]))?;
+            output_of(self.tool("dtc").args(write).args([&edited, &source]))?;
             tree = edited;
         }
         if overlays.is_empty() {
@@ -48,7 +48,8 @@ impl DeviceTrees<'_> {
         let merged = self.dir.join("merged.dtb");
         let mut apply = self.tool("fdtoverlay");
         apply.arg("-i").arg(&tree).arg("-o").args([&merged]);
-        hear(apply.args(&compiled)).context("the overlays do not fit the board's device tree")?;
+        output_of(apply.args(&compiled))
+            .context("the overlays do not fit the board's device tree")?;
         Ok(merged)
     }
 
@@ -71,10 +72,10 @@ impl DeviceTrees<'_> {
                     .args(["-nostdinc", "-undef", "-D__DTS__", "-P"])
                     .args(["-x", "assembler-with-cpp", "-I"])
                     .arg(self.kernel.source.join("include"));
-                hear(preprocess.args([&inside, &plain]))?;
+                output_of(preprocess.args([&inside, &plain]))?;
                 let mut compile = self.tool("dtc");
                 compile.args(["-@", "-I", "dts", "-O", "dtb", "-o"]);
-                let said = hear(compile.args([&compiled, &plain]))?;
+                let said = output_of(compile.args([&compiled, &plain]))?;
                 ensure!(said.is_empty(), "{}", said.trim());
                 Ok(compiled)
             }

@@ -10,12 +10,12 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::guest::Guest;
 use crate::key::Key;
-use crate::owner::HandOver;
+use crate::programs::{self, BOARD, CLIENT_SOURCES, own_name};
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, hear, make_dir};
-use crate::tools::{self, BOARD, CLIENT_SOURCES, own_name};
+use crate::step::{copy_file, make_dir, output_of};
 use crate::{Env, host};
 
 /// The manifest of the workspace.
@@ -68,7 +68,7 @@ impl Plugin {
         let mut key = Key::new()
             .add(sandbox.toolchain()?)
             .add(guest.root.as_os_str().as_encoded_bytes())
-            .words(tools::CROSS)
+            .words(programs::CROSS)
             .words(BUILD)
             .add(LINK);
         for path in CLIENT_SOURCES.into_iter().chain([SOURCES]) {
@@ -110,7 +110,7 @@ impl Plugin {
 pub fn deliver(env: &Env) -> Result<PathBuf> {
     let plugin = Plugin::prepare(env, &Sandbox::prepare(env)?, &Guest::with_clients(env)?)?;
     let place = env.checkout.join("target/gst-dw100");
-    let _owner = HandOver::of_all(&place);
+    let _chown = ChownGuard::of_all(&place);
     make_dir(&place)?;
     let to = place.join(PLUGIN);
     // A program may have the file open, so it is replaced and not overwritten.
@@ -125,7 +125,7 @@ pub fn clippy(env: &Env, sandbox: &Sandbox) -> Result<()> {
     let mut clippy = cargo(env, sandbox, &scratch.dir, Path::new("/"));
     clippy.args(["clippy", "-q", "--offline", "--locked", "--all-targets"]);
     clippy.args(["--target", BOARD, "--manifest-path", MANIFEST]);
-    hear(clippy.args(["--", "-D", "warnings"])).map(drop)
+    output_of(clippy.args(["--", "-D", "warnings"])).map(drop)
 }
 
 /// Returns the sandbox's cargo, set up for the board's GStreamer. `libraries` is the directory of
@@ -139,7 +139,7 @@ fn cargo(env: &Env, sandbox: &Sandbox, target: &Path, libraries: &Path) -> Comma
         ]
     });
     let variables: Vec<String> = variables.chain([LINK.to_owned()]).collect();
-    tools::cargo_with(env, sandbox, target, &variables)
+    programs::cargo_with(env, sandbox, target, &variables)
 }
 
 /// Links the libraries' names without a version, which a linker looks for, to the board's libraries.

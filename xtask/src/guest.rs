@@ -27,7 +27,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Describes a root file system.
-struct Tree {
+struct RootFs {
     name: &'static str,
     /// Packages in addition to [`PACKAGES`].
     packages: &'static [&'static str],
@@ -39,7 +39,7 @@ struct Tree {
 }
 
 /// The root file system of most boots.
-const BOARD: Tree = Tree {
+const BOARD: RootFs = RootFs {
     name: "guest",
     packages: &[],
     links: &[],
@@ -47,7 +47,7 @@ const BOARD: Tree = Tree {
 };
 
 /// The root file system with the programs of docs/clients.md.
-const CLIENTS: Tree = Tree {
+const CLIENTS: RootFs = RootFs {
     name: "guest-clients",
     packages: &[
         "ffmpeg",
@@ -124,23 +124,23 @@ impl Guest {
         Self::make(env, &CLIENTS)
     }
 
-    fn make(env: &Env, tree: &Tree) -> Result<Self> {
+    fn make(env: &Env, rootfs: &RootFs) -> Result<Self> {
         host::install_tools(env)?;
-        let words = words(tree.packages);
-        let links = [&LINKS, tree.links].concat();
+        let words = words(rootfs.packages);
+        let links = [&LINKS, rootfs.links].concat();
         let key = Key::new()
             .words(&words)
             .words([RELEASE, NO_RECOMMENDS])
             .add(format!("{PLACES:?}{links:?}"))
             .finish();
         let recipe = Recipe {
-            name: tree.name,
+            name: rootfs.name,
             key,
             partial: Partial::Discard,
-            gigabytes: tree.gigabytes,
+            gigabytes: rootfs.gigabytes,
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
-            let mut command = host::tied("mmdebstrap");
+            let mut command = host::in_namespaces("mmdebstrap");
             command
                 .arg(NO_RECOMMENDS)
                 .args(sandbox::apt_options())

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::capture;
+use crate::step::stdout_of;
 use crate::{Env, gstreamer};
 
 /// Files that the sandbox is made and entered with, and the Debian package of each.
@@ -27,7 +27,7 @@ const TOOLS: [(&str, &str); 3] = [
 pub const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
 
 /// Further variables that `sudo` must not drop.
-pub const KEPT: [&str; 9] = [
+pub const SUDO_VARIABLES: [&str; 9] = [
     "HOME",
     "PATH",
     "CARGO",
@@ -57,7 +57,7 @@ pub fn become_root(env: &Env) -> Result<()> {
     fetch_crates(env)?;
     let mut command = Command::new("sudo");
     command.args(["--", "env"]);
-    for name in KEPT.into_iter().chain(PROXIES) {
+    for name in SUDO_VARIABLES.into_iter().chain(PROXIES) {
         if let Some(value) = std::env::var_os(name) {
             let mut pair = std::ffi::OsString::from(format!("{name}="));
             pair.push(value);
@@ -87,7 +87,7 @@ pub fn fetch_crates(env: &Env) -> Result<()> {
             "--manifest-path",
             manifest,
         ]);
-        capture(&mut command)
+        stdout_of(&mut command)
             .with_context(|| format!("fetching the crates of {manifest}: is there a network?"))?;
     }
     Ok(())
@@ -158,7 +158,7 @@ pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
 
 /// Returns a command that runs in its own mount and process namespaces. They end with xtask, even if it
 /// is killed: no file system stays mounted, and no build continues.
-pub fn tied(program: impl AsRef<OsStr>) -> Command {
+pub fn in_namespaces(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
         .env("PATH", path_of_root())

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{Step, capture};
+use crate::step::{Step, stdout_of};
 use crate::{Env, host, kconfig, module};
 
 /// The kernel series that the driver was tried with, oldest first.
@@ -168,9 +168,9 @@ impl Kernel {
     }
 
     /// Builds what is out of date, with other sources or another object directory mounted over this
-    /// kernel's. `lent` has pairs of a directory and its mount point.
-    pub fn build(&self, step: &Step, sandbox: &Sandbox, lent: &[(&Path, &Path)]) -> Result<()> {
-        build_with(step, sandbox, lent, &self.source, &self.objects)
+    /// kernel's. `mounts` has pairs of a directory and its mount point.
+    pub fn build(&self, step: &Step, sandbox: &Sandbox, mounts: &[(&Path, &Path)]) -> Result<()> {
+        build_with(step, sandbox, mounts, &self.source, &self.objects)
     }
 
     /// Returns this kernel with other objects, which [`Self::build`] has built.
@@ -205,13 +205,13 @@ impl Kernel {
 /// Returns `make` with these arguments, in which OBJECTS stands for the object directory.
 fn make_with(
     sandbox: &Sandbox,
-    lent: &[(&Path, &Path)],
+    mounts: &[(&Path, &Path)],
     source: &Path,
     objects: &Path,
     words: &[&str],
 ) -> Command {
     let place = objects.to_string_lossy();
-    let mut command = sandbox.command_with(lent, source, "make");
+    let mut command = sandbox.command_with(mounts, source, "make");
     command
         .arg(format!("O={place}"))
         .args(VARIABLES)
@@ -223,11 +223,11 @@ fn make_with(
 fn build_with(
     step: &Step,
     sandbox: &Sandbox,
-    lent: &[(&Path, &Path)],
+    mounts: &[(&Path, &Path)],
     source: &Path,
     objects: &Path,
 ) -> Result<()> {
-    let make = |words: &[&str]| make_with(sandbox, lent, source, objects, words);
+    let make = |words: &[&str]| make_with(sandbox, mounts, source, objects, words);
     step.run(make(&BUILD).arg(format!("-j{}", host::jobs())))?;
     step.run(&mut make(&INSTALL))
 }
@@ -243,7 +243,7 @@ fn version(source: &Path) -> String {
         let mut git = Command::new("git");
         git.args(["-c", "safe.directory=*", "rev-parse", "HEAD"])
             .current_dir(source);
-        version += &capture(&mut git).unwrap_or_default();
+        version += &stdout_of(&mut git).unwrap_or_default();
     }
     version
 }
@@ -328,7 +328,7 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
         gigabytes: 2.5,
     };
     let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
-        let listed = capture(sandbox.apt(dir).arg(LIST))?;
+        let listed = stdout_of(sandbox.apt(dir).arg(LIST))?;
         let package = package(&listed)?;
         step.run(sandbox.apt(dir).arg(unpack(&package)))
     })?;
@@ -392,7 +392,7 @@ mod tests {
             bash.env("PATH", format!("{}/../bin:{path}", output.display()));
             bash.args(["-e", "-o", "pipefail", "-c", script])
                 .current_dir(dir);
-            capture(&mut bash).unwrap()
+            stdout_of(&mut bash).unwrap()
         };
         // Programs that replace apt's, for a mirror with one package.
         for (name, script) in [

@@ -11,11 +11,11 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
+use crate::chown::ChownGuard;
 use crate::module::{self, Built};
-use crate::owner::HandOver;
+use crate::programs::{self, FirstLight, TestClient, UserClient};
 use crate::sandbox::Sandbox;
-use crate::step::{capture, copy_file, make_dir};
-use crate::tools::{self, FirstLight, TestClient, UserClient};
+use crate::step::{copy_file, make_dir, stdout_of};
 use crate::{Env, cache::Scratch};
 
 /// The page that says what to type, with place-holders for the kernel's release and the note on the C
@@ -51,7 +51,9 @@ impl Kit {
         let tests = TestClient::prepare(env, &sandbox)?;
         let first_light = FirstLight::prepare(env, &sandbox)?;
 
-        let alone = env.cache.scratch(&env.ui, &tools::own_name(env, "kit"))?;
+        let alone = env
+            .cache
+            .scratch(&env.ui, &programs::own_name(env, "kit"))?;
         let name = format!("dw100-kit-{}", tree.release);
         let stage = alone.dir.join(&name);
         if stage.exists() {
@@ -68,13 +70,13 @@ impl Kit {
             let to = stage.join(name);
             // Debug information is half of a program's size, and is not needed on a board.
             let mut strip = sandbox.command(&stage, "llvm-strip");
-            capture(strip.arg("-o").arg(&to).arg(&program))?;
+            stdout_of(strip.arg("-o").arg(&to).arg(&program))?;
             fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
         }
         fs::write(stage.join("README.txt"), page(&tree.release, &c_driver))?;
         fs::write(stage.join(SUMS), sums(&stage)?)?;
 
-        let _owner = HandOver::of_all(place);
+        let _chown = ChownGuard::of_all(place);
         make_dir(place)?;
         let archive = place.join(format!("{name}.tar.gz"));
         pack(&alone.dir, &name, &archive)?;
@@ -156,7 +158,7 @@ fn pack(dir: &Path, name: &str, archive: &Path) -> Result<()> {
         .arg("--directory")
         .arg(dir)
         .arg(name);
-    capture(&mut tar).map(drop)
+    stdout_of(&mut tar).map(drop)
 }
 
 #[cfg(test)]

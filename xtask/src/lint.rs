@@ -16,8 +16,8 @@ use crate::cache::{Partial, Recipe, Scratch};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
-use crate::step::{files, hear};
-use crate::{Env, gstreamer, host, module, tools};
+use crate::step::{files, output_of};
+use crate::{Env, gstreamer, host, module, programs};
 
 /// The binding of the engine's device-tree node, in the kernel's source.
 const BINDING: &str = "Documentation/devicetree/bindings/media/nxp,dw100.yaml";
@@ -112,8 +112,10 @@ pub fn checks(env: &Env, take: &mut Take<'_>) -> Result<()> {
     let lint = Lint {
         env,
         sandbox: Sandbox::prepare(env)?,
-        target: env.cache.scratch(&env.ui, &tools::target_name(env))?,
-        output: env.cache.scratch(&env.ui, &tools::own_name(env, "lint"))?,
+        target: env.cache.scratch(&env.ui, &programs::target_name(env))?,
+        output: env
+            .cache
+            .scratch(&env.ui, &programs::own_name(env, "lint"))?,
     };
     for (name, check) in CHECKS {
         take(name, &|| check(&lint));
@@ -134,7 +136,7 @@ struct Lint<'a> {
 impl Lint<'_> {
     /// Runs the sandbox's cargo in the checkout.
     fn cargo(&self, words: &str) -> Result<()> {
-        let mut cargo = tools::cargo(self.env, &self.sandbox, &self.target.dir);
+        let mut cargo = programs::cargo(self.env, &self.sandbox, &self.target.dir);
         quietly(cargo.args(words.split(' ')))
     }
 
@@ -200,7 +202,7 @@ fn module_checked(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<()> {
     };
     let checked = env.cache.entry(&env.ui, &recipe, |_, dir| {
         let mut make = kernel.make(sandbox);
-        let said = hear(
+        let said = output_of(
             make.args(module::external(&env.checkout, dir))
                 .args(WARNINGS),
         )?;
@@ -226,7 +228,7 @@ fn schema(trees: &DeviceTrees<'_>, overlays: &[PathBuf]) -> Result<()> {
     )?;
     let mut validate = tool("dt-validate");
     validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
-    let said = hear(validate.arg(&processed).arg(&tree))?;
+    let said = output_of(validate.arg(&processed).arg(&tree))?;
     // dt-validate prints errors, but ends with success.
     ensure!(said.is_empty(), "{}", said.trim());
     Ok(())
@@ -245,5 +247,5 @@ fn shell_scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
 
 /// Runs a command and drops its output, unless it fails.
 fn quietly(command: &mut Command) -> Result<()> {
-    hear(command).map(drop)
+    output_of(command).map(drop)
 }

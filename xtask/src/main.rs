@@ -5,8 +5,10 @@
 mod bench;
 mod board;
 mod cache;
+mod cargo_config;
+mod chown;
 mod coverage;
-mod crates;
+mod debian_mirror;
 mod demo;
 mod devicetree;
 mod gstreamer;
@@ -14,20 +16,18 @@ mod guest;
 mod host;
 mod kconfig;
 mod kernel;
+mod kernel_log;
 mod key;
 mod kit;
 mod lint;
-mod mirror;
 mod module;
 mod mutate;
-mod owner;
 mod patches;
+mod programs;
 mod qemu;
 mod sandbox;
-mod splat;
 mod step;
 mod test;
-mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -279,7 +279,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
             timeout,
             script,
         } => {
-            options.timeout = timeout;
+            options.timeout_s = timeout;
             let script = match script.as_slice() {
                 [file] if Path::new(file).is_file() => std::fs::read_to_string(file)?,
                 words => words.join(" "),
@@ -323,7 +323,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Qemu => {
             let sandbox = Sandbox::prepare(env)?;
-            let model = tools::Model::prepare(env, &sandbox)?;
+            let model = programs::Model::prepare(env, &sandbox)?;
             println!(
                 "{}",
                 qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display()
@@ -331,7 +331,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Gstreamer => println!("{}", gstreamer::deliver(env)?.display()),
         Action::Dewarp => {
-            let [here, board] = tools::deliver(env, &Sandbox::prepare(env)?)?;
+            let [here, board] = programs::deliver(env, &Sandbox::prepare(env)?)?;
             println!("x86-64: {}", here.display());
             println!("arm64: {}", board.display());
         }
@@ -373,7 +373,7 @@ mod tests {
             .collect();
         assert!(variables.contains(&"DW100_KERNEL_SOURCE"));
         for variable in variables {
-            assert!(host::KEPT.contains(&variable), "{variable}");
+            assert!(host::SUDO_VARIABLES.contains(&variable), "{variable}");
         }
     }
 }

@@ -10,12 +10,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::kernel::{self, Kernel};
 use crate::key::Key;
-use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
-use crate::step::{capture, copy_file, make_dir};
-use crate::{Env, host, tools};
+use crate::step::{copy_file, make_dir, stdout_of};
+use crate::{Env, host, programs};
 
 const FILE: &str = "dw100_rust.ko";
 
@@ -79,7 +79,7 @@ impl Module {
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
             // make builds only what has changed since the last build in this directory.
             let output = format!("{name}-{}{}", kernel.key, more.concat());
-            let output = tools::own_name(env, &output);
+            let output = programs::own_name(env, &output);
             let output = env.cache.scratch(&env.ui, &output)?;
             let mut make = kernel.make(sandbox);
             let words = external(&env.checkout, &output.dir);
@@ -190,8 +190,8 @@ impl Built {
                 );
             }
             let source = self.source();
-            let lent = [tree.as_path(), source.as_path()].map(|path| (path, path));
-            sandbox.command_with(&lent, Path::new("/"), "make")
+            let mounts = [tree.as_path(), source.as_path()].map(|path| (path, path));
+            sandbox.command_with(&mounts, Path::new("/"), "make")
         };
         make.arg("-C")
             .arg(tree)
@@ -203,7 +203,7 @@ impl Built {
         if self.option("CONFIG_ARM64").is_some() {
             make.arg("ARCH=arm64");
         }
-        let _owner = HandOver::of_all(output);
+        let _chown = ChownGuard::of_all(output);
         make_dir(output)?;
         let step = env.ui.step("module", env.cache.log("module"))?;
         step.run(&mut make)?;
@@ -234,13 +234,13 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     let output = env.checkout.join("target/module");
     let _alone = env
         .cache
-        .scratch(&env.ui, &tools::own_name(env, "module"))?;
+        .scratch(&env.ui, &programs::own_name(env, "module"))?;
     built.build(env, &env.checkout, &output)?;
     Ok(output.join(FILE))
 }
 
 fn rustc_version(rustc: &mut Command) -> String {
-    capture(rustc.arg("--version"))
+    stdout_of(rustc.arg("--version"))
         .unwrap_or_default()
         .trim()
         .to_owned()

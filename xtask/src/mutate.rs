@@ -31,9 +31,9 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
-use crate::step::{copy_file, files, hear, make_dir};
+use crate::programs::own_name;
+use crate::step::{copy_file, files, make_dir, output_of};
 use crate::test::{self, last_lines};
-use crate::tools::own_name;
 
 /// The directory of the patches.
 const PATCHES: &str = "tests/mutations";
@@ -136,7 +136,7 @@ impl Mutation {
         // The copy is in no repository, whatever is around the cache.
         apply.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(copy));
         apply.arg("-C").arg(copy).arg("apply").args(options);
-        hear(apply.arg(&self.patch)).map(drop)
+        output_of(apply.arg(&self.patch)).map(drop)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::cache::{Partial, Recipe};
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, files, hear, make_dir};
+use crate::step::{copy_file, files, make_dir, output_of};
 
 /// The directory of the patches.
 const PATCHES: &str = "patches";
@@ -66,7 +66,7 @@ pub fn apply(patch: &Path, to: &Path) -> Result<()> {
     // The copy is in no repository, whatever is around it.
     apply.env("GIT_CEILING_DIRECTORIES", to.parent().unwrap_or(to));
     apply.arg("-C").arg(to).arg("apply").arg(patch);
-    hear(&mut apply).map(drop)
+    output_of(&mut apply).map(drop)
 }
 
 /// Builds the debug kernel with all patches.
@@ -98,13 +98,13 @@ pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
         for patch in &patches {
             apply(patch, &sources).with_context(|| title(patch))?;
         }
-        let lent = PATCHED.map(|place| (sources.join(place), plain.source.join(place)));
-        let mut lent: Vec<(&Path, &Path)> = lent
+        let mounts = PATCHED.map(|place| (sources.join(place), plain.source.join(place)));
+        let mut mounts: Vec<(&Path, &Path)> = mounts
             .iter()
             .map(|(from, to)| (from.as_path(), to.as_path()))
             .collect();
-        lent.push((dir, &plain.objects));
-        plain.build(step, sandbox, &lent)
+        mounts.push((dir, &plain.objects));
+        plain.build(step, sandbox, &mounts)
     })?;
     Ok(plain.moved(entry))
 }

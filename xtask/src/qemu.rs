@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
+use crate::programs::Model;
 use crate::sandbox::Sandbox;
 use crate::step::{Step, copy_file};
-use crate::tools::Model;
 use crate::{Env, host};
 
 /// Only the one board is built. `dw100` names the list of devices that the patch adds.
@@ -93,7 +93,7 @@ impl Qemu {
         };
         let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
             let scratch = env.cache.scratch(&env.ui, &format!("qemu-{base}"))?;
-            let build = Build {
+            let build = QemuBuild {
                 sandbox,
                 step,
                 parts: &parts,
@@ -122,14 +122,14 @@ fn in_entry(dir: &Path, file: &str) -> PathBuf {
 }
 
 /// A build in the directories `source` and `build`. Each step of it may be repeated.
-struct Build<'a> {
+struct QemuBuild<'a> {
     sandbox: &'a Sandbox,
     step: &'a Step,
     parts: &'a Path,
     dir: &'a Path,
 }
 
-impl Build<'_> {
+impl QemuBuild<'_> {
     fn shell(&self, script: &str) -> Result<()> {
         self.step
             .run(self.sandbox.command(self.dir, "sh").args(["-ec", script]))

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
-use crate::{Env, crates, host, mirror};
+use crate::{Env, cargo_config, debian_mirror, host};
 
 /// Debian packages of the sandbox, in addition to the essential ones.
 const PACKAGES: &[&str] = &[
@@ -70,7 +70,7 @@ const PACKAGES: &[&str] = &[
 ];
 
 /// Describes a tree of Debian packages for this machine.
-struct Tree {
+struct PackageTree {
     name: &'static str,
     packages: &'static [&'static str],
     architectures: &'static str,
@@ -80,7 +80,7 @@ struct Tree {
     gigabytes: f64,
 }
 
-const SANDBOX: Tree = Tree {
+const SANDBOX: PackageTree = PackageTree {
     name: "sandbox",
     packages: PACKAGES,
     architectures: "amd64,arm64",
@@ -89,7 +89,7 @@ const SANDBOX: Tree = Tree {
 };
 
 /// A browser, and the programs that control it.
-const BROWSER: Tree = Tree {
+const BROWSER: PackageTree = PackageTree {
     name: "browser",
     packages: &[
         "chromium",
@@ -156,7 +156,7 @@ exec chroot "$root" "$@""#;
 
 /// Returns the sources of packages for `mmdebstrap`, or nothing if no mirror is known.
 pub fn sources(env: &Env) -> Vec<String> {
-    let mirror = env.mirror.clone().or_else(mirror::of_host);
+    let mirror = env.mirror.clone().or_else(debian_mirror::of_host);
     let Some(mirror) = mirror else {
         return Vec::new();
     };
@@ -164,7 +164,7 @@ pub fn sources(env: &Env) -> Vec<String> {
 }
 
 /// Returns `mmdebstrap`'s arguments that are the same on each machine.
-fn words(tree: &Tree) -> Vec<String> {
+fn words(tree: &PackageTree) -> Vec<String> {
     let mut words = vec![
         "--mode=root".to_owned(),
         "--variant=apt".to_owned(),
@@ -185,7 +185,7 @@ fn words(tree: &Tree) -> Vec<String> {
 pub fn apt_options() -> Vec<String> {
     let mut command = Command::new("apt-config");
     command.args(["dump", "--no-empty", "Acquire::http", "Acquire::https"]);
-    let dump = crate::step::capture(&mut command).unwrap_or_default();
+    let dump = crate::step::stdout_of(&mut command).unwrap_or_default();
     dump.lines()
         .map(|line| format!("--aptopt={line}"))
         .collect()
@@ -194,7 +194,7 @@ pub fn apt_options() -> Vec<String> {
 /// The sandbox.
 pub struct Sandbox {
     root: PathBuf,
-    lent: Vec<(PathBuf, PathBuf)>,
+    mounts: Vec<(PathBuf, PathBuf)>,
     cargo_config: String,
     _entry: Entry,
 }
@@ -210,7 +210,7 @@ impl Sandbox {
         Self::make(env, &BROWSER)
     }
 
-    fn make(env: &Env, tree: &Tree) -> Result<Self> {
+    fn make(env: &Env, tree: &PackageTree) -> Result<Self> {
         host::install_tools(env)?;
         let key = Key::new()
             .words(words(tree))
@@ -229,7 +229,7 @@ impl Sandbox {
             }
             let sources = sources(env);
             let more = sources.is_empty().then_some(MORE_SUITES);
-            let mut command = host::tied("mmdebstrap");
+            let mut command = host::in_namespaces("mmdebstrap");
             command
                 .arg(NO_RECOMMENDS)
                 .args(apt_options())
@@ -240,18 +240,21 @@ impl Sandbox {
                 .args(sources);
             step.run(&mut command)
         })?;
-        let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned()];
-        lent.extend(env.kernel_source.clone());
-        let mut lent: Vec<_> = lent.into_iter().map(|path| (path.clone(), path)).collect();
+        let mut mounts = vec![env.checkout.clone(), env.cache.root().to_owned()];
+        mounts.extend(env.kernel_source.clone());
+        let mut mounts: Vec<_> = mounts
+            .into_iter()
+            .map(|path| (path.clone(), path))
+            .collect();
         // The sandbox sees only the crates of cargo's home, and not the host's programs there.
         let registry = host::cargo_home()?.join("registry");
         if registry.exists() {
-            lent.push((registry, REGISTRY.into()));
+            mounts.push((registry, REGISTRY.into()));
         }
         Ok(Self {
             root: entry.dir.clone(),
-            lent,
-            cargo_config: crates::config()?,
+            mounts,
+            cargo_config: cargo_config::config()?,
             _entry: entry,
         })
     }
@@ -278,12 +281,12 @@ impl Sandbox {
 
     /// Returns a command that also sees more of the host: pairs of a host path and a path inside.
     pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
-        let mut command = host::tied("sh");
+        let mut command = host::in_namespaces("sh");
         command
             .env("CARGO_CONFIG", &self.cargo_config)
             .args(["-c", ENTER, "enter"])
             .arg(&self.root);
-        for (path, place) in &self.lent {
+        for (path, place) in &self.mounts {
             command.arg(path).arg(place);
         }
         for (path, place) in more {

@@ -134,7 +134,7 @@ impl Drop for Step {
 }
 
 /// Runs a command and returns its output on stdout. The error has its output on stderr.
-pub fn capture(command: &mut Command) -> Result<String> {
+pub fn stdout_of(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()
@@ -153,7 +153,7 @@ pub fn capture(command: &mut Command) -> Result<String> {
 
 /// Runs a command and returns its output on stdout, and then on stderr. The error has the last lines of
 /// both.
-pub fn hear(command: &mut Command) -> Result<String> {
+pub fn output_of(command: &mut Command) -> Result<String> {
     let output = command
         .stdin(Stdio::null())
         .output()

@@ -37,19 +37,19 @@ pub fn differences<'a>(
     readme: &str,
     measured: impl Iterator<Item = (&'a str, [f64; 2])>,
 ) -> Result<Vec<String>> {
-    let told = told(readme)?;
+    let stated = stated(readme)?;
     let measured: Vec<_> = measured.collect();
     let mut lines = Vec::new();
-    for (name, told) in told {
+    for (name, stated) in stated {
         let found = measured.iter().find(|(measured, _)| *measured == name);
         let (_, values) = found.with_context(|| format!("the benchmark has no figure '{name}'"))?;
-        for (driver, (told, value)) in ["C driver", "this driver"]
+        for (driver, (stated, value)) in ["C driver", "this driver"]
             .into_iter()
-            .zip(told.into_iter().zip(values))
+            .zip(stated.into_iter().zip(values))
         {
-            if (told - value).abs() > TOLERANCE * value {
+            if (stated - value).abs() > TOLERANCE * value {
                 lines.push(format!(
-                    "{name}, {driver}: README.md has {told}, measured was {value}"
+                    "{name}, {driver}: README.md has {stated}, measured was {value}"
                 ));
             }
         }
@@ -58,8 +58,8 @@ pub fn differences<'a>(
 }
 
 /// Returns the figures in README.md: name, the C driver's value and this driver's.
-fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
-    let mut told = Vec::new();
+fn stated(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
+    let mut stated = Vec::new();
     for (begins, name) in ROWS {
         let rows = readme.lines().filter_map(|line| line.strip_prefix("| "));
         let mut rows = rows.filter(|row| row.starts_with(begins));
@@ -68,7 +68,7 @@ fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
             .with_context(|| format!("README.md has no row '{begins}'"))?;
         let mut cells = row.split('|').map(str::trim).skip(1);
         let mut figure = || number(cells.next().unwrap_or_default());
-        told.push((name, [figure()?, figure()?]));
+        stated.push((name, [figure()?, figure()?]));
     }
     let [before, words @ ..] = SENTENCE;
     let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -84,9 +84,9 @@ fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
         rest = after;
     }
     for (place, name) in ACCESSES.into_iter().enumerate() {
-        told.push((name, [figures[place + 2], figures[place]]));
+        stated.push((name, [figures[place + 2], figures[place]]));
     }
-    Ok(told)
+    Ok(stated)
 }
 
 /// Parses a number that may have commas between its thousands.
@@ -104,7 +104,7 @@ mod tests {
 
     /// Returns measured figures that equal README.md's.
     fn measured() -> Vec<(&'static str, [f64; 2])> {
-        told(README).unwrap()
+        stated(README).unwrap()
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             if word != " and " && word != "." {
                 let word = word.trim();
                 let first = word.split(' ').next().unwrap();
-                assert!(told(&README.replace(first, "?")).is_err(), "{word}");
+                assert!(stated(&README.replace(first, "?")).is_err(), "{word}");
             }
         }
     }

@@ -96,22 +96,22 @@ impl Board<'_> {
         let root = &self.guest.root;
         let (board, modules) = (root.join("board"), root.join("usr/lib/modules"));
         let (input, kernel_modules) = (root.join("in"), self.kernel.modules());
-        let mut lent: Vec<(&Path, &Path)> = vec![
+        let mut mounts: Vec<(&Path, &Path)> = vec![
             (&boot.files, &board),
             (&kernel_modules, &modules),
             (&boot.output, &boot.output),
         ];
-        lent.extend(
+        mounts.extend(
             boot.input
                 .as_ref()
                 .map(|dir| (dir.as_path(), input.as_path())),
         );
-        let mut command = self.sandbox.command_with(&lent, Path::new("/"), "env");
+        let mut command = self.sandbox.command_with(&mounts, Path::new("/"), "env");
         command
             .arg(format!("LD_LIBRARY_PATH={}", self.model.dir().display()))
             .arg(&self.qemu.binary)
             .args(["-M", "imx8mp-evk", "-display", "none", "-no-reboot"])
-            .args(["-m", &format!("{}G", options.memory)])
+            .args(["-m", &format!("{}G", options.memory_gib)])
             .args(["-smp", &options.smp.to_string()])
             .arg("-kernel")
             .arg(self.kernel.image())

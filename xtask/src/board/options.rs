@@ -71,13 +71,13 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// Seconds after which the board is switched off, unless it has a shell
     #[arg(skip = 300u64)]
-    pub timeout: u64,
+    pub timeout_s: u64,
     /// Device tree source, added after the board's own
     #[arg(skip)]
     pub edits: Option<&'static str>,
     /// Memory, in GiB
     #[arg(skip = 1)]
-    pub memory: u8,
+    pub memory_gib: u8,
     /// A file for the console's output that is kept after the boot
     #[arg(skip)]
     pub console: Option<PathBuf>,
@@ -109,9 +109,9 @@ impl Options {
             alarm: false,
             input: None,
             output: None,
-            timeout: 300,
+            timeout_s: 300,
             edits: None,
-            memory: 1,
+            memory_gib: 1,
             console: None,
             emulator: Vec::new(),
             healthy: false,

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
-use crate::step::capture;
+use crate::step::stdout_of;
 
 /// The size of an instruction, in bytes.
 pub const WIDTH: u64 = 4;
@@ -71,7 +71,7 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
     let tool = |name: &str| sandbox.command(Path::new("/"), name);
     let mut objdump = tool("llvm-objdump");
     objdump.args(["-dr", "--no-show-raw-insn"]).arg(module);
-    let raw = parse(&capture(&mut objdump)?);
+    let raw = parse(&stdout_of(&mut objdump)?);
 
     // In a module each section begins at address 0. The linker gives each section its own addresses.
     let linked = work.join("linked");
@@ -79,8 +79,8 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
     link.args(["--no-relax", "--noinhibit-exec", "--no-warnings", "-e", "0"])
         .args(["--unresolved-symbols=ignore-all", "-o"])
         .args([&linked, module]);
-    capture(&mut link)?;
-    let headers = capture(tool("llvm-objdump").arg("-h").arg(&linked))?;
+    stdout_of(&mut link)?;
+    let headers = stdout_of(tool("llvm-objdump").arg("-h").arg(&linked))?;
     let bases = bases(&headers);
 
     let mut addresses = String::new();
@@ -99,12 +99,12 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
         .arg("exec llvm-symbolizer --obj=\"$1\" --inlines --output-style=JSON < \"$2\"")
         .arg("sh")
         .args([&linked, &list]);
-    let places = capture(&mut symbolizer)?;
+    let places = stdout_of(&mut symbolizer)?;
     let mut places = places.lines();
 
     let mut code = Code::new();
     for (section, instructions) in raw {
-        let doomed = doomed(&instructions);
+        let panicking = panicking(&instructions);
         let mut all = Section::new();
         for (offset, instruction) in instructions {
             let frames: Value = serde_json::from_str(places.next().context("too few places")?)?;
@@ -113,7 +113,7 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
                 Flow::Branch(target) => Some(target),
                 _ => None,
             };
-            let panics = doomed.contains(&offset);
+            let panics = panicking.contains(&offset);
             let instruction = Instruction {
                 place,
                 innermost,
@@ -223,13 +223,13 @@ fn parse(listing: &str) -> Listing {
 }
 
 /// Returns the offsets of the instructions from which all ways end in a panic.
-fn doomed(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
-    let mut doomed = HashSet::new();
+fn panicking(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
+    let mut panicking = HashSet::new();
     loop {
-        let before = doomed.len();
+        let before = panicking.len();
         for (&offset, raw) in instructions.iter().rev() {
             let next = offset + WIDTH;
-            let is = |offset: u64| doomed.contains(&offset);
+            let is = |offset: u64| panicking.contains(&offset);
             let ends = match raw.flow {
                 Flow::On | Flow::Retry(_) => is(next),
                 Flow::Branch(to) => is(next) && is(to),
@@ -238,11 +238,11 @@ fn doomed(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
                 Flow::Panic => true,
             };
             if ends {
-                doomed.insert(offset);
+                panicking.insert(offset);
             }
         }
-        if doomed.len() == before {
-            return doomed;
+        if panicking.len() == before {
+            return panicking;
         }
     }
 }
@@ -359,8 +359,8 @@ Disassembly of section .exit.text:
         ];
         assert_eq!(flows, expected);
         assert_eq!(text[&0x14].function, "second");
-        let doomed = doomed(text);
-        assert_eq!(doomed, HashSet::from([0xc, 0x10]));
+        let panicking = panicking(text);
+        assert_eq!(panicking, HashSet::from([0xc, 0x10]));
     }
 
     #[test]

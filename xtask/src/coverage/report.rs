@@ -29,13 +29,13 @@ const LIBRARY: &str = "library";
 
 /// The instructions of a module that were executed.
 #[derive(Default)]
-pub struct Seen {
+pub struct Executed {
     executed: Offsets,
     /// The starts of the executed blocks: targets of jumps, and instructions after a jump.
     begun: Offsets,
 }
 
-impl Seen {
+impl Executed {
     /// Returns an empty set.
     pub fn new() -> Self {
         Self::default()
@@ -104,7 +104,12 @@ pub struct Report {
 impl Report {
     /// Makes the report. `seen` has what was executed of the module; `others` are modules made of the
     /// same source, with what was executed of them.
-    pub fn new(checkout: &Path, code: &Code, seen: &Seen, others: &[(Code, Seen)]) -> Result<Self> {
+    pub fn new(
+        checkout: &Path,
+        code: &Code,
+        seen: &Executed,
+        others: &[(Code, Executed)],
+    ) -> Result<Self> {
         let mut elsewhere: HashSet<(&Place, &Option<Place>)> = HashSet::new();
         for (code, seen) in others {
             for (section, offset) in &seen.executed {
@@ -180,7 +185,7 @@ impl Report {
 
     /// Returns the share of executed instructions, in percent. Those from which all ways end in a panic
     /// are left out.
-    pub fn share(&self) -> f64 {
+    pub fn percent(&self) -> f64 {
         let [all, executed, panics, ..] = self.sums();
         // CAST: Small numbers.
         100.0 * executed as f64 / (all - panics).max(1) as f64
@@ -228,7 +233,7 @@ impl Report {
             text,
             "{all} instructions: {executed} executed, {panics} lead only to a panic, {excused} are in the list, \
              {rest} are missing: {:.1} % without panics\n{} branches: {ways} of {} ways taken",
-            self.share(),
+            self.percent(),
             branches.clone().count(),
             2 * branches.count()
         );
@@ -415,7 +420,7 @@ mod tests {
 
     fn report(blocks: &[(u64, u64)], others: &[(u64, u64)]) -> Report {
         let seen = |blocks: &[(u64, u64)]| {
-            let mut seen = Seen::new();
+            let mut seen = Executed::new();
             for &(start, length) in blocks {
                 seen.add(&code(), ".text", start, length).unwrap();
             }
@@ -437,7 +442,7 @@ mod tests {
         );
         let both = report(&[(0, 4), (8, 8)], &[(4, 4)]);
         assert_eq!(both.sums()[..3], [5, 4, 1]);
-        assert!((both.share() - 100.0).abs() < 0.1);
+        assert!((both.percent() - 100.0).abs() < 0.1);
     }
 
     #[test]

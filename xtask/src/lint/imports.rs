@@ -16,10 +16,10 @@ use syn::visit::{self, Visit};
 use crate::step::files;
 
 /// A module's path from the crate's root.
-type Module = Vec<String>;
+type ModulePath = Vec<String>;
 
 /// The modules that each module imports.
-type Graph = BTreeMap<Module, BTreeSet<Module>>;
+type Graph = BTreeMap<ModulePath, BTreeSet<ModulePath>>;
 
 /// Checks all files below `src/`. The error names the files of each circle.
 pub fn check(checkout: &Path) -> Result<()> {
@@ -39,8 +39,8 @@ pub fn check(checkout: &Path) -> Result<()> {
 }
 
 /// Returns the imports of all modules.
-fn graph(sources: &BTreeMap<Module, syn::File>) -> Graph {
-    let imports = |(module, file): (&Module, &syn::File)| {
+fn graph(sources: &BTreeMap<ModulePath, syn::File>) -> Graph {
+    let imports = |(module, file): (&ModulePath, &syn::File)| {
         let mut imports = Imports {
             sources,
             file: module,
@@ -55,11 +55,11 @@ fn graph(sources: &BTreeMap<Module, syn::File>) -> Graph {
 
 /// Collects the imports of a file.
 struct Imports<'a> {
-    sources: &'a BTreeMap<Module, syn::File>,
-    file: &'a Module,
+    sources: &'a BTreeMap<ModulePath, syn::File>,
+    file: &'a ModulePath,
     /// The module that is being visited: the file's, or one inside the file.
-    here: Module,
-    found: BTreeSet<Module>,
+    here: ModulePath,
+    found: BTreeSet<ModulePath>,
 }
 
 impl Imports<'_> {
@@ -67,7 +67,7 @@ impl Imports<'_> {
     fn add(&mut self, path: &[String]) {
         let mut rest = path;
         let mut at = match path.first().map(String::as_str) {
-            Some("crate") => Module::new(),
+            Some("crate") => ModulePath::new(),
             _ => self.here.clone(),
         };
         while let [first, more @ ..] = rest {
@@ -177,7 +177,7 @@ fn circles(graph: &Graph) -> Vec<String> {
 }
 
 /// Returns the modules that a module imports, directly or through other modules.
-fn reachable<'a>(graph: &'a Graph, from: &Module) -> BTreeSet<&'a Module> {
+fn reachable<'a>(graph: &'a Graph, from: &ModulePath) -> BTreeSet<&'a ModulePath> {
     let mut found = BTreeSet::new();
     let mut next: Vec<_> = graph.get(from).into_iter().flatten().collect();
     while let Some(module) = next.pop() {

@@ -24,10 +24,10 @@ use crate::step::copy_file;
 
 /// A heading, and shell commands that check the result of the commands under it. They fail at the first
 /// command that does. The output of the document's commands is in the file `said`.
-type Check = (&'static str, &'static str);
+type DocCheck = (&'static str, &'static str);
 
 /// Each document with its checks.
-const DOCUMENTS: [(&str, &[Check]); 2] = [
+const DOCUMENTS: [(&str, &[DocCheck]); 2] = [
     ("docs/clients.md", CHECKS),
     (gstreamer::DOCUMENT, gstreamer::CHECKS),
 ];
@@ -36,7 +36,7 @@ const DOCUMENTS: [(&str, &[Check]); 2] = [
 const CALIBRATIONS: [&str; 2] = ["opencv.yml", "kalibr.yaml"];
 
 /// The checks of docs/clients.md.
-const CHECKS: &[Check] = &[
+const CHECKS: &[DocCheck] = &[
     (
         "Frames to begin with",
         "[ $(stat -c %s frames.nv12) = $((3 * 640 * 480 * 3 / 2)) ]
@@ -139,7 +139,7 @@ const CHECKS: &[Check] = &[
     (
         "Why ffmpeg cannot drive the device",
         "grep -q 'Could not find a valid device' said
-        grep -q 'Not a video capture device' said
+        grep -q 'Not a video stdout_of device' said
         ffmpeg -hide_banner -filters > filters
         grep -q ' scale ' filters
         ! grep -i v4l2 filters || say 'a filter knows V4L2'",
@@ -164,7 +164,7 @@ const C_DRIVER: &[(&str, &str)] = &[
 ];
 
 /// Time limit in seconds for the commands under a heading, and for their check.
-const PATIENCE: u32 = 300;
+const LIMIT_S: u32 = 300;
 
 /// Runs the commands under each heading, and then their check. The list is in /in/names. libcamera asks
 /// udev for devices. The board has no udev, so the script writes the entries of its database.
@@ -176,9 +176,9 @@ for device in /sys/class/video4linux/*/dev /sys/bus/media/devices/*/dev; do
     echo I:1 > /run/udev/data/c$(cat $device)
 done
 while read -r part name; do
-    if ! timeout PATIENCE sh -e /in/$part.commands < /dev/null > said 2>&1; then
+    if ! timeout LIMIT_S sh -e /in/$part.commands < /dev/null > said 2>&1; then
         echo \"FAIL $name: the commands fail: $(tail -n 5 said | tr '\\n' ' ')\"
-    elif ! timeout PATIENCE sh -e /in/$part.check < /dev/null > wrong 2>&1; then
+    elif ! timeout LIMIT_S sh -e /in/$part.check < /dev/null > wrong 2>&1; then
         echo \"FAIL $name: $(tail -n 3 wrong | tr '\\n' ' ')\"
     else
         echo \"ok $name\"
@@ -211,7 +211,7 @@ pub fn names(_: &Path) -> Result<Names> {
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let mut options = tests.options(Flavour::Rt).healthy();
     options.clients = true;
-    options.timeout = 1200;
+    options.timeout_s = 1200;
     let board = Board::prepare_for(tests.env, &options)?;
     let work = tests.env.cache.run_dir()?;
     let guest = Guest::with_clients(tests.env)?;
@@ -245,7 +245,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
     fs::write(work.dir.join("names"), names)?;
     options.input = Some(work.dir.clone());
-    let script = SCRIPT.replace("PATIENCE", &PATIENCE.to_string());
+    let script = SCRIPT.replace("LIMIT_S", &LIMIT_S.to_string());
 
     let ours = || tests.judge(&board, &options, &script, "");
     let theirs = || {
@@ -272,7 +272,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 }
 
 /// Returns all checks.
-fn checks() -> impl Iterator<Item = &'static Check> {
+fn checks() -> impl Iterator<Item = &'static DocCheck> {
     DOCUMENTS.into_iter().flat_map(|(_, checks)| checks)
 }
 
@@ -280,7 +280,7 @@ fn checks() -> impl Iterator<Item = &'static Check> {
 fn parts(
     document: &str,
     text: &str,
-    checks: &[Check],
+    checks: &[DocCheck],
 ) -> Result<Vec<(String, String, &'static str)>> {
     let mut found: Vec<(String, String, &str)> = Vec::new();
     for (heading, commands) in blocks(text) {

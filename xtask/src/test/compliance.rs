@@ -60,7 +60,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 fn on(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     let board = Board::prepare(tests.env, flavour, Driver::Rust)?;
     let mut options = tests.options(board.flavour()).healthy();
-    options.timeout = if tests.full { 1800 } else { 900 };
+    options.timeout_s = if tests.full { 1800 } else { 900 };
     comply(tests, &board, &options, &RUNS);
     comply(tests, &board, &options.on_one_cpu(), &[FORMATS]);
     Ok(())

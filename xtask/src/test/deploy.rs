@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 
 use super::names::Names;
-use super::{Tests, trees, tune, typed};
+use super::{Tests, kernel_trees, tune, typed_commands};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::module;
@@ -81,14 +81,14 @@ const PARAMETERS: &str = "set -ex
     [ -e /dev/video0 ]";
 
 /// A boot with another device tree: the test's name, the edits, the overlays and the script.
-type Boot = (
+type TreeBoot = (
     &'static str,
     Option<&'static str>,
     &'static [&'static str],
     &'static str,
 );
 
-const BOOTS: [Boot; 5] = [
+const BOOTS: [TreeBoot; 5] = [
     (
         "a tree without the engine has no device",
         Some(WITHOUT),
@@ -150,7 +150,7 @@ pub fn names(_: &Path) -> Result<Names> {
         VERSIONS,
     ];
     let boots = BOOTS.iter().map(|boot| boot.0);
-    Names::all(boots.chain(typed).chain(trees::names()))
+    Names::all(boots.chain(typed).chain(kernel_trees::names()))
 }
 
 /// Runs the suite.
@@ -167,23 +167,25 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             .collect();
         tests.check(name, || tests.boot(&board, &options, script).map(drop));
     }
-    tests.check(ON_A_BOARD, || typed::on_a_board(tests, &board));
-    tests.check(FIRST_LIGHT, || typed::first_light(tests, &board));
-    tests.check(AUTOLOAD, || typed::autoload(tests, &board));
+    tests.check(ON_A_BOARD, || typed_commands::on_a_board(tests, &board));
+    tests.check(FIRST_LIGHT, || typed_commands::first_light(tests, &board));
+    tests.check(AUTOLOAD, || typed_commands::autoload(tests, &board));
     tests.check(REFUSED, || {
         let options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         tests.boot(&board, &options, PARAMETERS).map(drop)
     });
-    tests.check(OVERLAYS, || typed::overlays(tests, &board));
+    tests.check(OVERLAYS, || typed_commands::overlays(tests, &board));
     tests.check(tune::NAME, || tune::run(tests));
     if tests.full {
-        tests.check(ON_THE_SIDE, || typed::on_the_side(tests));
-        tests.check(BY_HAND, || typed::by_hand(tests));
-        tests.check(PLAIN_MAKE, || load(tests, Flavour::Rt, typed::make));
+        tests.check(ON_THE_SIDE, || typed_commands::on_the_side(tests));
+        tests.check(BY_HAND, || typed_commands::by_hand(tests));
+        tests.check(PLAIN_MAKE, || {
+            load(tests, Flavour::Rt, typed_commands::make)
+        });
         let build =
             |_: &Tests<'_>, board: &Board<'_>| module::build_for(tests.env, board.kernel_objects());
         tests.check(VERSIONS, || load(tests, Flavour::Kcsan, build));
-        trees::run(tests)?;
+        kernel_trees::run(tests)?;
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ const FAILS: [(&str, &str, &str); 4] = [
 
 /// Time limits in seconds for a test in which a job never ends, and for its board, which may not be
 /// able to power off.
-const HOPELESS: [u64; 2] = [8, 40];
+const STUCK_LIMITS_S: [u64; 2] = [8, 40];
 
 /// Follows the name of a test that counts instructions.
 const TIMED: &str = ", by instructions";
@@ -80,7 +80,7 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     };
     let board = &Board::prepare(tests.env, flavour, Driver::Rust)?;
     let mut options = tests.options(flavour);
-    options.timeout = if tests.full { 7200 } else { 1200 };
+    options.timeout_s = if tests.full { 7200 } else { 1200 };
     let mut script = SCRIPT.to_owned();
     script += if tests.full {
         " --full --limit 3600"
@@ -106,7 +106,7 @@ fn timed(tests: &Tests<'_>) -> Result<()> {
     // With `hlt`, an idle CPU skips to the next event, so a minute of the board's time takes less of
     // this machine's.
     options.append = Some("hlt".to_owned());
-    options.timeout = 600;
+    options.timeout_s = 600;
     let script = format!(
         "driver unload rust && driver load rust watchdog_ms=100 && \
          dw100-board timed --limit 900{filter}"
@@ -118,8 +118,8 @@ fn timed(tests: &Tests<'_>) -> Result<()> {
 fn theirs(tests: &Tests<'_>, (name, fault, says): (&str, &str, &str)) -> Result<()> {
     let board = &Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
-    let [limit, timeout] = HOPELESS;
-    options.timeout = timeout;
+    let [limit, timeout] = STUCK_LIMITS_S;
+    options.timeout_s = timeout;
     let script = format!("dw100-board faults --limit {limit} '{name}'");
     let printed = tests.run(board, &options, &script)?.printed;
     tests.fails(name, fault, says, &printed);

@@ -10,14 +10,14 @@ use anyhow::{Context, Result, bail};
 use super::Tests;
 use super::names::Names;
 use crate::sandbox::Sandbox;
-use crate::{host, lint, tools};
+use crate::{host, lint, programs};
 
 /// Time limit in seconds for the whole suite, without building.
-const LONGEST: u64 = 1200;
+const LIMIT_S: u64 = 1200;
 
 /// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
-    Names::and(
+    Names::with_more(
         lint::names(),
         "the tests of `cargo test --workspace -- --list`, calibrations compared with OpenCV, calibrations of known lenses, and the page of `dewarp tune`",
     )
@@ -25,7 +25,7 @@ pub fn names(_: &Path) -> Result<Names> {
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let _slot = tests.slot(LONGEST);
+    let _slot = tests.slot(LIMIT_S);
     // The names of cargo's tests are paths, so a filter with a space matches none of them.
     if !tests.filter.contains(' ') {
         crates(tests)?;
@@ -41,9 +41,9 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     host::fetch_crates(env)?;
-    let scratch = env.cache.scratch(&env.ui, &tools::target_name(env))?;
+    let scratch = env.cache.scratch(&env.ui, &programs::target_name(env))?;
     let cargo = |words: &[&str]| {
-        let mut command = tools::cargo(env, &sandbox, &scratch.dir);
+        let mut command = programs::cargo(env, &sandbox, &scratch.dir);
         command.args(words);
         command
     };
@@ -83,8 +83,8 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
         };
         tests.record(name, result);
     }
-    let as_told = results.iter().all(|(_, good)| *good) == output.status.success();
-    if (results.is_empty() && tests.filter.is_empty()) || !as_told {
+    let consistent = results.iter().all(|(_, good)| *good) == output.status.success();
+    if (results.is_empty() && tests.filter.is_empty()) || !consistent {
         bail!(
             "cargo test ended with {}:\n{}",
             output.status,

@@ -17,7 +17,7 @@ use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::kit::Kit;
-use crate::step::{capture, make_dir};
+use crate::step::{make_dir, stdout_of};
 
 /// The names of the tests, except those about a world.
 const ARCHIVE: &str = "the archive has what it should";
@@ -32,7 +32,7 @@ const STUCK: &str = "a frame that the C driver waits for for ever stops it";
 const WHOLE: &str = "all of it at full size";
 
 /// Time limit for `first-light`, by the board's clock.
-const LONGEST: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Unpacks the archive, and defines a command that runs `first-light` once with a name and options. The
 /// results are written to memory and copied to /out afterwards, because the disk is not under test.
@@ -143,7 +143,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 /// Checks that the archive has the files that its page lists.
 fn contents(kit: &Kit) -> Result<()> {
     let mut tar = std::process::Command::new("tar");
-    let listed = capture(tar.arg("tf").arg(&kit.archive))?;
+    let listed = stdout_of(tar.arg("tf").arg(&kit.archive))?;
     for name in [
         "README.txt",
         "SHA256SUMS",
@@ -168,10 +168,10 @@ fn static_programs(board: &Board<'_>, kit: &Kit, place: &Path) -> Result<()> {
     tar.arg("--extract")
         .arg("--strip-components=1")
         .arg("--file");
-    capture(tar.arg(&kit.archive).arg("--directory").arg(place))?;
+    stdout_of(tar.arg(&kit.archive).arg("--directory").arg(place))?;
     for name in ["dewarp", "dw100-board", "first-light"] {
         let mut readelf = board.sandbox.command(place, "llvm-readelf");
-        let said = capture(readelf.args(["--dynamic", "--program-headers", name]))?;
+        let said = stdout_of(readelf.args(["--dynamic", "--program-headers", name]))?;
         let needs = ["NEEDED", "INTERP"]
             .iter()
             .find(|word| said.contains(**word));
@@ -194,17 +194,17 @@ struct Boots<'a> {
 impl Boots<'_> {
     /// Boots a board that has only the archive, and runs a script there. `change` sets further options.
     /// Returns the directory that the board saw as `/out`.
-    fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Left> {
+    fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Results> {
         let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         options.icount = true;
-        options.timeout = 900;
+        options.timeout_s = 900;
         options.input = Some(self.work.join("in"));
         let out = self.work.join(name);
         options.output = Some(out.clone());
         change(&mut options);
         let script = format!("{BEFORE}{script}");
         self.tests.boot(self.board, &options, &script)?;
-        Ok(Left(out))
+        Ok(Results(out))
     }
 
     /// The default world, with both drivers and a forced time-out. first-light loads the modules that
@@ -213,8 +213,8 @@ impl Boots<'_> {
         if !self.tests.wants_any(&[AS_ASSUMED, PAGE]) {
             return Ok(());
         }
-        let left = self.boot("out-default", "run default --time-out", |_| {})?;
-        let report = left.report("default").and_then(|report| {
+        let results = self.boot("out-default", "run default --time-out", |_| {})?;
+        let report = results.report("default").and_then(|report| {
             report.ended(0)?;
             report.named(&[])?;
             ensure!(report.frames("dw100").is_some(), "the C driver was not run");
@@ -223,7 +223,7 @@ impl Boots<'_> {
             Ok(())
         });
         self.tests.record(AS_ASSUMED, report);
-        self.tests.record(PAGE, left.page("default"));
+        self.tests.record(PAGE, results.page("default"));
         Ok(())
     }
 
@@ -234,8 +234,8 @@ impl Boots<'_> {
             return Ok(());
         }
         let script = format!("{LOADED}{}", in_worlds(&worlds));
-        let left = self.boot("out-worlds", &script, sleeps)?;
-        self.name_worlds(&left, &worlds);
+        let results = self.boot("out-worlds", &script, sleeps)?;
+        self.name_worlds(&results, &worlds);
         Ok(())
     }
 
@@ -249,12 +249,12 @@ impl Boots<'_> {
             "{LOADED}run default --only --above-4g\n{}",
             in_worlds(&worlds)
         );
-        let left = self.boot("out-above", &script, |options| {
-            options.memory = 4;
+        let results = self.boot("out-above", &script, |options| {
+            options.memory_gib = 4;
             options.edits = Some(MOST_ABOVE);
             options.append = Some(format!("{SLEEPS} {LOW_CMA}"));
         })?;
-        let report = left.report("default").and_then(|report| {
+        let report = results.report("default").and_then(|report| {
             report.status(0)?;
             for part in ["the vertex map", "the source", "the destination"] {
                 let found = report.line(&format!("{part} above 4 GiB"))?;
@@ -263,7 +263,7 @@ impl Boots<'_> {
             Ok(())
         });
         self.tests.record(REACHED, report);
-        self.name_worlds(&left, &worlds);
+        self.name_worlds(&results, &worlds);
         Ok(())
     }
 
@@ -281,8 +281,8 @@ impl Boots<'_> {
             run hung
             run again"
         );
-        let left = self.boot("out-hung", &script, sleeps)?;
-        let stalled = left.report("stalled").and_then(|report| {
+        let results = self.boot("out-hung", &script, sleeps)?;
+        let stalled = results.report("stalled").and_then(|report| {
             report.status(1)?;
             report.named(&[])?;
             let found = report.line("frames come back")?;
@@ -290,14 +290,16 @@ impl Boots<'_> {
             report.line("FRAME_BUSY at the interrupt").map(drop)
         });
         self.tests.record(RECOVERED, stalled);
-        let hung = left.report("hung").and_then(|report| {
+        let hung = results.report("hung").and_then(|report| {
             report.stopped("after the reset the next one did not, either")?;
             ensure!(report.frames("dw100_rust") == Some(2), "it went on");
             ensure!(report.frames("dw100").is_none(), "the C driver was loaded");
-            left.page("hung")
+            results.page("hung")
         });
         self.tests.record(HUNG, hung);
-        let again = left.report("again").and_then(|report| report.stopped(""));
+        let again = results
+            .report("again")
+            .and_then(|report| report.stopped(""));
         self.tests.record(AGAIN, again);
         Ok(())
     }
@@ -314,11 +316,11 @@ impl Boots<'_> {
             model drop-irq=$((frames + 3))
             run stuck
         "#;
-        let left = self.boot("out-stuck", &format!("{LOADED}{script}"), sleeps)?;
-        let stuck = left.report("stuck").and_then(|report| {
+        let results = self.boot("out-stuck", &format!("{LOADED}{script}"), sleeps)?;
+        let stuck = results.report("stuck").and_then(|report| {
             report.stopped("did not come back from the C driver")?;
             ensure!(report.frames("dw100") == Some(3), "it went on");
-            left.page("stuck")
+            results.page("stuck")
         });
         self.tests.record(STUCK, stuck);
         Ok(())
@@ -329,8 +331,8 @@ impl Boots<'_> {
         if !self.tests.full || !self.tests.wants_any(&[WHOLE]) {
             return Ok(());
         }
-        let left = self.boot("out-whole", "quick=\nrun whole --time-out", |_| {})?;
-        let whole = left.report("whole").and_then(|report| {
+        let results = self.boot("out-whole", "quick=\nrun whole --time-out", |_| {})?;
+        let whole = results.report("whole").and_then(|report| {
             report.ended(0)?;
             report.named(&[])
         });
@@ -347,9 +349,9 @@ impl Boots<'_> {
     }
 
     /// Records for each world whether it was named, and no other.
-    fn name_worlds(&self, left: &Left, worlds: &[&World]) {
+    fn name_worlds(&self, results: &Results, worlds: &[&World]) {
         for world in worlds {
-            let result = left.report(world.name).and_then(|report| {
+            let result = results.report(world.name).and_then(|report| {
                 report.status(1)?;
                 report.in_time()?;
                 report.named(&[world.name])
@@ -383,18 +385,18 @@ fn in_worlds(worlds: &[&World]) -> String {
 }
 
 /// The directory with the results of a boot.
-struct Left(std::path::PathBuf);
+struct Results(std::path::PathBuf);
 
-impl Left {
+impl Results {
     /// Reads the report of a run.
-    fn report(&self, run: &str) -> Result<Report> {
+    fn report(&self, run: &str) -> Result<FirstLightReport> {
         let dir = self.0.join(run);
         let read = |name: &str| {
             fs::read_to_string(dir.join(name)).with_context(|| format!("{run}/{name} is missing"))
         };
         let said = read("said")?;
         let text = read("first-light.json").with_context(|| format!("it says:\n{said}"))?;
-        Ok(Report {
+        Ok(FirstLightReport {
             json: serde_json::from_str(&text)?,
             status: read("status")?.trim().parse()?,
             said,
@@ -435,13 +437,13 @@ fn stands_alone(page: &str) -> Result<()> {
 }
 
 /// A report of `first-light`.
-struct Report {
+struct FirstLightReport {
     json: Value,
     status: u8,
     said: String,
 }
 
-impl Report {
+impl FirstLightReport {
     /// Fails unless the run ended with this status and did not stop.
     fn status(&self, status: u8) -> Result<()> {
         let end = super::last_lines(&self.said, 12);
@@ -462,7 +464,7 @@ impl Report {
     /// Fails if the run took too long by the board's clock.
     fn in_time(&self) -> Result<()> {
         let seconds = self.json["seconds"].as_f64().unwrap_or(f64::MAX);
-        ensure!(seconds < LONGEST.as_secs_f64(), "it took {seconds} s");
+        ensure!(seconds < LIMIT.as_secs_f64(), "it took {seconds} s");
         Ok(())
     }
 
@@ -511,8 +513,8 @@ impl Report {
     /// Returns the lines that differ from what is assumed.
     fn differing(&self) -> String {
         let differing = self.lines().filter(|line| line["verdict"] == "differs");
-        let told = differing.map(|line| format!("{}: {}", line["topic"], line["found"]));
-        told.collect::<Vec<_>>().join("; ")
+        let lines = differing.map(|line| format!("{}: {}", line["topic"], line["found"]));
+        lines.collect::<Vec<_>>().join("; ")
     }
 
     /// Returns the result in the first line on a topic.

@@ -70,7 +70,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
         let mut options = Options::new(Flavour::Debug, Driver::Rust);
         options.append = Some(format!("kunit.enable=1{}", glob(&expected, &all)));
-        options.timeout = 900;
+        options.timeout_s = 900;
         let outcome = tests.run(&board, &options, SCRIPT)?;
         record(tests, &expected, &outcome.printed, "");
         tests.record_end(END, ended(&outcome));

@@ -7,13 +7,13 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
-use super::trees::Tree;
+use super::kernel_trees::Tree;
 use crate::Env;
 use crate::host;
 use crate::kernel::{Flavour, Kernel};
+use crate::programs::Model;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
-use crate::tools::Model;
 
 /// The name of a parameter, as it is stored in the kernel's image.
 const PARAMETER: &[u8] = b"dw100.watchdog_ms\0";

@@ -42,10 +42,10 @@ const LOSES: &str =
     "no frame is lost or torn when the system stops short of sleep, power domains off";
 
 /// Time limit for unbinding, whatever programs hold or do at that time.
-const BOUND: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_secs(1);
 
 /// Seconds of random calls, without and with `--full`.
-const FUZZED: [u64; 2] = [10, 300];
+const FUZZ_SECONDS: [u64; 2] = [10, 300];
 
 /// The seed of the random calls without `--full`. It is constant, so that a new failure comes from a
 /// change of the code.
@@ -108,7 +108,7 @@ fn sleeps(tests: &Tests<'_>) -> Result<()> {
     let board = &Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.alarm = true;
-    options.timeout = 900;
+    options.timeout_s = 900;
     if let Some(filter) = filter {
         let script = format!(
             "driver unload rust && driver load rust watchdog_ms=5000 && \
@@ -142,7 +142,7 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     } else {
         ("", 300, 1500)
     };
-    options.timeout = timeout;
+    options.timeout_s = timeout;
     let end = format!("{END}{suffix}");
     let mut script = String::new();
     // `held` runs on the debug kernel only, whose checks it needs.
@@ -164,7 +164,7 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     }
     let mut seeded = None;
     if debug && (tests.wants(&format!("{FUZZ}{suffix}")) || tests.wants(&end)) {
-        let (seed, seconds) = (seed(tests.full)?, FUZZED[usize::from(tests.full)]);
+        let (seed, seconds) = (seed(tests.full)?, FUZZ_SECONDS[usize::from(tests.full)]);
         script += &format!(
             "{UNLOAD}driver load rust watchdog_ms=100 && \
              dw100-board fuzz --seed {seed} --seconds {seconds}"
@@ -189,16 +189,16 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
 
     // Each test has its own time limit for unbinding, which suits this kernel on a busy machine. Only
     // with `--full`, where the suite has the machine to itself as far as possible, the limit is
-    // [`BOUND`].
+    // [`LIMIT`].
     let unbound = unbinds(&outcome.printed);
     if let Ok((count, longest)) = &unbound {
         let longest = longest.as_millis();
-        let told = format!("lifetime: {count} unbinds took {longest} ms at most{suffix}");
-        tests.env.ui.say(&told);
+        let message = format!("lifetime: {count} unbinds took {longest} ms at most{suffix}");
+        tests.env.ui.say(&message);
     }
     if tests.full {
         let result = unbound.and_then(|(_, longest)| {
-            ensure!(longest <= BOUND, "{longest:?}");
+            ensure!(longest <= LIMIT, "{longest:?}");
             Ok(())
         });
         tests.record(&in_time, result);
@@ -226,12 +226,12 @@ fn theirs(tests: &Tests<'_>) -> Result<()> {
         let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
         // A race needs two CPUs.
         let mut options = Options::new(board.flavour(), Driver::C);
-        options.timeout = 700;
+        options.timeout_s = 700;
         let end = tests
             .run(&board, &options, &format!("dw100-board {test}"))?
             .end;
         let caught = || -> Result<()> {
-            let End::Splat(report) = &end else {
+            let End::Report(report) = &end else {
                 bail!("no report: {end:?}");
             };
             ensure!(

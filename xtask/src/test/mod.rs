@@ -7,6 +7,7 @@ mod compliance;
 mod deploy;
 mod faults;
 mod host;
+mod kernel_trees;
 mod kit;
 mod kunit;
 mod kunit_tool;
@@ -15,13 +16,12 @@ mod names;
 mod parity;
 mod report;
 mod rt;
-mod run;
 mod scripts;
 mod slots;
 mod stream;
-mod trees;
+mod streams_doc;
 mod tune;
-mod typed;
+mod typed_commands;
 mod uapi;
 mod v4l2_core;
 mod worlds;
@@ -35,8 +35,8 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
 use crate::step::make_dir;
 use names::Names;
 use report::{Case, Report};
@@ -189,25 +189,25 @@ impl Tests<'_> {
             let (started, waited) = (Instant::now(), slots::waited());
             let result = test();
             let took = started.elapsed().saturating_sub(slots::waited() - waited);
-            self.tell(name, Some(took), result);
+            self.add(name, Some(took), result);
         }
     }
 
     /// Records a test's result and its duration, if that is known, if the filter selects the test.
     fn record_with(&self, name: &str, took: Option<Duration>, result: Result<()>) {
         if self.wants(name) {
-            self.tell(name, took, result);
+            self.add(name, took, result);
         }
     }
 
     /// Records how a board or a suite ended. A failure is recorded whatever the filter selects.
     pub fn record_end(&self, name: &str, result: Result<()>) {
         if result.is_err() || self.wants(name) {
-            self.tell(name, None, result);
+            self.add(name, None, result);
         }
     }
 
-    fn tell(&self, name: &str, took: Option<Duration>, result: Result<()>) {
+    fn add(&self, name: &str, took: Option<Duration>, result: Result<()>) {
         let case = Case {
             name: name.to_owned(),
             took,
@@ -242,15 +242,15 @@ impl Tests<'_> {
         }
     }
 
-    /// Waits until another board may boot, or until other work of that size may run. `longest` is its
+    /// Waits until another board may boot, or until other work of that size may run. `limit_s` is its
     /// time limit in seconds.
-    fn slot(&self, longest: u64) -> Slot<'_> {
-        self.boards.take(longest)
+    fn slot(&self, limit_s: u64) -> Slot<'_> {
+        self.boards.take(limit_s)
     }
 
     /// Boots and runs a script, when another board may boot.
     pub fn run(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<Outcome> {
-        let _slot = self.slot(options.timeout);
+        let _slot = self.slot(options.timeout_s);
         board.run(options, script, false)
     }
 
@@ -479,7 +479,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     }
     if let Some(file) = &choice.junit {
         // If the file cannot be written, the command fails before it runs the suites.
-        let _owner = HandOver::of_new(file);
+        let _chown = ChownGuard::of_new(file);
         make_dir(file.parent().unwrap_or(Path::new("")))?;
         std::fs::write(file, "").with_context(|| format!("writing {}", file.display()))?;
     }
@@ -503,7 +503,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
             Ok(())
         });
         if let Err(error) = ended {
-            tests.tell(END, None, Err(error));
+            tests.add(END, None, Err(error));
         }
         locked(&report).end(number, started.elapsed());
         let seconds = started.elapsed().as_secs();

@@ -21,11 +21,11 @@ pub(super) struct Names {
 impl Names {
     /// Returns the names of a suite that has no further tests.
     pub(super) fn all<T: Into<String>>(known: impl IntoIterator<Item = T>) -> Result<Self> {
-        Self::and(known, "")
+        Self::with_more(known, "")
     }
 
     /// Returns the names of a suite that has further tests, which are known only when it runs.
-    pub(super) fn and<T: Into<String>>(
+    pub(super) fn with_more<T: Into<String>>(
         known: impl IntoIterator<Item = T>,
         more: &'static str,
     ) -> Result<Self> {
@@ -143,7 +143,7 @@ mod tests {
         assert!(check(Names::all(["b", "c", "a"])).is_ok());
         let error = check(Names::all(["a"])).unwrap_err().to_string();
         assert!(error.contains("'b'"), "{error}");
-        assert!(check(Names::and(["a"], "more")).is_ok());
+        assert!(check(Names::with_more(["a"], "more")).is_ok());
     }
 
     #[test]

@@ -16,14 +16,14 @@ use super::names::Names;
 use crate::Env;
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
-use crate::step::{capture, make_dir};
-use crate::tools::Judges;
+use crate::programs::Judges;
+use crate::step::{make_dir, stdout_of};
 
 /// Time limits in seconds for a board, without and with `--full`.
-const TIMEOUT: [u64; 2] = [600, 4800];
+const TIMEOUT_S: [u64; 2] = [600, 4800];
 
 /// The script of a board. The frames whose registers are compared need no pixels. Frames take as little
 /// virtual time as possible: without icount that is real time.
@@ -56,7 +56,7 @@ const REGION: &str = "'imx8mp-dw100'";
 
 /// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
-    Names::and(
+    Names::with_more(
         [SEEN],
         "the verdicts of `dw100-parity` on the frames of both drivers",
     )
@@ -68,7 +68,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
     tests.check(SEEN, || traced(tests, &board));
     let judges = Judges::prepare(env, &board.sandbox)?;
-    let names = capture(&mut judge(env, &board, &judges, "names", false))?;
+    let names = stdout_of(&mut judge(env, &board, &judges, "names", false))?;
     if !names.lines().any(|name| tests.wants(name)) {
         return Ok(());
     }
@@ -76,7 +76,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let dir = &work.dir;
     let input = dir.join("in");
     make_dir(&input)?;
-    capture(judge(env, &board, &judges, "plan", tests.full).arg(&input))?;
+    stdout_of(judge(env, &board, &judges, "plan", tests.full).arg(&input))?;
 
     let (ours, theirs) = (dir.join("rust"), theirs(tests, &board, &input)?);
     let step = env.ui.step("parity", env.cache.log("parity"))?;
@@ -84,7 +84,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     step.finish();
 
     let target = env.checkout.join("target");
-    let _owner = HandOver::of_new(&target);
+    let _chown = ChownGuard::of_new(&target);
     let report = target.join("parity.json");
     let verdicts = judge(env, &board, &judges, "check", tests.full)
         .arg(&report)
@@ -229,7 +229,7 @@ fn frames(
     output: &Path,
 ) -> Result<()> {
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu().healthy();
-    options.timeout = TIMEOUT[usize::from(tests.full)];
+    options.timeout_s = TIMEOUT_S[usize::from(tests.full)];
     options.input = Some(input.to_owned());
     options.output = Some(output.to_owned());
     tests
@@ -279,14 +279,14 @@ memory_region_ops_write cpu 0 mr 0x7f00 addr 0x32e30004 value 0x8100a3 size 4 na
             .iter()
             .map(|&text| text.to_owned())
             .collect();
-        let told = |change: &dyn Fn(&mut Vec<String>)| {
+        let compare = |change: &dyn Fn(&mut Vec<String>)| {
             let mut accesses = twice.clone();
             change(&mut accesses);
             as_listed(&frames, &accesses).map_err(|why| why.to_string())
         };
-        assert_eq!(told(&|_| ()), Ok(()));
+        assert_eq!(compare(&|_| ()), Ok(()));
         assert_eq!(
-            told(&|all| all.push("r 0x00 0x00000000".to_owned())),
+            compare(&|all| all.push("r 0x00 0x00000000".to_owned())),
             Ok(())
         );
         for change in [
@@ -299,9 +299,9 @@ memory_region_ops_write cpu 0 mr 0x7f00 addr 0x32e30004 value 0x8100a3 size 4 na
             |all| all.extend_from_within(3..),
             Vec::clear,
         ] {
-            assert!(told(&change).is_err());
+            assert!(compare(&change).is_err());
         }
-        let why = told(&|all| all.swap(3, 4)).unwrap_err();
+        let why = compare(&|all| all.swap(3, 4)).unwrap_err();
         assert!(
             why.starts_with("frame 2, access 1 of 3: \"w 0x08 0x00000001\""),
             "{why}"

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use crate::owner::HandOver;
+use crate::chown::ChownGuard;
 
 /// A test's result.
 pub(super) struct Case {
@@ -117,7 +117,7 @@ impl Report {
 
     /// Writes all results as JUnit XML. A test has the name of its line, and the suite as its class.
     pub(super) fn write_junit(&self, file: &Path) -> Result<()> {
-        let _owner = HandOver::of_new(file);
+        let _chown = ChownGuard::of_new(file);
         std::fs::write(file, self.junit()?).with_context(|| format!("writing {}", file.display()))
     }
 

@@ -56,7 +56,7 @@ const FRAMES_EACH: [u64; 2] = [125, 500];
 
 /// The least number of frames of each open file beside a torture test, however long they take on a busy
 /// machine.
-const LEAST: u32 = 3;
+const MIN_FRAMES: u32 = 3;
 
 /// The tolerance for the longest wait of a task of priority FIFO 95, in nanoseconds, compared with its
 /// wait beside the C driver's stream.
@@ -124,12 +124,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 fn gate(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let [ours, theirs] = [Driver::Rust, Driver::C].map(|driver| hogged(tests, board, driver));
     let (ours, theirs) = (ours?, theirs?);
-    let told = format!(
+    let message = format!(
         "rt: instructions from line raised to gate under load: {}; C driver: {}",
-        told(&ours),
-        told(&theirs)
+        summary(&ours),
+        summary(&theirs)
     );
-    tests.env.ui.say(&told);
+    tests.env.ui.say(&message);
     tests.record(GATED, gated(&ours));
     tests.record(LOST, lost(&theirs));
     Ok(())
@@ -206,7 +206,7 @@ fn lost(frames: &[Value]) -> Result<()> {
 }
 
 /// Returns a summary of the gate's times.
-fn told(frames: &[Value]) -> String {
+fn summary(frames: &[Value]) -> String {
     let mut times: Vec<i64> = frames
         .iter()
         .filter_map(|frame| span(frame, "irq_ns", "gate_ns"))
@@ -268,12 +268,12 @@ fn torture(tests: &Tests<'_>, tortures: usize) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let [seconds, frames] = [SECONDS, FRAMES_EACH].map(|each| each[usize::from(tests.full)]);
     let mut options = Options::new(Flavour::Debug, Driver::Rust);
-    options.timeout = 900 + 10 * seconds;
+    options.timeout_s = 900 + 10 * seconds;
     let mut script = String::new();
     for ((torture, setting), count) in TORTURES[..tortures].iter().zip(1..) {
         script += &format!(
             "modprobe {torture} {setting} stat_interval=0 onoff_holdoff=3 onoff_interval=200 || exit 1
-            dw100-board endure 4 {LEAST} {seconds} || exit 1
+            dw100-board endure 4 {MIN_FRAMES} {seconds} || exit 1
             rmmod {torture}
             [ $(dmesg | grep -c 'End of test: SUCCESS') = {count} ] || {{ dmesg | grep torture; exit 1; }}
             "
@@ -307,7 +307,7 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
         // KCSAN is switched on by the script, so it does not check the boot.
         let mut options = Options::new(Flavour::Kcsan, Driver::None);
         options.append = Some(format!("kunit.enable=1 kcsan.early_enable=0 {word}"));
-        options.timeout = 1800;
+        options.timeout_s = 1800;
         let script = "echo 100 > /sys/module/kcsan/parameters/skip_watch
             echo on > /sys/kernel/debug/kcsan
             grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1

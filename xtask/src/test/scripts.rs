@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail};
 
 use super::Tests;
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::key::Key;
-use crate::owner::HandOver;
+use crate::programs::{HostClient, UserClient};
 use crate::sandbox::Sandbox;
-use crate::tools::{HostClient, UserClient};
 
 /// The packages that are installed. The versions are fixed, so that a run can be repeated.
 const PACKAGES: [&str; 3] = [
@@ -48,7 +48,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         let client = UserClient::prepare(env, &sandbox)?;
         let browser = Sandbox::browser(env)?;
         let screenshots = env.checkout.join("target/tune");
-        let _owner = HandOver::of_all(&screenshots);
+        let _chown = ChownGuard::of_all(&screenshots);
         let name = "tune.py";
         let mut command = script(tests, &browser, Path::new("python3"), name);
         judge(tests, name, command.arg(client.here()).arg(&screenshots))?;
@@ -121,11 +121,11 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
 /// proxy may have its own one.
 fn with_host_certificates(sandbox: &Sandbox, dir: &Path) -> Command {
     let bundle = Path::new(CERTIFICATES);
-    let lent: &[(&Path, &Path)] = match bundle.exists() {
+    let mounts: &[(&Path, &Path)] = match bundle.exists() {
         true => &[(bundle, bundle)],
         false => &[],
     };
-    let mut command = sandbox.command_with(lent, dir, "env");
+    let mut command = sandbox.command_with(mounts, dir, "env");
     command.arg(format!("PIP_CERT={CERTIFICATES}"));
     command
 }

@@ -73,14 +73,14 @@ impl Slots {
     }
 
     /// Waits for a slot and returns it. The slot is free again when it is dropped. The work with the
-    /// longest time limit (`longest`, in seconds) gets the next slot: if long work came last, it would
+    /// longest time limit (`limit_s`, in seconds) gets the next slot: if long work came last, it would
     /// run alone in the end.
-    pub(super) fn take(&self, longest: u64) -> Slot<'_> {
+    pub(super) fn take(&self, limit_s: u64) -> Slot<'_> {
         let started = Instant::now();
         let mut state = locked(&self.state);
-        state.waiting.push(longest);
+        state.waiting.push(limit_s);
         let others_turn =
-            |state: &mut State| state.free == 0 || state.waiting.peek() > Some(&longest);
+            |state: &mut State| state.free == 0 || state.waiting.peek() > Some(&limit_s);
         let state = self.changed.wait_while(state, others_turn);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
         // The largest time limit is this one, or one that is equal.
@@ -149,11 +149,11 @@ mod tests {
         let (slots, order) = (Slots::new(1), Mutex::new(Vec::new()));
         thread::scope(|scope| {
             let first = slots.take(0);
-            for longest in [1, 3, 2] {
+            for limit_s in [1, 3, 2] {
                 let (slots, order) = (&slots, &order);
                 scope.spawn(move || {
-                    let _slot = slots.take(longest);
-                    locked(order).push(longest);
+                    let _slot = slots.take(limit_s);
+                    locked(order).push(limit_s);
                 });
             }
             while locked(&slots.state).waiting.len() < 3 {

@@ -15,8 +15,8 @@ use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::demo::{self, Picture, frames_of, span};
 use crate::kernel::Flavour;
-use crate::step::capture;
-use crate::tools::{HostClient, Judges};
+use crate::programs::{HostClient, Judges};
+use crate::step::stdout_of;
 
 /// Time limit in instructions (`--icount`) from the rise of the interrupt line to the gate of the AXI
 /// master, for the median.
@@ -68,9 +68,9 @@ pub fn names(_: &Path) -> Result<Names> {
         .map(str::to_owned)
         .to_vec();
     known.extend(PICTURES.iter().flat_map(|picture| of_picture(*picture)));
-    known.extend(super::run::names().map(str::to_owned));
+    known.extend(super::streams_doc::names().map(str::to_owned));
     known.extend([Flavour::Rt, Flavour::Debug].map(of_endurance));
-    Names::and(known, "each pair of formats, through two maps")
+    Names::with_more(known, "each pair of formats, through two maps")
 }
 
 /// Runs the suite.
@@ -81,7 +81,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let on_rt = || {
         pairs(tests, &rt, &client, &judges)?;
         pictures(tests, &rt, &client, &judges)?;
-        super::run::run(tests, &rt)?;
+        super::streams_doc::run(tests, &rt)?;
         interrupt(tests, &rt)?;
         endurance(tests, &rt);
         Ok(())
@@ -117,7 +117,7 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &HostClient, judges: &Jud
     let (input, output) = (work.dir.join("in"), work.dir.join("out"));
     Picture::Photo.stage(env, &board.sandbox, client, &input)?;
     let mut plan = judges.command(env, &board.sandbox, "dw100-stream");
-    let planned = capture(plan.arg("plan").arg(&input))?;
+    let planned = stdout_of(plan.arg("plan").arg(&input))?;
     if !planned.lines().any(|name| tests.wants(name)) {
         return Ok(());
     }
@@ -325,7 +325,7 @@ fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
 fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board.flavour()).healthy();
-    options.timeout = 1200;
+    options.timeout_s = 1200;
     exchange(&mut options, &work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";
     // The pixels are not checked.

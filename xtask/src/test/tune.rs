@@ -8,8 +8,8 @@ use anyhow::Result;
 use super::Tests;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
+use crate::programs::UserClient;
 use crate::step::copy_file;
-use crate::tools::UserClient;
 
 /// The test's name.
 pub const NAME: &str = "dewarp tune straightens a camera's frames with the device";

@@ -87,7 +87,7 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     let script = format!("{VIVID} && dw100-board uapi --vivid{more}{filter}");
     let mut options = tests.options(board.flavour());
-    options.timeout = 1200;
+    options.timeout_s = 1200;
     tests.judge(board, &options, &script, suffix)
 }
 
@@ -103,11 +103,11 @@ fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 /// Tests buffers that need more than 32 address bits. The engine has 34; this driver uses them only
 /// with the parameter dma_bits=34, because no driver is known to have used more than 32.
 fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let high = |driver, parameters: &str| -> Result<High> {
+    let high = |driver, parameters: &str| -> Result<HighMemory> {
         let work = tests.env.cache.run_dir()?;
         let options = Options {
-            memory: 6,
-            timeout: 60,
+            memory_gib: 6,
+            timeout_s: 60,
             append: Some(format!("cma=256M@{CMA:#x}")),
             output: Some(work.dir.clone()),
             ..Options::new(board.flavour(), driver).on_one_cpu()
@@ -119,16 +119,16 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         }
         let printed = tests.boot(board, &options, &script)?;
         let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
-        High::of(&printed, &trace)
+        HighMemory::of(&printed, &trace)
     };
     let with_34 = high(Driver::Rust, "dma_bits=34 watchdog_ms=60000")?;
     ensure!(
-        matches!(with_34, High::Above(frames) if frames > 0),
+        matches!(with_34, HighMemory::Above(frames) if frames > 0),
         "this driver with dma_bits=34: {with_34:?}"
     );
     for driver in [Driver::Rust, Driver::C] {
         let with_32 = high(driver, "")?;
-        let refused = matches!(&with_32, High::Failed(why) if why.contains(NOT_REACHED));
+        let refused = matches!(&with_32, HighMemory::Failed(why) if why.contains(NOT_REACHED));
         let name = driver.name();
         ensure!(refused, "{name} with 32 bits: {with_32:?}");
     }
@@ -137,7 +137,7 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 
 /// The result of a test with buffers above 4 GiB.
 #[derive(Debug, PartialEq, Eq)]
-enum High {
+enum HighMemory {
     /// This many frames were processed, with all addresses above 4 GiB.
     Above(usize),
     /// This many frames were processed, with an address below 4 GiB.
@@ -146,7 +146,7 @@ enum High {
     Failed(String),
 }
 
-impl High {
+impl HighMemory {
     /// Reads the board's output, which has one verdict, and the engine's trace.
     fn of(printed: &str, trace: &str) -> Result<Self> {
         announced(printed)?;
@@ -171,7 +171,7 @@ impl High {
 /// listed, it is cached until the tests or the board change.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
-        timeout: 1200,
+        timeout_s: 1200,
         driver: Driver::C,
         ..tests.options(board.flavour())
     };
@@ -194,12 +194,12 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let kept = tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
         let outcome = tests.run(board, &options, &script)?;
         complete(&outcome)?;
-        let (passed, failed, surprises) = compared(&outcome.printed, c_driver::FAILS);
-        let surprises: Vec<String> = surprises
+        let (passed, failed, unlisted) = compared(&outcome.printed, c_driver::FAILS);
+        let unlisted: Vec<String> = unlisted
             .iter()
-            .map(|(name, surprise)| format!("{name}: {surprise:#}"))
+            .map(|(name, why)| format!("{name}: {why:#}"))
             .collect();
-        ensure!(surprises.is_empty(), "{}", surprises.join("\n"));
+        ensure!(unlisted.is_empty(), "{}", unlisted.join("\n"));
         let sums = format!("passes {passed} and fails {failed}");
         Ok(fs::write(dir.join("sums"), sums)?)
     })?;
@@ -213,7 +213,7 @@ fn compared<'a>(
     printed: &'a str,
     listed: &[(&'a str, &str, &str)],
 ) -> (usize, usize, Vec<(&'a str, anyhow::Error)>) {
-    let (mut passed, mut failed, mut surprises) = (0, 0, Vec::new());
+    let (mut passed, mut failed, mut unlisted) = (0, 0, Vec::new());
     let entry = |name: &str| listed.iter().find(|entry| entry.0 == name);
     for (name, failure) in verdicts(printed) {
         match (failure, entry(name)) {
@@ -221,23 +221,23 @@ fn compared<'a>(
             (None, Some((race, ..))) if c_driver::RACES.contains(race) => passed += 1,
             (Some(why), Some((_, _, says))) if why.contains(says) => failed += 1,
             (Some(why), Some((_, fault, _))) => {
-                surprises.push((
+                unlisted.push((
                     name,
                     anyhow!("fails for another reason than '{fault}': {why}"),
                 ));
             }
-            (Some(why), None) => surprises.push((name, anyhow!("{why}"))),
+            (Some(why), None) => unlisted.push((name, anyhow!("{why}"))),
             (None, Some((_, fault, _))) => {
-                surprises.push((name, anyhow!("passes despite '{fault}'")));
+                unlisted.push((name, anyhow!("passes despite '{fault}'")));
             }
         }
     }
     for (name, ..) in listed {
         if !verdicts(printed).any(|(run, _)| run == *name) {
-            surprises.push((name, anyhow!("is listed, but did not run")));
+            unlisted.push((name, anyhow!("is listed, but did not run")));
         }
     }
-    (passed, failed, surprises)
+    (passed, failed, unlisted)
 }
 
 /// Fails unless the last frames of a trace have the prefetch settings that were sent.
@@ -275,9 +275,9 @@ mod tests {
         ];
         let printed =
             "ok a\nFAIL b: all wrong\nok c\nFAIL d: lost\nnoise\nFAIL f: no end after 60 s\n";
-        let (passed, failed, surprises) = compared(printed, &listed);
+        let (passed, failed, unlisted) = compared(printed, &listed);
         assert_eq!((passed, failed), (1, 1));
-        let lines: Vec<String> = surprises
+        let lines: Vec<String> = unlisted
             .iter()
             .map(|(name, why)| format!("{name}: {why}"))
             .collect();
@@ -298,16 +298,19 @@ mod tests {
             let high = CMA >> 4;
             format!("{{\"regs\":{{\"0x08\":{high},\"0x10\":{luma},\"0x38\":{high}}}}}\n")
         };
-        let of = |printed: &str, trace: &str| High::of(printed, trace).unwrap();
+        let of = |printed: &str, trace: &str| HighMemory::of(printed, trace).unwrap();
         let passed = "1..1\nok a\n";
-        assert_eq!(of(passed, &frame(CMA >> 4)), High::Above(1));
+        assert_eq!(of(passed, &frame(CMA >> 4)), HighMemory::Above(1));
         let mixed = frame(CMA >> 4) + &frame(0x400_0000);
-        assert_eq!(of(passed, &mixed), High::Below(2));
+        assert_eq!(of(passed, &mixed), HighMemory::Below(2));
         // A test without frames proves nothing.
-        assert_eq!(of(passed, ""), High::Above(0));
-        assert_eq!(of("1..1\nFAIL a: b\n", ""), High::Failed("b".to_owned()));
+        assert_eq!(of(passed, ""), HighMemory::Above(0));
+        assert_eq!(
+            of("1..1\nFAIL a: b\n", ""),
+            HighMemory::Failed("b".to_owned())
+        );
         for no_verdict in ["", "1..1\n"] {
-            assert!(High::of(no_verdict, &frame(CMA >> 4)).is_err());
+            assert!(HighMemory::of(no_verdict, &frame(CMA >> 4)).is_err());
         }
     }
 

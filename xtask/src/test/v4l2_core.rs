@@ -15,10 +15,10 @@ use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::kernel::{self, Flavour};
 use crate::patches;
 use crate::sandbox::Sandbox;
-use crate::step::hear;
+use crate::step::output_of;
 
 /// How a fault shows without its patch.
-enum Seen {
+enum Symptom {
     /// The kernel prints a report. One of its first lines contains this text.
     Report(&'static str),
     /// The test fails, and its failure contains this text.
@@ -29,59 +29,61 @@ enum Seen {
 struct Fault {
     patch: &'static str,
     test: &'static str,
-    seen: Seen,
+    symptom: Symptom,
 }
 
 const FAULTS: [Fault; 10] = [
     Fault {
         patch: "0001",
         test: "a request and the file of its controls are closed at the same time",
-        seen: Seen::Report("media_request"),
+        symptom: Symptom::Report("media_request"),
     },
     Fault {
         patch: "0002",
         test: "a mem2mem device is freed while its work item is pending",
-        seen: Seen::Report(WORK),
+        symptom: Symptom::Report(WORK),
     },
     Fault {
         patch: "0003",
         test: "an ioctl of the media device waits for its argument during unbinding",
-        seen: Seen::Report("media_device_ioctl"),
+        symptom: Symptom::Report("media_device_ioctl"),
     },
     Fault {
         patch: "0004",
         test: "a request is used and closed after its driver was unbound",
-        seen: Seen::Report("media_request_ioctl"),
+        symptom: Symptom::Report("media_request_ioctl"),
     },
     Fault {
         patch: "0005",
         test: "dma-bufs that cannot be attached are freed",
-        seen: Seen::Failure("dma-bufs are left"),
+        symptom: Symptom::Failure("dma-bufs are left"),
     },
     Fault {
         patch: "0006",
         test: "no plane is longer than the dma-buf that it shares",
-        seen: Seen::Failure("queueing a second plane that is longer than the dma-buf succeeded"),
+        symptom: Symptom::Failure(
+            "queueing a second plane that is longer than the dma-buf succeeded",
+        ),
     },
     Fault {
         patch: "0007",
         test: "VIDIOC_REQBUFS takes no lock of controls under that of buffers",
-        seen: Seen::Report("possible circular locking dependency detected"),
+        symptom: Symptom::Report("possible circular locking dependency detected"),
     },
     Fault {
         patch: "0008",
         test: "VIDIOC_DQEVENT ends when the device is unregistered",
-        seen: Seen::Failure("DQEVENT waits"),
+        symptom: Symptom::Failure("DQEVENT waits"),
     },
     Fault {
         patch: "0009",
         test: "a prepared buffer is finished before it is removed",
-        seen: Seen::Failure("unbalanced counters"),
+        symptom: Symptom::Failure("unbalanced counters"),
     },
     Fault {
         patch: "0010",
         test: "a buffer of a queue that streams is removed",
-        seen: Seen::Failure("unbalanced counters"),
+        symptom: Symptom::Failure("unbalanced counters"),
     },
 ];
 
@@ -150,7 +152,7 @@ fn in_form(tests: &Tests<'_>) -> Result<()> {
                 // none.
                 .args(["--ignore", "UNKNOWN_COMMIT_ID"])
                 .arg(patch);
-            hear(&mut checkpatch).map(drop)
+            output_of(&mut checkpatch).map(drop)
         });
         tests.check(&format!("{title}{KNOWN}"), || {
             let name = patch.file_name().unwrap_or_default().to_string_lossy();
@@ -174,7 +176,7 @@ fn without(tests: &Tests<'_>) -> Result<()> {
     let each = |fault: &Fault| -> Result<()> {
         let script = format!("{VIVID}dw100-board core --limit 200 '{}'", fault.test);
         let outcome = tests.run(&board, &options(400), &script)?;
-        tests.record(&name(fault), fault.is_seen(&outcome));
+        tests.record(&name(fault), fault.shows(&outcome));
         Ok(())
     };
     FAULTS
@@ -190,7 +192,7 @@ fn with(tests: &Tests<'_>) -> Result<()> {
         return Ok(());
     }
     let board = Board::prepare_patched(tests.env)?;
-    let is_work = |fault: &&Fault| matches!(fault.seen, Seen::Report(WORK));
+    let is_work = |fault: &&Fault| matches!(fault.symptom, Symptom::Report(WORK));
     for fault in FAULTS.iter().filter(is_work) {
         let work = tests.env.cache.run_dir()?;
         let mut options = options(400);
@@ -228,13 +230,13 @@ fn result_of(fault: &Fault, outcome: &Outcome) -> Result<()> {
 
 impl Fault {
     /// Fails unless the boot without the patch showed the fault.
-    fn is_seen(&self, outcome: &Outcome) -> Result<()> {
-        match (&self.seen, &outcome.end) {
-            (Seen::Report(says), End::Splat(report)) => {
+    fn shows(&self, outcome: &Outcome) -> Result<()> {
+        match (&self.symptom, &outcome.end) {
+            (Symptom::Report(says), End::Report(report)) => {
                 let says = |line: &String| line.contains(says);
                 ensure!(report.iter().any(says), "{}", report.join("\n"));
             }
-            (Seen::Failure(says), End::Script(_)) => {
+            (Symptom::Failure(says), End::Script(_)) => {
                 let (_, failure) = verdicts(&outcome.printed).next().context("no verdict")?;
                 let why = failure.context("it passes")?;
                 ensure!(why.contains(says), "{why}");
@@ -252,6 +254,6 @@ fn options(timeout: u64) -> Options {
     // RCU's threads get a higher priority than a task that keeps a CPU busy, so that waiting for RCU
     // ends.
     options.append = Some("rcutree.kthread_prio=60".to_owned());
-    options.timeout = timeout;
+    options.timeout_s = timeout;
     options
 }

@@ -22,19 +22,19 @@ use super::Tests;
 use super::names::Names;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
 use crate::step::make_dir;
-use judge::Seen;
+use judge::WorldResult;
 use table::World;
 
 /// Time limits in seconds for a board, without and with `--full`.
-const TIMEOUT: [u64; 2] = [1200, 3600];
+const TIMEOUT_S: [u64; 2] = [1200, 3600];
 
 /// The board's memory in GiB, and the place of the contiguous memory. 32 address bits do not reach it,
 /// so a driver gets its buffers there only if it sets a DMA mask of more bits.
-const MEMORY: u8 = 6;
+const MEMORY_GIB: u8 = 6;
 const CMA: &str = "cma=256M@0x180000000";
 
 /// With `hlt`, an idle CPU sleeps although instructions are counted: waiting takes none of this
@@ -83,16 +83,17 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     explore(tests, &board, Driver::Rust, &worlds, &due, &work.dir)?;
     step.finish();
 
-    let (ours, theirs) = (seen(&work.dir)?, seen(&theirs.dir)?);
-    let none = Seen::default();
+    let (ours, theirs) = (results(&work.dir)?, results(&theirs.dir)?);
+    let none = WorldResult::default();
     let mut report = serde_json::Map::new();
     for number in due {
         let world = &worlds[number];
         let [ours, theirs] =
             [&ours, &theirs].map(|seen: &BTreeMap<_, _>| seen.get(&number).unwrap_or(&none));
         let complaints = judge::complaints(world, ours, theirs);
-        let told = json!({"rust": ours.told(), "c": theirs.told(), "complaints": complaints});
-        report.insert(world.name(), told);
+        let entry =
+            json!({"rust": ours.to_json(), "c": theirs.to_json(), "complaints": complaints});
+        report.insert(world.name(), entry);
         let result = match complaints.is_empty() {
             true => Ok(()),
             false => Err(anyhow!("{}", complaints.join("; "))),
@@ -100,7 +101,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         tests.record(&world.verdict(), result);
     }
     let target = env.checkout.join("target");
-    let _owner = HandOver::of_new(&target);
+    let _chown = ChownGuard::of_new(&target);
     make_dir(&target)?;
     let file = target.join("worlds.json");
     fs::write(&file, format!("{:#}\n", Value::Object(report)))?;
@@ -175,18 +176,18 @@ fn explore(
         make_dir(&output)?;
         let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         options.icount = true;
-        options.memory = MEMORY;
+        options.memory_gib = MEMORY_GIB;
         options.append = Some(format!("{CMA} {SLEEP}"));
-        options.timeout = TIMEOUT[usize::from(tests.full)];
+        options.timeout_s = TIMEOUT_S[usize::from(tests.full)];
         options.output = Some(output.clone());
         let script = script(driver, worlds, left, tests.full);
         let outcome = tests.run(board, &options, &script)?;
         let last = marked(&outcome.printed)
-            .with_context(|| format!("the board reached no world: {}", told(&outcome)))?;
+            .with_context(|| format!("the board reached no world: {}", reason(&outcome)))?;
         if outcome.end != End::Script(0) {
             let log = fs::read_to_string(output.join("dmesg.txt")).unwrap_or_default();
             let blamed = blamed(&outcome.end, &log).unwrap_or(last);
-            let end = json!({"world": blamed, "why": told(&outcome)});
+            let end = json!({"world": blamed, "why": reason(&outcome)});
             fs::write(output.join("end.json"), end.to_string())?;
         }
         let reached = left.iter().position(|&number| number == last);
@@ -203,7 +204,7 @@ fn marked(text: &str) -> Option<usize> {
 
 /// Returns the world in which the kernel printed a report.
 fn blamed(end: &End, log: &str) -> Option<usize> {
-    let End::Splat(lines) = end else {
+    let End::Report(lines) = end else {
         return None;
     };
     let (before, _) = log.split_once(lines.first()?.as_str())?;
@@ -211,18 +212,18 @@ fn blamed(end: &End, log: &str) -> Option<usize> {
 }
 
 /// Returns in one line why a boot ended.
-fn told(outcome: &Outcome) -> String {
+fn reason(outcome: &Outcome) -> String {
     match &outcome.end {
         End::Script(_) => super::last_lines(outcome.printed.trim_end(), 1),
-        End::Splat(lines) => format!("{}{}", judge::REPORT, lines.join(" | ")),
+        End::Report(lines) => format!("{}{}", judge::REPORT, lines.join(" | ")),
         End::Timeout(_) => "the board did not power off in time".to_owned(),
         End::Silent(_) => "the board powered off early".to_owned(),
     }
 }
 
 /// Reads the results of the boots in `dir`, by the numbers of the worlds.
-fn seen(dir: &Path) -> Result<BTreeMap<usize, Seen>> {
-    let mut worlds: BTreeMap<usize, Seen> = BTreeMap::new();
+fn results(dir: &Path) -> Result<BTreeMap<usize, WorldResult>> {
+    let mut worlds: BTreeMap<usize, WorldResult> = BTreeMap::new();
     for boot in fs::read_dir(dir)? {
         let boot = boot?.path();
         if !boot.join("dmesg.txt").exists() {
@@ -263,7 +264,7 @@ mod tests {
         let log =
             "[1] dw100-world: 3\n[2] fine\n[3] dw100-world: 4\n[4] BUG: bad\n[5] dw100-world: 5\n";
         assert_eq!(marked(log), Some(5));
-        let end = End::Splat(vec!["[4] BUG: bad".to_owned()]);
+        let end = End::Report(vec!["[4] BUG: bad".to_owned()]);
         assert_eq!(blamed(&end, log), Some(4));
         assert_eq!(blamed(&End::Script(1), log), None);
         assert_eq!(marked("no world"), None);

@@ -3,14 +3,14 @@
 //! The checks of docs/gstreamer.md. They compare the frames of the element `dw100dewarp` with those of
 //! `dewarp run` and maps of `dewarp map`, and check the element's messages.
 
-use super::Check;
+use super::DocCheck;
 
 /// The document.
 pub const DOCUMENT: &str = "docs/gstreamer.md";
 
 /// See [`super::CHECKS`]. `lens SIZE ARGUMENTS...` makes a map, and `run SIZE FRAMES ARGUMENTS...` the
 /// frames to compare with.
-pub const CHECKS: &[Check] = &[
+pub const CHECKS: &[DocCheck] = &[
     (
         "See that it is there",
         "for name in alpha calibration camera capture-io-mode device map model output-io-mode pan \

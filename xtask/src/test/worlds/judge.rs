@@ -28,7 +28,7 @@ pub const REPORT: &str = "the kernel reports: ";
 
 /// What a driver did in a world.
 #[derive(Default)]
-pub struct Seen {
+pub struct WorldResult {
     /// The result of each frame, by scenario and name: hashes of its planes, or null if it had to fail.
     frames: BTreeMap<(String, String), Value>,
     /// The pictures of crops that do not show what was asked for.
@@ -41,7 +41,7 @@ pub struct Seen {
     pub end: Option<String>,
 }
 
-impl Seen {
+impl WorldResult {
     /// Adds a record of `dw100-board worlds`. A last line without its end is left out.
     pub fn read(&mut self, record: &str) -> Result<()> {
         for line in record
@@ -66,7 +66,7 @@ impl Seen {
     }
 
     /// Returns the median of the engine's times, in nanoseconds.
-    fn engine(&self) -> Option<i64> {
+    fn median_engine_ns(&self) -> Option<i64> {
         let mut times = self.engine_ns.clone();
         times.sort_unstable();
         times.get(times.len() / 2).copied()
@@ -100,19 +100,19 @@ impl Seen {
     }
 
     /// Returns the result for `target/worlds.json`.
-    pub fn told(&self) -> Value {
+    pub fn to_json(&self) -> Value {
         json!({
             "scenarios": self.ends,
             "frames": self.frames.len(),
             "wrong_crops": self.wrong_crops,
-            "engine_ns": self.engine(),
+            "engine_ns": self.median_engine_ns(),
             "end": self.end,
         })
     }
 }
 
 /// Returns what is wrong with this driver's result in a world.
-pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
+pub fn complaints(world: &World, ours: &WorldResult, theirs: &WorldResult) -> Vec<String> {
     let due = |driver| world.scenarios(driver);
     let mut complaints = ours.failures(&due(Driver::Rust));
     let wrong = ours.wrong_crops.iter();
@@ -127,7 +127,7 @@ pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
     }
     complaints.extend(not_theirs.iter().map(|why| format!("the C driver: {why}")));
     complaints.extend(other_pixels(ours, theirs));
-    if let (Some(ours), Some(theirs)) = (ours.engine(), theirs.engine()) {
+    if let (Some(ours), Some(theirs)) = (ours.median_engine_ns(), theirs.median_engine_ns()) {
         if ours * 100 > theirs * (100 + SLOWER) {
             complaints.push(format!(
                 "the engine is slower: {ours} ns a frame, {theirs} with the C driver"
@@ -139,7 +139,7 @@ pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
 
 /// Returns a complaint about frames that differ from the C driver's, or that are missing although their
 /// scenario was completed.
-fn other_pixels(ours: &Seen, theirs: &Seen) -> Option<String> {
+fn other_pixels(ours: &WorldResult, theirs: &WorldResult) -> Option<String> {
     let differ = |(key, their): (_, &Value)| {
         let (scenario, _): &(String, String) = key;
         let completed = ours.ends.get(scenario) == Some(&None);
@@ -195,8 +195,8 @@ mod tests {
             .collect()
     }
 
-    fn seen(record: &str, engine: i64) -> Seen {
-        let mut seen = Seen::default();
+    fn seen(record: &str, engine: i64) -> WorldResult {
+        let mut seen = WorldResult::default();
         seen.read(record).unwrap();
         seen.engine_ns = vec![engine];
         seen
@@ -206,7 +206,7 @@ mod tests {
     fn each_way_to_be_worse_than_the_c_driver_is_a_complaint() {
         let world = &table::all()[1];
         let [good, theirs] = [Driver::Rust, Driver::C].map(|driver| record(world, driver));
-        let said = |ours: &Seen| complaints(world, ours, &seen(&theirs, 1000)).join("; ");
+        let said = |ours: &WorldResult| complaints(world, ours, &seen(&theirs, 1000)).join("; ");
         assert_eq!(said(&seen(&good, 1050)), "");
         assert!(said(&seen(&good, 1051)).contains("slower: 1051 ns"));
 
@@ -240,7 +240,7 @@ mod tests {
         let worlds = table::all();
         let (both, ours_alone) = (&worlds[1], worlds.last().unwrap());
         let theirs = seen(&record(both, Driver::C), 1000);
-        let nothing = Seen::default();
+        let nothing = WorldResult::default();
         for (world, good, bad) in [(both, &theirs, &nothing), (ours_alone, &nothing, &theirs)] {
             let ours = seen(&record(world, Driver::Rust), 1000);
             assert!(complaints(world, &ours, good).is_empty());

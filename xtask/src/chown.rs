@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 /// When dropped, gives what was added to a directory to the user behind `sudo`. What was there before
 /// keeps its owner.
-pub struct HandOver {
+pub struct ChownGuard {
     root: PathBuf,
     before: BTreeSet<PathBuf>,
     user: Option<(u32, u32)>,
 }
 
-impl HandOver {
+impl ChownGuard {
     /// Gives the user what is added to `dir` from now on, and `dir` itself and its parents if they do
     /// not exist yet.
     pub fn of_new(dir: &Path) -> Self {
@@ -54,7 +54,7 @@ impl HandOver {
     }
 }
 
-impl Drop for HandOver {
+impl Drop for ChownGuard {
     fn drop(&mut self) {
         let Some((user, group)) = self.user else {
             return;
@@ -94,8 +94,8 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("xtask-owner-{}", std::process::id()));
         fs::create_dir_all(dir.join("old")).unwrap();
         fs::write(dir.join("old/kept"), "").unwrap();
-        let added = HandOver::watch(&dir, Some((0, 0)));
-        let deep = HandOver::watch(&dir.join("a/b"), Some((0, 0)));
+        let added = ChownGuard::watch(&dir, Some((0, 0)));
+        let deep = ChownGuard::watch(&dir.join("a/b"), Some((0, 0)));
         fs::write(dir.join("old/new"), "").unwrap();
         fs::create_dir_all(dir.join("a/b")).unwrap();
         let expected = [dir.join("a"), dir.join("a/b"), dir.join("old/new")];

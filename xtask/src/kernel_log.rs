@@ -131,7 +131,7 @@ const SHOWN: usize = 20;
 
 /// Returns the first lines of the first report in a kernel log, or nothing if there is none. If the
 /// engine is `healthy`, the driver's message about a failed frame is a report.
-pub fn first(log: &str, healthy: bool) -> Vec<&str> {
+pub fn first_report(log: &str, healthy: bool) -> Vec<&str> {
     let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
     let starves = lines.iter().position(|line| message(line) == STARVES);
     let is_mark = |&start: &usize| {
@@ -293,7 +293,7 @@ mod tests {
     fn each_kind_of_report_is_found() {
         for report in REPORTS {
             let log = format!("[    0.000] Booting Linux\n{report}\n[ 70.0] reboot: Power down\n");
-            assert_eq!(first(&log, false).first(), Some(report), "missed");
+            assert_eq!(first_report(&log, false).first(), Some(report), "missed");
         }
     }
 
@@ -310,7 +310,7 @@ mod tests {
             [    9.100000] videobuf2_common: unbalanced counters for queue (____ptrval____):\n\
             [    1.600000] dw100 32e30000.dwe: dw100 v4l2 m2m registered as /dev/video0\n\
             [    9.000000] amba 28440000.etm: Unbalanced pm_runtime_enable!\n";
-        assert!(first(log, true).is_empty());
+        assert!(first_report(log, true).is_empty());
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
         };
         let (prepared, users) = ("buf_prepare: 1 buf_finish: 0", "get_dmabuf: 0 num_users: 0");
         for memory in ["prepare: 1 finish: 0", "prepare: 2 finish: 0"] {
-            assert!(first(&log(&[prepared, memory, users]), true).is_empty());
+            assert!(first_report(&log(&[prepared, memory, users]), true).is_empty());
         }
         for counters in [
             &[users][..],
@@ -338,7 +338,7 @@ mod tests {
         ] {
             let log = log(counters);
             assert_eq!(
-                first(&log, true).first(),
+                first_report(&log, true).first(),
                 title.lines().next().as_ref(),
                 "{log}"
             );
@@ -352,11 +352,11 @@ mod tests {
             "[    6.000] DMA-API: cacheline tracking ENOMEM, dma-debug disabled\n",
             "[    6.000] dw100-board: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL)\n",
         ] {
-            assert!(first(&format!("{says}{report}"), false).is_empty());
-            assert!(!first(&format!("{report}{says}"), false).is_empty());
+            assert!(first_report(&format!("{says}{report}"), false).is_empty());
+            assert!(!first_report(&format!("{report}{says}"), false).is_empty());
         }
         let other = "[    6.000] BUG: x\n";
-        assert!(!first(&format!("{says}{other}"), false).is_empty());
+        assert!(!first_report(&format!("{says}{other}"), false).is_empty());
     }
 
     #[test]
@@ -365,8 +365,8 @@ mod tests {
             let log = format!(
                 "[ 7.0] dw100 32e30000.dwe: {how}: the engine reports no error (INTERRUPT_STATUS 0x00)\n"
             );
-            assert!(first(&log, false).is_empty());
-            assert!(!first(&log, true).is_empty());
+            assert!(first_report(&log, false).is_empty());
+            assert!(!first_report(&log, true).is_empty());
         }
     }
 
@@ -418,7 +418,7 @@ mod tests {
             report(qbuf, word, OURS),
             report(dqbuf, word, to_cpu),
         ] {
-            assert!(first(&others, false).is_empty(), "{others}");
+            assert!(first_report(&others, false).is_empty(), "{others}");
         }
         for ours in [
             race(
@@ -448,13 +448,13 @@ mod tests {
             race("__vb2_queue_cancel / vb2_buffer_done", "g+0x1/0x2"),
             race("f / g", "g+0x1/0x2") + "BUG: x\n",
         ] {
-            assert!(!first(&ours, false).is_empty(), "{ours}");
+            assert!(!first_report(&ours, false).is_empty(), "{ours}");
         }
     }
 
     #[test]
     fn only_the_first_lines_are_shown() {
         let log = "ok\n".to_owned() + "BUG: x\n" + &"trace\n".repeat(50);
-        assert_eq!(first(&log, false).len(), SHOWN);
+        assert_eq!(first_report(&log, false).len(), SHOWN);
     }
 }

@@ -25,7 +25,7 @@ const RUST: &str = "CONFIG_RUST=y\nCONFIG_WERROR=y\nCONFIG_RANDSTRUCT_NONE=y\nCO
     CONFIG_DEBUG_INFO_BTF=n\nCONFIG_VIDEO_DW100_RUST=m\n";
 
 /// A configuration of a kernel: `allmodconfig` with these options.
-struct Build {
+struct TreeBuild {
     name: &'static str,
     /// `make`'s arguments for everything that is built in this configuration.
     words: &'static [&'static str],
@@ -33,13 +33,13 @@ struct Build {
     options: &'static str,
 }
 
-const BUILDS: [Build; 2] = [
-    Build {
+const BUILDS: [TreeBuild; 2] = [
+    TreeBuild {
         name: "arm64 by clang, allmodconfig",
         words: &["ARCH=arm64", "LLVM=1"],
         options: "CONFIG_COMPILE_TEST=y\n",
     },
-    Build {
+    TreeBuild {
         name: "x86-64 by gcc, allmodconfig, looked at by objtool",
         words: &["ARCH=x86_64"],
         // The kernel does not support Rust together with gcc's KASAN.
@@ -106,7 +106,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-impl Build {
+impl TreeBuild {
     /// Configures a kernel and builds what the module needs.
     fn run(&self, sandbox: &Sandbox, source: &Path, objects: &Path, step: &Step) -> Result<()> {
         let (requested, module) = (objects.join("requested.config"), objects.join(MODULE));

@@ -19,8 +19,8 @@ use super::{Tests, last_lines};
 use crate::board::{Board, Driver, Options};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
-use crate::step::{copy_file, hear};
-use crate::tools::UserClient;
+use crate::programs::UserClient;
+use crate::step::{copy_file, output_of};
 
 const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
@@ -86,7 +86,7 @@ fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
 /// Runs commands on this machine, in the checkout, and returns their output.
 fn here(tests: &Tests<'_>, commands: &str) -> Result<String> {
     let mut shell = Command::new("sh");
-    hear(
+    output_of(
         shell
             .args(["-ec", commands])
             .current_dir(&tests.env.checkout),
@@ -291,7 +291,7 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     // The sandbox lacks the package that the document names. The kernel has the same programs.
     let tools = kernel.objects.join("scripts/dtc");
     let script = format!("PATH=$PATH:{}\n{commands}", tools.display());
-    hear(
+    output_of(
         board
             .sandbox
             .command(&work.dir, "sh")
@@ -320,7 +320,7 @@ pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     let objects = board.kernel_objects().display().to_string();
     let commands = block(tests, BOARD, "make -C ")?.replace(BUILD, &objects);
     let mut shell = board.sandbox.command(checkout, "sh");
-    hear(shell.args(["-ec", &commands]))?;
+    output_of(shell.args(["-ec", &commands]))?;
     Ok(checkout.join("target/module/dw100_rust.ko"))
 }
 

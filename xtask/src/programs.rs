@@ -8,8 +8,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::key::Key;
-use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir};
 use crate::{Env, host};
@@ -231,7 +231,7 @@ impl UserClient {
 pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     let client = UserClient::prepare(env, sandbox)?;
     let place = env.checkout.join("target/dewarp");
-    let _owner = HandOver::of_all(&place);
+    let _chown = ChownGuard::of_all(&place);
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
         let to = place.join(machine).join("dewarp");
         make_dir(&place.join(machine))?;
