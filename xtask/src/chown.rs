@@ -88,13 +88,15 @@ fn visit(path: &Path, see: &mut impl FnMut(&Path)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn only_what_was_added_changes_its_owner() {
-        let dir = std::env::temp_dir().join(format!("xtask-owner-{}", std::process::id()));
-        fs::create_dir_all(dir.join("old")).unwrap();
+        let tree = TestDir::new("chown");
+        let dir = tree.path();
+        fs::create_dir(dir.join("old")).unwrap();
         fs::write(dir.join("old/kept"), "").unwrap();
-        let added = ChownGuard::watch(&dir, Some((0, 0)));
+        let added = ChownGuard::watch(dir, Some((0, 0)));
         let deep = ChownGuard::watch(&dir.join("a/b"), Some((0, 0)));
         fs::write(dir.join("old/new"), "").unwrap();
         fs::create_dir_all(dir.join("a/b")).unwrap();
@@ -104,6 +106,5 @@ mod tests {
             expected.into()
         );
         assert_eq!(deep.added(), [dir.join("a"), dir.join("a/b")]);
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

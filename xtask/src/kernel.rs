@@ -346,6 +346,7 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn a_newer_series_is_taken_if_debian_lacks_the_tried_one_but_never_an_older_one() {
@@ -379,8 +380,8 @@ mod tests {
 
     #[test]
     fn the_source_of_another_series_is_unpacked_if_the_mirror_lacks_the_tried_one() {
-        let dir = std::env::temp_dir().join(format!("dw100-mirror-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
+        let mirror = TestDir::new("kernel");
+        let dir = mirror.path();
         let (tree, output) = (dir.join("linux-source-7.4"), dir.join("output"));
         for made in ["bin", "linux-source-7.4", "usr/src", "output"] {
             fs::create_dir_all(dir.join(made)).unwrap();
@@ -410,7 +411,7 @@ mod tests {
             fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
         }
         shell(
-            &dir,
+            dir,
             "chmod +x bin/*; tar -cJf usr/src/linux-source-7.4.tar.xz linux-source-7.4; tar -cf package ./usr",
         );
 
@@ -419,6 +420,5 @@ mod tests {
         shell(&output, &unpack(&package));
         assert_eq!(series(&output), Some((7, 4)));
         assert_eq!(fs::read_dir(&output).unwrap().count(), 1);
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -72,6 +72,7 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn key_depends_on_where_values_end() {
@@ -83,10 +84,11 @@ mod tests {
 
     #[test]
     fn key_of_a_tree_sees_names_and_contents_but_not_hidden_files() {
-        let dir = std::env::temp_dir().join(format!("xtask-key-{}", std::process::id()));
-        fs::create_dir_all(dir.join("sub")).unwrap();
+        let tree = TestDir::new("key");
+        let dir = tree.path();
+        fs::create_dir(dir.join("sub")).unwrap();
         fs::write(dir.join("sub/a"), "1").unwrap();
-        let key = || Key::new().tree(&dir).unwrap().finish();
+        let key = || Key::new().tree(dir).unwrap().finish();
         let first = key();
         fs::write(dir.join(".hidden"), "x").unwrap();
         assert_eq!(key(), first);
@@ -95,6 +97,5 @@ mod tests {
         assert_ne!(second, first);
         fs::rename(dir.join("sub/a"), dir.join("sub/b")).unwrap();
         assert_ne!(key(), second);
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

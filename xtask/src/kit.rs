@@ -164,12 +164,7 @@ fn pack(dir: &Path, name: &str, archive: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn scratch(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("dw100-{name}-{}", std::process::id()));
-        fs::create_dir_all(dir.join("dw100-kit-7.3.4")).unwrap();
-        dir
-    }
+    use crate::step::tests::TestDir;
 
     #[test]
     fn the_page_names_the_kernel_and_has_the_note_on_the_c_driver() {
@@ -183,21 +178,22 @@ mod tests {
 
     #[test]
     fn an_archive_of_the_same_files_is_the_same_and_its_sums_are_right() {
-        let dir = scratch("kit");
+        let tree = TestDir::new("kit");
+        let dir = tree.path();
         let stage = dir.join("dw100-kit-7.3.4");
+        fs::create_dir(&stage).unwrap();
         fs::write(stage.join("abc"), "abc").unwrap();
         let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  abc\n";
         assert_eq!(sums(&stage).unwrap(), wanted);
         fs::write(stage.join(SUMS), sums(&stage).unwrap()).unwrap();
         assert_eq!(sums(&stage).unwrap(), wanted);
         let pack = |name: &str| {
-            pack(&dir, "dw100-kit-7.3.4", &dir.join(name)).unwrap();
+            pack(dir, "dw100-kit-7.3.4", &dir.join(name)).unwrap();
             fs::read(dir.join(name)).unwrap()
         };
         let first = pack("first.tar.gz");
         std::thread::sleep(std::time::Duration::from_millis(1100));
         fs::write(stage.join("abc"), "abc").unwrap();
         assert!(first == pack("second.tar.gz"));
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

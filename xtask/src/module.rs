@@ -372,6 +372,7 @@ fn without_line(text: &str, line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn a_line_is_added_once_and_beside_its_neighbour() {
@@ -381,6 +382,7 @@ mod tests {
         assert_eq!(without_line(&once, "new"), "a\nb\nc\n");
         assert_eq!(with_line("a\n", "new", "missing"), "a\nnew\n");
     }
+
     #[test]
     fn a_tree_that_is_too_old_is_refused_with_both_versions() {
         let makefile = "# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n";
@@ -396,7 +398,8 @@ mod tests {
 
     #[test]
     fn a_driver_that_was_installed_and_removed_leaves_nothing() {
-        let tree = std::env::temp_dir().join(format!("dw100-tree-{}", std::process::id()));
+        let linux = TestDir::new("install");
+        let tree = linux.path();
         let place = tree.join("drivers/media/platform/nxp");
         fs::create_dir_all(&place).unwrap();
         let (kconfig, makefile) = ("if MEDIA\nendif\n", "obj-y += dw100/\nobj-y += imx-jpeg/\n");
@@ -405,7 +408,7 @@ mod tests {
         fs::write(place.join("Makefile"), makefile).unwrap();
         let env = Env::new(None, None).unwrap();
         for _ in 0..2 {
-            let driver = copy_into(&env, &tree).unwrap();
+            let driver = copy_into(&env, tree).unwrap();
             assert!(driver.join("src/dw100.rs").is_file());
         }
         let hooked = fs::read_to_string(place.join("Makefile")).unwrap();
@@ -414,10 +417,9 @@ mod tests {
             "obj-y += dw100/\nobj-y += dw100-rust/\nobj-y += imx-jpeg/\n"
         );
         fs::write(tree.join("Makefile"), "VERSION = 6\nPATCHLEVEL = 12\n").unwrap();
-        uninstall(&tree).unwrap();
+        uninstall(tree).unwrap();
         let left = |name: &str| fs::read_to_string(place.join(name)).unwrap();
         assert_eq!([left("Kconfig"), left("Makefile")], [kconfig, makefile]);
         assert_eq!(fs::read_dir(&place).unwrap().count(), 2);
-        fs::remove_dir_all(&tree).unwrap();
     }
 }

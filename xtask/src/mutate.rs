@@ -311,6 +311,7 @@ pub fn run(env: &Env, names: &[String]) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn a_failure_has_its_lines_and_not_those_of_the_next_test() {
@@ -341,11 +342,12 @@ mod tests {
 
     #[test]
     fn a_patch_may_have_several_tests_and_suites() {
-        let patch = Patch::new("several");
+        let dir = TestDir::new("several");
+        let patch = dir.path().join("several.patch");
         let header = "Suite: kunit\nTest: a: one\nSays: x\nTest: a: other\nSays: y\n\
             Suite: rt --full\nTest: gate\nSays: z\nWhy: w\n";
-        fs::write(&patch.0, format!("{header}\ndiff --git a/a b/a\n")).unwrap();
-        let read = Mutation::read(&patch.0).unwrap();
+        fs::write(&patch, format!("{header}\ndiff --git a/a b/a\n")).unwrap();
+        let read = Mutation::read(&patch).unwrap();
         let runs: Vec<_> = read
             .runs
             .iter()
@@ -354,34 +356,19 @@ mod tests {
         assert_eq!(runs, [("kunit", false, "a: o"), ("rt", true, "gate")]);
         // A test without its `Says`, and a `Says` without its test.
         for (right, wrong) in [("Says: x\n", ""), ("Test: a: other\n", "")] {
-            fs::write(&patch.0, header.replace(right, wrong)).unwrap();
-            assert!(Mutation::read(&patch.0).is_err());
-        }
-    }
-
-    /// A patch file for one test, which is removed after the test.
-    struct Patch(PathBuf);
-
-    impl Patch {
-        fn new(name: &str) -> Self {
-            let name = format!("mutation-{name}-{}.patch", std::process::id());
-            Self(std::env::temp_dir().join(name))
-        }
-    }
-
-    impl Drop for Patch {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
+            fs::write(&patch, header.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch).is_err());
         }
     }
 
     #[test]
     fn a_patch_without_a_line_of_its_header_is_refused() {
-        let patch = Patch::new("refused");
+        let dir = TestDir::new("refused");
+        let patch = dir.path().join("refused.patch");
         let whole = "Suite: worlds\nTest: slow\nSays: ETIME\nWhy: short\n\n\
             diff --git a/a b/a\nWhy: no\n";
-        fs::write(&patch.0, whole).unwrap();
-        let read = Mutation::read(&patch.0).unwrap();
+        fs::write(&patch, whole).unwrap();
+        let read = Mutation::read(&patch).unwrap();
         assert_eq!(read.why, "short");
         let test = Test {
             name: "slow".to_owned(),
@@ -398,13 +385,13 @@ mod tests {
             "Says: ETIME\n",
             "Why: short\n",
         ] {
-            fs::write(&patch.0, whole.replace(line, "")).unwrap();
-            let error = Mutation::read(&patch.0).unwrap_err().to_string();
+            fs::write(&patch, whole.replace(line, "")).unwrap();
+            let error = Mutation::read(&patch).unwrap_err().to_string();
             assert!(error.contains(&line[..3]), "{error}");
         }
         for (right, wrong) in [("worlds", "worlts"), ("Says: ETIME", "Says: ")] {
-            fs::write(&patch.0, whole.replace(right, wrong)).unwrap();
-            assert!(Mutation::read(&patch.0).is_err());
+            fs::write(&patch, whole.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch).is_err());
         }
     }
 }

@@ -277,8 +277,30 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A directory for one test, which is removed when the value is dropped.
+    pub struct TestDir(PathBuf);
+
+    impl TestDir {
+        /// Creates the directory.
+        pub fn new(name: &str) -> Self {
+            let prefix = format!("xtask-{name}-{}-", std::process::id());
+            Self(unused_dir(&std::env::temp_dir(), &prefix).unwrap())
+        }
+
+        /// Returns the directory.
+        pub fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for TestDir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
     fn advice_names_the_cause_of_common_failures() {

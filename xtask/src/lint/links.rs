@@ -77,17 +77,18 @@ fn anchor(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn dead_links_are_found_and_live_ones_not() {
-        let dir = std::env::temp_dir().join(format!("dw100-links-{}", std::process::id()));
-        fs::create_dir_all(dir.join("docs")).unwrap();
+        let tree = TestDir::new("links");
+        let dir = tree.path();
+        fs::create_dir(dir.join("docs")).unwrap();
         let text = "# Try it: `now`\n[a](docs/b.md) [c](#try-it-now) ![d](docs/d.png)\n\
             [e](docs/b.md#one) [f](docs/b.md#two) [g](https://x.org/y) [h](#nowhere)\n";
         fs::write(dir.join("a.md"), text).unwrap();
         fs::write(dir.join("docs/b.md"), "## One\n[up](../a.md#try-it-now)\n").unwrap();
-        let said = check(&dir).unwrap_err().to_string();
-        fs::remove_dir_all(&dir).unwrap();
+        let said = check(dir).unwrap_err().to_string();
         let dead = ["docs/d.png", "docs/b.md#two", "#nowhere"];
         let expected = dead.map(|link| format!("a.md: {link} is not there"));
         assert_eq!(said.lines().collect::<Vec<_>>(), expected);

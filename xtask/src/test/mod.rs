@@ -551,6 +551,7 @@ mod tests {
             "{error}"
         );
     }
+
     #[test]
     fn a_verdict_that_is_missing_or_was_not_announced_is_an_error() {
         for good in ["1..1\nok a\n", "1..2\nok a\nnoise\nFAIL b: c\n1..1\nok d\n"] {
