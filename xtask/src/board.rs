@@ -27,7 +27,7 @@ use crate::kernel_log;
 use crate::key::Key;
 use crate::module::Module;
 use crate::patches;
-use crate::programs::{Client, Model, TestClient};
+use crate::programs::Program;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 use crate::step::{show, tail, unused_dir};
@@ -103,10 +103,10 @@ pub struct Board<'a> {
     /// The sandbox, in which the caller may run other programs.
     pub sandbox: Sandbox,
     /// The client `dewarp`.
-    pub client: Client,
-    tests: Option<TestClient>,
+    pub client: Program,
+    tests: Option<Program>,
     kernel: Kernel,
-    model: Model,
+    model: Program,
     qemu: Qemu,
     guest: Guest,
     module: Option<Module>,
@@ -116,7 +116,7 @@ impl<'a> Board<'a> {
     /// Builds all that boots with this kernel and driver need.
     pub fn prepare(env: &'a Env, flavour: Flavour, driver: Driver) -> Result<Self> {
         let mut board = Self::without_tests(env, flavour, driver)?;
-        board.tests = Some(TestClient::prepare(env, &board.sandbox)?);
+        board.tests = Some(Program::test_client(env, &board.sandbox)?);
         Ok(board)
     }
 
@@ -130,7 +130,7 @@ impl<'a> Board<'a> {
     pub fn without_tests(env: &'a Env, flavour: Flavour, driver: Driver) -> Result<Self> {
         let base = || {
             let sandbox = Sandbox::prepare(env)?;
-            let model = Model::prepare(env, &sandbox)?;
+            let model = Program::model(env, &sandbox)?;
             Ok((sandbox, model))
         };
         let (base, guest) = both(env, base, || Guest::prepare(env))?;
@@ -145,7 +145,7 @@ impl<'a> Board<'a> {
         };
         let programs = || {
             let qemu = || Qemu::prepare(env, &sandbox, &model);
-            both(env, qemu, || Client::prepare(env, &sandbox))
+            both(env, qemu, || Program::client(env, &sandbox))
         };
         let ((kernel, module), (qemu, client)) = both(env, kernel, programs)?;
         Ok(Self {
@@ -191,6 +191,11 @@ impl<'a> Board<'a> {
         Ok([theirs, ours.file.clone()])
     }
 
+    /// Returns the directory with the model's library.
+    fn model_dir(&self) -> &Path {
+        self.model.file.parent().unwrap_or(Path::new("/"))
+    }
+
     /// Returns the kernel's object directory.
     pub fn kernel_objects(&self) -> &Path {
         &self.kernel.objects
@@ -206,13 +211,13 @@ impl<'a> Board<'a> {
         let parts = [
             &self.kernel.objects,
             &self.guest.root,
-            self.model.dir(),
+            self.model_dir(),
             &self.qemu.binary,
-            &self.client.program(),
+            &self.client.file,
         ];
         let names = parts.map(|part| part.as_os_str().as_encoded_bytes());
-        let tests = self.tests.as_ref().map(TestClient::program);
-        let tests = tests.unwrap_or_default();
+        let tests = self.tests.as_ref().map(|tests| tests.file.as_path());
+        let tests = tests.unwrap_or(Path::new(""));
         let key = Key::new()
             .words(names)
             .add(tests.as_os_str().as_encoded_bytes())

@@ -16,7 +16,7 @@ use crate::Env;
 use crate::board::{Board, Driver, End, Options};
 use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
-use crate::programs::{HostClient, own_name};
+use crate::programs::{Program, own_name};
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, stdout_of};
 
@@ -68,13 +68,7 @@ impl Picture {
     }
 
     /// Makes `input.png` and `map.bin` in `dir`, with the client of this machine.
-    pub fn stage(
-        self,
-        env: &Env,
-        sandbox: &Sandbox,
-        client: &HostClient,
-        dir: &Path,
-    ) -> Result<()> {
+    pub fn stage(self, env: &Env, sandbox: &Sandbox, client: &Program, dir: &Path) -> Result<()> {
         self.prepare(&pictures(env).to_string_lossy())
             .iter()
             .try_for_each(|words| stdout_of(client.command(sandbox, dir).args(words)).map(drop))

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chown::ChownGuard;
 use crate::module::{self, Built};
-use crate::programs::{self, FirstLight, TestClient, UserClient};
+use crate::programs::{self, Program, UserClient};
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, stdout_of};
 use crate::{Env, cache::Scratch};
@@ -48,8 +48,8 @@ impl Kit {
         let sandbox = Sandbox::prepare(env)?;
         let ours = module::build_for(env, build_dir)?;
         let client = UserClient::prepare(env, &sandbox)?;
-        let tests = TestClient::prepare(env, &sandbox)?;
-        let first_light = FirstLight::prepare(env, &sandbox)?;
+        let tests = Program::test_client(env, &sandbox)?;
+        let first_light = Program::first_light(env, &sandbox)?;
 
         let alone = env
             .cache
@@ -63,9 +63,9 @@ impl Kit {
         copy_file(&ours, &stage.join("dw100_rust.ko"))?;
         let c_driver = c_driver(env, &tree, &alone, &stage.join(C_MODULE))?;
         for (program, name) in [
-            (first_light.program(), "first-light"),
+            (first_light.file, "first-light"),
             (client.for_board(), "dewarp"),
-            (tests.program(), "dw100-board"),
+            (tests.file, "dw100-board"),
         ] {
             let to = stage.join(name);
             // Debug information is half of a program's size, and is not needed on a board.

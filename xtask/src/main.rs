@@ -323,7 +323,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Qemu => {
             let sandbox = Sandbox::prepare(env)?;
-            let model = programs::Model::prepare(env, &sandbox)?;
+            let model = programs::Program::model(env, &sandbox)?;
             println!(
                 "{}",
                 qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display()

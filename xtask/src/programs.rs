@@ -73,118 +73,96 @@ const JUDGES_SOURCES: [&str; 7] = [
     "tools",
 ];
 
-/// The engine's model, as a library for QEMU.
-pub struct Model(Entry);
-
-impl Model {
-    /// Builds the library if it is not in the cache.
-    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let words = [RELEASE, "-p", "dw100-model"];
-        let place = |scratch: &Path, dir: &Path| {
-            let name = "libdw100_model.so";
-            copy_file(&scratch.join("release").join(name), &dir.join(name))
-        };
-        built(env, sandbox, "model", &MODEL_SOURCES, &words, place).map(Self)
-    }
-
-    /// Returns the library's directory.
-    pub fn dir(&self) -> &Path {
-        &self.0.dir
-    }
-
-    /// Returns the library's file.
-    pub fn library(&self) -> PathBuf {
-        self.0.dir.join("libdw100_model.so")
-    }
+/// A program or library that cargo has built.
+pub struct Program {
+    /// The file.
+    pub file: PathBuf,
+    _entry: Entry,
 }
 
-/// The client `dewarp` for tests on the emulated board. It draws no previews and serves no page, which
-/// would take minutes longer to build.
-pub struct Client(Entry);
+impl Program {
+    /// Builds the engine's model, as a library for QEMU.
+    pub fn model(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let words = [RELEASE, "-p", "dw100-model"];
+        let library = "release/libdw100_model.so";
+        Self::build(env, sandbox, "model", &MODEL_SOURCES, &words, library)
+    }
 
-impl Client {
-    /// Builds the client if it is not in the cache.
-    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let place = |scratch: &Path, dir: &Path| {
-            let built = scratch.join(BOARD).join("release/dewarp");
-            copy_file(&built, &dir.join("dewarp"))
-        };
-        built(
+    /// Builds the client `dewarp` for tests on the emulated board. It draws no previews and serves no page,
+    /// which would take minutes longer to build.
+    pub fn client(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        Self::for_board(env, sandbox, "client", &[], "dewarp", &[])
+    }
+
+    /// Builds the client `dewarp` for tests in the sandbox. It draws no previews, uses no devices and is
+    /// not optimised, which would take minutes longer to build. It reads and writes only a few files.
+    pub fn host_client(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let words = ["-p", "dewarp", LEAN];
+        let program = "debug/dewarp";
+        Self::build(
             env,
             sandbox,
-            "client",
+            "host-client",
             &CLIENT_SOURCES,
-            &for_board(&[]),
-            place,
+            &words,
+            program,
         )
-        .map(Self)
     }
 
-    /// Returns the program's file.
-    pub fn program(&self) -> PathBuf {
-        self.0.dir.join("dewarp")
-    }
-}
-
-/// The client `dewarp` for tests in the sandbox. It draws no previews, uses no devices and is not
-/// optimised, which would take minutes longer to build. It reads and writes only a few files.
-pub struct HostClient(Entry);
-
-impl HostClient {
-    /// Builds the client if it is not in the cache.
-    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let words = ["-p", "dewarp", LEAN];
-        let place = |scratch: &Path, dir: &Path| {
-            copy_file(&scratch.join("debug/dewarp"), &dir.join("dewarp"))
-        };
-        built(env, sandbox, "host-client", &CLIENT_SOURCES, &words, place).map(Self)
+    /// Builds the test client for the board.
+    pub fn test_client(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let (sources, words) = (&TEST_CLIENT_SOURCES, ["-p", TEST_CLIENT]);
+        Self::for_board(env, sandbox, "test-client", sources, TEST_CLIENT, &words)
     }
 
-    /// Returns the program's file.
-    pub fn program(&self) -> PathBuf {
-        self.0.dir.join("dewarp")
+    /// Builds `first-light` for the board.
+    pub fn first_light(env: &Env, sandbox: &Sandbox) -> Result<Self> {
+        let words = ["-p", FIRST_LIGHT, "--features", "first-light/board"];
+        let sources = [FIRST_LIGHT_SOURCES];
+        Self::for_board(env, sandbox, FIRST_LIGHT, &sources, FIRST_LIGHT, &words)
     }
 
-    /// Returns a command that runs the client in `dir`.
+    /// Returns a command that runs the program in `dir`.
     pub fn command(&self, sandbox: &Sandbox, dir: &Path) -> Command {
-        sandbox.command(dir, &self.program().to_string_lossy())
-    }
-}
-
-/// Returns cargo's arguments for the client and `more` programs for the board. The features are always
-/// the same, so the crates that the programs share are built once.
-fn for_board<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let client = [
-        RELEASE,
-        "-p",
-        "dewarp",
-        "--target",
-        BOARD,
-        LEAN,
-        "--features",
-        "dewarp/device",
-    ];
-    [&client, more].concat()
-}
-
-/// The test client for the board.
-pub struct TestClient(Entry);
-
-impl TestClient {
-    /// Builds the program if it is not in the cache.
-    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let sources = [&CLIENT_SOURCES[..], &TEST_CLIENT_SOURCES].concat();
-        let words = for_board(&["-p", TEST_CLIENT]);
-        let place = |scratch: &Path, dir: &Path| {
-            let built = scratch.join(BOARD).join("release").join(TEST_CLIENT);
-            copy_file(&built, &dir.join(TEST_CLIENT))
-        };
-        built(env, sandbox, "test-client", &sources, &words, place).map(Self)
+        sandbox.command(dir, &self.file.to_string_lossy())
     }
 
-    /// Returns the program's file.
-    pub fn program(&self) -> PathBuf {
-        self.0.dir.join(TEST_CLIENT)
+    /// Builds a program for the board, from the client's sources and `sources`. `words` follow cargo's
+    /// arguments for the client. The features are always the same, so the crates that the programs share
+    /// are built once.
+    fn for_board(
+        env: &Env,
+        sandbox: &Sandbox,
+        step: &str,
+        sources: &[&str],
+        program: &str,
+        words: &[&str],
+    ) -> Result<Self> {
+        let sources = [&CLIENT_SOURCES[..], sources].concat();
+        let client = ["-p", "dewarp", "--target", BOARD, LEAN];
+        let features = ["--features", "dewarp/device"];
+        let words = [&[RELEASE][..], &client, &features, words].concat();
+        let program = format!("{BOARD}/release/{program}");
+        Self::build(env, sandbox, step, &sources, &words, &program)
+    }
+
+    /// Builds a program from `sources` with these arguments for `cargo build`. `program` is its path in
+    /// cargo's target directory.
+    fn build(
+        env: &Env,
+        sandbox: &Sandbox,
+        step: &str,
+        sources: &[&str],
+        words: &[&str],
+        program: &str,
+    ) -> Result<Self> {
+        let name = Path::new(program).file_name().unwrap_or_default();
+        let place = |target: &Path, dir: &Path| copy_file(&target.join(program), &dir.join(name));
+        let entry = built(env, sandbox, step, sources, words, place)?;
+        Ok(Self {
+            file: entry.dir.join(name),
+            _entry: entry,
+        })
     }
 }
 
@@ -244,27 +222,6 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
         deliver("x86-64", &client.here())?,
         deliver("arm64", &client.for_board())?,
     ])
-}
-
-/// The program `first-light` for the board.
-pub struct FirstLight(Entry);
-
-impl FirstLight {
-    /// Builds the program if it is not in the cache.
-    pub fn prepare(env: &Env, sandbox: &Sandbox) -> Result<Self> {
-        let sources = [&CLIENT_SOURCES[..], &[FIRST_LIGHT_SOURCES]].concat();
-        let words = for_board(&["-p", FIRST_LIGHT, "--features", "first-light/board"]);
-        let place = |scratch: &Path, dir: &Path| {
-            let built = scratch.join(BOARD).join("release").join(FIRST_LIGHT);
-            copy_file(&built, &dir.join(FIRST_LIGHT))
-        };
-        built(env, sandbox, FIRST_LIGHT, &sources, &words, place).map(Self)
-    }
-
-    /// Returns the program's file.
-    pub fn program(&self) -> PathBuf {
-        self.0.dir.join(FIRST_LIGHT)
-    }
 }
 
 /// The programs that check what the board returns.

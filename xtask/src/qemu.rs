@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
-use crate::programs::Model;
+use crate::programs::Program;
 use crate::sandbox::Sandbox;
 use crate::step::{Step, copy_file};
 use crate::{Env, host};
@@ -73,7 +73,7 @@ pub struct Qemu {
 
 impl Qemu {
     /// Builds QEMU if it is not in the cache. If only the shim has changed, only the shim is compiled.
-    pub fn prepare(env: &Env, sandbox: &Sandbox, model: &Model) -> Result<Self> {
+    pub fn prepare(env: &Env, sandbox: &Sandbox, model: &Program) -> Result<Self> {
         let parts = env.checkout.join("tests/qemu");
         let base = Key::new()
             .add(UNPACK)
@@ -155,11 +155,11 @@ impl QemuBuild<'_> {
         Ok(())
     }
 
-    fn compile(&self, model: &Model) -> Result<()> {
+    fn compile(&self, model: &Program) -> Result<()> {
         // The linker looks for the library in this directory. The path of the model's entry changes
         // with the model, and QEMU would have to be configured again.
         fs::create_dir_all(self.dir.join("lib"))?;
-        fs::copy(model.library(), self.dir.join("lib/libdw100_model.so"))?;
+        fs::copy(&model.file, self.dir.join("lib/libdw100_model.so"))?;
         if !self.dir.join("configured").exists() {
             self.shell(&configure(self.dir))?;
         }

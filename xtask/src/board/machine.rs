@@ -46,9 +46,9 @@ impl Board<'_> {
                 copy_file(&file.path(), &files.join(file.file_name()))?;
             }
         }
-        copy_file(&self.client.program(), &files.join("dewarp"))?;
+        copy_file(&self.client.file, &files.join("dewarp"))?;
         if let Some(tests) = &self.tests {
-            copy_file(&tests.program(), &files.join("dw100-board"))?;
+            copy_file(&tests.file, &files.join("dw100-board"))?;
         }
         if let Some(module) = &self.module {
             copy_file(&module.file, &files.join("dw100_rust.ko"))?;
@@ -108,7 +108,7 @@ impl Board<'_> {
         );
         let mut command = self.sandbox.command_with(&mounts, Path::new("/"), "env");
         command
-            .arg(format!("LD_LIBRARY_PATH={}", self.model.dir().display()))
+            .arg(format!("LD_LIBRARY_PATH={}", self.model_dir().display()))
             .arg(&self.qemu.binary)
             .args(["-M", "imx8mp-evk", "-display", "none", "-no-reboot"])
             .args(["-m", &format!("{}G", options.memory_gib)])

@@ -11,7 +11,7 @@ use super::kernel_trees::Tree;
 use crate::Env;
 use crate::host;
 use crate::kernel::{Flavour, Kernel};
-use crate::programs::Model;
+use crate::programs::Program;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
 
@@ -25,7 +25,7 @@ const SCRIPT: &str = "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2 PYTHONUNBUFFE
 pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;
-    let model = Model::prepare(env, &sandbox)?;
+    let model = Program::model(env, &sandbox)?;
     let qemu = Qemu::prepare(env, &sandbox, &model)?;
 
     let tree = Tree::prepare(env, &source)?;
@@ -34,7 +34,8 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let mut command = sandbox.command(&tree.source, "bash");
     command
         .args(["-o", "pipefail", "-c", SCRIPT, "kunit"])
-        .args([&qemu.binary, model.dir()])
+        .arg(&qemu.binary)
+        .args(model.file.parent())
         .args(["tools/testing/kunit/kunit.py", "run", "--arch=arm64"])
         .args(["--make_options", "LLVM=1", "--raw_output=kunit"])
         .arg(format!("--jobs={}", host::jobs()))

@@ -13,7 +13,7 @@ use super::Tests;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::chown::ChownGuard;
 use crate::key::Key;
-use crate::programs::{HostClient, UserClient};
+use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
 
 /// The packages that are installed. The versions are fixed, so that a run can be repeated.
@@ -37,12 +37,12 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
-    let client = HostClient::prepare(env, &sandbox)?;
+    let client = Program::host_client(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
     let python = python.dir.join("bin/python");
     for (name, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
         let mut command = script(tests, &sandbox, &python, name);
-        judge(tests, name, command.arg(client.program()).args(words))?;
+        judge(tests, name, command.arg(&client.file).args(words))?;
     }
     if tests.full {
         let client = UserClient::prepare(env, &sandbox)?;

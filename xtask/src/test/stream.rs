@@ -15,7 +15,7 @@ use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::demo::{self, Picture, frames_of, span};
 use crate::kernel::Flavour;
-use crate::programs::{HostClient, Judges};
+use crate::programs::{Judges, Program};
 use crate::step::stdout_of;
 
 /// Time limit in instructions (`--icount`) from the rise of the interrupt line to the gate of the AXI
@@ -76,7 +76,7 @@ pub fn names(_: &Path) -> Result<Names> {
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let client = HostClient::prepare(tests.env, &rt.sandbox)?;
+    let client = Program::host_client(tests.env, &rt.sandbox)?;
     let judges = Judges::prepare(tests.env, &rt.sandbox)?;
     let on_rt = || {
         pairs(tests, &rt, &client, &judges)?;
@@ -107,7 +107,7 @@ pub(super) fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
 }
 
 /// Tests each pair of formats. `dw100-stream` compares the frames.
-fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &HostClient, judges: &Judges) -> Result<()> {
+fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
@@ -138,12 +138,7 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &HostClient, judges: &Jud
 }
 
 /// Tests the demo's pictures with both drivers in one boot.
-fn pictures(
-    tests: &Tests<'_>,
-    board: &Board<'_>,
-    client: &HostClient,
-    judges: &Judges,
-) -> Result<()> {
+fn pictures(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Judges) -> Result<()> {
     let names = PICTURES.iter().flat_map(|picture| of_picture(*picture));
     if !names
         .chain([ONE_THREAD.to_owned()])
