@@ -114,7 +114,7 @@ impl Figure {
 pub fn run(env: &Env) -> Result<()> {
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
     let debug = Board::prepare(env, Flavour::Debug, Driver::Rust)?;
-    let step = env.ui.step("bench", env.cache.log("bench"))?;
+    let step = env.step("bench")?;
     let [theirs, ours] = DRIVERS.map(|driver| counted(env, &board, driver));
     let mut figures = compared(&[theirs?, ours?])?;
     let [theirs, ours] = DRIVERS.map(|driver| traced(&debug, driver));

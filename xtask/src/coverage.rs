@@ -274,7 +274,7 @@ fn code_for(env: &Env, kernel: Flavour) -> Result<Code> {
 fn html(env: &Env, file: &Path, place: &Path) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let lcov = lcov(env, &sandbox)?;
-    let step = env.ui.step("genhtml", env.cache.log("genhtml"))?;
+    let step = env.step("genhtml")?;
     let mut command = sandbox.command(&env.checkout, "env");
     command
         .arg(format!("PERL5LIB={}", perl_modules(&lcov.dir)?))
@@ -313,9 +313,7 @@ fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
         partial: Partial::Discard,
         gigabytes: 0.3,
     };
-    env.cache.entry(&env.ui, &recipe, |step, dir| {
-        step.run(sandbox.apt(dir).arg(SCRIPT))
-    })
+    env.entry(&recipe, |step, dir| step.run(sandbox.apt(dir).arg(SCRIPT)))
 }
 
 /// Returns the offsets of the instructions in a block.

@@ -16,7 +16,7 @@ use crate::Env;
 use crate::board::{Board, Driver, End, Options};
 use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
-use crate::programs::{Program, own_name};
+use crate::programs::Program;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, stdout_of};
 
@@ -112,7 +112,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     let mut options = Options::new(Flavour::Rt, driver);
     options.input = Some(pictures(env));
     options.output = Some(dir.clone());
-    let step = env.ui.step("board", env.cache.log("board"))?;
+    let step = env.step("board")?;
     options.console = Some(step.log.clone());
     let outcome = board.run(&options, &script, false)?;
     step.finish();
@@ -141,7 +141,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
 /// Copies the files to `target/demo` and removes those of earlier runs.
 fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     let dir = env.checkout.join("target/demo");
-    let _alone = env.cache.scratch(&env.ui, &own_name(env, "demo"))?;
+    let _alone = env.scratch("demo")?;
     let _chown = ChownGuard::of_all(&dir);
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;

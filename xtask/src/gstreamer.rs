@@ -13,7 +13,7 @@ use crate::cache::{Entry, Partial, Recipe};
 use crate::chown::ChownGuard;
 use crate::guest::Guest;
 use crate::key::Key;
-use crate::programs::{self, BOARD, CLIENT_SOURCES, own_name};
+use crate::programs::{self, BOARD, CLIENT_SOURCES};
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, output_of};
 use crate::{Env, host};
@@ -80,9 +80,9 @@ impl Plugin {
             partial: Partial::Discard,
             gigabytes: 1.5,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             host::fetch_crates(env)?;
-            let scratch = env.cache.scratch(&env.ui, &own_name(env, SCRATCH))?;
+            let scratch = env.scratch(SCRATCH)?;
             let libraries = scratch.dir.join("libraries");
             link_names(&guest.root, &libraries)?;
             let mut build = cargo(env, sandbox, &scratch.dir, &libraries);
@@ -121,7 +121,7 @@ pub fn deliver(env: &Env) -> Result<PathBuf> {
 
 /// Runs clippy on the sources. Clippy links nothing and needs no library.
 pub fn clippy(env: &Env, sandbox: &Sandbox) -> Result<()> {
-    let scratch = env.cache.scratch(&env.ui, &own_name(env, SCRATCH))?;
+    let scratch = env.scratch(SCRATCH)?;
     let mut clippy = cargo(env, sandbox, &scratch.dir, Path::new("/"));
     clippy.args(["clippy", "-q", "--offline", "--locked", "--all-targets"]);
     clippy.args(["--target", BOARD, "--manifest-path", MANIFEST]);

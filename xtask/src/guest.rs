@@ -139,7 +139,7 @@ impl Guest {
             partial: Partial::Discard,
             gigabytes: rootfs.gigabytes,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
+        let entry = env.entry(&recipe, |step, dir: &Path| {
             let mut command = host::in_namespaces("mmdebstrap");
             command
                 .arg(NO_RECOMMENDS)

@@ -116,7 +116,7 @@ pub fn install_tools(env: &Env) -> Result<()> {
     if !on_path("apt-get") {
         bail!("xtask needs Debian or Ubuntu (apt-get), or these packages installed: {missing:?}");
     }
-    let step = env.ui.step(name, env.cache.log(name))?;
+    let step = env.step(name)?;
     let apt = || {
         let mut command = Command::new("apt-get");
         command

@@ -154,7 +154,7 @@ impl Kernel {
             }
             build_with(step, sandbox, &[], &source, objects)
         };
-        let entry = env.cache.entry(&env.ui, &recipe, build)?;
+        let entry = env.entry(&recipe, build)?;
         let objects = entry.dir.clone();
         let release = fs::read_to_string(objects.join("include/config/kernel.release"))?;
         Ok(Self {
@@ -327,7 +327,7 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
         partial: Partial::Discard,
         gigabytes: 2.5,
     };
-    let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+    let entry = env.entry(&recipe, |step, dir| {
         let listed = stdout_of(sandbox.apt(dir).arg(LIST))?;
         let package = package(&listed)?;
         step.run(sandbox.apt(dir).arg(unpack(&package)))

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chown::ChownGuard;
 use crate::module::{self, Built};
-use crate::programs::{self, Program, UserClient};
+use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, stdout_of};
 use crate::{Env, cache::Scratch};
@@ -51,9 +51,7 @@ impl Kit {
         let tests = Program::test_client(env, &sandbox)?;
         let first_light = Program::first_light(env, &sandbox)?;
 
-        let alone = env
-            .cache
-            .scratch(&env.ui, &programs::own_name(env, "kit"))?;
+        let alone = env.scratch("kit")?;
         let name = format!("dw100-kit-{}", tree.release);
         let stage = alone.dir.join(&name);
         if stage.exists() {

@@ -112,10 +112,8 @@ pub fn checks(env: &Env, take: &mut Take<'_>) -> Result<()> {
     let lint = Lint {
         env,
         sandbox: Sandbox::prepare(env)?,
-        target: env.cache.scratch(&env.ui, &programs::target_name(env))?,
-        output: env
-            .cache
-            .scratch(&env.ui, &programs::own_name(env, "lint"))?,
+        target: programs::target(env)?,
+        output: env.scratch("lint")?,
     };
     for (name, check) in CHECKS {
         take(name, &|| check(&lint));
@@ -200,7 +198,7 @@ fn module_checked(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<()> {
         partial: Partial::Discard,
         gigabytes: 0.2,
     };
-    let checked = env.cache.entry(&env.ui, &recipe, |_, dir| {
+    let checked = env.entry(&recipe, |_, dir| {
         let mut make = kernel.make(sandbox);
         let said = output_of(
             make.args(module::external(&env.checkout, dir))

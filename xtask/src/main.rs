@@ -36,10 +36,11 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::board::{Board, Driver};
-use crate::cache::Cache;
+use crate::cache::{Cache, Entry, Recipe, Scratch};
 use crate::kernel::{Flavour, Kernel};
+use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::Ui;
+use crate::step::{Step, Ui};
 
 /// The position in the help text of options that all commands have: after the command's own.
 const LAST: usize = 100;
@@ -232,6 +233,27 @@ impl Env {
             kernel_source: kernel_source.map(named).transpose()?,
             coverage: None,
         })
+    }
+
+    /// Starts a step that is no entry of the cache.
+    fn step(&self, name: &str) -> Result<Step> {
+        self.ui.step(name, self.cache.log(name))
+    }
+
+    /// Returns the entry of `recipe`, see [`Cache::entry`].
+    fn entry(
+        &self,
+        recipe: &Recipe<'_>,
+        build: impl FnOnce(&Step, &Path) -> Result<()>,
+    ) -> Result<Entry> {
+        self.cache.entry(&self.ui, recipe, build)
+    }
+
+    /// Returns a directory of an incremental build that no other checkout uses, see [`Cache::scratch`].
+    fn scratch(&self, name: &str) -> Result<Scratch> {
+        let checkout = Key::new().add(self.checkout.as_os_str().as_encoded_bytes());
+        let name = format!("{name}-{}", checkout.finish());
+        self.cache.scratch(&self.ui, &name)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::kernel::{self, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, stdout_of};
-use crate::{Env, host, programs};
+use crate::{Env, host};
 
 const FILE: &str = "dw100_rust.ko";
 
@@ -76,11 +76,10 @@ impl Module {
             partial: Partial::Discard,
             gigabytes: 0.2,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             // make builds only what has changed since the last build in this directory.
             let output = format!("{name}-{}{}", kernel.key, more.concat());
-            let output = programs::own_name(env, &output);
-            let output = env.cache.scratch(&env.ui, &output)?;
+            let output = env.scratch(&output)?;
             let mut make = kernel.make(sandbox);
             let words = external(&env.checkout, &output.dir);
             step.run(make.args(words).args(more).arg(jobs()))?;
@@ -205,7 +204,7 @@ impl Built {
         }
         let _chown = ChownGuard::of_all(output);
         make_dir(output)?;
-        let step = env.ui.step("module", env.cache.log("module"))?;
+        let step = env.step("module")?;
         step.run(&mut make)?;
         step.finish();
         Ok(())
@@ -232,9 +231,7 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
         bail!("the kernel in {} has no {missing}", built.objects.display());
     }
     let output = env.checkout.join("target/module");
-    let _alone = env
-        .cache
-        .scratch(&env.ui, &programs::own_name(env, "module"))?;
+    let _alone = env.scratch("module")?;
     built.build(env, &env.checkout, &output)?;
     Ok(output.join(FILE))
 }

@@ -31,7 +31,6 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
-use crate::programs::own_name;
 use crate::step::{copy_file, files, make_dir, output_of};
 use crate::test::{self, last_lines};
 
@@ -267,9 +266,7 @@ pub fn run(env: &Env, names: &[String]) -> Result<bool> {
     let queue = Mutex::new(mutations.iter());
     let next = || queue.lock().ok()?.next();
     let work = |worker: usize| -> Result<[usize; 2]> {
-        let scratch = env
-            .cache
-            .scratch(&env.ui, &own_name(env, &format!("mutate-{worker}")))?;
+        let scratch = env.scratch(&format!("mutate-{worker}"))?;
         let copy = scratch.dir.join("checkout");
         copy_checkout(env, &copy)?;
         let mut results = [0, 0];

@@ -84,7 +84,7 @@ pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
         partial: Partial::Discard,
         gigabytes: 1.5,
     };
-    let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+    let entry = env.entry(&recipe, |step, dir| {
         let sources = dir.join("patched");
         let copy = |from: &Path, to: &Path| {
             make_dir(to.parent().context("a directory has a parent")?)?;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::cache::{Entry, Partial, Recipe};
+use crate::cache::{Entry, Partial, Recipe, Scratch};
 use crate::chown::ChownGuard;
 use crate::key::Key;
 use crate::sandbox::Sandbox;
@@ -270,9 +270,9 @@ fn built(
         partial: Partial::Discard,
         gigabytes: 1.5,
     };
-    env.cache.entry(&env.ui, &recipe, |step, dir| {
+    env.entry(&recipe, |step, dir| {
         host::fetch_crates(env)?;
-        let scratch = env.cache.scratch(&env.ui, &target_name(env))?;
+        let scratch = target(env)?;
         step.run(cargo(env, sandbox, &scratch.dir).args(BUILD).args(words))?;
         place(&scratch.dir, dir)
     })
@@ -294,13 +294,7 @@ pub fn cargo_with(env: &Env, sandbox: &Sandbox, target: &Path, variables: &[Stri
     command
 }
 
-/// Returns the name of this checkout's target directory in the cache.
-pub fn target_name(env: &Env) -> String {
-    own_name(env, "target")
-}
-
-/// Returns a name in the cache that no other checkout has.
-pub fn own_name(env: &Env, what: &str) -> String {
-    let checkout = Key::new().add(env.checkout.as_os_str().as_encoded_bytes());
-    format!("{what}-{}", checkout.finish())
+/// Returns cargo's target directory of this checkout, in the cache.
+pub fn target(env: &Env) -> Result<Scratch> {
+    env.scratch("target")
 }

@@ -91,7 +91,7 @@ impl Qemu {
             partial: Partial::Discard,
             gigabytes: 1.5,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             let scratch = env.cache.scratch(&env.ui, &format!("qemu-{base}"))?;
             let build = QemuBuild {
                 sandbox,

@@ -223,7 +223,7 @@ impl Sandbox {
             partial: Partial::Discard,
             gigabytes: tree.gigabytes,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             if std::env::consts::ARCH != "x86_64" {
                 bail!("the sandbox needs an x86-64 machine");
             }

@@ -41,14 +41,14 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     host::fetch_crates(env)?;
-    let scratch = env.cache.scratch(&env.ui, &programs::target_name(env))?;
+    let scratch = programs::target(env)?;
     let cargo = |words: &[&str]| {
         let mut command = programs::cargo(env, &sandbox, &scratch.dir);
         command.args(words);
         command
     };
 
-    let step = env.ui.step("host-tests", env.cache.log("host-tests"))?;
+    let step = env.step("host-tests")?;
     let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
     step.run(&mut cargo(&build))?;
     step.finish();

@@ -64,7 +64,7 @@ impl Tree {
         let scratch = env.cache.scratch(&env.ui, &format!("kunit-{key}"))?;
         let (tree, copied) = (scratch.dir.join("tree"), scratch.dir.join("copied"));
         if !copied.exists() {
-            let step = env.ui.step("tree", env.cache.log("tree"))?;
+            let step = env.step("tree")?;
             step.run(Command::new("rm").arg("-rf").arg(&tree))?;
             step.run(Command::new("cp").arg("-a").args([source, &tree]))?;
             File::create(&copied)?;
@@ -97,7 +97,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         tests.check(build.name, || {
             let objects = tree.scratch.dir.join(&name);
             fs::create_dir_all(&objects)?;
-            let step = env.ui.step(&name, env.cache.log(&name))?;
+            let step = env.step(&name)?;
             build.run(&sandbox, &tree.source, &objects, &step)?;
             step.finish();
             Ok(())

@@ -29,7 +29,7 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let qemu = Qemu::prepare(env, &sandbox, &model)?;
 
     let tree = Tree::prepare(env, &source)?;
-    let step = env.ui.step("kunit.py", env.cache.log("kunit.py"))?;
+    let step = env.step("kunit.py")?;
     let printed = tree.scratch.dir.join("printed");
     let mut command = sandbox.command(&tree.source, "bash");
     command

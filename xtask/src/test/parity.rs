@@ -79,7 +79,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     stdout_of(judge(env, &board, &judges, "plan", tests.full).arg(&input))?;
 
     let (ours, theirs) = (dir.join("rust"), theirs(tests, &board, &input)?);
-    let step = env.ui.step("parity", env.cache.log("parity"))?;
+    let step = env.step("parity")?;
     frames(tests, &board, Driver::Rust, &input, &ours)?;
     step.finish();
 
@@ -215,7 +215,7 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>, input: &Path) -> Result<Entry> {
         partial: Partial::Discard,
         gigabytes: 0.2,
     };
-    tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+    tests.env.entry(&recipe, |_, dir| {
         frames(tests, board, Driver::C, input, dir)
     })
 }

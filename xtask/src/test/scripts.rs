@@ -101,7 +101,7 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
         partial: Partial::Discard,
         gigabytes: 0.5,
     };
-    env.cache.entry(&env.ui, &recipe, |step, dir| {
+    env.entry(&recipe, |step, dir| {
         step.run(
             sandbox
                 .command(dir, "python3")

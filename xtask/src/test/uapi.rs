@@ -191,7 +191,7 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         partial: Partial::Discard,
         gigabytes: 0.1,
     };
-    let kept = tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+    let kept = tests.env.entry(&recipe, |_, dir| {
         let outcome = tests.run(board, &options, &script)?;
         complete(&outcome)?;
         let (passed, failed, unlisted) = compared(&outcome.printed, c_driver::FAILS);

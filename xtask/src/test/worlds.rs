@@ -79,7 +79,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 
     let theirs = theirs(tests, &board, &worlds)?;
     let work = env.cache.run_dir()?;
-    let step = env.ui.step("worlds", env.cache.log("worlds"))?;
+    let step = env.step("worlds")?;
     explore(tests, &board, Driver::Rust, &worlds, &due, &work.dir)?;
     step.finish();
 
@@ -121,7 +121,7 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>, worlds: &[World]) -> Result<Entr
         partial: Partial::Discard,
         gigabytes: 0.1,
     };
-    tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+    tests.env.entry(&recipe, |_, dir| {
         explore(tests, board, Driver::C, worlds, &all, dir)
     })
 }
