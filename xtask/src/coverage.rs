@@ -20,6 +20,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 
 use crate::Env;
 use crate::cache::{Entry, Partial, Recipe};
@@ -148,12 +149,15 @@ fn loads_of(lines: &str) -> Result<BTreeSet<(String, u32)>> {
 }
 
 /// The options of `coverage`.
+#[derive(Args)]
 pub struct Choice {
-    /// The suites. If it is empty, all that boot boards with this driver.
+    /// Names of suites; if there are none, all that boot boards with this driver
     pub suites: Vec<String>,
-    /// Also run the slow tests.
+    /// Also run the slow tests
+    #[arg(long)]
     pub full: bool,
-    /// Also count what earlier runs have executed.
+    /// Also count what earlier runs of the same module have executed
+    #[arg(long)]
     pub add: bool,
 }
 

@@ -32,7 +32,7 @@ mod test;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::board::{Board, Driver};
@@ -105,20 +105,11 @@ enum Action {
     Bench,
     /// Runs test suites: all, or the named ones
     Test {
-        /// Names of suites
-        suites: Vec<String>,
-        /// Also run the slow tests
-        #[arg(long)]
-        full: bool,
+        #[command(flatten)]
+        choice: test::Choice,
         /// List the suites, or the tests of the named ones
         #[arg(long)]
         list: bool,
-        /// Also write all results to FILE, as JUnit XML
-        #[arg(long, value_name = "FILE")]
-        junit: Option<PathBuf>,
-        /// Only run tests whose name contains this
-        #[arg(last = true)]
-        filter: Option<String>,
     },
     /// Applies deliberate bugs and checks that the tests of each fail: all, or the named ones
     Mutate {
@@ -133,14 +124,8 @@ enum Action {
     /// A page for each source file is in target/coverage/html, and the figures in the format of lcov in
     /// target/coverage.
     Coverage {
-        /// Names of suites; if there are none, all that boot boards with this driver
-        suites: Vec<String>,
-        /// Also run the slow tests
-        #[arg(long)]
-        full: bool,
-        /// Also count what earlier runs of the same module have executed
-        #[arg(long)]
-        add: bool,
+        #[command(flatten)]
+        choice: coverage::Choice,
     },
     /// Runs the tools that check the sources
     Lint,
@@ -198,6 +183,19 @@ enum Action {
         #[arg(long)]
         all: bool,
     },
+}
+
+impl Action {
+    /// Returns whether the command runs as root from its start.
+    fn needs_root(&self) -> bool {
+        !matches!(
+            self,
+            Self::Module { .. }
+                | Self::Install { .. }
+                | Self::Mutate { list: true, .. }
+                | Self::Test { list: true, .. }
+        )
+    }
 }
 
 /// What all commands share.
@@ -270,31 +268,22 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<u8> {
     let mut env = Env::new(cli.mirror, cli.kernel_source)?;
-    match cli.command {
-        Action::Module { build_dir } => {
-            println!("{}", module::build_for(&env, &build_dir)?.display())
+    match &cli.command {
+        Action::Test { choice, .. } => test::check_names(&choice.suites)?,
+        Action::Coverage { choice } => {
+            test::check_names(&choice.suites)?;
+            env.coverage = Some(coverage::Recorder::default());
         }
-        Action::Install { tree, remove: true } => module::uninstall(&tree)?,
-        Action::Install { tree, .. } => module::install(&env, &tree)?,
-        Action::Mutate { list: true, .. } => mutate::list(&env)?,
-        Action::Test {
-            list: true, suites, ..
-        } => test::list(&env, &suites)?,
-        command => {
-            if let Action::Test { suites, .. } | Action::Coverage { suites, .. } = &command {
-                test::check_names(suites)?;
-            }
-            if let Action::Coverage { .. } = &command {
-                env.coverage = Some(coverage::Recorder::default());
-            }
-            host::become_root(&env)?;
-            return as_root(&env, command);
-        }
+        _ => {}
     }
-    Ok(0)
+    if cli.command.needs_root() {
+        host::become_root(&env)?;
+    }
+    execute(&env, cli.command)
 }
 
-fn as_root(env: &Env, command: Action) -> Result<u8> {
+/// Executes a command and returns the exit status.
+fn execute(env: &Env, command: Action) -> Result<u8> {
     match command {
         Action::Board {
             mut options,
@@ -316,25 +305,10 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         Action::Bench => bench::run(env)?,
         Action::Lint => return Ok(u8::from(!lint::run(env)?)),
         Action::Demo { driver, picture } => demo::run(env, driver, picture)?,
-        Action::Test {
-            suites,
-            full,
-            junit,
-            filter,
-            ..
-        } => {
-            let choice = test::Choice {
-                suites,
-                filter: filter.unwrap_or_default(),
-                full,
-                junit,
-            };
-            return Ok(u8::from(!test::run(env, &choice)?));
-        }
-        Action::Coverage { suites, full, add } => {
-            let choice = coverage::Choice { suites, full, add };
-            return Ok(u8::from(!coverage::run(env, &choice)?));
-        }
+        Action::Test { choice, list: true } => test::list(env, &choice.suites)?,
+        Action::Test { choice, .. } => return Ok(u8::from(!test::run(env, &choice)?)),
+        Action::Coverage { choice } => return Ok(u8::from(!coverage::run(env, &choice)?)),
+        Action::Mutate { list: true, .. } => mutate::list(env)?,
         Action::Mutate { names, .. } => return Ok(u8::from(!mutate::run(env, &names)?)),
         Action::Shell { options, print } => {
             Board::prepare_for(env, &options)?.shell(&options, print)?;
@@ -375,7 +349,11 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 println!("removed {name}");
             }
         }
-        Action::Module { .. } | Action::Install { .. } => bail!("this command needs no root"),
+        Action::Module { build_dir } => {
+            println!("{}", module::build_for(env, &build_dir)?.display());
+        }
+        Action::Install { tree, remove: true } => module::uninstall(&tree)?,
+        Action::Install { tree, .. } => module::install(env, &tree)?,
     }
     Ok(0)
 }

@@ -32,6 +32,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Args;
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
@@ -435,15 +436,19 @@ pub fn ensure_may_have(checkout: &Path, suite: &str, part: &str) -> Result<()> {
 }
 
 /// The options of `test`.
+#[derive(Args)]
 pub struct Choice {
-    /// The names of the suites. If it is empty, all suites.
+    /// Names of suites
     pub suites: Vec<String>,
-    /// Only tests whose name contains this.
-    pub filter: String,
-    /// Whether to run the slow tests too.
+    /// Also run the slow tests
+    #[arg(long)]
     pub full: bool,
-    /// The file for the results as JUnit XML.
+    /// Also write all results to FILE, as JUnit XML
+    #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Only run tests whose name contains this
+    #[arg(last = true, default_value = "", hide_default_value = true)]
+    pub filter: String,
 }
 
 /// Returns the suites that may have a test which the filter selects. Fails if there is none.
