@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::Env;
-use crate::board::{Board, Driver, End, Options};
+use crate::board::{Board, Driver, Options};
 use crate::chown::ChownGuard;
 use crate::demo::{frames_of, span};
 use crate::kernel::Flavour;
@@ -160,13 +160,7 @@ pub fn run(env: &Env) -> Result<()> {
 /// if the script does.
 fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>> {
     let outcome = board.run(options, script, false)?;
-    if outcome.end != End::Script(0) {
-        let why = outcome.end.message().unwrap_or_default();
-        bail!(
-            "the script on the board failed: {}\n{why}",
-            outcome.printed.trim()
-        );
-    }
+    outcome.ensure_success()?;
     // The shell also prints a line when the real-time task is killed.
     let measured = outcome.printed.lines().filter(|line| line.starts_with('{'));
     measured

@@ -89,6 +89,18 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Fails unless the script succeeded.
+    pub fn ensure_success(&self) -> Result<()> {
+        if self.end == End::Script(0) {
+            return Ok(());
+        }
+        bail!(
+            "the script on the board failed: {}\n{}",
+            self.printed.trim(),
+            self.end.message().unwrap_or_default()
+        )
+    }
+
     /// Returns the time since the start of the boot at which the script had printed this many bytes. It
     /// is exact to 20 ms, the interval at which the file is read.
     pub fn printed_at(&self, bytes: usize) -> Option<Duration> {

@@ -10,12 +10,12 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::Env;
-use crate::board::{Board, Driver, End, Options};
+use crate::board::{Board, Driver, Options};
 use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
+use crate::key::sha256;
 use crate::programs::Program;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir, stdout_of};
@@ -116,13 +116,7 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     options.console = Some(step.log.clone());
     let outcome = board.run(&options, &script, false)?;
     step.finish();
-    if outcome.end != End::Script(0) {
-        bail!(
-            "the script on the board failed: {}\n{}",
-            outcome.printed.trim(),
-            outcome.end.message().unwrap_or_default()
-        );
-    }
+    outcome.ensure_success()?;
 
     let report = report(&board, driver, picture, dir)?;
     fs::write(dir.join("report.json"), format!("{report:#}\n"))?;
@@ -196,12 +190,4 @@ pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
 /// Returns the time between two events of a frame in the trace, in nanoseconds of virtual time.
 pub fn span(frame: &Value, from: &str, to: &str) -> Option<i64> {
     Some(frame[to].as_i64()? - frame[from].as_i64()?)
-}
-
-/// Returns the SHA-256 of `bytes` in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -111,7 +111,6 @@ pub fn deliver(env: &Env) -> Result<PathBuf> {
     let plugin = Plugin::prepare(env, &Sandbox::prepare(env)?, &Guest::with_clients(env)?)?;
     let place = env.checkout.join("target/gst-dw100");
     let _chown = ChownGuard::of_all(&place);
-    make_dir(&place)?;
     let to = place.join(PLUGIN);
     // A program may have the file open, so it is replaced and not overwritten.
     let _ = std::fs::remove_file(&to);

@@ -3,6 +3,10 @@
 //! Configuration fragments: merges them, and compares them with Kconfig's result.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
 
 /// Returns the options of all fragments. If an option occurs twice, the later value counts.
 pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
@@ -21,8 +25,19 @@ pub fn render(options: &BTreeMap<String, String>) -> String {
         .collect()
 }
 
+/// Fails if Kconfig did not accept each of the requested options.
+pub fn ensure_met(requested: &BTreeMap<String, String>, objects: &Path) -> Result<()> {
+    let unmet = unmet(requested, &fs::read_to_string(objects.join(".config"))?);
+    ensure!(
+        unmet.is_empty(),
+        "Kconfig did not accept: {}",
+        unmet.join(", ")
+    );
+    Ok(())
+}
+
 /// Describes each requested option whose value in the finished `.config` is another one.
-pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> {
+fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> {
     let have: BTreeMap<_, _> = config.lines().filter_map(option).collect();
     let value = |name: &String| have.get(name).map_or("n", String::as_str);
     requested

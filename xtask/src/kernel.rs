@@ -148,10 +148,7 @@ impl Kernel {
             let make = |words: &[&str]| make_with(sandbox, &[], &source, objects, words);
             fs::write(objects.join("requested.config"), kconfig::render(&options))?;
             step.run(&mut make(&CONFIGURE))?;
-            let unmet = kconfig::unmet(&options, &fs::read_to_string(objects.join(".config"))?);
-            if !unmet.is_empty() {
-                bail!("Kconfig did not accept: {}", unmet.join(", "));
-            }
+            kconfig::ensure_met(&options, objects)?;
             build_with(step, sandbox, &[], &source, objects)
         };
         let entry = env.entry(&recipe, build)?;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
 use crate::chown::ChownGuard;
+use crate::key::sha256;
 use crate::module::{self, Built};
 use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
@@ -132,9 +132,8 @@ fn sums(dir: &Path) -> Result<String> {
     names.sort();
     let mut sums = String::new();
     for name in names.iter().filter(|name| *name != SUMS) {
-        let digest = Sha256::digest(fs::read(dir.join(name))?);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        sums += &format!("{hex}  {name}\n");
+        let sum = sha256(&fs::read(dir.join(name))?);
+        sums += &format!("{sum}  {name}\n");
     }
     Ok(sums)
 }

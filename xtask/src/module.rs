@@ -14,7 +14,7 @@ use crate::chown::ChownGuard;
 use crate::kernel::{self, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, make_dir, stdout_of};
+use crate::step::{copy_file, copy_tree, make_dir, stdout_of};
 use crate::{Env, host};
 
 const FILE: &str = "dw100_rust.ko";
@@ -218,10 +218,7 @@ pub fn build_for(env: &Env, tree: &Path) -> Result<PathBuf> {
     let mut numbers = built.release.split('.');
     let mut number = || numbers.next()?.trim().parse().ok();
     let series = number().zip(number());
-    new_enough(&built.objects, series)?;
-    if let Some(message) = series.and_then(kernel::untried) {
-        env.ui.say(&message);
-    }
+    check_series(env, &built.objects, series)?;
     // For an external module, Kconfig does not select what the driver selects.
     let missing = NEEDED
         .into_iter()
@@ -254,16 +251,16 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
 /// Does the same and returns the driver's directory in the tree.
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     let (vendor, makefile) = vendor(tree)?;
-    let series = version(&makefile);
-    new_enough(tree, series)?;
-    if let Some(message) = series.and_then(kernel::untried) {
-        env.ui.say(&message);
-    }
+    check_series(env, tree, version(&makefile))?;
     let driver = vendor.join(DIRECTORY);
     remove_copy(&driver)?;
-    make_dir(&driver)?;
     for path in SOURCES {
-        copy(&env.checkout.join(path), &driver.join(path))?;
+        let (from, to) = (env.checkout.join(path), driver.join(path));
+        if from.is_dir() {
+            copy_tree(&from, &to)?;
+        } else {
+            copy_file(&from, &to)?;
+        }
     }
     for (file, line, neighbour) in HOOKS {
         edit(&vendor.join(file), |text| with_line(text, line, neighbour))?;
@@ -295,9 +292,9 @@ fn vendor(tree: &Path) -> Result<(PathBuf, String)> {
     Ok((vendor, makefile))
 }
 
-/// Fails if the kernel is older than [`OLDEST`].
-fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
-    let Some((major, minor)) = version else {
+/// Fails if the kernel is older than [`OLDEST`]. Prints a warning if the driver was not tried with it.
+fn check_series(env: &Env, tree: &Path, series: Option<(u32, u32)>) -> Result<()> {
+    let Some((major, minor)) = series else {
         bail!("{} has no kernel version", tree.display());
     };
     let (least, less) = OLDEST;
@@ -306,6 +303,9 @@ fn new_enough(tree: &Path, version: Option<(u32, u32)>) -> Result<()> {
             "{} is Linux {major}.{minor}, whose Rust abstractions are too old: the driver needs {least}.{less}",
             tree.display()
         );
+    }
+    if let Some(message) = kernel::untried((major, minor)) {
+        env.ui.say(&message);
     }
     Ok(())
 }
@@ -325,19 +325,6 @@ fn remove_copy(driver: &Path) -> Result<()> {
     if driver.exists() {
         fs::remove_dir_all(driver).with_context(|| format!("removing {}", driver.display()))?;
     }
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if from.is_dir() {
-        fs::create_dir_all(to)?;
-        for file in fs::read_dir(from)? {
-            let name = file?.file_name();
-            copy(&from.join(&name), &to.join(&name))?;
-        }
-        return Ok(());
-    }
-    fs::copy(from, to).with_context(|| format!("copying {}", from.display()))?;
     Ok(())
 }
 
@@ -384,13 +371,15 @@ mod tests {
     fn a_tree_that_is_too_old_is_refused_with_both_versions() {
         let makefile = "# SPDX\nVERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 1\n";
         let tree = Path::new("/linux");
-        let error = new_enough(tree, version(makefile)).unwrap_err().to_string();
+        let env = Env::new(None, None).unwrap();
+        let check = |series| check_series(&env, tree, series);
+        let error = check(version(makefile)).unwrap_err().to_string();
         assert!(
             error.contains("/linux is Linux 6.12") && error.contains("needs 7.3"),
             "{error}"
         );
-        assert!(new_enough(tree, Some((7, 3))).is_ok() && new_enough(tree, Some((8, 0))).is_ok());
-        assert!(new_enough(tree, version("all:\n")).is_err());
+        assert!(check(Some((7, 3))).is_ok() && check(Some((8, 0))).is_ok());
+        assert!(check(version("all:\n")).is_err());
     }
 
     #[test]

@@ -31,7 +31,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
-use crate::step::{copy_file, files, make_dir, output_of};
+use crate::patches::apply;
+use crate::step::{copy_tree, files};
 use crate::test::{self, last_lines};
 
 /// The directory of the patches.
@@ -124,18 +125,10 @@ impl Mutation {
     /// Applies the patch to a copy of the checkout, runs the suites and reverts the patch. Returns an
     /// error if a test does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        self.apply(copy, &[]).context("the patch does not apply")?;
+        apply(&self.patch, copy, &[]).context("the patch does not apply")?;
         let failed = self.runs.iter().try_for_each(|run| run.fails(env, copy));
-        self.apply(copy, &["--reverse"])?;
+        apply(&self.patch, copy, &["--reverse"])?;
         failed
-    }
-
-    fn apply(&self, copy: &Path, options: &[&str]) -> Result<()> {
-        let mut apply = Command::new("git");
-        // The copy is in no repository, whatever is around the cache.
-        apply.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(copy));
-        apply.arg("-C").arg(copy).arg("apply").args(options);
-        output_of(apply.arg(&self.patch)).map(drop)
     }
 }
 
@@ -202,12 +195,7 @@ fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
     if copy.exists() {
         fs::remove_dir_all(copy)?;
     }
-    for file in files(&env.checkout, None)? {
-        let to = copy.join(file.strip_prefix(&env.checkout)?);
-        make_dir(to.parent().context("a file has a directory")?)?;
-        copy_file(&file, &to)?;
-    }
-    Ok(())
+    copy_tree(&env.checkout, copy)
 }
 
 /// Returns the failures in the output of `test`, each with all its lines.

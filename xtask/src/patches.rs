@@ -49,7 +49,6 @@ pub fn copy_targets(patches: &[PathBuf], source: &Path, to: &Path) -> Result<()>
     }
     for target in targets {
         let to = to.join(&target);
-        make_dir(to.parent().context("a file has a directory")?)?;
         copy_file(&source.join(&target), &to)?;
     }
     Ok(())
@@ -60,13 +59,13 @@ fn targets_of(patch: &str) -> impl Iterator<Item = &str> {
     patch.lines().filter_map(|line| line.strip_prefix("+++ b/"))
 }
 
-/// Applies a patch to what is in `to`, with every line of its context where it says.
-pub fn apply(patch: &Path, to: &Path) -> Result<()> {
+/// Applies a patch to the files in `to`. git accepts no fuzz: the context must match in every line.
+pub fn apply(patch: &Path, to: &Path, options: &[&str]) -> Result<()> {
     let mut apply = Command::new("git");
-    // The copy is in no repository, whatever is around it.
+    // git must not look for a repository above `to`.
     apply.env("GIT_CEILING_DIRECTORIES", to.parent().unwrap_or(to));
-    apply.arg("-C").arg(to).arg("apply").arg(patch);
-    output_of(&mut apply).map(drop)
+    apply.arg("-C").arg(to).arg("apply").args(options);
+    output_of(apply.arg(patch)).map(drop)
 }
 
 /// Builds the debug kernel with all patches.
@@ -96,7 +95,7 @@ pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
             copy(&plain.source.join(place), &sources.join(place))?;
         }
         for patch in &patches {
-            apply(patch, &sources).with_context(|| title(patch))?;
+            apply(patch, &sources, &[]).with_context(|| title(patch))?;
         }
         let mounts = PATCHED.map(|place| (sources.join(place), plain.source.join(place)));
         let mut mounts: Vec<(&Path, &Path)> = mounts

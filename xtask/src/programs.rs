@@ -11,7 +11,7 @@ use crate::cache::{Entry, Partial, Recipe, Scratch};
 use crate::chown::ChownGuard;
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, make_dir};
+use crate::step::copy_file;
 use crate::{Env, host};
 
 /// The targets of this machine and of the board.
@@ -212,7 +212,6 @@ pub fn deliver(env: &Env, sandbox: &Sandbox) -> Result<[PathBuf; 2]> {
     let _chown = ChownGuard::of_all(&place);
     let deliver = |machine: &str, from: &Path| -> Result<PathBuf> {
         let to = place.join(machine).join("dewarp");
-        make_dir(&place.join(machine))?;
         // The program may be running, so it is replaced and not overwritten.
         let _ = std::fs::remove_file(&to);
         copy_file(from, &to)?;

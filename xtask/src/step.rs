@@ -269,8 +269,17 @@ pub fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Copies a file. The error names both paths.
+/// Copies the files below a directory, see [`files`].
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    for file in files(from, None)? {
+        copy_file(&file, &to.join(file.strip_prefix(from)?))?;
+    }
+    Ok(())
+}
+
+/// Copies a file, and creates the directory of the copy. The error names both paths.
 pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    make_dir(to.parent().unwrap_or(Path::new("/")))?;
     fs::copy(from, to)
         .with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
     Ok(())

@@ -123,13 +123,7 @@ impl TreeBuild {
             make
         };
         step.run(&mut make(&["allmodconfig"]))?;
-        let config = fs::read_to_string(objects.join(".config"))?;
-        let unmet = kconfig::unmet(&kconfig::merge(&[options]), &config);
-        ensure!(
-            unmet.is_empty(),
-            "Kconfig did not accept: {}",
-            unmet.join(", ")
-        );
+        kconfig::ensure_met(&kconfig::merge(&[options]), objects)?;
         // Removes the module that an earlier run has built.
         let _ = fs::remove_file(&module);
         step.run(&mut make(&[MODULE, &format!("-j{}", host::jobs())]))?;

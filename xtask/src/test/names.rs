@@ -32,9 +32,7 @@ impl Names {
         let known = known.into_iter().map(Into::into).collect();
         Ok(Self { known, more })
     }
-}
 
-impl Names {
     /// Fails if one of `names` is not known: a filter would not find that test.
     pub(super) fn ensure_known(&self, names: &[String]) -> Result<()> {
         let unknown = names.iter().find(|name| !self.known.contains(name));
