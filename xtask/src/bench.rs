@@ -60,6 +60,9 @@ struct Figure {
     bound: Bound,
 }
 
+/// A figure of one driver: name, value and bound.
+type Metric = (String, f64, Bound);
+
 /// The bound for this driver's value.
 #[derive(Clone, Copy)]
 enum Bound {
@@ -123,11 +126,7 @@ pub fn run(env: &Env) -> Result<()> {
     figures.push(text_size(env, &board)?);
     step.finish();
 
-    let titles = ["", "C", "Rust", "ratio"];
-    println!(
-        "{:60} {:>12} {:>12} {:>6}",
-        titles[0], titles[1], titles[2], titles[3]
-    );
+    println!("{:60} {:>12} {:>12} {:>6}", "", "C", "Rust", "ratio");
     let mut all = Map::new();
     for figure in &figures {
         println!("{}", figure.line());
@@ -168,8 +167,8 @@ fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>
         .collect()
 }
 
-/// Returns the figures of a boot with `--icount`: name, value and bound.
-fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Bound)>> {
+/// Returns the figures of a boot with `--icount`.
+fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<Metric>> {
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
     options.icount = true;
@@ -295,8 +294,8 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
     Ok(figures)
 }
 
-/// Returns the figures that come from the kernel's trace events: name, value and bound.
-fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Bound)>> {
+/// Returns the figures that come from the kernel's trace events.
+fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<Metric>> {
     let mut options = Options::new(Flavour::Debug, driver);
     options.model.push("pixels=off".to_owned());
     let measured = boot(board, &options, "dw100-board bench events 200")?;
@@ -318,7 +317,7 @@ fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Bound)>
 }
 
 /// Joins the figures of both drivers.
-fn compared(drivers: &[Vec<(String, f64, Bound)>; 2]) -> Result<Vec<Figure>> {
+fn compared(drivers: &[Vec<Metric>; 2]) -> Result<Vec<Figure>> {
     let [theirs, ours] = drivers;
     ensure!(
         theirs.len() == ours.len(),
@@ -359,15 +358,6 @@ fn of_width(trace: &[Value], width: u32) -> Result<&[Value]> {
     Ok(&frames[16..count - 8])
 }
 
-fn sorted(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<Vec<f64>> {
-    let values = frames
-        .iter()
-        .map(|frame| value(frame).with_context(|| format!("in {frame}")));
-    let mut values = values.collect::<Result<Vec<_>>>()?;
-    values.sort_by(f64::total_cmp);
-    Ok(values)
-}
-
 fn median(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64> {
     percentile(frames, 50, value)
 }
@@ -378,7 +368,11 @@ fn percentile(
     percent: usize,
     value: impl Fn(&Value) -> Option<f64>,
 ) -> Result<f64> {
-    let values = sorted(frames, value)?;
+    let values = frames
+        .iter()
+        .map(|frame| value(frame).with_context(|| format!("in {frame}")));
+    let mut values = values.collect::<Result<Vec<_>>>()?;
+    values.sort_by(f64::total_cmp);
     let place = values.len() * percent / 100;
     values.get(place).copied().context("no frame")
 }

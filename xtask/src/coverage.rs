@@ -14,7 +14,7 @@ mod drcov;
 mod excuses;
 mod report;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -31,7 +31,7 @@ use crate::module::Module;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir};
 use crate::test;
-use code::{Code, WIDTH};
+use code::Code;
 use drcov::Block;
 use report::{Executed, Report};
 
@@ -196,12 +196,11 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
 
     let mut modules = Vec::new();
     for kernel in KERNELS {
-        let mut blocks = boots.blocks.iter().filter(|block| block.0 == kernel);
         let code = code_for(env, kernel)?;
-        let mut executed = Executed::new();
-        blocks.try_for_each(|(_, section, start, length)| {
-            executed.add(&code, section, u64::from(*start), u64::from(*length))
-        })?;
+        let mut executed = Executed::default();
+        for (_, section, start, length) in boots.blocks.iter().filter(|block| block.0 == kernel) {
+            executed.add(&code, section, u64::from(*start), u64::from(*length));
+        }
         modules.push((code, executed));
     }
     let (code, executed) = modules.remove(0);
@@ -319,14 +318,6 @@ fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
     };
     env.entry(&recipe, |step, dir| step.run(sandbox.apt(dir).arg(SCRIPT)))
 }
-
-/// Returns the offsets of the instructions in a block.
-fn offsets(start: u64, length: u64) -> impl Iterator<Item = u64> {
-    (0..length / WIDTH).map(move |number| start + number * WIDTH)
-}
-
-/// Instructions: section and offset.
-type Offsets = HashSet<(String, u64)>;
 
 #[cfg(test)]
 mod tests {

@@ -148,18 +148,49 @@ impl Lint<'_> {
         Kernel::prepare(self.env, &self.sandbox, Flavour::Debug)
     }
 
+    /// Builds the module with all warnings, clippy and sparse. The result of a build without warnings is
+    /// cached.
     fn module(&self) -> Result<()> {
-        module_checked(self.env, &self.sandbox, &self.kernel()?)
+        let (env, kernel) = (self.env, self.kernel()?);
+        let recipe = Recipe {
+            name: "module-lint",
+            key: module::key(env, &kernel)?.words(WARNINGS).finish(),
+            partial: Partial::Discard,
+            gigabytes: 0.2,
+        };
+        let checked = env.entry(&recipe, |_, dir| {
+            let mut make = kernel.make(&self.sandbox);
+            make.args(module::external(&env.checkout, dir));
+            let said = output_of(make.args(WARNINGS))?;
+            // make continues without sparse if it does not accept its version.
+            ensure!(said.contains("  CHECK  "), "make did not run sparse");
+            Ok(())
+        });
+        checked.map(drop)
     }
 
+    /// Checks the board's device tree with all overlays against the engine's binding and those of
+    /// dt-schema.
     fn schema(&self) -> Result<()> {
+        let (kernel, dir) = (&self.kernel()?, &self.output.dir);
         let trees = DeviceTrees {
             sandbox: &self.sandbox,
-            kernel: &self.kernel()?,
-            dir: &self.output.dir,
+            kernel,
+            dir,
         };
         let overlays = files(&self.env.checkout.join("dts"), Some(&["dtso"]))?;
-        schema(&trees, &overlays)
+        let tree = trees.board(None, &overlays)?;
+        let (binding, processed) = (kernel.source.join(BINDING), dir.join("schema"));
+        let tool = |name| self.sandbox.command(dir, name);
+        quietly(tool("dt-doc-validate").arg(&binding))?;
+        let mut make = tool("dt-mk-schema");
+        quietly(make.args(["-j", "-o"]).args([&processed, &binding]))?;
+        let mut validate = tool("dt-validate");
+        validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
+        let said = output_of(validate.args([&processed, &tree]))?;
+        // dt-validate prints errors, but ends with success.
+        ensure!(said.is_empty(), "{}", said.trim());
+        Ok(())
     }
 
     fn checkpatch(&self) -> Result<()> {
@@ -187,49 +218,6 @@ impl Lint<'_> {
     fn c_files(&self, dir: &str) -> Result<Vec<PathBuf>> {
         files(&self.env.checkout.join(dir), Some(&["c", "h"]))
     }
-}
-
-/// Builds the module with all warnings, clippy and sparse. The result of a build without warnings is
-/// cached.
-fn module_checked(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<()> {
-    let recipe = Recipe {
-        name: "module-lint",
-        key: module::key(env, kernel)?.words(WARNINGS).finish(),
-        partial: Partial::Discard,
-        gigabytes: 0.2,
-    };
-    let checked = env.entry(&recipe, |_, dir| {
-        let mut make = kernel.make(sandbox);
-        let said = output_of(
-            make.args(module::external(&env.checkout, dir))
-                .args(WARNINGS),
-        )?;
-        // make continues without sparse if it does not accept its version.
-        ensure!(said.contains("  CHECK  "), "make did not run sparse");
-        Ok(())
-    });
-    checked.map(drop)
-}
-
-/// Checks the board's device tree with all overlays against the engine's binding and those of
-/// dt-schema.
-fn schema(trees: &DeviceTrees<'_>, overlays: &[PathBuf]) -> Result<()> {
-    let tree = trees.board(None, overlays)?;
-    let (binding, processed) = (trees.kernel.source.join(BINDING), trees.dir.join("schema"));
-    let tool = |name| trees.sandbox.command(trees.dir, name);
-    quietly(tool("dt-doc-validate").arg(&binding))?;
-    quietly(
-        tool("dt-mk-schema")
-            .arg("-j")
-            .arg("-o")
-            .args([&processed, &binding]),
-    )?;
-    let mut validate = tool("dt-validate");
-    validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
-    let said = output_of(validate.arg(&processed).arg(&tree))?;
-    // dt-validate prints errors, but ends with success.
-    ensure!(said.is_empty(), "{}", said.trim());
-    Ok(())
 }
 
 /// Returns the shell scripts of the repository.
