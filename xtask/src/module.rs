@@ -148,12 +148,8 @@ impl Built {
 
     /// Returns the value of an option of the kernel, if it is set.
     pub fn option(&self, name: &str) -> Option<&str> {
-        let value = |line: &'_ str| -> Option<usize> {
-            let rest = line.strip_prefix(name)?.strip_prefix('=')?;
-            Some(line.len() - rest.len())
-        };
         let mut lines = self.config.lines();
-        lines.find_map(|line| Some(&line[value(line)?..]))
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     }
 
     /// Returns the source tree, which may be the object directory.

@@ -32,8 +32,8 @@ use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
 use crate::patches::apply;
-use crate::step::{copy_tree, files};
-use crate::test::{self, last_lines};
+use crate::step::{copy_tree, files, last_lines};
+use crate::test;
 
 /// The directory of the patches.
 const PATCHES: &str = "tests/mutations";

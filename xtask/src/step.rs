@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -133,12 +133,15 @@ impl Drop for Step {
     }
 }
 
+/// Runs a command without input.
+fn run(command: &mut Command) -> Result<Output> {
+    let output = command.stdin(Stdio::null()).output();
+    output.with_context(|| start_hint(command))
+}
+
 /// Runs a command and returns its output on stdout. The error has its output on stderr.
 pub fn stdout_of(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| start_hint(command))?;
+    let output = run(command)?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         bail!(
@@ -154,16 +157,19 @@ pub fn stdout_of(command: &mut Command) -> Result<String> {
 /// Runs a command and returns its output on stdout, and then on stderr. The error has the last lines of
 /// both.
 pub fn output_of(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| start_hint(command))?;
+    let output = run(command)?;
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     said += &String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("{}\n{}", output.status, crate::test::last_lines(&said, 30));
+        bail!("{}\n{}", output.status, last_lines(&said, 30));
     }
     Ok(said)
+}
+
+/// Returns the last lines of a text.
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// Returns the last lines of a file after byte `start`. It reads at most 8 KB.

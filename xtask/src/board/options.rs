@@ -2,13 +2,14 @@
 
 //! The options of a boot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::host;
 use crate::kernel::Flavour;
+use crate::step::make_dir;
 
 /// The driver that the board loads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -116,6 +117,15 @@ impl Options {
             emulator: Vec::new(),
             healthy: false,
         }
+    }
+
+    /// Creates the directories `in` and `out` in `dir`, and shares them with the board.
+    pub fn exchange(&mut self, dir: &Path) -> Result<()> {
+        for (name, place) in [("in", &mut self.input), ("out", &mut self.output)] {
+            make_dir(&dir.join(name))?;
+            *place = Some(dir.join(name));
+        }
+        Ok(())
     }
 
     /// Sets [`healthy`](Self::healthy).

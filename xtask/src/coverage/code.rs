@@ -249,19 +249,13 @@ fn panicking(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64
 
 /// Returns the address of each section, from the output of `llvm-objdump -h`.
 fn bases(headers: &str) -> HashMap<&str, u64> {
-    let header = |line: &'_ str| -> Option<(usize, u64)> {
-        let mut words = line.split_whitespace();
+    let header = |line| {
+        let mut words = str::split_whitespace(line);
         let name = words.nth(1)?;
         let address = u64::from_str_radix(words.nth(1)?, 16).ok()?;
-        Some((line.find(name)?, address))
+        Some((name, address))
     };
-    headers
-        .lines()
-        .filter_map(|line| {
-            let (at, address) = header(line)?;
-            Some((line[at..].split_whitespace().next()?, address))
-        })
-        .collect()
+    headers.lines().filter_map(header).collect()
 }
 
 /// Returns [`Instruction::place`] and [`Instruction::innermost`] from the frames that `llvm-symbolizer`

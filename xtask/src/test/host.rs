@@ -76,12 +76,8 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
     }
     let results = results(&said);
     for (name, good) in &results {
-        let result = if *good {
-            Ok(())
-        } else {
-            Err(anyhow::anyhow!("{}", failure(&said, name)))
-        };
-        tests.record(name, result);
+        let why = (!good).then(|| failure(&said, name));
+        tests.record(name, super::result(why));
     }
     let consistent = results.iter().all(|(_, good)| *good) == output.status.success();
     if (results.is_empty() && tests.filter.is_empty()) || !consistent {

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use super::names::{self, Names};
-use super::{END, Tests, ended, kunit_tool, side_by_side};
+use super::{END, Tests, ended, kunit_tool, result, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::step::files;
@@ -118,12 +118,9 @@ fn record(tests: &Tests<'_>, suites: &Suites, report: &str, suffix: &str) {
             tests.record_end(&format!("{suite}{suffix}"), Err(why));
         }
         for (case, passed) in cases {
-            let result = if passed {
-                Ok(())
-            } else {
-                Err(anyhow!("{}", why(report, case)))
-            };
-            tests.record(&format!("{}{suffix}", name(suite, case)), result);
+            let why = (!passed).then(|| why(report, case));
+            let name = format!("{}{suffix}", name(suite, case));
+            tests.record(&name, result(why.as_deref()));
         }
     }
 }

@@ -38,7 +38,7 @@ use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
-use crate::step::make_dir;
+use crate::step::{last_lines, make_dir};
 use names::Names;
 use report::{Case, Report};
 use slots::{Slot, Slots};
@@ -54,92 +54,86 @@ struct Suite {
     names: fn(&Path) -> Result<Names>,
 }
 
+/// Describes a suite by its name, its module and a line about it.
+macro_rules! suite {
+    ($name:literal, $module:ident, $about:literal) => {
+        Suite {
+            name: $name,
+            about: $about,
+            run: $module::run,
+            names: $module::names,
+        }
+    };
+}
+
 /// All suites, in the order in which they run.
 const SUITES: &[Suite] = &[
-    Suite {
-        name: "host",
-        about: "the tests of the crates and of the Python scripts, and all lints",
-        run: host::run,
-        names: host::names,
-    },
-    Suite {
-        name: "kunit",
-        about: "the module's KUnit tests: interrupt, watchdog and streams, with memory in place of the registers",
-        run: kunit::run,
-        names: kunit::names,
-    },
-    Suite {
-        name: "compliance",
-        about: "v4l2-compliance on the board",
-        run: compliance::run,
-        names: compliance::names,
-    },
-    Suite {
-        name: "stream",
-        about: "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance",
-        run: stream::run,
-        names: stream::names,
-    },
-    Suite {
-        name: "uapi",
-        about: "the V4L2 interface, with this driver and with the C driver",
-        run: uapi::run,
-        names: uapi::names,
-    },
-    Suite {
-        name: "parity",
-        about: "registers, maps and frames, compared with the C driver's",
-        run: parity::run,
-        names: parity::names,
-    },
-    Suite {
-        name: "worlds",
-        about: "both drivers, with engines that differ where the real one is not known",
-        run: worlds::run,
-        names: worlds::names,
-    },
-    Suite {
-        name: "lifetime",
-        about: "unbinding while programs use the device, system sleep, random calls",
-        run: lifetime::run,
-        names: lifetime::names,
-    },
-    Suite {
-        name: "core",
-        about: "the patches for the V4L2 core: each applies and removes a fault",
-        run: v4l2_core::run,
-        names: v4l2_core::names,
-    },
-    Suite {
-        name: "faults",
-        about: "an engine that fails or does not answer, and memory that runs out",
-        run: faults::run,
-        names: faults::names,
-    },
-    Suite {
-        name: "rt",
-        about: "real-time tasks beside a stream: the gate, rcutorture, latency",
-        run: rt::run,
-        names: rt::names,
-    },
-    Suite {
-        name: "deploy",
-        about: "installing on a board: device-tree overlays, the documents' commands, other kernel trees",
-        run: deploy::run,
-        names: deploy::names,
-    },
-    Suite {
-        name: "kit",
-        about: "the archive for a board: first-light names the world that it runs in, and stops if the bus hangs",
-        run: kit::run,
-        names: kit::names,
-    },
-    Suite {
-        name: "clients",
-        about: "the commands of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
-        run: clients::run,
-        names: clients::names,
-    },
+    suite!(
+        "host",
+        host,
+        "the tests of the crates and of the Python scripts, and all lints"
+    ),
+    suite!(
+        "kunit",
+        kunit,
+        "the module's KUnit tests: interrupt, watchdog and streams, with memory in place of the registers"
+    ),
+    suite!("compliance", compliance, "v4l2-compliance on the board"),
+    suite!(
+        "stream",
+        stream,
+        "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance"
+    ),
+    suite!(
+        "uapi",
+        uapi,
+        "the V4L2 interface, with this driver and with the C driver"
+    ),
+    suite!(
+        "parity",
+        parity,
+        "registers, maps and frames, compared with the C driver's"
+    ),
+    suite!(
+        "worlds",
+        worlds,
+        "both drivers, with engines that differ where the real one is not known"
+    ),
+    suite!(
+        "lifetime",
+        lifetime,
+        "unbinding while programs use the device, system sleep, random calls"
+    ),
+    suite!(
+        "core",
+        v4l2_core,
+        "the patches for the V4L2 core: each applies and removes a fault"
+    ),
+    suite!(
+        "faults",
+        faults,
+        "an engine that fails or does not answer, and memory that runs out"
+    ),
+    suite!(
+        "rt",
+        rt,
+        "real-time tasks beside a stream: the gate, rcutorture, latency"
+    ),
+    suite!(
+        "deploy",
+        deploy,
+        "installing on a board: device-tree overlays, the documents' commands, other kernel trees"
+    ),
+    suite!(
+        "kit",
+        kit,
+        "the archive for a board: first-light names the world that it runs in, and stops if the bus hangs"
+    ),
+    suite!(
+        "clients",
+        clients,
+        "the commands of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera"
+    ),
 ];
 
 /// What a suite needs to run its tests.
@@ -379,12 +373,6 @@ fn announced(lines: &str) -> Result<()> {
         "{given} verdicts, and {planned} were announced"
     );
     Ok(())
-}
-
-/// Returns the last lines of a text.
-pub fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// Prints the names of the suites, or the names of the tests of these suites.

@@ -101,16 +101,13 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 /// Runs frames with both drivers while QEMU traces the register block.
 fn traced(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let (input, output) = (work.dir.join("in"), work.dir.join("out"));
-    make_dir(&input)?;
-    make_dir(&output)?;
-    fs::write(input.join("plan"), TRACED)?;
+    let output = work.dir.join("out");
     let log = output.join("qemu.log");
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
         .on_one_cpu()
         .healthy();
-    options.input = Some(input);
-    options.output = Some(output.clone());
+    options.exchange(&work.dir)?;
+    fs::write(work.dir.join("in/plan"), TRACED)?;
     options.emulator = ["-D", &log.display().to_string()].map(str::to_owned).into();
     for (event, _) in EVENTS {
         options

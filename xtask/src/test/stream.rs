@@ -97,15 +97,6 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&on_rt, &on_debug])
 }
 
-/// Sets the directories of a boot: `in` for what it reads, `out` for what it leaves.
-pub(super) fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
-    for (name, place) in [("in", &mut options.input), ("out", &mut options.output)] {
-        fs::create_dir_all(dir.join(name))?;
-        *place = Some(dir.join(name));
-    }
-    Ok(())
-}
-
 /// Tests each pair of formats. `dw100-stream` compares the frames.
 fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Judges) -> Result<()> {
     let env = tests.env;
@@ -113,7 +104,7 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Judges
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
         .on_one_cpu()
         .healthy();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let (input, output) = (work.dir.join("in"), work.dir.join("out"));
     Picture::Photo.stage(env, &board.sandbox, client, &input)?;
     let mut plan = judges.command(env, &board.sandbox, "dw100-stream");
@@ -151,7 +142,7 @@ fn pictures(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Jud
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
         .on_one_cpu()
         .healthy();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let mut script =
         "set -e\nps -eo comm > /out/threads\ncat /proc/interrupts > /out/interrupts\n".to_owned();
     for driver in [Driver::Rust, Driver::C] {
@@ -240,7 +231,7 @@ fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         .healthy();
     options.icount = true;
     options.model.clear();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     fs::write(
         work.dir.join("in/frames.raw"),
         vec![0x80; 640 * 480 * 3 / 2],
@@ -321,7 +312,7 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board.flavour()).healthy();
     options.timeout_s = 1200;
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";
     // The pixels are not checked.
     let script = format!(

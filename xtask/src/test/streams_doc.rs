@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::Tests;
 use super::clients::blocks;
-use super::stream::exchange;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::step::copy_file;
@@ -89,7 +88,7 @@ pub fn run(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let input = work.dir.join("in");
     let camera = "opencv.yml";
     let cameras = env.checkout.join("tools/dewarp/tests/cameras");

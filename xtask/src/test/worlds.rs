@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::Tests;
 use super::names::Names;
+use super::{Tests, result};
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::cache::{Entry, Partial, Recipe};
 use crate::chown::ChownGuard;
@@ -94,11 +94,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         let entry =
             json!({"rust": ours.to_json(), "c": theirs.to_json(), "complaints": complaints});
         report.insert(world.name(), entry);
-        let result = match complaints.is_empty() {
-            true => Ok(()),
-            false => Err(anyhow!("{}", complaints.join("; "))),
-        };
-        tests.record(&world.verdict(), result);
+        let why = (!complaints.is_empty()).then(|| complaints.join("; "));
+        tests.record(&world.verdict(), result(why.as_deref()));
     }
     let target = env.checkout.join("target");
     let _chown = ChownGuard::of_new(&target);
