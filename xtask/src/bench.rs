@@ -188,110 +188,80 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<Metric>> 
         bail!("{} measurements, not 5", measured.len());
     };
     let trace = frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)?;
-    let mut figures = Vec::new();
-    let mut add = |name: &str, value: f64, bound| figures.push((name.to_owned(), value, bound));
-
     let of_one = of_width(&trace, COUNTED[0].1)?;
-    for (key, most) in [("reads", 1.0), ("writes", 25.0)] {
-        let name = format!("register {key} a frame");
-        add(
-            &name,
-            median(of_one, |frame| frame[key].as_f64())?,
-            Bound::AtMost(most),
-        );
-    }
-    let between = |to| move |frame: &Value| Some(span(frame, "irq_ns", to)? as f64);
-    let gate = median(of_one, between("gate_ns"))?;
-    add(
-        "instructions, line raised to gate, median",
-        gate,
-        Bound::AtMost(520.0),
-    );
-    // A timer tick of the kernel hits a few frames, other ones in each run. So the maximum does not
-    // repeat.
-    let most = percentile(of_one, 99, between("gate_ns"))?;
-    add(
-        "instructions, line raised to gate, of 99 % at most",
-        most,
-        Bound::None,
-    );
-    let next = median(of_one, between("next_start_ns"))?;
-    add(
-        "instructions, line raised to next START, 1 file",
-        next,
-        Bound::AtMost(5000.0),
-    );
-    let next = median(of_width(&trace, COUNTED[1].1)?, between("next_start_ns"))?;
-    add(
-        "instructions, line raised to next START, 4 files",
-        next,
-        Bound::None,
-    );
-
-    for (name, value, key, bound) in [
+    let of_four = of_width(&trace, COUNTED[1].1)?;
+    let accesses = |key: &str| median(of_one, |frame| frame[key].as_f64());
+    let after_irq = |to: &'static str| move |frame: &Value| Some(span(frame, "irq_ns", to)? as f64);
+    let next_start = |frames| median(frames, after_irq("next_start_ns"));
+    let per_frame = |measured, key| ratio(measured, key, "frames");
+    let per_file = |key| ratio(files, key, "files");
+    let plain = per_frame(requests, "ns")?;
+    let map = per_frame(requests, "ns_with_map")? - plain;
+    let cropped = per_frame(requests, "ns_with_map_and_crop")? - plain;
+    let at_most = |name: &str, value, most| (name.to_owned(), value, Bound::AtMost(most));
+    let open = |name: &str, value| (name.to_owned(), value, Bound::None);
+    Ok(vec![
+        at_most("register reads a frame", accesses("reads")?, 1.0),
+        at_most("register writes a frame", accesses("writes")?, 25.0),
+        at_most(
+            "instructions, line raised to gate, median",
+            median(of_one, after_irq("gate_ns"))?,
+            520.0,
+        ),
+        // A timer tick of the kernel hits a few frames, other ones in each run. So the maximum does not
+        // repeat.
+        open(
+            "instructions, line raised to gate, of 99 % at most",
+            percentile(of_one, 99, after_irq("gate_ns"))?,
+        ),
+        at_most(
+            "instructions, line raised to next START, 1 file",
+            next_start(of_one)?,
+            5000.0,
+        ),
+        open(
+            "instructions, line raised to next START, 4 files",
+            next_start(of_four)?,
+        ),
         (
-            "instructions a frame, program included, 1 file",
-            one,
-            "busy_ns",
+            "instructions a frame, program included, 1 file".to_owned(),
+            per_frame(one, "busy_ns")?,
             Bound::Share(0.7),
         ),
-        (
+        open(
             "instructions a frame, program included, 4 files",
-            four,
-            "busy_ns",
-            Bound::None,
+            per_frame(four, "busy_ns")?,
         ),
-        (
+        open(
             "instructions a frame, program included, one at a time",
-            single,
-            "busy_ns",
-            Bound::None,
+            per_frame(single, "busy_ns")?,
         ),
-        (
+        open(
             "context switches a frame, 1 file",
-            one,
-            "switches",
-            Bound::None,
+            per_frame(one, "switches")?,
         ),
-        (
+        open(
             "context switches a frame, 4 files",
-            four,
-            "switches",
-            Bound::None,
+            per_frame(four, "switches")?,
         ),
-    ] {
-        add(name, ratio(value, key, "frames")?, bound);
-    }
-    let map = ratio(requests, "ns_with_map", "frames")? - ratio(requests, "ns", "frames")?;
-    add(
-        "instructions for a map of 4096x3072 in a request",
-        map,
-        Bound::None,
-    );
-    let cropped =
-        ratio(requests, "ns_with_map_and_crop", "frames")? - ratio(requests, "ns", "frames")?;
-    add(
-        "instructions for a map of 4096x3072 in a request, cropped",
-        cropped,
-        Bound::None,
-    );
-    add(
-        "instructions for a crop of 4096x3072 in mid-stream",
-        ratio(requests, "ns_of_crops", "frames")?,
-        // The cost of a map in a request before crops were composed into maps.
-        Bound::AtMost(227_000.0),
-    );
-    for (name, key) in [
-        ("instructions to open and close a file", "ns"),
-        ("bytes of an open file", "bytes_open"),
-        (
+        open("instructions for a map of 4096x3072 in a request", map),
+        open(
+            "instructions for a map of 4096x3072 in a request, cropped",
+            cropped,
+        ),
+        // The bound is the cost of a map in a request before crops were composed into maps.
+        at_most(
+            "instructions for a crop of 4096x3072 in mid-stream",
+            per_frame(requests, "ns_of_crops")?,
+            227_000.0,
+        ),
+        open("instructions to open and close a file", per_file("ns")?),
+        open("bytes of an open file", per_file("bytes_open")?),
+        open(
             "bytes of an open file with a buffer for each queue",
-            "bytes_streaming",
+            per_file("bytes_streaming")?,
         ),
-    ] {
-        add(name, ratio(files, key, "files")?, Bound::None);
-    }
-    Ok(figures)
+    ])
 }
 
 /// Returns the figures that come from the kernel's trace events.

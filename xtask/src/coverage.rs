@@ -192,7 +192,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
         let text = fs::read_to_string(&kept).unwrap_or_default();
         boots.blocks.extend(kept_blocks(&text, &key));
     }
-    fs::write(&kept, keep(&boots.blocks, &key))?;
+    fs::write(&kept, keep(&boots.blocks, &key)?)?;
 
     let mut modules = Vec::new();
     for kernel in KERNELS {
@@ -236,30 +236,28 @@ fn key(env: &Env) -> Result<String> {
     Ok(key.finish())
 }
 
-/// Returns the blocks as a text file for later runs.
-fn keep(blocks: &BTreeSet<ExecutedBlock>, key: &str) -> String {
-    let mut text = format!("{key}\n");
-    for (kernel, section, start, length) in blocks {
-        text += &format!("{} {section} {start} {length}\n", kernel.name());
-    }
-    text
+/// Returns the blocks and their key as JSON, for later runs.
+fn keep(blocks: &BTreeSet<ExecutedBlock>, key: &str) -> Result<String> {
+    let named = |(kernel, section, start, length): &ExecutedBlock| {
+        (kernel.name(), section.clone(), *start, *length)
+    };
+    let blocks: Vec<_> = blocks.iter().map(named).collect();
+    Ok(serde_json::to_string(&(key, blocks))?)
 }
 
-/// Parses that file. Returns no blocks if it is for other modules.
-fn kept_blocks(text: &str, key: &str) -> Vec<ExecutedBlock> {
-    let mut lines = text.lines();
-    if lines.next() != Some(key) {
+/// Parses what [`keep`] returned. Returns no blocks if they are of other modules.
+fn kept_blocks(json: &str, key: &str) -> Vec<ExecutedBlock> {
+    let kept = serde_json::from_str::<(String, Vec<(String, String, u32, u16)>)>(json);
+    let Some((_, blocks)) = kept.ok().filter(|(kept, _)| kept == key) else {
         return Vec::new();
-    }
-    let block = |line: &str| -> Option<ExecutedBlock> {
-        let mut words = line.split(' ');
-        let kernel = words.next()?;
-        let kernel = KERNELS.into_iter().find(|known| known.name() == kernel)?;
-        let section = words.next()?.to_owned();
-        let start = words.next()?.parse().ok()?;
-        Some((kernel, section, start, words.next()?.parse().ok()?))
     };
-    lines.filter_map(block).collect()
+    let blocks = blocks
+        .into_iter()
+        .filter_map(|(name, section, start, length)| {
+            let kernel = KERNELS.into_iter().find(|kernel| kernel.name() == name)?;
+            Some((kernel, section, start, length))
+        });
+    blocks.collect()
 }
 
 /// Returns the code of the module for a kernel.
@@ -329,7 +327,7 @@ mod tests {
             (Flavour::Rt, ".text".to_owned(), 16, 8),
             (Flavour::Debug, ".init.text".to_owned(), 0, 4),
         ]);
-        let text = keep(&blocks, "one");
+        let text = keep(&blocks, "one").unwrap();
         assert!(kept_blocks(&text, "one").into_iter().eq(blocks));
         assert!(kept_blocks(&text, "two").is_empty());
     }

@@ -40,9 +40,10 @@ const BUILD: [&str; 3] = ["Image", "modules", DTB];
 const INSTALL: [&str; 2] = ["INSTALL_MOD_PATH=OBJECTS/root/usr", "modules_install"];
 
 /// The kernel that the board boots.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, ValueEnum)]
 pub enum Flavour {
     /// PREEMPT_RT, without debugging
+    #[default]
     Rt,
     /// PREEMPT_RT with KASAN, lockdep, kmemleak and other checks
     Debug,

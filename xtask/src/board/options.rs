@@ -12,9 +12,10 @@ use crate::kernel::Flavour;
 use crate::step::make_dir;
 
 /// The driver that the board loads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Driver {
     /// This project's driver
+    #[default]
     Rust,
     /// The kernel's C driver
     C,
@@ -34,7 +35,7 @@ impl Driver {
 }
 
 /// The options of `board` and `shell`, and more that only suites set.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Options {
     /// The kernel
     #[arg(long, value_enum, default_value = "rt")]
@@ -100,22 +101,12 @@ impl Options {
         Self {
             kernel,
             driver,
-            icount: false,
             // CAST: A small number.
             smp: host::jobs().clamp(2, 4) as u8,
             model: vec!["timeout-cycles=0".to_owned()],
-            append: None,
-            overlays: Vec::new(),
-            clients: false,
-            alarm: false,
-            input: None,
-            output: None,
             timeout_s: 300,
-            edits: None,
             memory_gib: 1,
-            console: None,
-            emulator: Vec::new(),
-            healthy: false,
+            ..Self::default()
         }
     }
 

@@ -4,7 +4,7 @@
 //! the source, and the instructions that may follow it. `llvm-objdump` and `llvm-symbolizer` read the
 //! file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +60,7 @@ impl Instruction {
 }
 
 /// The instructions of a section, by offset.
-pub type Section = std::collections::BTreeMap<u64, Instruction>;
+pub type Section = BTreeMap<u64, Instruction>;
 
 /// The sections of a module, by name.
 pub type Code = HashMap<String, Section>;
@@ -154,7 +154,7 @@ struct Raw {
 }
 
 /// Instructions by section and offset.
-type Listing = Vec<(String, std::collections::BTreeMap<u64, Raw>)>;
+type Listing = Vec<(String, BTreeMap<u64, Raw>)>;
 
 /// Parses the output of `llvm-objdump`.
 fn parse(listing: &str) -> Listing {
@@ -223,7 +223,7 @@ fn parse(listing: &str) -> Listing {
 }
 
 /// Returns the offsets of the instructions from which all ways end in a panic.
-fn panicking(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
+fn panicking(instructions: &BTreeMap<u64, Raw>) -> HashSet<u64> {
     let mut panicking = HashSet::new();
     loop {
         let before = panicking.len();

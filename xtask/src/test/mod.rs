@@ -26,6 +26,7 @@ mod uapi;
 mod v4l2_core;
 mod worlds;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -33,10 +34,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Args;
+use serde_json::Value;
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::chown::ChownGuard;
+use crate::demo::frames_of;
 use crate::kernel::Flavour;
 use crate::step::{last_lines, make_dir};
 use names::Names;
@@ -256,7 +259,21 @@ impl Tests<'_> {
         Ok(outcome.printed)
     }
 
-    /// Does the same for a script that prints verdicts, and records them. Also records whether the
+    /// Does the same and also returns the frames in the engine's trace.
+    pub fn trace(
+        &self,
+        board: &Board<'_>,
+        mut options: Options,
+        script: &str,
+    ) -> Result<(String, Vec<Value>)> {
+        let work = self.env.cache.run_dir()?;
+        options.output = Some(work.dir.clone());
+        let printed = self.boot(board, &options, script)?;
+        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
+        Ok((printed, frames_of(&trace)?))
+    }
+
+    /// Boots a board with a script that prints verdicts, and records them. Also records whether the
     /// script ended well, with as many verdicts as it announced. `suffix` is appended to each test's
     /// name.
     pub fn judge(
@@ -474,7 +491,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
         // If the file cannot be written, the command fails before it runs the suites.
         let _chown = ChownGuard::of_new(file);
         make_dir(file.parent().unwrap_or(Path::new("")))?;
-        std::fs::write(file, "").with_context(|| format!("writing {}", file.display()))?;
+        fs::write(file, "").with_context(|| format!("writing {}", file.display()))?;
     }
     let report = Mutex::new(Report::new(suites.iter().map(|suite| suite.name)));
     let boards = Slots::new(slots::boards());

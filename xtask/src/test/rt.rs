@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::names::Names;
 use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
-use crate::demo::{frames_of, span};
+use crate::demo::span;
 use crate::kernel::Flavour;
 
 /// The time limit of the gate, in instructions, whatever task runs: half the engine's bus time-out in
@@ -137,15 +137,13 @@ fn gate(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 
 /// Returns the frames of a boot with real-time tasks.
 fn hogged(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<Vec<Value>> {
-    let work = tests.env.cache.run_dir()?;
     // With several CPUs and icount, QEMU emulates them in turns, so an interrupt would wait for its
     // CPU's turn.
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
     options.icount = true;
     options.model = vec![format!("timeout-cycles={TIME_OUT_CYCLES}")];
-    options.output = Some(work.dir.clone());
-    tests.boot(board, &options, HOGGED)?;
-    frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
+    let (_, frames) = tests.trace(board, options, HOGGED)?;
+    Ok(frames)
 }
 
 /// What happened to the AXI master of a frame.

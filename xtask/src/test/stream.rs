@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::names::Names;
 use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
-use crate::demo::{self, Picture, frames_of, span};
+use crate::demo::{self, Picture, span};
 use crate::kernel::Flavour;
 use crate::programs::{Judges, Program};
 use crate::step::stdout_of;
@@ -231,18 +231,12 @@ fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         .healthy();
     options.icount = true;
     options.model.clear();
-    options.exchange(&work.dir)?;
-    fs::write(
-        work.dir.join("in/frames.raw"),
-        vec![0x80; 640 * 480 * 3 / 2],
-    )?;
-    tests.boot(
-        board,
-        &options,
-        &format!("dewarp run --source 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null"),
-    )?;
-    let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
-    let frames = frames_of(&trace)?;
+    options.input = Some(work.dir.clone());
+    let frame = vec![0x80; 640 * 480 * 3 / 2];
+    fs::write(work.dir.join("frames.raw"), frame)?;
+    let script =
+        format!("dewarp run --source 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null");
+    let (_, frames) = tests.trace(board, options, &script)?;
     ensure!(
         frames.len() == GATED_FRAMES,
         "{} frames in the trace, not {GATED_FRAMES}",
@@ -309,10 +303,8 @@ fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
 }
 
 fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
-    let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board.flavour()).healthy();
     options.timeout_s = 1200;
-    options.exchange(&work.dir)?;
     let format = "width=1920,height=1080,pixelformat=NV12";
     // The pixels are not checked.
     let script = format!(
@@ -324,12 +316,8 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
         for i in $(seq {RELOADS}); do driver unload rust; driver load rust; done
         v4l2-ctl -d /dev/video0 --all > /dev/null"
     );
-    tests.boot(board, &options, &script)?;
-    let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
-    let done = frames_of(&trace)?
-        .iter()
-        .filter(|frame| frame["status"] == 1)
-        .count();
+    let (_, trace) = tests.trace(board, options, &script)?;
+    let done = trace.iter().filter(|frame| frame["status"] == 1).count();
     ensure!(
         done >= frames,
         "the engine finished {done} frames, not {frames}"

@@ -16,7 +16,6 @@ use super::names::{self, Names};
 use super::{END, Tests, announced, complete, side_by_side, verdicts};
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Partial, Recipe};
-use crate::demo::frames_of;
 use crate::kernel::Flavour;
 
 /// The start of the contiguous memory, above 4 GiB.
@@ -93,23 +92,19 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 
 /// Checks that the prefetch settings of frames reach the engine's register.
 fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let work = tests.env.cache.run_dir()?;
-    let mut options = tests.options(board.flavour()).healthy();
-    options.output = Some(work.dir.clone());
-    tests.boot(board, &options, "dw100-board registers")?;
-    prefetched(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
+    let options = tests.options(board.flavour()).healthy();
+    let (_, frames) = tests.trace(board, options, "dw100-board registers")?;
+    prefetched(&frames)
 }
 
 /// Tests buffers that need more than 32 address bits. The engine has 34; this driver uses them only
 /// with the parameter dma_bits=34, because no driver is known to have used more than 32.
 fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let high = |driver, parameters: &str| -> Result<HighMemory> {
-        let work = tests.env.cache.run_dir()?;
         let options = Options {
             memory_gib: 6,
             timeout_s: 60,
             append: Some(format!("cma=256M@{CMA:#x}")),
-            output: Some(work.dir.clone()),
             ..Options::new(board.flavour(), driver).on_one_cpu()
         };
         let mut script =
@@ -117,9 +112,8 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         if !parameters.is_empty() {
             script = format!("driver unload rust && driver load rust {parameters} && {script}");
         }
-        let printed = tests.boot(board, &options, &script)?;
-        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
-        HighMemory::of(&printed, &trace)
+        let (printed, frames) = tests.trace(board, options, &script)?;
+        HighMemory::of(&printed, &frames)
     };
     let with_34 = high(Driver::Rust, "dma_bits=34 watchdog_ms=60000")?;
     ensure!(
@@ -148,12 +142,11 @@ enum HighMemory {
 
 impl HighMemory {
     /// Reads the board's output, which has one verdict, and the engine's trace.
-    fn of(printed: &str, trace: &str) -> Result<Self> {
+    fn of(printed: &str, frames: &[Value]) -> Result<Self> {
         announced(printed)?;
         if let Some(why) = verdicts(printed).find_map(|(_, failure)| failure) {
             return Ok(Self::Failed(why.to_owned()));
         }
-        let frames = frames_of(trace)?;
         let above = frames.iter().all(|frame| {
             let address = |name: &str| frame["regs"][name].as_u64().unwrap_or_default() << 4;
             BASES.into_iter().all(|base| address(base) >= CMA)
@@ -241,8 +234,7 @@ fn compared<'a>(
 }
 
 /// Fails unless the last frames of a trace have the prefetch settings that were sent.
-fn prefetched(trace: &str) -> Result<()> {
-    let frames = frames_of(trace)?;
+fn prefetched(frames: &[Value]) -> Result<()> {
     let first = frames.len().checked_sub(PREFETCH.len());
     let last = &frames[first.context("there are too few frames in the trace")?..];
     let control = |frame: &Value| {
@@ -263,6 +255,8 @@ fn prefetched(trace: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -296,38 +290,36 @@ mod tests {
     fn frames_above_4_gib_differ_from_those_below_and_from_failures() {
         let frame = |luma: u64| {
             let high = CMA >> 4;
-            format!("{{\"regs\":{{\"0x08\":{high},\"0x10\":{luma},\"0x38\":{high}}}}}\n")
+            json!({"regs": {"0x08": high, "0x10": luma, "0x38": high}})
         };
-        let of = |printed: &str, trace: &str| HighMemory::of(printed, trace).unwrap();
+        let of = |printed: &str, frames: &[Value]| HighMemory::of(printed, frames).unwrap();
         let passed = "1..1\nok a\n";
-        assert_eq!(of(passed, &frame(CMA >> 4)), HighMemory::Above(1));
-        let mixed = frame(CMA >> 4) + &frame(0x400_0000);
+        assert_eq!(of(passed, &[frame(CMA >> 4)]), HighMemory::Above(1));
+        let mixed = [frame(CMA >> 4), frame(0x400_0000)];
         assert_eq!(of(passed, &mixed), HighMemory::Below(2));
         // A test without frames proves nothing.
-        assert_eq!(of(passed, ""), HighMemory::Above(0));
+        assert_eq!(of(passed, &[]), HighMemory::Above(0));
         assert_eq!(
-            of("1..1\nFAIL a: b\n", ""),
+            of("1..1\nFAIL a: b\n", &[]),
             HighMemory::Failed("b".to_owned())
         );
         for no_verdict in ["", "1..1\n"] {
-            assert!(HighMemory::of(no_verdict, &frame(CMA >> 4)).is_err());
+            assert!(HighMemory::of(no_verdict, &[frame(CMA >> 4)]).is_err());
         }
     }
 
     #[test]
     fn a_wrong_bit_in_one_register_of_the_trace_is_an_error() {
-        let line = |(mode, threshold): (u64, u64)| {
+        let frame = |(mode, threshold): (u64, u64)| {
             let control = 1 | mode << 16 | threshold << 18;
-            format!("{{\"regs\":{{\"0x04\":{control}}}}}\n")
+            json!({"regs": {"0x04": control}})
         };
-        let good: String = PREFETCH.into_iter().map(line).collect();
+        let good = PREFETCH.map(frame);
         assert!(prefetched(&good).is_ok());
-        assert!(prefetched(&format!("{}{good}", line((3, 3)))).is_ok());
-        let bad: String = PREFETCH
-            .into_iter()
-            .map(|(mode, threshold)| line((mode ^ 1, threshold)))
-            .collect();
+        let later = [&[frame((3, 3))][..], &good].concat();
+        assert!(prefetched(&later).is_ok());
+        let bad = PREFETCH.map(|(mode, threshold)| frame((mode ^ 1, threshold)));
         assert!(prefetched(&bad).is_err());
-        assert!(prefetched("").is_err());
+        assert!(prefetched(&[]).is_err());
     }
 }
