@@ -57,87 +57,35 @@ struct Suite {
     names: fn(&Path) -> Result<Names>,
 }
 
-/// Describes a suite by its name, its module and a line about it.
-macro_rules! suite {
-    ($name:literal, $module:ident, $about:literal) => {
-        Suite {
+/// Lists suites: the name, the module, and a line about it.
+macro_rules! suites {
+    ($($name:literal => $module:ident: $about:literal,)*) => {
+        &[$(Suite {
             name: $name,
             about: $about,
             run: $module::run,
             names: $module::names,
-        }
+        }),*]
     };
 }
 
 /// All suites, in the order in which they run.
-const SUITES: &[Suite] = &[
-    suite!(
-        "host",
-        host,
-        "the tests of the crates and of the Python scripts, and all lints"
-    ),
-    suite!(
-        "kunit",
-        kunit,
-        "the module's KUnit tests: interrupt, watchdog and streams, with memory in place of the registers"
-    ),
-    suite!("compliance", compliance, "v4l2-compliance on the board"),
-    suite!(
-        "stream",
-        stream,
-        "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance"
-    ),
-    suite!(
-        "uapi",
-        uapi,
-        "the V4L2 interface, with this driver and with the C driver"
-    ),
-    suite!(
-        "parity",
-        parity,
-        "registers, maps and frames, compared with the C driver's"
-    ),
-    suite!(
-        "worlds",
-        worlds,
-        "both drivers, with engines that differ where the real one is not known"
-    ),
-    suite!(
-        "lifetime",
-        lifetime,
-        "unbinding while programs use the device, system sleep, random calls"
-    ),
-    suite!(
-        "core",
-        v4l2_core,
-        "the patches for the V4L2 core: each applies and removes a fault"
-    ),
-    suite!(
-        "faults",
-        faults,
-        "an engine that fails or does not answer, and memory that runs out"
-    ),
-    suite!(
-        "rt",
-        rt,
-        "real-time tasks beside a stream: the gate, rcutorture, latency"
-    ),
-    suite!(
-        "deploy",
-        deploy,
-        "installing on a board: device-tree overlays, the documents' commands, other kernel trees"
-    ),
-    suite!(
-        "kit",
-        kit,
-        "the archive for a board: first-light names the world that it runs in, and stops if the bus hangs"
-    ),
-    suite!(
-        "clients",
-        clients,
-        "the commands of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera"
-    ),
-];
+const SUITES: &[Suite] = suites! {
+    "host" => host: "the tests of the crates and of the Python scripts, and all lints",
+    "kunit" => kunit: "the module's KUnit tests: interrupt, watchdog and streams, with memory in place of the registers",
+    "compliance" => compliance: "v4l2-compliance on the board",
+    "stream" => stream: "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance",
+    "uapi" => uapi: "the V4L2 interface, with this driver and with the C driver",
+    "parity" => parity: "registers, maps and frames, compared with the C driver's",
+    "worlds" => worlds: "both drivers, with engines that differ where the real one is not known",
+    "lifetime" => lifetime: "unbinding while programs use the device, system sleep, random calls",
+    "core" => v4l2_core: "the patches for the V4L2 core: each applies and removes a fault",
+    "faults" => faults: "an engine that fails or does not answer, and memory that runs out",
+    "rt" => rt: "real-time tasks beside a stream: the gate, rcutorture, latency",
+    "deploy" => deploy: "installing on a board: device-tree overlays, the documents' commands, other kernel trees",
+    "kit" => kit: "the archive for a board: first-light names the world that it runs in, and stops if the bus hangs",
+    "clients" => clients: "the commands of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
+};
 
 /// What a suite needs to run its tests.
 pub struct Tests<'a> {
