@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask bench`: what frames cost with the C driver and with this one, on the same board and
-//! kernel. Figures of instructions come from boots with `--icount`, where they repeat; throughput
-//! from one boot in which the drivers alternate. A table, and `target/bench.json`. Fails in the end if
-//! README.md has other figures.
+//! `cargo xtask bench` compares the cost of a frame with the C driver and with this one, on the same
+//! board and kernel. Instructions are counted in boots with `--icount`, where the counts repeat
+//! exactly. Throughput comes from one boot in which the drivers take turns. The command prints a table,
+//! writes `target/bench.json`, and fails if README.md states other figures.
 
 mod readme;
 
@@ -14,83 +14,88 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::Env;
-use crate::board::{Board, Driver, End, Options};
+use crate::board::{Board, Driver, Options};
+use crate::chown::ChownGuard;
 use crate::demo::{frames_of, span};
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
-use crate::step::{capture, make_dir};
+use crate::step::{make_dir, stdout_of};
 
-/// The drivers, the one to compare with first.
+/// The drivers, in the order of [`Figure::values`].
 const DRIVERS: [Driver; 2] = [Driver::C, Driver::Rust];
 
-/// How often the drivers take turns.
+/// The number of rounds in which both drivers measure throughput.
 const ROUNDS: usize = 5;
 
-/// Streams whose frames are counted in instructions: sizes of their own, so that the engine's trace
-/// tells them apart; files; buffers; the width.
+/// The streams whose frames are counted in instructions: the arguments of `dw100-board bench stream`
+/// (width, height, open files, buffers per queue), and the width again. The widths differ, so that the
+/// frames of each stream can be found in the engine's trace.
 const COUNTED: [(&str, u32); 3] = [
     ("640 480 1 4", 640),
     ("656 480 4 4", 656),
     ("672 480 1 1", 672),
 ];
 
-/// So many of each file that it no longer matters how they begin.
+/// Frames per open file: so many that the start of a stream does not change the average.
 const FRAMES: u32 = 1000;
 
-/// Sizes whose throughput is measured; how many buffers a queue has, for the largest ones no more
-/// than the board has memory for; and seconds for each.
+/// The sizes whose throughput is measured, each with the number of buffers per queue. The largest size
+/// has only as many as fit into the board's memory.
 const SIZES: [(&str, u32); 4] = [
     ("176 144", 4),
     ("640 480", 4),
     ("1920 1080", 4),
     ("4096 3072", 2),
 ];
+/// The duration of each measurement of throughput, in seconds.
 const SECONDS: u32 = 1;
 
-/// Buffers of 4096x3072 for four files.
+/// Kernel argument: memory for the buffers of four open files with frames of 4096x3072.
 const MEMORY: &str = "cma=768M";
 
-/// A figure: its name, the C driver's and this one's, and how much of the C driver's this one's may
-/// be at most, or must be at least.
+/// A measured figure.
 struct Figure {
     name: String,
+    /// The C driver's value and this driver's.
     values: [f64; 2],
-    aim: Aim,
+    bound: Bound,
 }
 
-/// What a figure is to be.
+/// A figure of one driver: name, value and bound.
+type Metric = (String, f64, Bound);
+
+/// The bound for this driver's value.
 #[derive(Clone, Copy)]
-enum Aim {
-    /// At most this.
+enum Bound {
+    /// The value is at most this.
     AtMost(f64),
-    /// At most this many times the C driver's.
+    /// The value is at most this many times the C driver's.
     Share(f64),
-    /// At least this many times the C driver's.
+    /// The value is at least this many times the C driver's.
     Times(f64),
-    /// Nothing was promised.
-    Open,
+    /// There is no bound.
+    None,
 }
 
 impl Figure {
-    /// Whether the aim is met, if there is one.
+    /// Returns whether the value is within the bound, or `None` if there is no bound.
     fn met(&self) -> Option<bool> {
         let [theirs, ours] = self.values;
-        match self.aim {
-            Aim::AtMost(most) => Some(ours <= most),
-            Aim::Share(share) => Some(ours <= share * theirs),
-            Aim::Times(times) => Some(ours >= times * theirs),
-            Aim::Open => None,
+        match self.bound {
+            Bound::AtMost(most) => Some(ours <= most),
+            Bound::Share(share) => Some(ours <= share * theirs),
+            Bound::Times(times) => Some(ours >= times * theirs),
+            Bound::None => None,
         }
     }
 
-    /// A line of the table.
+    /// Returns the figure's line of the table.
     fn line(&self) -> String {
         let [theirs, ours] = self.values;
-        let aim = match self.aim {
-            Aim::AtMost(most) => format!("at most {most}"),
-            Aim::Share(share) => format!("at most {share} x C"),
-            Aim::Times(times) => format!("at least {times} x C"),
-            Aim::Open => String::new(),
+        let bound = match self.bound {
+            Bound::AtMost(most) => format!("at most {most}"),
+            Bound::Share(share) => format!("at most {share} x C"),
+            Bound::Times(times) => format!("at least {times} x C"),
+            Bound::None => String::new(),
         };
         let verdict = match self.met() {
             Some(true) => "met",
@@ -103,7 +108,7 @@ impl Figure {
             String::new()
         };
         let name = &self.name;
-        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6}  {verdict:6} {aim}");
+        let line = format!("{name:60} {theirs:>12.1} {ours:>12.1} {ratio:>6}  {verdict:6} {bound}");
         line.trim_end().to_owned()
     }
 }
@@ -112,7 +117,7 @@ impl Figure {
 pub fn run(env: &Env) -> Result<()> {
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
     let debug = Board::prepare(env, Flavour::Debug, Driver::Rust)?;
-    let step = env.ui.step("bench", env.cache.log("bench"))?;
+    let step = env.step("bench")?;
     let [theirs, ours] = DRIVERS.map(|driver| counted(env, &board, driver));
     let mut figures = compared(&[theirs?, ours?])?;
     let [theirs, ours] = DRIVERS.map(|driver| traced(&debug, driver));
@@ -121,11 +126,7 @@ pub fn run(env: &Env) -> Result<()> {
     figures.push(text_size(env, &board)?);
     step.finish();
 
-    let titles = ["", "C", "Rust", "ratio"];
-    println!(
-        "{:60} {:>12} {:>12} {:>6}",
-        titles[0], titles[1], titles[2], titles[3]
-    );
+    println!("{:60} {:>12} {:>12} {:>6}", "", "C", "Rust", "ratio");
     let mut all = Map::new();
     for figure in &figures {
         println!("{}", figure.line());
@@ -134,7 +135,7 @@ pub fn run(env: &Env) -> Result<()> {
         all.insert(figure.name.clone(), value);
     }
     let target = env.checkout.join("target");
-    let _owner = HandOver::of_new(&target);
+    let _chown = ChownGuard::of_new(&target);
     make_dir(&target)?;
     let file = target.join("bench.json");
     fs::write(&file, format!("{:#}\n", Value::Object(all)))?;
@@ -154,32 +155,27 @@ pub fn run(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// The measurements of a boot, which must have ended well.
+/// Boots the board with a script of `dw100-board bench` commands, and returns what they measured. Fails
+/// if the script does.
 fn boot(board: &Board<'_>, options: &Options, script: &str) -> Result<Vec<Value>> {
     let outcome = board.run(options, script, false)?;
-    if outcome.end != End::Script(0) {
-        let why = outcome.end.message().unwrap_or_default();
-        bail!(
-            "the board did not deliver: {}\n{why}",
-            outcome.printed.trim()
-        );
-    }
-    // The shell has a word on the hog's end.
+    outcome.ensure_success()?;
+    // The shell also prints a line when the real-time task is killed.
     let measured = outcome.printed.lines().filter(|line| line.starts_with('{'));
     measured
         .map(|line| Ok(serde_json::from_str(line)?))
         .collect()
 }
 
-/// The figures of a boot with `--icount`, by name.
-fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
+/// Returns the figures of a boot with `--icount`.
+fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<Metric>> {
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
     options.icount = true;
     options.model = vec!["pixels=off".to_owned()];
     options.append = Some(MEMORY.to_owned());
     options.output = Some(work.dir.clone());
-    options.timeout = 900;
+    options.timeout_s = 900;
     let mut script = "set -e\n".to_owned();
     for (stream, _) in COUNTED {
         script += &format!("dw100-board bench stream {stream} {FRAMES} 100\n");
@@ -192,113 +188,84 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<(String, 
         bail!("{} measurements, not 5", measured.len());
     };
     let trace = frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)?;
-    let mut figures = Vec::new();
-    let mut add = |name: &str, value: f64, aim| figures.push((name.to_owned(), value, aim));
-
     let of_one = of_width(&trace, COUNTED[0].1)?;
-    for (key, most) in [("reads", 1.0), ("writes", 25.0)] {
-        let name = format!("register {key} a frame");
-        add(
-            &name,
-            median(of_one, |frame| frame[key].as_f64())?,
-            Aim::AtMost(most),
-        );
-    }
-    let between = |to| move |frame: &Value| Some(span(frame, "irq_ns", to)? as f64);
-    let gate = median(of_one, between("gate_ns"))?;
-    add(
-        "instructions, line raised to gate, median",
-        gate,
-        Aim::AtMost(520.0),
-    );
-    // The very worst is one that a tick of the kernel's met: another one in each run.
-    let most = percentile(of_one, 99, between("gate_ns"))?;
-    add(
-        "instructions, line raised to gate, of 99 % at most",
-        most,
-        Aim::Open,
-    );
-    let next = median(of_one, between("next_start_ns"))?;
-    add(
-        "instructions, line raised to next START, 1 file",
-        next,
-        Aim::AtMost(5000.0),
-    );
-    let next = median(of_width(&trace, COUNTED[1].1)?, between("next_start_ns"))?;
-    add(
-        "instructions, line raised to next START, 4 files",
-        next,
-        Aim::Open,
-    );
-
-    for (name, value, key, aim) in [
-        (
-            "instructions a frame, program included, 1 file",
-            one,
-            "busy_ns",
-            Aim::Share(0.7),
+    let of_four = of_width(&trace, COUNTED[1].1)?;
+    let accesses = |key: &str| median(of_one, |frame| frame[key].as_f64());
+    let after_irq = |to: &'static str| move |frame: &Value| Some(span(frame, "irq_ns", to)? as f64);
+    let next_start = |frames| median(frames, after_irq("next_start_ns"));
+    let per_frame = |measured, key| ratio(measured, key, "frames");
+    let per_file = |key| ratio(files, key, "files");
+    let plain = per_frame(requests, "ns")?;
+    let map = per_frame(requests, "ns_with_map")? - plain;
+    let cropped = per_frame(requests, "ns_with_map_and_crop")? - plain;
+    let at_most = |name: &str, value, most| (name.to_owned(), value, Bound::AtMost(most));
+    let open = |name: &str, value| (name.to_owned(), value, Bound::None);
+    Ok(vec![
+        at_most("register reads a frame", accesses("reads")?, 1.0),
+        at_most("register writes a frame", accesses("writes")?, 25.0),
+        at_most(
+            "instructions, line raised to gate, median",
+            median(of_one, after_irq("gate_ns"))?,
+            520.0,
+        ),
+        // A timer tick of the kernel hits a few frames, other ones in each run. So the maximum does not
+        // repeat.
+        open(
+            "instructions, line raised to gate, of 99 % at most",
+            percentile(of_one, 99, after_irq("gate_ns"))?,
+        ),
+        at_most(
+            "instructions, line raised to next START, 1 file",
+            next_start(of_one)?,
+            5000.0,
+        ),
+        open(
+            "instructions, line raised to next START, 4 files",
+            next_start(of_four)?,
         ),
         (
+            "instructions a frame, program included, 1 file".to_owned(),
+            per_frame(one, "busy_ns")?,
+            Bound::Share(0.7),
+        ),
+        open(
             "instructions a frame, program included, 4 files",
-            four,
-            "busy_ns",
-            Aim::Open,
+            per_frame(four, "busy_ns")?,
         ),
-        (
+        open(
             "instructions a frame, program included, one at a time",
-            single,
-            "busy_ns",
-            Aim::Open,
+            per_frame(single, "busy_ns")?,
         ),
-        (
+        open(
             "context switches a frame, 1 file",
-            one,
-            "switches",
-            Aim::Open,
+            per_frame(one, "switches")?,
         ),
-        (
+        open(
             "context switches a frame, 4 files",
-            four,
-            "switches",
-            Aim::Open,
+            per_frame(four, "switches")?,
         ),
-    ] {
-        add(name, each(value, key, "frames")?, aim);
-    }
-    let map = each(requests, "ns_with_map", "frames")? - each(requests, "ns", "frames")?;
-    add(
-        "instructions for a map of 4096x3072 in a request",
-        map,
-        Aim::Open,
-    );
-    let cropped =
-        each(requests, "ns_with_map_and_crop", "frames")? - each(requests, "ns", "frames")?;
-    add(
-        "instructions for a map of 4096x3072 in a request, cropped",
-        cropped,
-        Aim::Open,
-    );
-    add(
-        "instructions for a crop of 4096x3072 in mid-stream",
-        each(requests, "ns_of_crops", "frames")?,
-        // What a map cost when there was no crop in it.
-        Aim::AtMost(227_000.0),
-    );
-    for (name, key) in [
-        ("instructions to open and close a file", "ns"),
-        ("bytes of an open file", "bytes_open"),
-        (
+        open("instructions for a map of 4096x3072 in a request", map),
+        open(
+            "instructions for a map of 4096x3072 in a request, cropped",
+            cropped,
+        ),
+        // The bound is the cost of a map in a request before crops were composed into maps.
+        at_most(
+            "instructions for a crop of 4096x3072 in mid-stream",
+            per_frame(requests, "ns_of_crops")?,
+            227_000.0,
+        ),
+        open("instructions to open and close a file", per_file("ns")?),
+        open("bytes of an open file", per_file("bytes_open")?),
+        open(
             "bytes of an open file with a buffer for each queue",
-            "bytes_streaming",
+            per_file("bytes_streaming")?,
         ),
-    ] {
-        add(name, each(files, key, "files")?, Aim::Open);
-    }
-    Ok(figures)
+    ])
 }
 
-/// The figures of a boot whose events are traced, by name.
-fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> {
+/// Returns the figures that come from the kernel's trace events.
+fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<Metric>> {
     let mut options = Options::new(Flavour::Debug, driver);
     options.model.push("pixels=off".to_owned());
     let measured = boot(board, &options, "dw100-board bench events 200")?;
@@ -308,38 +275,42 @@ fn traced(board: &Board<'_>, driver: Driver) -> Result<Vec<(String, f64, Aim)>> 
     Ok(vec![
         (
             "memory allocations a frame, V4L2's of each ioctl aside".to_owned(),
-            each(events, "allocations", "frames")?,
-            Aim::AtMost(0.0),
+            ratio(events, "allocations", "frames")?,
+            Bound::AtMost(0.0),
         ),
         (
             "wake-ups a frame, 1 file".to_owned(),
-            each(events, "wakeups", "frames")?,
-            Aim::Open,
+            ratio(events, "wakeups", "frames")?,
+            Bound::None,
         ),
     ])
 }
 
-/// The figures of both drivers side by side.
-fn compared(drivers: &[Vec<(String, f64, Aim)>; 2]) -> Result<Vec<Figure>> {
+/// Joins the figures of both drivers.
+fn compared(drivers: &[Vec<Metric>; 2]) -> Result<Vec<Figure>> {
     let [theirs, ours] = drivers;
-    ensure!(theirs.len() == ours.len(), "the drivers have other figures");
+    ensure!(
+        theirs.len() == ours.len(),
+        "the drivers have different figures"
+    );
     let pairs = theirs.iter().zip(ours);
     Ok(pairs
-        .map(|((name, theirs, aim), (_, ours, _))| Figure {
+        .map(|((name, theirs, bound), (_, ours, _))| Figure {
             name: name.clone(),
             values: [*theirs, *ours],
-            aim: *aim,
+            bound: *bound,
         })
         .collect())
 }
 
-/// A number of a measurement, for each of what was measured.
-fn each(measured: &Value, key: &str, of: &str) -> Result<f64> {
+/// Divides one number of a measurement by another.
+fn ratio(measured: &Value, key: &str, of: &str) -> Result<f64> {
     let number = |key: &str| measured[key].as_f64().with_context(|| format!("no {key}"));
     Ok(number(key)? / number(of)?)
 }
 
-/// The frames of the trace whose source has this width; not those in which the stream starts.
+/// Returns the frames of the trace whose source has this width, without those at the start and the end
+/// of the stream.
 fn of_width(trace: &[Value], width: u32) -> Result<&[Value]> {
     let is = |frame: &Value| {
         frame["regs"]["0x18"].as_u64().map(|size| size & 0xffff) == Some(width.into())
@@ -353,42 +324,37 @@ fn of_width(trace: &[Value], width: u32) -> Result<&[Value]> {
         .iter()
         .position(|frame| !is(frame))
         .unwrap_or(frames.len());
-    ensure!(count > 40, "{count} frames of width {width}");
+    ensure!(count > 40, "only {count} frames of width {width}");
     Ok(&frames[16..count - 8])
-}
-
-fn sorted(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<Vec<f64>> {
-    let values = frames
-        .iter()
-        .map(|frame| value(frame).with_context(|| format!("in {frame}")));
-    let mut values = values.collect::<Result<Vec<_>>>()?;
-    values.sort_by(f64::total_cmp);
-    Ok(values)
 }
 
 fn median(frames: &[Value], value: impl Fn(&Value) -> Option<f64>) -> Result<f64> {
     percentile(frames, 50, value)
 }
 
-/// What so many of a hundred values are at most.
+/// Returns a percentile of the values: at most `percent` of a hundred values are less.
 fn percentile(
     frames: &[Value],
-    share: usize,
+    percent: usize,
     value: impl Fn(&Value) -> Option<f64>,
 ) -> Result<f64> {
-    let values = sorted(frames, value)?;
-    let place = values.len() * share / 100;
+    let values = frames
+        .iter()
+        .map(|frame| value(frame).with_context(|| format!("in {frame}")));
+    let mut values = values.collect::<Result<Vec<_>>>()?;
+    values.sort_by(f64::total_cmp);
+    let place = values.len() * percent / 100;
     values.get(place).copied().context("no frame")
 }
 
-/// Frames a second, the drivers in turn: the median of all rounds. Once more with a real-time task
-/// where the interrupt and mem2mem's worker run. It sleeps for a thousandth of the time: who allocates
-/// buffers may wait for RCU, and that for the timers' thread of this CPU.
+/// Measures frames per second: the median over all rounds. One more measurement has a real-time task on
+/// the CPU that runs the interrupt and the mem2mem worker. This task sleeps for a thousandth of the
+/// time: allocating buffers may wait for RCU, which waits for the timer thread of this CPU.
 fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     let mut options = Options::new(Flavour::Rt, Driver::None);
     options.model.push("pixels=off".to_owned());
     options.append = Some(MEMORY.to_owned());
-    options.timeout = 900;
+    options.timeout_s = 900;
     let hog = "taskset -c 0 chrt -f 10 dw100-board hog 100000 100 1000000 & hog=$!";
     let mut runs = Vec::new();
     for (size, buffers) in SIZES {
@@ -399,8 +365,8 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
             );
             let stream =
                 format!("dw100-board bench stream {size} {files} {buffers} 1000000 {SECONDS}");
-            let aim = Aim::Times(if size == SIZES[0].0 { 1.5 } else { 1.0 });
-            runs.push((name, stream, aim));
+            let bound = Bound::Times(if size == SIZES[0].0 { 1.5 } else { 1.0 });
+            runs.push((name, stream, bound));
         }
     }
     let (small, buffers) = SIZES[0];
@@ -411,7 +377,7 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
             small.replace(' ', "x")
         ),
         format!("{hog}; taskset -c 1 {stream}; kill -9 $hog; wait $hog || true"),
-        Aim::Times(1.5),
+        Bound::Times(1.5),
     ));
     let mut script = "set -e\n".to_owned();
     for round in 0..ROUNDS {
@@ -427,16 +393,17 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
     let measured = boot(board, &options, &script)?;
     ensure!(
         measured.len() == 2 * ROUNDS * runs.len(),
-        "{} measurements",
-        measured.len()
+        "{} measurements, not {}",
+        measured.len(),
+        2 * ROUNDS * runs.len()
     );
     let mut figures = Vec::new();
-    for (number, (name, _, aim)) in runs.iter().enumerate() {
+    for (number, (name, _, bound)) in runs.iter().enumerate() {
         let mut values = [Vec::new(), Vec::new()];
         for (turn, measured) in measured.chunks(runs.len()).enumerate() {
-            // Every second round the drivers change places.
+            // The drivers swap their turns in every second round.
             let driver = (turn + turn / 2) % 2;
-            values[driver].push(1e9 / each(&measured[number], "ns", "frames")?);
+            values[driver].push(1e9 / ratio(&measured[number], "ns", "frames")?);
         }
         for values in &mut values {
             values.sort_by(f64::total_cmp);
@@ -444,17 +411,17 @@ fn throughput(board: &Board<'_>) -> Result<Vec<Figure>> {
         figures.push(Figure {
             name: name.clone(),
             values: values.map(|values| values[ROUNDS / 2]),
-            aim: *aim,
+            bound: *bound,
         });
     }
     Ok(figures)
 }
 
-/// Bytes of code in the modules.
+/// Returns the size of the code of both modules, in bytes.
 fn text_size(env: &Env, board: &Board<'_>) -> Result<Figure> {
     let text = |module: &Path| -> Result<f64> {
         let mut command = board.sandbox.command(&env.checkout, "llvm-size");
-        let printed = capture(command.args(["-A", "-d"]).arg(module))?;
+        let printed = stdout_of(command.args(["-A", "-d"]).arg(module))?;
         let sections = printed.lines().filter_map(|line| {
             let mut words = line.split_whitespace();
             words.next().filter(|name| name.starts_with(".text"))?;
@@ -466,6 +433,6 @@ fn text_size(env: &Env, board: &Board<'_>) -> Result<Figure> {
     Ok(Figure {
         name: "bytes of .text".to_owned(),
         values: [text(&theirs)?, text(&ours)?],
-        aim: Aim::Share(2.5),
+        bound: Bound::Share(2.5),
     })
 }

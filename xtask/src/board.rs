@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The emulated board: puts kernel, driver, root file system and QEMU together, boots, runs a
-//! script, and judges how it went.
+//! The emulated board: puts kernel, driver, root file system and QEMU together, boots, runs a script
+//! and finds out how the boot ended.
 
 mod machine;
 mod options;
@@ -19,113 +19,130 @@ use machine::{Boot, serial_file};
 pub use options::{Driver, Options};
 
 use crate::Env;
+use crate::chown::ChownGuard;
 use crate::coverage::Recorder;
 use crate::guest::Guest;
 use crate::kernel::{Flavour, Kernel};
+use crate::kernel_log;
 use crate::key::Key;
 use crate::module::Module;
-use crate::owner::HandOver;
 use crate::patches;
+use crate::programs::Program;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
-use crate::splat;
 use crate::step::{show, tail, unused_dir};
-use crate::tools::{Client, Model, TestClient};
 
-/// How long after it was asked for the alarm rings, and how often then, where a board has one. The
-/// board's UART does not wake it up when it rings on the way to sleep: its driver has switched the
-/// interrupt off by then, and the PM core not yet armed it.
+/// With [`Options::alarm`]: the time from the board's character to the first one that wakes it up, and
+/// the interval of the further ones. One is not enough: the UART's driver has disabled its interrupt
+/// early in suspend, and until the PM core arms the interrupt for wake-up, a character does not wake
+/// the board up.
 const ALARM: Duration = Duration::from_secs(5);
 
 /// How a boot ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum End {
-    /// The script returned this.
+    /// The script ended with this exit status.
     Script(u8),
-    /// The kernel's log has a report: its first lines.
-    Splat(Vec<String>),
-    /// The time was up: the console's last lines.
+    /// The kernel log has a report. These are its first lines.
+    Report(Vec<String>),
+    /// The boot took longer than its timeout. These are the console's last lines.
     Timeout(String),
-    /// The board went off without a word: the console's last lines.
+    /// QEMU ended before the script did. These are the console's last lines.
     Silent(String),
 }
 
 impl End {
-    /// The exit status of `cargo xtask board`.
+    /// Returns the exit status of `cargo xtask board`.
     pub fn status(&self) -> u8 {
         match self {
             Self::Script(status) => *status,
-            Self::Splat(_) => 3,
+            Self::Report(_) => 3,
             Self::Timeout(_) => 124,
             Self::Silent(_) => 125,
         }
     }
 
-    /// What the user should read, if the script did not have the last word.
+    /// Returns the message for the user, unless the script ended by itself.
     pub fn message(&self) -> Option<String> {
         match self {
             Self::Script(_) => None,
-            Self::Splat(lines) => Some(format!("the kernel log shows:\n{}", lines.join("\n"))),
+            Self::Report(lines) => Some(format!("the kernel log shows:\n{}", lines.join("\n"))),
             Self::Timeout(console) => Some(format!(
-                "the time is up (--timeout gives more); the console:\n{console}"
+                "the board was switched off after its timeout; the console:\n{console}"
             )),
             Self::Silent(console) => Some(format!(
-                "the board ended before its script did; the console:\n{console}"
+                "the board powered off before its script ended; the console:\n{console}"
             )),
         }
     }
 }
 
-/// A boot's end and what its script printed.
+/// The result of a boot.
 pub struct Outcome {
-    /// How it ended.
+    /// How the boot ended.
     pub end: End,
-    /// The script's stdout and stderr.
+    /// What the script printed on stdout and stderr.
     pub printed: String,
-    /// How long `printed` was at which time after the start, each time that it had grown.
+    /// The length of `printed` in bytes, with the time since the start of the boot, each time that it
+    /// had grown.
     grown: Vec<(usize, Duration)>,
 }
 
 impl Outcome {
-    /// When the script had printed this many bytes, counted from the start of the boot, as far as the
-    /// times between two looks at the file tell.
+    /// Fails unless the script succeeded.
+    pub fn ensure_success(&self) -> Result<()> {
+        if self.end == End::Script(0) {
+            return Ok(());
+        }
+        bail!(
+            "the script on the board failed: {}\n{}",
+            self.printed.trim(),
+            self.end.message().unwrap_or_default()
+        )
+    }
+
+    /// Returns the time since the start of the boot at which the script had printed this many bytes. It
+    /// is exact to 20 ms, the interval at which the file is read.
     pub fn printed_at(&self, bytes: usize) -> Option<Duration> {
         let place = self.grown.partition_point(|(length, _)| *length < bytes);
         self.grown.get(place).map(|(_, time)| *time)
     }
 }
 
-/// Everything a boot needs, built.
+/// All parts of a boot, built.
 pub struct Board<'a> {
     env: &'a Env,
-    /// The sandbox, which other steps of the caller may use too.
+    /// The sandbox, in which the caller may run other programs.
     pub sandbox: Sandbox,
-    /// The client.
-    pub client: Client,
-    tests: Option<TestClient>,
+    /// The client `dewarp`.
+    pub client: Program,
+    tests: Option<Program>,
     kernel: Kernel,
-    model: Model,
+    model: Program,
     qemu: Qemu,
     guest: Guest,
     module: Option<Module>,
 }
 
 impl<'a> Board<'a> {
-    /// Builds what is missing for boots of this kernel and driver.
+    /// Builds all that boots with this kernel and driver need.
     pub fn prepare(env: &'a Env, flavour: Flavour, driver: Driver) -> Result<Self> {
         let mut board = Self::without_tests(env, flavour, driver)?;
-        board.tests = Some(TestClient::prepare(env, &board.sandbox)?);
+        board.tests = Some(Program::test_client(env, &board.sandbox)?);
         Ok(board)
     }
 
-    /// The same for boots that have no test client, and so cannot set the engine's model either.
+    /// Does the same for boots without the test client, which cannot change the engine's model.
+    ///
+    /// The parts are built in parallel: each has minutes in which it keeps one CPU busy or waits for
+    /// the network. If one build fails, the others continue, because the next run needs them.
     ///
     /// The parts are built beside each other: each has minutes in which it keeps one CPU busy or waits for
     /// the network. If one fails, the others go on, for they will be needed.
     pub fn without_tests(env: &'a Env, flavour: Flavour, driver: Driver) -> Result<Self> {
         let base = || {
             let sandbox = Sandbox::prepare(env)?;
-            let model = Model::prepare(env, &sandbox)?;
+            let model = Program::model(env, &sandbox)?;
             Ok((sandbox, model))
         };
         let (base, guest) = both(env, base, || Guest::prepare(env))?;
@@ -140,7 +157,7 @@ impl<'a> Board<'a> {
         };
         let programs = || {
             let qemu = || Qemu::prepare(env, &sandbox, &model);
-            both(env, qemu, || Client::prepare(env, &sandbox))
+            both(env, qemu, || Program::client(env, &sandbox))
         };
         let ((kernel, module), (qemu, client)) = both(env, kernel, programs)?;
         Ok(Self {
@@ -156,7 +173,7 @@ impl<'a> Board<'a> {
         })
     }
 
-    /// The same for boots of the debug kernel with the patches in `patches/`, without this project's
+    /// Does the same for the debug kernel with the patches of `patches/`, without this project's
     /// driver.
     pub fn prepare_patched(env: &'a Env) -> Result<Self> {
         let mut board = Self::prepare(env, Flavour::Debug, Driver::None)?;
@@ -164,7 +181,7 @@ impl<'a> Board<'a> {
         Ok(board)
     }
 
-    /// The same for boots as `options` say.
+    /// Does the same for boots with these options.
     pub fn prepare_for(env: &'a Env, options: &Options) -> Result<Self> {
         let mut board = Self::prepare(env, options.kernel, options.driver)?;
         if options.clients {
@@ -173,12 +190,12 @@ impl<'a> Board<'a> {
         Ok(board)
     }
 
-    /// Which kernel boots.
+    /// Returns the flavour of the kernel.
     pub fn flavour(&self) -> Flavour {
         self.kernel.flavour
     }
 
-    /// The modules of the C driver and of this one.
+    /// Returns the module files of the C driver and of this driver.
     pub fn modules(&self) -> Result<[PathBuf; 2]> {
         let ours = self.module.as_ref().context("no module was built")?;
         let modules = self.kernel.modules().join(&self.kernel.release);
@@ -186,28 +203,33 @@ impl<'a> Board<'a> {
         Ok([theirs, ours.file.clone()])
     }
 
-    /// Where the kernel was built.
+    /// Returns the directory with the model's library.
+    fn model_dir(&self) -> &Path {
+        self.model.file.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Returns the kernel's object directory.
     pub fn kernel_objects(&self) -> &Path {
         &self.kernel.objects
     }
 
-    /// The kernel's version.
+    /// Returns the kernel's version.
     pub fn kernel_release(&self) -> &str {
         &self.kernel.release
     }
 
-    /// A key of all that boots are made of, but for this project's driver.
+    /// Returns a hash of all that boots depend on, except this project's driver.
     pub fn key(&self) -> Result<Key> {
         let parts = [
             &self.kernel.objects,
             &self.guest.root,
-            self.model.dir(),
+            self.model_dir(),
             &self.qemu.binary,
-            &self.client.program(),
+            &self.client.file,
         ];
         let names = parts.map(|part| part.as_os_str().as_encoded_bytes());
-        let tests = self.tests.as_ref().map(TestClient::program);
-        let tests = tests.unwrap_or_default();
+        let tests = self.tests.as_ref().map(|tests| tests.file.as_path());
+        let tests = tests.unwrap_or(Path::new(""));
         let key = Key::new()
             .words(names)
             .add(tests.as_os_str().as_encoded_bytes())
@@ -217,10 +239,10 @@ impl<'a> Board<'a> {
             .try_fold(key, |key, path| key.tree(&self.env.checkout.join(path)))
     }
 
-    /// Boots and runs `script`. With `live`, what it prints appears at once.
+    /// Boots the board and runs `script`. With `live`, its output appears while it runs.
     pub fn run(&self, options: &Options, script: &str, live: bool) -> Result<Outcome> {
         let dir = self.env.cache.run_dir()?;
-        let _owner = options.output.as_deref().map(HandOver::of_new);
+        let _chown = options.output.as_deref().map(ChownGuard::of_new);
         let boot = self.stage(options, &dir.dir, script)?;
         let printed = boot.dir.join("printed");
         for file in [&printed, &boot.console] {
@@ -243,7 +265,7 @@ impl<'a> Board<'a> {
         let (mut asked, mut rings) = (0, Instant::now());
 
         let started = Instant::now();
-        let deadline = started + Duration::from_secs(options.timeout);
+        let deadline = started + Duration::from_secs(options.timeout_s);
         let mut shown = 0;
         let mut grown: Vec<(usize, Duration)> = Vec::new();
         let ended = loop {
@@ -264,7 +286,7 @@ impl<'a> Board<'a> {
                 if said > asked {
                     (asked, rings) = (said, Instant::now());
                 } else if asked > 0 && rings.elapsed() > ALARM {
-                    // An error says that the board is going off.
+                    // A failed write means that QEMU is about to end.
                     let _ = alarm.write_all(b"\n");
                     rings = Instant::now();
                 }
@@ -287,24 +309,24 @@ impl<'a> Board<'a> {
         })
     }
 
-    /// Records which code is executed, if the board has this driver's module.
+    /// Returns the recorder of executed code, if there is one and the board has this driver's module.
     fn recorder(&self) -> Option<&Recorder> {
         self.module.as_ref().and(self.env.coverage.as_ref())
     }
 
-    /// Boots with the console on this terminal, or prints the command that would.
+    /// Boots with the console on this terminal, or only prints QEMU's command line.
     pub fn shell(&self, options: &Options, print: bool) -> Result<()> {
         let (run_dir, _printed, dir);
         if print {
-            // The command needs the boot's files for as long as someone may want to use it.
+            // The printed command needs the files of the boot, so they are not removed.
             let all = self.env.checkout.join("target/shell");
-            _printed = HandOver::of_new(&all);
+            _printed = ChownGuard::of_new(&all);
             dir = unused_dir(&all, "")?;
         } else {
             run_dir = self.env.cache.run_dir()?;
             dir = run_dir.dir.clone();
         }
-        let _owner = options.output.as_deref().map(HandOver::of_new);
+        let _chown = options.output.as_deref().map(ChownGuard::of_new);
         let boot = self.stage(options, &dir, "")?;
         let serials = ["null".to_owned(), "mon:stdio".to_owned(), "null".to_owned()];
         let mut command = self.command(options, &boot, &serials, "BOARD_SHELL=1");
@@ -317,7 +339,7 @@ impl<'a> Board<'a> {
     }
 }
 
-/// Runs two steps at the same time. An error is told at once, for the other step may go on for long.
+/// Runs two steps in parallel. Prints an error at once, because the other step may take long.
 fn both<A: Send, B: Send>(
     env: &Env,
     one: impl FnOnce() -> Result<A> + Send,
@@ -331,7 +353,7 @@ fn both<A: Send, B: Send>(
     })
 }
 
-/// Reads how a boot ended from what it left behind.
+/// Finds out from a boot's files how it ended.
 fn judge(boot: &Boot, in_time: bool, healthy: bool) -> Result<End> {
     let console = String::from_utf8_lossy(&fs::read(&boot.console)?).into_owned();
     let dmesg = fs::read(boot.output.join("dmesg.txt")).unwrap_or_default();
@@ -340,9 +362,9 @@ fn judge(boot: &Boot, in_time: bool, healthy: bool) -> Result<End> {
         fs::write(boot.output.join("dmesg.txt"), &console)?;
     }
     for log in [&dmesg, &console] {
-        let report = splat::first(log, healthy);
+        let report = kernel_log::first_report(log, healthy);
         if !report.is_empty() {
-            return Ok(End::Splat(report.into_iter().map(str::to_owned).collect()));
+            return Ok(End::Report(report.into_iter().map(str::to_owned).collect()));
         }
     }
     let last = || {
@@ -366,7 +388,7 @@ fn judge(boot: &Boot, in_time: bool, healthy: bool) -> Result<End> {
     }
 }
 
-/// Copies what was added to a file since the last time to stdout.
+/// Copies what was added to a file after the byte `shown` to stdout. Returns the file's length.
 fn show_new(file: &Path, shown: u64) -> Result<u64> {
     let mut file = File::open(file)?;
     file.seek(SeekFrom::Start(shown))?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cache, a directory outside the checkout. An entry is the result of a build step, named after the hash
-//! of all that the step depends on. Locks (`flock`) keep several runs of xtask from building or removing the
-//! same entry:
+//! The cache, a directory outside the checkout. An entry holds the result of one build step (the
+//! sandbox, a kernel, QEMU) and is named after the hash of all that the step depends on. Locks
+//! (`flock`) keep several runs of xtask from building or removing the same entry:
 //!
 //! ```text
 //!   entries/NAME-KEY/     the files of a step; entries/NAME-KEY.done exists once it is finished
@@ -56,13 +56,15 @@ pub struct Entry {
 }
 
 /// The cache directory.
+/// The path of the cache directory.
 pub struct Cache {
     root: PathBuf,
-    /// The cache directory, with a shared lock that this run holds until it ends.
+    /// The open cache directory. Its shared lock, which this run holds until it ends, tells `clean
+    /// --all` that the cache is in use.
     users: File,
 }
 
-/// The names of its subdirectories.
+/// The names of the subdirectories of the cache directory.
 const PARTS: [&str; 5] = ["entries", "locks", "log", "run", "scratch"];
 
 impl Cache {
@@ -102,11 +104,12 @@ impl Cache {
         &self.root
     }
 
-    /// Returns the log file of a step of this run.
+    /// Returns the path of the log file of a step that is no entry: each run has its own.
     pub fn log(&self, step: &str) -> PathBuf {
         self.log_of(step, &std::process::id().to_string())
     }
 
+    /// Returns the path of the log file of a step. `key` is the entry's key, or the PID of the run.
     fn log_of(&self, step: &str, key: &str) -> PathBuf {
         self.root.join("log").join(format!("{step}-{key}.log"))
     }
@@ -128,7 +131,7 @@ impl Cache {
             _shared: shared,
         };
 
-        // The lock is exclusive for the run that builds the entry, and shared for those that use it.
+        // The lock is exclusive for the run that builds the entry, and shared for the runs that use it.
         loop {
             if try_lock(&lock, FlockOperation::NonBlockingLockShared)? && done.exists() {
                 touch(&done)?;
@@ -168,14 +171,14 @@ impl Cache {
         })
     }
 
-    /// Creates a directory for one boot of the board, which is removed when the value is dropped. Removes those
-    /// of runs that were killed.
+    /// Creates a directory for one boot of the board, which is removed when the value is dropped. Also
+    /// removes the directories that killed runs have left.
     pub fn run_dir(&self) -> Result<RunDir> {
         let all = self.root.join("run");
         for left in fs::read_dir(&all)? {
             let left = left?.path();
-            // The check after the lock: a run may have removed the opened directory, and another one created
-            // a directory with this name since.
+            // The file may be checked only after it is locked: a run may have removed the opened
+            // directory, and another run may have created a new one with this name.
             if let Ok(handle) = File::open(&left)
                 && try_lock(&handle, FlockOperation::NonBlockingLockExclusive)?
                 && is_at(&handle, &left)
@@ -183,9 +186,9 @@ impl Cache {
                 remove_tree(&left)?;
             }
         }
-        // Between its creation and its lock, another thread may take a directory for an abandoned one,
-        // remove it, and create its own with the same name. The lock is exclusive, so that the directory
-        // then has one owner and not two.
+        // Another thread may lock the new directory before this one does: it takes it for the directory
+        // of a killed run, removes it, and may create its own one with the same name. The check after
+        // the exclusive lock makes sure that each directory has one owner.
         let prefix = format!("{}-", std::process::id());
         loop {
             let dir = unused_dir(&all, &prefix)
@@ -205,6 +208,7 @@ impl Cache {
         }
     }
 
+    /// Opens the lock file `name`, and creates it if it does not exist.
     fn lock_file(&self, name: &str) -> Result<File> {
         let path = self.root.join("locks").join(name);
         let mut options = File::options();
@@ -246,6 +250,7 @@ fn is_at(open: &File, path: &Path) -> bool {
     }
 }
 
+/// Takes a lock if no other run holds it. Returns whether it did.
 fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     match flock(file, operation) {
         Ok(()) => Ok(true),
@@ -254,7 +259,7 @@ fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     }
 }
 
-/// Takes an exclusive lock. Says which process holds it, if it has to wait.
+/// Takes an exclusive lock. If it has to wait, it prints which process holds the lock.
 fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     if !try_lock(lock, FlockOperation::NonBlockingLockExclusive)? {
         wait(ui, step, lock, FlockOperation::LockExclusive)?;
@@ -263,7 +268,7 @@ fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a lock, and says which process holds it.
+/// Waits for a lock, and prints which process holds it.
 fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Result<()> {
     // A run that took the lock a moment ago has not written its PID yet.
     std::thread::sleep(Duration::from_millis(20));
@@ -271,7 +276,7 @@ fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Resu
     lock.rewind()?;
     lock.read_to_string(&mut holder)?;
     let holder = holder.trim();
-    // If another thread of this run holds it, that shows its progress.
+    // If another thread of this run holds the lock, that thread shows its progress.
     if holder != std::process::id().to_string() {
         ui.say(&format!(
             "waiting for another run: step {step}, pid {holder}"
@@ -290,6 +295,7 @@ fn sign(mut lock: &File) {
     let _ = sign();
 }
 
+/// Creates the file if it does not exist, and sets its modification time to the current time.
 fn touch(path: &Path) -> Result<()> {
     let file = File::options()
         .create(true)
@@ -300,7 +306,7 @@ fn touch(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a directory tree. An error if a file system is mounted in it.
+/// Removes a directory tree. Fails if a file system is mounted in it.
 fn remove_tree(dir: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let inside = format!(" {}/", dir.display());
@@ -317,7 +323,7 @@ fn remove_tree(dir: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// A cache for one test, removed afterwards.
+    /// A cache for one test, which is removed after the test.
     pub(super) struct TestCache(pub(super) Cache);
 
     impl TestCache {
@@ -367,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_for_an_entry_does_not_wait_for_its_builder_to_be_done_with_it() {
+    fn a_run_that_waited_for_an_entry_shares_it_with_its_builder() {
         const RUNS: usize = 3;
         for _ in 0..3 {
             let cache = TestCache::new("together");
@@ -389,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_told_from_another_of_its_name() {
+    fn a_directory_differs_from_a_later_one_with_its_name() {
         let path = std::env::temp_dir().join(format!("xtask-is-at-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         let open = File::open(&path).unwrap();
@@ -421,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_cut_short_is_no_entry_and_goes_on_or_starts_again() {
+    fn an_unfinished_build_is_no_entry_and_continues_or_starts_again() {
         for (partial, goes_on) in [(Partial::Resume, true), (Partial::Discard, false)] {
             let cache = TestCache::new("partial");
             let cut = cache.entry(partial, |dir| {

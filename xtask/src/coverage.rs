@@ -1,37 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask coverage`: runs suites on boards whose emulator writes down which code was executed, and
-//! says which code of the module was not. The module is built with debug information and is otherwise
-//! what all boards load: nothing is added to its code.
+//! `cargo xtask coverage`: runs suites on boards whose emulator records the executed code, and prints
+//! which code of the module was not executed. The module is built with debug information, which leaves
+//! its code as it is.
 //!
-//! The kernels of the suites have modules of different code. What counts are the instructions of the
-//! `rt` kernel's. An instruction of it counts as executed if it was, or if the `debug` kernel's module,
-//! which alone has the tests of suite `kunit`, executed one that was made for the same place in the source.
+//! The suites use several kernels, whose modules have different code. The instructions of the `rt`
+//! kernel's module are counted. One of them counts as executed if it was executed, or if the `debug`
+//! kernel's module executed an instruction that was made for the same place in the source: only that
+//! module has the tests of suite `kunit`.
 
 mod code;
 mod drcov;
 mod excuses;
 mod report;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 
 use crate::Env;
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::module::Module;
-use crate::owner::HandOver;
 use crate::sandbox::Sandbox;
 use crate::step::{copy_file, make_dir};
 use crate::test;
-use code::{Code, WIDTH};
+use code::Code;
 use drcov::Block;
-use report::{Report, Seen};
+use report::{Executed, Report};
 
 /// The suites whose boards load this driver, as [`Board`](crate::board::Board) builds it.
 const SUITES: [&str; 10] = [
@@ -47,56 +49,57 @@ const SUITES: [&str; 10] = [
     "clients",
 ];
 
-/// What a board leaves for this: which blocks were executed, and where the modules' code was.
+/// The files that a board leaves in `/out` for `coverage`: the executed blocks, and the addresses of
+/// the modules' sections.
 const BLOCKS: &str = "drcov";
 const SECTIONS: &str = "sections";
 
-/// The kernels of the suites. The first one's module is what counts.
+/// The kernels of the suites. The instructions of the first one's module are counted.
 const KERNELS: [Flavour; 2] = [Flavour::Rt, Flavour::Debug];
 
-/// The file with the blocks of the last run.
-const KEPT: &str = "blocks";
+/// The file in target/coverage with the blocks that earlier runs have executed.
+const BLOCKS_FILE: &str = "blocks";
 
-/// The name of the module in the kernel.
+/// The module's name in the kernel.
 const MODULE: &str = "dw100_rust";
 
-/// No section of the module is longer.
-const LONGEST: u32 = 1 << 20;
+/// Upper limit of the length of a section of the module, in bytes.
+const MAX_SECTION_BYTES: u32 = 1 << 20;
 
-/// Of all instructions, how many have to be executed, percent.
-const LEAST: f64 = 97.0;
+/// The share of instructions that must be executed, in percent.
+const MIN_PERCENT: f64 = 97.0;
 
-/// What boots have executed so far.
+/// Collects what boots execute.
 #[derive(Default)]
 pub struct Recorder {
-    boots: Mutex<Boots>,
+    boots: Mutex<Recorded>,
 }
 
-/// A block: the kernel, the section, the offset from its start, the length.
-type Executed = (Flavour, String, u32, u16);
+/// A block: the kernel, the section, the offset in the section and the length, both in bytes.
+type ExecutedBlock = (Flavour, String, u32, u16);
 
 #[derive(Default)]
-struct Boots {
-    /// The blocks that were executed.
-    blocks: BTreeSet<Executed>,
-    /// How many boots there were.
+struct Recorded {
+    /// The executed blocks.
+    blocks: BTreeSet<ExecutedBlock>,
+    /// The number of boots.
     count: u32,
-    /// How many of them were cut short, so that the emulator has written nothing.
+    /// The number of boots whose emulator was killed before it wrote its blocks.
     lost: u32,
 }
 
 impl Recorder {
-    /// What QEMU has to be told for a boot whose `/out` this is.
+    /// Returns the arguments that make QEMU record blocks. `output` is the boot's `/out`.
     pub fn arguments(drcov: &Path, output: &str) -> [String; 2] {
         let plugin = format!("file={},filename={output}/{BLOCKS}", drcov.display());
         ["-plugin".to_owned(), plugin]
     }
 
-    /// What the kernel and the board have to be told: programs have their addresses far from the
-    /// modules', and each load of a module is noted in `/out`.
+    /// Arguments for the kernel and the board's init: programs get addresses far from the modules', and
+    /// each load of a module is written to `/out`.
     pub const WORDS: &str = "norandmaps BOARD_COVERAGE=1";
 
-    /// Takes what a boot has left in its `/out`.
+    /// Reads what a boot has left in its `/out`.
     pub fn take(&self, kernel: Flavour, output: &Path) -> Result<()> {
         let [blocks, sections] = [BLOCKS, SECTIONS].map(|name| output.join(name));
         let loads = fs::read_to_string(&sections).unwrap_or_default();
@@ -117,7 +120,7 @@ impl Recorder {
         for block in Block::all(&file)? {
             for (section, base) in &loads {
                 let offset = block.start.wrapping_sub(*base);
-                if offset < LONGEST {
+                if offset < MAX_SECTION_BYTES {
                     let block = (kernel, section.clone(), offset, block.length);
                     boots.blocks.insert(block);
                 }
@@ -127,8 +130,8 @@ impl Recorder {
     }
 }
 
-/// The sections of the module's code and the lower halves of their addresses, once for each load of the
-/// module, from lines `MODULE/sections/NAME 0xADDRESS`.
+/// Parses lines `MODULE/sections/NAME 0xADDRESS`. Returns the sections of this module's code and the
+/// lower halves of their addresses, for each load of the module.
 fn loads_of(lines: &str) -> Result<BTreeSet<(String, u32)>> {
     let mut loads = BTreeSet::new();
     for line in lines.lines() {
@@ -145,24 +148,28 @@ fn loads_of(lines: &str) -> Result<BTreeSet<(String, u32)>> {
     Ok(loads)
 }
 
-/// What to run.
+/// The options of `coverage`.
+#[derive(Args)]
 pub struct Choice {
-    /// The suites; all that boot boards with this driver, if there are none.
+    /// Names of suites; if there are none, all that boot boards with this driver
     pub suites: Vec<String>,
-    /// Also what is too long for every day.
+    /// Also run the slow tests
+    #[arg(long)]
     pub full: bool,
-    /// Whether what earlier runs executed counts, too.
+    /// Also count what earlier runs of the same module have executed
+    #[arg(long)]
     pub add: bool,
 }
 
-/// Runs the suites and says what they have not executed. True if all is as it should be.
+/// Runs the suites and prints what they have not executed. Returns whether all tests passed and, for
+/// all suites, enough code was executed.
 pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     let all = choice.suites.is_empty();
     let suites = match all {
         true => SUITES.map(str::to_owned).to_vec(),
         false => choice.suites.clone(),
     };
-    let recorder = env.coverage.as_ref().context("nothing is recorded")?;
+    let recorder = env.coverage.as_ref().context("there is no recorder")?;
     let passed = test::run(
         env,
         &test::Choice {
@@ -177,24 +184,23 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     let mut boots = boots.unwrap_or_else(PoisonError::into_inner);
     ensure!(boots.count > boots.lost, "no board has loaded the module");
     let place = env.checkout.join("target/coverage");
-    let _owner = HandOver::of_all(&place);
+    let _chown = ChownGuard::of_all(&place);
     make_dir(&place)?;
-    let kept = place.join(KEPT);
+    let kept = place.join(BLOCKS_FILE);
     let key = key(env)?;
     if choice.add {
         let text = fs::read_to_string(&kept).unwrap_or_default();
         boots.blocks.extend(kept_blocks(&text, &key));
     }
-    fs::write(&kept, keep(&boots.blocks, &key))?;
+    fs::write(&kept, keep(&boots.blocks, &key)?)?;
 
     let mut modules = Vec::new();
     for kernel in KERNELS {
-        let mut blocks = boots.blocks.iter().filter(|block| block.0 == kernel);
         let code = code_for(env, kernel)?;
-        let mut executed = Seen::new();
-        blocks.try_for_each(|(_, section, start, length)| {
-            executed.add(&code, section, u64::from(*start), u64::from(*length))
-        })?;
+        let mut executed = Executed::default();
+        for (_, section, start, length) in boots.blocks.iter().filter(|block| block.0 == kernel) {
+            executed.add(&code, section, u64::from(*start), u64::from(*length));
+        }
         modules.push((code, executed));
     }
     let (code, executed) = modules.remove(0);
@@ -208,18 +214,18 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     }
     html(env, &file, &pages)?;
     print!("{}", report.text());
-    let Boots { count, lost, .. } = *boots;
-    println!("{count} boots, of which {lost} were cut short and do not count");
+    let Recorded { count, lost, .. } = *boots;
+    println!("{count} boots, of which {lost} were killed and do not count");
     println!("{}", pages.join("index.html").display());
     let stale = report.stale();
     for line in &stale {
         println!("FAIL {line}");
     }
-    // What some suites leave out, others may execute.
-    Ok(passed && (!all || stale.is_empty() && report.share() >= LEAST))
+    // The list and the limit are for all suites together.
+    Ok(passed && (!all || stale.is_empty() && report.percent() >= MIN_PERCENT))
 }
 
-/// What blocks of an earlier run are worth: nothing, when the modules are others.
+/// Returns the key of the modules. Blocks of earlier runs count only if it is the same.
 fn key(env: &Env) -> Result<String> {
     let sandbox = Sandbox::prepare(env)?;
     let mut key = Key::new();
@@ -230,33 +236,31 @@ fn key(env: &Env) -> Result<String> {
     Ok(key.finish())
 }
 
-/// Blocks as they are kept for later runs.
-fn keep(blocks: &BTreeSet<Executed>, key: &str) -> String {
-    let mut text = format!("{key}\n");
-    for (kernel, section, start, length) in blocks {
-        text += &format!("{} {section} {start} {length}\n", kernel.name());
-    }
-    text
-}
-
-/// Reads them, none if they are of other modules.
-fn kept_blocks(text: &str, key: &str) -> Vec<Executed> {
-    let mut lines = text.lines();
-    if lines.next() != Some(key) {
-        return Vec::new();
-    }
-    let block = |line: &str| -> Option<Executed> {
-        let mut words = line.split(' ');
-        let kernel = words.next()?;
-        let kernel = KERNELS.into_iter().find(|known| known.name() == kernel)?;
-        let section = words.next()?.to_owned();
-        let start = words.next()?.parse().ok()?;
-        Some((kernel, section, start, words.next()?.parse().ok()?))
+/// Returns the blocks and their key as JSON, for later runs.
+fn keep(blocks: &BTreeSet<ExecutedBlock>, key: &str) -> Result<String> {
+    let named = |(kernel, section, start, length): &ExecutedBlock| {
+        (kernel.name(), section.clone(), *start, *length)
     };
-    lines.filter_map(block).collect()
+    let blocks: Vec<_> = blocks.iter().map(named).collect();
+    Ok(serde_json::to_string(&(key, blocks))?)
 }
 
-/// The code of the module for a kernel.
+/// Parses what [`keep`] returned. Returns no blocks if they are of other modules.
+fn kept_blocks(json: &str, key: &str) -> Vec<ExecutedBlock> {
+    let kept = serde_json::from_str::<(String, Vec<(String, String, u32, u16)>)>(json);
+    let Some((_, blocks)) = kept.ok().filter(|(kept, _)| kept == key) else {
+        return Vec::new();
+    };
+    let blocks = blocks
+        .into_iter()
+        .filter_map(|(name, section, start, length)| {
+            let kernel = KERNELS.into_iter().find(|kernel| kernel.name() == name)?;
+            Some((kernel, section, start, length))
+        });
+    blocks.collect()
+}
+
+/// Returns the code of the module for a kernel.
 fn code_for(env: &Env, kernel: Flavour) -> Result<Code> {
     let sandbox = Sandbox::prepare(env)?;
     let kernel = Kernel::prepare(env, &sandbox, kernel)?;
@@ -267,16 +271,17 @@ fn code_for(env: &Env, kernel: Flavour) -> Result<Code> {
     code::read(&sandbox, &env.checkout, &copy, &work.dir)
 }
 
-/// Writes the pages, by Debian's `genhtml`.
+/// Writes the pages with Debian's `genhtml`.
 fn html(env: &Env, file: &Path, place: &Path) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let lcov = lcov(env, &sandbox)?;
-    let step = env.ui.step("genhtml", env.cache.log("genhtml"))?;
+    let step = env.step("genhtml")?;
     let mut command = sandbox.command(&env.checkout, "env");
     command
         .arg(format!("PERL5LIB={}", perl_modules(&lcov.dir)?))
         .arg(lcov.dir.join("usr/bin/genhtml"))
-        // A branch whose ways were all joined from elsewhere is on a line that was executed.
+        // A line may be executed although no way of its branch counts as taken. genhtml would report
+        // that as inconsistent.
         .args(["--rc", "check_data_consistency=0"])
         .args(["--branch-coverage", "--title", MODULE, "--prefix"])
         .arg(&env.checkout)
@@ -287,7 +292,7 @@ fn html(env: &Env, file: &Path, place: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where a tree has modules of Perl: those in Perl, and those for one version of it.
+/// Returns the directories of Perl modules in a tree, in the form of PERL5LIB.
 fn perl_modules(tree: &Path) -> Result<String> {
     let mut places = vec![tree.join("usr/lib/lcov"), tree.join("usr/share/perl5")];
     for version in fs::read_dir(tree.join("usr/lib/x86_64-linux-gnu/perl5"))? {
@@ -297,7 +302,7 @@ fn perl_modules(tree: &Path) -> Result<String> {
     Ok(places.collect::<Vec<_>>().join(":"))
 }
 
-/// Debian's package `lcov` and what it needs beside the sandbox, unpacked.
+/// Downloads and unpacks Debian's package `lcov` with those of its dependencies that the sandbox lacks.
 fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
     const SCRIPT: &str = "apt-get update -q
         apt-get install -q -y --no-install-recommends --download-only -o Dir::Cache::archives=$PWD lcov
@@ -309,30 +314,20 @@ fn lcov(env: &Env, sandbox: &Sandbox) -> Result<Entry> {
         partial: Partial::Discard,
         gigabytes: 0.3,
     };
-    env.cache.entry(&env.ui, &recipe, |step, dir| {
-        step.run(sandbox.apt(dir).arg(SCRIPT))
-    })
+    env.entry(&recipe, |step, dir| step.run(sandbox.apt(dir).arg(SCRIPT)))
 }
-
-/// Offsets of instructions in a block.
-fn offsets(start: u64, length: u64) -> impl Iterator<Item = u64> {
-    (0..length / WIDTH).map(move |number| start + number * WIDTH)
-}
-
-/// A set of places of instructions: the section and the offset.
-type Offsets = HashSet<(String, u64)>;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn blocks_are_kept_for_the_same_modules_only() {
+    fn blocks_of_earlier_runs_count_for_the_same_modules_only() {
         let blocks = BTreeSet::from([
             (Flavour::Rt, ".text".to_owned(), 16, 8),
             (Flavour::Debug, ".init.text".to_owned(), 0, 4),
         ]);
-        let text = keep(&blocks, "one");
+        let text = keep(&blocks, "one").unwrap();
         assert!(kept_blocks(&text, "one").into_iter().eq(blocks));
         assert!(kept_blocks(&text, "two").is_empty());
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask demo`: a real picture through the driver on the emulated board, and the files that
-//! show it, in target/demo.
+//! `cargo xtask demo`: dewarps a picture with the driver on the emulated board, and leaves it in
+//! target/demo together with the files that show how it was made.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::Env;
-use crate::board::{Board, Driver, End, Options};
+use crate::board::{Board, Driver, Options};
+use crate::chown::ChownGuard;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
+use crate::key::sha256;
+use crate::programs::Program;
 use crate::sandbox::Sandbox;
-use crate::step::{capture, copy_file, make_dir};
-use crate::tools::{HostClient, own_name};
+use crate::step::{copy_file, make_dir, stdout_of};
 
-/// A committed picture and the lens that bent it.
+/// A picture of the repository, with the calibration of its lens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub enum Picture {
     /// A photograph of a chessboard, 640x480, with the camera's calibration
@@ -30,7 +30,7 @@ pub enum Picture {
 }
 
 impl Picture {
-    /// Its name in options and file names.
+    /// Returns the picture's name in options and file names.
     pub fn name(self) -> &'static str {
         match self {
             Self::Photo => "photo",
@@ -38,7 +38,7 @@ impl Picture {
         }
     }
 
-    /// Its file, its lens's calibration and its size.
+    /// Returns the picture's file, the file of its lens's calibration, and its size.
     fn source(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Photo => ("photo.jpg", "left_intrinsics.yml", "640x480"),
@@ -46,8 +46,8 @@ impl Picture {
         }
     }
 
-    /// The words of two calls of `dewarp` that write `input.png`, and `map.bin`, the map that straightens it.
-    /// `pictures` is the directory of the committed pictures.
+    /// Returns the arguments of two calls of `dewarp`: one writes `input.png`, the other `map.bin`, the
+    /// map that corrects the lens. `pictures` is the directory of the pictures.
     fn prepare(self, pictures: &str) -> [Vec<String>; 2] {
         let (file, calibration, size) = self.source();
         let place = |name| format!("{pictures}/{name}");
@@ -67,26 +67,20 @@ impl Picture {
         [owned(&convert), owned(&map)]
     }
 
-    /// Leaves `input.png` and `map.bin` in `dir`, made on this machine.
-    pub fn stage(
-        self,
-        env: &Env,
-        sandbox: &Sandbox,
-        client: &HostClient,
-        dir: &Path,
-    ) -> Result<()> {
+    /// Makes `input.png` and `map.bin` in `dir`, with the client of this machine.
+    pub fn stage(self, env: &Env, sandbox: &Sandbox, client: &Program, dir: &Path) -> Result<()> {
         self.prepare(&pictures(env).to_string_lossy())
             .iter()
-            .try_for_each(|words| capture(client.command(sandbox, dir).args(words)).map(drop))
+            .try_for_each(|words| stdout_of(client.command(sandbox, dir).args(words)).map(drop))
     }
 }
 
-/// The directory of the committed pictures.
+/// Returns the directory of the pictures.
 fn pictures(env: &Env) -> PathBuf {
     env.checkout.join("tests/pictures")
 }
 
-/// What the board runs on the files staged in `input`.
+/// Returns the command that dewarps the files of [`Picture::stage`] in `input` on the board.
 pub fn script(input: &str, output: &str) -> String {
     format!(
         "dewarp run --map {input}/map.bin {input}/input.png -o {output}/output.png \
@@ -95,16 +89,17 @@ pub fn script(input: &str, output: &str) -> String {
     )
 }
 
-/// Runs the demo; its files are in `target/demo` afterwards.
+/// Runs the demo and leaves its files in `target/demo`.
 pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     if driver == Driver::None {
-        bail!("the demo needs a driver: rust or c");
+        bail!("the demo needs a driver: --driver rust or --driver c");
     }
     let board = Board::without_tests(env, Flavour::Rt, driver)?;
     let started = Instant::now();
     let work = env.cache.run_dir()?;
     let dir = &work.dir;
-    // The board makes the map and compares the pictures too: no client is built for this machine.
+    // The board makes the map and compares the pictures, so that no client has to be built for this
+    // machine.
     let prepare = picture
         .prepare("/in")
         .map(|words| format!("dewarp {}", words.join(" ")));
@@ -117,17 +112,11 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     let mut options = Options::new(Flavour::Rt, driver);
     options.input = Some(pictures(env));
     options.output = Some(dir.clone());
-    let step = env.ui.step("board", env.cache.log("board"))?;
+    let step = env.step("board")?;
     options.console = Some(step.log.clone());
     let outcome = board.run(&options, &script, false)?;
     step.finish();
-    if outcome.end != End::Script(0) {
-        bail!(
-            "the board did not deliver: {}\n{}",
-            outcome.printed.trim(),
-            outcome.end.message().unwrap_or_default()
-        );
-    }
+    outcome.ensure_success()?;
 
     let report = report(&board, driver, picture, dir)?;
     fs::write(dir.join("report.json"), format!("{report:#}\n"))?;
@@ -143,11 +132,11 @@ pub fn run(env: &Env, driver: Driver, picture: Picture) -> Result<()> {
     Ok(())
 }
 
-/// Puts the files into `target/demo`, in place of another run's.
+/// Copies the files to `target/demo` and removes those of earlier runs.
 fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     let dir = env.checkout.join("target/demo");
-    let _alone = env.cache.scratch(&env.ui, &own_name(env, "demo"))?;
-    let _owner = HandOver::of_all(&dir);
+    let _alone = env.scratch("demo")?;
+    let _chown = ChownGuard::of_all(&dir);
     if dir.exists() {
         fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
     }
@@ -159,7 +148,7 @@ fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Who did what to which bytes, at what cost.
+/// Returns the report: driver, kernel, hashes of the files, and the cost of each frame in the engine.
 fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Result<Value> {
     let read =
         |name: &str| fs::read(dir.join(name)).with_context(|| format!("the board left no {name}"));
@@ -190,7 +179,7 @@ fn report(board: &Board<'_>, driver: Driver, picture: Picture, dir: &Path) -> Re
     }))
 }
 
-/// The frames in the engine's trace.
+/// Parses the engine's trace.
 pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
     Ok(trace
         .lines()
@@ -198,15 +187,7 @@ pub fn frames_of(trace: &str) -> Result<Vec<Value>> {
         .collect::<Result<_, _>>()?)
 }
 
-/// Nanoseconds of virtual time between two moments of a frame in the trace.
+/// Returns the time between two events of a frame in the trace, in nanoseconds of virtual time.
 pub fn span(frame: &Value, from: &str, to: &str) -> Option<i64> {
     Some(frame[to].as_i64()? - frame[from].as_i64()?)
-}
-
-/// The hash of some bytes in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Device trees: the board's own, edited and with overlays, as a boot loader would put them in.
+//! Device trees: the board's own one, with edits and overlays applied as a boot loader would.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,31 +11,31 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::kernel::Kernel;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, hear};
+use crate::step::{copy_file, output_of};
 
-/// The tools that come with a kernel, and where what they make goes.
+/// Runs the device tree compiler of a kernel.
 pub struct DeviceTrees<'a> {
-    /// Where programs run.
+    /// The sandbox that runs it.
     pub sandbox: &'a Sandbox,
-    /// Whose compiler and bindings are used.
+    /// The kernel whose compiler and bindings are used.
     pub kernel: &'a Kernel,
-    /// Inside what is lent to the sandbox.
+    /// The directory for the results. The sandbox must see it.
     pub dir: &'a Path,
 }
 
 impl DeviceTrees<'_> {
-    /// The board's tree with `edits` in device tree source after its own, and then `overlays`,
-    /// compiled (`.dtbo`) or not (`.dtso`).
+    /// Returns the board's device tree with `edits` (device tree source) and then `overlays` (`.dtbo`
+    /// or `.dtso`) applied.
     pub fn board(&self, edits: Option<&str>, overlays: &[PathBuf]) -> Result<PathBuf> {
         let mut tree = self.kernel.device_tree();
         if let Some(edits) = edits {
             let (source, edited) = (self.dir.join("board.dts"), self.dir.join("edited.dtb"));
             let read = ["-q", "-I", "dtb", "-O", "dts", "-o"];
-            hear(self.tool("dtc").args(read).args([&source, &tree]))?;
+            output_of(self.tool("dtc").args(read).args([&source, &tree]))?;
             let text = fs::read_to_string(&source)? + edits;
             fs::write(&source, text)?;
             let write = ["-q", "-I", "dts", "-O", "dtb", "-o"];
-            hear(self.tool("dtc").args(write).args([&edited, &source]))?;
+            output_of(self.tool("dtc").args(write).args([&edited, &source]))?;
             tree = edited;
         }
         if overlays.is_empty() {
@@ -48,15 +48,16 @@ impl DeviceTrees<'_> {
         let merged = self.dir.join("merged.dtb");
         let mut apply = self.tool("fdtoverlay");
         apply.arg("-i").arg(&tree).arg("-o").args([&merged]);
-        hear(apply.args(&compiled)).context("the overlays do not fit the board's device tree")?;
+        output_of(apply.args(&compiled))
+            .context("the overlays do not fit the board's device tree")?;
         Ok(merged)
     }
 
-    /// An overlay, compiled. A warning is an error.
+    /// Compiles an overlay, if it is source. Fails if the compiler prints a warning.
     pub fn overlay(&self, file: &Path) -> Result<PathBuf> {
         ensure!(file.is_file(), "no overlay {}", file.display());
         let name = file.file_name().context("an overlay is a file")?;
-        // The sandbox does not see every place of the host.
+        // The sandbox does not see all directories of the host.
         let inside = self.dir.join(name);
         copy_file(file, &inside)?;
         match file.extension().and_then(OsStr::to_str) {
@@ -71,10 +72,10 @@ impl DeviceTrees<'_> {
                     .args(["-nostdinc", "-undef", "-D__DTS__", "-P"])
                     .args(["-x", "assembler-with-cpp", "-I"])
                     .arg(self.kernel.source.join("include"));
-                hear(preprocess.args([&inside, &plain]))?;
+                output_of(preprocess.args([&inside, &plain]))?;
                 let mut compile = self.tool("dtc");
                 compile.args(["-@", "-I", "dts", "-O", "dtb", "-o"]);
-                let said = hear(compile.args([&compiled, &plain]))?;
+                let said = output_of(compile.args([&compiled, &plain]))?;
                 ensure!(said.is_empty(), "{}", said.trim());
                 Ok(compiled)
             }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `tools/gst-dw100` for the board: GStreamer's plugin, and the example that plays pipelines with it.
-//! It has a workspace and a lock file of its own, see its Cargo.toml.
+//! Builds `tools/gst-dw100` for the board: GStreamer's plugin, and the example that plays pipelines
+//! with it. They have a workspace and a lock file of their own; its Cargo.toml says why.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,29 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::guest::Guest;
 use crate::key::Key;
-use crate::owner::HandOver;
+use crate::programs::{self, BOARD, CLIENT_SOURCES};
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, hear, make_dir};
-use crate::tools::{self, BOARD, CLIENT_SOURCES, own_name};
+use crate::step::{copy_file, make_dir, output_of};
 use crate::{Env, host};
 
-/// Where it is.
+/// The manifest of the workspace.
 pub const MANIFEST: &str = "tools/gst-dw100/Cargo.toml";
 
-/// What it is made from, beside `dewarp`.
+/// The sources, in addition to those of `dewarp`.
 const SOURCES: &str = "tools/gst-dw100";
 
-/// The name of the target directory.
+/// The name of cargo's target directory in the cache.
 const SCRATCH: &str = "gst-dw100";
 
-/// What is built: the plugin, and the example.
+/// The results of the build: the plugin and the example.
 const PLUGIN: &str = "libgstdw100.so";
 const PLAYER: &str = "steps";
 
-/// The libraries it links with, as the crates ask pkg-config for them and as they are called.
+/// The libraries that they link with: the crates' names for them in environment variables, and the
+/// libraries' names.
 const LIBRARIES: [[&str; 2]; 4] = [
     ["GIO_2_0", "gio-2.0"],
     ["GLIB_2_0", "glib-2.0"],
@@ -39,10 +40,11 @@ const LIBRARIES: [[&str; 2]; 4] = [
     ["GSTREAMER_1_0", "gstreamer-1.0"],
 ];
 
-/// Where the board has them.
+/// The directory of the board's libraries.
 const PLACE: &str = "usr/lib/aarch64-linux-gnu";
 
-/// clang links with the board's shared libraries. What these link with themselves is not looked for.
+/// clang links with the board's shared libraries, but does not look for the libraries that these link
+/// with.
 const LINK: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=-Clink-arg=--target=aarch64-linux-gnu \
     -Clink-arg=-fuse-ld=lld -Clink-arg=-Wl,--allow-shlib-undefined";
 
@@ -57,16 +59,16 @@ const BUILD: [&str; 8] = [
     "--manifest-path",
 ];
 
-/// The plugin and its player, for the board with the programs of docs/clients.md.
+/// The plugin and the example, for a board with the programs of docs/clients.md.
 pub struct Plugin(Entry);
 
 impl Plugin {
-    /// Builds them if they are not there.
+    /// Builds them if they are not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox, guest: &Guest) -> Result<Self> {
         let mut key = Key::new()
             .add(sandbox.toolchain()?)
             .add(guest.root.as_os_str().as_encoded_bytes())
-            .words(tools::CROSS)
+            .words(programs::CROSS)
             .words(BUILD)
             .add(LINK);
         for path in CLIENT_SOURCES.into_iter().chain([SOURCES]) {
@@ -78,9 +80,9 @@ impl Plugin {
             partial: Partial::Discard,
             gigabytes: 1.5,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             host::fetch_crates(env)?;
-            let scratch = env.cache.scratch(&env.ui, &own_name(env, SCRATCH))?;
+            let scratch = env.scratch(SCRATCH)?;
             let libraries = scratch.dir.join("libraries");
             link_names(&guest.root, &libraries)?;
             let mut build = cargo(env, sandbox, &scratch.dir, &libraries);
@@ -92,41 +94,41 @@ impl Plugin {
         entry.map(Self)
     }
 
-    /// The plugin.
+    /// Returns the plugin's file.
     pub fn plugin(&self) -> PathBuf {
         self.0.dir.join(PLUGIN)
     }
 
-    /// The program that plays a pipeline and changes it on the way.
+    /// Returns the program that plays a pipeline and changes it while it plays.
     pub fn player(&self) -> PathBuf {
         self.0.dir.join(PLAYER)
     }
 }
 
-/// `cargo xtask gstreamer`: leaves the plugin where the user finds it, for boards with Debian of the
-/// release that the emulated one has. Returns the file.
+/// `cargo xtask gstreamer`: copies the plugin to `target/gst-dw100` and returns the file. It is for
+/// boards with the Debian release of the emulated one.
 pub fn deliver(env: &Env) -> Result<PathBuf> {
     let plugin = Plugin::prepare(env, &Sandbox::prepare(env)?, &Guest::with_clients(env)?)?;
     let place = env.checkout.join("target/gst-dw100");
-    let _owner = HandOver::of_all(&place);
-    make_dir(&place)?;
+    let _chown = ChownGuard::of_all(&place);
     let to = place.join(PLUGIN);
-    // Not over a file that may be in use.
+    // A program may have the file open, so it is replaced and not overwritten.
     let _ = std::fs::remove_file(&to);
     copy_file(&plugin.plugin(), &to)?;
     Ok(to)
 }
 
-/// What clippy says of the sources. It links nothing, and so takes no library.
+/// Runs clippy on the sources. Clippy links nothing and needs no library.
 pub fn clippy(env: &Env, sandbox: &Sandbox) -> Result<()> {
-    let scratch = env.cache.scratch(&env.ui, &own_name(env, SCRATCH))?;
+    let scratch = env.scratch(SCRATCH)?;
     let mut clippy = cargo(env, sandbox, &scratch.dir, Path::new("/"));
     clippy.args(["clippy", "-q", "--offline", "--locked", "--all-targets"]);
     clippy.args(["--target", BOARD, "--manifest-path", MANIFEST]);
-    hear(clippy.args(["--", "-D", "warnings"])).map(drop)
+    output_of(clippy.args(["--", "-D", "warnings"])).map(drop)
 }
 
-/// The sandbox's cargo for the board's GStreamer: `libraries` has the names by which a linker finds it.
+/// Returns the sandbox's cargo, set up for the board's GStreamer. `libraries` is the directory of
+/// [`link_names`].
 fn cargo(env: &Env, sandbox: &Sandbox, target: &Path, libraries: &Path) -> Command {
     let variables = LIBRARIES.into_iter().flat_map(|[key, name]| {
         [
@@ -136,11 +138,11 @@ fn cargo(env: &Env, sandbox: &Sandbox, target: &Path, libraries: &Path) -> Comma
         ]
     });
     let variables: Vec<String> = variables.chain([LINK.to_owned()]).collect();
-    tools::cargo_with(env, sandbox, target, &variables)
+    programs::cargo_with(env, sandbox, target, &variables)
 }
 
-/// Makes links without the versions in the libraries' names: the packages that have these are for
-/// development, and the board has none.
+/// Links the libraries' names without a version, which a linker looks for, to the board's libraries.
+/// Debian has these links in development packages, which the board lacks.
 fn link_names(root: &Path, dir: &Path) -> Result<()> {
     make_dir(dir)?;
     for [_, name] in LIBRARIES {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The board's root file systems: arm64 Debian trees with the V4L2 tools, made without running
+//! The board's root file systems: Debian for arm64 with the V4L2 tools. They are made without running
 //! any arm64 program.
 
 use std::os::unix::fs::symlink;
@@ -14,7 +14,7 @@ use crate::sandbox::{NO_RECOMMENDS, RELEASE};
 use crate::step::make_dir;
 use crate::{Env, host, sandbox};
 
-/// Debian packages of the board. busybox fills in what they lack.
+/// Debian packages of the board. busybox has the commands that they lack.
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "kmod",
@@ -26,27 +26,28 @@ const PACKAGES: &[&str] = &[
     "v4l-utils",
 ];
 
-/// A root file system.
-struct Tree {
+/// Describes a root file system.
+struct RootFs {
     name: &'static str,
-    /// Packages beside the board's.
+    /// Packages in addition to [`PACKAGES`].
     packages: &'static [&'static str],
-    /// What Debian's alternatives would link for these.
+    /// The links that Debian's alternatives would make for these packages: link below
+    /// `/etc/alternatives`, target.
     links: &'static [(&'static str, &'static str)],
-    /// The disk space it takes.
+    /// The disk space that it takes, in GB.
     gigabytes: f64,
 }
 
-/// The one that most boots take.
-const BOARD: Tree = Tree {
+/// The root file system of most boots.
+const BOARD: RootFs = RootFs {
     name: "guest",
     packages: &[],
     links: &[],
     gigabytes: 0.5,
 };
 
-/// The one with the programs of docs/clients.md.
-const CLIENTS: Tree = Tree {
+/// The root file system with the programs of docs/clients.md.
+const CLIENTS: RootFs = RootFs {
     name: "guest-clients",
     packages: &[
         "ffmpeg",
@@ -68,7 +69,7 @@ const CLIENTS: Tree = Tree {
     gigabytes: 1.5,
 };
 
-/// Where a boot mounts things.
+/// Directories that a boot mounts file systems on.
 const PLACES: [&str; 9] = [
     "in",
     "out",
@@ -81,7 +82,7 @@ const PLACES: [&str; 9] = [
     "usr/lib/modules",
 ];
 
-/// What the packages may not bring: the merged /usr, a shell; and the tools of tests/board.
+/// Links that packages may lack: the merged /usr, a shell, and the programs of tests/board.
 const LINKS: [(&str, &str); 8] = [
     ("usr/bin", "bin"),
     ("usr/sbin", "sbin"),
@@ -93,7 +94,7 @@ const LINKS: [(&str, &str); 8] = [
     ("/board/dw100-board", "usr/bin/dw100-board"),
 ];
 
-/// `mmdebstrap`'s words, as far as they do not depend on this machine.
+/// Returns `mmdebstrap`'s arguments that are the same on each machine.
 fn words(more: &[&str]) -> [String; 5] {
     let packages = [PACKAGES, more].concat().join(",");
     [
@@ -105,41 +106,41 @@ fn words(more: &[&str]) -> [String; 5] {
     ]
 }
 
-/// The board's root file system.
+/// A root file system of the board, built.
 pub struct Guest {
-    /// Its directory.
+    /// The directory of the root file system.
     pub root: PathBuf,
     _entry: Entry,
 }
 
 impl Guest {
-    /// Makes the tree if it is not there.
+    /// Builds the root file system of most boots if it is not in the cache.
     pub fn prepare(env: &Env) -> Result<Self> {
         Self::make(env, &BOARD)
     }
 
-    /// The same with the programs of docs/clients.md.
+    /// Builds the one with the programs of docs/clients.md.
     pub fn with_clients(env: &Env) -> Result<Self> {
         Self::make(env, &CLIENTS)
     }
 
-    fn make(env: &Env, tree: &Tree) -> Result<Self> {
+    fn make(env: &Env, rootfs: &RootFs) -> Result<Self> {
         host::install_tools(env)?;
-        let words = words(tree.packages);
-        let links = [&LINKS, tree.links].concat();
+        let words = words(rootfs.packages);
+        let links = [&LINKS, rootfs.links].concat();
         let key = Key::new()
             .words(&words)
             .words([RELEASE, NO_RECOMMENDS])
             .add(format!("{PLACES:?}{links:?}"))
             .finish();
         let recipe = Recipe {
-            name: tree.name,
+            name: rootfs.name,
             key,
             partial: Partial::Discard,
-            gigabytes: tree.gigabytes,
+            gigabytes: rootfs.gigabytes,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir: &Path| {
-            let mut command = host::tied("mmdebstrap");
+        let entry = env.entry(&recipe, |step, dir: &Path| {
+            let mut command = host::in_namespaces("mmdebstrap");
             command
                 .arg(NO_RECOMMENDS)
                 .args(sandbox::apt_options())

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the machine must offer: root, the few packages that make a sandbox, disk space; and
-//! processes that end when this one does.
+//! The host: root, the few packages that make a sandbox, disk space, and processes that end together
+//! with xtask.
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
@@ -10,10 +10,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::capture;
+use crate::step::stdout_of;
 use crate::{Env, gstreamer};
 
-/// Programs that the sandbox is made and entered with, and the Debian package of each.
+/// Files that the sandbox is made and entered with, and the Debian package of each.
 const TOOLS: [(&str, &str); 3] = [
     ("/usr/bin/mmdebstrap", "mmdebstrap"),
     ("/usr/bin/setpriv", "util-linux"),
@@ -23,11 +23,11 @@ const TOOLS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Variables that name the way to the network.
+/// Variables that name proxies.
 pub const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "no_proxy"];
 
-/// Variables that must survive `sudo`, beside those.
-pub const KEPT: [&str; 9] = [
+/// Further variables that `sudo` must not drop.
+pub const SUDO_VARIABLES: [&str; 9] = [
     "HOME",
     "PATH",
     "CARGO",
@@ -39,25 +39,25 @@ pub const KEPT: [&str; 9] = [
     "DEBIAN_MIRROR",
 ];
 
-/// Tells the run behind `sudo` that the crates are there.
+/// This variable is set for the run behind `sudo`: the crates are downloaded.
 const FETCHED: &str = "DW100_CRATES_FETCHED";
 
-/// Makes sure of root: runs the same command again through `sudo` where it is not given.
+/// Runs the same command again through `sudo`, unless this is root.
 ///
-/// The crates are fetched first, as the user, so that root leaves no files among the user's.
+/// The crates are downloaded first, as the user, so that root leaves no files in the user's cargo home.
 pub fn become_root(env: &Env) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
     if !on_path("sudo") {
         bail!(
-            "this needs root (it mounts and enters a Debian sandbox): run it as root, or install sudo"
+            "this command needs root to mount and enter a Debian sandbox: run it as root, or install sudo"
         );
     }
     fetch_crates(env)?;
     let mut command = Command::new("sudo");
     command.args(["--", "env"]);
-    for name in KEPT.into_iter().chain(PROXIES) {
+    for name in SUDO_VARIABLES.into_iter().chain(PROXIES) {
         if let Some(value) = std::env::var_os(name) {
             let mut pair = std::ffi::OsString::from(format!("{name}="));
             pair.push(value);
@@ -71,8 +71,8 @@ pub fn become_root(env: &Env) -> Result<()> {
     Err(command.exec()).context("cannot start sudo")
 }
 
-/// Downloads the crates that the lock files name into the user's cargo home; the sandbox builds
-/// from there without network. Behind `sudo` the user has done so already.
+/// Downloads the crates that the lock files name into the user's cargo home. The sandbox builds from
+/// there without a network. Does nothing behind `sudo`, where the user has downloaded them.
 pub fn fetch_crates(env: &Env) -> Result<()> {
     if std::env::var_os(FETCHED).is_some() {
         return Ok(());
@@ -87,13 +87,13 @@ pub fn fetch_crates(env: &Env) -> Result<()> {
             "--manifest-path",
             manifest,
         ]);
-        capture(&mut command)
+        stdout_of(&mut command)
             .with_context(|| format!("fetching the crates of {manifest}: is there a network?"))?;
     }
     Ok(())
 }
 
-/// The user's cargo home.
+/// Returns cargo's home directory of the user.
 pub fn cargo_home() -> Result<PathBuf> {
     match (std::env::var_os("CARGO_HOME"), std::env::var_os("HOME")) {
         (Some(dir), _) => Ok(PathBuf::from(dir)),
@@ -114,9 +114,9 @@ pub fn install_tools(env: &Env) -> Result<()> {
         return Ok(());
     }
     if !on_path("apt-get") {
-        bail!("needs Debian or Ubuntu (apt-get), or these installed: {missing:?}");
+        bail!("xtask needs Debian or Ubuntu (apt-get), or these packages installed: {missing:?}");
     }
-    let step = env.ui.step(name, env.cache.log(name))?;
+    let step = env.step(name)?;
     let apt = || {
         let mut command = Command::new("apt-get");
         command
@@ -142,7 +142,7 @@ fn missing_packages() -> Vec<&'static str> {
         .collect()
 }
 
-/// Fails where less than `gigabytes` are free for `step`.
+/// Fails if less than `gigabytes` GB are free for `step`.
 pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
     let stat = rustix::fs::statvfs(dir)?;
     let free = (stat.f_bavail * stat.f_frsize) as f64 / 1e9;
@@ -156,9 +156,9 @@ pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
     Ok(())
 }
 
-/// A command in mount and process namespaces of its own, which end with this process even when
-/// it is killed: nothing stays mounted, nothing goes on building.
-pub fn tied(program: impl AsRef<OsStr>) -> Command {
+/// Returns a command that runs in its own mount and process namespaces. They end with xtask, even if it
+/// is killed: no file system stays mounted, and no build continues.
+pub fn in_namespaces(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("setpriv");
     command
         .env("PATH", path_of_root())
@@ -175,19 +175,19 @@ pub fn tied(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// A user's `PATH` may lack the directories of root's programs.
+/// Returns `PATH` with the directories of root's programs, which a user's may lack.
 fn path_of_root() -> String {
     let path = std::env::var("PATH").unwrap_or_default();
     format!("{path}:/usr/sbin:/usr/bin:/sbin:/bin")
 }
 
-/// Whether a program of this name can be started.
+/// Returns whether `PATH` has a program of this name.
 fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-/// How many jobs make and ninja get.
+/// Returns the number of jobs for make and ninja.
 pub fn jobs() -> usize {
     std::thread::available_parallelism().map_or(2, usize::from)
 }

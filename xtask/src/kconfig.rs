@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Configuration fragments: put together, and compared with what Kconfig made of them.
+//! Configuration fragments: merges them, and compares them with Kconfig's result.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
-/// The options of fragments, the later ones winning.
+use anyhow::{Result, ensure};
+
+/// Returns the options of all fragments. If an option occurs twice, the later value counts.
 pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
     fragments
         .iter()
@@ -13,7 +17,7 @@ pub fn merge(fragments: &[String]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A fragment with these options, for `KCONFIG_ALLCONFIG`.
+/// Returns a fragment with these options, for `KCONFIG_ALLCONFIG`.
 pub fn render(options: &BTreeMap<String, String>) -> String {
     options
         .iter()
@@ -21,8 +25,19 @@ pub fn render(options: &BTreeMap<String, String>) -> String {
         .collect()
 }
 
-/// The requested options that the finished `.config` does not have, one description each.
-pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> {
+/// Fails if Kconfig did not accept each of the requested options.
+pub fn ensure_met(requested: &BTreeMap<String, String>, objects: &Path) -> Result<()> {
+    let unmet = unmet(requested, &fs::read_to_string(objects.join(".config"))?);
+    ensure!(
+        unmet.is_empty(),
+        "Kconfig did not accept: {}",
+        unmet.join(", ")
+    );
+    Ok(())
+}
+
+/// Describes each requested option whose value in the finished `.config` is another one.
+fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> {
     let have: BTreeMap<_, _> = config.lines().filter_map(option).collect();
     let value = |name: &String| have.get(name).map_or("n", String::as_str);
     requested
@@ -32,7 +47,7 @@ pub fn unmet(requested: &BTreeMap<String, String>, config: &str) -> Vec<String> 
         .collect()
 }
 
-/// Reads `CONFIG_X=value`, or `# CONFIG_X is not set` as the value n.
+/// Parses `CONFIG_X=value`, or `# CONFIG_X is not set` as the value n.
 fn option(line: &str) -> Option<(String, String)> {
     let unset = line
         .strip_prefix("# ")
@@ -50,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_fragments_win_and_comments_do_not_count() {
+    fn the_later_value_counts_and_comments_are_skipped() {
         let merged = merge(&[
             "# about CONFIG_A=y\nCONFIG_A=m\nCONFIG_B=y\n".to_owned(),
             "CONFIG_A=y\n# CONFIG_B is not set\n".to_owned(),
@@ -59,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn unmet_names_what_kconfig_dropped() {
+    fn unmet_lists_the_options_that_kconfig_dropped() {
         let wanted = merge(&["CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=n\nCONFIG_D=m\n".to_owned()]);
         let config = "CONFIG_A=y\n# CONFIG_C is not set\nCONFIG_D=y\n";
         assert_eq!(

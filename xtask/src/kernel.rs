@@ -13,19 +13,19 @@ use clap::ValueEnum;
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{Step, capture};
+use crate::step::{Step, stdout_of};
 use crate::{Env, host, kconfig, module};
 
-/// The series of kernels that the driver was tried with, the newest last.
+/// The kernel series that the driver was tried with, oldest first.
 pub const TRIED: [(u32, u32); 1] = [(7, 3)];
 
-/// The Debian package with a kernel's source is this and the series.
+/// The name of a Debian package with a kernel's source, without the series at its end.
 const SOURCE: &str = "linux-source-";
 
 /// The board's device tree, below `arch/arm64/boot/dts`.
 const DTB: &str = "freescale/imx8mp-evk.dtb";
 
-/// `make`'s variables, for the kernel and its modules.
+/// `make`'s variables for the kernel and its modules.
 const VARIABLES: [&str; 5] = [
     "LLVM=1",
     "ARCH=arm64",
@@ -34,24 +34,25 @@ const VARIABLES: [&str; 5] = [
     "KBUILD_BUILD_TIMESTAMP=@0",
 ];
 
-/// What `make` is asked for, one run after the other. OBJECTS is the object directory.
+/// `make`'s arguments in three runs. OBJECTS stands for the object directory.
 const CONFIGURE: [&str; 2] = ["KCONFIG_ALLCONFIG=OBJECTS/requested.config", "allnoconfig"];
 const BUILD: [&str; 3] = ["Image", "modules", DTB];
 const INSTALL: [&str; 2] = ["INSTALL_MOD_PATH=OBJECTS/root/usr", "modules_install"];
 
-/// Which kernel the board boots.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
+/// The kernel that the board boots.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, ValueEnum)]
 pub enum Flavour {
-    /// PREEMPT_RT, nothing else
+    /// PREEMPT_RT, without debugging
+    #[default]
     Rt,
-    /// PREEMPT_RT with every check that finds a driver out
+    /// PREEMPT_RT with KASAN, lockdep, kmemleak and other checks
     Debug,
-    /// PREEMPT without RT, which reports data races
+    /// PREEMPT without RT, with KCSAN, which reports data races
     Kcsan,
 }
 
 impl Flavour {
-    /// Its name in options and reports.
+    /// Returns the kernel's name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rt => "rt",
@@ -60,20 +61,22 @@ impl Flavour {
         }
     }
 
-    /// What this kernel needs on its command line.
+    /// Returns the arguments that this kernel needs on its command line.
     pub fn arguments(self) -> &'static str {
         match self {
             Self::Rt => "",
-            // The tests inside the module run where they are asked for, not with every load of it.
-            // The HSIO block registers a clock with its power domain's lock taken, to which lockdep
-            // objects, and then looks at nothing else any more. The engine does not need the block.
-            // The clocks' files in debugfs, a seventh of all that kmemleak looks at, are nobody's.
+            // The module's KUnit tests do not run at each load, but only when the suite `kunit` asks
+            // for them. The HSIO block is left out because it registers a clock with its power domain's
+            // lock held: lockdep reports that and then switches itself off. The engine does not need
+            // the block. The clocks' debugfs files are left out because they are a seventh of the
+            // memory that kmemleak scans.
             Self::Debug | Self::Kcsan => {
                 "kunit.enable=0 initcall_blacklist=imx8mp_blk_ctrl_driver_init,clk_debug_init"
             }
         }
     }
 
+    /// Returns the names of the configuration fragments in `tests/kernel`.
     fn fragments(self) -> &'static [&'static str] {
         match self {
             Self::Rt => &["base", "rt"],
@@ -82,7 +85,7 @@ impl Flavour {
         }
     }
 
-    /// Disk space of the build in GB.
+    /// Returns the disk space of the build in GB.
     fn gigabytes(self) -> f64 {
         match self {
             Self::Rt => 1.0,
@@ -93,9 +96,9 @@ impl Flavour {
 
 /// A built kernel.
 pub struct Kernel {
-    /// Which one.
+    /// The flavour of the kernel.
     pub flavour: Flavour,
-    /// Changes whenever a module must be built again.
+    /// The key of the build. If it changes, modules must be built again.
     pub key: String,
     /// The version that `uname -r` prints.
     pub release: String,
@@ -107,7 +110,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Builds the kernel if it is not there.
+    /// Builds the kernel if it is not in the cache.
     pub fn prepare(env: &Env, sandbox: &Sandbox, flavour: Flavour) -> Result<Self> {
         let (source, unpacked) = source(env, sandbox)?;
         let read = |name: &&str| {
@@ -128,7 +131,8 @@ impl Kernel {
             .words(CONFIGURE)
             .words(BUILD)
             .words(INSTALL);
-        // Debian's source of another series is at the same place as that of the tried one.
+        // If Debian lacks the tried series, the source of another one is at the same path. Then the
+        // version belongs to the key.
         if env.kernel_source.is_some() || series(&source).is_none_or(|it| it != tried()) {
             key = key.add(version(&source));
         }
@@ -145,13 +149,10 @@ impl Kernel {
             let make = |words: &[&str]| make_with(sandbox, &[], &source, objects, words);
             fs::write(objects.join("requested.config"), kconfig::render(&options))?;
             step.run(&mut make(&CONFIGURE))?;
-            let unmet = kconfig::unmet(&options, &fs::read_to_string(objects.join(".config"))?);
-            if !unmet.is_empty() {
-                bail!("this kernel cannot have: {}", unmet.join(", "));
-            }
+            kconfig::ensure_met(&options, objects)?;
             build_with(step, sandbox, &[], &source, objects)
         };
-        let entry = env.cache.entry(&env.ui, &recipe, build)?;
+        let entry = env.entry(&recipe, build)?;
         let objects = entry.dir.clone();
         let release = fs::read_to_string(objects.join("include/config/kernel.release"))?;
         Ok(Self {
@@ -164,13 +165,13 @@ impl Kernel {
         })
     }
 
-    /// Builds again what is out of date, where `lent` (pairs of a path and where it appears) has other
-    /// sources and another object directory appear in the place of this kernel's.
-    pub fn build(&self, step: &Step, sandbox: &Sandbox, lent: &[(&Path, &Path)]) -> Result<()> {
-        build_with(step, sandbox, lent, &self.source, &self.objects)
+    /// Builds what is out of date, with other sources or another object directory mounted over this
+    /// kernel's. `mounts` has pairs of a directory and its mount point.
+    pub fn build(&self, step: &Step, sandbox: &Sandbox, mounts: &[(&Path, &Path)]) -> Result<()> {
+        build_with(step, sandbox, mounts, &self.source, &self.objects)
     }
 
-    /// The same kernel with other objects, the result of [`Self::build`].
+    /// Returns this kernel with other objects, which [`Self::build`] has built.
     pub fn moved(mut self, objects: Entry) -> Self {
         self.key.clone_from(&objects.key);
         self.objects.clone_from(&objects.dir);
@@ -178,37 +179,37 @@ impl Kernel {
         self
     }
 
-    /// The kernel image.
+    /// Returns the kernel image.
     pub fn image(&self) -> PathBuf {
         self.objects.join("arch/arm64/boot/Image")
     }
 
-    /// The board's device tree.
+    /// Returns the board's device tree.
     pub fn device_tree(&self) -> PathBuf {
         self.objects.join("arch/arm64/boot/dts").join(DTB)
     }
 
-    /// The directory that appears as `/usr/lib/modules` on the board.
+    /// Returns the directory that the board sees as `/usr/lib/modules`.
     pub fn modules(&self) -> PathBuf {
         self.objects.join("root/usr/lib/modules")
     }
 
-    /// `make` for this kernel.
+    /// Returns the `make` command for this kernel.
     pub fn make(&self, sandbox: &Sandbox) -> Command {
         make_with(sandbox, &[], &self.source, &self.objects, &[])
     }
 }
 
-/// `make` with these words, where OBJECTS is the object directory.
+/// Returns `make` with these arguments, in which OBJECTS stands for the object directory.
 fn make_with(
     sandbox: &Sandbox,
-    lent: &[(&Path, &Path)],
+    mounts: &[(&Path, &Path)],
     source: &Path,
     objects: &Path,
     words: &[&str],
 ) -> Command {
     let place = objects.to_string_lossy();
-    let mut command = sandbox.command_with(lent, source, "make");
+    let mut command = sandbox.command_with(mounts, source, "make");
     command
         .arg(format!("O={place}"))
         .args(VARIABLES)
@@ -216,20 +217,20 @@ fn make_with(
     command
 }
 
-/// Builds and installs what is out of date.
+/// Builds what is out of date and installs the modules.
 fn build_with(
     step: &Step,
     sandbox: &Sandbox,
-    lent: &[(&Path, &Path)],
+    mounts: &[(&Path, &Path)],
     source: &Path,
     objects: &Path,
 ) -> Result<()> {
-    let make = |words: &[&str]| make_with(sandbox, lent, source, objects, words);
+    let make = |words: &[&str]| make_with(sandbox, mounts, source, objects, words);
     step.run(make(&BUILD).arg(format!("-j{}", host::jobs())))?;
     step.run(&mut make(&INSTALL))
 }
 
-/// What tells a changed source tree from the one that was built: its version and commit.
+/// Returns the version and commit of a source tree, by which a changed tree is noticed.
 fn version(source: &Path) -> String {
     let makefile = fs::read_to_string(source.join("Makefile")).unwrap_or_default();
     let numbers = makefile
@@ -240,25 +241,25 @@ fn version(source: &Path) -> String {
         let mut git = Command::new("git");
         git.args(["-c", "safe.directory=*", "rev-parse", "HEAD"])
             .current_dir(source);
-        version += &capture(&mut git).unwrap_or_default();
+        version += &stdout_of(&mut git).unwrap_or_default();
     }
     version
 }
 
-/// The series that the board's kernel is of, where Debian has it.
+/// Returns the series of the board's kernel, unless Debian lacks it.
 fn tried() -> (u32, u32) {
     TRIED[TRIED.len() - 1]
 }
 
-/// The series of a source tree, by its top Makefile.
+/// Returns the series of a source tree, from its top Makefile.
 fn series(source: &Path) -> Option<(u32, u32)> {
     module::version(&fs::read_to_string(source.join("Makefile")).ok()?)
 }
 
-/// Prints the names of the packages with a kernel's source that Debian has.
+/// A shell command that prints the names of Debian's packages with a kernel's source.
 const LIST: &str = "apt-get update -q >&2 && apt-cache pkgnames linux-source-";
 
-/// Unpacks the kernel's source from a package into the directory where it runs.
+/// Returns a shell command that unpacks the source in a package into the current directory.
 fn unpack(package: &str) -> String {
     format!(
         "apt-get update -q && apt-get download -q {package} && deb=$(echo {package}_*.deb) &&
@@ -267,8 +268,8 @@ fn unpack(package: &str) -> String {
     )
 }
 
-/// The package of the tried series, if it is in the list; else that of the newest series which is not
-/// older. Errors name what there is.
+/// Returns the package of the tried series, if the list has it, or else of the newest series if that is
+/// newer. Otherwise it fails with the series that the list has.
 fn package(listed: &str) -> Result<String> {
     let numbers = |name: &str| -> Option<(u32, u32)> {
         let (major, minor) = name.strip_prefix(SOURCE)?.split_once('.')?;
@@ -291,7 +292,7 @@ fn package(listed: &str) -> Result<String> {
     Ok(format!("{SOURCE}{major}.{minor}"))
 }
 
-/// What to say of a kernel whose series the driver was not tried with.
+/// Returns a warning if the driver was not tried with this series.
 pub fn untried((major, minor): (u32, u32)) -> Option<String> {
     if TRIED.contains(&(major, minor)) {
         return None;
@@ -299,12 +300,12 @@ pub fn untried((major, minor): (u32, u32)) -> Option<String> {
     let tried: Vec<String> = TRIED.iter().map(|(a, b)| format!("{a}.{b}")).collect();
     Some(format!(
         "this is Linux {major}.{minor}; the driver was tried with {} only, and the kernel's Rust interfaces \
-         change with each series: if it does not build, take a tried one",
+         change with each series: if it does not build, use a tried one",
         tried.join(", ")
     ))
 }
 
-/// The kernel's source: the user's, or Debian's unpacked into the cache.
+/// Returns the kernel's source tree: the user's, or Debian's unpacked into the cache.
 pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> {
     if let Some(dir) = &env.kernel_source {
         if !dir.join("rust/kernel").is_dir() {
@@ -312,8 +313,8 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
         }
         return Ok((dir.clone(), None));
     }
-    // Which series is taken is decided when there is none yet. It is kept for as long as it is used: a
-    // kernel is not to change because Debian does.
+    // The series is chosen when the source is unpacked. It stays the same while the cache has the
+    // entry, so that an update of Debian's does not change the kernel.
     let (major, minor) = tried();
     let key = Key::new()
         .add(unpack(&format!("{SOURCE}{major}.{minor}")))
@@ -324,8 +325,8 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
         partial: Partial::Discard,
         gigabytes: 2.5,
     };
-    let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
-        let listed = capture(sandbox.apt(dir).arg(LIST))?;
+    let entry = env.entry(&recipe, |step, dir| {
+        let listed = stdout_of(sandbox.apt(dir).arg(LIST))?;
         let package = package(&listed)?;
         step.run(sandbox.apt(dir).arg(unpack(&package)))
     })?;
@@ -343,9 +344,10 @@ pub fn source(env: &Env, sandbox: &Sandbox) -> Result<(PathBuf, Option<Entry>)> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
-    fn the_newest_series_is_taken_where_debian_has_not_the_tried_one_and_none_that_is_older() {
+    fn a_newer_series_is_taken_if_debian_lacks_the_tried_one_but_never_an_older_one() {
         let of = |names: &[&str]| package(&names.join("\n"));
         let linux = ["linux-source-6.12", "linux-source-7.3", "linux-source-7.4"];
         assert_eq!(of(&linux).unwrap(), "linux-source-7.3");
@@ -365,19 +367,19 @@ mod tests {
     }
 
     #[test]
-    fn a_series_that_was_not_tried_is_told_with_those_that_were() {
+    fn the_warning_about_an_untried_series_names_the_tried_ones() {
         assert_eq!(untried((7, 3)), None);
-        let told = untried((7, 4)).unwrap();
+        let warning = untried((7, 4)).unwrap();
         assert!(
-            told.contains("Linux 7.4") && told.contains("with 7.3 only"),
-            "{told}"
+            warning.contains("Linux 7.4") && warning.contains("with 7.3 only"),
+            "{warning}"
         );
     }
 
     #[test]
-    fn a_mirror_that_lacks_the_tried_series_gives_the_source_of_another() {
-        let dir = std::env::temp_dir().join(format!("dw100-mirror-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
+    fn the_source_of_another_series_is_unpacked_if_the_mirror_lacks_the_tried_one() {
+        let mirror = TestDir::new("kernel");
+        let dir = mirror.path();
         let (tree, output) = (dir.join("linux-source-7.4"), dir.join("output"));
         for made in ["bin", "linux-source-7.4", "usr/src", "output"] {
             fs::create_dir_all(dir.join(made)).unwrap();
@@ -389,9 +391,9 @@ mod tests {
             bash.env("PATH", format!("{}/../bin:{path}", output.display()));
             bash.args(["-e", "-o", "pipefail", "-c", script])
                 .current_dir(dir);
-            capture(&mut bash).unwrap()
+            stdout_of(&mut bash).unwrap()
         };
-        // Programs in the place of apt's, for a mirror with one package.
+        // Programs that replace apt's, for a mirror with one package.
         for (name, script) in [
             (
                 "apt-get",
@@ -407,7 +409,7 @@ mod tests {
             fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
         }
         shell(
-            &dir,
+            dir,
             "chmod +x bin/*; tar -cJf usr/src/linux-source-7.4.tar.xz linux-source-7.4; tar -cf package ./usr",
         );
 
@@ -416,6 +418,5 @@ mod tests {
         shell(&output, &unpack(&package));
         assert_eq!(series(&output), Some((7, 4)));
         assert_eq!(fs::read_dir(&output).unwrap().count(), 1);
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

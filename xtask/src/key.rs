@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keys of cache entries: a hash of everything that decides what a step produces, the words of its
-//! command lines included. Those stand in constants that both the key and the command are made of.
+//! Keys of cache entries. A key is a hash of all that decides what a step produces, with the arguments
+//! of its commands. Such arguments are constants, which both the key and the command use.
 
 use std::fs;
 use std::path::Path;
@@ -9,16 +9,16 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-/// A hash of everything that decides what a step produces.
+/// A hash of all that decides what a step produces.
 pub struct Key(Sha256);
 
 impl Key {
-    /// An empty key.
+    /// Returns an empty key.
     pub fn new() -> Self {
         Self(Sha256::new())
     }
 
-    /// Adds a value. Lengths are hashed too, so that neighbours cannot run together.
+    /// Adds a value. Its length is hashed too, so that "ab", "c" differs from "a", "bc".
     pub fn add(mut self, value: impl AsRef<[u8]>) -> Self {
         let value = value.as_ref();
         self.0.update((value.len() as u64).to_le_bytes());
@@ -26,13 +26,14 @@ impl Key {
         self
     }
 
-    /// Adds the words of a command line.
+    /// Adds the arguments of a command.
     pub fn words(self, words: impl IntoIterator<Item: AsRef<[u8]>>) -> Self {
         words.into_iter().fold(self.add("words"), Self::add)
     }
 
-    /// Adds the content of a file, or of all files below a directory with their relative names.
-    /// Hidden files and `target` directories do not count; what does not exist counts as empty.
+    /// Adds the content of a file, or of all files below a directory together with their relative
+    /// names. Hidden files and `target` directories are left out. A path that does not exist counts as
+    /// an empty directory.
     pub fn tree(self, path: &Path) -> Result<Self> {
         self.tree_below(path, "")
     }
@@ -57,20 +58,25 @@ impl Key {
         Ok(self)
     }
 
-    /// The key as 16 hexadecimal digits.
+    /// Returns the key as 16 hexadecimal digits.
     pub fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hexadecimal(&self.0.finalize()[..8])
     }
+}
+
+/// Returns the SHA-256 of `bytes` in hexadecimal.
+pub fn sha256(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn key_depends_on_where_values_end() {
@@ -82,10 +88,11 @@ mod tests {
 
     #[test]
     fn key_of_a_tree_sees_names_and_contents_but_not_hidden_files() {
-        let dir = std::env::temp_dir().join(format!("xtask-key-{}", std::process::id()));
-        fs::create_dir_all(dir.join("sub")).unwrap();
+        let tree = TestDir::new("key");
+        let dir = tree.path();
+        fs::create_dir(dir.join("sub")).unwrap();
         fs::write(dir.join("sub/a"), "1").unwrap();
-        let key = || Key::new().tree(&dir).unwrap().finish();
+        let key = || Key::new().tree(dir).unwrap().finish();
         let first = key();
         fs::write(dir.join(".hidden"), "x").unwrap();
         assert_eq!(key(), first);
@@ -94,6 +101,5 @@ mod tests {
         assert_ne!(second, first);
         fs::rename(dir.join("sub/a"), dir.join("sub/b")).unwrap();
         assert_ne!(key(), second);
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask kit BUILD_DIR`: what a person with a board needs, in one archive that is unpacked
-//! on the board and needs nothing else there.
+//! `cargo xtask kit BUILD_DIR`: packs all that a person with a board needs into one archive. It is
+//! unpacked on the board and needs nothing else there.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,48 +9,49 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
+use crate::chown::ChownGuard;
+use crate::key::sha256;
 use crate::module::{self, Built};
-use crate::owner::HandOver;
+use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
-use crate::step::{capture, copy_file, make_dir};
-use crate::tools::{self, FirstLight, TestClient, UserClient};
+use crate::step::{copy_file, make_dir, stdout_of};
 use crate::{Env, cache::Scratch};
 
-/// The page that says what to type; the kernel's release and what is said of the C driver are put in.
+/// The page that says what to type, with place-holders for the kernel's release and the note on the C
+/// driver.
 const PAGE: &str = include_str!("../../tools/first-light/kit/README.txt");
 
-/// Where the C driver is in a kernel tree, its sources, and its module.
+/// The C driver's directory in a kernel tree, its sources and its module.
 const C_DRIVER: &str = "drivers/media/platform/nxp/dw100";
 const C_SOURCES: [&str; 2] = ["dw100.c", "dw100_regs.h"];
 const C_MODULE: &str = "dw100.ko";
 
-/// How the C driver is built out of its tree.
+/// The Kbuild file that builds the C driver outside of the kernel tree.
 const C_KBUILD: &str = "obj-m := dw100.o\n";
 
-/// The list of checksums.
+/// The file with the checksums.
 const SUMS: &str = "SHA256SUMS";
 
 /// An archive for a board.
 pub struct Kit {
     /// The archive.
     pub archive: PathBuf,
-    /// What is to be said of the C driver's module: where it is from, or why there is none.
+    /// A note on the C driver's module: where it comes from, or why there is none.
     pub c_driver: String,
 }
 
 impl Kit {
-    /// Builds what belongs into the archive for the kernel in `build_dir`, and packs it into `place`.
+    /// Builds the archive for the kernel in `build_dir` and puts it into `place`.
     pub fn build(env: &Env, build_dir: &Path, place: &Path) -> Result<Self> {
         let tree = Built::open(build_dir)?;
         let sandbox = Sandbox::prepare(env)?;
         let ours = module::build_for(env, build_dir)?;
         let client = UserClient::prepare(env, &sandbox)?;
-        let tests = TestClient::prepare(env, &sandbox)?;
-        let first_light = FirstLight::prepare(env, &sandbox)?;
+        let tests = Program::test_client(env, &sandbox)?;
+        let first_light = Program::first_light(env, &sandbox)?;
 
-        let alone = env.cache.scratch(&env.ui, &tools::own_name(env, "kit"))?;
+        let alone = env.scratch("kit")?;
         let name = format!("dw100-kit-{}", tree.release);
         let stage = alone.dir.join(&name);
         if stage.exists() {
@@ -60,20 +61,20 @@ impl Kit {
         copy_file(&ours, &stage.join("dw100_rust.ko"))?;
         let c_driver = c_driver(env, &tree, &alone, &stage.join(C_MODULE))?;
         for (program, name) in [
-            (first_light.program(), "first-light"),
+            (first_light.file, "first-light"),
             (client.for_board(), "dewarp"),
-            (tests.program(), "dw100-board"),
+            (tests.file, "dw100-board"),
         ] {
             let to = stage.join(name);
-            // Without what debuggers want: half of it, and nobody copies it to a board gladly.
+            // Debug information is half of a program's size, and is not needed on a board.
             let mut strip = sandbox.command(&stage, "llvm-strip");
-            capture(strip.arg("-o").arg(&to).arg(&program))?;
+            stdout_of(strip.arg("-o").arg(&to).arg(&program))?;
             fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
         }
         fs::write(stage.join("README.txt"), page(&tree.release, &c_driver))?;
         fs::write(stage.join(SUMS), sums(&stage)?)?;
 
-        let _owner = HandOver::of_all(place);
+        let _chown = ChownGuard::of_all(place);
         make_dir(place)?;
         let archive = place.join(format!("{name}.tar.gz"));
         pack(&alone.dir, &name, &archive)?;
@@ -81,16 +82,16 @@ impl Kit {
     }
 }
 
-/// Puts the C driver's module to `to`, if there is one to be had, and says where it is from.
+/// Copies the C driver's module to `to`, if there is one or it can be built. Returns the note on it.
 fn c_driver(env: &Env, tree: &Built, scratch: &Scratch, to: &Path) -> Result<String> {
     let built = tree.objects.join(C_DRIVER).join(C_MODULE);
     if built.is_file() {
         copy_file(&built, to)?;
-        return Ok("dw100.ko is the one that was built with this kernel".to_owned());
+        return Ok("dw100.ko was built with this kernel".to_owned());
     }
     if tree.option("CONFIG_VIDEO_DW100") == Some("y") {
         return Ok(
-            "left out: this kernel has it built in (CONFIG_VIDEO_DW100=y), and must be booted with \
+            "left out: this kernel has it built in (CONFIG_VIDEO_DW100=y); boot it with \
              initcall_blacklist=dw100_driver_init"
                 .to_owned(),
         );
@@ -117,13 +118,13 @@ fn c_driver(env: &Env, tree: &Built, scratch: &Scratch, to: &Path) -> Result<Str
     ))
 }
 
-/// The page for a kernel.
+/// Returns the page for this kernel.
 fn page(release: &str, c_driver: &str) -> String {
     PAGE.replace("@RELEASE@", release)
         .replace("@C_DRIVER@", c_driver)
 }
 
-/// The checksums of all files in a directory, as `sha256sum` writes them.
+/// Returns the checksums of all files in a directory, in the format of `sha256sum`.
 fn sums(dir: &Path) -> Result<String> {
     let mut names: Vec<_> = fs::read_dir(dir)?
         .map(|file| Ok(file?.file_name().to_string_lossy().into_owned()))
@@ -131,14 +132,13 @@ fn sums(dir: &Path) -> Result<String> {
     names.sort();
     let mut sums = String::new();
     for name in names.iter().filter(|name| *name != SUMS) {
-        let digest = Sha256::digest(fs::read(dir.join(name))?);
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        sums += &format!("{hex}  {name}\n");
+        let sum = sha256(&fs::read(dir.join(name))?);
+        sums += &format!("{sum}  {name}\n");
     }
     Ok(sums)
 }
 
-/// Packs the directory `name` in `dir`: the same files give the same archive.
+/// Packs the directory `name` of `dir`. The same files always make the same archive.
 fn pack(dir: &Path, name: &str, archive: &Path) -> Result<()> {
     let mut tar = Command::new("tar");
     tar.arg("--create")
@@ -155,21 +155,16 @@ fn pack(dir: &Path, name: &str, archive: &Path) -> Result<()> {
         .arg("--directory")
         .arg(dir)
         .arg(name);
-    capture(&mut tar).map(drop)
+    stdout_of(&mut tar).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn scratch(name: &str) -> PathBuf {
-        let dir = std::env::temp_dir().join(format!("dw100-{name}-{}", std::process::id()));
-        fs::create_dir_all(dir.join("dw100-kit-7.3.4")).unwrap();
-        dir
-    }
+    use crate::step::tests::TestDir;
 
     #[test]
-    fn the_page_names_the_kernel_and_what_became_of_the_c_driver() {
+    fn the_page_names_the_kernel_and_has_the_note_on_the_c_driver() {
         let page = page("7.3.4-rt", "left out: no source");
         assert!(page.contains("7.3.4-rt") && page.contains("left out: no source"));
         assert!(!page.contains("@RELEASE@") && !page.contains("@C_DRIVER@"));
@@ -180,21 +175,22 @@ mod tests {
 
     #[test]
     fn an_archive_of_the_same_files_is_the_same_and_its_sums_are_right() {
-        let dir = scratch("kit");
+        let tree = TestDir::new("kit");
+        let dir = tree.path();
         let stage = dir.join("dw100-kit-7.3.4");
+        fs::create_dir(&stage).unwrap();
         fs::write(stage.join("abc"), "abc").unwrap();
         let wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  abc\n";
         assert_eq!(sums(&stage).unwrap(), wanted);
         fs::write(stage.join(SUMS), sums(&stage).unwrap()).unwrap();
         assert_eq!(sums(&stage).unwrap(), wanted);
         let pack = |name: &str| {
-            pack(&dir, "dw100-kit-7.3.4", &dir.join(name)).unwrap();
+            pack(dir, "dw100-kit-7.3.4", &dir.join(name)).unwrap();
             fs::read(dir.join(name)).unwrap()
         };
         let first = pack("first.tar.gz");
         std::thread::sleep(std::time::Duration::from_millis(1100));
         fs::write(stage.join("abc"), "abc").unwrap();
         assert!(first == pack("second.tar.gz"));
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

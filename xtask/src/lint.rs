@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask lint`: what tools say of the sources, for the host's as for the kernel's.
+//! `cargo xtask lint`: runs the tools that check the sources, those of the module and those of the
+//! host.
 
 mod imports;
 mod links;
@@ -15,17 +16,17 @@ use crate::cache::{Partial, Recipe, Scratch};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
 use crate::sandbox::Sandbox;
-use crate::step::{files, hear};
-use crate::{Env, gstreamer, host, module, tools};
+use crate::step::{files, output_of};
+use crate::{Env, gstreamer, host, module, programs};
 
-/// What describes the engine's node, below the kernel's bindings.
+/// The binding of the engine's device-tree node, in the kernel's source.
 const BINDING: &str = "Documentation/devicetree/bindings/media/nxp,dw100.yaml";
 
-/// What `checkpatch.pl` is not asked about: macros that declare trace events are laid out like no
-/// other code.
+/// Types of messages that `checkpatch.pl` leaves out: macros that declare trace events are never
+/// aligned as it wants.
 const NOT_CHECKED: &str = "--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE";
 
-/// `make`'s words for a module without a warning. Debian's sparse does not know a keyword that the kernel
+/// `make`'s arguments for a module without a warning. Debian's sparse lacks a keyword that the kernel
 /// uses.
 const WARNINGS: [&str; 6] = [
     "CLIPPY=1",
@@ -36,7 +37,7 @@ const WARNINGS: [&str; 6] = [
     "KCFLAGS=-Werror",
 ];
 
-/// A check: its name, and what it does.
+/// A check: its name and its function.
 type Check = (&'static str, fn(&Lint<'_>) -> Result<()>);
 
 const CHECKS: [Check; 14] = [
@@ -84,12 +85,12 @@ const CHECKS: [Check; 14] = [
     }),
 ];
 
-/// The names of all checks.
+/// Returns the names of all checks.
 pub fn names() -> impl Iterator<Item = &'static str> {
     CHECKS.into_iter().map(|(name, _)| name)
 }
 
-/// Runs all checks and prints a line for each. True if none found anything.
+/// Runs all checks and prints a line for each. Returns whether all passed.
 pub fn run(env: &Env) -> Result<bool> {
     let mut clean = true;
     checks(env, &mut |name, check| match check() {
@@ -102,17 +103,17 @@ pub fn run(env: &Env) -> Result<bool> {
     Ok(clean)
 }
 
-/// What takes a check and its name.
+/// A function that receives a check and its name.
 type Take<'a> = dyn FnMut(&str, &dyn Fn() -> Result<()>) + 'a;
 
-/// Hands over all checks, each with its name.
+/// Calls `take` with each check and its name.
 pub fn checks(env: &Env, take: &mut Take<'_>) -> Result<()> {
     host::fetch_crates(env)?;
     let lint = Lint {
         env,
         sandbox: Sandbox::prepare(env)?,
-        target: env.cache.scratch(&env.ui, &tools::target_name(env))?,
-        output: env.cache.scratch(&env.ui, &tools::own_name(env, "lint"))?,
+        target: programs::target(env)?,
+        output: env.scratch("lint")?,
     };
     for (name, check) in CHECKS {
         take(name, &|| check(&lint));
@@ -120,49 +121,80 @@ pub fn checks(env: &Env, take: &mut Take<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What the checks need.
+/// The parts that the checks share.
 struct Lint<'a> {
     env: &'a Env,
     sandbox: Sandbox,
-    /// Where cargo builds.
+    /// The directory in which cargo builds.
     target: Scratch,
-    /// Where checks leave files.
+    /// A directory for files that the checks write.
     output: Scratch,
 }
 
 impl Lint<'_> {
     /// Runs the sandbox's cargo in the checkout.
     fn cargo(&self, words: &str) -> Result<()> {
-        let mut cargo = tools::cargo(self.env, &self.sandbox, &self.target.dir);
+        let mut cargo = programs::cargo(self.env, &self.sandbox, &self.target.dir);
         quietly(cargo.args(words.split(' ')))
     }
 
-    /// A command in the checkout.
+    /// Returns a command that runs in the checkout.
     fn tool(&self, name: &str) -> Command {
         self.sandbox.command(&self.env.checkout, name)
     }
 
-    /// The kernel whose module has its tests inside.
+    /// Returns the debug kernel. The module for it includes its KUnit tests.
     fn kernel(&self) -> Result<Kernel> {
         Kernel::prepare(self.env, &self.sandbox, Flavour::Debug)
     }
 
+    /// Builds the module with all warnings, clippy and sparse. The result of a build without warnings is
+    /// cached.
     fn module(&self) -> Result<()> {
-        module_checked(self.env, &self.sandbox, &self.kernel()?)
+        let (env, kernel) = (self.env, self.kernel()?);
+        let recipe = Recipe {
+            name: "module-lint",
+            key: module::key(env, &kernel)?.words(WARNINGS).finish(),
+            partial: Partial::Discard,
+            gigabytes: 0.2,
+        };
+        let checked = env.entry(&recipe, |_, dir| {
+            let mut make = kernel.make(&self.sandbox);
+            make.args(module::external(&env.checkout, dir));
+            let said = output_of(make.args(WARNINGS))?;
+            // make continues without sparse if it does not accept its version.
+            ensure!(said.contains("  CHECK  "), "make did not run sparse");
+            Ok(())
+        });
+        checked.map(drop)
     }
 
+    /// Checks the board's device tree with all overlays against the engine's binding and those of
+    /// dt-schema.
     fn schema(&self) -> Result<()> {
+        let (kernel, dir) = (&self.kernel()?, &self.output.dir);
         let trees = DeviceTrees {
             sandbox: &self.sandbox,
-            kernel: &self.kernel()?,
-            dir: &self.output.dir,
+            kernel,
+            dir,
         };
         let overlays = files(&self.env.checkout.join("dts"), Some(&["dtso"]))?;
-        schema(&trees, &overlays)
+        let tree = trees.board(None, &overlays)?;
+        let (binding, processed) = (kernel.source.join(BINDING), dir.join("schema"));
+        let tool = |name| self.sandbox.command(dir, name);
+        quietly(tool("dt-doc-validate").arg(&binding))?;
+        let mut make = tool("dt-mk-schema");
+        quietly(make.args(["-j", "-o"]).args([&processed, &binding]))?;
+        let mut validate = tool("dt-validate");
+        validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
+        let said = output_of(validate.args([&processed, &tree]))?;
+        // dt-validate prints errors, but ends with success.
+        ensure!(said.is_empty(), "{}", said.trim());
+        Ok(())
     }
 
     fn checkpatch(&self) -> Result<()> {
-        // It leaves a file of its own where it runs.
+        // checkpatch writes a file into the current directory.
         let mut checkpatch = self.sandbox.command(&self.output.dir, "perl");
         checkpatch
             .arg(self.kernel()?.source.join("scripts/checkpatch.pl"))
@@ -188,49 +220,7 @@ impl Lint<'_> {
     }
 }
 
-/// Has the module's compilers and sparse look for warnings. What was clean is not looked at again.
-fn module_checked(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<()> {
-    let recipe = Recipe {
-        name: "module-lint",
-        key: module::key(env, kernel)?.words(WARNINGS).finish(),
-        partial: Partial::Discard,
-        gigabytes: 0.2,
-    };
-    let checked = env.cache.entry(&env.ui, &recipe, |_, dir| {
-        let mut make = kernel.make(sandbox);
-        let said = hear(
-            make.args(module::external(&env.checkout, dir))
-                .args(WARNINGS),
-        )?;
-        // make goes on without a checker that it does not like.
-        ensure!(said.contains("  CHECK  "), "make did not run sparse");
-        Ok(())
-    });
-    checked.map(drop)
-}
-
-/// Holds the board's tree with all overlays against the bindings: the engine's, and those that come with
-/// dt-schema.
-fn schema(trees: &DeviceTrees<'_>, overlays: &[PathBuf]) -> Result<()> {
-    let tree = trees.board(None, overlays)?;
-    let (binding, processed) = (trees.kernel.source.join(BINDING), trees.dir.join("schema"));
-    let tool = |name| trees.sandbox.command(trees.dir, name);
-    quietly(tool("dt-doc-validate").arg(&binding))?;
-    quietly(
-        tool("dt-mk-schema")
-            .arg("-j")
-            .arg("-o")
-            .args([&processed, &binding]),
-    )?;
-    let mut validate = tool("dt-validate");
-    validate.args(["-l", "nxp,dw100:reserved-memory", "-s"]);
-    let said = hear(validate.arg(&processed).arg(&tree))?;
-    // It complains, and ends with success.
-    ensure!(said.is_empty(), "{}", said.trim());
-    Ok(())
-}
-
-/// The shell scripts.
+/// Returns the shell scripts of the repository.
 fn shell_scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
     let mut scripts = vec![checkout.join(".ci/run")];
     for file in files(&checkout.join("tests/board"), Some(&[""]))? {
@@ -241,7 +231,7 @@ fn shell_scripts(checkout: &Path) -> Result<Vec<PathBuf>> {
     Ok(scripts)
 }
 
-/// Runs a command whose output matters only if it fails.
+/// Runs a command and drops its output, unless it fails.
 fn quietly(command: &mut Command) -> Result<()> {
-    hear(command).map(drop)
+    output_of(command).map(drop)
 }

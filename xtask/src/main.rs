@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask`: the one front door to everything that is built and run here. Each command sets
-//! up what it needs by itself.
+//! `cargo xtask`: builds and runs everything in this repository. Each command installs what it needs.
 
 mod bench;
 mod board;
 mod cache;
+mod cargo_config;
+mod chown;
 mod coverage;
-mod crates;
+mod debian_mirror;
 mod demo;
 mod devicetree;
 mod gstreamer;
@@ -15,34 +16,33 @@ mod guest;
 mod host;
 mod kconfig;
 mod kernel;
+mod kernel_log;
 mod key;
 mod kit;
 mod lint;
-mod mirror;
 mod module;
 mod mutate;
-mod owner;
 mod patches;
+mod programs;
 mod qemu;
 mod sandbox;
-mod splat;
 mod step;
 mod test;
-mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 use crate::board::{Board, Driver};
-use crate::cache::Cache;
+use crate::cache::{Cache, Entry, Recipe, Scratch};
 use crate::kernel::{Flavour, Kernel};
+use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::Ui;
+use crate::step::{Step, Ui};
 
-/// Where help lists options that all commands have: after a command's own.
+/// The position in the help text of options that all commands have: after the command's own.
 const LAST: usize = 100;
 
 /// Builds the DW100 driver, the emulated i.MX8MP board and all they need, and runs them.
@@ -53,7 +53,7 @@ const LAST: usize = 100;
     disable_help_subcommand = true
 )]
 struct Cli {
-    /// The Debian mirror, where this machine's apt has none
+    /// The Debian mirror, for a machine whose apt has none
     #[arg(
         long,
         global = true,
@@ -62,7 +62,8 @@ struct Cli {
         env = "DEBIAN_MIRROR"
     )]
     mirror: Option<String>,
-    /// A kernel source tree, in place of Debian's (built again when its version or commit changes)
+    /// A kernel source tree to use in place of Debian's (built again when its version or commit
+    /// changes)
     #[arg(
         long,
         global = true,
@@ -79,7 +80,8 @@ struct Cli {
 enum Action {
     /// Boots the board, runs SCRIPT as root on it and returns its exit status
     ///
-    /// 3: the kernel's log shows a report; 124: the time was up; 125: the board went off early.
+    /// Other statuses: 3 if the kernel's log has a report, 124 after the timeout, 125 if the board
+    /// powered off early.
     Board {
         #[command(flatten)]
         options: board::Options,
@@ -90,7 +92,7 @@ enum Action {
         #[arg(required = true, last = true, value_name = "SCRIPT")]
         script: Vec<String>,
     },
-    /// Dewarps a picture on the board; the result is in target/demo
+    /// Dewarps a picture on the board and leaves the result in target/demo
     Demo {
         /// The driver
         #[arg(long, value_enum, default_value = "rust")]
@@ -99,118 +101,116 @@ enum Action {
         #[arg(long, value_enum, default_value = "photo")]
         picture: demo::Picture,
     },
-    /// Measures the C driver and this one; the figures are in target/bench.json
+    /// Measures the C driver and this one and writes the figures to target/bench.json
     Bench,
-    /// Runs suites: all, or the named ones
+    /// Runs test suites: all, or the named ones
     Test {
-        /// Names of suites
-        suites: Vec<String>,
-        /// Also what is too long for every day
-        #[arg(long)]
-        full: bool,
+        #[command(flatten)]
+        choice: test::Choice,
         /// List the suites, or the tests of the named ones
         #[arg(long)]
         list: bool,
-        /// Also write all results to FILE, as JUnit XML
-        #[arg(long, value_name = "FILE")]
-        junit: Option<PathBuf>,
-        /// Only tests whose name contains this
-        #[arg(last = true)]
-        filter: Option<String>,
     },
-    /// Applies deliberate bugs, and expects the test of each to fail: all, or the named ones
+    /// Applies deliberate bugs and checks that the tests of each fail: all, or the named ones
     Mutate {
         /// Names of files in tests/mutations, without .patch
         names: Vec<String>,
-        /// List them
+        /// List the bugs and their tests
         #[arg(long)]
         list: bool,
     },
-    /// Says which code of the module no suite executes
+    /// Lists the code of the module that no test suite executes
     ///
-    /// A page of each source file is in target/coverage/html, and the figures in target/coverage for the
-    /// tools of lcov.
+    /// A page for each source file is in target/coverage/html, and the figures in the format of lcov in
+    /// target/coverage.
     Coverage {
-        /// Names of suites; all that boot boards with this driver, if there are none
-        suites: Vec<String>,
-        /// Also what is too long for every day
-        #[arg(long)]
-        full: bool,
-        /// Add to what the runs before have executed, of the same module
-        #[arg(long)]
-        add: bool,
+        #[command(flatten)]
+        choice: coverage::Choice,
     },
-    /// Runs what checks the sources without running them
+    /// Runs the tools that check the sources
     Lint,
-    /// Boots the board with its console here
+    /// Boots the board with its console on this terminal
     Shell {
         #[command(flatten)]
         options: board::Options,
-        /// Print the command instead, to be run as root; the files that it lends the board are in
-        /// target/shell, in a directory of their own
+        /// Only print QEMU's command, to be run as root; the board's files are kept in a new directory
+        /// below target/shell
         #[arg(long)]
         print: bool,
     },
-    /// Builds the driver's module against a configured and built kernel tree
+    /// Builds the driver's module for a configured and built kernel tree
     Module {
         /// The kernel's object directory, with .config and Module.symvers
         build_dir: PathBuf,
     },
-    /// Puts the driver into a kernel source tree
+    /// Copies the driver into a kernel source tree
     Install {
         /// The kernel's source tree
         tree: PathBuf,
-        /// Take it out again
+        /// Remove it from the tree
         #[arg(long)]
         remove: bool,
     },
     /// Builds a kernel of the board
     Kernel {
-        /// Which one
+        /// The kernel
         #[arg(value_enum, default_value = "rt")]
         flavour: Flavour,
     },
     /// Builds QEMU with the engine's model
     Qemu,
-    /// Builds dewarp, for this machine and for arm64 boards, without any shared library
+    /// Builds dewarp without shared libraries, for this machine and for arm64 boards
     ///
     /// The programs are target/dewarp/x86-64/dewarp and target/dewarp/arm64/dewarp.
     Dewarp,
     /// Builds GStreamer's plugin with the element dw100dewarp, for arm64 boards with Debian 13
     ///
-    /// The plugin is target/gst-dw100/libgstdw100.so: docs/gstreamer.md.
+    /// The plugin is target/gst-dw100/libgstdw100.so. docs/gstreamer.md describes it.
     Gstreamer,
     /// Packs what a person with a board needs into one archive in target/kit
     ///
-    /// This driver's module and the C driver's, first-light, dewarp and the test client as static
-    /// programs, and a page that says what to type.
+    /// The archive has this driver's module and the C driver's, the static programs first-light, dewarp
+    /// and dw100-board, and a page that says what to type.
     Kit {
         /// The object directory of the kernel that runs on the board, with .config and Module.symvers
         build_dir: PathBuf,
     },
-    /// Builds the sandbox, in which all else is built
+    /// Builds the sandbox, in which everything else is built
     Sandbox,
     /// Removes what was not used for two weeks from the cache
     Clean {
-        /// Remove all, but for what another run uses right now
+        /// Remove everything, except what another run uses now
         #[arg(long)]
         all: bool,
     },
 }
 
-/// What every step needs to know.
+impl Action {
+    /// Returns whether the command runs as root from its start.
+    fn needs_root(&self) -> bool {
+        !matches!(
+            self,
+            Self::Module { .. }
+                | Self::Install { .. }
+                | Self::Mutate { list: true, .. }
+                | Self::Test { list: true, .. }
+        )
+    }
+}
+
+/// What all commands share.
 pub struct Env {
     /// The project's checkout.
     pub checkout: PathBuf,
-    /// Where finished steps are kept.
+    /// The cache of built steps.
     pub cache: Cache,
-    /// Where progress goes.
+    /// Prints progress.
     pub ui: Ui,
     /// The Debian mirror that the user asked for.
     pub mirror: Option<String>,
     /// The kernel source that the user asked for.
     pub kernel_source: Option<PathBuf>,
-    /// Records which code boards execute, for `coverage`.
+    /// Records the code that boards execute, for `coverage`.
     pub coverage: Option<coverage::Recorder>,
 }
 
@@ -232,6 +232,27 @@ impl Env {
             coverage: None,
         })
     }
+
+    /// Starts a step that is no entry of the cache.
+    fn step(&self, name: &str) -> Result<Step> {
+        self.ui.step(name, self.cache.log(name))
+    }
+
+    /// Returns the entry of `recipe`, see [`Cache::entry`].
+    fn entry(
+        &self,
+        recipe: &Recipe<'_>,
+        build: impl FnOnce(&Step, &Path) -> Result<()>,
+    ) -> Result<Entry> {
+        self.cache.entry(&self.ui, recipe, build)
+    }
+
+    /// Returns a directory of an incremental build that no other checkout uses, see [`Cache::scratch`].
+    fn scratch(&self, name: &str) -> Result<Scratch> {
+        let checkout = Key::new().add(self.checkout.as_os_str().as_encoded_bytes());
+        let name = format!("{name}-{}", checkout.finish());
+        self.cache.scratch(&self.ui, &name)
+    }
 }
 
 fn main() -> ExitCode {
@@ -247,38 +268,29 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<u8> {
     let mut env = Env::new(cli.mirror, cli.kernel_source)?;
-    match cli.command {
-        Action::Module { build_dir } => {
-            println!("{}", module::build_for(&env, &build_dir)?.display())
+    match &cli.command {
+        Action::Test { choice, .. } => test::check_names(&choice.suites)?,
+        Action::Coverage { choice } => {
+            test::check_names(&choice.suites)?;
+            env.coverage = Some(coverage::Recorder::default());
         }
-        Action::Install { tree, remove: true } => module::uninstall(&tree)?,
-        Action::Install { tree, .. } => module::install(&env, &tree)?,
-        Action::Mutate { list: true, .. } => mutate::list(&env)?,
-        Action::Test {
-            list: true, suites, ..
-        } => test::list(&env, &suites)?,
-        command => {
-            if let Action::Test { suites, .. } | Action::Coverage { suites, .. } = &command {
-                test::check_names(suites)?;
-            }
-            if let Action::Coverage { .. } = &command {
-                env.coverage = Some(coverage::Recorder::default());
-            }
-            host::become_root(&env)?;
-            return as_root(&env, command);
-        }
+        _ => {}
     }
-    Ok(0)
+    if cli.command.needs_root() {
+        host::become_root(&env)?;
+    }
+    execute(&env, cli.command)
 }
 
-fn as_root(env: &Env, command: Action) -> Result<u8> {
+/// Executes a command and returns the exit status.
+fn execute(env: &Env, command: Action) -> Result<u8> {
     match command {
         Action::Board {
             mut options,
             timeout,
             script,
         } => {
-            options.timeout = timeout;
+            options.timeout_s = timeout;
             let script = match script.as_slice() {
                 [file] if Path::new(file).is_file() => std::fs::read_to_string(file)?,
                 words => words.join(" "),
@@ -293,25 +305,10 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         Action::Bench => bench::run(env)?,
         Action::Lint => return Ok(u8::from(!lint::run(env)?)),
         Action::Demo { driver, picture } => demo::run(env, driver, picture)?,
-        Action::Test {
-            suites,
-            full,
-            junit,
-            filter,
-            ..
-        } => {
-            let choice = test::Choice {
-                suites,
-                filter: filter.unwrap_or_default(),
-                full,
-                junit,
-            };
-            return Ok(u8::from(!test::run(env, &choice)?));
-        }
-        Action::Coverage { suites, full, add } => {
-            let choice = coverage::Choice { suites, full, add };
-            return Ok(u8::from(!coverage::run(env, &choice)?));
-        }
+        Action::Test { choice, list: true } => test::list(env, &choice.suites)?,
+        Action::Test { choice, .. } => return Ok(u8::from(!test::run(env, &choice)?)),
+        Action::Coverage { choice } => return Ok(u8::from(!coverage::run(env, &choice)?)),
+        Action::Mutate { list: true, .. } => mutate::list(env)?,
         Action::Mutate { names, .. } => return Ok(u8::from(!mutate::run(env, &names)?)),
         Action::Shell { options, print } => {
             Board::prepare_for(env, &options)?.shell(&options, print)?;
@@ -322,7 +319,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Qemu => {
             let sandbox = Sandbox::prepare(env)?;
-            let model = tools::Model::prepare(env, &sandbox)?;
+            let model = programs::Program::model(env, &sandbox)?;
             println!(
                 "{}",
                 qemu::Qemu::prepare(env, &sandbox, &model)?.binary.display()
@@ -330,7 +327,7 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Gstreamer => println!("{}", gstreamer::deliver(env)?.display()),
         Action::Dewarp => {
-            let [here, board] = tools::deliver(env, &Sandbox::prepare(env)?)?;
+            let [here, board] = programs::deliver(env, &Sandbox::prepare(env)?)?;
             println!("x86-64: {}", here.display());
             println!("arm64: {}", board.display());
         }
@@ -352,7 +349,11 @@ fn as_root(env: &Env, command: Action) -> Result<u8> {
                 println!("removed {name}");
             }
         }
-        Action::Module { .. } | Action::Install { .. } => bail!("needs no root"),
+        Action::Module { build_dir } => {
+            println!("{}", module::build_for(env, &build_dir)?.display());
+        }
+        Action::Install { tree, remove: true } => module::uninstall(&tree)?,
+        Action::Install { tree, .. } => module::install(env, &tree)?,
     }
     Ok(0)
 }
@@ -372,7 +373,7 @@ mod tests {
             .collect();
         assert!(variables.contains(&"DW100_KERNEL_SOURCE"));
         for variable in variables {
-            assert!(host::KEPT.contains(&variable), "{variable}");
+            assert!(host::SUDO_VARIABLES.contains(&variable), "{variable}");
         }
     }
 }

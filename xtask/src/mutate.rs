@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cargo xtask mutate`: deliberate bugs, each with the test that has to fail because of it.
+//! `cargo xtask mutate`: deliberate bugs, each with the tests that must fail because of it.
 //!
 //! `tests/mutations/NAME.patch` has a header before the diff:
 //!
@@ -11,13 +11,13 @@
 //! Why: a driver that clears and enables in one write
 //! ```
 //!
-//! `Test` is part of a test's name, `Says` part of what the failure says, and `Why` what is wrong
-//! with the driver. There may be several tests, each followed by what it says; all must fail. A
-//! further `Suite` holds for the tests after it, and may be followed by `--full`. Where `Says` is of a report in the kernel's log, `Test`
-//! is the test during which it comes.
+//! `Test` is a part of a test's name, `Says` a part of its failure, and `Why` says what is wrong with
+//! the driver. There may be several tests, each followed by its `Says`; all of them must fail. A
+//! further `Suite` holds for the tests after it. `--full` after a suite's name also runs its slow
+//! tests. If the kernel's log has the words of `Says`, `Test` is the test during which they are logged.
 //!
-//! The patches are applied to copies of the checkout, one in each, and taken back: what a patch does
-//! not touch is built once.
+//! Each worker has a copy of the checkout. It applies a patch, runs the tests and reverts the patch, so
+//! only what the patches change is built again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,20 +31,21 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
-use crate::step::{copy_file, files, hear, make_dir};
-use crate::test::{self, last_lines};
-use crate::tools::own_name;
+use crate::patches::apply;
+use crate::step::{copy_tree, files, last_lines};
+use crate::test;
 
-/// Where the patches are.
+/// The directory of the patches.
 const PATCHES: &str = "tests/mutations";
 
-/// Part of the name of the test that fails because of the kernel's log.
+/// A part of the name of the test that fails if the kernel's log has a report.
 const END: &str = "runs to its end";
 
-/// What follows a suite's name if the test is too long for every day.
+/// Follows a suite's name if the test is a slow one.
 const FULL: &str = "--full";
 
-/// How many mutations are tried at the same time: while one is built, the board of another runs.
+/// The number of mutations that are tried in parallel: one is built while the board of another one
+/// runs.
 const WORKERS: usize = 2;
 
 /// A deliberate bug.
@@ -56,16 +57,16 @@ struct Mutation {
     why: String,
 }
 
-/// A suite, and the tests of it that must fail.
+/// A suite and its tests that must fail.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Run {
     suite: String,
-    /// With what is too long for every day.
+    /// Whether to run the slow tests too.
     full: bool,
     tests: Vec<Test>,
 }
 
-/// A test that must fail: part of its name, and part of what the failure says.
+/// A test that must fail: a part of its name, and a part of its failure.
 #[derive(Debug, PartialEq, Eq)]
 struct Test {
     name: String,
@@ -73,7 +74,7 @@ struct Test {
 }
 
 impl Mutation {
-    /// Reads a patch's header.
+    /// Reads the header of a patch.
     fn read(patch: &Path) -> Result<Self> {
         let text = fs::read_to_string(patch)?;
         let header = text.lines().take_while(|line| !line.starts_with("diff "));
@@ -90,7 +91,7 @@ impl Mutation {
                     let before = test.replace(value);
                     ensure!(
                         before.is_none(),
-                        "{}: no line 'Says: ...' before '{line}'",
+                        "{}: no line 'Says: ...' for the test before '{line}'",
                         patch.display()
                     );
                 }
@@ -106,8 +107,8 @@ impl Mutation {
             |run: &Run| !run.tests.is_empty() && run.tests.iter().all(|test| !test.name.is_empty());
         ensure!(
             test.is_none() && !runs.is_empty() && runs.iter().all(is_whole),
-            "{}: the header needs a line 'Suite: ...', and after it 'Test: ...' and 'Says: ...', each \
-             'Test' with its 'Says'",
+            "{}: the header needs a line 'Suite: ...', and after it lines 'Test: ...' and 'Says: ...', a \
+             'Says' for each 'Test'",
             patch.display()
         );
         let names: Vec<String> = runs.iter().map(|run| run.suite.clone()).collect();
@@ -121,26 +122,18 @@ impl Mutation {
         })
     }
 
-    /// Applies the patch to a copy of the checkout, runs the suites, and takes the patch back. An
+    /// Applies the patch to a copy of the checkout, runs the suites and reverts the patch. Returns an
     /// error if a test does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        self.apply(copy, &[]).context("the patch does not apply")?;
+        apply(&self.patch, copy, &[]).context("the patch does not apply")?;
         let failed = self.runs.iter().try_for_each(|run| run.fails(env, copy));
-        self.apply(copy, &["--reverse"])?;
+        apply(&self.patch, copy, &["--reverse"])?;
         failed
-    }
-
-    fn apply(&self, copy: &Path, options: &[&str]) -> Result<()> {
-        let mut apply = Command::new("git");
-        // The copy is in no repository, whatever is around the cache.
-        apply.env("GIT_CEILING_DIRECTORIES", copy.parent().unwrap_or(copy));
-        apply.arg("-C").arg(copy).arg("apply").args(options);
-        hear(apply.arg(&self.patch)).map(drop)
     }
 }
 
 impl Run {
-    /// A run of what a header says after `Suite`, with no test yet.
+    /// Returns a run with the value of a line `Suite`, without tests.
     fn of(words: &str) -> Self {
         let suite = words.strip_suffix(FULL).map(str::trim_end);
         Self {
@@ -150,9 +143,9 @@ impl Run {
         }
     }
 
-    /// Runs the tests. An error if one does not fail as it should.
+    /// Runs the tests. Returns an error if one does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        // The command finds the checkout by this variable, as it does when cargo runs it.
+        // The variable tells xtask where the checkout is, as it does when cargo runs it.
         let mut command = Command::new(std::env::current_exe()?);
         command.env("CARGO_MANIFEST_DIR", copy.join("xtask"));
         command.args(env.mirror.iter().flat_map(|url| ["--mirror", url]));
@@ -174,7 +167,7 @@ impl Run {
             last_lines(&errors, 5)
         );
         for Test { name, says } in &self.tests {
-            // What the kernel reports ends the board, and not one test.
+            // A kernel report makes the boot fail, and not the test that caused it.
             let of_it = |failure: &String| failure.contains(name) || failure.contains(END);
             let due = |failure: &String| of_it(failure) && failure.contains(says);
             ensure!(
@@ -187,7 +180,7 @@ impl Run {
     }
 }
 
-/// What the names of tests have in common at their beginning: the filter for all of them.
+/// Returns the common beginning of the tests' names, which is a filter for all of them.
 fn common(tests: &[Test]) -> &str {
     let mut names = tests.iter().map(|test| test.name.as_str());
     let first = names.next().unwrap_or_default();
@@ -197,20 +190,15 @@ fn common(tests: &[Test]) -> &str {
     })
 }
 
-/// Makes a copy of the checkout, without what is built.
+/// Copies the checkout, without what was built in it.
 fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
     if copy.exists() {
         fs::remove_dir_all(copy)?;
     }
-    for file in files(&env.checkout, None)? {
-        let to = copy.join(file.strip_prefix(&env.checkout)?);
-        make_dir(to.parent().context("a file has a directory")?)?;
-        copy_file(&file, &to)?;
-    }
-    Ok(())
+    copy_tree(&env.checkout, copy)
 }
 
-/// What failed, each with what it says.
+/// Returns the failures in the output of `test`, each with all its lines.
 fn failures(said: &str) -> Vec<String> {
     let mut failures: Vec<String> = Vec::new();
     let mut failed = false;
@@ -228,7 +216,7 @@ fn failures(said: &str) -> Vec<String> {
     failures
 }
 
-/// The mutations of these names, or all.
+/// Returns the named mutations, or all if there are no names.
 fn chosen(dir: &Path, names: &[String]) -> Result<Vec<Mutation>> {
     let all = files(dir, Some(&["patch"]))?;
     let all = all.iter().map(|patch| Mutation::read(patch));
@@ -243,7 +231,7 @@ fn chosen(dir: &Path, names: &[String]) -> Result<Vec<Mutation>> {
     Ok(all)
 }
 
-/// Prints the mutations.
+/// Prints all mutations with their tests.
 pub fn list(env: &Env) -> Result<()> {
     for mutation in chosen(&env.checkout.join(PATCHES), &[])? {
         let Mutation { name, why, .. } = &mutation;
@@ -257,18 +245,16 @@ pub fn list(env: &Env) -> Result<()> {
     Ok(())
 }
 
-/// Tries the named mutations, or all. True if each makes its tests fail.
+/// Tries the named mutations, or all. Returns whether the tests of each failed as they should.
 pub fn run(env: &Env, names: &[String]) -> Result<bool> {
     let mutations = chosen(&env.checkout.join(PATCHES), names)?;
-    // What does not depend on the driver is built here once, and not in the copies.
+    // What does not depend on the driver is built before the copies are made, and so only once.
     Board::prepare(env, Flavour::Rt, Driver::None)?;
     let started = Instant::now();
     let queue = Mutex::new(mutations.iter());
     let next = || queue.lock().ok()?.next();
     let work = |worker: usize| -> Result<[usize; 2]> {
-        let scratch = env
-            .cache
-            .scratch(&env.ui, &own_name(env, &format!("mutate-{worker}")))?;
+        let scratch = env.scratch(&format!("mutate-{worker}"))?;
         let copy = scratch.dir.join("checkout");
         copy_checkout(env, &copy)?;
         let mut results = [0, 0];
@@ -310,6 +296,7 @@ pub fn run(env: &Env, names: &[String]) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn a_failure_has_its_lines_and_not_those_of_the_next_test() {
@@ -340,47 +327,33 @@ mod tests {
 
     #[test]
     fn a_patch_may_have_several_tests_and_suites() {
-        let patch = Patch::new("several");
+        let dir = TestDir::new("several");
+        let patch = dir.path().join("several.patch");
         let header = "Suite: kunit\nTest: a: one\nSays: x\nTest: a: other\nSays: y\n\
             Suite: rt --full\nTest: gate\nSays: z\nWhy: w\n";
-        fs::write(&patch.0, format!("{header}\ndiff --git a/a b/a\n")).unwrap();
-        let read = Mutation::read(&patch.0).unwrap();
+        fs::write(&patch, format!("{header}\ndiff --git a/a b/a\n")).unwrap();
+        let read = Mutation::read(&patch).unwrap();
         let runs: Vec<_> = read
             .runs
             .iter()
             .map(|run| (run.suite.as_str(), run.full, common(&run.tests)))
             .collect();
         assert_eq!(runs, [("kunit", false, "a: o"), ("rt", true, "gate")]);
-        // A test that says nothing, and words of no test.
+        // A test without its `Says`, and a `Says` without its test.
         for (right, wrong) in [("Says: x\n", ""), ("Test: a: other\n", "")] {
-            fs::write(&patch.0, header.replace(right, wrong)).unwrap();
-            assert!(Mutation::read(&patch.0).is_err());
-        }
-    }
-
-    /// A file for one test, which goes with it.
-    struct Patch(PathBuf);
-
-    impl Patch {
-        fn new(name: &str) -> Self {
-            let name = format!("mutation-{name}-{}.patch", std::process::id());
-            Self(std::env::temp_dir().join(name))
-        }
-    }
-
-    impl Drop for Patch {
-        fn drop(&mut self) {
-            let _ = fs::remove_file(&self.0);
+            fs::write(&patch, header.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch).is_err());
         }
     }
 
     #[test]
     fn a_patch_without_a_line_of_its_header_is_refused() {
-        let patch = Patch::new("refused");
+        let dir = TestDir::new("refused");
+        let patch = dir.path().join("refused.patch");
         let whole = "Suite: worlds\nTest: slow\nSays: ETIME\nWhy: short\n\n\
             diff --git a/a b/a\nWhy: no\n";
-        fs::write(&patch.0, whole).unwrap();
-        let read = Mutation::read(&patch.0).unwrap();
+        fs::write(&patch, whole).unwrap();
+        let read = Mutation::read(&patch).unwrap();
         assert_eq!(read.why, "short");
         let test = Test {
             name: "slow".to_owned(),
@@ -397,13 +370,13 @@ mod tests {
             "Says: ETIME\n",
             "Why: short\n",
         ] {
-            fs::write(&patch.0, whole.replace(line, "")).unwrap();
-            let error = Mutation::read(&patch.0).unwrap_err().to_string();
+            fs::write(&patch, whole.replace(line, "")).unwrap();
+            let error = Mutation::read(&patch).unwrap_err().to_string();
             assert!(error.contains(&line[..3]), "{error}");
         }
         for (right, wrong) in [("worlds", "worlts"), ("Says: ETIME", "Says: ")] {
-            fs::write(&patch.0, whole.replace(right, wrong)).unwrap();
-            assert!(Mutation::read(&patch.0).is_err());
+            fs::write(&patch, whole.replace(right, wrong)).unwrap();
+            assert!(Mutation::read(&patch).is_err());
         }
     }
 }

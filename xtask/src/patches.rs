@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The fixes for the V4L2 core in `patches/`: whether they apply, and a kernel that has them.
+//! The patches for the V4L2 core in `patches/`, and a kernel that has them.
 //!
-//! That kernel is the debug kernel, of which only what depends on the patched files is built again:
-//! its objects are copied, and appear to `make` in the place of the others, as do the patched
-//! sources. Nothing else changes: neither paths, which are part of `make`'s decisions, nor the
-//! configuration.
+//! That kernel is the debug kernel, of which only what depends on the patched files is built again. A
+//! copy of its objects and the patched sources are mounted over the originals, so that neither paths,
+//! which `make` compares, nor the configuration change.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,22 +18,22 @@ use crate::cache::{Partial, Recipe};
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, files, hear, make_dir};
+use crate::step::{copy_file, files, make_dir, output_of};
 
-/// Where the patches are.
+/// The directory of the patches.
 const PATCHES: &str = "patches";
 
 /// The directories of the kernel's source that may be patched.
 const PATCHED: [&str; 2] = ["drivers/media", "include/media"];
 
-/// The patches, in the order in which they apply.
+/// Returns the patches, in the order in which they apply.
 pub fn all(checkout: &Path) -> Result<Vec<PathBuf>> {
     let patches = files(&checkout.join(PATCHES), Some(&["patch"]))?;
     ensure!(!patches.is_empty(), "{PATCHES} is empty");
     Ok(patches)
 }
 
-/// A patch's title: its file's name without its number.
+/// Returns a patch's title: the name of its file, without the number.
 pub fn title(patch: &Path) -> String {
     let name = patch.file_stem().unwrap_or_default().to_string_lossy();
     let title = name.split_once('-').map_or(&*name, |(_, title)| title);
@@ -50,27 +49,26 @@ pub fn copy_targets(patches: &[PathBuf], source: &Path, to: &Path) -> Result<()>
     }
     for target in targets {
         let to = to.join(&target);
-        make_dir(to.parent().context("a file has a directory")?)?;
         copy_file(&source.join(&target), &to)?;
     }
     Ok(())
 }
 
-/// The files that a patch changes.
+/// Returns the files that a patch changes.
 fn targets_of(patch: &str) -> impl Iterator<Item = &str> {
     patch.lines().filter_map(|line| line.strip_prefix("+++ b/"))
 }
 
-/// Applies a patch to what is in `to`, with every line of its context where it says.
-pub fn apply(patch: &Path, to: &Path) -> Result<()> {
+/// Applies a patch to the files in `to`. git accepts no fuzz: the context must match in every line.
+pub fn apply(patch: &Path, to: &Path, options: &[&str]) -> Result<()> {
     let mut apply = Command::new("git");
-    // The copy is in no repository, whatever is around it.
+    // git must not look for a repository above `to`.
     apply.env("GIT_CEILING_DIRECTORIES", to.parent().unwrap_or(to));
-    apply.arg("-C").arg(to).arg("apply").arg(patch);
-    hear(&mut apply).map(drop)
+    apply.arg("-C").arg(to).arg("apply").args(options);
+    output_of(apply.arg(patch)).map(drop)
 }
 
-/// The debug kernel with all patches.
+/// Builds the debug kernel with all patches.
 pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
     let plain = Kernel::prepare(env, sandbox, Flavour::Debug)?;
     let patches = all(&env.checkout)?;
@@ -85,7 +83,7 @@ pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
         partial: Partial::Discard,
         gigabytes: 1.5,
     };
-    let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+    let entry = env.entry(&recipe, |step, dir| {
         let sources = dir.join("patched");
         let copy = |from: &Path, to: &Path| {
             make_dir(to.parent().context("a directory has a parent")?)?;
@@ -97,15 +95,15 @@ pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
             copy(&plain.source.join(place), &sources.join(place))?;
         }
         for patch in &patches {
-            apply(patch, &sources).with_context(|| title(patch))?;
+            apply(patch, &sources, &[]).with_context(|| title(patch))?;
         }
-        let lent = PATCHED.map(|place| (sources.join(place), plain.source.join(place)));
-        let mut lent: Vec<(&Path, &Path)> = lent
+        let mounts = PATCHED.map(|place| (sources.join(place), plain.source.join(place)));
+        let mut mounts: Vec<(&Path, &Path)> = mounts
             .iter()
             .map(|(from, to)| (from.as_path(), to.as_path()))
             .collect();
-        lent.push((dir, &plain.objects));
-        plain.build(step, sandbox, &lent)
+        mounts.push((dir, &plain.objects));
+        plain.build(step, sandbox, &mounts)
     })?;
     Ok(plain.moved(entry))
 }

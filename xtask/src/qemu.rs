@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! QEMU with the engine on its i.MX8MP EVK: Debian's source, the patch and shim of tests/qemu.
+//! Builds QEMU with the engine on its i.MX8MP EVK, from Debian's source and the patch and shim of
+//! tests/qemu.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +10,12 @@ use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
+use crate::programs::Program;
 use crate::sandbox::Sandbox;
 use crate::step::{Step, copy_file};
-use crate::tools::Model;
 use crate::{Env, host};
 
-/// Only the one board. `dw100` names the device list that the patch adds.
+/// Only the one board is built. `dw100` names the list of devices that the patch adds.
 const CONFIGURE: &[&str] = &[
     "--target-list=aarch64-softmmu",
     "--without-default-features",
@@ -36,42 +37,43 @@ const CONFIGURE: &[&str] = &[
     "--disable-install-blobs",
 ];
 
-/// Gets Debian's source and patches it, into `source`.
+/// Downloads Debian's source, patches it and moves it to `source`.
 const UNPACK: &str = "rm -rf unpack; mkdir unpack; cd unpack
     apt-get update -q
     apt-get source -q --only-source qemu/trixie
     cd qemu-*/; patch -p1 < ../../qemu.patch; cd ..
     mv qemu-*/ ../source; rm -rf ../unpack";
 
-/// The shim's files: their names in tests/qemu, and in QEMU's source.
+/// The shim's files: the names in tests/qemu and in QEMU's source.
 const SHIM: [(&str, &str); 2] = [
     ("dw100.c", "hw/misc/imx8mp_dw100.c"),
     ("dw100.h", "include/hw/misc/imx8mp_dw100.h"),
 ];
 
-/// Has sparse look at the shim, with the compiler's own options but for one that it does not know.
+/// Runs sparse on the shim, with the compiler's options except one that sparse does not know.
 const CHECK: &str = r"ninja -C build -t commands libcommon.a.p/hw_misc_imx8mp_dw100.c.o \
         | sed -n 's/ -iquote / -I/g; s/^cc \(.*imx8mp_dw100\.c\)$/sparse -Wsparse-error \1/p' > sparse
     grep -q . sparse
     cd build; exec sh -e ../sparse";
 
+/// The emulator, in the build directory.
 const BINARY: &str = "qemu-system-aarch64";
 
-/// The plugin that writes down which blocks of code were executed, in the build directory.
+/// The plugin that records the executed blocks of code, in the build directory.
 const DRCOV: &str = "contrib/plugins/libdrcov.so";
 
 /// A built QEMU.
 pub struct Qemu {
-    /// The emulator.
+    /// The emulator's program.
     pub binary: PathBuf,
-    /// Its plugin `drcov`.
+    /// The plugin `drcov`.
     pub drcov: PathBuf,
     _entry: Entry,
 }
 
 impl Qemu {
-    /// Builds QEMU if it is not there. A change of the shim alone compiles only the shim.
-    pub fn prepare(env: &Env, sandbox: &Sandbox, model: &Model) -> Result<Self> {
+    /// Builds QEMU if it is not in the cache. If only the shim has changed, only the shim is compiled.
+    pub fn prepare(env: &Env, sandbox: &Sandbox, model: &Program) -> Result<Self> {
         let parts = env.checkout.join("tests/qemu");
         let base = Key::new()
             .add(UNPACK)
@@ -89,9 +91,9 @@ impl Qemu {
             partial: Partial::Discard,
             gigabytes: 1.5,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             let scratch = env.cache.scratch(&env.ui, &format!("qemu-{base}"))?;
-            let build = Build {
+            let build = QemuBuild {
                 sandbox,
                 step,
                 parts: &parts,
@@ -100,9 +102,7 @@ impl Qemu {
             build.unpack()?;
             build.copy_shim()?;
             build.compile(model)?;
-            build
-                .shell(CHECK)
-                .context("sparse looked at tests/qemu/dw100.c")?;
+            build.shell(CHECK).context("sparse on tests/qemu/dw100.c")?;
             for file in [BINARY, DRCOV] {
                 copy_file(&scratch.dir.join("build").join(file), &in_entry(dir, file))?;
             }
@@ -116,20 +116,20 @@ impl Qemu {
     }
 }
 
-/// Where an entry keeps a file of the build directory.
+/// Returns the path in an entry of a file of the build directory.
 fn in_entry(dir: &Path, file: &str) -> PathBuf {
     dir.join(Path::new(file).file_name().unwrap_or_default())
 }
 
-/// A build directory, in which each stage may be repeated: `source`, `build`.
-struct Build<'a> {
+/// A build in the directories `source` and `build`. Each step of it may be repeated.
+struct QemuBuild<'a> {
     sandbox: &'a Sandbox,
     step: &'a Step,
     parts: &'a Path,
     dir: &'a Path,
 }
 
-impl Build<'_> {
+impl QemuBuild<'_> {
     fn shell(&self, script: &str) -> Result<()> {
         self.step
             .run(self.sandbox.command(self.dir, "sh").args(["-ec", script]))
@@ -143,7 +143,7 @@ impl Build<'_> {
         self.step.run(self.sandbox.apt(self.dir).arg(UNPACK))
     }
 
-    /// Copies what changed, so that ninja compiles only that.
+    /// Copies the files that have changed. ninja compiles only what depends on them.
     fn copy_shim(&self) -> Result<()> {
         for (from, to) in SHIM {
             let (from, to) = (self.parts.join(from), self.dir.join("source").join(to));
@@ -155,10 +155,11 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn compile(&self, model: &Model) -> Result<()> {
-        // The library is found by a fixed name: its own directory changes with the model.
+    fn compile(&self, model: &Program) -> Result<()> {
+        // The linker looks for the library in this directory. The path of the model's entry changes
+        // with the model, and QEMU would have to be configured again.
         fs::create_dir_all(self.dir.join("lib"))?;
-        fs::copy(model.library(), self.dir.join("lib/libdw100_model.so"))?;
+        fs::copy(&model.file, self.dir.join("lib/libdw100_model.so"))?;
         if !self.dir.join("configured").exists() {
             self.shell(&configure(self.dir))?;
         }
@@ -169,7 +170,7 @@ impl Build<'_> {
     }
 }
 
-/// Configures a build in `dir`.
+/// Returns the commands that configure a build in `dir`.
 fn configure(dir: &Path) -> String {
     format!(
         "rm -rf build; mkdir build; cd build

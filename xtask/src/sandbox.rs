@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sandbox: a Debian trixie tree with every tool that the other steps need, entered in
-//! namespaces of its own. The host lends it the checkout and the cache, at the paths they have
-//! there, and cargo's crates.
+//! The sandbox: a Debian trixie tree with all tools that the other steps need. Its programs run in
+//! their own namespaces. They see the host's checkout and cache, under the same paths, and cargo's
+//! crates.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,9 +11,9 @@ use anyhow::{Result, bail};
 
 use crate::cache::{Entry, Partial, Recipe};
 use crate::key::Key;
-use crate::{Env, crates, host, mirror};
+use crate::{Env, cargo_config, debian_mirror, host};
 
-/// Debian packages of the sandbox, beside those that every Debian has.
+/// Debian packages of the sandbox, in addition to the essential ones.
 const PACKAGES: &[&str] = &[
     // The kernel and the module.
     "clang-19",
@@ -34,7 +34,7 @@ const PACKAGES: &[&str] = &[
     "libelf-dev",
     "libdw-dev",
     "libssl-dev",
-    // Tools for this machine and for the board.
+    // Programs for this machine and for the board.
     "cargo",
     "gcc",
     "libc6-dev",
@@ -61,7 +61,7 @@ const PACKAGES: &[&str] = &[
     "libfdt-dev",
     "zlib1g-dev",
     "ca-certificates",
-    // What looks at sources.
+    // Checks of the sources.
     "codespell",
     "dt-schema",
     "reuse",
@@ -69,18 +69,18 @@ const PACKAGES: &[&str] = &[
     "sparse",
 ];
 
-/// A tree of Debian packages for this machine.
-struct Tree {
+/// Describes a tree of Debian packages for this machine.
+struct PackageTree {
     name: &'static str,
     packages: &'static [&'static str],
     architectures: &'static str,
-    /// Whether it has all of [`TOOLCHAIN`], whose versions are written down.
+    /// Whether it has all of [`TOOLCHAIN`]. Then their versions are written to the file `toolchain`.
     has_toolchain: bool,
-    /// The disk space it takes.
+    /// The disk space that it takes, in GB.
     gigabytes: f64,
 }
 
-const SANDBOX: Tree = Tree {
+const SANDBOX: PackageTree = PackageTree {
     name: "sandbox",
     packages: PACKAGES,
     architectures: "amd64,arm64",
@@ -88,8 +88,8 @@ const SANDBOX: Tree = Tree {
     gigabytes: 12.0,
 };
 
-/// A browser, and what drives it.
-const BROWSER: Tree = Tree {
+/// A browser, and the programs that control it.
+const BROWSER: PackageTree = PackageTree {
     name: "browser",
     packages: &[
         "chromium",
@@ -102,39 +102,39 @@ const BROWSER: Tree = Tree {
     gigabytes: 1.5,
 };
 
-/// Where cargo keeps crates inside.
+/// The directory of crates inside.
 const REGISTRY: &str = "/root/.cargo/registry";
 
-/// The release of Debian that the sandbox and the board are made of.
+/// The Debian release of the sandbox and of the board.
 pub const RELEASE: &str = "trixie";
 
-/// Its suites at a mirror.
+/// The suites of the sandbox. MIRROR stands for the mirror's address.
 const SUITES: [&str; 3] = [
     "deb MIRROR trixie main",
     "deb MIRROR trixie-backports main",
     "deb-src MIRROR trixie main",
 ];
 
-/// The packages whose change makes kernels out of date: a module in Rust can only be built by the
-/// very compiler that built the kernel crate.
+/// The packages that decide when kernels are built again: a module in Rust can only be built by the
+/// compiler that built the kernel crate.
 const TOOLCHAIN: &str = "rustc rust-src bindgen clang-19 lld-19";
 
-/// trixie's rustc never moves; backports' does.
+/// A preference for the rustc of backports, because trixie's is never updated.
 const PREFERENCES: &str =
     r"Package: src:rustc:any\nPin: release n=trixie-backports\nPin-Priority: 990\n";
 
-/// Where the host's apt has no Debian mirror, `mmdebstrap` takes its default: this adds the other
-/// two suites at that address.
+/// If the host's apt has no Debian mirror, `mmdebstrap` uses its default. This hook adds the other two
+/// suites at the same address.
 const MORE_SUITES: &str = r#"list="$1/etc/apt/sources.list"
 site='^deb \(\[[^]]*\] \)\?\([^ ]*\) trixie main.*'
 sed -n "s|$site|deb \1\2 trixie-backports main\ndeb-src \1\2 trixie main|p" "$list" > "$list.d/more.list"
 grep -q backports "$list.d/more.list" || { echo "no Debian mirror is known: pass --mirror URL"; exit 1; }"#;
 
-/// Only what is named, and what that cannot do without.
+/// Leaves out recommended packages.
 pub const NO_RECOMMENDS: &str = "--aptopt=APT::Install-Recommends \"false\"";
 
-/// Enters: mounts what is lent (pairs of source and place, up to `--`), then runs the rest. The home
-/// directory is empty but for `$CARGO_CONFIG`.
+/// Enters the sandbox: mounts the pairs of a host path and a path inside, which end with `--`, and then
+/// runs the other arguments. The home directory has only `$CARGO_CONFIG`.
 const ENTER: &str = r#"set -e
 root=$1; shift
 mount -t proc proc "$root/proc"
@@ -154,17 +154,17 @@ done
 shift
 exec chroot "$root" "$@""#;
 
-/// The mirror and suites for `mmdebstrap`.
+/// Returns the sources of packages for `mmdebstrap`, or nothing if no mirror is known.
 pub fn sources(env: &Env) -> Vec<String> {
-    let mirror = env.mirror.clone().or_else(mirror::of_host);
+    let mirror = env.mirror.clone().or_else(debian_mirror::of_host);
     let Some(mirror) = mirror else {
         return Vec::new();
     };
     SUITES.map(|line| line.replace("MIRROR", &mirror)).to_vec()
 }
 
-/// `mmdebstrap`'s words, as far as they do not depend on this machine.
-fn words(tree: &Tree) -> Vec<String> {
+/// Returns `mmdebstrap`'s arguments that are the same on each machine.
+fn words(tree: &PackageTree) -> Vec<String> {
     let mut words = vec![
         "--mode=root".to_owned(),
         "--variant=apt".to_owned(),
@@ -181,36 +181,36 @@ fn words(tree: &Tree) -> Vec<String> {
     words
 }
 
-/// The host's apt settings about connections (proxies, timeouts), for `mmdebstrap`.
+/// Returns the host's apt settings for connections (proxies, timeouts), as arguments for `mmdebstrap`.
 pub fn apt_options() -> Vec<String> {
     let mut command = Command::new("apt-config");
     command.args(["dump", "--no-empty", "Acquire::http", "Acquire::https"]);
-    let dump = crate::step::capture(&mut command).unwrap_or_default();
+    let dump = crate::step::stdout_of(&mut command).unwrap_or_default();
     dump.lines()
         .map(|line| format!("--aptopt={line}"))
         .collect()
 }
 
-/// The sandbox, ready to be entered.
+/// The sandbox.
 pub struct Sandbox {
     root: PathBuf,
-    lent: Vec<(PathBuf, PathBuf)>,
+    mounts: Vec<(PathBuf, PathBuf)>,
     cargo_config: String,
     _entry: Entry,
 }
 
 impl Sandbox {
-    /// Makes the sandbox if it is not there.
+    /// Builds the sandbox if it is not in the cache.
     pub fn prepare(env: &Env) -> Result<Self> {
         Self::make(env, &SANDBOX)
     }
 
-    /// The same with a browser and nothing else.
+    /// Builds the tree with a browser, which has nothing else.
     pub fn browser(env: &Env) -> Result<Self> {
         Self::make(env, &BROWSER)
     }
 
-    fn make(env: &Env, tree: &Tree) -> Result<Self> {
+    fn make(env: &Env, tree: &PackageTree) -> Result<Self> {
         host::install_tools(env)?;
         let key = Key::new()
             .words(words(tree))
@@ -223,13 +223,13 @@ impl Sandbox {
             partial: Partial::Discard,
             gigabytes: tree.gigabytes,
         };
-        let entry = env.cache.entry(&env.ui, &recipe, |step, dir| {
+        let entry = env.entry(&recipe, |step, dir| {
             if std::env::consts::ARCH != "x86_64" {
                 bail!("the sandbox needs an x86-64 machine");
             }
             let sources = sources(env);
             let more = sources.is_empty().then_some(MORE_SUITES);
-            let mut command = host::tied("mmdebstrap");
+            let mut command = host::in_namespaces("mmdebstrap");
             command
                 .arg(NO_RECOMMENDS)
                 .args(apt_options())
@@ -240,34 +240,37 @@ impl Sandbox {
                 .args(sources);
             step.run(&mut command)
         })?;
-        let mut lent = vec![env.checkout.clone(), env.cache.root().to_owned()];
-        lent.extend(env.kernel_source.clone());
-        let mut lent: Vec<_> = lent.into_iter().map(|path| (path.clone(), path)).collect();
-        // Of cargo's home only the crates: not the host's programs.
+        let mut mounts = vec![env.checkout.clone(), env.cache.root().to_owned()];
+        mounts.extend(env.kernel_source.clone());
+        let mut mounts: Vec<_> = mounts
+            .into_iter()
+            .map(|path| (path.clone(), path))
+            .collect();
+        // The sandbox sees only the crates of cargo's home, and not the host's programs there.
         let registry = host::cargo_home()?.join("registry");
         if registry.exists() {
-            lent.push((registry, REGISTRY.into()));
+            mounts.push((registry, REGISTRY.into()));
         }
         Ok(Self {
             root: entry.dir.clone(),
-            lent,
-            cargo_config: crates::config()?,
+            mounts,
+            cargo_config: cargo_config::config()?,
             _entry: entry,
         })
     }
 
-    /// The versions of the compilers inside, for keys.
+    /// Returns the versions of the compilers inside, for keys.
     pub fn toolchain(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.root.join("toolchain"))?)
     }
 
-    /// A command inside, started in `dir`.
+    /// Returns a command that runs inside, in `dir`.
     pub fn command(&self, dir: &Path, program: &str) -> Command {
         self.command_with(&[], dir, program)
     }
 
-    /// A shell inside for a script that uses apt; the script is to be added. Scripts take turns: apt fails where
-    /// another process holds its lists.
+    /// Returns a shell inside for a script that uses apt, which the caller adds. Only one such script
+    /// runs at a time, because apt fails while another process holds its lists.
     pub fn apt(&self, dir: &Path) -> Command {
         let mut command = self.command(dir, "flock");
         command
@@ -276,14 +279,14 @@ impl Sandbox {
         command
     }
 
-    /// A command with more of the host lent: pairs of a path and where it appears.
+    /// Returns a command that also sees more of the host: pairs of a host path and a path inside.
     pub fn command_with(&self, more: &[(&Path, &Path)], dir: &Path, program: &str) -> Command {
-        let mut command = host::tied("sh");
+        let mut command = host::in_namespaces("sh");
         command
             .env("CARGO_CONFIG", &self.cargo_config)
             .args(["-c", ENTER, "enter"])
             .arg(&self.root);
-        for (path, place) in &self.lent {
+        for (path, place) in &self.mounts {
             command.arg(path).arg(place);
         }
         for (path, place) in more {

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Long work in front of the user: a step's name, elapsed time and log file, and the last lines
-//! of that log when it fails.
+//! Steps: work that may take long. Shows a step's name, elapsed time and log file, and the last lines
+//! of the log if it fails. Also runs commands and handles files, with errors that say what failed.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// Without a terminal, a step that goes on says so this often.
+/// Without a terminal, a running step prints a line at this interval.
 const HEARTBEAT: Duration = Duration::from_secs(60);
 
-/// Where progress goes: spinners on a terminal, plain lines otherwise, always on stderr.
+/// Prints progress to stderr: spinners on a terminal, otherwise lines.
 pub struct Ui {
     bars: Option<MultiProgress>,
 }
 
 impl Ui {
-    /// Looks at stderr.
+    /// Checks whether stderr is a terminal.
     pub fn new() -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         Self {
@@ -31,7 +31,7 @@ impl Ui {
         }
     }
 
-    /// Prints a line of its own.
+    /// Prints a line.
     pub fn say(&self, line: &str) {
         match &self.bars {
             Some(bars) => drop(bars.println(line)),
@@ -39,7 +39,7 @@ impl Ui {
         }
     }
 
-    /// Starts a step with its log file.
+    /// Starts a step with an empty log file.
     pub fn step(&self, name: &str, log: PathBuf) -> Result<Step> {
         File::create(&log).with_context(|| format!("creating the log {}", log.display()))?;
         let bar = self.bars.as_ref().map(|bars| {
@@ -61,17 +61,17 @@ impl Ui {
     }
 }
 
-/// A step under way.
+/// A running step.
 pub struct Step {
     name: String,
-    /// What it prints.
+    /// The log file.
     pub log: PathBuf,
     bar: Option<ProgressBar>,
     started: Instant,
 }
 
 impl Step {
-    /// Runs a command with its output in the log. A failure carries the log's last lines.
+    /// Runs a command with its output in the log. The error has the log's last lines.
     pub fn run(&self, command: &mut Command) -> Result<()> {
         let mut log = File::options().append(true).open(&self.log)?;
         writeln!(log, "+ {}", show(command))?;
@@ -111,7 +111,7 @@ impl Step {
         Ok(())
     }
 
-    /// Ends the step with its elapsed time.
+    /// Ends the step and prints its elapsed time.
     pub fn finish(self) {
         let line = format!(
             "{}: done in {} s",
@@ -133,12 +133,15 @@ impl Drop for Step {
     }
 }
 
-/// Runs a command and returns what it prints on stdout.
-pub fn capture(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| start_hint(command))?;
+/// Runs a command without input.
+fn run(command: &mut Command) -> Result<Output> {
+    let output = command.stdin(Stdio::null()).output();
+    output.with_context(|| start_hint(command))
+}
+
+/// Runs a command and returns its output on stdout. The error has its output on stderr.
+pub fn stdout_of(command: &mut Command) -> Result<String> {
+    let output = run(command)?;
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
         bail!(
@@ -151,22 +154,25 @@ pub fn capture(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs a command and returns all that it says, on stdout and then on stderr. If it fails, the end of
-/// that is the error.
-pub fn hear(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| start_hint(command))?;
+/// Runs a command and returns its output on stdout, and then on stderr. The error has the last lines of
+/// both.
+pub fn output_of(command: &mut Command) -> Result<String> {
+    let output = run(command)?;
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     said += &String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        bail!("{}\n{}", output.status, crate::test::last_lines(&said, 30));
+        bail!("{}\n{}", output.status, last_lines(&said, 30));
     }
     Ok(said)
 }
 
-/// The last lines of a file from byte `start` on, as far as its last 8 KB hold them.
+/// Returns the last lines of a text.
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+/// Returns the last lines of a file after byte `start`. It reads at most 8 KB.
 pub fn tail(path: &Path, start: u64, lines: usize) -> String {
     let read = || -> std::io::Result<String> {
         let mut file = File::open(path)?;
@@ -184,7 +190,7 @@ pub fn tail(path: &Path, start: u64, lines: usize) -> String {
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// The command as one would type it.
+/// Returns the command as it is typed in a shell.
 pub fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let quote = |word: &std::ffi::OsStr| {
@@ -206,7 +212,7 @@ fn start_hint(command: &Command) -> String {
     )
 }
 
-/// What the user can do about a failure whose log reads like this.
+/// Returns what the user can do about a failure with this log.
 fn advice(log: &str) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|word| log.contains(word));
     if says(&["No space left on device"]) {
@@ -229,12 +235,13 @@ fn advice(log: &str) -> &'static str {
     }
 }
 
-/// Creates a directory with its parents, with an error that names it.
+/// Creates a directory with its parents. The error names the directory.
 pub fn make_dir(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))
 }
 
-/// Makes a directory in `all` that nobody else uses, and that with its parents: `prefix` and a number.
+/// Creates a directory in `all` that did not exist, named `prefix` and a number. Also creates its
+/// parents.
 pub fn unused_dir(all: &Path, prefix: &str) -> Result<PathBuf> {
     make_dir(all)?;
     for number in 0.. {
@@ -248,8 +255,8 @@ pub fn unused_dir(all: &Path, prefix: &str) -> Result<PathBuf> {
     unreachable!("the numbers do not end")
 }
 
-/// The files below a directory, or those with one of these extensions, in order. Nothing of what cargo
-/// built or git keeps.
+/// Returns the files below a directory in order: all, or those with one of these extensions. Hidden
+/// files and `target` directories are left out.
 pub fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("reading {}", dir.display()))? {
@@ -268,16 +275,47 @@ pub fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Copies a file, with an error that names both ends.
+/// Copies the files below a directory, see [`files`].
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    for file in files(from, None)? {
+        copy_file(&file, &to.join(file.strip_prefix(from)?))?;
+    }
+    Ok(())
+}
+
+/// Copies a file, and creates the directory of the copy. The error names both paths.
 pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    make_dir(to.parent().unwrap_or(Path::new("/")))?;
     fs::copy(from, to)
         .with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
     Ok(())
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A directory for one test, which is removed when the value is dropped.
+    pub struct TestDir(PathBuf);
+
+    impl TestDir {
+        /// Creates the directory.
+        pub fn new(name: &str) -> Self {
+            let prefix = format!("xtask-{name}-{}-", std::process::id());
+            Self(unused_dir(&std::env::temp_dir(), &prefix).unwrap())
+        }
+
+        /// Returns the directory.
+        pub fn path(&self) -> &Path {
+            &self.0
+        }
+    }
+
+    impl Drop for TestDir {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 
     #[test]
     fn advice_names_the_cause_of_common_failures() {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The figures of the README, beside what was measured.
+//! Compares the figures in README.md with the measured ones.
 
 use anyhow::{Context, Result};
 
-/// How much of a measured figure the README's may differ from it.
+/// The largest relative difference between a figure in README.md and the measured one.
 const TOLERANCE: f64 = 0.05;
 
-/// How rows of the README's table begin, and the figures of the benchmark that they have.
+/// The rows of README.md's table: how each begins, and the name of its figure in the benchmark.
 const ROWS: [(&str, &str); 2] = [
     (
         "instructions from interrupt line to disabled AXI master (median",
@@ -19,8 +19,8 @@ const ROWS: [(&str, &str); 2] = [
     ),
 ];
 
-/// What the README has in a sentence: the words before, between and after the figures of this driver and
-/// of the C driver.
+/// A sentence in README.md: the text before, between and after its four figures, first this driver's
+/// and then the C driver's.
 const SENTENCE: [&str; 5] = [
     "A frame takes ",
     " register read and ",
@@ -28,27 +28,28 @@ const SENTENCE: [&str; 5] = [
     " and ",
     ".",
 ];
+/// The names of the figures in that sentence.
 const ACCESSES: [&str; 2] = ["register reads a frame", "register writes a frame"];
 
-/// The lines on figures of the README that are not as measured: names, and the C driver's and this
-/// driver's.
+/// Returns a line for each figure of README.md that differs from the measured one. `measured` has the
+/// name of each figure, the C driver's value and this driver's.
 pub fn differences<'a>(
     readme: &str,
     measured: impl Iterator<Item = (&'a str, [f64; 2])>,
 ) -> Result<Vec<String>> {
-    let told = told(readme)?;
+    let stated = stated(readme)?;
     let measured: Vec<_> = measured.collect();
     let mut lines = Vec::new();
-    for (name, told) in told {
+    for (name, stated) in stated {
         let found = measured.iter().find(|(measured, _)| *measured == name);
-        let (_, values) = found.with_context(|| format!("nothing measures '{name}'"))?;
-        for (driver, (told, value)) in ["C driver", "this driver"]
+        let (_, values) = found.with_context(|| format!("the benchmark has no figure '{name}'"))?;
+        for (driver, (stated, value)) in ["C driver", "this driver"]
             .into_iter()
-            .zip(told.into_iter().zip(values))
+            .zip(stated.into_iter().zip(values))
         {
-            if (told - value).abs() > TOLERANCE * value {
+            if (stated - value).abs() > TOLERANCE * value {
                 lines.push(format!(
-                    "{name}, {driver}: {told}, and {value} was measured"
+                    "{name}, {driver}: README.md has {stated}, measured was {value}"
                 ));
             }
         }
@@ -56,9 +57,9 @@ pub fn differences<'a>(
     Ok(lines)
 }
 
-/// The README's figures: names, and the C driver's and this driver's.
-fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
-    let mut told = Vec::new();
+/// Returns the figures in README.md: name, the C driver's value and this driver's.
+fn stated(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
+    let mut stated = Vec::new();
     for (begins, name) in ROWS {
         let rows = readme.lines().filter_map(|line| line.strip_prefix("| "));
         let mut rows = rows.filter(|row| row.starts_with(begins));
@@ -67,7 +68,7 @@ fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
             .with_context(|| format!("README.md has no row '{begins}'"))?;
         let mut cells = row.split('|').map(str::trim).skip(1);
         let mut figure = || number(cells.next().unwrap_or_default());
-        told.push((name, [figure()?, figure()?]));
+        stated.push((name, [figure()?, figure()?]));
     }
     let [before, words @ ..] = SENTENCE;
     let text = readme.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -83,12 +84,12 @@ fn told(readme: &str) -> Result<Vec<(&'static str, [f64; 2])>> {
         rest = after;
     }
     for (place, name) in ACCESSES.into_iter().enumerate() {
-        told.push((name, [figures[place + 2], figures[place]]));
+        stated.push((name, [figures[place + 2], figures[place]]));
     }
-    Ok(told)
+    Ok(stated)
 }
 
-/// A number with commas between its thousands.
+/// Parses a number that may have commas between its thousands.
 fn number(text: &str) -> Result<f64> {
     let digits = text.replace(',', "");
     let number = digits.parse();
@@ -101,9 +102,9 @@ mod tests {
 
     const README: &str = include_str!("../../../README.md");
 
-    /// What was measured, if the README is right.
+    /// Returns measured figures that equal README.md's.
     fn measured() -> Vec<(&'static str, [f64; 2])> {
-        told(README).unwrap()
+        stated(README).unwrap()
     }
 
     #[test]
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_that_is_off_is_told_and_one_that_is_near_is_not() {
+    fn a_figure_is_listed_if_it_differs_by_more_than_the_tolerance() {
         let differ = |figures: &[(&'static str, [f64; 2])]| {
             differences(README, figures.iter().copied()).unwrap()
         };
@@ -142,7 +143,7 @@ mod tests {
             if word != " and " && word != "." {
                 let word = word.trim();
                 let first = word.split(' ').next().unwrap();
-                assert!(told(&README.replace(first, "?")).is_err(), "{word}");
+                assert!(stated(&README.replace(first, "?")).is_err(), "{word}");
             }
         }
     }

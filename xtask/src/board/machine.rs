@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The machine that a boot runs on: the files lent to it, and QEMU's command line.
+//! The machine that a boot runs on: the files that the host shares with it, and QEMU's command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,24 +13,24 @@ use crate::coverage::Recorder;
 use crate::devicetree::DeviceTrees;
 use crate::step::{copy_file, make_dir};
 
-/// The files of one boot.
+/// The files of one boot, on the host.
 pub(super) struct Boot {
-    /// Where they are.
+    /// The directory that holds the others, if the options name no other place.
     pub(super) dir: PathBuf,
-    /// What the console prints.
+    /// The file that has the console's output.
     pub(super) console: PathBuf,
-    /// The device tree.
+    /// The device tree blob.
     tree: PathBuf,
-    /// What appears as /board.
+    /// The directory that the board sees as /board.
     files: PathBuf,
-    /// What appears as /in.
+    /// The directory that the board sees as /in.
     input: Option<PathBuf>,
-    /// What appears as /out.
+    /// The directory that the board sees as /out.
     pub(super) output: PathBuf,
 }
 
 impl Board<'_> {
-    /// Fills `dir` with what a boot needs.
+    /// Fills `dir` with the files of a boot.
     pub(super) fn stage(&self, options: &Options, dir: &Path, script: &str) -> Result<Boot> {
         let existing = |dir: &PathBuf| {
             dir.canonicalize()
@@ -41,14 +41,14 @@ impl Board<'_> {
         fs::create_dir(&files)?;
         for file in fs::read_dir(self.env.checkout.join("tests/board"))? {
             let file = file?;
-            // The scripts, and not the test client's sources beside them.
+            // Copies the scripts, but not the sources of the test client.
             if file.file_type()?.is_file() && file.path().extension().is_none() {
                 copy_file(&file.path(), &files.join(file.file_name()))?;
             }
         }
-        copy_file(&self.client.program(), &files.join("dewarp"))?;
+        copy_file(&self.client.file, &files.join("dewarp"))?;
         if let Some(tests) = &self.tests {
-            copy_file(&tests.program(), &files.join("dw100-board"))?;
+            copy_file(&tests.file, &files.join("dw100-board"))?;
         }
         if let Some(module) = &self.module {
             copy_file(&module.file, &files.join("dw100_rust.ko"))?;
@@ -85,7 +85,7 @@ impl Board<'_> {
         })
     }
 
-    /// The command that boots. `mode` is handed to the board's init.
+    /// Returns the command that boots. `mode` is an argument for the board's init.
     pub(super) fn command(
         &self,
         options: &Options,
@@ -96,22 +96,22 @@ impl Board<'_> {
         let root = &self.guest.root;
         let (board, modules) = (root.join("board"), root.join("usr/lib/modules"));
         let (input, kernel_modules) = (root.join("in"), self.kernel.modules());
-        let mut lent: Vec<(&Path, &Path)> = vec![
+        let mut mounts: Vec<(&Path, &Path)> = vec![
             (&boot.files, &board),
             (&kernel_modules, &modules),
             (&boot.output, &boot.output),
         ];
-        lent.extend(
+        mounts.extend(
             boot.input
                 .as_ref()
                 .map(|dir| (dir.as_path(), input.as_path())),
         );
-        let mut command = self.sandbox.command_with(&lent, Path::new("/"), "env");
+        let mut command = self.sandbox.command_with(&mounts, Path::new("/"), "env");
         command
-            .arg(format!("LD_LIBRARY_PATH={}", self.model.dir().display()))
+            .arg(format!("LD_LIBRARY_PATH={}", self.model_dir().display()))
             .arg(&self.qemu.binary)
             .args(["-M", "imx8mp-evk", "-display", "none", "-no-reboot"])
-            .args(["-m", &format!("{}G", options.memory)])
+            .args(["-m", &format!("{}G", options.memory_gib)])
             .args(["-smp", &options.smp.to_string()])
             .arg("-kernel")
             .arg(self.kernel.image())
@@ -133,7 +133,8 @@ impl Board<'_> {
             command.args(Recorder::arguments(&self.qemu.drcov, &output));
             words += Recorder::WORDS;
         }
-        // The root is put together from several file systems: inode numbers may clash.
+        // The root file system is made of several file systems, whose inode numbers may clash: hence
+        // `multidevs`.
         let (root, output) = (option_value(root), option_value(&boot.output));
         for (tag, path, more) in [
             ("root", root, ",readonly=on,multidevs=remap"),
@@ -161,7 +162,7 @@ impl Board<'_> {
              rootflags=trans=virtio,version=9p2000.L,msize=512000,cache=loose ro init=/board/init \
              panic=-1 oops=panic {} {} BOARD_DRIVER={} {mode} {words} {}",
             self.kernel.flavour.arguments(),
-            // Waking a sleeping CPU takes instructions that are not the driver's.
+            // To wake an idle CPU takes instructions, which would count as the driver's.
             if options.icount { "nohlt" } else { "" },
             options.driver.name(),
             options.append.as_deref().unwrap_or_default(),
@@ -170,12 +171,12 @@ impl Board<'_> {
     }
 }
 
-/// A serial port that writes to a file.
+/// Returns QEMU's option for a serial port that writes to a file.
 pub(super) fn serial_file(path: &Path) -> String {
     format!("file:{}", option_value(path))
 }
 
-/// A path as the value of a QEMU option, where commas separate.
+/// Returns a path as a value in a QEMU option, where a comma is written twice.
 fn option_value(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }

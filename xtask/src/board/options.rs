@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can be asked of a boot.
+//! The options of a boot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::host;
 use crate::kernel::Flavour;
+use crate::step::make_dir;
 
-/// Which driver the board loads.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+/// The driver that the board loads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
 pub enum Driver {
-    /// This project's
+    /// This project's driver
+    #[default]
     Rust,
-    /// The kernel's own
+    /// The kernel's C driver
     C,
-    /// Neither
+    /// No driver
     None,
 }
 
 impl Driver {
-    /// Its name in options and reports.
+    /// Returns the driver's name in options and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
@@ -32,8 +34,8 @@ impl Driver {
     }
 }
 
-/// How a board boots.
-#[derive(Clone, Debug, Args)]
+/// The options of `board` and `shell`, and more that only suites set.
+#[derive(Clone, Debug, Default, Args)]
 pub struct Options {
     /// The kernel
     #[arg(long, value_enum, default_value = "rt")]
@@ -41,88 +43,90 @@ pub struct Options {
     /// The driver to load
     #[arg(long, value_enum, default_value = "rust")]
     pub driver: Driver,
-    /// One instruction takes one nanosecond: figures repeat exactly
+    /// One instruction takes one nanosecond, so all figures repeat exactly
     #[arg(long)]
     pub icount: bool,
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub smp: u8,
-    /// Sets a property of the engine's model (repeatable)
+    /// A setting of the engine's model (repeatable)
     #[arg(long, value_name = "KEY=VALUE", value_parser = model_setting)]
     pub model: Vec<String>,
-    /// More words for the kernel's command line
+    /// Arguments for the kernel's command line
     #[arg(long, value_name = "ARGS")]
     pub append: Option<String>,
-    /// An overlay for the device tree, compiled or not (repeatable)
+    /// An overlay for the device tree, source or compiled (repeatable)
     #[arg(long = "overlay", value_name = "DTBO|DTSO")]
     pub overlays: Vec<PathBuf>,
-    /// A board that also has GStreamer, ffmpeg and libcamera
+    /// Use a root file system with GStreamer, ffmpeg and libcamera
     #[arg(long)]
     pub clients: bool,
-    /// Some seconds after each character to /dev/ttymxc0 one comes back, which can wake the board up
+    /// Answer a character that the board writes to /dev/ttymxc0 some seconds later, which can wake it
+    /// up
     #[arg(long)]
     pub alarm: bool,
-    /// A directory to read at /in
+    /// A directory that the board sees as /in, read-only
     #[arg(long = "in", value_name = "DIR")]
     pub input: Option<PathBuf>,
-    /// Where the files that the script leaves in /out go, with dmesg.txt and trace.jsonl
+    /// The directory for the files that the script leaves in /out, with dmesg.txt and trace.jsonl
     #[arg(long = "out", value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// Seconds after which the board is switched off, unless it is a shell's
+    /// Seconds after which the board is switched off, unless it has a shell
     #[arg(skip = 300u64)]
-    pub timeout: u64,
-    /// Device tree source that comes after the board's own
+    pub timeout_s: u64,
+    /// Device tree source, added after the board's own
     #[arg(skip)]
     pub edits: Option<&'static str>,
-    /// Gigabytes of memory
+    /// Memory, in GiB
     #[arg(skip = 1)]
-    pub memory: u8,
-    /// The file that the console is written to, if it is to outlive the boot
+    pub memory_gib: u8,
+    /// A file for the console's output that is kept after the boot
     #[arg(skip)]
     pub console: Option<PathBuf>,
-    /// More arguments for QEMU
+    /// Further arguments for QEMU
     #[arg(skip)]
     pub emulator: Vec<String>,
-    /// No engine is made to fail: what the driver says of a frame that does is a report
+    /// The script injects no engine fault: an error message of the driver about a frame counts as a
+    /// kernel report
     #[arg(skip)]
     pub healthy: bool,
 }
 
 impl Options {
-    /// The defaults, for this kernel and driver, with no more CPUs than this machine has, but two: one
-    /// that stands still with a lock held keeps the others spinning. And with an engine whose bus
-    /// waits without limit: on a busy machine the CPUs stand still for longer than it would bear.
+    /// Returns the default options for this kernel and driver. The board has no more CPUs than this
+    /// machine, because an emulated CPU that does not run while it holds a lock makes all others wait;
+    /// but at least two, so that races can show. The engine's bus time-out is off: on a busy machine
+    /// the emulated CPUs may stop for longer.
     pub fn new(kernel: Flavour, driver: Driver) -> Self {
         Self {
             kernel,
             driver,
-            icount: false,
             // CAST: A small number.
             smp: host::jobs().clamp(2, 4) as u8,
             model: vec!["timeout-cycles=0".to_owned()],
-            append: None,
-            overlays: Vec::new(),
-            clients: false,
-            alarm: false,
-            input: None,
-            output: None,
-            timeout: 300,
-            edits: None,
-            memory: 1,
-            console: None,
-            emulator: Vec::new(),
-            healthy: false,
+            timeout_s: 300,
+            memory_gib: 1,
+            ..Self::default()
         }
     }
 
-    /// The same for a script that makes no engine fail: a message about a frame that fails is a report.
+    /// Creates the directories `in` and `out` in `dir`, and shares them with the board.
+    pub fn exchange(&mut self, dir: &Path) -> Result<()> {
+        for (name, place) in [("in", &mut self.input), ("out", &mut self.output)] {
+            make_dir(&dir.join(name))?;
+            *place = Some(dir.join(name));
+        }
+        Ok(())
+    }
+
+    /// Sets [`healthy`](Self::healthy).
     pub fn healthy(mut self) -> Self {
         self.healthy = true;
         self
     }
 
-    /// The same with one CPU, which is emulated in less time than four: for what does not depend
-    /// on anything running beside it.
+    /// Boots with one CPU, which is faster to emulate than several: for tests that need nothing to run
+    /// in parallel.
     pub fn on_one_cpu(mut self) -> Self {
         self.smp = 1;
         self
@@ -134,6 +138,6 @@ fn model_setting(text: &str) -> Result<String, String> {
         Some((key, value)) if !key.is_empty() && !value.is_empty() && !text.contains(';') => {
             Ok(text.to_owned())
         }
-        _ => Err("it takes KEY=VALUE".to_owned()),
+        _ => Err("a setting is KEY=VALUE".to_owned()),
     }
 }

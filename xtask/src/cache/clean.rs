@@ -11,12 +11,13 @@ use rustix::fs::FlockOperation;
 
 use super::{Cache, remove_tree, try_lock};
 
-/// An entry, directory or log that was not used for this time is old.
+/// An entry, a directory of incremental builds or a log that was not used for this long is removed.
 const KEEP: Duration = Duration::from_secs(14 * 24 * 3600);
 
 impl Cache {
-    /// Removes old logs, and the old entries of one step; without a step, all old entries and directories of
-    /// incremental builds. Returns the names of the removed entries and directories.
+    /// Removes old logs, and old entries of one step. Without a step, it removes the old entries of all
+    /// steps and the old directories of incremental builds. Returns the names of the removed entries
+    /// and directories.
     pub fn remove_old(&self, step: Option<&str>) -> Result<Vec<String>> {
         let mut removed = self.remove_unused(step, KEEP)?;
         if step.is_none() {
@@ -66,7 +67,8 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes the directories of incremental builds that were not used for `age`.
+    /// Removes the directories of incremental builds that were not used for `age` and that no run has
+    /// locked. Returns their names.
     fn remove_scratch(&self, age: Duration) -> Result<Vec<String>> {
         let all = self.root.join("scratch");
         let mut removed = Vec::new();
@@ -85,7 +87,7 @@ impl Cache {
         Ok(removed)
     }
 
-    /// Removes the logs that were not written for `age`.
+    /// Removes the logs that were not written to for `age`.
     fn remove_logs(&self, age: Duration) -> Result<()> {
         for file in fs::read_dir(self.root.join("log"))? {
             let log = file?.path();
@@ -110,8 +112,8 @@ fn directories(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Returns whether a file was last written longer than `age` ago. Takes the file `instead` if there is no
-/// `file`.
+/// Returns whether the last change of `file` is at least `age` ago. If there is no `file`, `instead`
+/// counts.
 fn older(file: &Path, instead: &Path, age: Duration) -> Result<bool> {
     let touched = fs::metadata(file)
         .or_else(|_| fs::metadata(instead))?
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_run_alone_removes_all() {
+    fn only_the_last_run_removes_the_whole_cache() {
         let cache = &TestCache::new("all").0;
         fs::write(cache.log("step"), "").unwrap();
         Cache::at(cache.root()).unwrap().remove_all().unwrap();

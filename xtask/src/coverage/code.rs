@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The code of a module that was built with debug information: its instructions, where each comes from
-//! in the source, and where it may lead. `llvm-objdump` and `llvm-symbolizer` read the file.
+//! The code of a module that was built with debug information: its instructions, the place of each in
+//! the source, and the instructions that may follow it. `llvm-objdump` and `llvm-symbolizer` read the
+//! file.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,25 +12,24 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::sandbox::Sandbox;
-use crate::step::capture;
+use crate::step::stdout_of;
 
-/// The size of an instruction.
+/// The size of an instruction, in bytes.
 pub const WIDTH: u64 = 4;
 
-/// Parts of names of functions that do not return: what checks of arithmetic and of slices call when they
-/// fail.
+/// Parts of names of functions that panic. Checks of arithmetic and of slices call them.
 const PANICS: [&str; 3] = [
     "4core9panicking",
     "4core6option13expect",
     "4core6result13unwrap",
 ];
 
-/// Where an instruction comes from.
+/// The place of an instruction in the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
-    /// The file, relative to the checkout for those of the driver.
+    /// The file. The path is relative to the checkout if it is a file of the driver.
     pub file: String,
-    /// The line; 0 if it belongs to none.
+    /// The line, or 0 if there is none.
     pub line: u64,
     /// The column.
     pub column: u64,
@@ -40,46 +40,47 @@ pub struct Place {
 /// An instruction.
 #[derive(Debug)]
 pub struct Instruction {
-    /// The driver's line that it was made for. What a function of the kernel or of Rust does belongs to
-    /// the line that called it. Code that no line asks for, as that which drops a value, has the place
-    /// in the library that made it.
+    /// The driver's line that it was made for: code of an inlined function of the kernel or of Rust
+    /// counts for the line that calls it. If no line of the driver calls it, as with code that drops a
+    /// value, this is the place in the library.
     pub place: Place,
-    /// Its own place, if that is another.
+    /// The instruction's own place, if it differs from `place`.
     pub innermost: Option<Place>,
-    /// The other instruction that it may be followed by, if it is a conditional branch: its offset.
+    /// For a conditional branch: the offset of its target.
     pub branch: Option<u64>,
-    /// Whether a panic is all that it leads to.
+    /// Whether all ways from here end in a panic.
     pub panics: bool,
 }
 
 impl Instruction {
-    /// Whether it is of the driver's own files.
+    /// Returns whether it belongs to a file of the driver.
     pub fn is_own(&self) -> bool {
         self.place.file.starts_with("src/")
     }
 }
 
-/// A section of code: its instructions by their offsets.
-pub type Section = std::collections::BTreeMap<u64, Instruction>;
+/// The instructions of a section, by offset.
+pub type Section = BTreeMap<u64, Instruction>;
 
-/// A module's code, by the names of its sections.
+/// The sections of a module, by name.
 pub type Code = HashMap<String, Section>;
 
-/// Reads the code of a module that was built in the checkout.
+/// Reads the code of a module that was built in the checkout. `work` is a directory for temporary
+/// files.
 pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> Result<Code> {
     let tool = |name: &str| sandbox.command(Path::new("/"), name);
     let mut objdump = tool("llvm-objdump");
     objdump.args(["-dr", "--no-show-raw-insn"]).arg(module);
-    let raw = parse(&capture(&mut objdump)?);
+    let raw = parse(&stdout_of(&mut objdump)?);
 
-    // In a module all sections begin at address 0. Linked, each has addresses of its own.
+    // In a module each section begins at address 0. The linker gives each section its own addresses.
     let linked = work.join("linked");
     let mut link = tool("ld.lld");
     link.args(["--no-relax", "--noinhibit-exec", "--no-warnings", "-e", "0"])
         .args(["--unresolved-symbols=ignore-all", "-o"])
         .args([&linked, module]);
-    capture(&mut link)?;
-    let headers = capture(tool("llvm-objdump").arg("-h").arg(&linked))?;
+    stdout_of(&mut link)?;
+    let headers = stdout_of(tool("llvm-objdump").arg("-h").arg(&linked))?;
     let bases = bases(&headers);
 
     let mut addresses = String::new();
@@ -98,12 +99,12 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
         .arg("exec llvm-symbolizer --obj=\"$1\" --inlines --output-style=JSON < \"$2\"")
         .arg("sh")
         .args([&linked, &list]);
-    let places = capture(&mut symbolizer)?;
+    let places = stdout_of(&mut symbolizer)?;
     let mut places = places.lines();
 
     let mut code = Code::new();
     for (section, instructions) in raw {
-        let doomed = doomed(&instructions);
+        let panicking = panicking(&instructions);
         let mut all = Section::new();
         for (offset, instruction) in instructions {
             let frames: Value = serde_json::from_str(places.next().context("too few places")?)?;
@@ -112,7 +113,7 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
                 Flow::Branch(target) => Some(target),
                 _ => None,
             };
-            let panics = doomed.contains(&offset);
+            let panics = panicking.contains(&offset);
             let instruction = Instruction {
                 place,
                 innermost,
@@ -127,21 +128,21 @@ pub fn read(sandbox: &Sandbox, checkout: &Path, module: &Path, work: &Path) -> R
     Ok(code)
 }
 
-/// Where an instruction leads.
+/// Where the control flow goes after an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flow {
-    /// To the next one.
+    /// To the next instruction.
     On,
-    /// To the next one or to another.
+    /// To the next instruction or to this offset.
     Branch(u64),
-    /// The same, where the other is tried again because a store was not exclusive, which the emulated
-    /// CPU's always is.
+    /// To the next instruction, or to this offset after a failed store-exclusive. On the emulated CPU
+    /// such a store never fails.
     Retry(u64),
-    /// To another.
+    /// To this offset.
     Jump(u64),
-    /// To none that is known.
+    /// To an unknown place.
     End,
-    /// Nowhere.
+    /// To a panic.
     Panic,
 }
 
@@ -153,13 +154,13 @@ struct Raw {
 }
 
 /// Instructions by section and offset.
-type Listing = Vec<(String, std::collections::BTreeMap<u64, Raw>)>;
+type Listing = Vec<(String, BTreeMap<u64, Raw>)>;
 
-/// Reads a listing.
+/// Parses the output of `llvm-objdump`.
 fn parse(listing: &str) -> Listing {
     let mut sections: Listing = Vec::new();
     let mut function = String::new();
-    // What a store-exclusive says of its success.
+    // The register with the result of the last store-exclusive.
     let mut exclusive = String::new();
     let mut last = None;
     for line in listing.lines() {
@@ -221,14 +222,14 @@ fn parse(listing: &str) -> Listing {
     sections
 }
 
-/// The offsets of instructions that lead to nothing but a panic.
-fn doomed(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
-    let mut doomed = HashSet::new();
+/// Returns the offsets of the instructions from which all ways end in a panic.
+fn panicking(instructions: &BTreeMap<u64, Raw>) -> HashSet<u64> {
+    let mut panicking = HashSet::new();
     loop {
-        let before = doomed.len();
+        let before = panicking.len();
         for (&offset, raw) in instructions.iter().rev() {
             let next = offset + WIDTH;
-            let is = |offset: u64| doomed.contains(&offset);
+            let is = |offset: u64| panicking.contains(&offset);
             let ends = match raw.flow {
                 Flow::On | Flow::Retry(_) => is(next),
                 Flow::Branch(to) => is(next) && is(to),
@@ -237,33 +238,28 @@ fn doomed(instructions: &std::collections::BTreeMap<u64, Raw>) -> HashSet<u64> {
                 Flow::Panic => true,
             };
             if ends {
-                doomed.insert(offset);
+                panicking.insert(offset);
             }
         }
-        if doomed.len() == before {
-            return doomed;
+        if panicking.len() == before {
+            return panicking;
         }
     }
 }
 
-/// Where the sections are, from their headers.
+/// Returns the address of each section, from the output of `llvm-objdump -h`.
 fn bases(headers: &str) -> HashMap<&str, u64> {
-    let header = |line: &'_ str| -> Option<(usize, u64)> {
-        let mut words = line.split_whitespace();
+    let header = |line| {
+        let mut words = str::split_whitespace(line);
         let name = words.nth(1)?;
         let address = u64::from_str_radix(words.nth(1)?, 16).ok()?;
-        Some((line.find(name)?, address))
+        Some((name, address))
     };
-    headers
-        .lines()
-        .filter_map(|line| {
-            let (at, address) = header(line)?;
-            Some((line[at..].split_whitespace().next()?, address))
-        })
-        .collect()
+    headers.lines().filter_map(header).collect()
 }
 
-/// The place of an instruction from the frames that `llvm-symbolizer` gives, the innermost first.
+/// Returns [`Instruction::place`] and [`Instruction::innermost`] from the frames that `llvm-symbolizer`
+/// prints, of which the innermost is the first. `symbol` is the function if there are no frames.
 fn place(frames: &Value, checkout: &Path, symbol: &str) -> (Place, Option<Place>) {
     let none = Vec::new();
     let frames = frames["Symbol"].as_array().unwrap_or(&none);
@@ -336,7 +332,7 @@ Disassembly of section .exit.text:
 ";
 
     #[test]
-    fn instructions_know_where_they_may_lead() {
+    fn the_targets_of_instructions_are_found() {
         let sections = parse(LISTING);
         let names: Vec<&str> = sections.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, [".text", ".exit.text"]);
@@ -357,8 +353,8 @@ Disassembly of section .exit.text:
         ];
         assert_eq!(flows, expected);
         assert_eq!(text[&0x14].function, "second");
-        let doomed = doomed(text);
-        assert_eq!(doomed, HashSet::from([0xc, 0x10]));
+        let panicking = panicking(text);
+        assert_eq!(panicking, HashSet::from([0xc, 0x10]));
     }
 
     #[test]

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What QEMU's plugin `drcov` writes when the emulator ends: the translated blocks that were executed.
+//! Parses the file that QEMU's plugin `drcov` writes when the emulator ends: the executed blocks.
 
 use anyhow::{Context, Result, ensure};
 
-/// The line before the blocks: `BB Table: N bbs`.
+/// The beginning of the line before the blocks, `BB Table: N bbs`.
 const TABLE: &[u8] = b"BB Table: ";
 
-/// The size of a block's entry: its start, its length, its module.
+/// The size of a block's entry in bytes: start, length, module.
 const ENTRY: usize = 8;
 
-/// A block of code that was executed from its start on.
+/// A block of code. It was executed at least once from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Block {
     /// The lower half of its virtual address.
     pub start: u32,
-    /// Its length, bytes.
+    /// Its length, in bytes.
     pub length: u16,
 }
 
 impl Block {
-    /// Reads a file of the plugin.
+    /// Parses a file of the plugin.
     pub fn all(file: &[u8]) -> Result<Vec<Self>> {
         let at = file.windows(TABLE.len()).position(|bytes| bytes == TABLE);
         let table = &file[at.context("no BB Table")? + TABLE.len()..];
@@ -34,7 +34,7 @@ impl Block {
             .parse()?;
         ensure!(
             blocks.len() == count * ENTRY,
-            "{} bytes of {count} blocks",
+            "{} bytes for {count} blocks",
             blocks.len()
         );
         let blocks = blocks.chunks_exact(ENTRY).map(|entry| Self {
@@ -53,7 +53,7 @@ mod tests {
         b"DRCOV VERSION: 2\nColumns: id, base, end, entry, path\n0, 0x0, 0x0, 0x0, (null)\nBB Table: 2 bbs\n";
 
     #[test]
-    fn blocks_are_read_and_a_file_that_was_cut_is_refused() {
+    fn blocks_are_read_and_a_truncated_file_is_an_error() {
         let blocks = [4, 3, 2, 0x81, 8, 0, 0, 0, 0x10, 0, 0, 0, 0, 1, 0, 0];
         let file = [HEADER, &blocks].concat();
         let [first, second] =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The list of code that no test executes, with the reasons: `tests/coverage.list`. A line without indent
-//! names the code, the indented ones below it say why:
+//! The list of code that no test executes, with the reasons: `tests/coverage.list`. A line without
+//! indent names the code, and the indented lines below it say why no test executes it:
 //!
 //! ```text
 //! src/job.rs: return Err(self.refuse(frame));
@@ -10,18 +10,18 @@
 //!     …
 //! ```
 //!
-//! What follows the file is a line of it, without its indent; or `fn` and a function's name, for all of
-//! the function; or `*`, for all of the file.
+//! After the file's name comes a line of the file, without its indent; or `fn` and a function's name,
+//! which stands for the whole function; or `*`, which stands for the whole file.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-/// Where the list is.
+/// The path of the list in the checkout.
 const LIST: &str = "tests/coverage.list";
 
-/// Some code, and why nothing executes it.
+/// An entry of the list.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Excuse {
     /// The file.
@@ -37,14 +37,14 @@ enum What {
 }
 
 impl Excuse {
-    /// Reads the list of a checkout.
+    /// Reads the list.
     pub fn all(checkout: &Path) -> Result<Vec<Self>> {
         let list = checkout.join(LIST);
         let text = fs::read_to_string(&list).with_context(|| format!("reading {LIST}"))?;
         parse(&text).with_context(|| list.display().to_string())
     }
 
-    /// Whether this is about a line of this text in a function of the file.
+    /// Returns whether the entry is for the line `text` in a function of its file.
     pub fn is_of(&self, text: &str, function: &str) -> bool {
         match &self.code {
             What::Line(line) => line == text.trim(),
@@ -53,7 +53,7 @@ impl Excuse {
         }
     }
 
-    /// How it stands in the list.
+    /// Returns the entry as it is written in the list.
     pub fn title(&self) -> String {
         let file = &self.file;
         match &self.code {
@@ -64,11 +64,12 @@ impl Excuse {
     }
 }
 
-/// The names in a function's path.
+/// Returns the names in a function's path.
 fn names(path: &str) -> impl Iterator<Item = &str> {
     path.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
+/// Parses the list. Each entry needs a reason.
 fn parse(text: &str) -> Result<Vec<Excuse>> {
     let mut all: Vec<Excuse> = Vec::new();
     let mut has_reason = true;
@@ -80,11 +81,11 @@ fn parse(text: &str) -> Result<Vec<Excuse>> {
             has_reason = true;
             continue;
         }
-        ensure!(has_reason, "no reason above: {line}");
-        let (file, code) = line.split_once(": ").context("it takes FILE: CODE")?;
+        ensure!(has_reason, "an entry has no reason, before: {line}");
+        let (file, code) = line.split_once(": ").context("an entry is FILE: CODE")?;
         let code = match (code, code.strip_prefix("fn ")) {
             ("*", _) => What::File,
-            // A line of the source that begins a function has more than its name.
+            // A line of the source that begins with `fn` has more than a name after it.
             (_, Some(name)) if names(name).count() == 1 => What::Function(name.to_owned()),
             _ => What::Line(code.to_owned()),
         };
@@ -92,7 +93,7 @@ fn parse(text: &str) -> Result<Vec<Excuse>> {
         all.push(Excuse { file, code });
         has_reason = false;
     }
-    ensure!(has_reason, "the last one has no reason");
+    ensure!(has_reason, "the last entry has no reason");
     Ok(all)
 }
 

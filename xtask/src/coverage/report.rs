@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was executed of a module, by line.
+//! Reports which lines of a module were executed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -11,9 +11,8 @@ use anyhow::Result;
 
 use super::code::{Code, Instruction, Place, WIDTH};
 use super::excuses::Excuse;
-use super::{Offsets, offsets};
 
-/// The files of which every branch has to go both ways.
+/// The files in which each branch has to be taken both ways.
 const BRANCHES: [&str; 7] = [
     "src/job.rs",
     "src/job/",
@@ -24,35 +23,33 @@ const BRANCHES: [&str; 7] = [
     "src/media/callbacks/jobs.rs",
 ];
 
-/// What stands for a file where no line of the driver asks for the code.
+/// The name that is reported in place of a file, for code that no line of the driver calls.
 const LIBRARY: &str = "library";
 
-/// Which instructions of a module were executed.
+/// Instructions: section and offset.
+type Offsets = HashSet<(String, u64)>;
+
+/// The instructions of a module that were executed.
 #[derive(Default)]
-pub struct Seen {
+pub struct Executed {
     executed: Offsets,
-    /// Where blocks began: what was jumped to, and what follows a jump.
+    /// The starts of the executed blocks: targets of jumps, and instructions after a jump.
     begun: Offsets,
 }
 
-impl Seen {
-    /// Nothing so far.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a block, if it is one of the section.
-    pub fn add(&mut self, code: &Code, section: &str, start: u64, length: u64) -> Result<()> {
+impl Executed {
+    /// Adds a block. Does nothing if the code has no such section.
+    pub fn add(&mut self, code: &Code, section: &str, start: u64, length: u64) {
         let Some(instructions) = code.get(section) else {
-            return Ok(());
+            return;
         };
+        let at = |offset| (section.to_owned(), offset);
         if instructions.contains_key(&start) {
-            self.begun.insert((section.to_owned(), start));
+            self.begun.insert(at(start));
         }
-        for offset in offsets(start, length).filter(|offset| instructions.contains_key(offset)) {
-            self.executed.insert((section.to_owned(), offset));
-        }
-        Ok(())
+        let offsets = (0..length / WIDTH).map(|number| start + number * WIDTH);
+        let known = offsets.filter(|offset| instructions.contains_key(offset));
+        self.executed.extend(known.map(at));
     }
 }
 
@@ -61,30 +58,32 @@ impl Seen {
 struct Line {
     file: String,
     line: u64,
-    /// The function, where there is no line.
+    /// The function, if there is no line.
     function: String,
 }
 
-/// What is known of it.
+/// What was found out about a line.
 #[derive(Default)]
 struct Facts {
     function: String,
     text: String,
-    /// Instructions: all, those that were executed, those that lead to nothing but a panic.
+    /// Numbers of instructions: all, the executed ones, and those that were not executed and from which
+    /// all ways end in a panic.
     all: usize,
     executed: usize,
     panics: usize,
-    /// For each conditional branch, whether it went on and whether it branched.
+    /// For each conditional branch: whether execution continued after it, and whether it continued at
+    /// its target.
     branches: Vec<[bool; 2]>,
 }
 
 impl Facts {
-    /// Instructions that were not executed.
+    /// Returns the number of instructions that tests should execute, and do not.
     fn missing(&self) -> usize {
         self.all - self.executed - self.panics
     }
 
-    /// Branches that went one way only.
+    /// Returns the number of branches that went only one way.
     fn one_way(&self) -> usize {
         self.branches
             .iter()
@@ -93,15 +92,21 @@ impl Facts {
     }
 }
 
-/// What was executed and what was not.
+/// The report.
 pub struct Report {
     lines: BTreeMap<Line, Facts>,
     excuses: Vec<Excuse>,
 }
 
 impl Report {
-    /// Takes what was executed of a module, and what of others that were made of the same source.
-    pub fn new(checkout: &Path, code: &Code, seen: &Seen, others: &[(Code, Seen)]) -> Result<Self> {
+    /// Makes the report. `seen` has what was executed of the module; `others` are modules made of the
+    /// same source, with what was executed of them.
+    pub fn new(
+        checkout: &Path,
+        code: &Code,
+        seen: &Executed,
+        others: &[(Code, Executed)],
+    ) -> Result<Self> {
         let mut elsewhere: HashSet<(&Place, &Option<Place>)> = HashSet::new();
         for (code, seen) in others {
             for (section, offset) in &seen.executed {
@@ -121,7 +126,8 @@ impl Report {
                 seen.executed.contains(&at(offset))
                     || instructions.get(&offset).is_some_and(is_elsewhere)
             };
-            // Where the code was run at all, only the block that began there proves the way.
+            // If the instruction was executed here, only a block that begins with it proves that the
+            // branch went there.
             let is_way = |offset: u64| match seen.executed.contains(&at(offset)) {
                 true => seen.begun.contains(&at(offset)),
                 false => instructions.get(&offset).is_some_and(is_elsewhere),
@@ -154,13 +160,15 @@ impl Report {
         Ok(Self { lines, excuses })
     }
 
+    /// Returns whether the list has an entry for the line.
     fn is_excused(&self, line: &Line, facts: &Facts) -> bool {
         self.excuses
             .iter()
             .any(|excuse| matches(excuse, line, facts))
     }
 
-    /// Instructions: all; executed; those that lead to nothing but a panic; those in the list; the rest.
+    /// Returns numbers of instructions: all; executed; not executed, with a panic at the end of all
+    /// ways; in the list; the others.
     fn sums(&self) -> [usize; 5] {
         let mut sums = [0; 5];
         for (line, facts) in &self.lines {
@@ -172,14 +180,15 @@ impl Report {
         sums
     }
 
-    /// How many of the instructions that do not lead to a panic were executed, percent.
-    pub fn share(&self) -> f64 {
+    /// Returns the share of executed instructions, in percent. Those from which all ways end in a panic
+    /// are left out.
+    pub fn percent(&self) -> f64 {
         let [all, executed, panics, ..] = self.sums();
         // CAST: Small numbers.
         100.0 * executed as f64 / (all - panics).max(1) as f64
     }
 
-    /// What a reader wants to know: the lines that were not executed, by file, and the sums.
+    /// Returns the text for the terminal: the lines that were not executed, by file, and the sums.
     pub fn text(&self) -> String {
         let mut text = String::new();
         let mut last = String::new();
@@ -193,7 +202,7 @@ impl Report {
                 let _ = writeln!(text, "{}", line.file);
                 line.file.clone_into(&mut last);
             }
-            // Of a library a function is told from others by its types.
+            // A function of a library has the same name for several types, so it is shown with them.
             let function = match line.line {
                 0 => facts.function.clone(),
                 _ => short(&facts.function),
@@ -219,16 +228,16 @@ impl Report {
         let ways = branches.clone().flatten().filter(|way| **way).count();
         let _ = writeln!(
             text,
-            "{all} instructions: {executed} executed, {panics} lead to a panic, {excused} are in the list, \
-             {rest} are not: {:.1} % without panics\n{} branches: {ways} of {} ways taken",
-            self.share(),
+            "{all} instructions: {executed} executed, {panics} lead only to a panic, {excused} are in the list, \
+             {rest} are missing: {:.1} % without panics\n{} branches: {ways} of {} ways taken",
+            self.percent(),
             branches.clone().count(),
             2 * branches.count()
         );
         text
     }
 
-    /// What of the list is no longer true.
+    /// Returns a message for each entry of the list that is out of date.
     pub fn stale(&self) -> Vec<String> {
         let mut stale = Vec::new();
         for excuse in &self.excuses {
@@ -245,7 +254,7 @@ impl Report {
         stale
     }
 
-    /// The driver's lines in the format of `lcov`.
+    /// Returns the driver's lines in the format of `lcov`.
     pub fn lcov(&self, checkout: &Path) -> String {
         let mut files: BTreeMap<&str, Vec<(u64, &Facts)>> = BTreeMap::new();
         for (line, facts) in self.lines.iter().filter(|(line, _)| line.file != LIBRARY) {
@@ -262,7 +271,7 @@ impl Report {
             }
             let mut named = BTreeSet::new();
             for (name, (line, executed)) in functions {
-                // One line may begin several functions: the tool takes one.
+                // Several functions may begin on a line. lcov accepts one.
                 if named.insert(line) {
                     let name = name.replace(',', ";");
                     let _ = writeln!(text, "FN:{line},{name}\nFNDA:{},{name}", u8::from(executed));
@@ -288,7 +297,7 @@ fn matches(excuse: &Excuse, line: &Line, facts: &Facts) -> bool {
     excuse.file == line.file && excuse.is_of(&facts.text, &facts.function)
 }
 
-/// The line that an instruction counts for.
+/// Returns the line that an instruction counts for.
 fn line_of(instruction: &Instruction) -> Line {
     let place = &instruction.place;
     if instruction.is_own() && place.line > 0 {
@@ -305,7 +314,7 @@ fn line_of(instruction: &Instruction) -> Line {
     }
 }
 
-/// A function's name without the modules' names, and without what tells its copies and closures apart.
+/// Returns a function's name without modules, generic arguments and closures.
 fn short(function: &str) -> String {
     let end = ["::<", "::{"].map(|rest| function.find(rest));
     let function = &function[..end.into_iter().flatten().min().unwrap_or(function.len())];
@@ -319,7 +328,7 @@ fn short(function: &str) -> String {
         }
         if c == ':' && rest.peek() == Some(&':') {
             rest.next();
-            // What begins with a small letter and goes on is a module.
+            // A name in lower case with another one after it is a module.
             if word.starts_with(char::is_lowercase)
                 && rest.peek().is_some_and(|c| c.is_alphabetic())
             {
@@ -338,7 +347,7 @@ fn short(function: &str) -> String {
     short + &word
 }
 
-/// The source's lines, read once.
+/// The lines of the source files, each of which is read once.
 struct Texts<'a> {
     checkout: &'a Path,
     files: HashMap<String, Vec<String>>,
@@ -350,7 +359,7 @@ impl<'a> Texts<'a> {
         Self { checkout, files }
     }
 
-    /// A place's line, without its indent; the function, where there is none.
+    /// Returns the text of a line without its indent, or the function if there is no line.
     fn line(&mut self, place: &Place) -> String {
         if !place.file.starts_with("src/") || place.line == 0 {
             return place.function.clone();
@@ -383,7 +392,7 @@ mod tests {
         }
     }
 
-    /// Two branches and an end, on three lines of one file.
+    /// Returns code with two branches and a panic, on four lines of one file.
     fn code() -> Code {
         let instruction = |line: u64, branch: Option<u64>, panics: bool| Instruction {
             place: Place {
@@ -408,9 +417,9 @@ mod tests {
 
     fn report(blocks: &[(u64, u64)], others: &[(u64, u64)]) -> Report {
         let seen = |blocks: &[(u64, u64)]| {
-            let mut seen = Seen::new();
+            let mut seen = Executed::default();
             for &(start, length) in blocks {
-                seen.add(&code(), ".text", start, length).unwrap();
+                seen.add(&code(), ".text", start, length);
             }
             seen
         };
@@ -430,11 +439,11 @@ mod tests {
         );
         let both = report(&[(0, 4), (8, 8)], &[(4, 4)]);
         assert_eq!(both.sums()[..3], [5, 4, 1]);
-        assert!((both.share() - 100.0).abs() < 0.1);
+        assert!((both.percent() - 100.0).abs() < 0.1);
     }
 
     #[test]
-    fn a_way_counts_where_a_block_began_with_it() {
+    fn a_branch_counts_as_taken_if_a_block_began_at_its_target() {
         let ways = |blocks: &[(u64, u64)]| {
             let report = report(blocks, &[]);
             let facts = report.lines.values();
@@ -442,7 +451,8 @@ mod tests {
                 .flat_map(|facts| facts.branches.clone())
                 .collect::<Vec<_>>()
         };
-        // What is run into from the line before is not branched to. The branch to a panic is no choice.
+        // An instruction that is reached from the one before it was not branched to. A branch with a
+        // panic on one side does not count.
         assert_eq!(ways(&[(0, 4), (4, 12)]), [[true, false]]);
         assert_eq!(ways(&[(0, 4), (4, 12), (8, 8)]), [[true, true]]);
         assert_eq!(ways(&[(0, 4), (8, 8)]), [[false, true]]);

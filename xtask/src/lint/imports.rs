@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether files of the driver import each other in a circle.
+//! Checks that no files of the driver import each other in a circle.
 //!
 //! An import is a `use` declaration, or a path in the code that begins with `crate`, `super` or `self`.
-//! Declaring a module is none, and tests may import what they like. `dw100.rs`, the crate's root, lists
-//! the modules; what a macro of the kernel makes there is nothing of a file.
+//! The declaration of a module is no import, and imports in tests are left out. `dw100.rs`, the crate's
+//! root, lists the modules. What the kernel's macros define there belongs to no file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -16,12 +16,12 @@ use syn::visit::{self, Visit};
 use crate::step::files;
 
 /// A module's path from the crate's root.
-type Module = Vec<String>;
+type ModulePath = Vec<String>;
 
-/// Which modules each module imports.
-type Graph = BTreeMap<Module, BTreeSet<Module>>;
+/// The modules that each module imports.
+type Graph = BTreeMap<ModulePath, BTreeSet<ModulePath>>;
 
-/// Looks at all files below `src/`, and names those of each circle.
+/// Checks all files below `src/`. The error names the files of each circle.
 pub fn check(checkout: &Path) -> Result<()> {
     let src = checkout.join("src");
     let mut sources = BTreeMap::new();
@@ -38,9 +38,9 @@ pub fn check(checkout: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reads the imports of all modules.
-fn graph(sources: &BTreeMap<Module, syn::File>) -> Graph {
-    let imports = |(module, file): (&Module, &syn::File)| {
+/// Returns the imports of all modules.
+fn graph(sources: &BTreeMap<ModulePath, syn::File>) -> Graph {
+    let imports = |(module, file): (&ModulePath, &syn::File)| {
         let mut imports = Imports {
             sources,
             file: module,
@@ -53,21 +53,21 @@ fn graph(sources: &BTreeMap<Module, syn::File>) -> Graph {
     sources.iter().map(imports).collect()
 }
 
-/// What a file imports.
+/// Collects the imports of a file.
 struct Imports<'a> {
-    sources: &'a BTreeMap<Module, syn::File>,
-    file: &'a Module,
-    /// The module inside the file that is looked at.
-    here: Module,
-    found: BTreeSet<Module>,
+    sources: &'a BTreeMap<ModulePath, syn::File>,
+    file: &'a ModulePath,
+    /// The module that is being visited: the file's, or one inside the file.
+    here: ModulePath,
+    found: BTreeSet<ModulePath>,
 }
 
 impl Imports<'_> {
-    /// Takes note of the file that a path leads to, if it is another one of the driver.
+    /// Adds the file that a path leads to, if it is another file of the driver.
     fn add(&mut self, path: &[String]) {
         let mut rest = path;
         let mut at = match path.first().map(String::as_str) {
-            Some("crate") => Module::new(),
+            Some("crate") => ModulePath::new(),
             _ => self.here.clone(),
         };
         while let [first, more @ ..] = rest {
@@ -80,7 +80,7 @@ impl Imports<'_> {
         }
         let below = at.len();
         at.extend_from_slice(rest);
-        // Without one of these words, the first name is that of a module below, or none of ours.
+        // Without one of these words, the first name is a module below this one, or another crate.
         let shortest = if rest.len() == path.len() {
             below + 1
         } else {
@@ -94,7 +94,7 @@ impl Imports<'_> {
         }
     }
 
-    /// Takes note of all that a `use` declaration names.
+    /// Adds all imports of a `use` declaration.
     fn add_tree(&mut self, tree: &syn::UseTree, mut path: Vec<String>) {
         match tree {
             syn::UseTree::Path(more) => {
@@ -149,7 +149,7 @@ impl<'ast> Visit<'ast> for Imports<'_> {
     }
 }
 
-/// Whether an attribute makes a module one of tests.
+/// Returns whether an attribute marks a module of tests.
 fn is_for_tests(attribute: &syn::Attribute) -> bool {
     let path = attribute.path();
     let is_cfg_test = || match attribute.meta.require_list() {
@@ -159,7 +159,7 @@ fn is_for_tests(attribute: &syn::Attribute) -> bool {
     path.is_ident("kunit_tests") || is_cfg_test()
 }
 
-/// A line for each circle: the files that import each other, directly or by way of others.
+/// Returns a line for each circle: the files that import each other, directly or through other files.
 fn circles(graph: &Graph) -> Vec<String> {
     let reached: BTreeMap<_, _> = graph.keys().map(|it| (it, reachable(graph, it))).collect();
     let leads_to = |from, to| reached.get(from).is_some_and(|all| all.contains(to));
@@ -176,8 +176,8 @@ fn circles(graph: &Graph) -> Vec<String> {
     circles.into_iter().collect()
 }
 
-/// What a module imports, and what that imports, and so on.
-fn reachable<'a>(graph: &'a Graph, from: &Module) -> BTreeSet<&'a Module> {
+/// Returns the modules that a module imports, directly or through other modules.
+fn reachable<'a>(graph: &'a Graph, from: &ModulePath) -> BTreeSet<&'a ModulePath> {
     let mut found = BTreeSet::new();
     let mut next: Vec<_> = graph.get(from).into_iter().flatten().collect();
     while let Some(module) = next.pop() {
@@ -192,7 +192,7 @@ fn reachable<'a>(graph: &'a Graph, from: &Module) -> BTreeSet<&'a Module> {
 mod tests {
     use super::*;
 
-    /// The circles of files with these names, below `src/`, and texts.
+    /// Returns the circles of files, given as names below `src/` and texts.
     fn found(files: &[(&str, &str)]) -> Vec<String> {
         let sources = files.iter().map(|(name, text)| {
             let module = name.split('/').map(str::to_owned).collect();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_imports_what_imports_it_is_a_circle() {
+    fn a_module_and_its_submodule_can_be_a_circle() {
         let files = [
             ("a", "mod b; use b::One;"),
             ("a/b", "use super::{Two, Three};"),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether what the Markdown files link to inside the checkout is there.
+//! Checks that the links in Markdown files to files of the checkout have a target.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 
 use crate::step::files;
 
-/// Looks at all Markdown files of the checkout, and names every link that leads nowhere.
+/// Checks all Markdown files of the checkout. The error names each link without a target.
 pub fn check(checkout: &Path) -> Result<()> {
     let mut dead = Vec::new();
     for file in files(checkout, Some(&["md"]))? {
@@ -24,7 +24,7 @@ pub fn check(checkout: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a text links to and shows.
+/// Returns the targets of the links and pictures in a text.
 fn targets(text: &str) -> impl Iterator<Item = String> {
     Parser::new(text).filter_map(|event| match event {
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
@@ -34,7 +34,7 @@ fn targets(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Whether a link of `file` has a target. Nobody asks the network.
+/// Returns whether a link of `file` has a target. Links to the network count as good.
 fn leads_somewhere(file: &Path, link: &str) -> bool {
     if link.contains("://") || link.starts_with("mailto:") {
         return true;
@@ -50,7 +50,7 @@ fn leads_somewhere(file: &Path, link: &str) -> bool {
     fs::read_to_string(&target).is_ok_and(|text| anchors(&text).any(|anchor| anchor == heading))
 }
 
-/// The anchors of a text's headings, as GitHub makes them.
+/// Returns the anchors of a text's headings, as GitHub makes them.
 fn anchors(text: &str) -> impl Iterator<Item = String> {
     let mut heading = None;
     Parser::new(text).filter_map(move |event| {
@@ -77,17 +77,18 @@ fn anchor(title: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
     fn dead_links_are_found_and_live_ones_not() {
-        let dir = std::env::temp_dir().join(format!("dw100-links-{}", std::process::id()));
-        fs::create_dir_all(dir.join("docs")).unwrap();
+        let tree = TestDir::new("links");
+        let dir = tree.path();
+        fs::create_dir(dir.join("docs")).unwrap();
         let text = "# Try it: `now`\n[a](docs/b.md) [c](#try-it-now) ![d](docs/d.png)\n\
             [e](docs/b.md#one) [f](docs/b.md#two) [g](https://x.org/y) [h](#nowhere)\n";
         fs::write(dir.join("a.md"), text).unwrap();
         fs::write(dir.join("docs/b.md"), "## One\n[up](../a.md#try-it-now)\n").unwrap();
-        let said = check(&dir).unwrap_err().to_string();
-        fs::remove_dir_all(&dir).unwrap();
+        let said = check(dir).unwrap_err().to_string();
         let dead = ["docs/d.png", "docs/b.md#two", "#nowhere"];
         let expected = dead.map(|link| format!("a.md: {link} is not there"));
         assert_eq!(said.lines().collect::<Vec<_>>(), expected);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `clients`: the command lines of docs/clients.md and docs/gstreamer.md, run on the board as they
-//! stand there; with `--full` with the C driver, too. What comes of them is compared with what no driver had a hand in, or
-//! with what `dewarp run` makes of the same frames with the same driver. The latter shows that a client's
-//! buffers, formats and sizes are taken for what they are, and not that the frame is right: `stream`
-//! judges frames that keep their size by the engine's model, and `parity` those that are scaled.
+//! Suite `clients`: runs the commands of docs/clients.md and docs/gstreamer.md on the board as they are
+//! printed there; with `--full` also with the C driver. The results are compared with data that no
+//! driver made, or with the result of `dewarp run` for the same frames and driver. The latter shows
+//! that the buffers, formats and sizes of a client are right, but not that the frame is: `stream`
+//! checks frames against the engine's model, and `parity` also checks scaled ones.
 
 mod gstreamer;
 
@@ -22,12 +22,12 @@ use crate::guest::Guest;
 use crate::kernel::Flavour;
 use crate::step::copy_file;
 
-/// A heading, and what must be true after the commands under it were run, as a shell finds out that stops
-/// at the first failure. What they printed is in `said`.
-type Check = (&'static str, &'static str);
+/// A heading, and shell commands that check the result of the commands under it. They fail at the first
+/// command that does. The output of the document's commands is in the file `said`.
+type DocCheck = (&'static str, &'static str);
 
 /// Each document with its checks.
-const DOCUMENTS: [(&str, &[Check]); 2] = [
+const DOCUMENTS: [(&str, &[DocCheck]); 2] = [
     ("docs/clients.md", CHECKS),
     (gstreamer::DOCUMENT, gstreamer::CHECKS),
 ];
@@ -36,7 +36,7 @@ const DOCUMENTS: [(&str, &[Check]); 2] = [
 const CALIBRATIONS: [&str; 2] = ["opencv.yml", "kalibr.yaml"];
 
 /// The checks of docs/clients.md.
-const CHECKS: &[Check] = &[
+const CHECKS: &[DocCheck] = &[
     (
         "Frames to begin with",
         "[ $(stat -c %s frames.nv12) = $((3 * 640 * 480 * 3 / 2)) ]
@@ -100,7 +100,7 @@ const CHECKS: &[Check] = &[
             ! filesink location=extra.nv12
         cmp extra.nv12 frames.nv12",
     ),
-    // Of the luma, all columns but those of the last block are the mirror image.
+    // All columns of the luma plane but the last block's are the mirror image.
     (
         "GStreamer mirrors",
         "gst-launch-1.0 -q filesrc location=frames.nv12 ! rawvideoparse format=nv12 width=640 height=480 \
@@ -139,7 +139,7 @@ const CHECKS: &[Check] = &[
     (
         "Why ffmpeg cannot drive the device",
         "grep -q 'Could not find a valid device' said
-        grep -q 'Not a video capture device' said
+        grep -q 'Not a video stdout_of device' said
         ffmpeg -hide_banner -filters > filters
         grep -q ' scale ' filters
         ! grep -i v4l2 filters || say 'a filter knows V4L2'",
@@ -151,10 +151,10 @@ const CHECKS: &[Check] = &[
     ),
 ];
 
-/// The shell's words for why a check fails.
+/// A shell function with which a check fails and says why.
 const SAY: &str = "say() { echo \"$@\"; exit 1; }\n";
 
-/// What the C driver does not do: the heading, and a part of what its check says.
+/// The checks that fail with the C driver: the heading, and a part of the failure.
 const C_DRIVER: &[(&str, &str)] = &[
     ("GStreamer mirrors", "samples of luma are not mirrored"),
     (
@@ -163,11 +163,11 @@ const C_DRIVER: &[(&str, &str)] = &[
     ),
 ];
 
-/// Seconds that the commands under a heading may take, and its check.
-const PATIENCE: u32 = 300;
+/// Time limit in seconds for the commands under a heading, and for their check.
+const LIMIT_S: u32 = 300;
 
-/// Runs the commands under each heading, then its check. Which ones there are stands in /in/names.
-/// libcamera asks udev for devices; the board has none, so this notes what it would.
+/// Runs the commands under each heading, and then their check. The list is in /in/names. libcamera asks
+/// udev for devices. The board has no udev, so the script writes the entries of its database.
 const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients /tmp/plugin && cd /tmp/clients || exit 1
 cp /in/*.y*ml . && cp /in/steps /in/*.so /tmp/plugin || exit 1
 export PATH=$PATH:/tmp/plugin GST_PLUGIN_PATH=/tmp/plugin
@@ -176,28 +176,28 @@ for device in /sys/class/video4linux/*/dev /sys/bus/media/devices/*/dev; do
     echo I:1 > /run/udev/data/c$(cat $device)
 done
 while read -r part name; do
-    if ! timeout PATIENCE sh -e /in/$part.commands < /dev/null > said 2>&1; then
+    if ! timeout LIMIT_S sh -e /in/$part.commands < /dev/null > said 2>&1; then
         echo \"FAIL $name: the commands fail: $(tail -n 5 said | tr '\\n' ' ')\"
-    elif ! timeout PATIENCE sh -e /in/$part.check < /dev/null > wrong 2>&1; then
+    elif ! timeout LIMIT_S sh -e /in/$part.check < /dev/null > wrong 2>&1; then
         echo \"FAIL $name: $(tail -n 3 wrong | tr '\\n' ' ')\"
     else
         echo \"ok $name\"
     fi
 done < /in/names";
 
-/// What follows the name of a test with the C driver.
+/// Follows the name of a test with the C driver.
 const THEIRS: &str = ", C driver";
 
-/// What follows that where the C driver is known to fail.
+/// Follows that name if the C driver is known to fail.
 const FAILS: &str = ", fails as listed";
 
-/// The name of a test with the C driver.
+/// Returns the name of a test with the C driver.
 fn their_name(heading: &str) -> String {
     let known = C_DRIVER.iter().any(|(listed, _)| *listed == heading);
     format!("{heading}{THEIRS}{}", if known { FAILS } else { "" })
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let headings = || checks().map(|(heading, _)| *heading).chain([END]);
     Names::all(
@@ -211,7 +211,7 @@ pub fn names(_: &Path) -> Result<Names> {
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let mut options = tests.options(Flavour::Rt).healthy();
     options.clients = true;
-    options.timeout = 1200;
+    options.timeout_s = 1200;
     let board = Board::prepare_for(tests.env, &options)?;
     let work = tests.env.cache.run_dir()?;
     let guest = Guest::with_clients(tests.env)?;
@@ -229,7 +229,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         parts.extend(self::parts(document, &text, checks)?);
     }
     let mut names = String::new();
-    // All others take the frames of the first.
+    // All other commands use the frames that the first ones make.
     let wanted = |name: &str| {
         let names = [name, &their_name(name), END, &their_name(END)];
         name == CHECKS[0].0 || tests.wants_any(&names)
@@ -245,7 +245,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
     fs::write(work.dir.join("names"), names)?;
     options.input = Some(work.dir.clone());
-    let script = SCRIPT.replace("PATIENCE", &PATIENCE.to_string());
+    let script = SCRIPT.replace("LIMIT_S", &LIMIT_S.to_string());
 
     let ours = || tests.judge(&board, &options, &script, "");
     let theirs = || {
@@ -271,16 +271,16 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     }
 }
 
-/// All checks.
-fn checks() -> impl Iterator<Item = &'static Check> {
+/// Returns all checks.
+fn checks() -> impl Iterator<Item = &'static DocCheck> {
     DOCUMENTS.into_iter().flat_map(|(_, checks)| checks)
 }
 
-/// The headings of a document, the commands under each, and its check.
+/// Returns the headings of a document, with the commands under each and their check.
 fn parts(
     document: &str,
     text: &str,
-    checks: &[Check],
+    checks: &[DocCheck],
 ) -> Result<Vec<(String, String, &'static str)>> {
     let mut found: Vec<(String, String, &str)> = Vec::new();
     for (heading, commands) in blocks(text) {
@@ -303,7 +303,7 @@ fn parts(
     Ok(found)
 }
 
-/// The blocks of shell commands, each with the heading above it.
+/// Returns the blocks of shell commands in a document, each with the heading above it.
 pub(super) fn blocks(text: &str) -> Vec<(String, String)> {
     let (mut heading, mut in_heading) = (String::new(), false);
     let mut commands: Option<String> = None;
@@ -334,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_read_with_their_heading_and_other_blocks_are_not() {
+    fn commands_are_read_with_their_heading_and_other_blocks_are_skipped() {
         let text =
             "# A\n```sh\none\n```\n## `b` c\ntext\n```\nno\n```\n```sh\ntwo \\\n  more\n```\n";
         let pair = |heading: &str, commands: &str| (heading.to_owned(), commands.to_owned());
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_nothing_checks_and_checks_of_nothing_are_refused() {
+    fn commands_without_a_check_and_checks_without_commands_are_errors() {
         let text = "# Nobody knows this\n```sh\ntrue\n```\n";
         let unknown = parts("a", text, CHECKS).unwrap_err();
         assert!(
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_driver_fails_is_checked() {
+    fn each_listed_failure_of_the_c_driver_has_a_check() {
         for (name, _) in C_DRIVER {
             assert!(checks().any(|(heading, _)| heading == name), "{name}");
         }

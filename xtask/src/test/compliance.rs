@@ -11,12 +11,12 @@ use super::names::Names;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
-/// What is run on each kernel: a name, and a shell command. Buffers of another device come from
-/// vivid.
+/// The runs on each kernel: a name and a shell command. vivid is the other device, from which dma-bufs
+/// are imported.
 ///
-/// v4l2-compliance counts OUTPUT buffers down to zero and misses zero, for ever, if it sees the
-/// last one before the CAPTURE buffer of the same frame. On the CPU of the engine's interrupt
-/// thread it sees both.
+/// While it streams, v4l2-compliance counts OUTPUT buffers down to zero. If it dequeues the last one
+/// before the CAPTURE buffer of the same frame, it misses zero and does not end. On the CPU that runs
+/// the engine's interrupt thread it dequeues both together.
 const RUNS: [(&str, &str); 2] = [
     (
         "the video node, with buffers of another device",
@@ -27,19 +27,19 @@ const RUNS: [(&str, &str); 2] = [
     ("the media device", "v4l2-compliance -M /dev/media0"),
 ];
 
-/// The same with all formats. Nobody looks at the pixels.
+/// A run with all formats. The model computes no pixels, because v4l2-compliance does not check them.
 const FORMATS: (&str, &str) = (
     "every pair of formats",
     "model pixels=off
     v4l2-compliance -d /dev/video0 -f",
 );
 
-/// The name of a run's test.
+/// Returns the name of a run's test.
 fn name(run: &str, flavour: Flavour) -> String {
     format!("{run}, {}", flavour.name())
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let runs = RUNS.iter().chain([&FORMATS]);
     let both =
@@ -50,7 +50,7 @@ pub fn names(_: &Path) -> Result<Names> {
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     on(tests, Flavour::Rt)?;
-    // The debug kernel sees such calls every day, from suite `lifetime`.
+    // Without `--full` the debug kernel checks such calls in suite `lifetime`.
     if tests.full {
         on(tests, Flavour::Debug)?;
     }
@@ -60,7 +60,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 fn on(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     let board = Board::prepare(tests.env, flavour, Driver::Rust)?;
     let mut options = tests.options(board.flavour()).healthy();
-    options.timeout = if tests.full { 1800 } else { 900 };
+    options.timeout_s = if tests.full { 1800 } else { 900 };
     comply(tests, &board, &options, &RUNS);
     comply(tests, &board, &options.on_one_cpu(), &[FORMATS]);
     Ok(())
@@ -85,7 +85,7 @@ fn comply(tests: &Tests<'_>, board: &Board<'_>, options: &Options, runs: &[(&str
     }
 }
 
-/// Reads the part of the output that follows `@ name`.
+/// Returns the verdict on the output between `@ name` and the next `@`.
 fn verdict(printed: &str, name: &str) -> Result<()> {
     let part = printed
         .split("@ ")
@@ -109,8 +109,8 @@ fn verdict(printed: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Tests, failures and warnings of `Total for dw100 device ...: N, Succeeded: N, Failed: N,
-/// Warnings: N`.
+/// Parses `Total for dw100 device ...: N, Succeeded: N, Failed: N, Warnings: N`. Returns the numbers of
+/// tests, failures and warnings.
 fn totals(line: &str) -> Option<(u32, u32, u32)> {
     let rest = line.trim().strip_prefix("Total for ")?;
     let number = |name: &str| {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_warnings_silence_and_nothing_tested_are_all_failures() {
+    fn failures_warnings_a_missing_total_and_no_tests_are_all_failures() {
         let of = |line: &str| verdict(&format!("@ node\n{line}\n@ other\n"), "node");
         let total = |rest: &str| format!("Total for dw100 device /dev/video0: {rest}");
         assert!(of(&total("46, Succeeded: 46, Failed: 0, Warnings: 0")).is_ok());

@@ -1,28 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `deploy`: the way onto boards. Overlays for device trees that are not the emulated board's,
-//! and what README.md, docs/board.md and docs/first-light.md have typed; with `--full` the driver in kernel trees of other
-//! configurations and of another architecture.
+//! Suite `deploy`: how the driver gets onto a board. It tests the overlays, for device trees that
+//! differ from the emulated board's, and the commands of README.md, docs/board.md and
+//! docs/first-light.md; with `--full` also the driver in kernel trees of other configurations and of
+//! another architecture.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use super::names::Names;
-use super::{Tests, trees, tune, typed};
+use super::{Tests, kernel_trees, tune, typed_commands};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::module;
 use crate::step::copy_file;
 
-/// The overlays.
+/// The overlays in `dts/`.
 const NODE: &str = "imx8mp-dw100.dtso";
 const MEMORY: &str = "imx8mp-dw100-cma.dtso";
 
-/// The board's tree without the engine.
+/// Removes the engine from the board's device tree.
 const WITHOUT: &str = "/delete-node/ &{/soc@0/bus@32c00000/dwe@32e30000};";
 
-/// The board's tree with the engine where NXP's own kernels have it, and as they describe it.
+/// Puts the engine where NXP's kernels have it, with the properties that it has there.
 const VENDOR: &str = r#"
 /delete-node/ &{/soc@0/bus@32c00000/dwe@32e30000};
 &{/soc@0/bus@32c00000} {
@@ -47,7 +48,8 @@ const VENDOR: &str = r#"
 const NO_DEVICE: &str = "[ ! -e /dev/video0 ]";
 const STREAMS: &str = "dw100-board endure 2 20 0";
 
-/// Two streams of frames of the largest size, and as much memory as the overlay says.
+/// Checks that the kernel has as much contiguous memory as the overlay says, and runs two streams of
+/// the largest frames.
 const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma /proc/meminfo; exit 1; }
     model pixels=off
     for stream in 1 2; do
@@ -58,7 +60,7 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
     done
     wait $stream1 && wait $stream2 || { cat /tmp/1 /tmp/2; exit 1; }";
 
-/// What docs/dw100-rust.rst says of the module's parameters.
+/// Checks what docs/dw100-rust.rst says about the module's parameters.
 const PARAMETERS: &str = "set -ex
     [ \"$(/usr/sbin/modinfo -F parm /board/dw100_rust.ko | cut -d : -f 1 | sort | tr '\\n' ' ')\" = 'dma_bits watchdog_ms ' ]
     for wrong in watchdog_ms=-1 watchdog_ms=x watchdog_ms=4294967296 dma_bits=x; do
@@ -78,15 +80,15 @@ const PARAMETERS: &str = "set -ex
     driver load rust
     [ -e /dev/video0 ]";
 
-/// A boot with another device tree: the test's name, what is edited, overlays, and what is run.
-type Boot = (
+/// A boot with another device tree: the test's name, the edits, the overlays and the script.
+type TreeBoot = (
     &'static str,
     Option<&'static str>,
     &'static [&'static str],
     &'static str,
 );
 
-const BOOTS: [Boot; 5] = [
+const BOOTS: [TreeBoot; 5] = [
     (
         "a tree without the engine has no device",
         Some(WITHOUT),
@@ -119,7 +121,7 @@ const BOOTS: [Boot; 5] = [
     ),
 ];
 
-/// The names of the tests of what is typed.
+/// The names of the other tests.
 const ON_A_BOARD: &str =
     "what is typed for a board builds, copies, straightens a picture, installs and goes back";
 const FIRST_LIGHT: &str = "the eight steps of docs/first-light.md show what the page says";
@@ -133,7 +135,7 @@ const BY_HAND: &str = "what is typed by hand streams on a board started by hand"
 const PLAIN_MAKE: &str = "the kernel takes a module that plain make built";
 const VERSIONS: &str = "a kernel whose symbols have versions takes a module built for its tree";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let typed = [
         ON_A_BOARD,
@@ -148,7 +150,7 @@ pub fn names(_: &Path) -> Result<Names> {
         VERSIONS,
     ];
     let boots = BOOTS.iter().map(|boot| boot.0);
-    Names::all(boots.chain(typed).chain(trees::names()))
+    Names::all(boots.chain(typed).chain(kernel_trees::names()))
 }
 
 /// Runs the suite.
@@ -165,28 +167,30 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             .collect();
         tests.check(name, || tests.boot(&board, &options, script).map(drop));
     }
-    tests.check(ON_A_BOARD, || typed::on_a_board(tests, &board));
-    tests.check(FIRST_LIGHT, || typed::first_light(tests, &board));
-    tests.check(AUTOLOAD, || typed::autoload(tests, &board));
+    tests.check(ON_A_BOARD, || typed_commands::on_a_board(tests, &board));
+    tests.check(FIRST_LIGHT, || typed_commands::first_light(tests, &board));
+    tests.check(AUTOLOAD, || typed_commands::autoload(tests, &board));
     tests.check(REFUSED, || {
         let options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         tests.boot(&board, &options, PARAMETERS).map(drop)
     });
-    tests.check(OVERLAYS, || typed::overlays(tests, &board));
+    tests.check(OVERLAYS, || typed_commands::overlays(tests, &board));
     tests.check(tune::NAME, || tune::run(tests));
     if tests.full {
-        tests.check(ON_THE_SIDE, || typed::on_the_side(tests));
-        tests.check(BY_HAND, || typed::by_hand(tests));
-        tests.check(PLAIN_MAKE, || load(tests, Flavour::Rt, typed::make));
+        tests.check(ON_THE_SIDE, || typed_commands::on_the_side(tests));
+        tests.check(BY_HAND, || typed_commands::by_hand(tests));
+        tests.check(PLAIN_MAKE, || {
+            load(tests, Flavour::Rt, typed_commands::make)
+        });
         let build =
             |_: &Tests<'_>, board: &Board<'_>| module::build_for(tests.env, board.kernel_objects());
         tests.check(VERSIONS, || load(tests, Flavour::Kcsan, build));
-        trees::run(tests)?;
+        kernel_trees::run(tests)?;
     }
     Ok(())
 }
 
-/// Builds the module as who has a kernel of their own does, and loads that on the board.
+/// Loads a module on the board that was built as users build it for their own kernel.
 fn load(
     tests: &Tests<'_>,
     flavour: Flavour,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `faults`: an engine that fails or falls silent and memory that runs out, by the test client
-//! `dw100-board` on the board. The C driver is shown to fail what is about its faults.
+//! Suite `faults`: the test client `dw100-board` injects engine faults and makes memory run out. The C
+//! driver must fail the tests that are about its faults.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use super::{END, Tests, fault, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 
-/// A watchdog that is quick, for many frames are ended by it. The bus does not time out before it: see
+/// A short timeout, because the watchdog ends many frames. The engine's bus time-out is off: see
 /// [`Options::new`].
 const SCRIPT: &str = "driver unload rust && driver load rust watchdog_ms=100 && dw100-board faults";
 
-/// What the C driver fails, by which of its faults, and what the failure says then. A job that never
-/// ends takes the board along, so each has a board of its own.
+/// Tests that the C driver fails: the name, which of its faults is the reason, and a part of the
+/// failure. Each has a board of its own, because a job that never ends blocks the board.
 const FAILS: [(&str, &str, &str); 4] = [
     (
         "a frame whose interrupt is lost comes back as failed and the stream goes on",
@@ -41,14 +41,14 @@ const FAILS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// Seconds after which a test is given up on which a job never ends; and the board, which may not go
-/// off any more.
-const HOPELESS: [u64; 2] = [8, 40];
+/// Time limits in seconds for a test in which a job never ends, and for its board, which may not be
+/// able to power off.
+const STUCK_LIMITS_S: [u64; 2] = [8, 40];
 
-/// What follows the name of a test in which instructions are counted.
+/// Follows the name of a test that counts instructions.
 const TIMED: &str = ", by instructions";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(checkout: &Path) -> Result<Names> {
     let mut board = names::of_board(checkout, "faults")?;
     board.push(END.to_owned());
@@ -80,7 +80,7 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     };
     let board = &Board::prepare(tests.env, flavour, Driver::Rust)?;
     let mut options = tests.options(flavour);
-    options.timeout = if tests.full { 7200 } else { 1200 };
+    options.timeout_s = if tests.full { 7200 } else { 1200 };
     let mut script = SCRIPT.to_owned();
     script += if tests.full {
         " --full --limit 3600"
@@ -94,8 +94,8 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     tests.judge(board, &options, &script, &suffix)
 }
 
-/// How soon frames come back, in instructions: twice their limit is promised, and this machine's load
-/// has no part in it.
+/// Measures in instructions how soon frames come back. The promise is twice their limit. The load of
+/// this machine does not change the result.
 fn timed(tests: &Tests<'_>) -> Result<()> {
     let Some(filter) = tests.board_filter("timed", TIMED)? else {
         return Ok(());
@@ -103,9 +103,10 @@ fn timed(tests: &Tests<'_>) -> Result<()> {
     let board = &Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let mut options = tests.options(board.flavour()).on_one_cpu();
     options.icount = true;
-    // Time leaps to the next event where the CPU has nothing to do: a minute takes a moment.
+    // With `hlt`, an idle CPU skips to the next event, so a minute of the board's time takes less of
+    // this machine's.
     options.append = Some("hlt".to_owned());
-    options.timeout = 600;
+    options.timeout_s = 600;
     let script = format!(
         "driver unload rust && driver load rust watchdog_ms=100 && \
          dw100-board timed --limit 900{filter}"
@@ -113,12 +114,12 @@ fn timed(tests: &Tests<'_>) -> Result<()> {
     tests.judge(board, &options, &script, TIMED)
 }
 
-/// That the C driver fails a test, and by what.
+/// Records whether the C driver fails a test as listed.
 fn theirs(tests: &Tests<'_>, (name, fault, says): (&str, &str, &str)) -> Result<()> {
     let board = &Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
     let mut options = Options::new(board.flavour(), Driver::C).on_one_cpu();
-    let [limit, timeout] = HOPELESS;
-    options.timeout = timeout;
+    let [limit, timeout] = STUCK_LIMITS_S;
+    options.timeout_s = timeout;
     let script = format!("dw100-board faults --limit {limit} '{name}'");
     let printed = tests.run(board, &options, &script)?.printed;
     tests.fails(name, fault, says, &printed);

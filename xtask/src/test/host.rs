@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `host`: what cargo and the scripts of `tools/dewarp` can test without a board.
+//! Suite `host`: the tests of cargo and of the scripts in `tools/dewarp`, which need no board.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -10,23 +10,23 @@ use anyhow::{Context, Result, bail};
 use super::Tests;
 use super::names::Names;
 use crate::sandbox::Sandbox;
-use crate::{host, lint, tools};
+use crate::{host, lint, programs};
 
-/// Seconds that all of it may take, once it is built.
-const LONGEST: u64 = 1200;
+/// Time limit in seconds for the whole suite, without building.
+const LIMIT_S: u64 = 1200;
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
-    Names::and(
+    Names::with_more(
         lint::names(),
-        "the tests of `cargo test --workspace -- --list`, kinds of calibrations beside OpenCV, calibrations of known lenses, and the page of `dewarp tune`",
+        "the tests of `cargo test --workspace -- --list`, calibrations compared with OpenCV, calibrations of known lenses, and the page of `dewarp tune`",
     )
 }
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    let _slot = tests.slot(LONGEST);
-    // The names of cargo's tests are paths, without a blank.
+    let _slot = tests.slot(LIMIT_S);
+    // The names of cargo's tests are paths, so a filter with a space matches none of them.
     if !tests.filter.contains(' ') {
         crates(tests)?;
     }
@@ -36,19 +36,19 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     lint::checks(tests.env, &mut |name, check| tests.check(name, check))
 }
 
-/// The tests of all crates.
+/// Runs the tests of all crates.
 fn crates(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     host::fetch_crates(env)?;
-    let scratch = env.cache.scratch(&env.ui, &tools::target_name(env))?;
+    let scratch = programs::target(env)?;
     let cargo = |words: &[&str]| {
-        let mut command = tools::cargo(env, &sandbox, &scratch.dir);
+        let mut command = programs::cargo(env, &sandbox, &scratch.dir);
         command.args(words);
         command
     };
 
-    let step = env.ui.step("host-tests", env.cache.log("host-tests"))?;
+    let step = env.step("host-tests")?;
     let build = ["test", "--offline", "--locked", "--workspace", "--no-run"];
     step.run(&mut cargo(&build))?;
     step.finish();
@@ -76,15 +76,11 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
     }
     let results = results(&said);
     for (name, good) in &results {
-        let result = if *good {
-            Ok(())
-        } else {
-            Err(anyhow::anyhow!("{}", failure(&said, name)))
-        };
-        tests.record(name, result);
+        let why = (!good).then(|| failure(&said, name));
+        tests.record(name, super::result(why));
     }
-    let as_told = results.iter().all(|(_, good)| *good) == output.status.success();
-    if (results.is_empty() && tests.filter.is_empty()) || !as_told {
+    let consistent = results.iter().all(|(_, good)| *good) == output.status.success();
+    if (results.is_empty() && tests.filter.is_empty()) || !consistent {
         bail!(
             "cargo test ended with {}:\n{}",
             output.status,
@@ -94,12 +90,12 @@ fn crates(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The tests in the output of `cargo test`, and whether they passed. Ignored ones do not count.
+/// Returns the tests in the output of `cargo test` that were not ignored, and whether each passed.
 fn results(output: &str) -> Vec<(&str, bool)> {
     output.lines().filter_map(result).collect()
 }
 
-/// How many tests were left out.
+/// Returns the number of ignored tests.
 fn ignored(output: &str) -> usize {
     let lines = output.lines().filter(|line| line.starts_with("test "));
     lines.filter(|line| line.contains(" ... ignored")).count()
@@ -114,7 +110,7 @@ fn result(line: &str) -> Option<(&str, bool)> {
     }
 }
 
-/// What a failed test printed.
+/// Returns the output of a failed test.
 fn failure<'a>(output: &'a str, name: &str) -> &'a str {
     let title = format!("---- {name} stdout ----\n");
     let text = output.split_once(&title).map_or("", |(_, rest)| rest);
@@ -130,7 +126,7 @@ mod tests {
         ---- map::tests::b - should panic stdout ----\nassertion failed: x\n\n\nfailures:\n";
 
     #[test]
-    fn results_of_libtest_are_read_and_ignored_tests_do_not_count() {
+    fn results_of_libtest_are_read_and_ignored_tests_are_left_out() {
         let expected = [
             ("map::tests::a", true),
             ("map::tests::b - should panic", false),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `kit`: what a person with a board gets. The archive is unpacked on the emulated board, which
-//! has nothing else of this project, and `first-light` runs in the default world and in each one that
-//! it claims to tell apart: it must name the right one, and no other. It must stop when the bus hangs.
+//! Suite `kit`: the archive for a person with a board. It is unpacked on the emulated board, which has
+//! nothing else of this project. `first-light` runs in the default world and in each world that it can
+//! recognise: it must name this world and no other. It must stop if the bus hangs.
 
 use std::fs;
 use std::path::Path;
@@ -17,9 +17,9 @@ use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::kit::Kit;
-use crate::step::{capture, make_dir};
+use crate::step::{make_dir, stdout_of};
 
-/// The names of tests, but for those of worlds.
+/// The names of the tests, except those about a world.
 const ARCHIVE: &str = "the archive has what it should";
 const STATIC: &str = "the programs need no shared library";
 const AS_ASSUMED: &str = "in the default world all is as assumed";
@@ -31,11 +31,11 @@ const AGAIN: &str = "a run after that stops, too";
 const STUCK: &str = "a frame that the C driver waits for for ever stops it";
 const WHOLE: &str = "all of it at full size";
 
-/// How long `first-light` may take, by the board's clock.
-const LONGEST: Duration = Duration::from_secs(300);
+/// Time limit for `first-light`, by the board's clock.
+const LIMIT: Duration = Duration::from_secs(300);
 
-/// Unpacks the archive, and has a command that runs `first-light` once: its name, and options. The
-/// disk is not what is tested.
+/// Unpacks the archive, and defines a command that runs `first-light` once with a name and options. The
+/// results are written to memory and copied to /out afterwards, because the disk is not under test.
 const BEFORE: &str = r#"
     set -e
     cd /tmp
@@ -54,20 +54,21 @@ const BEFORE: &str = r#"
     }
 "#;
 
-/// Hangs the bus of an idle engine as no driver does: SOFT_RESET with the AXI master on.
+/// Makes the bus of an idle engine hang, as no driver does: SOFT_RESET while the AXI master is enabled.
 const HANG: &str = "
     devmem 0x32e30074 32 0x8000000e
     devmem 0x32e30004 32 0x00000005
     devmem 0x32e30004 32 0x00000001
 ";
 
-/// A CPU with nothing to do sleeps, although instructions are counted: waiting for seconds takes no
-/// time then. What waits for a file of the host would see hours pass: the modules are loaded before.
+/// With `hlt`, an idle CPU sleeps although instructions are counted, so waiting for seconds takes no
+/// time. If it waited for a file of the host, hours would pass on the board. So the modules are loaded
+/// before.
 const SLEEPS: &str = "hlt";
 const LOADED: &str = "modprobe -a v4l2-mem2mem videobuf2-dma-contig\n";
 
-/// A board with 4 GB, of which the kernel has 129 MB below 4 GiB: the contiguous memory, itself, and so
-/// little else that first-light takes it all.
+/// A board with 4 GB, of which 129 MB are below 4 GiB: the contiguous memory, the kernel, and so little
+/// more that first-light can allocate all of it.
 const MOST_ABOVE: &str = r#"
 / {
 	reserved-memory {
@@ -83,8 +84,8 @@ const MOST_ABOVE: &str = r#"
 };"#;
 const LOW_CMA: &str = "cma=112M@0x41000000";
 
-/// What the model is told for a world beside its name: the bus time-out, which boards of the other
-/// suites do not have, at 4 ms, which only the largest frame of `--quick` takes.
+/// Returns the model's settings for a world, in addition to its name. The bus time-out is off, as in
+/// the other suites, or else 4 ms, which only the largest frame of `--quick` exceeds.
 fn settings(world: &World) -> &'static str {
     match world.name {
         "time-out-in-frame" => "timeout-cycles=2000000",
@@ -92,7 +93,7 @@ fn settings(world: &World) -> &'static str {
     }
 }
 
-/// The options that show a world.
+/// Returns the options of `first-light` with which it can recognise the world.
 fn options(world: &World) -> &'static str {
     match world.needs {
         Needs::Nothing => "--no-c",
@@ -101,7 +102,7 @@ fn options(world: &World) -> &'static str {
     }
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let fixed = [
         ARCHIVE, STATIC, AS_ASSUMED, PAGE, REACHED, RECOVERED, HUNG, AGAIN, STUCK, WHOLE,
@@ -139,10 +140,10 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     ])
 }
 
-/// That the archive has the files that its page lists.
+/// Checks that the archive has the files that its page lists.
 fn contents(kit: &Kit) -> Result<()> {
     let mut tar = std::process::Command::new("tar");
-    let listed = capture(tar.arg("tf").arg(&kit.archive))?;
+    let listed = stdout_of(tar.arg("tf").arg(&kit.archive))?;
     for name in [
         "README.txt",
         "SHA256SUMS",
@@ -160,17 +161,17 @@ fn contents(kit: &Kit) -> Result<()> {
     Ok(())
 }
 
-/// That no program in the archive names a shared library.
+/// Checks that the programs in the archive need no shared library.
 fn static_programs(board: &Board<'_>, kit: &Kit, place: &Path) -> Result<()> {
     make_dir(place)?;
     let mut tar = std::process::Command::new("tar");
     tar.arg("--extract")
         .arg("--strip-components=1")
         .arg("--file");
-    capture(tar.arg(&kit.archive).arg("--directory").arg(place))?;
+    stdout_of(tar.arg(&kit.archive).arg("--directory").arg(place))?;
     for name in ["dewarp", "dw100-board", "first-light"] {
         let mut readelf = board.sandbox.command(place, "llvm-readelf");
-        let said = capture(readelf.args(["--dynamic", "--program-headers", name]))?;
+        let said = stdout_of(readelf.args(["--dynamic", "--program-headers", name]))?;
         let needs = ["NEEDED", "INTERP"]
             .iter()
             .find(|word| said.contains(**word));
@@ -191,29 +192,29 @@ struct Boots<'a> {
 }
 
 impl Boots<'_> {
-    /// Boots a board with the archive alone and runs a script there. `change` makes the board another
-    /// one. Returns where `/out` came to lie.
-    fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Left> {
+    /// Boots a board that has only the archive, and runs a script there. `change` sets further options.
+    /// Returns the directory that the board saw as `/out`.
+    fn boot(&self, name: &str, script: &str, change: impl FnOnce(&mut Options)) -> Result<Results> {
         let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         options.icount = true;
-        options.timeout = 900;
+        options.timeout_s = 900;
         options.input = Some(self.work.join("in"));
         let out = self.work.join(name);
         options.output = Some(out.clone());
         change(&mut options);
         let script = format!("{BEFORE}{script}");
         self.tests.boot(self.board, &options, &script)?;
-        Ok(Left(out))
+        Ok(Results(out))
     }
 
-    /// The default world, with both drivers and with a forced time-out. The modules that the drivers
-    /// need are loaded by first-light.
+    /// The default world, with both drivers and a forced time-out. first-light loads the modules that
+    /// the drivers need.
     fn default_world(&self) -> Result<()> {
         if !self.tests.wants_any(&[AS_ASSUMED, PAGE]) {
             return Ok(());
         }
-        let left = self.boot("out-default", "run default --time-out", |_| {})?;
-        let report = left.report("default").and_then(|report| {
+        let results = self.boot("out-default", "run default --time-out", |_| {})?;
+        let report = results.report("default").and_then(|report| {
             report.ended(0)?;
             report.named(&[])?;
             ensure!(report.frames("dw100").is_some(), "the C driver was not run");
@@ -222,19 +223,19 @@ impl Boots<'_> {
             Ok(())
         });
         self.tests.record(AS_ASSUMED, report);
-        self.tests.record(PAGE, left.page("default"));
+        self.tests.record(PAGE, results.page("default"));
         Ok(())
     }
 
-    /// The worlds that any board can show, one after the other.
+    /// The worlds that need no special board, one after the other.
     fn worlds(&self) -> Result<()> {
         let worlds = self.worlds_that(|world| world.needs != Needs::Above4G);
         if worlds.is_empty() {
             return Ok(());
         }
         let script = format!("{LOADED}{}", in_worlds(&worlds));
-        let left = self.boot("out-worlds", &script, sleeps)?;
-        self.name_worlds(&left, &worlds);
+        let results = self.boot("out-worlds", &script, sleeps)?;
+        self.name_worlds(&results, &worlds);
         Ok(())
     }
 
@@ -248,12 +249,12 @@ impl Boots<'_> {
             "{LOADED}run default --only --above-4g\n{}",
             in_worlds(&worlds)
         );
-        let left = self.boot("out-above", &script, |options| {
-            options.memory = 4;
+        let results = self.boot("out-above", &script, |options| {
+            options.memory_gib = 4;
             options.edits = Some(MOST_ABOVE);
             options.append = Some(format!("{SLEEPS} {LOW_CMA}"));
         })?;
-        let report = left.report("default").and_then(|report| {
+        let report = results.report("default").and_then(|report| {
             report.status(0)?;
             for part in ["the vertex map", "the source", "the destination"] {
                 let found = report.line(&format!("{part} above 4 GiB"))?;
@@ -262,11 +263,11 @@ impl Boots<'_> {
             Ok(())
         });
         self.tests.record(REACHED, report);
-        self.name_worlds(&left, &worlds);
+        self.name_worlds(&results, &worlds);
         Ok(())
     }
 
-    /// A frame that stalls and an engine that recovers; then a bus that hangs.
+    /// A frame that stalls and an engine that recovers, and then a bus that hangs.
     fn hung(&self) -> Result<()> {
         if !self.tests.wants_any(&[RECOVERED, HUNG, AGAIN]) {
             return Ok(());
@@ -280,8 +281,8 @@ impl Boots<'_> {
             run hung
             run again"
         );
-        let left = self.boot("out-hung", &script, sleeps)?;
-        let stalled = left.report("stalled").and_then(|report| {
+        let results = self.boot("out-hung", &script, sleeps)?;
+        let stalled = results.report("stalled").and_then(|report| {
             report.status(1)?;
             report.named(&[])?;
             let found = report.line("frames come back")?;
@@ -289,20 +290,22 @@ impl Boots<'_> {
             report.line("FRAME_BUSY at the interrupt").map(drop)
         });
         self.tests.record(RECOVERED, stalled);
-        let hung = left.report("hung").and_then(|report| {
+        let hung = results.report("hung").and_then(|report| {
             report.stopped("after the reset the next one did not, either")?;
             ensure!(report.frames("dw100_rust") == Some(2), "it went on");
             ensure!(report.frames("dw100").is_none(), "the C driver was loaded");
-            left.page("hung")
+            results.page("hung")
         });
         self.tests.record(HUNG, hung);
-        let again = left.report("again").and_then(|report| report.stopped(""));
+        let again = results
+            .report("again")
+            .and_then(|report| report.stopped(""));
         self.tests.record(AGAIN, again);
         Ok(())
     }
 
-    /// A lost interrupt with the C driver, which waits for it for ever. The frame is found by the
-    /// number of frames that a run without it sends.
+    /// A lost interrupt with the C driver, which waits for it without a limit. A run without that
+    /// driver shows how many frames come before it.
     fn stuck(&self) -> Result<()> {
         if !self.tests.wants_any(&[STUCK]) {
             return Ok(());
@@ -313,23 +316,23 @@ impl Boots<'_> {
             model drop-irq=$((frames + 3))
             run stuck
         "#;
-        let left = self.boot("out-stuck", &format!("{LOADED}{script}"), sleeps)?;
-        let stuck = left.report("stuck").and_then(|report| {
+        let results = self.boot("out-stuck", &format!("{LOADED}{script}"), sleeps)?;
+        let stuck = results.report("stuck").and_then(|report| {
             report.stopped("did not come back from the C driver")?;
             ensure!(report.frames("dw100") == Some(3), "it went on");
-            left.page("stuck")
+            results.page("stuck")
         });
         self.tests.record(STUCK, stuck);
         Ok(())
     }
 
-    /// Everything at full size.
+    /// A run with frames of full size.
     fn whole(&self) -> Result<()> {
         if !self.tests.full || !self.tests.wants_any(&[WHOLE]) {
             return Ok(());
         }
-        let left = self.boot("out-whole", "quick=\nrun whole --time-out", |_| {})?;
-        let whole = left.report("whole").and_then(|report| {
+        let results = self.boot("out-whole", "quick=\nrun whole --time-out", |_| {})?;
+        let whole = results.report("whole").and_then(|report| {
             report.ended(0)?;
             report.named(&[])
         });
@@ -337,7 +340,7 @@ impl Boots<'_> {
         Ok(())
     }
 
-    /// The worlds of which the test is asked for.
+    /// Returns the worlds whose test the filter selects.
     fn worlds_that(&self, wanted: impl Fn(&World) -> bool) -> Vec<&'static World> {
         let worlds = WORLDS.iter().filter(|world| wanted(world));
         worlds
@@ -345,10 +348,10 @@ impl Boots<'_> {
             .collect()
     }
 
-    /// Records that each world was named, and no other.
-    fn name_worlds(&self, left: &Left, worlds: &[&World]) {
+    /// Records for each world whether it was named, and no other.
+    fn name_worlds(&self, results: &Results, worlds: &[&World]) {
         for world in worlds {
-            let result = left.report(world.name).and_then(|report| {
+            let result = results.report(world.name).and_then(|report| {
                 report.status(1)?;
                 report.in_time()?;
                 report.named(&[world.name])
@@ -358,17 +361,17 @@ impl Boots<'_> {
     }
 }
 
-/// Has the CPU sleep.
+/// Lets an idle CPU sleep.
 fn sleeps(options: &mut Options) {
     options.append = Some(SLEEPS.to_owned());
 }
 
-/// The name of a world's test.
+/// Returns the name of a world's test.
 fn name_of(world: &World) -> String {
     format!("the world {} is named", world.name)
 }
 
-/// The script for these worlds, one after the other.
+/// Returns a script that runs `first-light` in these worlds, one after the other.
 fn in_worlds(worlds: &[&World]) -> String {
     let run = |world: &&World| {
         format!(
@@ -381,33 +384,33 @@ fn in_worlds(worlds: &[&World]) -> String {
     worlds.iter().map(run).collect()
 }
 
-/// What a boot left.
-struct Left(std::path::PathBuf);
+/// The directory with the results of a boot.
+struct Results(std::path::PathBuf);
 
-impl Left {
-    /// The report of a run.
-    fn report(&self, run: &str) -> Result<Report> {
+impl Results {
+    /// Reads the report of a run.
+    fn report(&self, run: &str) -> Result<FirstLightReport> {
         let dir = self.0.join(run);
         let read = |name: &str| {
             fs::read_to_string(dir.join(name)).with_context(|| format!("{run}/{name} is missing"))
         };
         let said = read("said")?;
         let text = read("first-light.json").with_context(|| format!("it says:\n{said}"))?;
-        Ok(Report {
+        Ok(FirstLightReport {
             json: serde_json::from_str(&text)?,
             status: read("status")?.trim().parse()?,
             said,
         })
     }
 
-    /// That the page of a run is well-formed and refers to nothing else.
+    /// Checks that the page of a run is well-formed and loads nothing.
     fn page(&self, run: &str) -> Result<()> {
         let page = fs::read_to_string(self.0.join(run).join("first-light.html"))?;
         stands_alone(&page)
     }
 }
 
-/// That a page is well-formed and refers to nothing else.
+/// Checks that a page is well-formed and loads nothing.
 fn stands_alone(page: &str) -> Result<()> {
     let options = roxmltree::ParsingOptions {
         allow_dtd: true,
@@ -434,14 +437,14 @@ fn stands_alone(page: &str) -> Result<()> {
 }
 
 /// A report of `first-light`.
-struct Report {
+struct FirstLightReport {
     json: Value,
     status: u8,
     said: String,
 }
 
-impl Report {
-    /// That it came to its end with this status.
+impl FirstLightReport {
+    /// Fails unless the run ended with this status and did not stop.
     fn status(&self, status: u8) -> Result<()> {
         let end = super::last_lines(&self.said, 12);
         ensure!(
@@ -458,14 +461,14 @@ impl Report {
         Ok(())
     }
 
-    /// That it did not take too long by the board's clock.
+    /// Fails if the run took too long by the board's clock.
     fn in_time(&self) -> Result<()> {
         let seconds = self.json["seconds"].as_f64().unwrap_or(f64::MAX);
-        ensure!(seconds < LONGEST.as_secs_f64(), "it took {seconds} s");
+        ensure!(seconds < LIMIT.as_secs_f64(), "it took {seconds} s");
         Ok(())
     }
 
-    /// That it came to its end with this status, in time, and measured all.
+    /// Fails unless the run ended with this status, in time, and measured everything.
     fn ended(&self, status: u8) -> Result<()> {
         self.status(status)?;
         self.in_time()?;
@@ -476,7 +479,7 @@ impl Report {
         }
     }
 
-    /// That it stopped, and says so in these words.
+    /// Fails unless the run stopped, with a reason that contains `words`.
     fn stopped(&self, words: &str) -> Result<()> {
         let why = self.json["stopped"].as_str();
         let Some(why) = why else {
@@ -487,7 +490,7 @@ impl Report {
         Ok(())
     }
 
-    /// That it names just these worlds.
+    /// Fails unless the run named just these worlds.
     fn named(&self, wanted: &[&str]) -> Result<()> {
         let worlds = self.json["worlds"].as_array();
         let worlds: Vec<&str> = worlds
@@ -507,21 +510,21 @@ impl Report {
         self.json["lines"].as_array().into_iter().flatten()
     }
 
-    /// The lines that differ.
+    /// Returns the lines that differ from what is assumed.
     fn differing(&self) -> String {
         let differing = self.lines().filter(|line| line["verdict"] == "differs");
-        let told = differing.map(|line| format!("{}: {}", line["topic"], line["found"]));
-        told.collect::<Vec<_>>().join("; ")
+        let lines = differing.map(|line| format!("{}: {}", line["topic"], line["found"]));
+        lines.collect::<Vec<_>>().join("; ")
     }
 
-    /// What the first line of a topic found.
+    /// Returns the result in the first line on a topic.
     fn line(&self, topic: &str) -> Result<&str> {
         let found = self.lines().find(|line| line["topic"] == topic);
         let found = found.with_context(|| format!("no line '{topic}'"))?;
         found["found"].as_str().context("it found no text")
     }
 
-    /// Frames that were sent with a driver's first turn.
+    /// Returns the number of frames that were sent in the first turn of a driver.
     fn frames(&self, driver: &str) -> Option<u64> {
         let frames = self.json["frames"].as_array()?;
         frames.iter().find(|pair| pair[0] == driver)?[1].as_u64()
@@ -533,7 +536,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_that_loads_anything_is_seen() {
+    fn a_page_that_loads_anything_is_an_error() {
         let page = |body: &str| format!("<!DOCTYPE html>\n<html><body>{body}</body></html>");
         assert!(stands_alone(&page("<img src=\"data:image/png;base64,AA\"/>")).is_ok());
         for wrong in [
@@ -548,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn each_world_has_a_run_and_the_default_comes_back_after_it() {
+    fn each_world_has_a_run_after_which_the_default_world_is_set_again() {
         let worlds: Vec<&World> = WORLDS.iter().collect();
         let script = in_worlds(&worlds);
         for world in WORLDS {

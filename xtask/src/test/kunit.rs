@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `kunit`: the tests inside the module, which run when the debug kernel loads it. What they
-//! report is KTAP, which the kernel keeps in debugfs.
+//! Suite `kunit`: the KUnit tests of the module, which run when the debug kernel loads it. The kernel
+//! keeps their report in debugfs, in the format KTAP.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,19 +10,19 @@ use std::path::Path;
 use anyhow::{Result, anyhow, bail};
 
 use super::names::{self, Names};
-use super::{END, Tests, ended, kunit_tool, side_by_side};
+use super::{END, Tests, ended, kunit_tool, result, side_by_side};
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::step::files;
 
-/// What marks a suite in the module's source.
+/// Marks a suite in the module's source.
 const MARK: &str = "kunit_tests(";
 
-/// Prints what each suite has reported, and then what the tests said of it.
+/// Prints the report of each suite, and then the log lines of its tests.
 const SCRIPT: &str = "cat /sys/kernel/debug/kunit/dw100*/results; \
     dmesg | grep '^ *# '";
 
-/// What follows the name of a test that `kunit.py` ran.
+/// Follows the name of a test that `kunit.py` ran.
 const BY_TOOL: &str = ", kunit.py";
 
 /// The test of the kernel that `kunit.py` built.
@@ -32,12 +32,12 @@ const BUILT_IN: &str =
 /// The suites in the module's source, each with its cases.
 type Suites = BTreeMap<String, Vec<String>>;
 
-/// The name of a case's test.
+/// Returns the name of a case's test.
 fn name(suite: &str, case: &str) -> String {
     format!("{suite}: {}", case.replace('_', " "))
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(checkout: &Path) -> Result<Names> {
     let suites = suites(&checkout.join("src"))?;
     let each = |(suite, cases): (&String, &Vec<String>)| -> Vec<String> {
@@ -70,7 +70,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
         let mut options = Options::new(Flavour::Debug, Driver::Rust);
         options.append = Some(format!("kunit.enable=1{}", glob(&expected, &all)));
-        options.timeout = 900;
+        options.timeout_s = 900;
         let outcome = tests.run(&board, &options, SCRIPT)?;
         record(tests, &expected, &outcome.printed, "");
         tests.record_end(END, ended(&outcome));
@@ -92,8 +92,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&on_board, &by_the_kernel])
 }
 
-/// The kernel's argument for these cases, if they are not all. It takes one pattern: a single case, or all
-/// of a suite.
+/// Returns the kernel's argument that selects these cases, if they are not all. It takes one pattern: a
+/// case, or all cases of a suite.
 fn glob(expected: &Suites, all: &Suites) -> String {
     if expected == all {
         return String::new();
@@ -108,7 +108,7 @@ fn glob(expected: &Suites, all: &Suites) -> String {
     }
 }
 
-/// Records what a report has of the suites. Each test's name is followed by `suffix`.
+/// Records the results of the suites in a report. `suffix` is appended to each test's name.
 fn record(tests: &Tests<'_>, suites: &Suites, report: &str, suffix: &str) {
     for suite in suites.keys() {
         let (planned, cases) = cases(report, suite);
@@ -118,17 +118,14 @@ fn record(tests: &Tests<'_>, suites: &Suites, report: &str, suffix: &str) {
             tests.record_end(&format!("{suite}{suffix}"), Err(why));
         }
         for (case, passed) in cases {
-            let result = if passed {
-                Ok(())
-            } else {
-                Err(anyhow!("{}", why(report, case)))
-            };
-            tests.record(&format!("{}{suffix}", name(suite, case)), result);
+            let why = (!passed).then(|| why(report, case));
+            let name = format!("{}{suffix}", name(suite, case));
+            tests.record(&name, result(why.as_deref()));
         }
     }
 }
 
-/// The suites that the module's source has.
+/// Returns the suites in the module's source.
 fn suites(dir: &Path) -> Result<Suites> {
     let case = |rest: &str| {
         let (_, rest) = rest.split_once("fn ")?;
@@ -150,8 +147,8 @@ fn suites(dir: &Path) -> Result<Suites> {
     Ok(found)
 }
 
-/// How many cases a suite has announced in KTAP reports; those that reported, and whether they
-/// passed. A case that was skipped has not.
+/// Returns how many cases a suite has announced in KTAP reports, and the cases that reported with
+/// whether they passed. A skipped case counts as failed.
 fn cases<'a>(report: &'a str, suite: &str) -> (usize, Vec<(&'a str, bool)>) {
     let title = format!("# Subtest: {suite}");
     let lines = report.lines().map(str::trim);
@@ -166,7 +163,7 @@ fn cases<'a>(report: &'a str, suite: &str) -> (usize, Vec<(&'a str, bool)>) {
     (plan.unwrap_or(0), cases.collect())
 }
 
-/// A case's line: `ok 1 NAME` or `not ok 1 NAME`.
+/// Parses a case's line, `ok 1 NAME` or `not ok 1 NAME`.
 fn case(line: &str) -> Option<(&str, bool)> {
     let (rest, passed) = match line.strip_prefix("not ") {
         Some(rest) => (rest, false),
@@ -180,7 +177,7 @@ fn case(line: &str) -> Option<(&str, bool)> {
     Some((name.trim(), passed && !skipped))
 }
 
-/// What a case that failed said: the line before the kernel's own, in the log.
+/// Returns why a case failed: the line before the kernel's own message in the log.
 fn why(report: &str, case: &str) -> String {
     let verdict = format!("# {case}: ASSERTION FAILED");
     let lines: Vec<&str> = report.lines().collect();
@@ -202,7 +199,7 @@ mod tests {
         \x20   ok 1 fine\nok 1 dw100_engine\n";
 
     #[test]
-    fn each_suite_has_its_own_cases_and_what_is_skipped_or_missing_shows() {
+    fn each_suite_has_its_own_cases_and_skipped_or_missing_ones_are_noticed() {
         let expected = [("a_case", true), ("another", false), ("a_third", false)];
         assert_eq!(cases(REPORT, "dw100_job"), (3, expected.into()));
         assert_eq!(cases(REPORT, "dw100_engine"), (2, vec![("fine", true)]));
@@ -210,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_case_says_what_did_not_hold() {
+    fn a_failed_case_has_the_assertion_that_failed() {
         let log = "    # other: x\n    # src/job/tests.rs:7: a == b\n    # another: ASSERTION FAILED\n\
             \x20   # another.speed: normal\n";
         let report = format!("{REPORT}    # another: ASSERTION FAILED\n{log}");

@@ -1,40 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests inside the driver by the kernel's own `kunit.py`: in a source tree that the driver is
-//! installed in, built into a kernel for QEMU's machine `virt`.
+//! Runs the KUnit tests with the kernel's own `kunit.py`: in a source tree with the driver installed,
+//! built into a kernel for QEMU's machine `virt`.
 
 use std::fs;
 
 use anyhow::{Result, ensure};
 
-use super::trees::Tree;
+use super::kernel_trees::Tree;
 use crate::Env;
 use crate::host;
 use crate::kernel::{Flavour, Kernel};
+use crate::programs::Program;
 use crate::qemu::Qemu;
 use crate::sandbox::Sandbox;
-use crate::tools::Model;
 
-/// The name of a parameter, as the kernel keeps it.
+/// The name of a parameter, as it is stored in the kernel's image.
 const PARAMETER: &[u8] = b"dw100.watchdog_ms\0";
 
-/// Runs a command with the emulator $1, whose library is in $2, and keeps what it prints.
+/// Runs a command with the emulator $1, whose library is in $2, and saves its output.
 const SCRIPT: &str = "export PATH=${1%/*}:$PATH LD_LIBRARY_PATH=$2 PYTHONUNBUFFERED=1; shift 2; \"$@\" | tee ../printed";
 
-/// Builds and runs the kernel. Returns what it printed, and whether the tool was content.
+/// Builds and runs the kernel. Returns its output, and the result of the tool.
 pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;
-    let model = Model::prepare(env, &sandbox)?;
+    let model = Program::model(env, &sandbox)?;
     let qemu = Qemu::prepare(env, &sandbox, &model)?;
 
     let tree = Tree::prepare(env, &source)?;
-    let step = env.ui.step("kunit.py", env.cache.log("kunit.py"))?;
+    let step = env.step("kunit.py")?;
     let printed = tree.scratch.dir.join("printed");
     let mut command = sandbox.command(&tree.source, "bash");
     command
         .args(["-o", "pipefail", "-c", SCRIPT, "kunit"])
-        .args([&qemu.binary, model.dir()])
+        .arg(&qemu.binary)
+        .args(model.file.parent())
         .args(["tools/testing/kunit/kunit.py", "run", "--arch=arm64"])
         .args(["--make_options", "LLVM=1", "--raw_output=kunit"])
         .arg(format!("--jobs={}", host::jobs()))
@@ -50,8 +51,8 @@ pub fn run(env: &Env) -> Result<(String, Result<()>)> {
     Ok((fs::read_to_string(printed)?, ended))
 }
 
-/// That the driver's parameter has the name in the kernel that [`run`] has built, with the driver in it, by
-/// which docs/dw100-rust.rst sets it on the kernel's command line.
+/// Checks that the parameter has the name by which docs/dw100-rust.rst sets it on the kernel's command
+/// line. It looks in the kernel that [`run`] has built, with the driver built in.
 pub fn has_parameter(env: &Env) -> Result<()> {
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Debug)?.source;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `lifetime`: what is left of the device when it is unbound, and of its streams when the
-//! system sleeps, by the test client `dw100-board` on the board: on the debug kernel, whose checks are
-//! the better half of the tests, and on the other one, which is fast enough to say how long unbinding
-//! takes. After them, on the debug kernel, random calls of several processes, while the engine fails
-//! and the device is unbound. The C driver is shown to fail.
+//! Suite `lifetime`: the test client `dw100-board` unbinds the device while programs use it, and
+//! streams while the system sleeps. On the debug kernel the kernel's checks find most faults. The `rt`
+//! kernel is fast enough to measure how long unbinding takes. Then, on the debug kernel, several
+//! processes make random calls while the engine fails and the device is unbound. The C driver must fail
+//! as listed.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -16,13 +16,13 @@ use super::{END, Tests, complete, fault, side_by_side};
 use crate::board::{Board, Driver, End, Options};
 use crate::kernel::Flavour;
 
-/// What the C driver is caught at by the debug kernel: a test, by which of its faults, and what the
-/// kernel says then.
+/// Faults of the C driver that the debug kernel reports: a test, the number of the fault, and a part of
+/// the report.
 const CAUGHT: [(&str, &str, &str); 3] = [
     (
         "lifetime --full --limit 200 'a request and its file are closed at the same time'",
         "fault 20",
-        // It may use what was freed, or only give it up twice.
+        // It either uses freed memory or frees it twice. Both reports name such a function.
         "media_request_object_",
     ),
     (
@@ -37,34 +37,35 @@ const CAUGHT: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// What the C driver never gets to the end of when the system sleeps (fault 8).
+/// With the C driver this test does not end when the system sleeps (fault 8).
 const LOSES: &str =
     "no frame is lost or torn when the system stops short of sleep, power domains off";
 
-/// How long unbinding may take, whatever is held or dies meanwhile.
-const BOUND: Duration = Duration::from_secs(1);
+/// Time limit for unbinding, whatever programs hold or do at that time.
+const LIMIT: Duration = Duration::from_secs(1);
 
-/// Seconds of random calls, of every day and of `--full`.
-const FUZZED: [u64; 2] = [10, 300];
+/// Seconds of random calls, without and with `--full`.
+const FUZZ_SECONDS: [u64; 2] = [10, 300];
 
-/// Their seed of every day, so that a change is to blame for what is new.
+/// The seed of the random calls without `--full`. It is constant, so that a new failure comes from a
+/// change of the code.
 const SEED: u32 = 0xd100;
 
-/// Unloads the module, which what was unbound may keep for some seconds yet.
+/// Unloads the module. Objects that outlived unbinding may keep it loaded for some seconds.
 const UNLOAD: &str =
     "for second in 1 2 3 4 5 6 7 8; do driver unload rust && break; sleep 1; done; ";
 
-/// What follows the name of a test on one of the kernels.
+/// Follows the name of a test on one of the kernels.
 const SUFFIXES: [&str; 2] = [RT, DEBUG];
 const RT: &str = ", rt";
 const DEBUG: &str = ", debug";
 
-/// The names of tests that are not of a program with a list.
+/// The names of tests that are in no list of the test client.
 const FUZZ: &str =
     "random calls of several processes, with faults and unbinding, leave a device that works";
 const IN_TIME: &str = "no unbinding takes longer than a second";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(checkout: &Path) -> Result<Names> {
     let mut both = names::of_board(checkout, "lifetime")?;
     both.extend([END, IN_TIME].map(str::to_owned));
@@ -82,7 +83,7 @@ pub fn names(checkout: &Path) -> Result<Names> {
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let (rt, debug) = (Flavour::Rt, Flavour::Debug);
     if tests.full {
-        // Beside nothing else: how long unbinding takes counts.
+        // Nothing runs in parallel, because the time of unbinding is measured.
         ours(tests, debug)?;
         let others = || {
             ours(tests, rt)?;
@@ -97,7 +98,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&|| ours(tests, debug), &others])
 }
 
-/// System sleep, which the C driver's streams do not get over.
+/// Tests system sleep, which the C driver's streams do not survive.
 fn sleeps(tests: &Tests<'_>) -> Result<()> {
     let filter = tests.board_filter("sleep", DEBUG)?;
     let theirs = tests.full && tests.wants(&fault(LOSES, "fault 8"));
@@ -107,7 +108,7 @@ fn sleeps(tests: &Tests<'_>) -> Result<()> {
     let board = &Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let mut options = Options::new(board.flavour(), Driver::Rust);
     options.alarm = true;
-    options.timeout = 900;
+    options.timeout_s = 900;
     if let Some(filter) = filter {
         let script = format!(
             "driver unload rust && driver load rust watchdog_ms=5000 && \
@@ -130,7 +131,8 @@ fn sleeps(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// All tests with this project's driver. The log is clean at the end, of leaks also.
+/// Runs all tests with this project's driver. In the end the log must have no report, also not of a
+/// leak.
 fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     let debug = flavour == Flavour::Debug;
     let suffix = if debug { DEBUG } else { RT };
@@ -140,10 +142,10 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     } else {
         ("", 300, 1500)
     };
-    options.timeout = timeout;
+    options.timeout_s = timeout;
     let end = format!("{END}{suffix}");
     let mut script = String::new();
-    // The debug kernel has what keeps the kernel waiting.
+    // `held` runs on the debug kernel only, whose checks it needs.
     if let Some(filter) = tests.board_filter("held", suffix)?.filter(|_| debug) {
         script += &format!(
             "driver unload rust && driver load rust watchdog_ms=2000 && \
@@ -155,14 +157,14 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     if tests.full && tests.wants(&in_time) {
         filter = Some(String::new());
     }
-    // The tests load it as they need it.
+    // The tests load the module themselves.
     if let Some(filter) = &filter {
         let debug = if debug { " --debug" } else { "" };
         script += &format!("{UNLOAD}dw100-board lifetime{full}{debug} --limit {limit}{filter}; ");
     }
     let mut seeded = None;
     if debug && (tests.wants(&format!("{FUZZ}{suffix}")) || tests.wants(&end)) {
-        let (seed, seconds) = (seed(tests.full)?, FUZZED[usize::from(tests.full)]);
+        let (seed, seconds) = (seed(tests.full)?, FUZZ_SECONDS[usize::from(tests.full)]);
         script += &format!(
             "{UNLOAD}driver load rust watchdog_ms=100 && \
              dw100-board fuzz --seed {seed} --seconds {seconds}"
@@ -175,7 +177,7 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     let board = &Board::prepare(tests.env, flavour, Driver::Rust)?;
     let outcome = tests.run(board, &options, &script)?;
     tests.record_board(&outcome, suffix);
-    // A report of the kernel's says nothing of the seed.
+    // A kernel report does not show the seed.
     let end = complete(&outcome).with_context(|| match seeded {
         Some(seed) => format!("with the seed {seed} of the random calls"),
         None => "without random calls".to_owned(),
@@ -185,17 +187,18 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
         return Ok(());
     }
 
-    // Each test has looked whether its own took longer than this kernel may need on a machine that has
-    // much else to do. The thorough run has the machine to itself, as far as is up to it.
+    // Each test has its own time limit for unbinding, which suits this kernel on a busy machine. Only
+    // with `--full`, where the suite has the machine to itself as far as possible, the limit is
+    // [`LIMIT`].
     let unbound = unbinds(&outcome.printed);
     if let Ok((count, longest)) = &unbound {
         let longest = longest.as_millis();
-        let told = format!("lifetime: {count} unbinds took {longest} ms at most{suffix}");
-        tests.env.ui.say(&told);
+        let message = format!("lifetime: {count} unbinds took {longest} ms at most{suffix}");
+        tests.env.ui.say(&message);
     }
     if tests.full {
         let result = unbound.and_then(|(_, longest)| {
-            ensure!(longest <= BOUND, "{longest:?}");
+            ensure!(longest <= LIMIT, "{longest:?}");
             Ok(())
         });
         tests.record(&in_time, result);
@@ -203,7 +206,7 @@ fn ours(tests: &Tests<'_>, flavour: Flavour) -> Result<()> {
     Ok(())
 }
 
-/// Where random calls come from: on every day the same, with `--full` another one each time.
+/// Returns the seed of the random calls: always the same, or with `--full` another one each time.
 fn seed(full: bool) -> Result<u32> {
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(if full {
@@ -213,7 +216,7 @@ fn seed(full: bool) -> Result<u32> {
     })
 }
 
-/// That the kernel reports the C driver, and what it says. Not of every day.
+/// Records whether the kernel reports the C driver's faults as listed. Runs only with `--full`.
 fn theirs(tests: &Tests<'_>) -> Result<()> {
     for (test, by, says) in CAUGHT {
         let name = fault(quoted(test), by);
@@ -221,14 +224,14 @@ fn theirs(tests: &Tests<'_>) -> Result<()> {
             continue;
         }
         let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
-        // What races takes two of its CPUs.
+        // A race needs two CPUs.
         let mut options = Options::new(board.flavour(), Driver::C);
-        options.timeout = 700;
+        options.timeout_s = 700;
         let end = tests
             .run(&board, &options, &format!("dw100-board {test}"))?
             .end;
         let caught = || -> Result<()> {
-            let End::Splat(report) = &end else {
+            let End::Report(report) = &end else {
                 bail!("no report: {end:?}");
             };
             ensure!(
@@ -243,12 +246,12 @@ fn theirs(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What is in quotes.
+/// Returns the text in quotes.
 fn quoted(words: &str) -> &str {
     words.split('\'').nth(1).unwrap_or(words)
 }
 
-/// How many unbinds the tests report, and the longest.
+/// Returns the number of unbinds that the tests report, and the longest one's duration.
 fn unbinds(printed: &str) -> Result<(u64, Duration)> {
     let report = |line: &str| -> Option<(u64, Duration)> {
         let (count, longest) = line.strip_prefix("unbound ")?.split_once(" times, in ")?;

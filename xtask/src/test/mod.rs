@@ -7,6 +7,7 @@ mod compliance;
 mod deploy;
 mod faults;
 mod host;
+mod kernel_trees;
 mod kit;
 mod kunit;
 mod kunit_tool;
@@ -15,29 +16,32 @@ mod names;
 mod parity;
 mod report;
 mod rt;
-mod run;
 mod scripts;
 mod slots;
 mod stream;
-mod trees;
+mod streams_doc;
 mod tune;
-mod typed;
+mod typed_commands;
 mod uapi;
 mod v4l2_core;
 mod worlds;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Args;
+use serde_json::Value;
 
 use crate::Env;
 use crate::board::{Board, Driver, End, Options, Outcome};
+use crate::chown::ChownGuard;
+use crate::demo::frames_of;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
-use crate::step::make_dir;
+use crate::step::{last_lines, make_dir};
 use names::Names;
 use report::{Case, Report};
 use slots::{Slot, Slots};
@@ -46,128 +50,70 @@ use slots::{Slot, Slots};
 #[derive(Debug)]
 struct Suite {
     name: &'static str,
-    /// What it proves.
+    /// A line for `--list` that says what the suite tests.
     about: &'static str,
     run: fn(&Tests<'_>) -> Result<()>,
-    /// The names of its tests, as far as they are known before it runs. Its argument is the checkout.
+    /// Returns the names of its tests that are known before it runs. The argument is the checkout.
     names: fn(&Path) -> Result<Names>,
 }
 
-/// All suites, in the order in which they run.
-const SUITES: &[Suite] = &[
-    Suite {
-        name: "host",
-        about: "the crates' own tests, formatting and lints",
-        run: host::run,
-        names: host::names,
-    },
-    Suite {
-        name: "kunit",
-        about: "the driver's halves, watchdog and streams over registers in memory, inside the kernel",
-        run: kunit::run,
-        names: kunit::names,
-    },
-    Suite {
-        name: "compliance",
-        about: "v4l2-compliance on the board",
-        run: compliance::run,
-        names: compliance::names,
-    },
-    Suite {
-        name: "stream",
-        about: "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance",
-        run: stream::run,
-        names: stream::names,
-    },
-    Suite {
-        name: "uapi",
-        about: "the V4L2 interface: each of its promises, and what the C driver fails of them",
-        run: uapi::run,
-        names: uapi::names,
-    },
-    Suite {
-        name: "parity",
-        about: "registers, maps and frames of this driver and of the C driver",
-        run: parity::run,
-        names: parity::names,
-    },
-    Suite {
-        name: "worlds",
-        about: "this driver and the C driver with engines that do what is not known of real ones",
-        run: worlds::run,
-        names: worlds::names,
-    },
-    Suite {
-        name: "lifetime",
-        about: "what outlives the device: unbinding under everything that a program can hold",
-        run: lifetime::run,
-        names: lifetime::names,
-    },
-    Suite {
-        name: "core",
-        about: "patches/ for the V4L2 core: each applies, and closes what the kernel without it fails by",
-        run: v4l2_core::run,
-        names: v4l2_core::names,
-    },
-    Suite {
-        name: "faults",
-        about: "an engine that fails or falls silent: what comes back, how soon, and what goes on",
-        run: faults::run,
-        names: faults::names,
-    },
-    Suite {
-        name: "rt",
-        about: "real-time tasks beside a stream: the gate, rcutorture, latency",
-        run: rt::run,
-        names: rt::names,
-    },
-    Suite {
-        name: "deploy",
-        about: "the way onto boards: overlays of the device tree, kernel trees of other configurations",
-        run: deploy::run,
-        names: deploy::names,
-    },
-    Suite {
-        name: "kit",
-        about: "what a person with a board gets: first-light names the world that it runs in, and stops at a hung bus",
-        run: kit::run,
-        names: kit::names,
-    },
-    Suite {
-        name: "clients",
-        about: "the command lines of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
-        run: clients::run,
-        names: clients::names,
-    },
-];
+/// Lists suites: the name, the module, and a line about it.
+macro_rules! suites {
+    ($($name:literal => $module:ident: $about:literal,)*) => {
+        &[$(Suite {
+            name: $name,
+            about: $about,
+            run: $module::run,
+            names: $module::names,
+        }),*]
+    };
+}
 
-/// The tests of a suite.
+/// All suites, in the order in which they run.
+const SUITES: &[Suite] = suites! {
+    "host" => host: "the tests of the crates and of the Python scripts, and all lints",
+    "kunit" => kunit: "the module's KUnit tests: interrupt, watchdog and streams, with memory in place of the registers",
+    "compliance" => compliance: "v4l2-compliance on the board",
+    "stream" => stream: "frames through the driver: pixels, pictures, videos and cameras, interrupts, endurance",
+    "uapi" => uapi: "the V4L2 interface, with this driver and with the C driver",
+    "parity" => parity: "registers, maps and frames, compared with the C driver's",
+    "worlds" => worlds: "both drivers, with engines that differ where the real one is not known",
+    "lifetime" => lifetime: "unbinding while programs use the device, system sleep, random calls",
+    "core" => v4l2_core: "the patches for the V4L2 core: each applies and removes a fault",
+    "faults" => faults: "an engine that fails or does not answer, and memory that runs out",
+    "rt" => rt: "real-time tasks beside a stream: the gate, rcutorture, latency",
+    "deploy" => deploy: "installing on a board: device-tree overlays, the documents' commands, other kernel trees",
+    "kit" => kit: "the archive for a board: first-light names the world that it runs in, and stops if the bus hangs",
+    "clients" => clients: "the commands of docs/clients.md and docs/gstreamer.md: v4l2-ctl, GStreamer, ffmpeg, libcamera",
+};
+
+/// What a suite needs to run its tests.
 pub struct Tests<'a> {
-    /// What every step needs to know.
+    /// The parts that all commands share.
     pub env: &'a Env,
-    /// Also run what is too long for every day.
+    /// Whether to run the slow tests too.
     pub full: bool,
-    /// Only tests whose name contains this.
+    /// Only tests whose name contains this are recorded.
     filter: &'a str,
-    /// Which one of the run's suites this is.
+    /// The suite's position in the report.
     number: usize,
     report: &'a Mutex<Report>,
     boards: &'a Slots,
 }
 
 impl Tests<'_> {
-    /// Whether a test of this name was asked for.
+    /// Returns whether the filter selects a test of this name.
     pub fn wants(&self, name: &str) -> bool {
         name.contains(self.filter)
     }
 
-    /// Whether one of these tests was asked for.
+    /// Returns whether the filter selects one of these tests.
     pub fn wants_any(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.wants(name))
     }
 
-    /// What to put behind `dw100-board SUITE` so that it runs the tests that were asked for, none if it has
-    /// none of them. Each test's name is followed by `suffix` here.
+    /// Returns the argument for `dw100-board SUITE` that makes it run the selected tests, or nothing if
+    /// the suite has none. The report appends `suffix` to each test's name.
     pub fn board_filter(&self, suite: &str, suffix: &str) -> Result<Option<String>> {
         let wanted = |name: &str| self.wants(&format!("{name}{suffix}"));
         if wanted(END) {
@@ -178,36 +124,36 @@ impl Tests<'_> {
         Ok(any.then(|| names::without_suffix(self.filter, suffix)))
     }
 
-    /// Records a test's result and prints its line, if it was asked for. See [`Self::check`].
+    /// Records a test's result and prints its line, if the filter selects it. See [`Self::check`].
     pub fn record(&self, name: &str, result: Result<()>) {
         self.record_with(name, None, result);
     }
 
-    /// Runs a test if it was asked for, and records its result and how long it took.
+    /// Runs a test if the filter selects it, and records its result and its duration.
     pub fn check(&self, name: &str, test: impl FnOnce() -> Result<()>) {
         if self.wants(name) {
             let (started, waited) = (Instant::now(), slots::waited());
             let result = test();
             let took = started.elapsed().saturating_sub(slots::waited() - waited);
-            self.tell(name, Some(took), result);
+            self.add(name, Some(took), result);
         }
     }
 
-    /// Records a test's result, if it was asked for, and how long it took, if that is known.
+    /// Records a test's result and its duration, if that is known, if the filter selects the test.
     fn record_with(&self, name: &str, took: Option<Duration>, result: Result<()>) {
         if self.wants(name) {
-            self.tell(name, took, result);
+            self.add(name, took, result);
         }
     }
 
-    /// Records how a board or a suite ended. That it failed counts whichever tests were asked for.
+    /// Records how a board or a suite ended. A failure is recorded whatever the filter selects.
     pub fn record_end(&self, name: &str, result: Result<()>) {
         if result.is_err() || self.wants(name) {
-            self.tell(name, None, result);
+            self.add(name, None, result);
         }
     }
 
-    fn tell(&self, name: &str, took: Option<Duration>, result: Result<()>) {
+    fn add(&self, name: &str, took: Option<Duration>, result: Result<()>) {
         let case = Case {
             name: name.to_owned(),
             took,
@@ -216,8 +162,8 @@ impl Tests<'_> {
         locked(self.report).add(self.number, case);
     }
 
-    /// Records that the C driver fails a test, the only one that a board's output is about, and that
-    /// what it fails with contains `says`.
+    /// Records whether the C driver fails a test as listed: `printed` is the output of a board that ran
+    /// only this test, and its failure must contain `says`.
     pub fn fails(&self, name: &str, fault: &str, says: &str, printed: &str) {
         let why = match verdicts(printed).next() {
             Some((_, failure)) => failure.unwrap_or("it passes"),
@@ -231,8 +177,8 @@ impl Tests<'_> {
         self.record(&self::fault(name, fault), failed);
     }
 
-    /// Options for a boot with this project's driver. On every day the board has one CPU, which takes
-    /// half the time: what races is seen by the suites `kunit`, `lifetime` and `rt`.
+    /// Returns options for a boot with this project's driver. Without `--full` the board has one CPU,
+    /// which takes half the time. The suites `kunit`, `lifetime` and `rt` test for races.
     pub fn options(&self, flavour: Flavour) -> Options {
         let options = Options::new(flavour, Driver::Rust);
         if self.full {
@@ -242,27 +188,42 @@ impl Tests<'_> {
         }
     }
 
-    /// Waits until there are few enough boards for one more, or for something that is as much work and
-    /// may take this many seconds.
-    fn slot(&self, longest: u64) -> Slot<'_> {
-        self.boards.take(longest)
+    /// Waits until another board may boot, or until other work of that size may run. `limit_s` is its
+    /// time limit in seconds.
+    fn slot(&self, limit_s: u64) -> Slot<'_> {
+        self.boards.take(limit_s)
     }
 
-    /// Boots and runs a script, as soon as there are few enough boards.
+    /// Boots and runs a script, when another board may boot.
     pub fn run(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<Outcome> {
-        let _slot = self.slot(options.timeout);
+        let _slot = self.slot(options.timeout_s);
         board.run(options, script, false)
     }
 
-    /// The same, and takes anything but the script's success for a failure.
+    /// Does the same and returns what the script printed. Fails unless the script succeeds.
     pub fn boot(&self, board: &Board<'_>, options: &Options, script: &str) -> Result<String> {
         let outcome = self.run(board, options, script)?;
         ended(&outcome)?;
         Ok(outcome.printed)
     }
 
-    /// The same for a script that prints verdicts, which are recorded, and so is its end, with as many
-    /// verdicts as were announced. Each test's name is followed by `suffix`.
+    /// Does the same and also returns the frames in the engine's trace.
+    pub fn trace(
+        &self,
+        board: &Board<'_>,
+        mut options: Options,
+        script: &str,
+    ) -> Result<(String, Vec<Value>)> {
+        let work = self.env.cache.run_dir()?;
+        options.output = Some(work.dir.clone());
+        let printed = self.boot(board, &options, script)?;
+        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
+        Ok((printed, frames_of(&trace)?))
+    }
+
+    /// Boots a board with a script that prints verdicts, and records them. Also records whether the
+    /// script ended well, with as many verdicts as it announced. `suffix` is appended to each test's
+    /// name.
     pub fn judge(
         &self,
         board: &Board<'_>,
@@ -276,8 +237,8 @@ impl Tests<'_> {
         Ok(())
     }
 
-    /// Records the verdicts that a board printed, and how long after the line before each came. Each
-    /// test's name is followed by `suffix`.
+    /// Records the verdicts that a board printed, each with the time since the line before it. `suffix`
+    /// is appended to each test's name.
     pub fn record_board(&self, outcome: &Outcome, suffix: &str) {
         let (mut printed, mut before) = (0, None);
         for line in outcome.printed.split_inclusive('\n') {
@@ -291,8 +252,8 @@ impl Tests<'_> {
         }
     }
 
-    /// Records the verdicts that a program printed: `ok NAME` and `FAIL NAME: WHY` lines.
-    /// Returns how many there were.
+    /// Records the verdicts that a program printed, lines `ok NAME` and `FAIL NAME: WHY`. Returns their
+    /// number.
     pub fn record_lines(&self, lines: &str) -> usize {
         let found = verdicts(lines);
         found
@@ -301,19 +262,19 @@ impl Tests<'_> {
     }
 }
 
-/// The name of the test that the C driver fails a test by one of its faults.
+/// Returns the name of the test that the C driver fails a test by one of its faults.
 fn fault(name: &str, fault: &str) -> String {
     format!("the C driver fails by {fault}: {name}")
 }
 
-/// The name of the test that a board's script, or a suite, ended as it should.
+/// The name of the test that a board's script, or a suite, ended well.
 const END: &str = "runs to its end";
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs parts of a suite at the same time.
+/// Runs parts of a suite in parallel.
 fn side_by_side<const N: usize>(parts: [&(dyn Fn() -> Result<()> + Sync); N]) -> Result<()> {
     thread::scope(|scope| {
         let threads = parts.map(|part| scope.spawn(part));
@@ -323,12 +284,13 @@ fn side_by_side<const N: usize>(parts: [&(dyn Fn() -> Result<()> + Sync); N]) ->
     .try_for_each(|ended| ended.unwrap_or_else(|_| bail!("a part of the suite panicked")))
 }
 
-/// The verdicts that a program printed: names, and why they failed.
+/// Returns the verdicts that a program printed: names and reasons of failures.
 fn verdicts(lines: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     lines.lines().filter_map(verdict)
 }
 
-/// A verdict's line, `ok NAME` or `FAIL NAME: WHY`: the name, and why it failed.
+/// Parses the line of a verdict, `ok NAME` or `FAIL NAME: WHY`. Returns the name and the reason of the
+/// failure.
 fn verdict(line: &str) -> Option<(&str, Option<&str>)> {
     if let Some(name) = line.strip_prefix("ok ") {
         return Some((name, None));
@@ -338,7 +300,7 @@ fn verdict(line: &str) -> Option<(&str, Option<&str>)> {
     Some((name, Some(why)))
 }
 
-/// A test's result from why it failed.
+/// Returns a test's result. `failure` is the reason, if it failed.
 fn result(failure: Option<&str>) -> Result<()> {
     match failure {
         None => Ok(()),
@@ -346,7 +308,7 @@ fn result(failure: Option<&str>) -> Result<()> {
     }
 }
 
-/// That a boot ended as it should.
+/// Fails unless the script of a boot ended with success.
 fn ended(outcome: &Outcome) -> Result<()> {
     match &outcome.end {
         End::Script(0) => Ok(()),
@@ -358,33 +320,27 @@ fn ended(outcome: &Outcome) -> Result<()> {
     }
 }
 
-/// That a boot ended as it should, with a verdict on each test that was announced.
+/// Fails unless the script of a boot ended with success and a verdict on each announced test.
 fn complete(outcome: &Outcome) -> Result<()> {
     ended(outcome)?;
     announced(&outcome.printed)
 }
 
-/// That the programs which printed these lines gave as many verdicts as they announced, each by a line
-/// `1..N` as in KTAP, and that these are more than none.
+/// Fails unless there are verdicts, and as many as were announced: each program prints a line `1..N` as
+/// in KTAP.
 fn announced(lines: &str) -> Result<()> {
     let plans = lines.lines().filter_map(|line| line.strip_prefix("1.."));
     let planned = plans.map(str::parse::<usize>).sum::<Result<usize, _>>();
-    let planned = planned.context("a plan is no number")?;
+    let planned = planned.context("a plan 1..N has no number")?;
     let given = verdicts(lines).count();
     ensure!(
         given == planned && given > 0,
-        "{given} verdicts of {planned} that were announced"
+        "{given} verdicts, and {planned} were announced"
     );
     Ok(())
 }
 
-/// The end of a text.
-pub fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
-/// Prints the names of the suites, or of the tests of those that are named.
+/// Prints the names of the suites, or the names of the tests of these suites.
 pub fn list(env: &Env, names: &[String]) -> Result<()> {
     if names.is_empty() {
         for Suite { name, about, .. } in SUITES {
@@ -404,24 +360,27 @@ pub fn list(env: &Env, names: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Finds suites by name; all, where none is named.
+/// Returns the suites of these names, or all if there are no names.
 fn chosen(names: &[String]) -> Result<Vec<&'static Suite>> {
     for name in names {
         if !SUITES.iter().any(|suite| suite.name == name) {
             let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
-            bail!("there is no suite '{name}'; there are: {}", known.join(" "));
+            bail!(
+                "there is no suite '{name}'; the suites are: {}",
+                known.join(" ")
+            );
         }
     }
     let wanted = |suite: &&Suite| names.is_empty() || names.iter().any(|name| name == suite.name);
     Ok(SUITES.iter().filter(wanted).collect())
 }
 
-/// Fails on the name of a suite that does not exist, before anything is built.
+/// Fails if a suite does not exist, before anything is built.
 pub fn check_names(names: &[String]) -> Result<()> {
     chosen(names).map(drop)
 }
 
-/// Fails if a suite has no test whose name contains this, as far as that is known before it runs.
+/// Fails if the suite cannot have a test whose name contains `part`.
 #[cfg(test)]
 pub fn ensure_may_have(checkout: &Path, suite: &str, part: &str) -> Result<()> {
     suites_with(part, chosen(&[suite.to_owned()])?, checkout)
@@ -429,19 +388,23 @@ pub fn ensure_may_have(checkout: &Path, suite: &str, part: &str) -> Result<()> {
         .with_context(|| format!("suite {suite}"))
 }
 
-/// What is to be run.
+/// The options of `test`.
+#[derive(Args)]
 pub struct Choice {
-    /// The suites; all, where none is named.
+    /// Names of suites
     pub suites: Vec<String>,
-    /// Only tests whose name contains this.
-    pub filter: String,
-    /// Also what is too long for every day.
+    /// Also run the slow tests
+    #[arg(long)]
     pub full: bool,
-    /// Where all results go as JUnit XML.
+    /// Also write all results to FILE, as JUnit XML
+    #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Only run tests whose name contains this
+    #[arg(last = true, default_value = "", hide_default_value = true)]
+    pub filter: String,
 }
 
-/// Suites that may have a test that was asked for. An error if none has.
+/// Returns the suites that may have a test which the filter selects. Fails if there is none.
 fn suites_with(
     filter: &str,
     suites: Vec<&'static Suite>,
@@ -460,12 +423,12 @@ fn suites_with(
 
 fn unknown(filter: &str) -> String {
     format!(
-        "no test ran: none of these suites has one whose name contains '{filter}' (`cargo xtask test --list SUITE`)"
+        "no test ran: no name of a test in these suites contains '{filter}' (see `cargo xtask test --list SUITE`)"
     )
 }
 
-/// Runs suites at the same time, and prints the results of the tests that were asked for. True if
-/// none failed. An error if there is none.
+/// Runs suites in parallel and prints the results of the tests that the filter selects. Returns whether
+/// none failed. Fails if there was no test.
 pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     let filter = choice.filter.as_str();
     let mut suites = chosen(&choice.suites)?;
@@ -473,10 +436,10 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
         suites = suites_with(filter, suites, &env.checkout)?;
     }
     if let Some(file) = &choice.junit {
-        // That it cannot be written is better known now.
-        let _owner = HandOver::of_new(file);
+        // If the file cannot be written, the command fails before it runs the suites.
+        let _chown = ChownGuard::of_new(file);
         make_dir(file.parent().unwrap_or(Path::new("")))?;
-        std::fs::write(file, "").with_context(|| format!("writing {}", file.display()))?;
+        fs::write(file, "").with_context(|| format!("writing {}", file.display()))?;
     }
     let report = Mutex::new(Report::new(suites.iter().map(|suite| suite.name)));
     let boards = Slots::new(slots::boards());
@@ -494,11 +457,11 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
             let names = (suite.names)(&env.checkout)?;
             names.ensure_known(&locked(&report).passed(number))?;
             let any = !filter.is_empty() || locked(&report).count(number) > 0;
-            ensure!(any, "no test has reported");
+            ensure!(any, "no test has reported a result");
             Ok(())
         });
         if let Err(error) = ended {
-            tests.tell(END, None, Err(error));
+            tests.add(END, None, Err(error));
         }
         locked(&report).end(number, started.elapsed());
         let seconds = started.elapsed().as_secs();
@@ -525,7 +488,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suites_keep_their_order_and_unknown_ones_are_named() {
+    fn suites_keep_their_order_and_an_unknown_one_is_an_error() {
         let names = |list: &[&str]| {
             list.iter()
                 .map(|name| (*name).to_owned())
@@ -546,8 +509,9 @@ mod tests {
             "{error}"
         );
     }
+
     #[test]
-    fn a_verdict_that_is_missing_or_was_not_announced_is_seen() {
+    fn a_verdict_that_is_missing_or_was_not_announced_is_an_error() {
         for good in ["1..1\nok a\n", "1..2\nok a\nnoise\nFAIL b: c\n1..1\nok d\n"] {
             assert!(announced(good).is_ok(), "{good}");
         }

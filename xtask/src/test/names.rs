@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The names of tests before they run: read from the sources, for what runs on a board cannot be
-//! asked here.
+//! The names of tests before they run. They are read from the sources, because a program for the board
+//! does not run here.
 
 use std::fs;
 use std::path::Path;
@@ -12,40 +12,38 @@ use crate::step::files;
 
 /// The names of a suite's tests.
 pub(super) struct Names {
-    /// Those that are known before it runs, with those of `--full`.
+    /// The names that are known before the suite runs, with those of `--full`.
     pub(super) known: Vec<String>,
-    /// What else it has, in words; empty if that is all.
+    /// A description of further tests; empty if there are none.
     pub(super) more: &'static str,
 }
 
 impl Names {
-    /// All names.
+    /// Returns the names of a suite that has no further tests.
     pub(super) fn all<T: Into<String>>(known: impl IntoIterator<Item = T>) -> Result<Self> {
-        Self::and(known, "")
+        Self::with_more(known, "")
     }
 
-    /// Some names, and more that are known when the suite runs.
-    pub(super) fn and<T: Into<String>>(
+    /// Returns the names of a suite that has further tests, which are known only when it runs.
+    pub(super) fn with_more<T: Into<String>>(
         known: impl IntoIterator<Item = T>,
         more: &'static str,
     ) -> Result<Self> {
         let known = known.into_iter().map(Into::into).collect();
         Ok(Self { known, more })
     }
-}
 
-impl Names {
-    /// Fails if one of these names is not among them: a filter would not find that test.
+    /// Fails if one of `names` is not known: a filter would not find that test.
     pub(super) fn ensure_known(&self, names: &[String]) -> Result<()> {
         let unknown = names.iter().find(|name| !self.known.contains(name));
         match unknown {
-            Some(name) if self.more.is_empty() => bail!("`--list` does not have '{name}'"),
+            Some(name) if self.more.is_empty() => bail!("`--list` does not list '{name}'"),
             _ => Ok(()),
         }
     }
 }
 
-/// The names with each of these suffixes.
+/// Returns each name with each of these suffixes.
 pub(super) fn with_suffixes(names: &[String], suffixes: &[&str]) -> Vec<String> {
     let with = |suffix: &&str| {
         let suffix = (*suffix).to_owned();
@@ -54,10 +52,10 @@ pub(super) fn with_suffixes(names: &[String], suffixes: &[&str]) -> Vec<String> 
     suffixes.iter().flat_map(with).collect()
 }
 
-/// Where the tests of `dw100-board timed` begin and end among those of `faults`.
+/// The beginning and the end of the list `timed` in the source of `faults`.
 const TIMED: [&str; 2] = ["const TIMED", "\n];"];
 
-/// The names of the tests of `dw100-board SUITE`.
+/// Returns the names of the tests of `dw100-board SUITE`.
 pub(super) fn of_board(checkout: &Path, suite: &str) -> Result<Vec<String>> {
     let source = checkout.join("tests/board/src");
     if suite == "timed" {
@@ -84,7 +82,7 @@ pub(super) fn of_board(checkout: &Path, suite: &str) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The source of `faults` before, in and after the list of `timed`.
+/// Returns the source of `faults` before, in and after the list of `timed`.
 fn timed(text: &str) -> [&str; 3] {
     let [begin, end] = TIMED;
     let (before, rest) = text.split_once(begin).unwrap_or((text, ""));
@@ -92,7 +90,7 @@ fn timed(text: &str) -> [&str; 3] {
     [before, timed, after]
 }
 
-/// The names of tests in a source: what follows `test(` in quotes.
+/// Returns the names of tests in a source: the quoted text after `test(`.
 fn declared(source: &str) -> Vec<String> {
     let calls = source.split("test(").skip(1);
     let name = |rest: &str| {
@@ -102,8 +100,9 @@ fn declared(source: &str) -> Vec<String> {
     calls.filter_map(name).collect()
 }
 
-/// The filter for names without a suffix that finds each name which with it contains `filter`, as a word
-/// for the shell with a blank before it; empty if that is every name.
+/// Returns a filter for names without a suffix. It finds each name that contains `filter` together with
+/// the suffix. The filter is returned as an argument for the shell, with a space before it, or empty if
+/// it finds every name.
 pub(super) fn without_suffix(filter: &str, suffix: &str) -> String {
     if suffix.contains(filter) {
         return String::new();
@@ -121,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_boards_tests_are_found_in_their_sources() {
+    fn names_of_the_board_s_tests_are_found_in_their_sources() {
         let source = "fn test(x: u8) {}\n#[cfg(test)]\n\
             test(\"one\", one),\n    test(\n        \"two, three\",\n        || two(3),\n    )";
         assert_eq!(declared(source), ["one", "two, three"]);
@@ -136,17 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_the_list_does_not_have_is_an_error_unless_there_may_be_more() {
+    fn a_test_that_is_not_listed_is_an_error_unless_there_may_be_more() {
         let ran = ["a".to_owned(), "b".to_owned()];
         let check = |names: Result<Names>| names.unwrap().ensure_known(&ran);
         assert!(check(Names::all(["b", "c", "a"])).is_ok());
         let error = check(Names::all(["a"])).unwrap_err().to_string();
         assert!(error.contains("'b'"), "{error}");
-        assert!(check(Names::and(["a"], "more")).is_ok());
+        assert!(check(Names::with_more(["a"], "more")).is_ok());
     }
 
     #[test]
-    fn a_filter_loses_what_only_the_suffix_can_have() {
+    fn a_filter_loses_the_part_that_only_the_suffix_can_have() {
         let of = |filter| without_suffix(filter, ", debug");
         assert_eq!(of(""), "");
         assert_eq!(of("debug"), "");

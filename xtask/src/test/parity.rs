@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `parity`: this driver and the C driver are asked for the same frames, on a board each, and
-//! `dw100-parity` judges the registers, their order, the maps and the frames that come of it. QEMU's own
-//! trace of the register block shows whether the model lists the accesses as they were.
+//! Suite `parity`: this driver and the C driver process the same frames, each on its own board.
+//! `dw100-parity` compares the registers, their order, the maps and the resulting frames. QEMU's trace
+//! of the register block shows whether the model records the accesses as they were.
 
 use std::fs;
 use std::path::Path;
@@ -16,17 +16,17 @@ use super::names::Names;
 use crate::Env;
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
-use crate::step::{capture, make_dir};
-use crate::tools::Judges;
+use crate::programs::Judges;
+use crate::step::{make_dir, stdout_of};
 
-/// Seconds for a board of every day, and for one with all frames.
-const TIMEOUT: [u64; 2] = [600, 4800];
+/// Time limits in seconds for a board, without and with `--full`.
+const TIMEOUT_S: [u64; 2] = [600, 4800];
 
-/// What a board runs. The frames whose registers are looked at go through without pixels.
-/// Frames take as little virtual time as they can: with no icount, that is real.
+/// The script of a board. The frames whose registers are compared need no pixels. Frames take as little
+/// virtual time as possible: without icount that is real time.
 const SCRIPT: &str = "set -e
     model pixels-per-clock=1000
     model pixels=off
@@ -37,38 +37,38 @@ const SCRIPT: &str = "set -e
 /// The test of QEMU's own trace.
 const SEEN: &str = "QEMU sees the register accesses that the model lists, in their order";
 
-/// The frames that QEMU traces: of two files, with other formats, sizes, maps and crops.
+/// The frames that QEMU traces: of two open files with different formats, sizes, maps and crops.
 const TRACED: &str = "open nv12 640x480 yuyv 640x480\nmap -\nframe 0 0 640 480\n\
                       frame 160 120 320 240\nmap -\nframe 0 0 640 480\n\
                       open uyvy 176x144 nv21m 184x152\nmap -\nframe 0 0 176 144\n";
 
-/// How many frames that are.
+/// The number of these frames.
 const TRACED_FRAMES: usize = 4;
 
-/// The events of QEMU that tell of an access to a device, with the letters by which the model does.
+/// QEMU's events for accesses to a device, with the model's letters for them.
 const EVENTS: [(&str, char); 2] = [
     ("memory_region_ops_read ", 'r'),
     ("memory_region_ops_write ", 'w'),
 ];
 
-/// The name that the shim gives the register block.
+/// The shim's name for the register block.
 const REGION: &str = "'imx8mp-dw100'";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
-    Names::and(
+    Names::with_more(
         [SEEN],
-        "what `dw100-parity` finds in the frames of both drivers",
+        "the verdicts of `dw100-parity` on the frames of both drivers",
     )
 }
 
-/// Runs the suite. The figures are in `target/parity.json` afterwards.
+/// Runs the suite and writes the figures to `target/parity.json`.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
     tests.check(SEEN, || traced(tests, &board));
     let judges = Judges::prepare(env, &board.sandbox)?;
-    let names = capture(&mut judge(env, &board, &judges, "names", false))?;
+    let names = stdout_of(&mut judge(env, &board, &judges, "names", false))?;
     if !names.lines().any(|name| tests.wants(name)) {
         return Ok(());
     }
@@ -76,15 +76,15 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let dir = &work.dir;
     let input = dir.join("in");
     make_dir(&input)?;
-    capture(judge(env, &board, &judges, "plan", tests.full).arg(&input))?;
+    stdout_of(judge(env, &board, &judges, "plan", tests.full).arg(&input))?;
 
     let (ours, theirs) = (dir.join("rust"), theirs(tests, &board, &input)?);
-    let step = env.ui.step("parity", env.cache.log("parity"))?;
+    let step = env.step("parity")?;
     frames(tests, &board, Driver::Rust, &input, &ours)?;
     step.finish();
 
     let target = env.checkout.join("target");
-    let _owner = HandOver::of_new(&target);
+    let _chown = ChownGuard::of_new(&target);
     let report = target.join("parity.json");
     let verdicts = judge(env, &board, &judges, "check", tests.full)
         .arg(&report)
@@ -98,19 +98,16 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Frames of both drivers while QEMU traces the register block.
+/// Runs frames with both drivers while QEMU traces the register block.
 fn traced(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let work = tests.env.cache.run_dir()?;
-    let (input, output) = (work.dir.join("in"), work.dir.join("out"));
-    make_dir(&input)?;
-    make_dir(&output)?;
-    fs::write(input.join("plan"), TRACED)?;
+    let output = work.dir.join("out");
     let log = output.join("qemu.log");
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
         .on_one_cpu()
         .healthy();
-    options.input = Some(input);
-    options.output = Some(output.clone());
+    options.exchange(&work.dir)?;
+    fs::write(work.dir.join("in/plan"), TRACED)?;
     options.emulator = ["-D", &log.display().to_string()].map(str::to_owned).into();
     for (event, _) in EVENTS {
         options
@@ -133,7 +130,7 @@ fn traced(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     as_listed(&frames, &accesses(&fs::read_to_string(&log)?)?)
 }
 
-/// The accesses to the register block in a log of QEMU, as the model writes them.
+/// Returns the accesses to the register block in QEMU's log, in the model's format.
 fn accesses(log: &str) -> Result<Vec<String>> {
     let mut accesses = Vec::new();
     for line in log.lines().filter(|line| line.contains(REGION)) {
@@ -145,15 +142,15 @@ fn accesses(log: &str) -> Result<Vec<String>> {
             let digits = digits.with_context(|| format!("no {name} in QEMU's log: {line}"))?;
             Ok(u64::from_str_radix(digits, 16)?)
         };
-        // The block begins at a page, and is smaller.
+        // The block begins at the start of a page and is smaller than a page.
         let (offset, value) = (number("addr")? & 0xfff, number("value")?);
         accesses.push(format!("{kind} {offset:#04x} {value:#010x}"));
     }
     Ok(accesses)
 }
 
-/// That the accesses are those of the frames, one frame after the other. What follows the last frame
-/// starts none.
+/// Checks that QEMU's accesses are those that the frames list, one frame after the other. The accesses
+/// after the last frame must not start another one.
 fn as_listed(frames: &[Value], accesses: &[String]) -> Result<()> {
     let mut rest = accesses;
     for frame in frames {
@@ -196,7 +193,7 @@ fn as_listed(frames: &[Value], accesses: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// `dw100-parity VERB`.
+/// Returns the command `dw100-parity VERB`.
 fn judge(env: &Env, board: &Board<'_>, judges: &Judges, verb: &str, full: bool) -> Command {
     let mut command = judges.command(env, &board.sandbox, "dw100-parity");
     command.arg(verb);
@@ -206,8 +203,8 @@ fn judge(env: &Env, board: &Board<'_>, judges: &Judges, verb: &str, full: bool) 
     command
 }
 
-/// All frames through the C driver. What it does with them depends on nothing of this driver, and is
-/// kept for as long as they, and the board, are the same.
+/// Runs all frames with the C driver. The result does not depend on this driver, so it is cached until
+/// the frames or the board change.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>, input: &Path) -> Result<Entry> {
     let recipe = Recipe {
         name: "c-driver-frames",
@@ -215,12 +212,12 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>, input: &Path) -> Result<Entry> {
         partial: Partial::Discard,
         gigabytes: 0.2,
     };
-    tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+    tests.env.entry(&recipe, |_, dir| {
         frames(tests, board, Driver::C, input, dir)
     })
 }
 
-/// All frames through one driver, on a board of its own.
+/// Runs all frames with one driver, on a board of its own.
 fn frames(
     tests: &Tests<'_>,
     board: &Board<'_>,
@@ -229,7 +226,7 @@ fn frames(
     output: &Path,
 ) -> Result<()> {
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu().healthy();
-    options.timeout = TIMEOUT[usize::from(tests.full)];
+    options.timeout_s = TIMEOUT_S[usize::from(tests.full)];
     options.input = Some(input.to_owned());
     options.output = Some(output.to_owned());
     tests
@@ -267,7 +264,7 @@ memory_region_ops_write cpu 0 mr 0x7f00 addr 0x32e30004 value 0x8100a3 size 4 na
     }
 
     #[test]
-    fn another_order_another_value_and_an_access_too_many_are_told() {
+    fn a_different_order_or_value_and_an_additional_access_are_errors() {
         let all = [
             "w 0x08 0x00000001",
             "w 0x04 0x00000003",
@@ -279,14 +276,14 @@ memory_region_ops_write cpu 0 mr 0x7f00 addr 0x32e30004 value 0x8100a3 size 4 na
             .iter()
             .map(|&text| text.to_owned())
             .collect();
-        let told = |change: &dyn Fn(&mut Vec<String>)| {
+        let compare = |change: &dyn Fn(&mut Vec<String>)| {
             let mut accesses = twice.clone();
             change(&mut accesses);
             as_listed(&frames, &accesses).map_err(|why| why.to_string())
         };
-        assert_eq!(told(&|_| ()), Ok(()));
+        assert_eq!(compare(&|_| ()), Ok(()));
         assert_eq!(
-            told(&|all| all.push("r 0x00 0x00000000".to_owned())),
+            compare(&|all| all.push("r 0x00 0x00000000".to_owned())),
             Ok(())
         );
         for change in [
@@ -299,14 +296,14 @@ memory_region_ops_write cpu 0 mr 0x7f00 addr 0x32e30004 value 0x8100a3 size 4 na
             |all| all.extend_from_within(3..),
             Vec::clear,
         ] {
-            assert!(told(&change).is_err());
+            assert!(compare(&change).is_err());
         }
-        let why = told(&|all| all.swap(3, 4)).unwrap_err();
+        let why = compare(&|all| all.swap(3, 4)).unwrap_err();
         assert!(
             why.starts_with("frame 2, access 1 of 3: \"w 0x08 0x00000001\""),
             "{why}"
         );
-        // A list that was cut short proves nothing.
+        // A truncated list proves nothing.
         let mut short = frames[0].clone();
         short["reads"] = json!(300);
         assert!(as_listed(&[short], &twice).is_err());

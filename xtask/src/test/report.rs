@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The results of suites that run at the same time: a line a test, in the order of the suites, and
-//! all of them as JUnit XML.
+//! Collects the results of suites that run in parallel. Prints a line for each test, in the order of
+//! the suites, and writes all results as JUnit XML.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use crate::owner::HandOver;
+use crate::chown::ChownGuard;
 
 /// A test's result.
 pub(super) struct Case {
     pub(super) name: String,
-    /// How long it took, as far as that is known.
+    /// The test's duration, if it is known.
     pub(super) took: Option<Duration>,
-    /// Why it failed, if it did.
+    /// Why the test failed, if it did.
     pub(super) failure: Option<String>,
 }
 
 impl Case {
-    /// Its line.
+    /// Returns the line to print.
     fn line(&self, suite: &str) -> String {
         let name = &self.name;
         match &self.failure {
@@ -31,25 +31,25 @@ impl Case {
     }
 }
 
-/// A suite's results.
+/// The results of a suite.
 struct Suite {
     name: &'static str,
     cases: Vec<Case>,
-    /// How many of them are printed.
+    /// The number of cases that are printed.
     printed: usize,
-    /// How long it took, once it has ended.
+    /// The suite's duration, once it has ended.
     took: Option<Duration>,
 }
 
 /// The results of all suites of a run.
 pub(super) struct Report {
     suites: Vec<Suite>,
-    /// The suite whose lines are printed at once. Those before it have ended.
+    /// The suite whose results are printed at once. The suites before it have ended.
     turn: usize,
 }
 
 impl Report {
-    /// No results yet.
+    /// Returns a report without results.
     pub(super) fn new(suites: impl IntoIterator<Item = &'static str>) -> Self {
         let suite = |name| Suite {
             name,
@@ -63,31 +63,31 @@ impl Report {
         }
     }
 
-    /// Takes a result of a suite, and prints its line when all lines of the suites before it are out.
+    /// Adds a result of a suite. Prints it when all results of the suites before it are printed.
     pub(super) fn add(&mut self, suite: usize, case: Case) {
         self.suites[suite].cases.push(case);
         self.print();
     }
 
-    /// Notes that a suite has ended.
+    /// Records that a suite has ended.
     pub(super) fn end(&mut self, suite: usize, took: Duration) {
         self.suites[suite].took = Some(took);
         self.print();
     }
 
-    /// How many results a suite has.
+    /// Returns the number of a suite's results.
     pub(super) fn count(&self, suite: usize) -> usize {
         self.suites[suite].cases.len()
     }
 
-    /// The names of a suite's tests that passed.
+    /// Returns the names of a suite's tests that passed.
     pub(super) fn passed(&self, suite: usize) -> Vec<String> {
         let cases = self.suites[suite].cases.iter();
         let passed = cases.filter(|case| case.failure.is_none());
         passed.map(|case| case.name.clone()).collect()
     }
 
-    /// How many tests passed, and how many failed.
+    /// Returns how many tests passed, and how many failed.
     pub(super) fn sums(&self) -> (usize, usize) {
         let all = || self.suites.iter().flat_map(|suite| &suite.cases);
         let failed = all().filter(|case| case.failure.is_some()).count();
@@ -100,7 +100,7 @@ impl Report {
         }
     }
 
-    /// The lines whose turn it is, once.
+    /// Returns the lines that can be printed now, each once.
     fn due(&mut self) -> Vec<String> {
         let mut due = Vec::new();
         while let Some(suite) = self.suites.get_mut(self.turn) {
@@ -115,9 +115,9 @@ impl Report {
         due
     }
 
-    /// Writes all results as JUnit XML. The name of a test is the one of its line, its class is the suite.
+    /// Writes all results as JUnit XML. A test has the name of its line, and the suite as its class.
     pub(super) fn write_junit(&self, file: &Path) -> Result<()> {
-        let _owner = HandOver::of_new(file);
+        let _chown = ChownGuard::of_new(file);
         std::fs::write(file, self.junit()?).with_context(|| format!("writing {}", file.display()))
     }
 
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_come_in_the_order_of_the_suites_whichever_reports_first() {
+    fn lines_come_in_the_order_of_the_suites_whichever_suite_reports_first() {
         let mut report = Report::new(["x", "y", "z"]);
         let mut put = |suite: usize, name: &str| {
             report.suites[suite].cases.push(case(name, None));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `rt`: what PREEMPT_RT is hard on. The bus is gated in time while real-time tasks have the
-//! CPUs, which the C driver's is not; nothing sleeps where it must not, beside rcutorture and CPUs
-//! that come and go; and other real-time tasks wait no longer because of a stream. And that the
-//! driver does as well without PREEMPT_RT, where nothing races.
+//! Suite `rt`: behaviour under PREEMPT_RT. While real-time tasks use the CPUs, each frame's AXI master
+//! is gated in time, which the C driver does not achieve. With rcutorture and CPU hotplug running,
+//! nothing sleeps where it must not. Other real-time tasks wait no longer because of a stream. With
+//! `--full` also without PREEMPT_RT, where KCSAN must report no data race.
 
 use std::fs;
 use std::path::Path;
@@ -14,24 +14,24 @@ use serde_json::Value;
 use super::names::Names;
 use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
-use crate::demo::{frames_of, span};
+use crate::demo::span;
 use crate::kernel::Flavour;
 
-/// After how many instructions the bus must be gated, whoever has the CPU: half the time after
-/// which the engine's bus runs out of it here.
+/// The time limit of the gate, in instructions, whatever task runs: half the engine's bus time-out in
+/// this suite.
 const GATE_LIMIT_NS: i64 = 20_000;
 
-/// The engine's bus time-out, cycles of 2 ns.
+/// The engine's bus time-out in cycles of 2 ns.
 const TIME_OUT_CYCLES: i64 = GATE_LIMIT_NS;
 
-/// The status bit of a bus that timed out.
+/// The status bit of a bus time-out.
 const TIME_OUT: u64 = 1 << 1;
 
-/// Frames that must have come, for the figures to say something.
+/// The least number of frames for a valid result.
 const FRAMES: usize = 50;
 
-/// Streams while a task of FIFO 80 has the CPU, first for good, then with gaps in which the rest of
-/// the system runs. A stream that fails or stands still is seen in the engine's trace.
+/// Streams while a task of priority FIFO 80 uses the CPU: first without a pause, then with gaps in
+/// which the rest of the system runs. The engine's trace shows whether a stream failed or stood still.
 const HOGGED: &str = "model pixels=off pixels-per-clock=1
     dw100-board bench stream 640 480 1 4 1000000 4 &
     stream=$!
@@ -41,24 +41,25 @@ const HOGGED: &str = "model pixels=off pixels-per-clock=1
     kill $stream
     true";
 
-/// What streams go on beside, with its own settings; the last one only under `--full`. How fast RCU
-/// gets on with a flood of callbacks says how fast the board is emulated, and no more; and whoever
-/// tests its boosts keeps all CPUs from the streams for four seconds of seven.
+/// The torture tests that run beside streams, with their settings; the last one only with `--full`. Two
+/// parts of rcutorture are off: the flood of callbacks measures only how fast the board is emulated,
+/// and the test of priority boosting takes all CPUs from the streams for four seconds out of seven.
 const TORTURES: [(&str, &str); 2] = [
     ("rcutorture", "fwd_progress=0 test_boost=0"),
     ("locktorture", ""),
 ];
 
-/// Seconds beside each of them, and frames of each of four files with an engine that fails: of every
-/// day, and of `--full`.
+/// Without and with `--full`: the seconds beside each torture test, and the frames of each of four open
+/// files while the engine fails.
 const SECONDS: [u64; 2] = [10, 300];
 const FRAMES_EACH: [u64; 2] = [125, 500];
 
-/// Frames of each file beside them at least, however long they take on a busy machine.
-const LEAST: u32 = 3;
+/// The least number of frames of each open file beside a torture test, however long they take on a busy
+/// machine.
+const MIN_FRAMES: u32 = 3;
 
-/// How much longer than beside the C driver's stream a task of FIFO 95 may have to wait,
-/// nanoseconds.
+/// The tolerance for the longest wait of a task of priority FIFO 95, in nanoseconds, compared with its
+/// wait beside the C driver's stream.
 const TAIL_NS: u64 = 5_000;
 
 /// The names of the tests.
@@ -67,7 +68,7 @@ const LOST: &str = "the C driver's bus times out or stays open under load";
 const WAIT: &str =
     "a real-time task does not wait longer beside a stream than beside the C driver's";
 
-/// The name of the test beside so many of [`TORTURES`].
+/// Returns the name of the test beside the first `tortures` of [`TORTURES`].
 fn beside(tortures: usize) -> String {
     let names: Vec<&str> = TORTURES.map(|(torture, _)| torture)[..tortures].into();
     format!(
@@ -78,10 +79,10 @@ fn beside(tortures: usize) -> String {
 
 const CHECKED: &str = "KCSAN checks the Rust code of the module";
 
-/// What has a kernel run interrupt handlers in threads, or not.
+/// The kernel's argument that makes interrupt handlers run in threads, or none.
 const THREADS: [&str; 2] = ["", "threadirqs"];
 
-/// The name of the test that looks for data races, on a kernel with this on its command line.
+/// Returns the name of the test for data races on a kernel with this argument.
 fn races(word: &str) -> String {
     let with = if word.is_empty() { "" } else { ", with " };
     format!(
@@ -89,7 +90,7 @@ fn races(word: &str) -> String {
     )
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let mut known = [GATED, LOST, WAIT, CHECKED].map(str::to_owned).to_vec();
     known.extend([1, 2].map(beside));
@@ -119,41 +120,40 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The gate under load, with either driver.
+/// Measures the gate under load with both drivers.
 fn gate(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let [ours, theirs] = [Driver::Rust, Driver::C].map(|driver| hogged(tests, board, driver));
     let (ours, theirs) = (ours?, theirs?);
-    let told = format!(
+    let message = format!(
         "rt: instructions from line raised to gate under load: {}; C driver: {}",
-        told(&ours),
-        told(&theirs)
+        summary(&ours),
+        summary(&theirs)
     );
-    tests.env.ui.say(&told);
+    tests.env.ui.say(&message);
     tests.record(GATED, gated(&ours));
     tests.record(LOST, lost(&theirs));
     Ok(())
 }
 
-/// The frames of a boot with hogs.
+/// Returns the frames of a boot with real-time tasks.
 fn hogged(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<Vec<Value>> {
-    let work = tests.env.cache.run_dir()?;
-    // Of several CPUs only one at a time is emulated here, and an interrupt waits for its turn.
+    // With several CPUs and icount, QEMU emulates them in turns, so an interrupt would wait for its
+    // CPU's turn.
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
     options.icount = true;
     options.model = vec![format!("timeout-cycles={TIME_OUT_CYCLES}")];
-    options.output = Some(work.dir.clone());
-    tests.boot(board, &options, HOGGED)?;
-    frames_of(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
+    let (_, frames) = tests.trace(board, options, HOGGED)?;
+    Ok(frames)
 }
 
-/// What became of a frame's bus.
+/// What happened to the AXI master of a frame.
 #[derive(Debug, PartialEq, Eq)]
 enum Bus {
-    /// It was gated after so many instructions.
+    /// It was gated after this many instructions.
     Gated(i64),
-    /// The board went off before the frame's interrupt.
+    /// The board powered off before the frame's interrupt.
     Unfinished,
-    /// It ran into the engine's time-out.
+    /// The engine's bus timed out.
     TimedOut,
     /// It was never gated.
     Open,
@@ -176,7 +176,7 @@ fn enough(frames: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// That every frame was gated in time, and none timed out.
+/// Fails unless there are enough frames, each gated in time and without a bus time-out.
 fn gated(frames: &[Value]) -> Result<()> {
     enough(frames)?;
     for frame in frames {
@@ -186,7 +186,7 @@ fn gated(frames: &[Value]) -> Result<()> {
             Bus::Open => bail!("frame {number} was never gated"),
             Bus::Gated(time) => ensure!(
                 time <= GATE_LIMIT_NS,
-                "frame {number} was gated after {time}"
+                "frame {number} was gated after {time} ns"
             ),
             Bus::Unfinished => {}
         }
@@ -194,7 +194,8 @@ fn gated(frames: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// That as many frames came, and the bus of one or more timed out or stayed open.
+/// Fails unless there are enough frames, and at least one with a bus time-out or an AXI master that was
+/// not gated.
 fn lost(frames: &[Value]) -> Result<()> {
     enough(frames)?;
     let is_lost = |frame: &Value| matches!(Bus::of(frame), Bus::TimedOut | Bus::Open);
@@ -202,8 +203,8 @@ fn lost(frames: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// The distribution of the gate's time.
-fn told(frames: &[Value]) -> String {
+/// Returns a summary of the gate's times.
+fn summary(frames: &[Value]) -> String {
     let mut times: Vec<i64> = frames
         .iter()
         .filter_map(|frame| span(frame, "irq_ns", "gate_ns"))
@@ -222,7 +223,7 @@ fn told(frames: &[Value]) -> String {
     )
 }
 
-/// How long a task of FIFO 95 waits, alone and beside a stream.
+/// Measures how long a task of priority FIFO 95 waits, alone and beside a stream of each driver.
 fn latency(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let alone = worst_wait(tests, board, Driver::None)?;
     let theirs = worst_wait(tests, board, Driver::C)?;
@@ -230,16 +231,19 @@ fn latency(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.env.ui.say(&format!(
         "rt: a real-time task waits {ours} ns at most beside a stream, {theirs} beside the C driver's, {alone} alone"
     ));
-    ensure!(ours <= theirs + TAIL_NS, "{ours} ns, and {theirs} ns");
+    ensure!(
+        ours <= theirs + TAIL_NS,
+        "{ours} ns, and {theirs} ns beside the C driver's"
+    );
     Ok(())
 }
 
-/// The longest that cyclictest has waited.
+/// Returns the longest wait that cyclictest measured, in nanoseconds.
 fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u64> {
     let mut options = Options::new(Flavour::Rt, driver).on_one_cpu();
     options.icount = true;
     let stream = match driver {
-        // With nothing to do, virtual time waits for the real one.
+        // If the CPU were idle, virtual time would follow real time.
         Driver::None => "while :; do :; done &",
         Driver::C | Driver::Rust => {
             "model pixels=off pixels-per-clock=20; dw100-board bench stream 640 480 2 4 1000000 4 & sleep 0.5;"
@@ -256,18 +260,18 @@ fn worst_wait(tests: &Tests<'_>, board: &Board<'_>, driver: Driver) -> Result<u6
     Ok(max.context("no figure from cyclictest")?.parse()?)
 }
 
-/// Four files stream, by requests and without, beside rcutorture with CPUs that come and go; then
-/// with an engine that fails. The log is clean at the end.
+/// Streams four files, with and without requests, beside torture tests with CPU hotplug; then with an
+/// engine that fails. In the end the log must have no report.
 fn torture(tests: &Tests<'_>, tortures: usize) -> Result<()> {
     let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let [seconds, frames] = [SECONDS, FRAMES_EACH].map(|each| each[usize::from(tests.full)]);
     let mut options = Options::new(Flavour::Debug, Driver::Rust);
-    options.timeout = 900 + 10 * seconds;
+    options.timeout_s = 900 + 10 * seconds;
     let mut script = String::new();
     for ((torture, setting), count) in TORTURES[..tortures].iter().zip(1..) {
         script += &format!(
             "modprobe {torture} {setting} stat_interval=0 onoff_holdoff=3 onoff_interval=200 || exit 1
-            dw100-board endure 4 {LEAST} {seconds} || exit 1
+            dw100-board endure 4 {MIN_FRAMES} {seconds} || exit 1
             rmmod {torture}
             [ $(dmesg | grep -c 'End of test: SUCCESS') = {count} ] || {{ dmesg | grep torture; exit 1; }}
             "
@@ -282,10 +286,10 @@ fn torture(tests: &Tests<'_>, tortures: usize) -> Result<()> {
     tests.boot(&board, &options, &script).map(drop)
 }
 
-/// The tests inside the module, in which a stream that is stopped, the watchdog and interrupts race,
-/// and streams, on a kernel without PREEMPT_RT that reports data races; and again with all interrupts
-/// in threads that can be. KCSAN checks the module's code, in Rust and in C, and the C code that it
-/// calls; of the kernel crate only what is compiled into the module.
+/// Runs the module's KUnit tests, in which stopping a stream, the watchdog and interrupts race, and
+/// streams, on a kernel without PREEMPT_RT that reports data races; then again with interrupt handlers
+/// in threads. KCSAN checks the module's code in Rust and C, and the C code that it calls. Of the
+/// kernel crate it checks only what is compiled into the module.
 fn without_rt(tests: &Tests<'_>) -> Result<()> {
     if tests.wants(CHECKED) {
         let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
@@ -298,10 +302,10 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
             continue;
         }
         let board = Board::prepare(tests.env, Flavour::Kcsan, Driver::Rust)?;
-        // Watched from here on: a boot is none of the driver's business.
+        // KCSAN is switched on by the script, so it does not check the boot.
         let mut options = Options::new(Flavour::Kcsan, Driver::None);
         options.append = Some(format!("kunit.enable=1 kcsan.early_enable=0 {word}"));
-        options.timeout = 1800;
+        options.timeout_s = 1800;
         let script = "echo 100 > /sys/module/kcsan/parameters/skip_watch
             echo on > /sys/kernel/debug/kcsan
             grep -q 'enabled: 1' /sys/kernel/debug/kcsan || exit 1
@@ -331,8 +335,9 @@ fn without_rt(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// That a module's Rust code was compiled with the checks of KCSAN, see Kbuild. The module's C code
-/// has them, too, but no atomic variable of the compiler's own.
+/// Fails unless the module's Rust code was compiled with the checks of KCSAN, see Kbuild. The symbol is
+/// one of Rust's atomics: the module's C code is checked too, but has no atomic operations of the
+/// compiler.
 fn has_checks(module: &[u8]) -> Result<()> {
     let symbol = b"__tsan_atomic64_load";
     let found = module.windows(symbol.len()).any(|bytes| bytes == symbol);
@@ -354,14 +359,14 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_gated_late_or_never_or_times_out_is_found() {
+    fn a_frame_that_is_gated_late_or_never_or_times_out_is_an_error() {
         let with = |gate: Value, status: u32| {
             let frames =
                 frames(&json!({"frame": 2, "irq_ns": 1000, "gate_ns": gate, "status": status}));
             [gated(&frames).is_ok(), lost(&frames).is_ok()]
         };
         assert_eq!(with(json!(21_000), 1), [true, false]);
-        // It is late, and no proof that the time-out can be met.
+        // A late gate is an error of this driver, but does not prove that the time-out can happen.
         assert_eq!(with(json!(21_001), 1), [false, false]);
         assert_eq!(with(json!(1500), 3), [false, true]);
         assert_eq!(with(Value::Null, 1), [false, true]);
@@ -370,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_frames_prove_nothing_of_either_driver() {
+    fn too_few_frames_are_an_error_for_both_drivers() {
         let open = json!({"frame": 1, "irq_ns": 1000, "gate_ns": null, "status": 1});
         for few in [&[][..], std::slice::from_ref(&open)] {
             assert!(gated(few).is_err() && lost(few).is_err());

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Part of suite `host`: the Python scripts of `tools/dewarp/tests`. They hold the maps of `dewarp` beside
-//! OpenCV's own, which comes from PyPI into a virtual environment in the cache; calibrate lenses that are
-//! known; and use the page of `dewarp tune` in a browser.
+//! Part of suite `host`: the Python scripts of `tools/dewarp/tests`. They compare the maps of `dewarp`
+//! with those of OpenCV, which comes from PyPI into a virtual environment in the cache, calibrate
+//! lenses whose parameters are known, and use the page of `dewarp tune` in a browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,44 +11,44 @@ use anyhow::{Context, Result, bail};
 
 use super::Tests;
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::key::Key;
-use crate::owner::HandOver;
+use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
-use crate::tools::{HostClient, UserClient};
 
-/// What is installed. The versions stand so that a run repeats.
+/// The packages that are installed. The versions are fixed, so that a run can be repeated.
 const PACKAGES: [&str; 3] = [
     "opencv-python-headless==4.13.0.92",
     "numpy==2.3.5",
     "pypdfium2==5.15.2",
 ];
 
-/// The authorities that Debian and Ubuntu trust.
+/// The certificate authorities that Debian and Ubuntu trust.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The seed, and how many calibrations are compared.
+/// The seed and the number of the calibrations that are compared.
 const RANDOM: [&str; 2] = ["1", "520"];
 
-/// Runs the scripts: `opencv.py` has a test for each kind of calibration, `calibrate.py` those of the board
-/// to print and of the calibration, `tune.py` those of the page, of which not every day.
+/// Runs the scripts: `opencv.py` has a test for each kind of calibration, `calibrate.py` tests the
+/// printed board and the calibration, and `tune.py` tests the page, only with `--full`.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     if !may_be_kind(tests.filter) {
         return Ok(());
     }
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
-    let client = HostClient::prepare(env, &sandbox)?;
+    let client = Program::host_client(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
     let python = python.dir.join("bin/python");
     for (name, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
         let mut command = script(tests, &sandbox, &python, name);
-        judge(tests, name, command.arg(client.program()).args(words))?;
+        judge(tests, name, command.arg(&client.file).args(words))?;
     }
     if tests.full {
         let client = UserClient::prepare(env, &sandbox)?;
         let browser = Sandbox::browser(env)?;
         let screenshots = env.checkout.join("target/tune");
-        let _owner = HandOver::of_all(&screenshots);
+        let _chown = ChownGuard::of_all(&screenshots);
         let name = "tune.py";
         let mut command = script(tests, &browser, Path::new("python3"), name);
         judge(tests, name, command.arg(client.here()).arg(&screenshots))?;
@@ -56,15 +56,15 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A command that runs one of the scripts; its arguments but the filter are to be added.
+/// Returns a command that runs one of the scripts. The caller adds the arguments, except the filter.
 fn script(tests: &Tests<'_>, sandbox: &Sandbox, python: &Path, name: &str) -> Command {
     let mut command = sandbox.command(&tests.env.checkout, &python.to_string_lossy());
-    // Nothing is left in the checkout.
+    // Python must not write its cache into the checkout.
     command.arg("-B").arg(format!("tools/dewarp/tests/{name}"));
     command
 }
 
-/// Runs a script and records what it prints.
+/// Runs a script and records its verdicts.
 fn judge(tests: &Tests<'_>, name: &str, command: &mut Command) -> Result<()> {
     let output = command
         .arg(tests.filter)
@@ -83,13 +83,13 @@ fn judge(tests: &Tests<'_>, name: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether a filter may be part of the name of a kind. The tests of cargo have other names, and need no
-/// client for the board.
+/// Returns whether the filter may select a test of the scripts. The names of cargo's tests look
+/// different, and need no client.
 fn may_be_kind(filter: &str) -> bool {
     !filter.contains("::") && filter.matches('_').count() < 2
 }
 
-/// Python with OpenCV.
+/// Returns the environment of Python with OpenCV.
 fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
     let env = tests.env;
     let recipe = Recipe {
@@ -101,7 +101,7 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
         partial: Partial::Discard,
         gigabytes: 0.5,
     };
-    env.cache.entry(&env.ui, &recipe, |step, dir| {
+    env.entry(&recipe, |step, dir| {
         step.run(
             sandbox
                 .command(dir, "python3")
@@ -117,15 +117,15 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
     })
 }
 
-/// `env` in the sandbox, for a `pip` that trusts whom this machine trusts: a proxy between may have
-/// an authority of its own.
+/// Returns `env` in the sandbox, for a `pip` that trusts the authorities that this machine trusts: a
+/// proxy may have its own one.
 fn with_host_certificates(sandbox: &Sandbox, dir: &Path) -> Command {
     let bundle = Path::new(CERTIFICATES);
-    let lent: &[(&Path, &Path)] = match bundle.exists() {
+    let mounts: &[(&Path, &Path)] = match bundle.exists() {
         true => &[(bundle, bundle)],
         false => &[],
     };
-    let mut command = sandbox.command_with(lent, dir, "env");
+    let mut command = sandbox.command_with(mounts, dir, "env");
     command.arg(format!("PIP_CERT={CERTIFICATES}"));
     command
 }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_of_cargo_s_tests_needs_no_opencv() {
+    fn a_filter_for_cargo_s_tests_needs_no_opencv() {
         for of_kinds in [
             "",
             "maps agree",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How many boards are up at the same time.
+//! Limits the number of boards that run in parallel.
 
 use std::cell::Cell;
 use std::collections::BinaryHeap;
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use super::locked;
 use crate::host;
 
-/// Kilobytes of this machine's memory that a board takes: 1 GB of its own, which the debug kernel
-/// fills, and what QEMU needs beside it. Boards of more gigabytes leave nearly all of them untouched.
+/// The memory of this machine that a board takes, in kilobytes: 1 GB of its own, which the debug kernel
+/// uses completely, and what QEMU needs. Boards with more memory use hardly more than that.
 const BOARD_KB: usize = 1_400_000;
 
-/// How many boards this machine has room for.
+/// Returns the number of boards that this machine can run in parallel.
 ///
-/// A board keeps about two thirds of a CPU busy: it starts up, waits for files, and waits for itself
-/// where it has several CPUs. Two boards were seen to leave a third of two CPUs unused, so there are
-/// three for two CPUs. There is one wherever there is little memory: it may have enough.
+/// A board uses about two thirds of a CPU: it starts, waits for files, and with several CPUs waits for
+/// itself. With two boards a third of two CPUs was measured to be idle, so there are three boards for
+/// two CPUs. There is at least one board, even if there seems to be too little memory.
 pub(super) fn boards() -> usize {
     let available = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     room(host::jobs(), available_kb(&available))
@@ -30,7 +30,7 @@ fn room(cpus: usize, available_kb: Option<usize>) -> usize {
     (cpus * 3).div_ceil(2).min(in_memory).max(1)
 }
 
-/// `MemAvailable` of `/proc/meminfo`.
+/// Returns `MemAvailable` of `/proc/meminfo`.
 fn available_kb(meminfo: &str) -> Option<usize> {
     let line = meminfo
         .lines()
@@ -42,26 +42,26 @@ thread_local! {
     static WAITED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// How long this thread has waited for places up to now.
+/// Returns how long this thread has waited for slots until now.
 pub(super) fn waited() -> Duration {
     WAITED.get()
 }
 
-/// Places for boards.
+/// The slots for boards.
 pub(super) struct Slots {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
-    /// Places that nobody has.
+    /// The number of free slots.
     free: usize,
-    /// Who waits for one: how long each may take, in seconds.
+    /// The time limits, in seconds, of those who wait for a slot.
     waiting: BinaryHeap<u64>,
 }
 
 impl Slots {
-    /// So many.
+    /// Creates `count` slots.
     pub(super) fn new(count: usize) -> Self {
         Self {
             state: Mutex::new(State {
@@ -72,27 +72,28 @@ impl Slots {
         }
     }
 
-    /// Waits for a place, and keeps it until the value is dropped. Who may take longest, in seconds, goes
-    /// first: what is long and comes last keeps one CPU waiting for the other.
-    pub(super) fn take(&self, longest: u64) -> Slot<'_> {
+    /// Waits for a slot and returns it. The slot is free again when it is dropped. The work with the
+    /// longest time limit (`limit_s`, in seconds) gets the next slot: if long work came last, it would
+    /// run alone in the end.
+    pub(super) fn take(&self, limit_s: u64) -> Slot<'_> {
         let started = Instant::now();
         let mut state = locked(&self.state);
-        state.waiting.push(longest);
+        state.waiting.push(limit_s);
         let others_turn =
-            |state: &mut State| state.free == 0 || state.waiting.peek() > Some(&longest);
+            |state: &mut State| state.free == 0 || state.waiting.peek() > Some(&limit_s);
         let state = self.changed.wait_while(state, others_turn);
         let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        // The longest that waits is this one, or as long.
+        // The largest time limit is this one, or one that is equal.
         state.waiting.pop();
         state.free -= 1;
         WAITED.set(WAITED.get() + started.elapsed());
-        // There may be a place for the next one, too.
+        // Another slot may be free for the next one that waits.
         self.changed.notify_all();
         Slot(self)
     }
 }
 
-/// A place that is taken.
+/// A slot that is in use.
 pub(super) struct Slot<'a>(&'a Slots);
 
 impl Drop for Slot<'_> {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_boards_are_up_than_there_are_places() {
+    fn no_more_boards_run_than_there_are_slots() {
         let (slots, up) = (Slots::new(2), Mutex::new((0, 0)));
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -144,15 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn who_may_take_longest_goes_first() {
+    fn the_longest_time_limit_goes_first() {
         let (slots, order) = (Slots::new(1), Mutex::new(Vec::new()));
         thread::scope(|scope| {
             let first = slots.take(0);
-            for longest in [1, 3, 2] {
+            for limit_s in [1, 3, 2] {
                 let (slots, order) = (&slots, &order);
                 scope.spawn(move || {
-                    let _slot = slots.take(longest);
-                    locked(order).push(longest);
+                    let _slot = slots.take(limit_s);
+                    locked(order).push(limit_s);
                 });
             }
             while locked(&slots.state).waiting.len() < 3 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `stream`: frames through the driver. Their pixels against the golden model, the demo's
-//! pictures, videos and cameras, the interrupt's way, and endurance.
+//! Suite `stream`: frames through the driver. It compares pixels with the engine's model, tests the
+//! demo's pictures, videos and cameras, the time from the interrupt to the gate, and many frames in a
+//! row.
 
 use std::fs;
 use std::path::Path;
@@ -12,30 +13,32 @@ use serde_json::Value;
 use super::names::Names;
 use super::{Tests, side_by_side};
 use crate::board::{Board, Driver, Options};
-use crate::demo::{self, Picture, frames_of, span};
+use crate::demo::{self, Picture, span};
 use crate::kernel::Flavour;
-use crate::step::capture;
-use crate::tools::{HostClient, Judges};
+use crate::programs::{Judges, Program};
+use crate::step::stdout_of;
 
-/// Instructions from the interrupt line's rise to the AXI master's gate, with `--icount`.
+/// Time limit in instructions (`--icount`) from the rise of the interrupt line to the gate of the AXI
+/// master, for the median.
 const GATE_LIMIT_NS: i64 = 600;
 
-/// The same for any frame, the kernel's own interrupts-off sections included.
+/// The same for each frame, which may come while the kernel has interrupts disabled.
 const WORST_GATE_NS: i64 = 20_000;
 
-/// Register reads and writes from one frame's end to the next one's: the README's figures.
+/// Register reads and writes from the end of one frame to the end of the next: the figures in the
+/// README.
 const ACCESSES: [u64; 2] = [1, 25];
 
-/// Frames over which that is measured.
+/// The number of frames over which both are measured.
 const GATED_FRAMES: usize = 100;
 
-/// How often the module goes out and in after many frames.
+/// How often the module is unloaded and loaded after many frames.
 const RELOADS: u32 = 20;
 
-/// The engine's line in /proc/interrupts: SPI 100.
+/// The engine's interrupt in /proc/interrupts: SPI 100.
 const HWIRQ: [&str; 2] = ["GICv3", "132"];
 
-/// The names of the tests, but for those of pairs of formats, pictures and endurance.
+/// The names of tests, except those about pairs of formats, pictures and endurance.
 const ONE_THREAD: &str = "one interrupt thread";
 const GATED: &str = "the bus is gated in time, in the median and in nearly all frames";
 const NEVER_LATE: &str = "no frame's bus is gated late";
@@ -44,7 +47,7 @@ const AS_FEW: &str = "a frame takes as few register accesses as the README says"
 /// The pictures.
 const PICTURES: [Picture; 2] = [Picture::Photo, Picture::Scene];
 
-/// The names of the tests of a picture.
+/// Returns the names of the tests of a picture.
 fn of_picture(picture: Picture) -> [String; 2] {
     let name = picture.name();
     [
@@ -53,37 +56,37 @@ fn of_picture(picture: Picture) -> [String; 2] {
     ]
 }
 
-/// The name of the test of endurance.
+/// Returns the name of the test of endurance.
 fn of_endurance(flavour: Flavour) -> String {
     let kernel = flavour.name();
     format!("many frames of 1920x1080, then rmmod and insmod again and again, {kernel}")
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     let mut known = [ONE_THREAD, GATED, NEVER_LATE, AS_FEW]
         .map(str::to_owned)
         .to_vec();
     known.extend(PICTURES.iter().flat_map(|picture| of_picture(*picture)));
-    known.extend(super::run::names().map(str::to_owned));
+    known.extend(super::streams_doc::names().map(str::to_owned));
     known.extend([Flavour::Rt, Flavour::Debug].map(of_endurance));
-    Names::and(known, "each pair of formats, through two maps")
+    Names::with_more(known, "each pair of formats, through two maps")
 }
 
 /// Runs the suite.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let rt = Board::prepare(tests.env, Flavour::Rt, Driver::Rust)?;
-    let client = HostClient::prepare(tests.env, &rt.sandbox)?;
+    let client = Program::host_client(tests.env, &rt.sandbox)?;
     let judges = Judges::prepare(tests.env, &rt.sandbox)?;
     let on_rt = || {
         pairs(tests, &rt, &client, &judges)?;
         pictures(tests, &rt, &client, &judges)?;
-        super::run::run(tests, &rt)?;
+        super::streams_doc::run(tests, &rt)?;
         interrupt(tests, &rt)?;
         endurance(tests, &rt);
         Ok(())
     };
-    // Every day other suites stream on the debug kernel, and load the module again.
+    // Without `--full` other suites stream on the debug kernel and load the module again.
     let on_debug = || {
         if tests.full {
             let debug = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
@@ -94,33 +97,24 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&on_rt, &on_debug])
 }
 
-/// A boot's files: what it reads in `in`, what it leaves in `out`.
-pub(super) fn exchange(options: &mut Options, dir: &Path) -> Result<()> {
-    for (name, place) in [("in", &mut options.input), ("out", &mut options.output)] {
-        fs::create_dir_all(dir.join(name))?;
-        *place = Some(dir.join(name));
-    }
-    Ok(())
-}
-
-/// Each pair of formats, judged by `dw100-stream`.
-fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &HostClient, judges: &Judges) -> Result<()> {
+/// Tests each pair of formats. `dw100-stream` compares the frames.
+fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Judges) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
         .on_one_cpu()
         .healthy();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let (input, output) = (work.dir.join("in"), work.dir.join("out"));
     Picture::Photo.stage(env, &board.sandbox, client, &input)?;
     let mut plan = judges.command(env, &board.sandbox, "dw100-stream");
-    let planned = capture(plan.arg("plan").arg(&input))?;
+    let planned = stdout_of(plan.arg("plan").arg(&input))?;
     if !planned.lines().any(|name| tests.wants(name)) {
         return Ok(());
     }
     let planned = planned.lines().count();
 
-    // A frame that fails is missed by its own test: the script goes on.
+    // If a frame fails, its own test finds no file. So the script continues.
     tests.boot(board, &options, "sh /in/script; true")?;
     let mut check = judges.command(env, &board.sandbox, "dw100-stream");
     let verdicts = check.arg("check").arg(&input).arg(&output).output()?;
@@ -134,13 +128,8 @@ fn pairs(tests: &Tests<'_>, board: &Board<'_>, client: &HostClient, judges: &Jud
     Ok(())
 }
 
-/// The demo's pictures through both drivers in one boot.
-fn pictures(
-    tests: &Tests<'_>,
-    board: &Board<'_>,
-    client: &HostClient,
-    judges: &Judges,
-) -> Result<()> {
+/// Tests the demo's pictures with both drivers in one boot.
+fn pictures(tests: &Tests<'_>, board: &Board<'_>, client: &Program, judges: &Judges) -> Result<()> {
     let names = PICTURES.iter().flat_map(|picture| of_picture(*picture));
     if !names
         .chain([ONE_THREAD.to_owned()])
@@ -153,7 +142,7 @@ fn pictures(
     let mut options = Options::new(Flavour::Rt, Driver::Rust)
         .on_one_cpu()
         .healthy();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let mut script =
         "set -e\nps -eo comm > /out/threads\ncat /proc/interrupts > /out/interrupts\n".to_owned();
     for driver in [Driver::Rust, Driver::C] {
@@ -208,7 +197,8 @@ fn pictures(
     Ok(())
 }
 
-/// The engine has one interrupt thread: a second one would mean that the hard half is a thread too.
+/// Fails unless the engine has one interrupt thread. A second one would mean that the primary interrupt
+/// handler runs in a thread too.
 fn one_thread(comms: &str, interrupts: &str) -> Result<()> {
     let words = |line: &str| {
         line.split_whitespace()
@@ -230,7 +220,7 @@ fn one_thread(comms: &str, interrupts: &str) -> Result<()> {
     Ok(())
 }
 
-/// How soon the bus is gated after the interrupt line rises, in instructions.
+/// Measures the instructions from the rise of the interrupt line to the gate.
 fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     if !tests.wants_any(&[GATED, NEVER_LATE, AS_FEW]) {
         return Ok(());
@@ -241,18 +231,12 @@ fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         .healthy();
     options.icount = true;
     options.model.clear();
-    exchange(&mut options, &work.dir)?;
-    fs::write(
-        work.dir.join("in/frames.raw"),
-        vec![0x80; 640 * 480 * 3 / 2],
-    )?;
-    tests.boot(
-        board,
-        &options,
-        &format!("dewarp run --source 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null"),
-    )?;
-    let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
-    let frames = frames_of(&trace)?;
+    options.input = Some(work.dir.clone());
+    let frame = vec![0x80; 640 * 480 * 3 / 2];
+    fs::write(work.dir.join("frames.raw"), frame)?;
+    let script =
+        format!("dewarp run --source 640x480 --frames {GATED_FRAMES} /in/frames.raw -o /dev/null");
+    let (_, frames) = tests.trace(board, options, &script)?;
     ensure!(
         frames.len() == GATED_FRAMES,
         "{} frames in the trace, not {GATED_FRAMES}",
@@ -264,7 +248,7 @@ fn interrupt(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How long each frame's bus stayed open after the interrupt, in order of length.
+/// Returns the instructions from each frame's interrupt to its gate, sorted.
 fn gate_times(frames: &[Value]) -> Result<Vec<i64>> {
     let gated = |frame| span(frame, "irq_ns", "gate_ns").context("a frame's bus was never gated");
     let mut times = frames.iter().map(gated).collect::<Result<Vec<i64>>>()?;
@@ -273,28 +257,29 @@ fn gate_times(frames: &[Value]) -> Result<Vec<i64>> {
     Ok(times)
 }
 
-/// An interrupt that comes while the kernel has interrupts off must wait, whoever the driver is:
-/// the median must keep the limit, and all but three in a hundred.
+/// Fails unless the median is within the limit, and all frames but three in a hundred. With any driver,
+/// an interrupt waits while the kernel has interrupts disabled.
 fn gated_in_time(frames: &[Value]) -> Result<()> {
     let times = gate_times(frames)?;
     let median = times[times.len() / 2];
     let late = times.iter().filter(|&&time| time > GATE_LIMIT_NS).count();
     ensure!(
         median <= GATE_LIMIT_NS && late * 100 <= times.len() * 3,
-        "gated after {median} in the median; {late} of {} were late",
+        "gated after {median} ns in the median; {late} of {} were late",
         times.len()
     );
     Ok(())
 }
 
-/// How long the kernel keeps interrupts off has a bound, too.
+/// Fails if any frame was gated later than the kernel's longest time with interrupts disabled allows.
 fn never_late(frames: &[Value]) -> Result<()> {
     let worst = gate_times(frames)?.pop().unwrap_or_default();
-    ensure!(worst <= WORST_GATE_NS, "gated after {worst} at worst");
+    ensure!(worst <= WORST_GATE_NS, "gated after {worst} ns at worst");
     Ok(())
 }
 
-/// The first frame also meets what probing and loading left.
+/// Fails if a frame takes more or fewer register accesses than documented. The first frame is left out,
+/// because it also has what probe has left to do.
 fn accesses(frames: &[Value]) -> Result<()> {
     ensure!(frames.len() > 1, "only {} frames", frames.len());
     for frame in &frames[1..] {
@@ -310,7 +295,7 @@ fn accesses(frames: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// Many frames, then the module out and in, without a splat.
+/// Runs many frames, then unloads and loads the module many times. The log must have no report.
 fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
     let frames = if tests.full { 5000 } else { 500 };
     let name = of_endurance(board.flavour());
@@ -318,12 +303,10 @@ fn endurance(tests: &Tests<'_>, board: &Board<'_>) {
 }
 
 fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
-    let work = tests.env.cache.run_dir()?;
     let mut options = tests.options(board.flavour()).healthy();
-    options.timeout = 1200;
-    exchange(&mut options, &work.dir)?;
+    options.timeout_s = 1200;
     let format = "width=1920,height=1080,pixelformat=NV12";
-    // Nobody looks at the pixels.
+    // The pixels are not checked.
     let script = format!(
         "set -e
         model pixels=off
@@ -333,12 +316,8 @@ fn endure(tests: &Tests<'_>, board: &Board<'_>, frames: usize) -> Result<()> {
         for i in $(seq {RELOADS}); do driver unload rust; driver load rust; done
         v4l2-ctl -d /dev/video0 --all > /dev/null"
     );
-    tests.boot(board, &options, &script)?;
-    let trace = fs::read_to_string(work.dir.join("out/trace.jsonl"))?;
-    let done = frames_of(&trace)?
-        .iter()
-        .filter(|frame| frame["status"] == 1)
-        .count();
+    let (_, trace) = tests.trace(board, options, &script)?;
+    let done = trace.iter().filter(|frame| frame["status"] == 1).count();
     ensure!(
         done >= frames,
         "the engine finished {done} frames, not {frames}"
@@ -353,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upstreams_two_threads_are_one_too_many() {
+    fn two_interrupt_threads_are_an_error() {
         let interrupts = "            CPU0       CPU1\n \
             17:        132          0  GICv3      59 Level     30890000.serial\n \
             190:        51        132  GICv3     132 Level     32e30000.dwe\n";
@@ -384,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_frame_must_not_be_gated_too_late() {
+    fn no_frame_may_be_gated_too_late() {
         assert!(never_late(&gates(&[500, 20_000, 500])).is_ok());
         assert!(never_late(&gates(&[500, 20_001, 500])).is_err());
     }

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Part of suite `deploy`: `dewarp tune` on the board, with a camera and the device. Its page in a browser is
-//! a part of suite `host`.
+//! Part of suite `deploy`: `dewarp tune` on the board, with a camera and the device. Suite `host` tests
+//! its page in a browser.
 
 use anyhow::Result;
 
 use super::Tests;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
+use crate::programs::UserClient;
 use crate::step::copy_file;
-use crate::tools::UserClient;
 
 /// The test's name.
 pub const NAME: &str = "dewarp tune straightens a camera's frames with the device";
 
-/// vivid shows checkers, which stand still without its text. A picture of the page is a JPEG: its luma is near what
-/// `dewarp run` makes of the source, which is another one. The map that is saved is the one of the command.
+/// vivid shows a checkerboard, which does not move once its text is off. The page's pictures are JPEG,
+/// so the luma of the dewarped picture must be close to the result of `dewarp run`, and that of the
+/// source must not. The saved map must be equal to that of the command.
 const SCRIPT: &str = r#"set -e
 cd /tmp
 ip link set lo up
@@ -61,7 +62,7 @@ right=$(differ straight.nv12 wanted.nv12) wrong=$(differ source.nv12 wanted.nv12
 
 /// Runs the test.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    // The debug kernel alone has TCP.
+    // Only the debug kernel has TCP.
     let board = Board::prepare(tests.env, Flavour::Debug, Driver::Rust)?;
     let client = UserClient::prepare(tests.env, &board.sandbox)?;
     let work = tests.env.cache.run_dir()?;

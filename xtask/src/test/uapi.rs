@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `uapi`: the driver's V4L2 interface, by the test client `dw100-board` on the board; with
-//! `--full` on the debug kernel, too, which also has trace events. The same tests run with the C
-//! driver, which must fail those that are about its faults and no other.
+//! Suite `uapi`: the test client `dw100-board` tests the driver's V4L2 interface on the board; with
+//! `--full` also on the debug kernel, where it reads the trace events too. The same tests run with the
+//! C driver, which must fail those that are about its faults, and no others.
 
 mod c_driver;
 
@@ -16,34 +16,34 @@ use super::names::{self, Names};
 use super::{END, Tests, announced, complete, side_by_side, verdicts};
 use crate::board::{Board, Driver, Options};
 use crate::cache::{Partial, Recipe};
-use crate::demo::frames_of;
 use crate::kernel::Flavour;
 
-/// Where memory for buffers is above 4 GiB.
+/// The start of the contiguous memory, above 4 GiB.
 const CMA: u64 = 0x1_4000_0000;
 
-/// The camera, whose buffers are to be contiguous, like a real one's.
+/// Loads the camera. Its buffers are contiguous, like those of a real one.
 const VIVID: &str =
     "modprobe vivid n_devs=1 node_types=0x1 no_error_inj=1 multiplanar=2 allocators=1";
 
-/// The registers of the map, the source and the destination, in sixteenths of bytes.
+/// The registers with the addresses of the map, the source and the destination, in units of 16 bytes.
 const BASES: [&str; 3] = ["0x08", "0x10", "0x38"];
 
-/// What the test says where the driver asks for 32 bits: QBUF fails, for the kernel does not map the buffer.
+/// A part of the failure if a driver has asked for 32 address bits: QBUF fails, because the kernel does
+/// not map the buffer.
 const NOT_REACHED: &str = "EINVAL";
 
-/// Prefetch mode and threshold of the frames that `dw100-board registers` sends.
+/// The prefetch modes and thresholds of the frames that `dw100-board registers` sends.
 const PREFETCH: [(u64, u64); 6] = [(1, 32), (0, 32), (2, 32), (2, 0), (2, 127), (1, 77)];
 
-/// What follows a test's name that ran on the debug kernel.
+/// Follows the name of a test that ran on the debug kernel.
 const ON_DEBUG: &str = ", debug kernel";
 
-/// The names of tests that are not those of `dw100-board uapi`.
+/// The names of tests that are not in `dw100-board uapi`.
 const REGISTERS: &str = "the prefetch controls are what the engine's register says";
 const ABOVE: &str = "buffers above 4 GiB are used in place with dma_bits=34, and not without";
 const THEIRS: &str = "the C driver fails by its listed faults and passes all other tests";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(checkout: &Path) -> Result<Names> {
     let mut board = names::of_board(checkout, "uapi")?;
     board.push(END.to_owned());
@@ -75,7 +75,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     side_by_side([&on_rt, &on_debug])
 }
 
-/// All tests with this project's driver.
+/// Runs all tests with this project's driver.
 fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let (suffix, more) = match board.flavour() {
         Flavour::Debug => (ON_DEBUG, " --trace --limit 150"),
@@ -86,29 +86,25 @@ fn ours(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     };
     let script = format!("{VIVID} && dw100-board uapi --vivid{more}{filter}");
     let mut options = tests.options(board.flavour());
-    options.timeout = 1200;
+    options.timeout_s = 1200;
     tests.judge(board, &options, &script, suffix)
 }
 
-/// That frames with other prefetch settings have them in the engine's register.
+/// Checks that the prefetch settings of frames reach the engine's register.
 fn registers(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let work = tests.env.cache.run_dir()?;
-    let mut options = tests.options(board.flavour()).healthy();
-    options.output = Some(work.dir.clone());
-    tests.boot(board, &options, "dw100-board registers")?;
-    prefetched(&fs::read_to_string(work.dir.join("trace.jsonl"))?)
+    let options = tests.options(board.flavour()).healthy();
+    let (_, frames) = tests.trace(board, options, "dw100-board registers")?;
+    prefetched(&frames)
 }
 
-/// Buffers where the engine's 34 bits reach and the 32 that the kernel takes for granted do not. This
-/// driver gets there only if it is told so: no driver is known to have used more than 32 bits.
+/// Tests buffers that need more than 32 address bits. The engine has 34; this driver uses them only
+/// with the parameter dma_bits=34, because no driver is known to have used more than 32.
 fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
-    let high = |driver, parameters: &str| -> Result<High> {
-        let work = tests.env.cache.run_dir()?;
+    let high = |driver, parameters: &str| -> Result<HighMemory> {
         let options = Options {
-            memory: 6,
-            timeout: 60,
+            memory_gib: 6,
+            timeout_s: 60,
             append: Some(format!("cma=256M@{CMA:#x}")),
-            output: Some(work.dir.clone()),
             ..Options::new(board.flavour(), driver).on_one_cpu()
         };
         let mut script =
@@ -116,43 +112,41 @@ fn high_memory(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         if !parameters.is_empty() {
             script = format!("driver unload rust && driver load rust {parameters} && {script}");
         }
-        let printed = tests.boot(board, &options, &script)?;
-        let trace = fs::read_to_string(work.dir.join("trace.jsonl"))?;
-        High::of(&printed, &trace)
+        let (printed, frames) = tests.trace(board, options, &script)?;
+        HighMemory::of(&printed, &frames)
     };
     let with_34 = high(Driver::Rust, "dma_bits=34 watchdog_ms=60000")?;
     ensure!(
-        matches!(with_34, High::Above(frames) if frames > 0),
+        matches!(with_34, HighMemory::Above(frames) if frames > 0),
         "this driver with dma_bits=34: {with_34:?}"
     );
     for driver in [Driver::Rust, Driver::C] {
         let with_32 = high(driver, "")?;
-        let refused = matches!(&with_32, High::Failed(why) if why.contains(NOT_REACHED));
+        let refused = matches!(&with_32, HighMemory::Failed(why) if why.contains(NOT_REACHED));
         let name = driver.name();
         ensure!(refused, "{name} with 32 bits: {with_32:?}");
     }
     Ok(())
 }
 
-/// What became of frames between buffers above 4 GiB.
+/// The result of a test with buffers above 4 GiB.
 #[derive(Debug, PartialEq, Eq)]
-enum High {
-    /// So many went through, with all addresses up there.
+enum HighMemory {
+    /// This many frames were processed, with all addresses above 4 GiB.
     Above(usize),
-    /// So many went through, with an address below.
+    /// This many frames were processed, with an address below 4 GiB.
     Below(usize),
-    /// The test failed, and why.
+    /// The test failed for this reason.
     Failed(String),
 }
 
-impl High {
-    /// Reads what the board printed of the one test, and the engine's trace.
-    fn of(printed: &str, trace: &str) -> Result<Self> {
+impl HighMemory {
+    /// Reads the board's output, which has one verdict, and the engine's trace.
+    fn of(printed: &str, frames: &[Value]) -> Result<Self> {
         announced(printed)?;
         if let Some(why) = verdicts(printed).find_map(|(_, failure)| failure) {
             return Ok(Self::Failed(why.to_owned()));
         }
-        let frames = frames_of(trace)?;
         let above = frames.iter().all(|frame| {
             let address = |name: &str| frame["regs"][name].as_u64().unwrap_or_default() << 4;
             BASES.into_iter().all(|base| address(base) >= CMA)
@@ -166,11 +160,11 @@ impl High {
     }
 }
 
-/// The same tests with the C driver. What it does depends on nothing of this driver: if all is as
-/// listed, that is kept for as long as the tests, and the board, are the same.
+/// Runs the same tests with the C driver. The result does not depend on this driver. If it is as
+/// listed, it is cached until the tests or the board change.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let options = Options {
-        timeout: 1200,
+        timeout_s: 1200,
         driver: Driver::C,
         ..tests.options(board.flavour())
     };
@@ -190,15 +184,15 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         partial: Partial::Discard,
         gigabytes: 0.1,
     };
-    let kept = tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+    let kept = tests.env.entry(&recipe, |_, dir| {
         let outcome = tests.run(board, &options, &script)?;
         complete(&outcome)?;
-        let (passed, failed, surprises) = compared(&outcome.printed, c_driver::FAILS);
-        let surprises: Vec<String> = surprises
+        let (passed, failed, unlisted) = compared(&outcome.printed, c_driver::FAILS);
+        let unlisted: Vec<String> = unlisted
             .iter()
-            .map(|(name, surprise)| format!("{name}: {surprise:#}"))
+            .map(|(name, why)| format!("{name}: {why:#}"))
             .collect();
-        ensure!(surprises.is_empty(), "{}", surprises.join("\n"));
+        ensure!(unlisted.is_empty(), "{}", unlisted.join("\n"));
         let sums = format!("passes {passed} and fails {failed}");
         Ok(fs::write(dir.join("sums"), sums)?)
     })?;
@@ -207,12 +201,12 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How many tests passed and failed as listed, and what is not as listed.
+/// Returns how many tests passed and how many failed as listed, and the results that are not as listed.
 fn compared<'a>(
     printed: &'a str,
     listed: &[(&'a str, &str, &str)],
 ) -> (usize, usize, Vec<(&'a str, anyhow::Error)>) {
-    let (mut passed, mut failed, mut surprises) = (0, 0, Vec::new());
+    let (mut passed, mut failed, mut unlisted) = (0, 0, Vec::new());
     let entry = |name: &str| listed.iter().find(|entry| entry.0 == name);
     for (name, failure) in verdicts(printed) {
         match (failure, entry(name)) {
@@ -220,25 +214,27 @@ fn compared<'a>(
             (None, Some((race, ..))) if c_driver::RACES.contains(race) => passed += 1,
             (Some(why), Some((_, _, says))) if why.contains(says) => failed += 1,
             (Some(why), Some((_, fault, _))) => {
-                surprises.push((name, anyhow!("fails, and not by '{fault}': {why}")));
+                unlisted.push((
+                    name,
+                    anyhow!("fails for another reason than '{fault}': {why}"),
+                ));
             }
-            (Some(why), None) => surprises.push((name, anyhow!("{why}"))),
+            (Some(why), None) => unlisted.push((name, anyhow!("{why}"))),
             (None, Some((_, fault, _))) => {
-                surprises.push((name, anyhow!("passes, in spite of '{fault}'")));
+                unlisted.push((name, anyhow!("passes despite '{fault}'")));
             }
         }
     }
     for (name, ..) in listed {
         if !verdicts(printed).any(|(run, _)| run == *name) {
-            surprises.push((name, anyhow!("is listed and did not run")));
+            unlisted.push((name, anyhow!("is listed, but did not run")));
         }
     }
-    (passed, failed, surprises)
+    (passed, failed, unlisted)
 }
 
-/// That the last frames of a trace have the prefetch settings that were sent.
-fn prefetched(trace: &str) -> Result<()> {
-    let frames = frames_of(trace)?;
+/// Fails unless the last frames of a trace have the prefetch settings that were sent.
+fn prefetched(frames: &[Value]) -> Result<()> {
     let first = frames.len().checked_sub(PREFETCH.len());
     let last = &frames[first.context("there are too few frames in the trace")?..];
     let control = |frame: &Value| {
@@ -259,10 +255,12 @@ fn prefetched(trace: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
-    fn only_what_goes_as_listed_is_no_surprise() {
+    fn results_that_are_not_as_listed_are_found() {
         let listed = [
             ("b", "fault 1", "wrong"),
             ("c", "fault 2", "wrong"),
@@ -271,56 +269,57 @@ mod tests {
         ];
         let printed =
             "ok a\nFAIL b: all wrong\nok c\nFAIL d: lost\nnoise\nFAIL f: no end after 60 s\n";
-        let (passed, failed, surprises) = compared(printed, &listed);
+        let (passed, failed, unlisted) = compared(printed, &listed);
         assert_eq!((passed, failed), (1, 1));
-        let lines: Vec<String> = surprises
+        let lines: Vec<String> = unlisted
             .iter()
             .map(|(name, why)| format!("{name}: {why}"))
             .collect();
         assert_eq!(
             lines,
             [
-                "c: passes, in spite of 'fault 2'",
+                "c: passes despite 'fault 2'",
                 "d: lost",
-                "f: fails, and not by 'fault 4': no end after 60 s",
-                "e: is listed and did not run",
+                "f: fails for another reason than 'fault 4': no end after 60 s",
+                "e: is listed, but did not run",
             ]
         );
     }
 
     #[test]
-    fn frames_above_4_gib_are_told_from_those_below_and_from_failures() {
+    fn frames_above_4_gib_differ_from_those_below_and_from_failures() {
         let frame = |luma: u64| {
             let high = CMA >> 4;
-            format!("{{\"regs\":{{\"0x08\":{high},\"0x10\":{luma},\"0x38\":{high}}}}}\n")
+            json!({"regs": {"0x08": high, "0x10": luma, "0x38": high}})
         };
-        let of = |printed: &str, trace: &str| High::of(printed, trace).unwrap();
+        let of = |printed: &str, frames: &[Value]| HighMemory::of(printed, frames).unwrap();
         let passed = "1..1\nok a\n";
-        assert_eq!(of(passed, &frame(CMA >> 4)), High::Above(1));
-        let mixed = frame(CMA >> 4) + &frame(0x400_0000);
-        assert_eq!(of(passed, &mixed), High::Below(2));
-        // No frame proves nothing.
-        assert_eq!(of(passed, ""), High::Above(0));
-        assert_eq!(of("1..1\nFAIL a: b\n", ""), High::Failed("b".to_owned()));
+        assert_eq!(of(passed, &[frame(CMA >> 4)]), HighMemory::Above(1));
+        let mixed = [frame(CMA >> 4), frame(0x400_0000)];
+        assert_eq!(of(passed, &mixed), HighMemory::Below(2));
+        // A test without frames proves nothing.
+        assert_eq!(of(passed, &[]), HighMemory::Above(0));
+        assert_eq!(
+            of("1..1\nFAIL a: b\n", &[]),
+            HighMemory::Failed("b".to_owned())
+        );
         for no_verdict in ["", "1..1\n"] {
-            assert!(High::of(no_verdict, &frame(CMA >> 4)).is_err());
+            assert!(HighMemory::of(no_verdict, &[frame(CMA >> 4)]).is_err());
         }
     }
 
     #[test]
-    fn a_wrong_bit_in_one_register_of_the_trace_is_seen() {
-        let line = |(mode, threshold): (u64, u64)| {
+    fn a_wrong_bit_in_one_register_of_the_trace_is_an_error() {
+        let frame = |(mode, threshold): (u64, u64)| {
             let control = 1 | mode << 16 | threshold << 18;
-            format!("{{\"regs\":{{\"0x04\":{control}}}}}\n")
+            json!({"regs": {"0x04": control}})
         };
-        let good: String = PREFETCH.into_iter().map(line).collect();
+        let good = PREFETCH.map(frame);
         assert!(prefetched(&good).is_ok());
-        assert!(prefetched(&format!("{}{good}", line((3, 3)))).is_ok());
-        let bad: String = PREFETCH
-            .into_iter()
-            .map(|(mode, threshold)| line((mode ^ 1, threshold)))
-            .collect();
+        let later = [&[frame((3, 3))][..], &good].concat();
+        assert!(prefetched(&later).is_ok());
+        let bad = PREFETCH.map(|(mode, threshold)| frame((mode ^ 1, threshold)));
         assert!(prefetched(&bad).is_err());
-        assert!(prefetched("").is_err());
+        assert!(prefetched(&[]).is_err());
     }
 }

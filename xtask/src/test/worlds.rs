@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suite `worlds`: every world in which the C driver streams is one in which this driver streams,
-//! with the same pixels, and no slower. A world is what the model of the engine does where it is
-//! not known what real hardware does.
+//! Suite `worlds`: this driver streams in every world in which the C driver streams, with the same
+//! pixels, and no slower. A world is one way in which the real engine may behave where its behaviour is
+//! not known. The model can simulate each world.
 //!
-//! Both drivers go through the same scenarios of `dw100-board worlds`, many worlds a boot. A world
-//! in which a driver does not stream may leave the board unusable, so it is the last one of its
-//! boot, and those after it have another boot.
+//! Both drivers run the same scenarios of `dw100-board worlds`, in many worlds per boot. A driver that
+//! fails in a world may leave the board unusable. So such a world is the last one of its boot, and
+//! another boot continues after it.
 
 mod judge;
 mod table;
@@ -15,38 +15,38 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::Tests;
 use super::names::Names;
+use super::{Tests, result};
 use crate::board::{Board, Driver, End, Options, Outcome};
 use crate::cache::{Entry, Partial, Recipe};
+use crate::chown::ChownGuard;
 use crate::demo::frames_of;
 use crate::kernel::Flavour;
-use crate::owner::HandOver;
 use crate::step::make_dir;
-use judge::Seen;
+use judge::WorldResult;
 use table::World;
 
-/// Seconds for a board of every day, and with `--full`.
-const TIMEOUT: [u64; 2] = [1200, 3600];
+/// Time limits in seconds for a board, without and with `--full`.
+const TIMEOUT_S: [u64; 2] = [1200, 3600];
 
-/// Gigabytes of the board, and where the kernel has memory for buffers that 32 bits cannot address.
-/// A driver that says that the engine has more address bits gets its buffers there.
-const MEMORY: u8 = 6;
+/// The board's memory in GiB, and the place of the contiguous memory. 32 address bits do not reach it,
+/// so a driver gets its buffers there only if it sets a DMA mask of more bits.
+const MEMORY_GIB: u8 = 6;
 const CMA: &str = "cma=256M@0x180000000";
 
-/// With one instruction a nanosecond, times of the model and of the drivers are the same in each
-/// run. A CPU with nothing to do sleeps: then waiting takes no time of this machine.
+/// With `hlt`, an idle CPU sleeps although instructions are counted: waiting takes none of this
+/// machine's time. One instruction takes one nanosecond, so all times are the same in each run.
 const SLEEP: &str = "hlt";
 
-/// What starts a world's line on the console, and in the kernel's log.
+/// Begins the line that names a world, on the console and in the kernel's log.
 const MARK: &str = "dw100-world: ";
 
-/// What the script of a boot begins with. A CPU that sleeps until a file of this machine is there lets
-/// time fly, and a scenario has a limit: what it runs is in memory before, and what it leaves is copied
-/// after.
+/// The beginning of each script. While a CPU waits for a file of this machine, the board's time runs
+/// fast, and a scenario has a time limit. So the programs are read into memory before, and the results
+/// are copied afterwards.
 const BEGIN: &str = "libs=/lib/aarch64-linux-gnu
     cat /board/dw100-board $libs/libc.so.6 $libs/libm.so.6 $libs/libgcc_s.so.1 > /dev/null
     begin() {
@@ -63,12 +63,12 @@ const BEGIN: &str = "libs=/lib/aarch64-linux-gnu
     }
 ";
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names(_: &Path) -> Result<Names> {
     Names::all(table::all().iter().map(World::verdict))
 }
 
-/// Runs the suite. What was seen is in `target/worlds.json` afterwards.
+/// Runs the suite and writes the results to `target/worlds.json`.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let board = Board::prepare(env, Flavour::Rt, Driver::Rust)?;
@@ -79,38 +79,36 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 
     let theirs = theirs(tests, &board, &worlds)?;
     let work = env.cache.run_dir()?;
-    let step = env.ui.step("worlds", env.cache.log("worlds"))?;
+    let step = env.step("worlds")?;
     explore(tests, &board, Driver::Rust, &worlds, &due, &work.dir)?;
     step.finish();
 
-    let (ours, theirs) = (seen(&work.dir)?, seen(&theirs.dir)?);
-    let none = Seen::default();
+    let (ours, theirs) = (results(&work.dir)?, results(&theirs.dir)?);
+    let none = WorldResult::default();
     let mut report = serde_json::Map::new();
     for number in due {
         let world = &worlds[number];
         let [ours, theirs] =
             [&ours, &theirs].map(|seen: &BTreeMap<_, _>| seen.get(&number).unwrap_or(&none));
         let complaints = judge::complaints(world, ours, theirs);
-        let told = json!({"rust": ours.told(), "c": theirs.told(), "complaints": complaints});
-        report.insert(world.name(), told);
-        let result = match complaints.is_empty() {
-            true => Ok(()),
-            false => Err(anyhow!("{}", complaints.join("; "))),
-        };
-        tests.record(&world.verdict(), result);
+        let entry =
+            json!({"rust": ours.to_json(), "c": theirs.to_json(), "complaints": complaints});
+        report.insert(world.name(), entry);
+        let why = (!complaints.is_empty()).then(|| complaints.join("; "));
+        tests.record(&world.verdict(), result(why.as_deref()));
     }
     let target = env.checkout.join("target");
-    let _owner = HandOver::of_new(&target);
+    let _chown = ChownGuard::of_new(&target);
     make_dir(&target)?;
     let file = target.join("worlds.json");
     fs::write(&file, format!("{:#}\n", Value::Object(report)))?;
     env.ui
-        .say(&format!("what was seen is in {}", file.display()));
+        .say(&format!("the results are in {}", file.display()));
     Ok(())
 }
 
-/// All worlds with the C driver. What it does in them depends on nothing of this driver, and is
-/// kept for as long as they, and the board, are the same.
+/// Runs all worlds with the C driver. The result does not depend on this driver, so it is cached until
+/// the worlds or the board change.
 fn theirs(tests: &Tests<'_>, board: &Board<'_>, worlds: &[World]) -> Result<Entry> {
     let all: Vec<usize> = (0..worlds.len()).collect();
     let script = script(Driver::C, worlds, &all, tests.full);
@@ -120,12 +118,12 @@ fn theirs(tests: &Tests<'_>, board: &Board<'_>, worlds: &[World]) -> Result<Entr
         partial: Partial::Discard,
         gigabytes: 0.1,
     };
-    tests.env.cache.entry(&tests.env.ui, &recipe, |_, dir| {
+    tests.env.entry(&recipe, |_, dir| {
         explore(tests, board, Driver::C, worlds, &all, dir)
     })
 }
 
-/// What a board does to go through worlds.
+/// Returns the script that runs these worlds.
 fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> String {
     let each = |&number: &usize| {
         let world = &worlds[number];
@@ -135,8 +133,8 @@ fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> St
             .map(|setting| format!("model {setting} || exit 1\n"))
             .collect();
         let name = driver.name();
-        // Of every day a frame may take as long as this driver says, not as long as on a board that
-        // stands still.
+        // This driver's default watchdog applies: `driver load` would set a longer one for busy
+        // machines.
         let limit = match driver {
             Driver::Rust => " watchdog_ms=0",
             _ => "",
@@ -157,7 +155,7 @@ fn script(driver: Driver, worlds: &[World], numbers: &[usize], full: bool) -> St
     [BEGIN, &worlds].concat()
 }
 
-/// Goes through worlds, in as many boots as that takes. Each boot leaves a directory in `dir`.
+/// Runs the worlds, in as many boots as needed. Each boot has its own directory in `dir`.
 fn explore(
     tests: &Tests<'_>,
     board: &Board<'_>,
@@ -175,18 +173,18 @@ fn explore(
         make_dir(&output)?;
         let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
         options.icount = true;
-        options.memory = MEMORY;
+        options.memory_gib = MEMORY_GIB;
         options.append = Some(format!("{CMA} {SLEEP}"));
-        options.timeout = TIMEOUT[usize::from(tests.full)];
+        options.timeout_s = TIMEOUT_S[usize::from(tests.full)];
         options.output = Some(output.clone());
         let script = script(driver, worlds, left, tests.full);
         let outcome = tests.run(board, &options, &script)?;
         let last = marked(&outcome.printed)
-            .with_context(|| format!("no world was reached: {}", told(&outcome)))?;
+            .with_context(|| format!("the board reached no world: {}", reason(&outcome)))?;
         if outcome.end != End::Script(0) {
             let log = fs::read_to_string(output.join("dmesg.txt")).unwrap_or_default();
             let blamed = blamed(&outcome.end, &log).unwrap_or(last);
-            let end = json!({"world": blamed, "why": told(&outcome)});
+            let end = json!({"world": blamed, "why": reason(&outcome)});
             fs::write(output.join("end.json"), end.to_string())?;
         }
         let reached = left.iter().position(|&number| number == last);
@@ -195,34 +193,34 @@ fn explore(
     Ok(())
 }
 
-/// The world that a text has last.
+/// Returns the number of the last world that a text names.
 fn marked(text: &str) -> Option<usize> {
     let (_, rest) = text.rsplit_once(MARK)?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
-/// The world in which the kernel had something to report.
+/// Returns the world in which the kernel printed a report.
 fn blamed(end: &End, log: &str) -> Option<usize> {
-    let End::Splat(lines) = end else {
+    let End::Report(lines) = end else {
         return None;
     };
     let (before, _) = log.split_once(lines.first()?.as_str())?;
     marked(before)
 }
 
-/// Why a boot ended, in one line.
-fn told(outcome: &Outcome) -> String {
+/// Returns in one line why a boot ended.
+fn reason(outcome: &Outcome) -> String {
     match &outcome.end {
         End::Script(_) => super::last_lines(outcome.printed.trim_end(), 1),
-        End::Splat(lines) => format!("{}{}", judge::REPORT, lines.join(" | ")),
-        End::Timeout(_) => "the board did not go off in time".to_owned(),
-        End::Silent(_) => "the board went off early".to_owned(),
+        End::Report(lines) => format!("{}{}", judge::REPORT, lines.join(" | ")),
+        End::Timeout(_) => "the board did not power off in time".to_owned(),
+        End::Silent(_) => "the board powered off early".to_owned(),
     }
 }
 
-/// What the boots in `dir` left, by the numbers of worlds.
-fn seen(dir: &Path) -> Result<BTreeMap<usize, Seen>> {
-    let mut worlds: BTreeMap<usize, Seen> = BTreeMap::new();
+/// Reads the results of the boots in `dir`, by the numbers of the worlds.
+fn results(dir: &Path) -> Result<BTreeMap<usize, WorldResult>> {
+    let mut worlds: BTreeMap<usize, WorldResult> = BTreeMap::new();
     for boot in fs::read_dir(dir)? {
         let boot = boot?.path();
         if !boot.join("dmesg.txt").exists() {
@@ -246,7 +244,11 @@ fn seen(dir: &Path) -> Result<BTreeMap<usize, Seen>> {
             }
         }
     }
-    ensure!(!worlds.is_empty(), "nothing was left in {}", dir.display());
+    ensure!(
+        !worlds.is_empty(),
+        "no boot has left results in {}",
+        dir.display()
+    );
     Ok(worlds)
 }
 
@@ -259,7 +261,7 @@ mod tests {
         let log =
             "[1] dw100-world: 3\n[2] fine\n[3] dw100-world: 4\n[4] BUG: bad\n[5] dw100-world: 5\n";
         assert_eq!(marked(log), Some(5));
-        let end = End::Splat(vec!["[4] BUG: bad".to_owned()]);
+        let end = End::Report(vec!["[4] BUG: bad".to_owned()]);
         assert_eq!(blamed(&end, log), Some(4));
         assert_eq!(blamed(&End::Script(1), log), None);
         assert_eq!(marked("no world"), None);

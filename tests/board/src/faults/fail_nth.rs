@@ -21,7 +21,7 @@ const KNOBS: [(&str, &str); 6] = [
     ("fail_page_alloc/verbose", "0"),
 ];
 
-/// The message in the kernel's log before memory runs out. `xtask/src/splat.rs` searches for it.
+/// The message in the kernel's log before memory runs out. `xtask/src/kernel_log.rs` searches for it.
 const STARVES: &str = "dw100-board: memory runs out from here on";
 
 /// More allocations than any call has. A call that repeats a failed allocation would otherwise

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The checks of docs/gstreamer.md: the frames that the element `dw100dewarp` delivers, beside those of
-//! `dewarp run` with the maps of `dewarp map`, and its messages.
+//! The checks of docs/gstreamer.md. They compare the frames of the element `dw100dewarp` with those of
+//! `dewarp run` and maps of `dewarp map`, and check the element's messages.
 
-use super::Check;
+use super::DocCheck;
 
 /// The document.
 pub const DOCUMENT: &str = "docs/gstreamer.md";
 
-/// See [`super::CHECKS`]. `lens SIZE WORDS...` makes a map, `run MAP SIZE FRAMES WORDS...` the frames that
-/// are wanted.
-pub const CHECKS: &[Check] = &[
+/// See [`super::CHECKS`]. `lens SIZE ARGUMENTS...` makes a map, and `run SIZE FRAMES ARGUMENTS...` the
+/// frames to compare with.
+pub const CHECKS: &[DocCheck] = &[
     (
         "See that it is there",
         "for name in alpha calibration camera capture-io-mode device map model output-io-mode pan \
@@ -44,7 +44,7 @@ pub const CHECKS: &[Check] = &[
         "dewarp run --map map.bin --source 640x480 --size 320x240 frames.nv12 -o wanted
         cmp mapped.nv12 wanted",
     ),
-    // What the camera makes is the same picture each time.
+    // The camera makes the same picture each time.
     (
         "From a camera to a file",
         "[ $(ffprobe -v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0 camera.mkv) = 5 ]
@@ -76,7 +76,7 @@ pub const CHECKS: &[Check] = &[
             1:lens.calibration=missing.yml > error 2>&1 || say 'a file that is missing is no error'
         grep 'cannot read missing.yml' error",
     ),
-    // The colours of videotestsrc depend on what follows it.
+    // The colours of videotestsrc depend on the element after it.
     (
         "When the size changes",
         "source() { echo \"videotestsrc num-buffers=2 ! video/x-raw,format=NV12,width=$1,height=$2\"; }
@@ -109,7 +109,7 @@ pub const CHECKS: &[Check] = &[
     ),
 ];
 
-/// What the checks and the commands have at hand.
+/// Shell functions for the checks and the commands.
 pub const SETUP: &str = "lens() { size=$1; shift; \
     dewarp map lens --size $size --calibration opencv.yml \"$@\" -o map 2> /dev/null; }
 run() { size=$1; frames=$2; shift 2; \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a driver did in a world, and what is wrong with it.
+//! What a driver did in a world, and the complaints about it.
 
 use std::collections::BTreeMap;
 
@@ -10,40 +10,39 @@ use serde_json::{Value, json};
 use super::table::World;
 use crate::board::Driver;
 
-/// DST_IMG_SIZE in the trace: width below, height above.
+/// DST_IMG_SIZE in the trace: the width in the lower half, the height in the upper half.
 const SIZE: &str = "0x40";
 
-/// The width of a frame of the scenario `speed`, and the height in world 0. It grows by 8 from
-/// world to world.
+/// The width of a frame of the scenario `speed`, and its height in world 0. The height grows by 8 with
+/// each world.
 const SPEED: (u64, u64) = (656, 152);
 
-/// The status bit of a frame that is done.
+/// The status bit of a finished frame.
 const DONE: u64 = 1;
 
-/// How much longer than with the C driver the engine may take for a frame, percent.
+/// How much longer the engine may take for a frame than with the C driver, in percent.
 const SLOWER: i64 = 5;
 
-/// What the reason for a boot's end begins with, if it is what the kernel's log says.
+/// Begins the reason of a boot's end if that is a kernel report.
 pub const REPORT: &str = "the kernel reports: ";
 
 /// What a driver did in a world.
 #[derive(Default)]
-pub struct Seen {
-    /// What came of each frame, by scenario and name: digests of its planes, or null if it had to
-    /// fail.
+pub struct WorldResult {
+    /// The result of each frame, by scenario and name: hashes of its planes, or null if it had to fail.
     frames: BTreeMap<(String, String), Value>,
-    /// How pictures of a crop differ from the one that was asked for.
+    /// The pictures of crops that do not show what was asked for.
     wrong_crops: Vec<String>,
-    /// Why each scenario was not completed, if it was not.
+    /// Why each scenario was not completed, or `None` if it was.
     ends: BTreeMap<String, Option<String>>,
-    /// How long the engine took for each frame of the scenario `speed`.
+    /// The engine's time for each frame of the scenario `speed`.
     pub engine_ns: Vec<i64>,
     /// Why the boot ended in this world.
     pub end: Option<String>,
 }
 
-impl Seen {
-    /// Adds a record of `dw100-board worlds`. A last line that was cut short does not count.
+impl WorldResult {
+    /// Adds a record of `dw100-board worlds`. A last line without its end is left out.
     pub fn read(&mut self, record: &str) -> Result<()> {
         for line in record
             .split_inclusive('\n')
@@ -66,14 +65,14 @@ impl Seen {
         Ok(())
     }
 
-    /// The middle one of the engine's times.
-    fn engine(&self) -> Option<i64> {
+    /// Returns the median of the engine's times, in nanoseconds.
+    fn median_engine_ns(&self) -> Option<i64> {
         let mut times = self.engine_ns.clone();
         times.sort_unstable();
         times.get(times.len() / 2).copied()
     }
 
-    /// The scenarios that are due and were not completed, each with a reason.
+    /// Returns the first scenario that should have been completed and was not, with the reason.
     fn missing(&self, due: &[&str]) -> Vec<String> {
         let why = |scenario: &&str| match self.ends.get(*scenario) {
             Some(None) => None,
@@ -81,16 +80,16 @@ impl Seen {
             None => Some(format!("{scenario}: not completed")),
         };
         let mut missing: Vec<String> = due.iter().filter_map(why).collect();
-        // Those after the first were not tried.
+        // The scenarios after it did not run.
         missing.truncate(1);
         missing
     }
 
-    /// Why it is not true that all that is due was done, and the kernel has nothing to report.
+    /// Returns the scenario that was not completed, and the kernel's report.
     fn failures(&self, due: &[&str]) -> Vec<String> {
         let mut failures = self.missing(due);
         let reported = |end: &String| end.starts_with(REPORT);
-        // What a scenario says is why the script ended.
+        // If a scenario failed, that is why the script ended.
         let end = self.end.iter();
         let end = end
             .filter(|end| failures.is_empty() || reported(end))
@@ -100,20 +99,20 @@ impl Seen {
         failures
     }
 
-    /// For the report.
-    pub fn told(&self) -> Value {
+    /// Returns the result for `target/worlds.json`.
+    pub fn to_json(&self) -> Value {
         json!({
             "scenarios": self.ends,
             "frames": self.frames.len(),
             "wrong_crops": self.wrong_crops,
-            "engine_ns": self.engine(),
+            "engine_ns": self.median_engine_ns(),
             "end": self.end,
         })
     }
 }
 
-/// What is wrong with what this driver did in a world.
-pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
+/// Returns what is wrong with this driver's result in a world.
+pub fn complaints(world: &World, ours: &WorldResult, theirs: &WorldResult) -> Vec<String> {
     let due = |driver| world.scenarios(driver);
     let mut complaints = ours.failures(&due(Driver::Rust));
     let wrong = ours.wrong_crops.iter();
@@ -128,7 +127,7 @@ pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
     }
     complaints.extend(not_theirs.iter().map(|why| format!("the C driver: {why}")));
     complaints.extend(other_pixels(ours, theirs));
-    if let (Some(ours), Some(theirs)) = (ours.engine(), theirs.engine()) {
+    if let (Some(ours), Some(theirs)) = (ours.median_engine_ns(), theirs.median_engine_ns()) {
         if ours * 100 > theirs * (100 + SLOWER) {
             complaints.push(format!(
                 "the engine is slower: {ours} ns a frame, {theirs} with the C driver"
@@ -138,9 +137,9 @@ pub fn complaints(world: &World, ours: &Seen, theirs: &Seen) -> Vec<String> {
     complaints
 }
 
-/// Frames of the C driver that are not the same with this driver, or that it lacks although it
-/// completed their scenario.
-fn other_pixels(ours: &Seen, theirs: &Seen) -> Option<String> {
+/// Returns a complaint about frames that differ from the C driver's, or that are missing although their
+/// scenario was completed.
+fn other_pixels(ours: &WorldResult, theirs: &WorldResult) -> Option<String> {
     let differ = |(key, their): (_, &Value)| {
         let (scenario, _): &(String, String) = key;
         let completed = ours.ends.get(scenario) == Some(&None);
@@ -155,7 +154,7 @@ fn other_pixels(ours: &Seen, theirs: &Seen) -> Option<String> {
     ))
 }
 
-/// How long the engine took for the frames of the scenario `speed` in a trace, with the numbers of
+/// Returns the engine's times for the frames of the scenario `speed` in a trace, with the numbers of
 /// their worlds.
 pub fn durations(trace: &[Value]) -> Vec<(usize, i64)> {
     let starts = trace.iter().map(|frame| frame["next_start_ns"].as_i64());
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
     use crate::test::worlds::table;
 
-    /// A record in which everything is as it should be.
+    /// Returns a record without any complaint.
     fn record(world: &World, driver: Driver) -> String {
         let scenarios = world.scenarios(driver).into_iter();
         scenarios
@@ -196,18 +195,18 @@ mod tests {
             .collect()
     }
 
-    fn seen(record: &str, engine: i64) -> Seen {
-        let mut seen = Seen::default();
+    fn seen(record: &str, engine: i64) -> WorldResult {
+        let mut seen = WorldResult::default();
         seen.read(record).unwrap();
         seen.engine_ns = vec![engine];
         seen
     }
 
     #[test]
-    fn each_way_to_be_worse_than_the_c_driver_is_told() {
+    fn each_way_to_be_worse_than_the_c_driver_is_a_complaint() {
         let world = &table::all()[1];
         let [good, theirs] = [Driver::Rust, Driver::C].map(|driver| record(world, driver));
-        let said = |ours: &Seen| complaints(world, ours, &seen(&theirs, 1000)).join("; ");
+        let said = |ours: &WorldResult| complaints(world, ours, &seen(&theirs, 1000)).join("; ");
         assert_eq!(said(&seen(&good, 1050)), "");
         assert!(said(&seen(&good, 1051)).contains("slower: 1051 ns"));
 
@@ -237,11 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn what_the_c_driver_is_thought_to_do_is_checked() {
+    fn what_is_assumed_of_the_c_driver_is_checked() {
         let worlds = table::all();
         let (both, ours_alone) = (&worlds[1], worlds.last().unwrap());
         let theirs = seen(&record(both, Driver::C), 1000);
-        let nothing = Seen::default();
+        let nothing = WorldResult::default();
         for (world, good, bad) in [(both, &theirs, &nothing), (ours_alone, &nothing, &theirs)] {
             let ours = seen(&record(world, Driver::Rust), 1000);
             assert!(complaints(world, &ours, good).is_empty());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The worlds, and what each driver is asked to do in them.
+//! The table of worlds, and the scenarios of each driver.
 
 use crate::board::Driver;
 
-/// The model's own worlds.
+/// The model's worlds.
 const NAMES: [&str; 22] = [
     "int-clr-held",
     "ctrl-before-start",
@@ -30,7 +30,7 @@ const NAMES: [&str; 22] = [
     "round-down",
 ];
 
-/// Some that may meet.
+/// Combinations that are likely.
 const TOGETHER: [&[&str]; 4] = [
     &["int-clr-held", "ctrl-before-start", "lut-arms-destination"],
     &["late-writes", "burst-at-done"],
@@ -38,14 +38,15 @@ const TOGETHER: [&[&str]; 4] = [
     &["reset-needs-time", "bus-ctrl-late", "late-writes"],
 ];
 
-/// Two that the C driver does not survive together: the line is still high when its handler is
-/// over, and it takes the interrupt that follows, of which the status says nothing, for the end of
-/// the next frame (fault 10).
+/// A combination that the C driver does not survive: the interrupt line is still high after its
+/// handler. For that spurious interrupt the status has no bit set, and the driver takes it for the end
+/// of the next frame (fault 10).
 const LATE: &str = "late-writes";
 const TOO_LATE: [&str; 3] = [LATE, "mask-keeps-line", "burst-at-done"];
 
-/// The engine as firmware may leave it: on the bus, and on the bus with a frame that does not end,
-/// for it has no map. BUS_CTRL opens the bus; DEWARP_CTRL has ENABLE, then START.
+/// The engine as firmware may leave it: with the AXI master enabled, and also with a frame that does
+/// not end, because it has no map. The register BUS_CTRL enables the AXI master; DEWARP_CTRL gets
+/// ENABLE, then START.
 const BUS_ON: (&str, &str) = ("left on the bus", "devmem 0x32e30074 32 0x8000000e");
 const AT_WORK: (&str, &str) = (
     "left with a frame",
@@ -53,8 +54,7 @@ const AT_WORK: (&str, &str) = (
             devmem 0x32e30074 32 0x8000000e",
 );
 
-/// What a driver is asked to do in each world, and what it is also asked to do where it survives
-/// that.
+/// The scenarios of both drivers in each world, and those that only a driver which survives them runs.
 const SCENARIOS: [&str; 6] = ["formats", "sizes", "speed", "maps", "files", "crops"];
 const ERRORS: &str = "errors";
 const SILENCE: &str = "silence";
@@ -63,18 +63,19 @@ const MASKED: &str = "masked";
 /// A world.
 pub struct World {
     worlds: Vec<&'static str>,
-    /// What the model is told.
+    /// The settings of the model.
     pub model: Vec<String>,
-    /// How the engine is left before the driver is loaded: a name and commands.
+    /// Prepares the engine before the driver is loaded: a name and shell commands.
     pub before: Option<(&'static str, &'static str)>,
-    /// Whether the C driver streams there.
+    /// Whether the C driver streams in this world.
     pub c_streams: bool,
 }
 
 impl World {
     fn new(worlds: &[&'static str]) -> Self {
         let mut model: Vec<String> = worlds.iter().map(|name| format!("world={name}")).collect();
-        // Where the time-out matters it is the engine's own; elsewhere there is none.
+        // If the time-out matters, the engine's default applies. Otherwise it is off: see `begin` in
+        // the script.
         if worlds.iter().any(|name| name.contains("time-out")) {
             model.push("timeout-cycles=default".to_owned());
         }
@@ -86,7 +87,7 @@ impl World {
         }
     }
 
-    /// The same, which the C driver does not survive.
+    /// Marks a world that the C driver does not survive.
     fn without_c(self) -> Self {
         Self {
             c_streams: false,
@@ -94,7 +95,7 @@ impl World {
         }
     }
 
-    /// The same with the engine left by firmware in a way that the C driver does not survive.
+    /// Adds a state of the engine that firmware left, which the C driver does not survive.
     fn left(self, before: (&'static str, &'static str)) -> Self {
         Self {
             before: Some(before),
@@ -102,7 +103,7 @@ impl World {
         }
     }
 
-    /// Its name.
+    /// Returns the world's name.
     pub fn name(&self) -> String {
         let name = match self.worlds.as_slice() {
             [] => "default".to_owned(),
@@ -116,7 +117,7 @@ impl World {
         }
     }
 
-    /// What is proven there.
+    /// Returns the name of the world's test.
     pub fn verdict(&self) -> String {
         let name = self.name();
         if self.c_streams {
@@ -126,16 +127,16 @@ impl World {
         }
     }
 
-    /// What a driver is asked to do, in order.
+    /// Returns the scenarios of a driver, in order.
     ///
-    /// After an error the C driver starts the next frame without a reset, which an engine takes
-    /// only if the error ended the frame (fault 9), and it waits for a lost interrupt for ever
-    /// (fault 7): elsewhere that is not tried with it.
+    /// After an error the C driver starts the next frame without a reset. The engine accepts that only
+    /// if the error ended the frame (fault 9). It also waits without a limit for a lost interrupt
+    /// (fault 7). Such scenarios do not run with it.
     pub fn scenarios(&self, driver: Driver) -> Vec<&'static str> {
         let mut scenarios = SCENARIOS.to_vec();
         if driver == Driver::Rust {
             scenarios.extend([ERRORS, SILENCE]);
-            // The bus would time out before that frame is done.
+            // The bus would time out before the frame of this scenario is done.
             if !self.worlds.contains(&"time-out-in-frame") {
                 scenarios.push(MASKED);
             }
@@ -146,12 +147,12 @@ impl World {
     }
 }
 
-/// All that the C driver survives at once.
+/// Returns the worlds that the C driver survives all at once.
 fn all_but_late() -> Vec<&'static str> {
     NAMES.into_iter().filter(|&name| name != LATE).collect()
 }
 
-/// All worlds, in the order of their numbers.
+/// Returns all worlds, in the order of their numbers.
 pub fn all() -> Vec<World> {
     let mut worlds = vec![World::new(&[])];
     worlds.extend(NAMES.iter().map(|&name| World::new(&[name])));
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_different_and_tell_what_they_are() {
+    fn names_differ_and_describe_the_worlds() {
         let worlds = all();
         let mut names: Vec<String> = worlds.iter().map(World::name).collect();
         assert_eq!(names[0], "default");
@@ -183,7 +184,7 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), worlds.len());
-        // A frame of `speed` carries the number in its height.
+        // A frame of `speed` has the world's number in its height.
         assert!(worlds.len() < 40);
     }
 
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_c_driver_meets_errors_only_where_it_survives_them() {
+    fn the_c_driver_runs_errors_only_where_it_survives_them() {
         let asked = |worlds: &[&'static str], driver| World::new(worlds).scenarios(driver);
         assert!(!asked(&["slow"], Driver::C).contains(&"errors"));
         assert!(asked(&NAMES, Driver::C).contains(&"errors"));

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files that root makes in places of the user behind `sudo`: given to that user, however the work
-//! ends.
+//! Files that xtask makes as root, behind `sudo`, in directories of the user: their owner becomes the
+//! user, even if the work fails.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
-/// Gives what appears in a directory to the user behind `sudo` when dropped. What was there before
+/// When dropped, gives what was added to a directory to the user behind `sudo`. What was there before
 /// keeps its owner.
-pub struct HandOver {
+pub struct ChownGuard {
     root: PathBuf,
     before: BTreeSet<PathBuf>,
     user: Option<(u32, u32)>,
 }
 
-impl HandOver {
-    /// From now on, for what is added to `dir`; and for `dir` itself and its parents, if they are
-    /// not there yet.
+impl ChownGuard {
+    /// Gives the user what is added to `dir` from now on, and `dir` itself and its parents if they do
+    /// not exist yet.
     pub fn of_new(dir: &Path) -> Self {
         Self::watch(dir, user())
     }
 
-    /// For all that is in `dir` then, since none of it is the user's work.
+    /// Gives the user all that is in `dir`: nothing in it is the user's own work.
     pub fn of_all(dir: &Path) -> Self {
         let mut all = Self::of_new(dir);
         all.before.clear();
@@ -42,7 +42,7 @@ impl HandOver {
         Self { root, before, user }
     }
 
-    /// The paths that are to change hands.
+    /// Returns the paths whose owner is to change.
     fn added(&self) -> Vec<PathBuf> {
         let mut added = Vec::new();
         visit(&self.root, &mut |path| {
@@ -54,25 +54,25 @@ impl HandOver {
     }
 }
 
-impl Drop for HandOver {
+impl Drop for ChownGuard {
     fn drop(&mut self) {
         let Some((user, group)) = self.user else {
             return;
         };
         for path in self.added() {
-            // A file that has gone since needs no owner.
+            // A file that was removed since needs no owner.
             let _ = lchown(path, Some(user), Some(group));
         }
     }
 }
 
-/// The user and group behind `sudo`.
+/// Returns the user and group behind `sudo`.
 fn user() -> Option<(u32, u32)> {
     let id = |name| std::env::var(name).ok()?.parse().ok();
     Some((id("SUDO_UID")?, id("SUDO_GID")?))
 }
 
-/// Shows `path` and all that is below it, without following links.
+/// Calls `see` with `path` and all paths below it, without following links.
 fn visit(path: &Path, see: &mut impl FnMut(&Path)) {
     let Ok(metadata) = fs::symlink_metadata(path) else {
         return;
@@ -88,14 +88,16 @@ fn visit(path: &Path, see: &mut impl FnMut(&Path)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::tests::TestDir;
 
     #[test]
-    fn only_what_was_added_changes_hands() {
-        let dir = std::env::temp_dir().join(format!("xtask-owner-{}", std::process::id()));
-        fs::create_dir_all(dir.join("old")).unwrap();
+    fn only_what_was_added_changes_its_owner() {
+        let tree = TestDir::new("chown");
+        let dir = tree.path();
+        fs::create_dir(dir.join("old")).unwrap();
         fs::write(dir.join("old/kept"), "").unwrap();
-        let added = HandOver::watch(&dir, Some((0, 0)));
-        let deep = HandOver::watch(&dir.join("a/b"), Some((0, 0)));
+        let added = ChownGuard::watch(dir, Some((0, 0)));
+        let deep = ChownGuard::watch(&dir.join("a/b"), Some((0, 0)));
         fs::write(dir.join("old/new"), "").unwrap();
         fs::create_dir_all(dir.join("a/b")).unwrap();
         let expected = [dir.join("a"), dir.join("a/b"), dir.join("old/new")];
@@ -104,6 +106,5 @@ mod tests {
             expected.into()
         );
         assert_eq!(deep.added(), [dir.join("a"), dir.join("a/b")]);
-        fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Kernel reports that must never appear in the log of a board, whatever its script returned.
+//! Finds reports in the kernel's log: messages that the kernel prints when something is wrong. A boot
+//! with a report fails, whatever its script returned.
 
-/// Words that mark a report.
+/// A line with one of these texts begins a report.
 const MARKS: &[&str] = &[
     "[ cut here ]",
     "BUG:",
@@ -44,65 +45,67 @@ const MARKS: &[&str] = &[
     "rust_kernel: panicked",
 ];
 
-/// Messages with such words when all is well, from the first letter after the time to the last; `*` stands
-/// for anything.
+/// Messages with such a text that are no reports. A pattern is the whole message, without the time
+/// before it; `*` stands for any text.
 const HARMLESS: &[&str] = &[
     "DMA-API: preallocated * debug entries",
     "DMA-API: debugging enabled by kernel config",
     "ODEBUG: selftest passed",
-    // mem2mem looks whether a queue streams, in a word of which vb2 writes another bit meanwhile, with
-    // whatever driver: see docs/v4l2-core.md.
+    // mem2mem reads whether a queue streams from a word in which vb2 changes another bit at the same
+    // time. This is so with any driver: see docs/v4l2-core.md.
     "BUG: KCSAN: data-race in __v4l2_m2m_try_queue [v4l2_mem2mem] / vb2_core_qbuf [videobuf2_common]",
-    // Of the trace units in the device tree, which nobody drives: they wait for a driver when the
-    // system goes to sleep.
+    // The trace units of the device tree have no driver. They wait for one when the system goes to
+    // sleep.
     "amba *: Unbalanced pm_runtime_enable!",
 ];
 
-/// What comes before a queue's address and a colon when vb2 counts the calls of a queue while it removes
-/// buffers. Where others stay and the queue streams, the counts differ: see docs/v4l2-core.md. Those of
-/// a buffer have more behind the address, and are a report.
+/// The beginning of vb2's message about a queue's counters, which ends with the queue's address and a
+/// colon. vb2 checks the counters whenever it removes buffers. If other buffers remain and the queue
+/// streams, they differ: see docs/v4l2-core.md. The message about a buffer's counters has more after
+/// the address, and is a report.
 const COUNTERS: &str = "videobuf2_common: unbalanced counters for queue ";
 
-/// An address in the log before the kernel has random numbers to hash it with.
+/// Stands for an address in the log until the kernel has random numbers to hash addresses with.
 const UNHASHED: &str = "(____ptrval____)";
 
 /// The beginning of each line with a buffer's counters.
 const COUNTER: &str = "videobuf2_common:      ";
 
-/// The counters that differ if a prepared buffer is removed: a call, the call that undoes it, and the largest
-/// difference. The calls of the memory operations count once per plane, and no format has more than two.
+/// The counters that differ if a prepared buffer is removed: a call, the call that undoes it, and the
+/// largest difference. The calls of the memory operations count once per plane, and no format has more
+/// than two.
 const PREPARED: [(&str, &str, u32); 2] = [
     ("buf_prepare: ", "buf_finish: ", 1),
     ("prepare: ", "finish: ", 2),
 ];
 
-/// What a test says in the log before memory runs out, which it makes happen.
+/// A test writes this message to the log before it makes memory run out.
 const STARVES: &str = "dw100-board: memory runs out from here on";
 
-/// Messages that are harmless after that. The DMA API's check runs out of memory, too, and is off then.
+/// Messages that are no reports after that. The DMA API's checks also run out of memory, and end.
 const STARVED: &[&str] = &[
     "DMA-API: cacheline tracking ENOMEM, dma-debug disabled",
     "*: page allocation failure: order:*",
 ];
 
-/// What the driver says of a frame that fails. It is a report where no engine is made to fail.
+/// The driver's messages about a failed frame. They are reports if the engine is not made to fail.
 const FAILED: &[&str] = &[
     "*: no interrupt in time: the engine reports *",
     "*: interrupt: the engine reports *",
 ];
 
-/// The start of a data race's report, and the line that ends it.
+/// The beginning of a report on a data race, and of the line that ends it.
 const RACE: &str = "BUG: KCSAN: data-race in ";
 const RACE_END: &str = "========";
 
-/// What a data race's report contains that has to do with this driver: in its title a function of its
-/// helpers or of the media core, or anywhere one of the module. There are others in the kernel.
+/// A data race concerns this driver if its title has one of these texts (the driver's helpers and the
+/// media core), or if any line has a function of the module. The kernel has other races.
 const RACY: &[&str] = &["dw100_", "v4l2_", "vb2_", "media_", "video_"];
 const MODULE: &str = "[dw100";
 
-/// Functions of the interrupt core that look at its own state without its lock first, for whatever
-/// driver, and more often for interrupts raised in software, as by the tests inside the module. A race
-/// between two of them is none of the driver's.
+/// Functions of the interrupt core that read its state without its lock, with any driver. It happens
+/// more often with interrupts that software raises, as the KUnit tests do. A race between two of them
+/// does not concern this driver.
 const IRQ_CORE: &[&str] = &[
     "generic_handle_irq_safe",
     "handle_irq_event",
@@ -111,24 +114,24 @@ const IRQ_CORE: &[&str] = &[
     "synchronize_hardirq",
 ];
 
-/// What a report says of a race of which only one side was seen, and was a read of a word.
+/// The text of a report that saw only one side of a race, which read a word of 4 bytes.
 const ONE_SIDE: &str = "race at unknown origin, with read to ";
 const ONE_WORD: &str = " of 4 bytes by ";
 
-/// The end of a report's title if vb2 is the only side that was seen, and the lines that say that a word
-/// changed from one CPU's number to the other's: a board has two.
+/// The end of a report's title if the only side that was seen is in vb2, and the lines that say that a
+/// word changed from one CPU's number to the other's. A board for KCSAN has two CPUs.
 const VB2: &str = " [videobuf2_common]";
 const CPUS: &[&str] = &[
     "value changed: 0x00000000 -> 0x00000001",
     "value changed: 0x00000001 -> 0x00000000",
 ];
 
-/// How many lines of a report are shown.
+/// The number of a report's lines that are shown.
 const SHOWN: usize = 20;
 
-/// The first report in a kernel log: its first lines, none if the log is clean. A frame that fails is one,
-/// too, if the engine is `healthy`.
-pub fn first(log: &str, healthy: bool) -> Vec<&str> {
+/// Returns the first lines of the first report in a kernel log, or nothing if there is none. If the
+/// engine is `healthy`, the driver's message about a failed frame is a report.
+pub fn first_report(log: &str, healthy: bool) -> Vec<&str> {
     let lines: Vec<&str> = log.lines().map(str::trim_end).collect();
     let starves = lines.iter().position(|line| message(line) == STARVES);
     let is_mark = |&start: &usize| {
@@ -150,8 +153,8 @@ pub fn first(log: &str, healthy: bool) -> Vec<&str> {
     }
 }
 
-/// Whether vb2's counters of a buffer differ only because it was prepared, and then removed without being
-/// queued: see docs/v4l2-core.md.
+/// Returns whether vb2's counters of a buffer differ only because the buffer was prepared and then
+/// removed without being queued: see docs/v4l2-core.md.
 fn is_of_prepared(report: &[&str]) -> bool {
     let Some((title, lines)) = report.split_first() else {
         return false;
@@ -176,7 +179,8 @@ fn is_of_prepared(report: &[&str]) -> bool {
         })
 }
 
-/// Whether a report is not just of a data race that has nothing to do with this driver.
+/// Returns false for a data race that does not concern this driver, and for counters of a prepared
+/// buffer.
 fn concerns_us(report: &[&str]) -> bool {
     if is_of_prepared(report) {
         return false;
@@ -185,10 +189,10 @@ fn concerns_us(report: &[&str]) -> bool {
         return true;
     };
     let mut lines = report.iter().take_while(|line| !line.contains(RACE_END));
-    // A trace point looks on which CPU the task is, which the scheduler may change meanwhile, and is not
-    // watched doing so. Other words of it are the event's own, read by `trace_event_raw_event_…`. Where
-    // the trace point is inlined, the title names a function of vb2: all of vb2 is watched, so that a
-    // race for a word of vb2 names both sides.
+    // A trace event reads on which CPU the task runs, which the scheduler may change at the same time;
+    // KCSAN does not instrument the scheduler. The event's other data are read by
+    // `trace_event_raw_event_…`. If the trace event is inlined, the title names a function of vb2. All
+    // of vb2 is instrumented, so a race for data of vb2 names both sides.
     let is_word = |line: &&str| line.contains(ONE_SIDE) && line.contains(ONE_WORD);
     let is_cpu = |line: &&str| CPUS.contains(&message(line).trim_start());
     let of_trace = title.starts_with("trace_vb2_")
@@ -208,7 +212,7 @@ fn concerns_us(report: &[&str]) -> bool {
     lines.any(|line| line.contains(MODULE))
 }
 
-/// A line without the time at its start.
+/// Returns a line without the time at its start.
 fn message(line: &str) -> &str {
     let rest = line
         .strip_prefix('[')
@@ -219,7 +223,7 @@ fn message(line: &str) -> &str {
     }
 }
 
-/// Whether a text is what a pattern says, from its first letter to its last.
+/// Returns whether a pattern matches the whole text.
 fn fits(text: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
@@ -241,7 +245,7 @@ fn fits(text: &str, pattern: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// The line that gives a report away, for each kind that design names.
+    /// The line by which a report is recognised, for each kind.
     const REPORTS: &[&str] = &[
         "[    8.124] BUG: KASAN: slab-use-after-free in v4l2_release+0x54/0x1a8 [videodev]",
         "[   12.001] WARNING: drivers/base/power/runtime.c:1234 at pm_runtime_put+0x8c/0x90, CPU#2: sh/91",
@@ -268,7 +272,7 @@ mod tests {
         "[   52.000] debugfs: '32e30000.dwe' already exists in '/'",
         "[   53.000] dw100-board: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL)",
         "[   61.500] DMA-API: cacheline tracking ENOMEM, dma-debug disabled",
-        // Words that a harmless message has, in others.
+        // Texts of harmless messages in other messages.
         "[   61.000] videobuf2_common: unbalanced counters for queue 00000000a01811f9, buffer 1:",
         "[   61.000] videobuf2_common: unbalanced counters for queue 00000000a01811f9: x:",
         "[   61.000] DMA-API: device driver tries to free DMA memory: preallocated 65536 debug entries",
@@ -289,7 +293,7 @@ mod tests {
     fn each_kind_of_report_is_found() {
         for report in REPORTS {
             let log = format!("[    0.000] Booting Linux\n{report}\n[ 70.0] reboot: Power down\n");
-            assert_eq!(first(&log, false).first(), Some(report), "missed");
+            assert_eq!(first_report(&log, false).first(), Some(report), "missed");
         }
     }
 
@@ -306,7 +310,7 @@ mod tests {
             [    9.100000] videobuf2_common: unbalanced counters for queue (____ptrval____):\n\
             [    1.600000] dw100 32e30000.dwe: dw100 v4l2 m2m registered as /dev/video0\n\
             [    9.000000] amba 28440000.etm: Unbalanced pm_runtime_enable!\n";
-        assert!(first(log, true).is_empty());
+        assert!(first_report(log, true).is_empty());
     }
 
     #[test]
@@ -320,7 +324,7 @@ mod tests {
         };
         let (prepared, users) = ("buf_prepare: 1 buf_finish: 0", "get_dmabuf: 0 num_users: 0");
         for memory in ["prepare: 1 finish: 0", "prepare: 2 finish: 0"] {
-            assert!(first(&log(&[prepared, memory, users]), true).is_empty());
+            assert!(first_report(&log(&[prepared, memory, users]), true).is_empty());
         }
         for counters in [
             &[users][..],
@@ -334,7 +338,7 @@ mod tests {
         ] {
             let log = log(counters);
             assert_eq!(
-                first(&log, true).first(),
+                first_report(&log, true).first(),
                 title.lines().next().as_ref(),
                 "{log}"
             );
@@ -348,11 +352,11 @@ mod tests {
             "[    6.000] DMA-API: cacheline tracking ENOMEM, dma-debug disabled\n",
             "[    6.000] dw100-board: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL)\n",
         ] {
-            assert!(first(&format!("{says}{report}"), false).is_empty());
-            assert!(!first(&format!("{report}{says}"), false).is_empty());
+            assert!(first_report(&format!("{says}{report}"), false).is_empty());
+            assert!(!first_report(&format!("{report}{says}"), false).is_empty());
         }
         let other = "[    6.000] BUG: x\n";
-        assert!(!first(&format!("{says}{other}"), false).is_empty());
+        assert!(!first_report(&format!("{says}{other}"), false).is_empty());
     }
 
     #[test]
@@ -361,8 +365,8 @@ mod tests {
             let log = format!(
                 "[ 7.0] dw100 32e30000.dwe: {how}: the engine reports no error (INTERRUPT_STATUS 0x00)\n"
             );
-            assert!(first(&log, false).is_empty());
-            assert!(!first(&log, true).is_empty());
+            assert!(first_report(&log, false).is_empty());
+            assert!(!first_report(&log, true).is_empty());
         }
     }
 
@@ -414,7 +418,7 @@ mod tests {
             report(qbuf, word, OURS),
             report(dqbuf, word, to_cpu),
         ] {
-            assert!(first(&others, false).is_empty(), "{others}");
+            assert!(first_report(&others, false).is_empty(), "{others}");
         }
         for ours in [
             race(
@@ -438,19 +442,19 @@ mod tests {
             race("trace_vb2_qbuf / vb2_buffer_done", "g+0x1/0x2"),
             race("f / g", OURS),
             race("handle_simple_irq / helper_irq [dw100_rust]", OURS),
-            // Their names do not make them the interrupt core's.
+            // They belong to the interrupt core only by their names.
             race("free_irq / handle_irq_event", OURS),
             race("irq_work_run / irq_work_queue", OURS),
             race("__vb2_queue_cancel / vb2_buffer_done", "g+0x1/0x2"),
             race("f / g", "g+0x1/0x2") + "BUG: x\n",
         ] {
-            assert!(!first(&ours, false).is_empty(), "{ours}");
+            assert!(!first_report(&ours, false).is_empty(), "{ours}");
         }
     }
 
     #[test]
     fn only_the_first_lines_are_shown() {
         let log = "ok\n".to_owned() + "BUG: x\n" + &"trace\n".repeat(50);
-        assert_eq!(first(&log, false).len(), SHOWN);
+        assert_eq!(first_report(&log, false).len(), SHOWN);
     }
 }

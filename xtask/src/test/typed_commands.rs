@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The commands of README.md, docs/board.md and docs/first-light.md that are typed by hand, as they
-//! stand there: on a board with the C driver, here, and at the prompt of a board that was started by hand.
+//! Runs the commands that README.md, docs/board.md and docs/first-light.md tell to type, as they are
+//! printed there: on a board with the C driver, on this machine, and at the prompt of a board that was
+//! started by hand.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -18,18 +19,18 @@ use super::{Tests, last_lines};
 use crate::board::{Board, Driver, Options};
 use crate::devicetree::DeviceTrees;
 use crate::kernel::{Flavour, Kernel};
-use crate::step::{copy_file, hear};
-use crate::tools::UserClient;
+use crate::programs::UserClient;
+use crate::step::{copy_file, output_of};
 
 const README: &str = "README.md";
 const BOARD: &str = "docs/board.md";
 const FIRST_LIGHT: &str = "docs/first-light.md";
 
-/// What stands for the object directory of a kernel.
+/// The documents' place-holder for the object directory of a kernel.
 const BUILD: &str = "/path/to/kernel/build";
 
-/// What must be true after each step of docs/first-light.md, as far as this engine is what the page
-/// expects. What the step printed is in `said`.
+/// The checks after each step of docs/first-light.md, as far as the emulated engine does what the page
+/// expects. The output of the step is in `said`.
 const FIRST_LIGHT_SHOWS: [&str; 8] = [
     "grep -q 'dw100 32e30000.dwe: registered as /dev/video0: ID 0x00000000, BUS_CTRL 0x0000000e, axi [0-9]* Hz, 32-bit DMA' said",
     "[ $(grep -c '^DW100_' said) = 36 ]
@@ -59,19 +60,20 @@ const FIRST_LIGHT_SHOWS: [&str; 8] = [
     [ -s first-light.txt ]",
 ];
 
-/// What the README mentions for a command on a board.
+/// The command for a board that the README mentions.
 const COMMAND: &str = "cargo xtask board -- 'v4l2-ctl --all'";
 
-/// What the README starts a board with.
+/// The command with which the README starts a board.
 const START: &str = "sh target/board.sh\n";
 
-/// How the prompts of the board's shell end; it asks where the cursor is.
+/// The ends of the prompts of the board's shell, which asks the terminal for the position of the
+/// cursor.
 const PROMPTS: [&[u8]; 2] = [b"# \x1b[6n", b"> \x1b[6n"];
 
-/// How long after a prompt the board's console takes what is typed; before, it is being set up.
+/// After a prompt, the time until the console accepts input. The shell sets the terminal up before.
 const AFTER_PROMPT: Duration = Duration::from_millis(500);
 
-/// The lines of the shell in a document's block that begins so.
+/// Returns the commands of the block in a document that begins with `begins`.
 fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
     let text = fs::read_to_string(tests.env.checkout.join(document))?;
     blocks(&text)
@@ -81,23 +83,23 @@ fn block(tests: &Tests<'_>, document: &str, begins: &str) -> Result<String> {
         .with_context(|| format!("{document} has no commands that begin with '{begins}'"))
 }
 
-/// Types commands on this machine, in the checkout; returns what they print.
+/// Runs commands on this machine, in the checkout, and returns their output.
 fn here(tests: &Tests<'_>, commands: &str) -> Result<String> {
     let mut shell = Command::new("sh");
-    hear(
+    output_of(
         shell
             .args(["-ec", commands])
             .current_dir(&tests.env.checkout),
     )
 }
 
-/// The README's block for somebody with a board, in its parts, which come in this order.
+/// The README's commands for a board, in three parts.
 struct QuickStart {
-    /// What is typed on the PC, in the checkout.
+    /// The commands on the PC, in the checkout.
     here: String,
     /// The files of the checkout that are copied to the board.
     copied: Vec<PathBuf>,
-    /// What is typed on the board, where the copies are.
+    /// The commands on the board, in the directory with the copies.
     there: String,
 }
 
@@ -111,8 +113,12 @@ impl QuickStart {
         let (here, rest) = commands
             .split_once("\nscp ")
             .context("the README's block for a board copies nothing")?;
-        let (copy, rest) = rest.split_once('\n').context("it ends with scp")?;
-        let (log_in, there) = rest.split_once('\n').context("it ends on the PC")?;
+        let (copy, rest) = rest
+            .split_once('\n')
+            .context("the README's block for a board ends with scp")?;
+        let (log_in, there) = rest
+            .split_once('\n')
+            .context("the README's block for a board ends on the PC")?;
         ensure!(
             log_in.starts_with("ssh root@board"),
             "'{log_in}' follows scp, and not ssh"
@@ -131,9 +137,9 @@ impl QuickStart {
     }
 }
 
-/// Types what is to be typed for a board, from the build on the PC to the picture, in the order of the
-/// page, and then the way to make the module the board's own and back. The board runs the C driver, and
-/// has nothing of this project but the files that the block copies.
+/// Runs the README's commands for a board, from the build on the PC to the picture, then the commands
+/// of docs/board.md that install the module, and those that remove it. The board runs the C driver, and
+/// has nothing of this project but the copied files.
 pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let start = QuickStart::read(tests)?;
     let install = block(tests, BOARD, "install ")?;
@@ -148,7 +154,7 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
         let made_here = file.starts_with("target");
         ensure!(
             !made_here || said.contains(&*path.to_string_lossy()),
-            "the block copies {}, and what it builds is elsewhere:\n{said}",
+            "the block copies {}, but builds another file:\n{said}",
             file.display()
         );
         let name = file.file_name().context("a file without a name")?;
@@ -156,7 +162,8 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     }
     let mut options = Options::new(Flavour::Rt, Driver::C).on_one_cpu();
     options.input = Some(work.dir.clone());
-    // What the board's root has to let itself be written to. /board/dewarp is the emulated board's own.
+    // The board's root is read-only, so directories in memory are mounted over it. /board/dewarp is the
+    // emulated board's own client, which must not be used.
     let script = format!(
         "set -ex
         mount --bind /dev/null /board/dewarp
@@ -188,13 +195,14 @@ pub fn on_a_board(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// The tools of a real board, in place of the shell's own of the same names.
+/// The programs of a real board. The board's shell has commands of the same names.
 const KMOD: &str = "modprobe() { /usr/sbin/modprobe \"$@\"; }
         modinfo() { /usr/sbin/modinfo \"$@\"; }
         depmod() { /usr/sbin/depmod \"$@\"; }";
 
-/// Types how the module is installed, and does what the next boot does: loads what the device's
-/// `compatible` asks for, the blacklist observed. Without that it would be the C driver, too.
+/// Runs the commands that install the module, and then does what the next boot does: it loads the
+/// module for the device's `compatible`, with the blacklist. Without the blacklist the C driver would
+/// be loaded too.
 pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let install = block(tests, BOARD, "install ")?;
     let (install, _) = install
@@ -228,8 +236,8 @@ pub fn autoload(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// Types the eight steps of docs/first-light.md, one after the other in one directory and one shell, on a
-/// board that runs the C driver. Each step must show what the page says.
+/// Runs the eight steps of docs/first-light.md in one directory and one shell, on a board that runs the
+/// C driver. Each step must show what the page says.
 pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let text = fs::read_to_string(tests.env.checkout.join(FIRST_LIGHT))?;
     let steps = blocks(&text).into_iter().filter_map(|(heading, commands)| {
@@ -240,7 +248,7 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let numbers = steps.iter().map(|(number, _)| number);
     ensure!(
         numbers.copied().eq('1'..='8'),
-        "{FIRST_LIGHT} has not the steps 1 to 8, each with one block"
+        "{FIRST_LIGHT} does not have the steps 1 to 8, each with one block"
     );
 
     let work = tests.env.cache.run_dir()?;
@@ -257,7 +265,8 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
 "
     .to_owned();
     for ((number, commands), check) in steps.iter().zip(FIRST_LIGHT_SHOWS) {
-        // In this shell, for steps set variables; a failed command ends it, whose output is shown then.
+        // The steps run in this shell, because they set variables. A failed command ends it, and `trap`
+        // shows the output.
         script += &format!(
             "doing='step {number} fails'\n{{\n{commands}}} > said 2>&1\n\
             doing='step {number} shows something else'\n{check}\ncat said\n"
@@ -268,8 +277,8 @@ pub fn first_light(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     tests.boot(board, &options, &script).map(drop)
 }
 
-/// Types how the overlays are compiled and applied. What comes of it is what the boards of this suite
-/// boot with.
+/// Runs the commands that compile and apply the overlays. The result must be the device tree that the
+/// boards of this suite boot with.
 pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let kernel = Kernel::prepare(tests.env, &board.sandbox, Flavour::Rt)?;
     let sources = tests.env.checkout.join("dts");
@@ -279,10 +288,10 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let source = kernel.source.display();
     let commands = block(tests, BOARD, "for name in imx8mp-dw100")?
         .replace("/path/to/linux", &source.to_string());
-    // The package that the document names is not in the sandbox; the kernel has the same tools.
+    // The sandbox lacks the package that the document names. The kernel has the same programs.
     let tools = kernel.objects.join("scripts/dtc");
     let script = format!("PATH=$PATH:{}\n{commands}", tools.display());
-    hear(
+    output_of(
         board
             .sandbox
             .command(&work.dir, "sh")
@@ -297,21 +306,25 @@ pub fn overlays(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let wanted = ours.board(None, &names.map(|name| sources.join(name)))?;
     let typed = work.dir.join("imx8mp-board-dw100.dtb");
     let same = fs::read(&typed)? == fs::read(&wanted)?;
-    ensure!(same, "another tree than what the board boots with");
+    ensure!(
+        same,
+        "the result differs from the tree that the board boots with"
+    );
     Ok(())
 }
 
-/// Types how plain `make` builds the module against a kernel's build directory; returns the module.
+/// Runs the commands that build the module with plain `make` for a kernel's object directory. Returns
+/// the module.
 pub fn make(tests: &Tests<'_>, board: &Board<'_>) -> Result<PathBuf> {
     let checkout = &tests.env.checkout;
     let objects = board.kernel_objects().display().to_string();
     let commands = block(tests, BOARD, "make -C ")?.replace(BUILD, &objects);
     let mut shell = board.sandbox.command(checkout, "sh");
-    hear(shell.args(["-ec", &commands]))?;
+    output_of(shell.args(["-ec", &commands]))?;
     Ok(checkout.join("target/module/dw100_rust.ko"))
 }
 
-/// Runs the command on a board that the README mentions.
+/// Runs the command for a board that the README mentions.
 pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
     let readme = fs::read_to_string(tests.env.checkout.join(README))?;
     ensure!(
@@ -324,7 +337,7 @@ pub fn on_the_side(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Types what is to be typed by hand: here, and at the board's prompt once that is started.
+/// Runs the commands that the README tells to type by hand: first here, and then at the board's prompt.
 pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
     let commands = block(tests, README, "cargo xtask module \"$(")?;
     let (here, there) = commands
@@ -355,7 +368,7 @@ pub fn by_hand(tests: &Tests<'_>) -> Result<()> {
     output.read_to_end(&mut said)?;
     let status = shell.wait()?;
     let said = String::from_utf8_lossy(&said);
-    // v4l2-ctl shows each frame that comes back so.
+    // v4l2-ctl prints this character for each frame.
     let frames = said.matches('<').count();
     ensure!(
         status.success() && frames >= 100,
@@ -377,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readmes_block_for_a_board_builds_then_copies_then_makes_a_map_then_uses_it() {
+    fn the_readme_s_block_for_a_board_builds_then_copies_then_makes_a_map_then_uses_it() {
         let start = QuickStart::parse(&quick_start()).unwrap();
         let lines = |text: &str| text.lines().count();
         assert_eq!((lines(&start.here), start.copied.len()), (2, 3));
@@ -385,7 +398,7 @@ mod tests {
         assert!(at("insmod") < at("./dewarp map") && at("./dewarp map") < at("./dewarp run"));
     }
 
-    /// The commands in a document's blocks, each without what is said behind it.
+    /// Returns the commands in a document's blocks, without the comments behind them.
     fn commands(document: &str) -> Vec<String> {
         let path = format!("{}/../{document}", env!("CARGO_MANIFEST_DIR"));
         let blocks = blocks(&fs::read_to_string(path).unwrap());
@@ -395,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn the_index_of_the_documents_has_commands_of_documents_that_are_run() {
+    fn the_commands_in_the_index_of_the_documents_are_in_documents_that_are_tested() {
         let run = [
             "board",
             "calibrate",
@@ -415,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_copies_nothing_or_elsewhere_is_no_quick_start() {
+    fn a_block_that_copies_nothing_or_to_another_place_is_an_error() {
         let block = quick_start();
         for (from, to) in [
             ("\nscp ", "\ncp "),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the user's cargo gets crates from, as far as the sandbox's cargo must know it to find them
-//! again: not the user's linkers, wrappers and tokens.
+//! Makes the sandbox's configuration of cargo from the user's: the sources of crates and the
+//! registries, but no linkers, wrappers and tokens.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use toml::{Table, Value};
 
 use crate::host;
 
-/// The tables of cargo's configuration that name places, and the keys that do.
+/// The tables of cargo's configuration that name sources of crates, and the keys that are copied.
 const PLACES: [(&str, &[&str]); 2] = [
     (
         "source",
@@ -28,7 +28,7 @@ const PLACES: [(&str, &[&str]); 2] = [
     ("registries", &["index", "protocol"]),
 ];
 
-/// A configuration for the sandbox, made of the user's.
+/// Returns the configuration for the sandbox.
 pub fn config() -> Result<String> {
     let file = host::cargo_home()?.join("config.toml");
     if !file.exists() {
@@ -38,6 +38,7 @@ pub fn config() -> Result<String> {
     places(&text).with_context(|| format!("in {}", file.display()))
 }
 
+/// Returns the part of a configuration that names sources of crates.
 fn places(config: &str) -> Result<String> {
     let config: Table = config.parse()?;
     let mut kept = String::new();
@@ -55,7 +56,7 @@ fn places(config: &str) -> Result<String> {
     Ok(kept)
 }
 
-/// A string of JSON is one of TOML.
+/// Quotes a string for TOML. JSON's strings are also TOML's.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_places_are_kept_however_they_are_written() {
+    fn only_the_sources_of_crates_are_copied() {
         let config = r#"
             net.offline = true
             source = { crates-io = { replace-with = "a\"b" } }

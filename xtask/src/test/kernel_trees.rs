@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The driver in kernel source trees of its users': `cargo xtask install`, and configurations that
-//! the board's kernels do not have.
+//! Installs the driver in kernel source trees with `cargo xtask install`, and builds it in
+//! configurations that the board's kernels do not have.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -17,46 +17,46 @@ use crate::sandbox::Sandbox;
 use crate::step::Step;
 use crate::{Env, host, kconfig, module};
 
-/// Where the driver is in a tree.
+/// The module's path in a tree.
 const MODULE: &str = "drivers/media/platform/nxp/dw100-rust/dw100_rust.ko";
 
-/// What Rust code needs of any configuration, and the driver.
+/// The options for Rust in any configuration, and for the driver.
 const RUST: &str = "CONFIG_RUST=y\nCONFIG_WERROR=y\nCONFIG_RANDSTRUCT_NONE=y\nCONFIG_GCC_PLUGINS=n\n\
     CONFIG_DEBUG_INFO_BTF=n\nCONFIG_VIDEO_DW100_RUST=m\n";
 
-/// A configuration of a kernel, in which all that can be is a module.
-struct Build {
+/// A configuration of a kernel: `allmodconfig` with these options.
+struct TreeBuild {
     name: &'static str,
-    /// `make`'s words for all that is made there.
+    /// `make`'s arguments for everything that is built in this configuration.
     words: &'static [&'static str],
-    /// Options beside [`RUST`].
+    /// Options in addition to [`RUST`].
     options: &'static str,
 }
 
-const BUILDS: [Build; 2] = [
-    Build {
+const BUILDS: [TreeBuild; 2] = [
+    TreeBuild {
         name: "arm64 by clang, allmodconfig",
         words: &["ARCH=arm64", "LLVM=1"],
         options: "CONFIG_COMPILE_TEST=y\n",
     },
-    Build {
+    TreeBuild {
         name: "x86-64 by gcc, allmodconfig, looked at by objtool",
         words: &["ARCH=x86_64"],
-        // There is no Rust beside gcc's KASAN.
+        // The kernel does not support Rust together with gcc's KASAN.
         options: "CONFIG_COMPILE_TEST=y\nCONFIG_OBJTOOL=y\nCONFIG_KASAN=n\n",
     },
 ];
 
-/// A copy of the kernel's source that the driver is installed in.
+/// A copy of the kernel's source, with the driver installed.
 pub struct Tree {
-    /// The source.
+    /// The source tree.
     pub source: PathBuf,
-    /// Where more can be kept beside it, from one run to the next.
+    /// A directory for builds, which is kept from one run to the next.
     pub scratch: Scratch,
 }
 
 impl Tree {
-    /// Copies it, if that was not done, and installs the driver as it is now.
+    /// Copies the source if there is no copy yet, and installs the driver as it is now.
     pub fn prepare(env: &Env, source: &Path) -> Result<Self> {
         let key = Key::new()
             .add(source.as_os_str().as_encoded_bytes())
@@ -64,7 +64,7 @@ impl Tree {
         let scratch = env.cache.scratch(&env.ui, &format!("kunit-{key}"))?;
         let (tree, copied) = (scratch.dir.join("tree"), scratch.dir.join("copied"));
         if !copied.exists() {
-            let step = env.ui.step("tree", env.cache.log("tree"))?;
+            let step = env.step("tree")?;
             step.run(Command::new("rm").arg("-rf").arg(&tree))?;
             step.run(Command::new("cp").arg("-a").args([source, &tree]))?;
             File::create(&copied)?;
@@ -78,7 +78,7 @@ impl Tree {
     }
 }
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names() -> impl Iterator<Item = &'static str> {
     BUILDS.iter().map(|build| build.name)
 }
@@ -97,7 +97,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         tests.check(build.name, || {
             let objects = tree.scratch.dir.join(&name);
             fs::create_dir_all(&objects)?;
-            let step = env.ui.step(&name, env.cache.log(&name))?;
+            let step = env.step(&name)?;
             build.run(&sandbox, &tree.source, &objects, &step)?;
             step.finish();
             Ok(())
@@ -106,8 +106,8 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     Ok(())
 }
 
-impl Build {
-    /// Configures a kernel, and builds as much of it as the driver takes.
+impl TreeBuild {
+    /// Configures a kernel and builds what the module needs.
     fn run(&self, sandbox: &Sandbox, source: &Path, objects: &Path, step: &Step) -> Result<()> {
         let (requested, module) = (objects.join("requested.config"), objects.join(MODULE));
         let options = format!("{RUST}{}", self.options);
@@ -116,17 +116,15 @@ impl Build {
             let mut make = sandbox.command(source, "make");
             make.arg(format!("O={}", objects.display()))
                 .arg(format!("KCONFIG_ALLCONFIG={}", requested.display()))
-                // There is no kernel, whose symbols would be known.
+                // The kernel itself is not built, so its symbols are not known.
                 .arg("KBUILD_MODPOST_WARN=1")
                 .args(self.words)
                 .args(words);
             make
         };
         step.run(&mut make(&["allmodconfig"]))?;
-        let config = fs::read_to_string(objects.join(".config"))?;
-        let unmet = kconfig::unmet(&kconfig::merge(&[options]), &config);
-        ensure!(unmet.is_empty(), "there cannot be: {}", unmet.join(", "));
-        // Nothing that an earlier run left.
+        kconfig::ensure_met(&kconfig::merge(&[options]), objects)?;
+        // Removes the module that an earlier run has built.
         let _ = fs::remove_file(&module);
         step.run(&mut make(&[MODULE, &format!("-j{}", host::jobs())]))?;
         ensure!(module.is_file(), "no {MODULE} was built");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dewarp run` with streams: every command of docs/streams.md on the board, as it stands there, and
-//! what came of them beside runs with one map, which suite `stream` compares with the model.
+//! Part of suite `stream`: runs every command of docs/streams.md on the board, as printed there, and
+//! compares the results with those of runs with one map, which suite `stream` compares with the model.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,26 +11,26 @@ use serde_json::Value;
 
 use super::Tests;
 use super::clients::blocks;
-use super::stream::exchange;
 use crate::board::{Board, Driver, Options};
 use crate::kernel::Flavour;
 use crate::step::copy_file;
 
-/// The document whose commands are run.
+/// The document with the commands.
 const DOCUMENT: &str = "docs/streams.md";
 
-/// Its input: NV12.
+/// The size of the frames of its input, which is NV12.
 const WIDTH: usize = 640;
 const HEIGHT: usize = 480;
 const LUMA: usize = WIDTH * HEIGHT;
 const FRAME: usize = LUMA * 3 / 2;
 
-/// How many frames that has, and how many the document takes from a camera. There are three maps.
+/// The number of these frames, and of those that the document takes from a camera. There are three
+/// maps.
 const FRAMES: usize = 4;
 const FILMED: usize = 8;
 
-/// Two cameras whose buffers are contiguous, like those of the board: `/dev/video1` with the
-/// interface for one memory plane, `/dev/video2` with that for several.
+/// Loads two cameras with contiguous buffers, like those of real boards: `/dev/video1` with the
+/// single-planar API, `/dev/video2` with the multi-planar API.
 const BEFORE: &str = "set -e
     cp /in/* /out
     cd /out
@@ -38,7 +38,7 @@ const BEFORE: &str = "set -e
     v4l2-ctl -d /dev/video1 --set-fmt-video=width=640,height=480 --set-parm=30 > /dev/null
     exec 2> said\n";
 
-/// What the document's outputs are compared with, and what a user does not want to see.
+/// Makes the results that the document's are compared with, and provokes errors.
 const AFTER: &str = "exec 2> more
     for n in 0 1 2; do
         dewarp run --map zoom-$n.bin --source 640x480 frames.nv12 -o single-$n.nv12
@@ -57,7 +57,7 @@ const AFTER: &str = "exec 2> more
     ends dewarp run --source 640x480 --report failed.json frames.nv12 -o failed.nv12
     ends dewarp run --in-format nv21 /dev/video1 -o /dev/null 2> refused";
 
-/// A test's name, and what it looks at.
+/// A test's name and its function.
 type Judge = (&'static str, fn(&Out) -> Result<()>);
 
 const JUDGES: [Judge; 9] = [
@@ -75,12 +75,12 @@ const JUDGES: [Judge; 9] = [
     ),
 ];
 
-/// The names of the tests.
+/// Returns the names of the tests.
 pub fn names() -> impl Iterator<Item = &'static str> {
     JUDGES.into_iter().map(|(name, _)| name)
 }
 
-/// Runs the script in one boot.
+/// Runs all commands in one boot.
 pub fn run(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     if !names().any(|name| tests.wants(name)) {
         return Ok(());
@@ -88,7 +88,7 @@ pub fn run(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     let env = tests.env;
     let work = env.cache.run_dir()?;
     let mut options = Options::new(Flavour::Rt, Driver::Rust).on_one_cpu();
-    exchange(&mut options, &work.dir)?;
+    options.exchange(&work.dir)?;
     let input = work.dir.join("in");
     let camera = "opencv.yml";
     let cameras = env.checkout.join("tools/dewarp/tests/cameras");
@@ -107,7 +107,7 @@ pub fn run(tests: &Tests<'_>, board: &Board<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The shell blocks of a document.
+/// Returns the shell commands of the document.
 fn shell(document: &str) -> Result<String> {
     let blocks = blocks(document).into_iter();
     let shell: String = blocks.map(|(_, commands)| commands).collect();
@@ -119,7 +119,7 @@ fn shell(document: &str) -> Result<String> {
     Ok(shell)
 }
 
-/// A frame in which each place, each plane and each number is another.
+/// Returns a frame that differs from those of other numbers, and whose pixels and planes differ.
 fn pattern(number: usize) -> Vec<u8> {
     // CAST: the remainder of 256.
     let byte = |value: usize| (value % 256) as u8;
@@ -133,7 +133,7 @@ fn pattern(number: usize) -> Vec<u8> {
     frame
 }
 
-/// The same frames as Y4M.
+/// Returns the same frames as Y4M.
 fn video(frames: &[Vec<u8>]) -> Vec<u8> {
     let mut video = format!("YUV4MPEG2 W{WIDTH} H{HEIGHT} F30:1 Ip C420jpeg\n").into_bytes();
     for frame in frames {
@@ -147,7 +147,7 @@ fn video(frames: &[Vec<u8>]) -> Vec<u8> {
     video
 }
 
-/// The files that the board left.
+/// The directory with the files that the board left.
 struct Out(PathBuf);
 
 impl Out {
@@ -163,7 +163,7 @@ impl Out {
         Ok(serde_json::from_str(&self.text(name)?)?)
     }
 
-    /// The frames of a file of NV12, `count` of them.
+    /// Returns the frames of a file as NV12. Fails unless there are `count`.
     fn frames(&self, name: &str, count: usize) -> Result<Vec<Vec<u8>>> {
         let bytes = self.bytes(name)?;
         let frames = if Path::new(name).extension().is_some_and(|end| end == "y4m") {
@@ -181,7 +181,7 @@ impl Out {
     }
 }
 
-/// The frames of a Y4M file, as NV12.
+/// Returns the frames of a Y4M file as NV12.
 fn unpacked(video: &[u8]) -> Result<Vec<Vec<u8>>> {
     let end = video.iter().position(|&byte| byte == b'\n');
     let (header, mut rest) = video.split_at(end.context("no header")? + 1);
@@ -207,7 +207,7 @@ fn unpacked(video: &[u8]) -> Result<Vec<Vec<u8>>> {
     Ok(frames)
 }
 
-/// That two streams are the same, frame by frame.
+/// Fails if two streams differ in any frame.
 fn same(what: &str, got: &[Vec<u8>], wanted: &[Vec<u8>]) -> Result<()> {
     for (number, (got, wanted)) in got.iter().zip(wanted).enumerate() {
         let differing = got.iter().zip(wanted).filter(|(a, b)| a != b).count();
@@ -261,7 +261,8 @@ fn outputs(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// vivid shows a picture that stands still, but for a clock at its top.
+/// Fails unless the frames show the same picture at different times. vivid's picture does not move,
+/// except for a clock at its top.
 fn stands_still(frames: &[Vec<u8>]) -> Result<()> {
     for (number, pair) in frames.windows(2).enumerate() {
         let lower = [&pair[0][LUMA / 2..LUMA], &pair[1][LUMA / 2..LUMA]];
@@ -336,7 +337,7 @@ fn said(out: &Out) -> Result<()> {
 fn drops(out: &Out) -> Result<()> {
     out.frames("drops.nv12", 6)?;
     let report = out.report("drops.json")?;
-    // Nobody reads for a second, and the camera has four buffers.
+    // For a second nothing reads the output, and the camera has four buffers.
     ensure!(
         report["dropped"].as_u64() > Some(5) && report["errors"] == 0,
         "the report is {report:#}"
@@ -396,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_stops_or_loses_its_picture_is_seen() {
+    fn a_stream_that_stops_or_has_no_picture_is_an_error() {
         assert!(stands_still(&[pattern(0), pattern(0)]).is_err());
         assert!(stands_still(&[pattern(0), pattern(1)]).is_err());
         let mut next = pattern(0);
