@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Part of suite `host`: the Python scripts of `tools/dewarp/tests`. They hold the maps of `dewarp` beside
-//! OpenCV's own, which comes from PyPI into a virtual environment in the cache; calibrate lenses that are
-//! known; and use the page of `dewarp tune` in a browser.
+//! OpenCV's and Lensfun's own, which come from PyPI into a virtual environment in the cache; calibrate lenses
+//! that are known; and use the page of `dewarp tune` in a browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,8 @@ use crate::sandbox::Sandbox;
 use crate::tools::{HostClient, UserClient};
 
 /// What is installed. The versions stand so that a run repeats.
-const PACKAGES: [&str; 3] = [
+const PACKAGES: [&str; 4] = [
+    "lensfunpy==1.18.0",
     "opencv-python-headless==4.13.0.92",
     "numpy==2.3.5",
     "pypdfium2==5.15.2",
@@ -26,21 +27,22 @@ const PACKAGES: [&str; 3] = [
 /// The authorities that Debian and Ubuntu trust.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The seed, and how many calibrations are compared.
-const RANDOM: [&str; 2] = ["1", "520"];
+/// The scripts that need no browser, each with its arguments: a seed, and how many calibrations are compared.
+const SCRIPTS: [(&str, &[&str]); 3] = [
+    ("opencv.py", &["1", "520"]),
+    ("lensfun.py", &["1", "80"]),
+    ("calibrate.py", &[]),
+];
 
-/// Runs the scripts: `opencv.py` has a test for each kind of calibration, `calibrate.py` those of the board
-/// to print and of the calibration, `tune.py` those of the page, of which not every day.
+/// Runs the scripts: `opencv.py` and `lensfun.py` have a test for each kind of calibration, `calibrate.py` those
+/// of the board to print and of the calibration, `tune.py` those of the page, of which not every day.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    if !may_be_kind(tests.filter) {
-        return Ok(());
-    }
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     let client = HostClient::prepare(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
     let python = python.dir.join("bin/python");
-    for (name, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
+    for (name, words) in SCRIPTS {
         let mut command = script(tests, &sandbox, &python, name);
         judge(tests, name, command.arg(client.program()).args(words))?;
     }
@@ -83,13 +85,7 @@ fn judge(tests: &Tests<'_>, name: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether a filter may be part of the name of a kind. The tests of cargo have other names, and need no
-/// client for the board.
-fn may_be_kind(filter: &str) -> bool {
-    !filter.contains("::") && filter.matches('_').count() < 2
-}
-
-/// Python with OpenCV.
+/// Python with the packages.
 fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
     let env = tests.env;
     let recipe = Recipe {
@@ -112,8 +108,9 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
         pip.arg(dir.join("bin/pip"))
             .args(["install", "--no-cache-dir", "--only-binary=:all:"])
             .args(PACKAGES);
-        step.run(&mut pip)
-            .context("OpenCV, which maps are compared with, comes from PyPI: is there a network?")
+        step.run(&mut pip).context(
+            "OpenCV and Lensfun, which maps are compared with, come from PyPI: is there a network?",
+        )
     })
 }
 
@@ -128,24 +125,4 @@ fn with_host_certificates(sandbox: &Sandbox, dir: &Path) -> Command {
     let mut command = sandbox.command_with(lent, dir, "env");
     command.arg(format!("PIP_CERT={CERTIFICATES}"));
     command
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_of_cargo_s_tests_needs_no_opencv() {
-        for of_kinds in [
-            "",
-            "maps agree",
-            "ROS rational_polynomial, rectified",
-            "plumb_bob",
-        ] {
-            assert!(may_be_kind(of_kinds), "{of_kinds}");
-        }
-        for of_cargo in ["y4m::tests", "a_matrix_that_is_no_camera_s"] {
-            assert!(!may_be_kind(of_cargo), "{of_cargo}");
-        }
-    }
 }
