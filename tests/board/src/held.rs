@@ -110,6 +110,20 @@ where
     })
 }
 
+/// Reads or sets the map, of `bytes` bytes, in held memory.
+fn map_in(device: &Device, verb: Verb, bytes: u32, memory: &HeldMemory) -> Result<(), Errno> {
+    let mut control = v4l2_ext_control {
+        id: MAP,
+        size: bytes,
+        reserved2: [0],
+        __bindgen_anon_1: v4l2_ext_control__bindgen_ty_1 {
+            p_u32: memory.as_ptr().cast(),
+        },
+    };
+    // SAFETY: The memory is larger than the largest map.
+    unsafe { device.ext_control(verb, Which::Current, &mut control) }
+}
+
 fn controls() -> Result<()> {
     let [device, other] = [Device::open()?, Device::open()?];
     let media = device.media()?;
@@ -126,18 +140,7 @@ fn controls() -> Result<()> {
     let starting = Stream::prepare(&device, 1)?;
     let bytes = 4 * device.query(MAP)?.elems;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
-    let get_map = || {
-        let mut control = v4l2_ext_control {
-            id: MAP,
-            size: bytes,
-            reserved2: [0],
-            __bindgen_anon_1: v4l2_ext_control__bindgen_ty_1 {
-                p_u32: memory.as_ptr().cast(),
-            },
-        };
-        // SAFETY: The memory is larger than the largest map.
-        unsafe { device.ext_control(Verb::Get, Which::Current, &mut control) }
-    };
+    let get_map = || map_in(&device, Verb::Get, bytes, &memory);
     // It waits for the lock of the controls, and holds the lock that stopping a stream takes.
     let start = || starting.device.start(Way::Output);
     while_held(&memory, get_map, || {

@@ -14,6 +14,8 @@ mod hostile;
 mod kalibr;
 mod lensfun;
 mod libcamera;
+mod maplab;
+mod matlab;
 mod matrix;
 mod model;
 mod models;
@@ -29,6 +31,7 @@ mod ros;
 mod size;
 mod text;
 mod tree;
+mod turned;
 mod unknown;
 mod vins;
 
@@ -97,7 +100,7 @@ type Parsed<T> = std::result::Result<T, String>;
 
 /// The programs whose files can be read.
 const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera, EuRoC, ORB-SLAM, VINS, OKVIS, \
-    Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal";
+    Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal, MATLAB, maplab";
 
 /// Returns the advice for a file that cannot be read.
 fn by_hand() -> String {
@@ -146,7 +149,7 @@ impl Content {
         }
     }
 
-    fn read(path: &Path) -> Result<(Self, Option<String>)> {
+    fn read(path: &Path) -> Result<(Self, Vec<String>)> {
         let mut bytes = Vec::new();
         let file = std::fs::File::open(path);
         file.and_then(|file| file.take(text::LARGEST + 1).read_to_end(&mut bytes))
@@ -155,12 +158,28 @@ impl Content {
             .map_err(|cause| Error::bad_use(format!("{}: {cause}", path.display())))
     }
 
-    /// Detects the format. Also returns a note about the file itself, if there
-    /// is one.
-    fn of_bytes(bytes: Vec<u8>) -> Parsed<(Self, Option<String>)> {
+    /// Detects the format. Also returns notes about the file itself.
+    fn of_bytes(bytes: Vec<u8>) -> Parsed<(Self, Vec<String>)> {
         let text = text::of(bytes)?;
-        let note = text::unended(&text);
-        Ok((Self::of(text)?, note))
+        let mut notes = Vec::from_iter(text::unended(&text));
+        let documents = text::documents(&text);
+        let content = Self::of(text)?;
+        if documents > 1 && !matches!(content, Content::Lensfun(_) | Content::Colmap(_)) {
+            notes.push(format!(
+                "the file has {documents} documents, between lines of ---: the first one is read"
+            ));
+        }
+        notes.extend(content.turned());
+        Ok((content, notes))
+    }
+
+    /// Returns a note about a key that turns the pictures, in formats that do not define it.
+    fn turned(&self) -> Option<String> {
+        match self {
+            Content::Of(dialect, _) if dialect.name == nxp::DIALECT.name => None,
+            Content::OpenCv(tree) | Content::Ros(tree) | Content::Of(_, tree) => turned::note(tree),
+            Content::Kalibr(_) | Content::Lensfun(_) | Content::Colmap(_) => None,
+        }
     }
 
     fn whose(&self) -> &'static str {
@@ -269,10 +288,10 @@ impl Described {
         rectify: Option<&Path>,
         choice: &Choice,
     ) -> Result<(Self, Option<Rectification>)> {
-        let (content, note) = Content::read(path)?;
+        let (content, notes) = Content::read(path)?;
         let wrong = |cause| content.wrong(path, cause);
         let mut calibration = content.calibration(choice).map_err(wrong)?;
-        calibration.notes.extend(note);
+        calibration.notes.extend(notes);
         let chosen = content.has_cameras();
         if rectify.is_none() && !chosen {
             none_chosen(choice).map_err(wrong)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Part of suite `host`: the Python scripts of `tools/dewarp/tests`. They compare the maps of `dewarp`
-//! with those of OpenCV, which comes from PyPI into a virtual environment in the cache, calibrate
-//! lenses whose parameters are known, and use the page of `dewarp tune` in a browser.
+//! with those of OpenCV and Lensfun, which come from PyPI into a virtual environment in the cache,
+//! calibrate lenses whose parameters are known, and use the page of `dewarp tune` in a browser.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,8 @@ use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
 
 /// The packages that are installed. The versions are fixed, so that a run can be repeated.
-const PACKAGES: [&str; 3] = [
+const PACKAGES: [&str; 4] = [
+    "lensfunpy==1.18.0",
     "opencv-python-headless==4.13.0.92",
     "numpy==2.3.5",
     "pypdfium2==5.15.2",
@@ -26,21 +27,24 @@ const PACKAGES: [&str; 3] = [
 /// The certificate authorities that Debian and Ubuntu trust.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The seed and the number of the calibrations that are compared.
-const RANDOM: [&str; 2] = ["1", "520"];
+/// The scripts that need no browser, each with its arguments: a seed, and how many calibrations are
+/// compared.
+const SCRIPTS: [(&str, &[&str]); 3] = [
+    ("opencv.py", &["1", "520"]),
+    ("lensfun.py", &["1", "80"]),
+    ("calibrate.py", &[]),
+];
 
-/// Runs the scripts: `opencv.py` has a test for each kind of calibration, `calibrate.py` tests the
-/// printed board and the calibration, and `tune.py` tests the page, only with `--full`.
+/// Runs the scripts: `opencv.py` and `lensfun.py` have a test for each kind of calibration,
+/// `calibrate.py` tests the printed board and the calibration, and `tune.py` tests the page, only with
+/// `--full`.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
-    if !may_be_kind(tests.filter) {
-        return Ok(());
-    }
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     let client = Program::host_client(env, &sandbox)?;
     let python = environment(tests, &sandbox)?;
     let python = python.dir.join("bin/python");
-    for (name, words) in [("opencv.py", &RANDOM[..]), ("calibrate.py", &[])] {
+    for (name, words) in SCRIPTS {
         let mut command = script(tests, &sandbox, &python, name);
         judge(tests, name, command.arg(&client.file).args(words))?;
     }
@@ -83,13 +87,7 @@ fn judge(tests: &Tests<'_>, name: &str, command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether the filter may select a test of the scripts. The names of cargo's tests look
-/// different, and need no client.
-fn may_be_kind(filter: &str) -> bool {
-    !filter.contains("::") && filter.matches('_').count() < 2
-}
-
-/// Returns the environment of Python with OpenCV.
+/// Returns the environment of Python with the packages.
 fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
     let env = tests.env;
     let recipe = Recipe {
@@ -112,8 +110,9 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
         pip.arg(dir.join("bin/pip"))
             .args(["install", "--no-cache-dir", "--only-binary=:all:"])
             .args(PACKAGES);
-        step.run(&mut pip)
-            .context("OpenCV, which maps are compared with, comes from PyPI: is there a network?")
+        step.run(&mut pip).context(
+            "OpenCV and Lensfun, which maps are compared with, come from PyPI: is there a network?",
+        )
     })
 }
 
@@ -128,24 +127,4 @@ fn with_host_certificates(sandbox: &Sandbox, dir: &Path) -> Command {
     let mut command = sandbox.command_with(mounts, dir, "env");
     command.arg(format!("PIP_CERT={CERTIFICATES}"));
     command
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_for_cargo_s_tests_needs_no_opencv() {
-        for of_kinds in [
-            "",
-            "maps agree",
-            "ROS rational_polynomial, rectified",
-            "plumb_bob",
-        ] {
-            assert!(may_be_kind(of_kinds), "{of_kinds}");
-        }
-        for of_cargo in ["y4m::tests", "a_matrix_that_is_no_camera_s"] {
-            assert!(!may_be_kind(of_cargo), "{of_cargo}");
-        }
-    }
 }

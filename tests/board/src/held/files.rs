@@ -15,12 +15,12 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 
-use super::{MOMENT, while_held, works};
+use super::{MOMENT, map_in, while_held, works};
 use crate::binding::Binding;
 use crate::harness::{becomes_true, fails};
 use crate::model;
 use crate::picture::Bands;
-use crate::v4l2::bindings::{self, v4l2_ext_control, v4l2_ext_control__bindgen_ty_1};
+use crate::v4l2::bindings;
 use crate::v4l2::control::Verb;
 use crate::v4l2::held::HeldMemory;
 use crate::v4l2::{Device, Errno, MAP, PATIENCE, Request, Sent, Stream, Way, Which, raw};
@@ -152,18 +152,7 @@ fn map_held(verb: Verb) -> Result<()> {
     let device = Device::open()?;
     let bytes = 4 * device.query(MAP)?.elems;
     let memory = HeldMemory::new().context("is this a kernel with CONFIG_USERFAULTFD?")?;
-    let call = || {
-        let mut control = v4l2_ext_control {
-            id: MAP,
-            size: bytes,
-            reserved2: [0],
-            __bindgen_anon_1: v4l2_ext_control__bindgen_ty_1 {
-                p_u32: memory.as_ptr().cast(),
-            },
-        };
-        // SAFETY: The memory is larger than the largest map.
-        unsafe { device.ext_control(verb, Which::Current, &mut control) }
-    };
+    let call = || map_in(&device, verb, bytes, &memory);
     while_held(&memory, call, || {
         others_go_on(CALLS.iter().chain(&FRAMES), || memory.let_go()).map(drop)
     })

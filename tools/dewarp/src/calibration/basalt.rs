@@ -7,13 +7,7 @@ use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown};
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a calibration of Basalt",
-    is_one,
-    cameras: true,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a calibration of Basalt", is_one, read).of_several();
 
 fn is_one(tree: &Tree) -> bool {
     cameras(tree)

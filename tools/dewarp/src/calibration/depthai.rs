@@ -5,13 +5,7 @@ use super::dialect::{self, Described, Dialect};
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, lens};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a calibration of DepthAI",
-    is_one,
-    cameras: true,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a calibration of DepthAI", is_one, read).of_several();
 
 fn is_one(tree: &Tree) -> bool {
     tree.get("cameraData").is_some()

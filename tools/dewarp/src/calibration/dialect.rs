@@ -5,7 +5,8 @@
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, Rectification, plausible};
 use super::{
-    basalt, depthai, euroc, flat, gyroflow, libcamera, mrcal, nxp, okvis, opensfm, orbslam, vins,
+    basalt, depthai, euroc, flat, gyroflow, libcamera, maplab, matlab, mrcal, nxp, okvis, opensfm,
+    orbslam, vins,
 };
 use crate::format::Size;
 use crate::lens::scaled;
@@ -24,6 +25,39 @@ pub struct Dialect {
     pub rectify: Option<fn(&Tree, &Choice) -> Parsed<Rectification>>,
 }
 
+impl Dialect {
+    /// Creates a format whose files have one camera and no rectification.
+    pub const fn of(
+        name: &'static str,
+        is_one: fn(&Tree) -> bool,
+        read: fn(&Tree, &Choice) -> Parsed<Described>,
+    ) -> Self {
+        Dialect {
+            name,
+            is_one,
+            cameras: false,
+            read,
+            rectify: None,
+        }
+    }
+
+    /// Returns the format with several cameras in a file.
+    pub const fn of_several(self) -> Self {
+        Dialect {
+            cameras: true,
+            ..self
+        }
+    }
+
+    /// Returns the format with a rectification of each camera.
+    pub const fn rectified(self, rectify: fn(&Tree, &Choice) -> Parsed<Rectification>) -> Self {
+        Dialect {
+            rectify: Some(rectify),
+            ..self
+        }
+    }
+}
+
 /// All dialects. The first one whose `is_one` returns true reads the file.
 pub const ALL: &[Dialect] = &[
     nxp::DIALECT,
@@ -37,6 +71,8 @@ pub const ALL: &[Dialect] = &[
     orbslam::DIALECT,
     opensfm::DIALECT,
     euroc::DIALECT,
+    maplab::DIALECT,
+    matlab::DIALECT,
     flat::DIALECT,
 ];
 
@@ -164,6 +200,29 @@ pub fn is_set(value: &Tree, key: &str) -> Parsed<bool> {
     }
 }
 
+/// Returns the maps in a tree that are cameras, with their keys; or those in its lists, with the
+/// names in them.
+pub fn within(tree: &Tree, depth: usize, is_camera: &dyn Fn(&Tree) -> bool) -> Vec<(String, Tree)> {
+    let mut found = Vec::new();
+    for key in tree.keys() {
+        let Some(value) = tree.get(key).filter(|_| depth > 0) else {
+            continue;
+        };
+        if is_camera(&value) {
+            found.push((key.to_owned(), value));
+            continue;
+        }
+        found.extend(within(&value, depth - 1, is_camera));
+        for (name, item) in listed(&value) {
+            match is_camera(&item) {
+                true => found.push((name, item)),
+                false => found.extend(within(&item, depth - 1, is_camera)),
+            }
+        }
+    }
+    found
+}
+
 /// Returns the maps in a list, by the names in them or by their positions.
 pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
     let name = |item: &Tree| {
@@ -183,10 +242,16 @@ pub fn chosen(names: &[String], choice: &Choice) -> Parsed<usize> {
         (_, []) => Err("it has no camera".into()),
         (None, [_]) => Ok(0),
         (None, _) => Err(format!("say which camera with --camera: {all}")),
-        (Some(wanted), _) => names
-            .iter()
-            .position(|name| name == wanted)
-            .ok_or_else(|| format!("it has no camera {wanted}, only {all}: say one with --camera")),
+        (Some(wanted), _) => {
+            let same = |name: &String| name == wanted;
+            let alike = |name: &String| name.eq_ignore_ascii_case(wanted);
+            let place = names.iter().position(same);
+            place
+                .or_else(|| names.iter().position(alike))
+                .ok_or_else(|| {
+                    format!("it has no camera {wanted}, only {all}: say one with --camera")
+                })
+        }
     }
 }
 

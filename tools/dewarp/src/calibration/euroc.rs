@@ -6,13 +6,7 @@ use super::models::Named;
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a sensor.yaml of EuRoC or ASL",
-    is_one,
-    cameras: false,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a sensor.yaml of EuRoC or ASL", is_one, read);
 
 /// Returns whether a tree has the keys of this format. Kalibr's coefficients
 /// have another key.

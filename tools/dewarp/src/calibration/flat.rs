@@ -8,6 +8,7 @@ pub mod tests;
 mod values;
 
 use super::dialect::{self, Described, Dialect};
+use super::model::mention;
 use super::models::pixels;
 use super::tree::Tree;
 use super::{Calibration, Choice, Model, Parsed, agrees, brown, by_hand, fisheye};
@@ -15,13 +16,8 @@ use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Omni};
 use kind::{Kind, model};
 use values::{CX, CY, FX, FY, LIST, SKEW, Values, XI};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a calibration with fx, fy, cx and cy",
-    is_one,
-    cameras: true,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect =
+    Dialect::of("a calibration with fx, fy, cx and cy", is_one, read).of_several();
 
 /// Keys of a camera matrix. Files that have one are of other formats.
 const MATRIX: [&str; 6] = [
@@ -90,6 +86,20 @@ fn camera(tree: &Tree, choice: &Choice) -> Parsed<Tree> {
     }
 }
 
+/// Returns the distortion that a map of coefficients by their names describes, or `None` if it has
+/// no such names.
+pub fn by_names(map: &Tree, model: Option<Model>) -> Parsed<Option<Distortion>> {
+    let values = Values::of(map, 1);
+    if values.named()?.is_none() {
+        return Ok(None);
+    }
+    let choice = Choice {
+        model,
+        ..Choice::default()
+    };
+    bent(&values, None, &choice).map(Some)
+}
+
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let values = Values::of(&camera(tree, choice)?, 2);
     // instant-ngp and nerfstudio, like COLMAP, count from the edge of the
@@ -129,11 +139,14 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if let Some((_, key)) = &said {
         agrees(choice, &distortion, key)?;
     }
-    Ok(Calibration {
+    let mut described = Described::from(Calibration {
         lens: pixels(numbers, distortion)?,
         size: values.size()?,
+    });
+    if let (None, None, Distortion::Brown(_)) = (kind, choice.model, distortion) {
+        described.doubts.extend(mention(tree));
     }
-    .into())
+    Ok(described)
 }
 
 /// Returns the distortion that the coefficients describe, given by names or in
@@ -164,10 +177,10 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
                 .iter()
                 .flat_map(|named| named.k.into_iter().chain(named.p));
             if listed.chain(named).any(|value| value != 0.0) {
-                return Err(
-                    "its model is not read, and its coefficients are not 0: calibrate again with OpenCV"
-                        .into(),
-                );
+                return Err(format!(
+                    "its model{} is not read, and its coefficients are not 0: calibrate again with OpenCV",
+                    named_model(values)
+                ));
             }
             Distortion::Brown(Brown::NONE)
         }
@@ -186,6 +199,13 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
         }
         (None, None, Some(named), _) if named.last == 4 && !named.tangential => {
             return Err(unclear("it has k1, k2, k3, k4"));
+        }
+        (_, _, Some(named), _) if named.is_half_rational() => {
+            return Err(
+                "it has k4 or k5 and no k6: OpenCV's rational model has all three, Metashape's k4 is \
+                 another one's, and k3 and k4 of MATLAB's toolbox are p1 and p2"
+                    .into(),
+            );
         }
         (_, _, Some(named), _) => Distortion::Brown(named.brown()),
         (Some(Kind::Fisheye), _, _, Some(list)) | (None, Some(Model::Fisheye), _, Some(list)) => {
@@ -206,6 +226,13 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
         (_, Some(xi), _) => Err(format!("it has xi {xi}, and no model that has one")),
         (_, None, distortion) => Ok(distortion),
     }
+}
+
+/// Returns the name of the model that the file has, after a blank.
+fn named_model(values: &Values) -> String {
+    let model = values.one(&["model"]).ok().flatten();
+    let model = model.and_then(Tree::text);
+    model.map_or_else(String::new, |model| format!(" {model}"))
 }
 
 fn unclear(what: &str) -> String {

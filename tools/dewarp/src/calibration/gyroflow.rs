@@ -5,13 +5,7 @@ use super::dialect::{self, Described, Dialect};
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, lens};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a lens profile of Gyroflow",
-    is_one,
-    cameras: false,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a lens profile of Gyroflow", is_one, read);
 
 fn is_one(tree: &Tree) -> bool {
     tree.get("fisheye_params").is_some()
@@ -43,6 +37,16 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
                 "{key} is {stretch}: stretched pictures are not supported"
             ));
         }
+    }
+    // Profiles of earlier versions tell the model by two flags.
+    let standard = dialect::flag(tree, "use_opencv_standard")?;
+    let fisheye_too =
+        tree.get("use_opencv_fisheye").is_none() || dialect::flag(tree, "use_opencv_fisheye")?;
+    if tree.get("distortion_model").is_none() && (standard || !fisheye_too) {
+        return Err(
+            "its use_opencv_fisheye and use_opencv_standard say that it is no fisheye, whose numbers are not read"
+                .into(),
+        );
     }
     let parameters = dialect::needed(tree, "fisheye_params")?;
     let key = "distortion_coeffs";
@@ -93,6 +97,20 @@ pub mod tests {
     "camera_matrix": [ [ 1850.5, 0.0, 1918.5 ], [ 0.0, 1850.25, 1079.75 ], [ 0.0, 0.0, 1.0 ] ],
     "distortion_coeffs": [ 0.25, 0.05, -0.03, 0.04 ], "radial_distortion_limit": null },
   "identifier": "", "calibrator_version": "1.5.0", "date": "2026-01-01", "digital_lens": null }"#;
+
+    #[test]
+    fn an_earlier_profile_may_be_no_fisheye_s() {
+        for flags in [
+            "\"use_opencv_standard\": true",
+            "\"use_opencv_fisheye\": false",
+        ] {
+            let other = FILE.replace("\"official\": false", flags);
+            refused(&other, &Choice::default(), "say that it is no fisheye");
+        }
+        let same = FILE.replace("\"official\": false", "\"use_opencv_fisheye\": true");
+        let choice = Choice::default();
+        assert_eq!(described(&same, &choice), described(FILE, &choice));
+    }
 
     #[test]
     fn a_profile_is_a_fisheye_s() {

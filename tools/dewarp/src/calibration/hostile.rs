@@ -8,8 +8,8 @@ mod fuzz;
 use super::dialect::ALL;
 use super::*;
 use super::{
-    basalt, colmap, depthai, euroc, flat, gyroflow, kalibr, lensfun, libcamera, mrcal, nxp, okvis,
-    opencv, opensfm, orbslam, ost, ros, vins,
+    basalt, colmap, depthai, euroc, flat, gyroflow, kalibr, lensfun, libcamera, maplab, matlab,
+    mrcal, nxp, okvis, opencv, opensfm, orbslam, ost, ros, vins,
 };
 
 /// OpenCV's JSON and XML, with every coefficient that OpenCV has.
@@ -17,7 +17,7 @@ const JSON: &str = include_str!("../../tests/cameras/rational.json");
 const XML: &str = include_str!("../../tests/cameras/tilted.xml");
 
 /// A file of each dialect: the dialect's name, its text, and a camera of it.
-const SAMPLES: [(&str, &str, Option<&str>); 20] = [
+const SAMPLES: [(&str, &str, Option<&str>); 22] = [
     (nxp::DIALECT.name, nxp::tests::FILE, None),
     (libcamera::DIALECT.name, libcamera::tests::FILE, None),
     (vins::DIALECT.name, vins::tests::FILE, None),
@@ -34,6 +34,8 @@ const SAMPLES: [(&str, &str, Option<&str>); 20] = [
     ),
     (euroc::DIALECT.name, euroc::tests::FILE, None),
     (flat::DIALECT.name, flat::tests::FILE, None),
+    (maplab::DIALECT.name, maplab::tests::FILE, None),
+    (matlab::DIALECT.name, matlab::tests::FILE, None),
     ("the cameras of COLMAP", colmap::tests::FILE, Some("1")),
     ("a Kalibr camchain", kalibr::tests::CHAIN, Some("cam1")),
     ("a Lensfun profile", lensfun::tests::FILE, Some("30mm")),
@@ -68,9 +70,9 @@ fn read(text: &str, camera: Option<&str>) -> Parsed<Described> {
         }),
         ..Choice::default()
     };
-    let (content, note) = Content::of_bytes(text.as_bytes().to_vec())?;
+    let (content, notes) = Content::of_bytes(text.as_bytes().to_vec())?;
     let mut described = content.calibration(&choice)?;
-    described.notes.extend(note);
+    described.notes.extend(notes);
     Ok(described)
 }
 

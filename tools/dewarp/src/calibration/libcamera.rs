@@ -5,13 +5,7 @@ use super::dialect::{self, Described, Dialect, Output};
 use super::tree::Tree;
 use super::{Calibration, Choice, Parsed, agrees, brown, lens};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a libcamera tuning file",
-    is_one,
-    cameras: false,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a libcamera tuning file", is_one, read);
 
 fn is_one(tree: &Tree) -> bool {
     tree.get("modules").is_some()

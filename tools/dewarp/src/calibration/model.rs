@@ -110,6 +110,27 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
     }
 }
 
+/// Returns a warning if a file that names no model speaks of a fisheye.
+pub fn mention(file: &Tree) -> Option<String> {
+    let mut found = None;
+    file.each(&mut |key, value| {
+        let of_fisheye = |text: &str| {
+            let text = plain(text);
+            ["fisheye", "equidistant", "kannala"]
+                .iter()
+                .any(|word| text.contains(word))
+        };
+        if found.is_none() && (of_fisheye(key) || of_fisheye(value)) {
+            let value: String = value.chars().take(40).collect();
+            found = Some(format!(
+                "it says {key}: {value}, and its coefficients are taken as a pinhole's: if they are a \
+                 fisheye's, say --model fisheye"
+            ));
+        }
+    });
+    found
+}
+
 /// Returns the model of this name.
 pub fn known(name: &str) -> Option<Model> {
     let name = plain(name);

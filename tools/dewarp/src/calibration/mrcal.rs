@@ -8,13 +8,7 @@ use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown};
 use crate::lens::{Brown, Distortion};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a camera model of mrcal",
-    is_one,
-    cameras: false,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a camera model of mrcal", is_one, read);
 
 fn is_one(tree: &Tree) -> bool {
     // PhotonVision's files have that key together with their own.

@@ -8,13 +8,7 @@ use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, lens};
 use crate::format::Size;
 use crate::lens::{Distortion, Lens};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "an NXP dewarp configuration",
-    is_one,
-    cameras: true,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("an NXP dewarp configuration", is_one, read).of_several();
 
 /// The key of the mode in the flat form.
 const FLAT: &str = "dewarpMode";

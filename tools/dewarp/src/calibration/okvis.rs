@@ -6,13 +6,7 @@ use super::models::Named;
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a configuration of OKVIS",
-    is_one,
-    cameras: true,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a configuration of OKVIS", is_one, read).of_several();
 
 fn is_one(tree: &Tree) -> bool {
     cameras(tree)

@@ -3,10 +3,10 @@
 //! users write, with the many names that these give to matrices. Names are here
 //! as [`plain`](super::tree::plain) returns them.
 
-use super::dialect::{Described, chosen, flag, listed};
+use super::dialect::{Described, chosen, flag, within};
 use super::tree::{Tree, plain};
 use super::{Calibration, Choice, Model, Parsed, Rectification, by_hand};
-use super::{brown, fisheye, lens, model, ros, size};
+use super::{brown, fisheye, flat, lens, model, ros, size};
 use crate::lens::{Distortion, Omni};
 
 /// Names of the camera matrix; those of a pair have a suffix of [`PAIR`] as
@@ -47,6 +47,9 @@ const COEFFICIENTS: [&str; 14] = [
 /// The suffixes of the names of a pair's matrices.
 const PAIR: [&str; 7] = ["0", "1", "2", "left", "right", "l", "r"];
 
+/// Names of the mirror parameter of an omnidirectional camera.
+const XI: [&str; 3] = ["xi", "mirroroffset", "mirrorparameter"];
+
 /// The greatest depth of a camera in a file.
 const DEPTH: usize = 3;
 
@@ -55,7 +58,7 @@ pub fn is_one(tree: &Tree) -> bool {
     is_camera(tree)
         || !pair(tree, "r").is_empty()
         || !pair_cameras(tree).is_empty()
-        || !nested(tree, DEPTH).is_empty()
+        || !within(tree, DEPTH, &is_camera).is_empty()
 }
 
 /// Returns whether a map has a camera matrix, or coefficients under a long
@@ -77,11 +80,22 @@ pub fn has_cameras(tree: &Tree) -> bool {
     !is_camera(tree)
 }
 
+/// Returns the names of a matrix of one camera of a pair: `K1`, `K_left` or `left_K`. Of a camera
+/// without a name it is the name of the matrix.
+fn of_pair(name: &str, camera: &str) -> Vec<String> {
+    let mut names = vec![format!("{name}{camera}")];
+    if ["left", "right"].contains(&camera) {
+        names.push(format!("{camera}{name}"));
+    }
+    names
+}
+
 /// Returns the cameras of the pair that have a matrix of this name.
 fn pair(tree: &Tree, name: &str) -> Vec<&'static str> {
     // `k1` may be a matrix or a coefficient.
     let has = |camera: &&str| {
-        let found = tree.spelled([&*format!("{name}{camera}")]);
+        let names = of_pair(name, camera);
+        let found = tree.spelled(names.iter().map(String::as_str));
         found.is_some_and(|(_, value)| !value.numbers("").is_ok_and(|all| all.len() == 1))
     };
     PAIR.into_iter().filter(has).collect()
@@ -95,28 +109,6 @@ fn pair_cameras(tree: &Tree) -> Vec<&'static str> {
     found
 }
 
-/// Returns the cameras that are maps in the file, with their names.
-fn nested(tree: &Tree, depth: usize) -> Vec<(String, Tree)> {
-    let mut found = Vec::new();
-    for key in tree.keys() {
-        let Some(value) = tree.get(key).filter(|_| depth > 0) else {
-            continue;
-        };
-        if is_camera(&value) {
-            found.push((key.to_owned(), value));
-            continue;
-        }
-        found.extend(nested(&value, depth - 1));
-        for (name, item) in listed(&value) {
-            match is_camera(&item) {
-                true => found.push((name, item)),
-                false => found.extend(nested(&item, depth - 1)),
-            }
-        }
-    }
-    found
-}
-
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
         return camera(tree, tree, "", choice);
@@ -126,7 +118,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         let camera_name = &names[chosen(&names, choice)?];
         return camera(tree, tree, camera_name, choice);
     }
-    let cameras = nested(tree, DEPTH);
+    let cameras = within(tree, DEPTH, &is_camera);
     if cameras.is_empty() {
         return Err(missing(
             tree,
@@ -144,10 +136,13 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
 /// names. Its size may be in the file around it.
 fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
     let find = |names: &[&str]| {
-        let numbered: Vec<String> = names.iter().map(|name| format!("{name}{number}")).collect();
-        tree.spelled(numbered.iter().map(String::as_str))
+        let numbered = names.iter().flat_map(|name| of_pair(name, number));
+        let numbered: Vec<String> = numbered.collect();
+        let found = tree.spelled(numbered.iter().map(String::as_str));
+        (found, numbered)
     };
-    let (matrix_name, matrix) = find(&MATRIX).ok_or_else(|| {
+    let (found, names) = find(&MATRIX);
+    let (matrix_name, matrix) = found.ok_or_else(|| {
         missing(
             tree,
             "camera matrix",
@@ -157,17 +152,18 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     // Kalibr and SVO have `intrinsics` too; here the model that Kalibr names is
     // missing.
     let count = matrix.numbers("").map_or(9, |all| all.len());
-    if plain(&matrix_name).starts_with("intrinsics") && count != 9 {
+    if count == 4 || (plain(&matrix_name).starts_with("intrinsics") && count != 9) {
         return Err(format!(
             "{matrix_name} has {count} numbers, not 9 (3x3), and no camera_model beside it: if they are \
              fx fy cx cy, {}",
             by_hand()
         ));
     }
-    let found = find(&COEFFICIENTS);
+    one_of(tree, &names, (&matrix_name, &matrix), 9)?;
+    let (found, names) = find(&COEFFICIENTS);
     // PhotonVision wrote this until 2023.
     let found = found.or_else(|| match plain(&matrix_name).as_str() {
-        "cameraintrinsics" => find(&["cameraextrinsics"]),
+        "cameraintrinsics" => find(&["cameraextrinsics"]).0,
         _ => None,
     });
     let (name, coefficients) = found.ok_or_else(|| {
@@ -177,7 +173,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             "distortion_coefficients, distCoeffs, dist, D, D1",
         )
     })?;
-    let values = coefficients.numbers(&name)?;
+    one_of(tree, &names, (&name, &coefficients), 4)?;
     // These keys say that the numbers may be a fisheye's, or that flips or
     // another centre apply.
     if let Some((key, _)) = tree.spelled(["dewarpmode", "dewarptype"]) {
@@ -194,9 +190,16 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             }
         }
     }
-    let distortion = match tree.spelled(["xi"]) {
-        Some((key, value)) => omni(&values, &name, &value.numbers(&key)?)?,
-        None => bent([tree, file], choice, &values, &name)?,
+    let mut mention = None;
+    let distortion = match tree.spelled(XI) {
+        Some((key, value)) => omni(&coefficients.numbers(&name)?, &name, &value.numbers(&key)?)?,
+        None => {
+            let model = told([tree, file], choice)?;
+            if model.is_none() {
+                mention = model::mention(file);
+            }
+            bent(model, &coefficients, &name)?
+        }
     };
     let lens = lens(&matrix, &matrix_name, distortion)?;
     let found = match size::find(tree, lens.center)? {
@@ -207,14 +210,9 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     let whole = Calibration { lens, size };
     let mut described = Described::from(whole);
     described.doubts = super::plausible::doubts(&lens, size);
-    // The doubt about the size says more than that the point is off the middle.
-    if doubt.is_some() {
-        described
-            .doubts
-            .retain(|doubt| !doubt.starts_with("the principal point"));
-    }
     described.doubts.extend(doubt);
-    if values.iter().all(|value| *value == 0.0) && matches!(distortion, Distortion::Brown(_)) {
+    described.doubts.extend(mention);
+    if distortion.is_straight() {
         described
             .doubts
             .push(format!("{name}: all are 0: the lens bends nothing"));
@@ -223,41 +221,66 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     Ok(described)
 }
 
-/// Creates the distortion of the model that the camera, the file around it or
-/// the user names.
-fn bent(
-    [tree, file]: [&Tree; 2],
-    choice: &Choice,
-    values: &[f64],
-    name: &str,
-) -> Parsed<Distortion> {
+/// Returns an error if the file has other numbers under another name of the same matrix, such as
+/// those of a second calibration or of the undistorted picture.
+fn one_of(tree: &Tree, names: &[String], (name, value): (&str, &Tree), least: usize) -> Parsed<()> {
+    let numbers = |value: &Tree, name: &str| {
+        let mut numbers = value.numbers(name).unwrap_or_default();
+        let count = numbers.len();
+        while numbers.last() == Some(&0.0) {
+            numbers.pop();
+        }
+        (count >= least).then_some(numbers)
+    };
+    let Some(own) = numbers(value, name) else {
+        return Ok(());
+    };
+    // Two spellings of one name are two keys.
+    let keys = tree.keys().into_iter();
+    let found = keys.filter(|key| names.contains(&plain(key)));
+    let mut others = found.filter_map(|key| Some((numbers(&tree.get(key)?, key)?, key)));
+    match others.find(|(numbers, _)| *numbers != own) {
+        Some((_, other)) => Err(format!(
+            "it has {name} and {other}, with different numbers: remove the one that is not this camera's"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Returns the model that the camera, the file around it or the user names.
+fn told([tree, file]: [&Tree; 2], choice: &Choice) -> Parsed<Option<Model>> {
     let said = match model::said(tree, choice)? {
         None => model::said(file, choice)?,
         said => said,
     };
-    let model = match (said, choice.model) {
+    match (said, choice.model) {
         (Some((key, said)), Some(wanted)) if said != wanted => {
             let said = match said {
                 Model::Fisheye => "a fisheye",
                 Model::Pinhole => "a pinhole",
             };
-            return Err(format!(
+            Err(format!(
                 "--model contradicts its {key}, which is that of {said}"
-            ));
+            ))
         }
-        (Some((_, said)), _) => said,
-        (None, Some(wanted)) => wanted,
-        (None, None) if values.len() == 4 => {
-            return Err(format!(
-                "{name} has 4 numbers, k1 k2 p1 p2 of a pinhole or k1 k2 k3 k4 of a fisheye: say \
-                 which with --model"
-            ));
-        }
-        (None, None) => Model::Pinhole,
-    };
+        (Some((_, said)), _) => Ok(Some(said)),
+        (None, wanted) => Ok(wanted),
+    }
+}
+
+/// Creates the distortion of coefficients in a list, or by their names in a map.
+fn bent(model: Option<Model>, coefficients: &Tree, name: &str) -> Parsed<Distortion> {
+    if let Some(distortion) = flat::by_names(coefficients, model)? {
+        return Ok(distortion);
+    }
+    let values = coefficients.numbers(name)?;
     match model {
-        Model::Pinhole => brown(values, name),
-        Model::Fisheye => fisheye(values, name),
+        None if values.len() == 4 => Err(format!(
+            "{name} has 4 numbers, k1 k2 p1 p2 of a pinhole or k1 k2 k3 k4 of a fisheye: say \
+             which with --model"
+        )),
+        None | Some(Model::Pinhole) => brown(&values, name),
+        Some(Model::Fisheye) => fisheye(&values, name),
     }
 }
 
@@ -283,9 +306,9 @@ pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
         (None, _) => return Err(which(&cameras)),
     };
     let matrix = |letter: &str| {
-        let name = format!("{letter}{camera}");
-        let named = tree.spelled([&*name.to_lowercase()]);
-        named.ok_or_else(|| missing(tree, "rectification", &name))
+        let names = of_pair(&letter.to_lowercase(), &camera);
+        let named = tree.spelled(names.iter().map(String::as_str));
+        named.ok_or_else(|| missing(tree, "rectification", &format!("{letter}{camera}")))
     };
     let ((r, rotation), (p, projection)) = (matrix("R")?, matrix("P")?);
     Rectification::of((&r, &rotation), (&p, &projection))

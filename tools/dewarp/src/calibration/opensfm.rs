@@ -8,13 +8,7 @@ use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees};
 use crate::lens::{Brown, Distortion};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "the cameras of OpenSfM",
-    is_one,
-    cameras: true,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("the cameras of OpenSfM", is_one, read).of_several();
 
 fn is_one(tree: &Tree) -> bool {
     !cameras(tree).is_empty()

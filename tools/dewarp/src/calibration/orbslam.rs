@@ -9,13 +9,9 @@ use super::tree::Tree;
 use super::{Calibration, Choice, Model, Parsed, Rectification, agrees, brown, lens};
 use crate::lens::{Brown, Distortion};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "settings of ORB-SLAM",
-    is_one,
-    cameras: true,
-    read,
-    rectify: Some(rectify),
-};
+pub const DIALECT: Dialect = Dialect::of("settings of ORB-SLAM", is_one, read)
+    .of_several()
+    .rectified(rectify);
 
 /// The cameras that a file may have: their names for --camera, and the prefixes
 /// of their keys.

@@ -3,7 +3,7 @@
 //! it, and similar files.
 
 use super::dialect::Described;
-use super::tree::Tree;
+use super::tree::{Tree, plain};
 use super::{Calibration, Choice, Parsed, Rectification};
 use super::{agrees, brown, fisheye, lens, plausible, size};
 
@@ -56,7 +56,12 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         .map_or(COEFFICIENTS[0], |(name, _)| *name);
     // A key without a value was written by a driver.
     if coefficients.is_none() && !model.is_empty() && !tree.keys().contains(&bend) {
-        let keys = tree.keys().join(" ");
+        let keys = tree
+            .keys()
+            .into_iter()
+            .take(12)
+            .collect::<Vec<_>>()
+            .join(" ");
         return Err(format!(
             "it has no {bend}: is a key misspelt? Its keys are {keys}"
         ));
@@ -66,8 +71,8 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             "it has no numbers in {bend}: the camera was never calibrated"
         ));
     }
-    let distortion = match model {
-        "plumb_bob" => {
+    let distortion = match plain(model).as_str() {
+        "plumbbob" => {
             let distortion = brown(&values, bend)?;
             if values.iter().skip(5).any(|value| *value != 0.0) {
                 return Err(format!(
@@ -78,7 +83,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             }
             distortion
         }
-        "rational_polynomial" => brown(&values, bend)?,
+        "rationalpolynomial" => brown(&values, bend)?,
         "equidistant" | "fisheye" => fisheye(&values, bend)?,
         "" => {
             return Err(
@@ -86,9 +91,9 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
                     .into(),
             );
         }
-        other => {
+        _ => {
             return Err(format!(
-                "distortion_model {other} is not supported; plumb_bob, rational_polynomial and \
+                "distortion_model {model} is not supported; plumb_bob, rational_polynomial and \
                  equidistant are; {}",
                 super::by_hand()
             ));

@@ -52,9 +52,7 @@ const OFF: f64 = 0.08;
 /// whether a size was exchanged.
 pub fn find(tree: &Tree, center: [f64; 2]) -> Parsed<Option<(Size, Option<String>)>> {
     if let Some(size) = named(tree)? {
-        let exchanged = fits_better(exchange(size), size, center);
-        let doubt = exchanged.then(|| better(exchange(size), size) + ": are they exchanged?");
-        return Ok(Some((size, doubt)));
+        return Ok(Some((size, other(tree, size))));
     }
     let Some((name, mut values)) = listed(tree)? else {
         return Ok(None);
@@ -79,6 +77,30 @@ pub fn find(tree: &Tree, center: [f64; 2]) -> Parsed<Option<(Size, Option<String
         return Ok(Some((exchange(size), Some(doubt))));
     }
     Ok(Some((size, None)))
+}
+
+/// Returns a warning if the file also has another size of its pictures.
+fn other(tree: &Tree, size: Size) -> Option<String> {
+    let (name, values) = listed(tree).ok().flatten()?;
+    let sides = [size.width, size.height].map(f64::from);
+    let [first, second, ..] = values[..] else {
+        return None;
+    };
+    let same = [[first, second], [second, first]].contains(&sides);
+    // A smaller one is that of a board.
+    (!same && first.min(second) >= LEAST).then(|| {
+        format!(
+            "the file says {first}x{second} in {name} as well: {size} is taken as the size of the \
+             calibration's pictures"
+        )
+    })
+}
+
+/// Returns a warning if the principal point fits a picture better whose width and height are
+/// exchanged.
+pub fn exchanged(size: Size, center: [f64; 2]) -> Option<String> {
+    let exchanged = fits_better(exchange(size), size, center);
+    exchanged.then(|| better(exchange(size), size) + ": are they exchanged?")
 }
 
 fn exchange(size: Size) -> Size {
@@ -108,7 +130,7 @@ fn fits_better(one: Size, other: Size, center: [f64; 2]) -> bool {
 /// Reads the size from a pair of keys for width and height.
 fn named(tree: &Tree) -> Parsed<Option<Size>> {
     let keys = tree.keys();
-    let key = |name: &str| keys.iter().copied().find(|key| plain(key) == name);
+    let key = |name: &str| tree.key(name);
     let known = PREFIXES.iter().map(|prefix| (*prefix).to_owned());
     let others = keys.iter().filter_map(|key| {
         let name = plain(key);
@@ -135,7 +157,9 @@ fn named(tree: &Tree) -> Parsed<Option<Size>> {
                 let values = [w.unwrap_or_default(), h.unwrap_or_default()];
                 return tree::size(values, &format!("{width} and {height}")).map(Some);
             }
-            Some([Some(one), None] | [None, Some(one)]) if !prefix.is_empty() => {
+            Some([Some(one), None] | [None, Some(one)])
+                if !prefix.is_empty() && PREFIXES.contains(&&*prefix) =>
+            {
                 return Err(format!(
                     "it has {one}, and not the other side of its pictures"
                 ));
@@ -222,13 +246,31 @@ mod tests {
 
     #[test]
     fn the_principal_point_tells_the_height_from_the_width() {
-        let exchanged = "image_size: [480, 640]\n";
-        assert_eq!(found(exchanged, [322.0, 241.0]), ("640x480".into(), true));
+        let other = "image_size: [480, 640]\n";
+        assert_eq!(found(other, [322.0, 241.0]), ("640x480".into(), true));
         // These pictures are in portrait orientation.
-        assert_eq!(found(exchanged, [238.0, 322.0]), ("480x640".into(), false));
+        assert_eq!(found(other, [238.0, 322.0]), ("480x640".into(), false));
         // Width and height that have their own names only give a warning.
         let named = "image_width: 480\nimage_height: 640\n";
-        assert_eq!(found(named, [322.0, 241.0]), ("480x640".into(), true));
+        assert_eq!(found(named, [322.0, 241.0]), ("480x640".into(), false));
+        let size = Size {
+            width: 480,
+            height: 640,
+        };
+        let doubt = exchanged(size, [322.0, 241.0]).unwrap();
+        assert!(
+            doubt.starts_with("the principal point fits 640x480"),
+            "{doubt}"
+        );
+        assert_eq!(exchanged(size, [238.0, 322.0]), None);
+    }
+
+    #[test]
+    fn a_second_size_gives_a_warning() {
+        let text = "image_width: 1280\nimage_height: 960\ncalib_size: [640, 480]\n";
+        assert_eq!(found(text, [322.0, 241.0]), ("1280x960".into(), true));
+        let same = "image_width: 640\nimage_height: 480\nimage_shape: [480, 640, 3]\n";
+        assert_eq!(found(same, [322.0, 241.0]), ("640x480".into(), false));
     }
 
     #[test]
@@ -239,6 +281,8 @@ mod tests {
             let error = find(text).unwrap_err();
             assert_eq!(error, "image_size is not a width and a height");
         }
+        // The width of a line that a program draws.
+        assert_eq!(find("line_width: 2\n"), Ok(None));
         let error = find("image_width: 640\n").unwrap_err();
         assert!(error.starts_with("it has image_width, and not"), "{error}");
     }

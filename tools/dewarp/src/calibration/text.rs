@@ -11,10 +11,17 @@ pub const LARGEST: u64 = 16 << 20;
 const INSIDE: &str = "                                ";
 
 /// First bytes of files that are not text, with the advice for each.
-const BINARY: [(&[u8], &str); 11] = [
-    (&[0x1f, 0x8b], "it is compressed, unpack it with gunzip"),
-    (&[0xff, 0xfe], "it is UTF-16, and not UTF-8"),
-    (&[0xfe, 0xff], "it is UTF-16, and not UTF-8"),
+const BINARY: [(&[u8], &str); 13] = [
+    (
+        &[0x1f, 0x8b],
+        "it is compressed, unpack it with gunzip, or a .tar.gz with tar xzf: that of ROS has ost.yaml in it",
+    ),
+    (
+        b"%PDF",
+        "it is a PDF: the numbers are in another file of the same program, such as Kalibr's camchain.yaml",
+    ),
+    (b"#ROSBAG", RECORDING),
+    (b"\x89MCAP", RECORDING),
     (
         b"PK\x03\x04",
         "it is numpy's archive (.npz) or another zip: write JSON, with tolist() of each matrix",
@@ -23,10 +30,8 @@ const BINARY: [(&[u8], &str); 11] = [
         b"\x93NUMPY",
         "it is numpy's array (.npy): write JSON, with tolist() of each matrix",
     ),
-    (
-        b"\x80",
-        "it is Python's pickle: write JSON, with tolist() of each matrix",
-    ),
+    (b"\x80", PICKLE),
+    (b"(dp", PICKLE),
     (b"MATLAB ", "it is MATLAB's: write JSON, with jsonencode"),
     (b"\x89HDF", "it is HDF5: write JSON"),
     (b"\x89PNG", "it is a picture"),
@@ -37,7 +42,11 @@ const BINARY: [(&[u8], &str); 11] = [
     ),
 ];
 
-/// Returns the text of a file.
+const PICKLE: &str = "it is Python's pickle: write JSON, with tolist() of each matrix";
+const RECORDING: &str = "it is a recording of ROS: write a message of its camera_info topic to a file, with ros2 topic echo --once";
+
+/// Returns the text of a file. Numbers and names of keys are ASCII, so bytes of other encodings,
+/// which stand in comments and dates, are replaced.
 pub fn of(bytes: Vec<u8>) -> Parsed<String> {
     if bytes.len() as u64 > LARGEST {
         return Err("it has more than 16 MiB: it is no camera calibration".into());
@@ -45,8 +54,73 @@ pub fn of(bytes: Vec<u8>) -> Parsed<String> {
     if let Some((_, why)) = BINARY.iter().find(|(first, _)| bytes.starts_with(first)) {
         return Err((*why).into());
     }
-    String::from_utf8(bytes)
-        .map_err(|_| "it is no text in UTF-8, as YAML, JSON and XML are".to_owned())
+    if bytes.get(257..262) == Some(b"ustar") {
+        return Err("it is an archive: unpack it with tar xf".into());
+    }
+    let text = match utf16(&bytes) {
+        Some(text) => text,
+        None => String::from_utf8_lossy(&bytes).into_owned(),
+    };
+    // The last letter of a file of DOS was Ctrl-Z.
+    let text = text
+        .trim_start_matches('\u{feff}')
+        .trim_end_matches('\u{1a}');
+    let binary = |letter: char| letter.is_control() && !letter.is_whitespace();
+    if text.contains(binary) {
+        return Err(
+            "it is no text, as YAML, JSON and XML are; if it is a map of vertices, `dewarp run --map` and \
+             `dewarp info` take it"
+                .into(),
+        );
+    }
+    // A line of earlier Macs ends with a carriage return alone.
+    let text = match text.contains('\n') {
+        true => text.to_owned(),
+        false => text.replace('\r', "\n"),
+    };
+    // A space that does not break a line separates nothing in YAML.
+    Ok(text.replace('\u{a0}', " "))
+}
+
+/// Returns the text of a file in UTF-16, which begins with a byte order mark or has a zero in every
+/// other byte.
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let little = match bytes {
+        [0xff, 0xfe, ..] => true,
+        [0xfe, 0xff, ..] => false,
+        [first, 0, second, 0, ..] if *first != 0 && *second != 0 => true,
+        [0, first, 0, second, ..] if *first != 0 && *second != 0 => false,
+        _ => return None,
+    };
+    let units = bytes.chunks_exact(2).map(|pair| match little {
+        true => u16::from_le_bytes([pair[0], pair[1]]),
+        false => u16::from_be_bytes([pair[0], pair[1]]),
+    });
+    let letters = char::decode_utf16(units);
+    Some(
+        letters
+            .map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+    )
+}
+
+/// Returns how many YAML documents a text has. The parser reads the first one.
+pub fn documents(text: &str) -> usize {
+    let told = |line: &&str| {
+        let line = line.trim();
+        !(line.is_empty() || line.starts_with(['#', '%']) || line == "...")
+    };
+    let mut count = 0;
+    let mut open = false;
+    for line in text.lines() {
+        if line.trim_end() == "---" {
+            open = false;
+        } else if !open && told(&line) {
+            open = true;
+            count += 1;
+        }
+    }
+    count
 }
 
 /// Converts a text into what the YAML parser accepts: OpenCV's first line, `%YAML:1.0`, is not a
@@ -56,10 +130,25 @@ pub fn yaml(text: &str) -> Parsed<String> {
         Some((first, rest)) if first.starts_with("%YAML") => " ".repeat(first.len()) + "\n" + rest,
         _ => text.to_owned(),
     };
-    match text.trim_start().starts_with('{') {
+    match is_json(&text) {
         true => json(&text),
         false => Ok(text),
     }
+}
+
+/// Returns whether a text begins with a brace, or with a comment of JSON and then a bracket.
+fn is_json(text: &str) -> bool {
+    let start = text.trim_start();
+    let mut rest = start;
+    loop {
+        let comment = match rest.get(..2) {
+            Some("//") => rest.split_once('\n'),
+            Some("/*") => rest.split_once("*/"),
+            _ => break,
+        };
+        rest = comment.map_or("", |(_, rest)| rest.trim_start());
+    }
+    rest.starts_with('{') || (rest.len() < start.len() && rest.starts_with('['))
 }
 
 /// Corrects what OpenCV's and Python's parsers accept although YAML does not: a value without a

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The tree of names and numbers that YAML, JSON and OpenCV's XML describe.
 
-use std::collections::BTreeMap;
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, HashMap};
 
 use roxmltree::{Document, Error as XmlError, Node};
 use yaml_rust2::parser::Parser;
@@ -17,9 +18,25 @@ const DEPTH: usize = 32;
 /// The greatest number of values in a file. It allows the points of some hundred pictures.
 const VALUES: usize = 1_000_000;
 
+/// The most letters of a value that a message repeats.
+const SHOWN: usize = 40;
+
 /// A value of a calibration file.
 #[derive(Clone)]
-pub struct Tree(Yaml);
+pub struct Tree {
+    value: Yaml,
+    /// The keys by their plain names. It is made when a key is first looked for.
+    names: OnceCell<HashMap<String, String>>,
+}
+
+impl From<Yaml> for Tree {
+    fn from(value: Yaml) -> Self {
+        Tree {
+            value,
+            names: OnceCell::new(),
+        }
+    }
+}
 
 impl Tree {
     /// Reads YAML, JSON (a subset of YAML), OpenCV's XML, or ROS's `ost.txt`.
@@ -29,7 +46,7 @@ impl Tree {
             return from_xml(text);
         }
         if ost::is_one(text) {
-            return ost::tree(text).map(Tree);
+            return ost::tree(text).map(Tree::from);
         }
         let mut text = text::yaml(text)?;
         if let Err(cause) = bounded(&text) {
@@ -39,14 +56,13 @@ impl Tree {
         }
         let documents = YamlLoader::load_from_str(&text).map_err(|error| no_yaml(&error, &text))?;
         match documents.into_iter().next() {
-            Some(root @ Yaml::Hash(_)) => Ok(Tree(root)),
+            Some(root @ Yaml::Hash(_)) => Ok(root.into()),
             // The cameras are named by their positions.
             Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
                 let name = |index: usize| Yaml::String(index.to_string());
                 let places = items.into_iter().enumerate();
-                Ok(Tree(Yaml::Hash(
-                    places.map(|(index, item)| (name(index), item)).collect(),
-                )))
+                let items = places.map(|(index, item)| (name(index), item));
+                Ok(Yaml::Hash(items.collect()).into())
             }
             Some(_) => Err(text::unknown("it has no keys")),
             None => Err("it is empty".into()),
@@ -55,9 +71,9 @@ impl Tree {
 
     /// Returns the value of a key.
     pub fn get(&self, key: &str) -> Option<Tree> {
-        match &self.0[key] {
+        match &self.value[key] {
             Yaml::BadValue | Yaml::Null => None,
-            value => Some(Tree(value.clone())),
+            value => Some(value.clone().into()),
         }
     }
 
@@ -69,33 +85,50 @@ impl Tree {
     /// Returns the value of the first of these names that exists in any spelling, with its key. The
     /// names are given without capitals and signs: `cameramatrix` finds `Camera_Matrix`.
     pub fn spelled<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<(String, Tree)> {
-        let keys = self.keys();
         names.into_iter().find_map(|name| {
-            let key = keys.iter().find(|key| plain(key) == name)?;
-            Some(((*key).to_owned(), self.get(key)?))
+            let key = self.key(name)?;
+            Some((key.to_owned(), self.get(key)?))
         })
+    }
+
+    /// Returns the first key that has this name in any spelling.
+    pub fn key(&self, name: &str) -> Option<&str> {
+        let names = self.names.get_or_init(|| {
+            let mut names = HashMap::new();
+            for key in self.keys() {
+                names.entry(plain(key)).or_insert_with(|| key.to_owned());
+            }
+            names
+        });
+        names.get(name).map(String::as_str)
+    }
+
+    /// Calls `visit` with each key that has one value, in this map and in those inside it, and with
+    /// the value as text.
+    pub fn each(&self, visit: &mut dyn FnMut(&str, &str)) {
+        each(&self.value, visit);
     }
 
     /// Returns the keys.
     pub fn keys(&self) -> Vec<&str> {
-        let keys = self.0.as_hash().into_iter().flat_map(Hash::keys);
+        let keys = self.value.as_hash().into_iter().flat_map(Hash::keys);
         keys.filter_map(Yaml::as_str).collect()
     }
 
     /// Returns the value if it is a text.
     pub fn text(&self) -> Option<&str> {
-        self.0.as_str()
+        self.value.as_str()
     }
 
     /// Returns the value if it is true or false.
     pub fn flag(&self) -> Option<bool> {
-        self.0.as_bool()
+        self.value.as_bool()
     }
 
     /// Returns the values of a list.
     pub fn items(&self) -> Vec<Tree> {
-        let items = self.0.as_vec().into_iter().flatten();
-        items.cloned().map(Tree).collect()
+        let items = self.value.as_vec().into_iter().flatten();
+        items.cloned().map(Tree::from).collect()
     }
 
     /// Returns the numbers of a matrix (in its `data`) or of a list, however nested.
@@ -157,8 +190,8 @@ impl Tree {
     }
 
     fn data(&self) -> &Yaml {
-        match &self.0["data"] {
-            Yaml::BadValue => &self.0,
+        match &self.value["data"] {
+            Yaml::BadValue => &self.value,
             data => data,
         }
     }
@@ -175,8 +208,16 @@ impl Tree {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    /// The number of calls of [`plain`], for a test of what a file with many keys costs.
+    pub static PLAIN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// Returns a key in lower case, with only its letters and digits.
 pub fn plain(key: &str) -> String {
+    #[cfg(test)]
+    PLAIN.set(PLAIN.get() + 1);
     let letters = key.chars().filter(|letter| letter.is_ascii_alphanumeric());
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
 }
@@ -264,27 +305,69 @@ fn collect(value: &Yaml, name: &str, values: &mut Vec<f64>) -> Parsed<()> {
             values.push(*number as f64);
             Ok(())
         }
-        // OpenCV writes `0.` and `1.5e-01`; Rust parses both.
-        Yaml::Real(text) | Yaml::String(text) => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => {
-                values.push(number);
-                Ok(())
+        // Python's `str()` of a matrix is a text with several numbers.
+        Yaml::Real(text) | Yaml::String(text) => {
+            let words = text.split(|letter: char| letter.is_whitespace() || "[]".contains(letter));
+            let words = words.map(|word| word.trim_end_matches(','));
+            let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+            if words.is_empty() {
+                return Err(no_number(name, text));
             }
-            _ => Err(format!("{name}: {text} is not a number")),
-        },
+            words.into_iter().try_for_each(|word| {
+                // OpenCV writes `0.` and `1.5e-01`; Rust parses both.
+                let number = word.parse::<f64>().ok().filter(|number| number.is_finite());
+                values.push(number.ok_or_else(|| no_number(name, word))?);
+                Ok(())
+            })
+        }
         _ => Err(format!("{name} is not a list of numbers")),
+    }
+}
+
+/// Returns the error for a text in the place of a number, in one line.
+fn no_number(name: &str, text: &str) -> String {
+    let shown: String = text.chars().take(SHOWN).collect();
+    let shown = shown.replace(char::is_control, " ");
+    let digits = |part: &str| part.ends_with(|letter: char| letter.is_ascii_digit());
+    let mut parts = text.split(',');
+    let why = match (parts.next(), parts.next()) {
+        (Some(whole), Some(_)) if digits(whole) => ": decimal commas must be points",
+        _ if text.eq_ignore_ascii_case("nan") || text.eq_ignore_ascii_case(".nan") => {
+            ": the calibration failed, calibrate again"
+        }
+        _ => "",
+    };
+    format!("{name}: {shown} is not a number{why}")
+}
+
+fn each(value: &Yaml, visit: &mut dyn FnMut(&str, &str)) {
+    match value {
+        Yaml::Array(items) => items.iter().for_each(|item| each(item, visit)),
+        Yaml::Hash(map) => {
+            for (key, value) in map {
+                let key = key.as_str().unwrap_or_default();
+                match value {
+                    Yaml::String(text) | Yaml::Real(text) => visit(key, text),
+                    Yaml::Integer(number) => visit(key, &number.to_string()),
+                    Yaml::Boolean(flag) => visit(key, &flag.to_string()),
+                    _ => each(value, visit),
+                }
+            }
+        }
+        _ => {}
     }
 }
 
 /// Parses OpenCV's `FileStorage` in XML.
 fn from_xml(text: &str) -> Parsed<Tree> {
-    let document = Document::parse(text).map_err(|error| match error {
+    // The declaration must be the first thing in the file.
+    let document = Document::parse(text.trim_start()).map_err(|error| match error {
         XmlError::UnclosedRootNode | XmlError::UnexpectedEndOfStream => text::cut(),
         error => format!("it is not XML: {error}"),
     })?;
     let root = document.root_element();
     match root.tag_name().name() {
-        "opencv_storage" => of_element(root, 0).map(Tree),
+        "opencv_storage" => of_element(root, 0).map(Tree::from),
         other => Err(format!(
             "its XML is a <{other}>: known are OpenCV's <opencv_storage> and Lensfun's \
              <lensdatabase>; {}",
@@ -300,10 +383,11 @@ fn of_element(node: Node, depth: usize) -> Parsed<Yaml> {
     }
     let children: Vec<Node> = node.children().filter(Node::is_element).collect();
     if children.is_empty() {
-        let words: Vec<Yaml> = node
-            .text()
-            .unwrap_or_default()
-            .split_whitespace()
+        // A comment ends a text, and another one follows.
+        let texts = node.children().filter(Node::is_text);
+        let words: Vec<Yaml> = texts
+            .filter_map(|node| node.text())
+            .flat_map(str::split_whitespace)
             .map(|word| Yaml::String(word.trim_matches('"').to_owned()))
             .collect();
         return Ok(match <[Yaml; 1]>::try_from(words) {
@@ -311,12 +395,18 @@ fn of_element(node: Node, depth: usize) -> Parsed<Yaml> {
             Err(words) => Yaml::Array(words),
         });
     }
+    // The items of a list are all called `_`.
+    if children.iter().all(|child| child.has_tag_name("_")) {
+        let items = children
+            .into_iter()
+            .map(|child| of_element(child, depth + 1));
+        return Ok(Yaml::Array(items.collect::<Parsed<_>>()?));
+    }
     let mut map = Hash::new();
     for child in children {
         let name = child.tag_name().name();
         let value = of_element(child, depth + 1)?;
-        // The items of a list are all called `_`.
-        if map.insert(Yaml::String(name.to_owned()), value).is_some() && name != "_" {
+        if map.insert(Yaml::String(name.to_owned()), value).is_some() {
             return Err(format!("the key {name} stands twice"));
         }
     }
@@ -359,6 +449,18 @@ mod tests {
         let pairs = Tree::parse("p: {rows: 1, cols: 2, dt: 2f, data: [1, 2, 3, 4]}\n").unwrap();
         let pairs = pairs.get("p").unwrap().numbers("p");
         assert_eq!(pairs, Ok(vec![1.0, 2.0, 3.0, 4.0]));
+    }
+
+    #[test]
+    fn a_list_and_a_comment_in_xml_lose_nothing() {
+        let text = "<opencv_storage><a><_><b>1</b></_><_><b>2</b></_></a>\
+            <c>1 <!-- two --> 2</c></opencv_storage>";
+        let tree = Tree::parse(text).unwrap();
+        let items = tree.get("a").unwrap().items();
+        let numbers: Vec<_> = items.iter().map(|item| item.number("b")).collect();
+        assert_eq!(numbers, [Ok(Some(1.0)), Ok(Some(2.0))]);
+        let both = tree.get("c").unwrap().numbers("c");
+        assert_eq!(both, Ok(vec![1.0, 2.0]));
     }
 
     #[test]

@@ -18,10 +18,57 @@ fn known(text: &str) -> Option<&'static str> {
     let first = start.lines().next().unwrap_or_default();
     let has = |word: &str| text.contains(word);
     Some(match () {
-        () if first.starts_with("Calibration results") && has("projection") => {
+        () if first.starts_with("Calibration results") && has("projection")
+            || has("Camera-system parameters")
+            || has("Normalized Residuals") && has("Reprojection error") =>
+        {
             "Kalibr's results-cam.txt, which is not read: take the camchain.yaml beside it"
         }
-        () if has("<calibration>") && has("<projection>") && has("<f>") => {
+        () if start.starts_with("<!DOCTYPE html") || start.starts_with("<html") => {
+            "a page of a browser: download the file itself, which GitHub calls raw"
+        }
+        () if first.starts_with("404: Not Found") => {
+            "the answer of a server that does not have the file: download it again"
+        }
+        () if first.starts_with("version https://git-lfs") => {
+            "a pointer of git LFS, and not the file: git lfs pull fetches it"
+        }
+        () if map(start) => {
+            "a finished map of vertices and no lens: `dewarp run --map` and `dewarp info` take it"
+        }
+        () if has("!!python/object") || has("!!python/name") || has("array([") => {
+            "numpy's objects as Python dumps or prints them: write JSON, with tolist() of each matrix"
+        }
+        () if !start.starts_with('{') && printed(text) => {
+            "what Python prints of numpy's matrices: write JSON, with tolist() of each matrix"
+        }
+        () if has("<matfile") && has("<LSC") => {
+            "NXP's calibration of the ISP, which has no lens: that is in the JSON files of dewarp_config"
+        }
+        () if has("dwe =") || has("dwe=") => {
+            "NXP's entry of a sensor, which has no lens: that is in the JSON file that its dwe names"
+        }
+        () if has("\"rpi.") || has("\"algorithms\"") && has("\"target\"") => {
+            "libcamera's tuning file for the Raspberry Pi, which has no lens: calibrate it, with OpenCV"
+        }
+        () if has("inv_poly_parameters") => {
+            "a camera of camodocal with Scaramuzza's model, which is not read: calibrate with KANNALA_BRANDT \
+             or MEI"
+        }
+        () if has("MappingCoefficients") => {
+            "a fisheye of MATLAB with Scaramuzza's model, which is not read: calibrate with OpenCV's fisheye \
+             or with Kalibr"
+        }
+        () if has("CALIBRATION_LensDistortionModel") => {
+            "the calibration of an Azure Kinect, whose numbers are parts of the picture's sides and have an \
+             order of their own: its SDK tells pixels (k4a_calibration_camera_t), and with these, say --center \
+             cx,cy --focal fx,fy --radial k1,...,k6 --tangential p1,p2"
+        }
+        () if has("PPX:") && has("Coeffs:") => {
+            "what rs-enumerate-devices prints, which is not read: with the numbers of your stream's size, \
+             --center PPX,PPY --focal Fx,Fy --radial 0,0 if all Coeffs are 0, which is usual"
+        }
+        () if has("<calibration>") && has("<projection>") => {
             "a calibration of Metashape (Agisoft), which is not read: export it as OpenCV's XML"
         }
         () if start.starts_with('<') && has("<document") && has("<sensor") => {
@@ -60,6 +107,9 @@ fn known(text: &str) -> Option<&'static str> {
             "a calibration of a ZED, which is not read: take the numbers of its section for your resolution, \
              --center cx,cy --focal fx,fy --radial k1,k2,k3 --tangential p1,p2"
         }
+        () if first.starts_with("P0: ") && has("\nP1: ") => {
+            "a calib.txt of KITTI, whose pictures are rectified already: there is no distortion to undo"
+        }
         () if has("\nK_00:") && has("\nD_00:") => {
             "a calib_cam_to_cam.txt of KITTI, which is not read: take its numbers, --focal and --center of K, \
              --radial D1,D2,D5 --tangential D3,D4"
@@ -68,10 +118,30 @@ fn known(text: &str) -> Option<&'static str> {
             "what exiftool tells of a picture, which has no distortion of its lens in it: calibrate the camera, or \
              take Lensfun's profile of it"
         }
-        () if has("MATLAB") || first.starts_with("% Intrinsic and Extrinsic Camera Parameters") => {
+        () if has("MATLAB") && !start.starts_with(['{', '['])
+            || first.starts_with("% Intrinsic and Extrinsic Camera Parameters") =>
+        {
             "a file of MATLAB's calibration toolbox, which is not read"
         }
         () => return None,
+    })
+}
+
+/// Returns whether a text is a map: NXP's `userMap`, with a word of 8 hexadecimal digits in each
+/// line, or the YAML of NXP's tool for mainline.
+fn map(text: &str) -> bool {
+    let word = |line: &str| line.len() == 8 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut words = text.split_whitespace().take(3);
+    (words.clone().count() == 3 && words.all(word))
+        || (text.contains("output-resolution:") && text.contains("mapping:"))
+}
+
+/// Returns whether a text has a matrix as numpy prints it, with blanks between the numbers.
+fn printed(text: &str) -> bool {
+    text.split("[[").skip(1).any(|rest| {
+        let row = rest.split(']').next().unwrap_or_default();
+        let mut words = row.split_whitespace();
+        words.clone().count() > 1 && words.all(|word| word.parse::<f64>().is_ok())
     })
 }
 
@@ -123,6 +193,62 @@ mod tests {
             (
                 "RadTan 458.6 457.2 367.2 248.3 -0.28 0.07 0.0001 0.00001\n752 480\ncrop\n752 480\n",
                 "a camera.txt of DSO",
+            ),
+            ("<!DOCTYPE html>\n<html>\n", "a page of a browser"),
+            ("404: Not Found", "the answer of a server"),
+            (
+                "version https://git-lfs.github.com/spec/v1\noid sha256:4d\n",
+                "a pointer of git LFS",
+            ),
+            ("00000000\n00000100\n00000200\n", "a finished map"),
+            (
+                "{input-resolution: [640, 480], mapping: [0, 256], output-resolution: [640, 480]}\n",
+                "a finished map",
+            ),
+            (
+                "mtx: !!python/object/apply:numpy.core.multiarray._reconstruct\n",
+                "numpy's objects",
+            ),
+            ("{'mtx': array([[500., 0., 322.]])}\n", "numpy's objects"),
+            (
+                "Camera matrix :\n[[500.   0. 322.]\n [  0. 501. 241.]]\n",
+                "what Python prints",
+            ),
+            (
+                "<?xml?>\n<matfile name=\"OS08a20\"><sensor><LSC/></sensor></matfile>",
+                "NXP's calibration of the ISP",
+            ),
+            (
+                "name = \"os08a20\"\ndwe = \"dewarp_config/os08a20.json\"\n",
+                "NXP's entry of a sensor",
+            ),
+            (
+                "{\"version\": 2.0, \"algorithms\": [{\"rpi.awb\": {}}]}",
+                "libcamera's tuning file for the Raspberry Pi",
+            ),
+            (
+                "model_type: scaramuzza\ninv_poly_parameters:\n  p0: 1\n",
+                "a camera of camodocal",
+            ),
+            (
+                "{\"MappingCoefficients\": [1, 2, 3, 4]}",
+                "a fisheye of MATLAB",
+            ),
+            (
+                "{\"ModelType\": \"CALIBRATION_LensDistortionModelBrownConrady\"}",
+                "the calibration of an Azure Kinect",
+            ),
+            (
+                "  PPX:  322.0\n  Distortion: Inverse Brown Conrady\n  Coeffs:  0 0 0 0 0\n",
+                "what rs-enumerate-devices prints",
+            ),
+            (
+                "P0: 7.1e+02 0 6.0e+02\nP1: 7.1e+02\n",
+                "a calib.txt of KITTI",
+            ),
+            (
+                "Residuals\nCamera-system parameters:\n",
+                "Kalibr's results-cam",
             ),
             ("[LEFT_CAM_2K]\nfx=1068.5\n", "a calibration of a ZED"),
             (

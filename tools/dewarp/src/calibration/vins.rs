@@ -7,13 +7,7 @@ use super::tree::Tree;
 use super::{Calibration, Choice, Parsed, agrees};
 use crate::lens::{Brown, Distortion, Omni};
 
-pub const DIALECT: Dialect = Dialect {
-    name: "a camera of camodocal or VINS",
-    is_one,
-    cameras: false,
-    read,
-    rectify: None,
-};
+pub const DIALECT: Dialect = Dialect::of("a camera of camodocal or VINS", is_one, read);
 
 fn is_one(tree: &Tree) -> bool {
     tree.get("model_type").is_some() && tree.get("projection_parameters").is_some()
@@ -32,7 +26,7 @@ fn under<const N: usize>(tree: &Tree, key: &str, names: [&str; N]) -> Parsed<[f6
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let (projection, distortion) = ("projection_parameters", "distortion_parameters");
     let plain = || under(tree, distortion, ["k1", "k2", "p1", "p2"]);
-    let lens = match dialect::word(tree, "model_type")?.as_str() {
+    let lens = match dialect::word(tree, "model_type")?.to_uppercase().as_str() {
         "PINHOLE" => {
             let [k1, k2, p1, p2] = plain()?;
             let brown = Brown {

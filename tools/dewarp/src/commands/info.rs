@@ -39,12 +39,13 @@ struct Sizes {
 
 /// Prints what a map does.
 pub fn show(args: &InfoArgs) -> Result<()> {
-    let named = words::named(&args.map);
+    let bytes = read_file(&args.map)?;
+    let named = words::said(&bytes).or_else(|| words::named(&args.map));
     let sizes = Sizes {
         output: args.size.or(named.map(|[_, output]| output)),
         source: args.source.or(named.map(|[input, _]| input)),
     };
-    print(explain(args, sizes, &words::binary(read_file(&args.map)?))?.as_bytes())
+    print(explain(args, sizes, &words::binary(bytes))?.as_bytes())
 }
 
 fn explain(args: &InfoArgs, sizes: Sizes, bytes: &[u8]) -> Result<String> {

@@ -26,6 +26,10 @@ impl Map {
         (map, said)
     }
 
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     fn columns(&self) -> u32 {
         self.size[0].div_ceil(16) + 1
     }

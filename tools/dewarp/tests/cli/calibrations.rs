@@ -238,8 +238,6 @@ fn an_option_that_a_file_does_not_take_is_an_error() {
 #[test]
 fn what_is_no_text_or_too_much_of_it_is_told_in_a_line() {
     let dir = Scratch::new("text");
-    let utf16: Vec<u8> = OPENCV.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    let utf16 = [&[0xff, 0xfe], &utf16[..]].concat();
     let bomb: String = (1..=9)
         .map(|level| {
             format!(
@@ -251,13 +249,18 @@ fn what_is_no_text_or_too_much_of_it_is_told_in_a_line() {
     let bomb = format!("0: &a0 [1]\n{bomb}");
     let deep = "<a>".repeat(20_000) + &"</a>".repeat(20_000);
     let deep = format!("<opencv_storage>{deep}</opencv_storage>");
-    let cases: [(&[u8], &str); 6] = [
+    let cases: [(&[u8], &str); 8] = [
         (&[0xff, 0xd8, 0xff, 0xe0], "it is a picture\n"),
         (
             &[0x1f, 0x8b, 8, 0],
             "it is compressed, unpack it with gunzip",
         ),
-        (&utf16, "it is UTF-16"),
+        (b"%PDF-1.4\n", "it is a PDF"),
+        (
+            b"\x00\x01\x00\x02\x10\x02",
+            "`dewarp run --map` and `dewarp info` take it",
+        ),
+        (b"(dp0\nS'mtx'\n", "it is Python's pickle"),
         (&vec![b' '; (16 << 20) + 1], "it has more than 16 MiB"),
         (bomb.as_bytes(), "it has more than 1000000 values"),
         (

@@ -14,7 +14,7 @@ const LIBCAMERA: &str = "version: 1\nmodules:\n  - Dewarp:\n      cm: [ 1411.5, 
     coefficients: [ -0.31, 0.12, 0.0004, -0.0007, -0.021 ]\n";
 
 /// The samples that all have the numbers of opencv.yml, with its k3 or without.
-const ALIKE: [(&str, &str, bool); 8] = [
+const ALIKE: [(&str, &str, bool); 10] = [
     ("nxp.json", include_str!("../cameras/nxp.json"), true),
     (
         "depthai.json",
@@ -35,6 +35,8 @@ const ALIKE: [(&str, &str, bool); 8] = [
     ("euroc.yaml", include_str!("../cameras/euroc.yaml"), false),
     ("okvis.yaml", include_str!("../cameras/okvis.yaml"), false),
     ("cameras.txt", include_str!("../cameras/cameras.txt"), false),
+    ("matlab.json", include_str!("../cameras/matlab.json"), true),
+    ("maplab.yaml", include_str!("../cameras/maplab.yaml"), false),
 ];
 
 #[test]

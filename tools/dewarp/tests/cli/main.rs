@@ -8,6 +8,7 @@ mod calibrations;
 mod common;
 mod dialects;
 mod documents;
+mod field;
 mod formats;
 mod looking;
 mod maps;

@@ -23,7 +23,9 @@ fn kind(word: &str) -> Option<Kind> {
     let word = word.strip_prefix("distortion.").unwrap_or(&word);
     let word = word.strip_prefix("lensmodel").unwrap_or(word);
     let plain: String = word.chars().filter(char::is_ascii_alphanumeric).collect();
-    Some(match plain.as_str() {
+    // The names of RealSense's library in C.
+    let plain = plain.strip_prefix("rs2distortion").unwrap_or(&plain);
+    Some(match plain {
         "pinhole"
         | "perspective"
         | "plumbbob"

@@ -127,7 +127,7 @@ fn what_is_not_clear_is_refused() {
     );
     fails(
         &format!("{bare}model: inverse_brown_conrady\ncoeffs: [0.1, 0, 0, 0, 0]\n"),
-        "its model is not read, and its coefficients are not 0",
+        "is not read, and its coefficients are not 0",
     );
     fails(&bare.replace("cy", "c"), "it has no cy");
     fails(&format!("{bare}k1: [1, 2]\n"), "k1 is not one number");
@@ -185,7 +185,7 @@ fn what_a_model_here_has_not_is_refused_unless_it_is_0() {
         let model = format!("{list}model: distortion.{model}\n");
         fails(
             &format!("{model}coeffs: [0.9, 0, 0, 0, 0]\n"),
-            "its model is not read, and its coefficients are not 0",
+            "is not read, and its coefficients are not 0",
         );
         let straight = lens(&format!("{model}coeffs: [0, 0, 0, 0, 0]\n"));
         assert_eq!(straight.distortion, Distortion::Brown(Brown::NONE));

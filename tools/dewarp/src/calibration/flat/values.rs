@@ -70,6 +70,11 @@ impl Values {
                 values.empty.push(key.to_lowercase());
                 continue;
             };
+            // A number may have its deviation beside it.
+            let value = match value.first(["value", "val"]) {
+                Some((_, number)) if number.numbers("").is_ok_and(|all| all.len() == 1) => number,
+                _ => value,
+            };
             // A list of one map counts as that map.
             let value = match &value.items()[..] {
                 [only] if !only.keys().is_empty() => only.clone(),
@@ -216,6 +221,11 @@ pub struct Named {
 }
 
 impl Named {
+    /// Returns whether the coefficients of the rational model end before its last one.
+    pub fn is_half_rational(&self) -> bool {
+        [4, 5].contains(&self.last) && self.k[3..] != [0.0; 3]
+    }
+
     pub fn brown(&self) -> Brown {
         let [k1, k2, k3, k4, k5, k6] = self.k;
         Brown {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::Size;
 use crate::calibration::tests::{camera, four};
+use crate::calibration::tree::PLAIN;
 use crate::lens::{Brown, Distortion};
 use proptest::prelude::*;
 
@@ -67,6 +68,23 @@ fn the_size_of_an_interactive_calibration_is_a_list() {
     assert_eq!(read(&file), read(FILE));
     let none = FILE.replace("image_width: 640\nimage_height: 480\n", "");
     assert_eq!(read(&none).unwrap().size, None::<Size>);
+}
+
+#[test]
+fn each_key_of_a_large_file_is_looked_at_a_few_times() {
+    let small = FILE.replace("image_width: 640\nimage_height: 480\n", "");
+    let file = |count: usize| {
+        let keys: String = (0..count).map(|key| format!("x{key}_width: 1\n")).collect();
+        format!("{small}{keys}")
+    };
+    let calls = |count: usize| {
+        PLAIN.set(0);
+        read(&file(count)).unwrap();
+        PLAIN.get()
+    };
+    let (once, twice) = (calls(500), calls(1000));
+    assert!(twice < 3 * once, "{once}, then {twice}");
+    assert!(twice < 20 * 1000, "{twice}");
 }
 
 #[test]
