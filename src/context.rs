@@ -31,23 +31,11 @@ use crate::{
     },
     job::Frame,
     media::{
-        buffer::Buffer,
         control::{
-            self,
             CID_HFLIP,
             CID_VFLIP, //
         },
-        format::{
-            Direction,
-            FrameSizes,
-            PixelFormat,
-            Rect, //
-        },
-        m2m::{
-            Controls,
-            Job,
-            Operations, //
-        }, //
+        prelude::*, //
     }, //
 };
 use controls::{
@@ -75,7 +63,7 @@ use kernel::{
 };
 
 use state::{
-    Change,
+    Edit,
     Prepared,
     State, //
 };
@@ -111,15 +99,15 @@ impl Context {
     }
 }
 
+#[vtable]
 impl Operations for Context {
     type Device = Device;
+    type Memory = DmaContig;
+    type Prepared = Prepared;
 
     const NAME: &'static CStr = c"dw100";
     const CARD: &'static CStr = c"DW100 dewarper";
-    const ARRAY: control::Array = controls::VERTEX_MAP;
-    const NUMBERS: &'static [control::Number] = &controls::NUMBERS;
-
-    type Prepared = Prepared;
+    const CONTROLS: &'static [Control] = &controls::CONTROLS;
 
     fn open(device: Arc<Device>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
@@ -161,7 +149,7 @@ impl Operations for Context {
         &self,
         direction: Direction,
         wanted: &PixelFormat,
-        dimensions: control::Dimensions<'_>,
+        dimensions: Dimensions<'_>,
     ) -> Result<PixelFormat> {
         let image = self.image(direction, wanted);
 
@@ -192,7 +180,7 @@ impl Operations for Context {
         if renew {
             // V4L2 asks for the identity map in this call, which locks the state, so the state must
             // be unlocked.
-            renewed = dimensions.set(grid.columns(), grid.rows());
+            renewed = dimensions.set(CID_VERTEX_MAP, grid.columns(), grid.rows());
         }
         let mut state = self.state.lock();
         if renewed.is_err() {
@@ -224,48 +212,24 @@ impl Operations for Context {
             width: wanted.width,
             height: wanted.height,
         };
-        let crop = self.change_view(Change::Crop(wanted, flags))?;
-        Ok(rect(crop.rect()))
+        Ok(rect(self.edit_view(Edit::Crop(wanted, flags))?.rect()))
     }
 
-    fn array_default(&self, elements: &mut [u32], from: usize) {
+    fn array_default(&self, _id: u32, elements: &mut [u32], from: usize) {
         let identity = self.state.lock().identity();
         identity.fill(elements, from);
     }
 
-    fn set_array(&self, elements: &[u32]) -> Result {
-        let state = self.state.lock();
-        // A grid of another size means that CAPTURE does not stream: the map is loaded when it
-        // starts.
-        let streams = state.maps.are_loaded() && state.grid().vertices() == elements.len();
-        drop(state);
-
-        let note = |state: &mut State| {
-            state.map_is_set = true;
-            state.note_change(CID_VERTEX_MAP);
+    fn set_control(&self, id: u32, value: Value<'_>, change: Change<'_>) -> Result<Changed> {
+        let value = match value {
+            Value::Array(vertices) => return self.set_map(vertices, &change),
+            Value::Number(value) => value,
         };
-        if !streams {
-            note(&mut self.state.lock());
-            return Ok(());
-        }
-        self.install(elements, true, |state, map| {
-            note(state);
-            if state.maps.are_loaded() {
-                state.maps.set_next(map)
-            } else {
-                // The stream was stopped meanwhile.
-                [Some(map), None]
-            }
-        })
-    }
-
-    fn set_number(&self, id: u32, value: i32) -> Result {
         if matches!(id, CID_HFLIP | CID_VFLIP) {
-            self.change_view(Change::Flip(id, value != 0))?;
-            return Ok(());
+            return self.set_flip(id, value != 0, &change);
         }
+        let changing = change.lock();
         let mut state = self.state.lock();
-        state.note_change(id);
         match id {
             CID_PREFETCH_MODE => {
                 let mode = PrefetchMode::from_code(value);
@@ -277,10 +241,11 @@ impl Operations for Context {
             }
             _ => {}
         }
-        Ok(())
+        drop(state);
+        Ok(changing.done())
     }
 
-    fn prepare_controls(&self, controls: &Controls) -> Result<Prepared> {
+    fn prepare_controls(&self, controls: &Controls<'_>) -> Result<Prepared> {
         let map = controls.array(CID_VERTEX_MAP)?;
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
@@ -310,14 +275,30 @@ impl Operations for Context {
         })
     }
 
-    fn prepare(&self, direction: Direction, buffer: &Buffer) -> Result {
+    fn apply_controls(&self, prepared: Prepared) -> Result {
+        let applied = self.state.lock().apply(prepared);
+        applied.inspect_err(|_| self.opened.device().note_refused(self.opened.account()))
+    }
+
+    fn settled(&self) {
+        // The map of a request has the crop from when the request was queued. Another crop may have
+        // been set since, for the frames after the request's.
+        if let Err(error) = self.edit_view(Edit::Nothing) {
+            kernel::pr_warn_once!(
+                "the crop does not apply to the map of a request: error {}\n",
+                error.to_errno()
+            );
+        }
+    }
+
+    fn check_buffer(&self, direction: Direction, buffer: &Buffer) -> Result {
         let image = self.state.lock().queue(direction).image;
         let place = place(image, buffer)?;
         place.check().map_err(|_| EINVAL)
     }
 
     fn start(&self, direction: Direction, controls: &control::Handler) -> Result {
-        let powered = Device::power(self.opened.device())?;
+        let powered = self.opened.device().power()?;
         let state = self.state.lock();
         let current = state.maps.current();
         let loaded = current.is_some_and(|map| map.fits(state.grid()));
@@ -327,9 +308,7 @@ impl Operations for Context {
         }
 
         let mut state = self.state.lock();
-        let queue = state.queue(direction);
-        queue.sequence = 0;
-        queue.powered = Some(powered);
+        state.queue(direction).powered = Some(powered);
         Ok(())
     }
 
@@ -344,22 +323,10 @@ impl Operations for Context {
         drop(powered);
     }
 
-    fn run(
-        &self,
-        bound: &device::Device<Bound>,
-        job: Job,
-        mut prepared: Option<Prepared>,
-    ) -> (Option<u64>, Result<(), Job>) {
+    fn run(&self, bound: &device::Device<Bound>, job: Job) -> Run {
         let mut state = self.state.lock();
-        job.source().set_sequence(state.output.next_sequence());
-        job.destination()
-            .set_sequence(state.capture.next_sequence());
-        job.copy_metadata();
-        let taken = state.take_on(&mut prepared);
-        let program = match &taken {
-            Ok(_) => state.program(&job),
-            Err(error) => Err(*error),
-        };
+        let displaced = state.maps.advance();
+        let program = state.program(&job);
         let sizes = (state.output.image.size(), state.capture.image.size());
         drop(state);
         let frame = Frame {
@@ -371,26 +338,14 @@ impl Operations for Context {
             Err(_) => Err(self.opened.device().refuse(frame)),
         };
         // The engine is running, so freeing the displaced maps now does not delay the frame.
-        let moment = taken.ok().and_then(|(moment, _displaced)| moment);
-        (moment, started)
+        drop(displaced);
+        match started {
+            Ok(()) => Run::Started,
+            Err(job) => Run::Ended(job, buffer::State::Error),
+        }
     }
 
     fn abandon(device: &Device, bound: &device::Device<Bound>) {
         device.abandon(bound);
-    }
-
-    fn settled(&self) {
-        // The map of a request has the crop from when the request was queued. Another crop may have
-        // been set since, for the frames after the request's.
-        if let Err(error) = self.change_view(Change::Nothing) {
-            kernel::pr_warn_once!(
-                "the crop does not apply to the map of a request: error {}\n",
-                error.to_errno()
-            );
-        }
-    }
-
-    fn has_changed_since(&self, moment: u64, id: u32) -> bool {
-        self.state.lock().has_changed_since(moment, id)
     }
 }

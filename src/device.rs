@@ -4,6 +4,7 @@
 //! also after the driver is unbound.
 
 mod accounts;
+mod power;
 
 use crate::{
     dewarp::{
@@ -26,12 +27,7 @@ use crate::{
             self,
             Binding, //
         },
-        clock::{
-            self,
-            Clocks, //
-        },
         irq,
-        pm,
         timer::Timer, //
     }, //
 };
@@ -41,7 +37,6 @@ use kernel::{
         Bound, //
     },
     fmt,
-    new_mutex,
     platform,
     prelude::*,
     sync::{
@@ -49,13 +44,15 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
-        Arc,
-        Mutex, //
+        Arc, //
     },
     time::Delta, //
 };
 
 use accounts::Accounts;
+use power::Power;
+
+pub(crate) use power::Powered;
 
 /// The largest value of `watchdog_ms`, milliseconds. It bounds the time that stopping a stream can
 /// take.
@@ -77,50 +74,32 @@ pub(crate) struct Identity {
 #[pin_data]
 pub(crate) struct Device {
     binding: Arc<Binding>,
-    clocks: Arc<Clocks<2>>,
     runner: Arc<Runner>,
     watchdog: Arc<Timer<Watchdog>>,
     line: irq::Line,
     identity: Identity,
     /// The time limit of a frame, milliseconds; 0 for a limit computed from its size.
     watchdog_ms: Atomic<u32>,
-    /// The rate of the AXI clock when the engine was last powered on, hertz.
-    axi_hz: Atomic<u64>,
-    /// Whether the engine is powered.
-    ready: Atomic<bool>,
-    #[pin]
-    power: Mutex<PowerState>,
+    power: Arc<Power>,
     #[pin]
     accounts: Accounts,
 }
-
-/// How many guards need the device powered, and what keeps it powered.
-#[derive(Default)]
-struct PowerState {
-    users: usize,
-    /// Its parts are dropped in this order: first the clocks stop.
-    on: Option<On>,
-}
-
-/// Keeps the device powered.
-type On = (clock::Running<2>, pm::Active);
 
 impl Device {
     /// Gets registers, clocks, runtime PM and the interrupt of a device.
     pub(crate) fn new(platform: &platform::Device<Bound>) -> Result<Arc<Self>> {
         let device = platform.as_ref();
-        let clocks = Clocks::get(device, [c"axi", c"ahb"])?;
         let runner = Runner::new(Engine::new(platform)?)?;
         let binding = Binding::new(device)?;
-        pm::enable(device)?;
+        let power = Power::new(device, binding.clone(), runner.clone())?;
         // Powered once now, so that probe fails if it cannot be powered. The reset stops an engine
         // that a boot loader left running, before its interrupt is requested.
-        let powered = Self::switch_on(device, &clocks, runner.engine())?;
+        let powered = power.switch_on(device)?;
         let (id, bus_ctrl) = runner.engine().identity(device)?;
         let identity = Identity {
             id,
             bus_ctrl,
-            axi_hz: clocks.rate(),
+            axi_hz: power.clock_hz(),
         };
         drop(powered);
         let line = irq::request(platform, 0, Interrupt(runner.clone()))?;
@@ -129,32 +108,17 @@ impl Device {
         let this = Arc::pin_init(
             pin_init!(Self {
                 binding,
-                clocks,
                 runner,
                 watchdog,
                 line,
                 identity,
                 watchdog_ms: Atomic::new(*module_parameters::watchdog_ms.value_ref()),
-                axi_hz: Atomic::new(0),
-                ready: Atomic::new(false),
-                power <- new_mutex!(PowerState::default(), "Device::power"),
+                power,
                 accounts <- Accounts::new(),
             }),
             GFP_KERNEL,
         )?;
         Ok(this)
-    }
-
-    /// Powers the device and resets its engine.
-    fn switch_on(
-        device: &device::Device<Bound>,
-        clocks: &Arc<Clocks<2>>,
-        engine: &Engine,
-    ) -> Result<On> {
-        let active = pm::Active::get(device)?;
-        let running = Clocks::run(clocks)?;
-        engine.reset(device)?;
-        Ok((running, active))
     }
 
     /// Returns the state of the driver's binding.
@@ -200,6 +164,11 @@ impl Device {
         self.runner.refuse(frame)
     }
 
+    /// Counts a frame that is not started, of the open file with this account.
+    pub(crate) fn note_refused(&self, account: &Account) {
+        self.runner.note_refused(account);
+    }
+
     /// Starts a frame. `(source, destination)` are the sizes of its images.
     ///
     /// Returns the frame's job if it cannot be started; the caller ends it as failed.
@@ -211,11 +180,11 @@ impl Device {
         (source, destination): (Size, Size),
     ) -> Result<(), Job> {
         // A stream keeps the device powered, unless powering it on failed in resume.
-        if !self.ready.load(Relaxed) {
+        let Some(axi_hz) = self.power.axi_hz() else {
             return Err(self.refuse(frame));
-        }
+        };
         let limit_ns = match self.watchdog_ms.load(Relaxed) {
-            0 => deadline::limit_ns(source, destination, self.axi_hz.load(Relaxed)),
+            0 => deadline::limit_ns(source, destination, axi_hz),
             limit_ms => u64::from(limit_ms.min(MAX_WATCHDOG_MS)) * 1_000_000,
         };
         // CAST: It is at most a minute.
@@ -236,43 +205,19 @@ impl Device {
     /// sleep.
     ///
     /// `ENODEV` if the device is unbound.
-    pub(crate) fn power(this: &Arc<Self>) -> Result<Powered> {
-        let bound = this.bound().ok_or(ENODEV)?;
-        let mut power = this.power.lock();
-        this.power_on(&bound, &mut power)?;
-        power.users += 1;
-        drop(power);
-        Ok(Powered(this.clone()))
-    }
-
-    fn power_on(&self, bound: &device::Device<Bound>, power: &mut PowerState) -> Result {
-        if power.on.is_none() {
-            power.on = Some(Self::switch_on(bound, &self.clocks, self.engine())?);
-            self.axi_hz.store(self.clocks.rate(), Relaxed);
-            self.ready.store(true, Relaxed);
-        }
-        Ok(())
-    }
-
-    fn power_off(&self, power: &mut PowerState) {
-        self.ready.store(false, Relaxed);
-        power.on = None;
+    pub(crate) fn power(&self) -> Result<Powered> {
+        Power::keep(&self.power)
     }
 
     /// Powers the device off, although streams need it, for system sleep. No frame may run, and
     /// none may be started before [`Device::resume`].
     pub(crate) fn suspend(&self) {
-        self.power_off(&mut self.power.lock());
+        self.power.suspend();
     }
 
     /// Powers the device on again, if a stream needs it.
     pub(crate) fn resume(&self) -> Result {
-        let bound = self.bound().ok_or(ENODEV)?;
-        let mut power = self.power.lock();
-        if power.users > 0 {
-            self.power_on(&bound, &mut power)?;
-        }
-        Ok(())
+        self.power.resume()
     }
 }
 
@@ -305,18 +250,5 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         self.device.accounts.close(&self.account);
-    }
-}
-
-/// Keeps a device powered.
-pub(crate) struct Powered(Arc<Device>);
-
-impl Drop for Powered {
-    fn drop(&mut self) {
-        let mut power = self.0.power.lock();
-        power.users = power.users.saturating_sub(1);
-        if power.users == 0 {
-            self.0.power_off(&mut power);
-        }
     }
 }

@@ -7,7 +7,10 @@ use crate::{
     context::Context,
     debugfs,
     device::Device,
-    media::m2m,
+    media::{
+        format::Api,
+        m2m, //
+    },
     module_parameters,
     platform::adapter, //
 };
@@ -50,6 +53,7 @@ impl adapter::Driver for Driver {
         let (m2m, number) = m2m::register::<Context>(
             platform.as_ref(),
             this_module::<crate::DriverModule>(),
+            Api::MultiPlanar,
             device.binding().clone(),
             device.clone(),
         )?;

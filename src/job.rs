@@ -220,9 +220,14 @@ impl Runner {
     // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(crate) fn refuse(&self, frame: Frame) -> Job {
-        self.totals.frames.note_refused();
-        frame.account.frames.note_refused();
+        self.note_refused(&frame.account);
         frame.job
+    }
+
+    /// Counts a frame that is not started, of the open file with this account.
+    pub(crate) fn note_refused(&self, account: &Account) {
+        self.totals.frames.note_refused();
+        account.frames.note_refused();
     }
 
     /// Takes the frame out. The caller must have claimed it, and must not end it with the lock

@@ -8,6 +8,8 @@ pub(crate) mod adapter;
 pub(crate) mod binding;
 pub(crate) mod clock;
 pub(crate) mod debugfs;
+#[allow(dead_code, reason = "for drivers that have no hardware")]
+pub(crate) mod delayed;
 pub(crate) mod irq;
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod kunit;
@@ -15,6 +17,8 @@ pub(crate) mod limit;
 pub(crate) mod pm;
 pub(crate) mod registers;
 pub(crate) mod timer;
+#[allow(dead_code, reason = "for drivers that have no hardware")]
+pub(crate) mod virtual_device;
 
 mod bindings {
     //! The C functions and types of `bindings.h`, as the module's own bindgen run generates them.

@@ -9,16 +9,14 @@ use crate::{
         size::Size, //
     },
     media::control::{
-        Array,
+        Control,
         Item,
         Kind,
-        Number,
         CID_HFLIP,
         CID_USER_BASE,
         CID_VFLIP, //
     }, //
 };
-use kernel::prelude::*;
 
 /// `V4L2_CID_USER_DW100_BASE`, from which sixteen control identifiers are the DW100's.
 const CID_BASE: u32 = CID_USER_BASE + 0x1190;
@@ -34,49 +32,42 @@ pub(super) const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
 /// [`PrefetchMode::Auto`]: crate::dewarp::prefetch::PrefetchMode::Auto
 pub(super) const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
 
-/// Returns the control of a flip, which applies to the identity map, and not to a map that the user
+/// The controls of an open file. The flips apply to the identity map, and not to a map that the user
 /// set.
-const fn flip(id: u32, name: &'static CStr) -> Number {
-    Number {
-        id,
-        name,
-        kind: Kind::Boolean,
-        of_default: true,
-        default: 0,
-    }
-}
-
-/// The vertex map, whose first dimensions are for the default size.
-pub(super) const VERTEX_MAP: Array = Array {
-    id: CID_VERTEX_MAP,
-    name: c"Dewarping Vertex Map",
-    dimensions: (
-        Grid::of(Size::DEFAULT).columns(),
-        Grid::of(Size::DEFAULT).rows(),
+pub(super) const CONTROLS: [Control; 5] = [
+    Control::new(
+        CID_VERTEX_MAP,
+        c"Dewarping Vertex Map",
+        // The first dimensions are those for the default size.
+        Kind::Array {
+            columns: Grid::of(Size::DEFAULT).columns(),
+            rows: Grid::of(Size::DEFAULT).rows(),
+        },
     ),
-};
-
-/// The other controls.
-pub(super) const NUMBERS: [Number; 4] = [
-    Number {
-        id: CID_PREFETCH_MODE,
-        name: c"Prefetch Mode",
-        kind: Kind::Menu(&[
-            Item::new(c"Traversal"),
-            Item::new(c"Calculation"),
-            Item::new(c"Auto"),
-        ]),
-        of_default: false,
-        // CAST: The code of a mode.
-        default: Prefetch::DEFAULT.mode as u8,
-    },
-    Number {
-        id: CID_PREFETCH_THRESHOLD,
-        name: c"Prefetch Threshold",
-        kind: Kind::Integer(Prefetch::MAX_THRESHOLD),
-        of_default: false,
-        default: Prefetch::DEFAULT.threshold,
-    },
-    flip(CID_HFLIP, c"Horizontal Flip"),
-    flip(CID_VFLIP, c"Vertical Flip"),
+    Control::new(
+        CID_PREFETCH_MODE,
+        c"Prefetch Mode",
+        Kind::Menu {
+            items: &[
+                Item::new(c"Traversal"),
+                Item::new(c"Calculation"),
+                Item::new(c"Auto"),
+            ],
+            // CAST: The code of a mode.
+            first: Prefetch::DEFAULT.mode as u8,
+        },
+    ),
+    Control::new(
+        CID_PREFETCH_THRESHOLD,
+        c"Prefetch Threshold",
+        Kind::Integer {
+            min: 0,
+            // CAST: `From` is not const.
+            max: Prefetch::MAX_THRESHOLD as i32,
+            // CAST: As above.
+            first: Prefetch::DEFAULT.threshold as i32,
+        },
+    ),
+    Control::of_default(CID_HFLIP, c"Horizontal Flip", Kind::Boolean),
+    Control::of_default(CID_VFLIP, c"Vertical Flip", Kind::Boolean),
 ];

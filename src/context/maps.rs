@@ -159,7 +159,7 @@ impl Map {
 }
 
 /// Maps that are no longer used. They are dropped where freeing them may take time.
-pub(super) type Displaced = [Option<Arc<Map>>; 2];
+pub(super) type Displaced = [Option<Arc<Map>>; 3];
 
 /// The vertex maps of a stream. A new map is written to memory that the engine does not read, and
 /// takes effect as a whole, with a frame.
@@ -169,6 +169,11 @@ pub(super) struct Maps {
     current: Option<Arc<Map>>,
     /// The map that was set outside of a request, for the frame that starts next.
     next: Option<Arc<Map>>,
+    /// The map of the request whose frame starts next. A map that was set before is not used, and
+    /// one that is set after this is `next`.
+    of_request: Option<Arc<Map>>,
+    /// Maps to free when that frame has started.
+    aside: [Option<Arc<Map>>; 2],
     /// Memory for more maps. It also exists only while a queue streams.
     spare: [Option<OwnMap>; 2],
     /// How often another map has become the latest.
@@ -181,6 +186,8 @@ impl Maps {
         Self {
             current: None,
             next: None,
+            of_request: None,
+            aside: [None, None],
             spare: [None, None],
             changes: 0,
         }
@@ -215,7 +222,8 @@ impl Maps {
 
     /// Returns the map of the next frame, unless its request has another.
     pub(super) fn latest(&self) -> Option<&Arc<Map>> {
-        self.next.as_ref().or(self.current.as_ref())
+        let set = self.next.as_ref().or(self.of_request.as_ref());
+        set.or(self.current.as_ref())
     }
 
     /// Returns how often another map has become the latest.
@@ -226,34 +234,44 @@ impl Maps {
     /// Makes `map` the current one, for a stream that starts.
     pub(super) fn load(&mut self, map: Arc<Map>) -> Displaced {
         self.changes = self.changes.wrapping_add(1);
-        [self.next.take(), self.current.replace(map)]
+        [self.next.take(), self.current.replace(map), None]
     }
 
     /// Makes `map` take effect with the next frame.
     pub(super) fn set_next(&mut self, map: Arc<Map>) -> Displaced {
         self.changes = self.changes.wrapping_add(1);
         let old = self.next.replace(map);
-        [self.keep(old), None]
+        [self.keep(old), None, None]
     }
 
-    /// Makes the map of the frame that starts now the current one: `of_request`, if its request has
-    /// a map. The frame before has ended.
-    pub(super) fn advance(&mut self, of_request: Option<Arc<Map>>) -> Displaced {
-        let next = self.next.take();
-        let (new, overtaken) = match of_request {
-            Some(map) => {
-                self.changes = self.changes.wrapping_add(1);
-                // `next` was set before this map took effect, and is replaced by it.
-                (Some(map), next)
+    /// Makes the map of a request take effect with the request's frame, which starts next.
+    pub(super) fn set_of_request(&mut self, map: Arc<Map>) {
+        self.changes = self.changes.wrapping_add(1);
+        let overtaken = self.next.take();
+        self.put_aside(overtaken);
+        let none = self.of_request.replace(map);
+        self.put_aside(none);
+    }
+
+    /// Keeps a map to be composed anew, or to be freed when the next frame has started.
+    pub(super) fn put_aside(&mut self, map: Option<Arc<Map>>) {
+        if let Some(map) = self.keep(map) {
+            // If there is no place, which two maps for one frame leave, it is freed now.
+            if let Some(place) = self.aside.iter_mut().find(|place| place.is_none()) {
+                *place = Some(map);
             }
-            None => (next, None),
-        };
-        let overtaken = self.keep(overtaken);
-        if new.is_none() {
-            return [overtaken, None];
         }
-        let old = mem::replace(&mut self.current, new);
-        [overtaken, self.keep(old)]
+    }
+
+    /// Makes the map of the frame that starts now the current one. The frame before has ended.
+    pub(super) fn advance(&mut self) -> Displaced {
+        let [one, other] = mem::take(&mut self.aside);
+        let new = self.of_request.take().or_else(|| self.next.take());
+        let old = match new {
+            Some(new) => self.current.replace(new),
+            None => None,
+        };
+        [one, other, self.keep(old)]
     }
 
     /// Keeps a map to be composed anew, unless enough are kept, or another reference to it exists,

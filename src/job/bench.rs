@@ -14,24 +14,12 @@ use crate::{
         PROGRAM, //
     },
     media::{
-        buffer::Buffer,
-        control,
-        format::{
-            Colorimetry,
-            Direction,
-            FrameSizes,
-            PixelFormat,
-            Plane,
-            Rect, //
-        },
+        control::CID_USER_BASE,
         kunit::{
             Node,
             Stream, //
         },
-        m2m::{
-            Controls,
-            Operations, //
-        }, //
+        prelude::*, //
     },
     platform::{
         binding::Binding,
@@ -57,6 +45,9 @@ use kernel::{
 
 /// The number of buffers of each queue.
 pub(super) const BUFFERS: u32 = 4;
+
+/// The array control.
+pub(super) const CID_ARRAY: u32 = CID_USER_BASE | 0x1000;
 
 /// The longest time that anything may take on a busy machine.
 const PATIENCE: Delta = Delta::from_secs(20);
@@ -91,18 +82,22 @@ fn format() -> PixelFormat {
     )
 }
 
+#[vtable]
 impl Operations for Context {
     type Device = Shared;
+    type Memory = DmaContig;
     type Prepared = ();
 
     const NAME: &'static CStr = c"bench";
     const CARD: &'static CStr = c"bench";
-    const ARRAY: control::Array = control::Array {
-        id: control::CID_USER_BASE | 0x1000,
-        name: c"array",
-        dimensions: (1, 1),
-    };
-    const NUMBERS: &'static [control::Number] = &[];
+    const CONTROLS: &'static [Control] = &[Control::new(
+        CID_ARRAY,
+        c"array",
+        Kind::Array {
+            columns: 1,
+            rows: 1,
+        },
+    )];
 
     fn open(device: Arc<Shared>) -> impl PinInit<Self, Error> {
         Ok(Self(device))
@@ -124,61 +119,15 @@ impl Operations for Context {
         format()
     }
 
-    fn set_format(
-        &self,
-        _: Direction,
-        _: &PixelFormat,
-        _: control::Dimensions<'_>,
-    ) -> Result<PixelFormat> {
+    fn set_format(&self, _: Direction, _: &PixelFormat, _: Dimensions<'_>) -> Result<PixelFormat> {
         Ok(format())
     }
 
-    fn crop(&self) -> (Rect, Rect) {
-        let all = Rect {
-            left: 0,
-            top: 0,
-            width: 64,
-            height: 64,
-        };
-        (all, all)
+    fn set_control(&self, _: u32, _: Value<'_>, change: Change<'_>) -> Result<Changed> {
+        Ok(change.lock().done())
     }
 
-    fn set_crop(&self, _: Rect, _: u32) -> Result<Rect> {
-        Ok(self.crop().0)
-    }
-
-    fn array_default(&self, elements: &mut [u32], _: usize) {
-        elements.fill(0);
-    }
-
-    fn set_array(&self, _: &[u32]) -> Result {
-        Ok(())
-    }
-
-    fn set_number(&self, _: u32, _: i32) -> Result {
-        Ok(())
-    }
-
-    fn prepare_controls(&self, _: &Controls) -> Result {
-        Ok(())
-    }
-
-    fn prepare(&self, _: Direction, _: &Buffer) -> Result {
-        Ok(())
-    }
-
-    fn start(&self, _: Direction, _: &control::Handler) -> Result {
-        Ok(())
-    }
-
-    fn stop(&self, _: Direction) {}
-
-    fn run(
-        &self,
-        bound: &Device<Bound>,
-        job: Job,
-        _: Option<()>,
-    ) -> (Option<u64>, Result<(), Job>) {
+    fn run(&self, bound: &Device<Bound>, job: Job) -> Run {
         self.0.started.fetch_add(1, Relaxed);
         let frame = Frame {
             job,
@@ -188,17 +137,14 @@ impl Operations for Context {
         if let Some(timer) = &self.0.timer {
             Timer::arm(timer, self.0.limit);
         }
-        (None, started)
+        match started {
+            Ok(()) => Run::Started,
+            Err(job) => Run::Ended(job, buffer::State::Error),
+        }
     }
 
     fn abandon(device: &Shared, bound: &Device<Bound>) {
         device.runner.abandon(bound, &device.line);
-    }
-
-    fn settled(&self) {}
-
-    fn has_changed_since(&self, _: u64, _: u32) -> bool {
-        false
     }
 }
 

@@ -7,7 +7,8 @@ use super::{
     bench::{
         wait,
         Bench,
-        BUFFERS, //
+        BUFFERS,
+        CID_ARRAY, //
     },
     interrupt::MOST_REPEATED,
     *,
@@ -415,15 +416,15 @@ mod steps {
     fn an_array_has_no_more_elements_than_v4l2_can_count() -> Result {
         let bench = Bench::new(LONG, false)?;
         let stream = &bench.stream;
-        stream.set_dimensions(3, 5)?;
+        stream.set_dimensions(CID_ARRAY, 3, 5)?;
         // In 32 bits, the two values of the first array would have 8 bytes, and the other arrays
         // 0x10000 and 0 elements.
         for (columns, rows) in [(0x2000_0001, 1), (0x1_0000, 0x1_0001), (0x1_0000, 0x1_0000)] {
-            ensure!(stream.set_dimensions(columns, rows) == Err(EINVAL));
+            ensure!(stream.set_dimensions(CID_ARRAY, columns, rows) == Err(EINVAL));
         }
-        ensure!(stream.set_dimensions(0x1000_0000, 1) == Err(EINVAL));
-        ensure!(stream.set_dimensions(0, 7) == Err(EINVAL));
-        ensure!(stream.elements() == 15);
+        ensure!(stream.set_dimensions(CID_ARRAY, 0x1000_0000, 1) == Err(EINVAL));
+        ensure!(stream.set_dimensions(CID_ARRAY, 0, 7) == Err(EINVAL));
+        ensure!(stream.elements(CID_ARRAY)? == 15);
         Ok(())
     }
 

@@ -11,7 +11,7 @@
 /* bindgen: --allowlist-type 'media_.*' */
 /* bindgen: --allowlist-type 'video_device' */
 /* bindgen: --allowlist-var '(V4L2|VB2|MEDIA|VFL|VIDEO)_.*' */
-/* bindgen: --allowlist-var 'vb2_dma_contig_memops' */
+/* bindgen: --allowlist-var 'vb2_(dma_contig|vmalloc)_memops' */
 /* bindgen: --allowlist-var 'NR_.*' */
 
 #include <linux/delay.h>
@@ -30,6 +30,7 @@
 #include <media/v4l2-mem2mem.h>
 #include <media/videobuf2-dma-contig.h>
 #include <media/videobuf2-v4l2.h>
+#include <media/videobuf2-vmalloc.h>
 
 #include "helpers.h"
 

@@ -56,22 +56,43 @@ impl Buffer {
         unsafe { &raw mut (*self.0.get()).vb2_buf }
     }
 
-    /// Returns the number of memory planes.
-    fn num_planes(&self) -> u32 {
-        // SAFETY: By the type invariant the buffer is valid.
-        unsafe { (*self.vb2()).num_planes }
-    }
-
     /// Returns the bus address of the image in memory plane `plane`.
     ///
-    /// `EINVAL` if the buffer has no such plane.
+    /// `EINVAL` if the buffer has no such plane, or if the memory has no bus address.
     pub(crate) fn dma_address(&self, plane: u32) -> Result<u64> {
-        if plane >= self.num_planes() {
-            return Err(EINVAL);
+        let mut address = 0;
+        // SAFETY: The buffer is valid, and its memory is attached by the type invariant.
+        match unsafe { bindings::helper_vb2_plane_image_addr(self.vb2(), plane, &mut address) } {
+            true => Ok(address),
+            false => Err(EINVAL),
         }
-        // SAFETY: The buffer is valid and has this plane, whose memory is
-        // attached by the type invariant.
-        Ok(unsafe { bindings::helper_vb2_plane_image_addr(self.vb2(), plane) })
+    }
+
+    /// Copies bytes of the image in memory plane `plane`, from `offset` on.
+    ///
+    /// Userspace may write them meanwhile. It does no cache maintenance, which memory of a device
+    /// may need. `EINVAL` if the plane does not have these bytes, or if
+    /// the CPU cannot access them.
+    #[allow(dead_code, reason = "for drivers whose frames the CPU writes")]
+    pub(crate) fn read(&self, plane: u32, offset: usize, to: &mut [u8]) -> Result {
+        let (start, len) = (to.as_mut_ptr().cast(), to.len());
+        // SAFETY: The buffer is valid, its memory is attached, and `to` has `len` bytes.
+        match unsafe { bindings::helper_vb2_read(self.vb2(), plane, offset, start, len) } {
+            true => Ok(()),
+            false => Err(EINVAL),
+        }
+    }
+
+    /// Writes bytes of the image in memory plane `plane`, from `offset` on, as [`Self::read`] reads
+    /// them.
+    #[allow(dead_code, reason = "for drivers whose frames the CPU writes")]
+    pub(crate) fn write(&self, plane: u32, offset: usize, from: &[u8]) -> Result {
+        let (start, len) = (from.as_ptr().cast(), from.len());
+        // SAFETY: The buffer is valid, its memory is attached, and `from` has `len` bytes.
+        match unsafe { bindings::helper_vb2_write(self.vb2(), plane, offset, start, len) } {
+            true => Ok(()),
+            false => Err(EINVAL),
+        }
     }
 
     /// Checks that each plane of `format` fits behind the data offset of the buffer's plane, and
@@ -85,12 +106,5 @@ impl Buffer {
             true => Ok(()),
             false => Err(EINVAL),
         }
-    }
-
-    /// Sets the frame number that userspace will read.
-    pub(crate) fn set_sequence(&self, sequence: u32) {
-        // SAFETY: By the type invariant the buffer is valid, and only the holder of the reference
-        // changes it.
-        unsafe { (*self.0.get()).sequence = sequence };
     }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The control handler of one open file, with the controls that the driver
-//! describes: a two-dimensional array of `u32` whose dimensions the driver may
-//! change, and numbers and menus beside it.
+//! The control handler of one open file, with the controls that the driver describes: booleans,
+//! integers, menus, and two-dimensional arrays of `u32` whose dimensions the driver may change.
 
-use super::bindings;
+use super::{
+    bindings,
+    lock::Lock, //
+};
 use core::{
     marker::PhantomPinned,
     ptr,
@@ -28,54 +30,89 @@ pub(crate) const CID_VFLIP: u32 = bindings::V4L2_CID_VFLIP;
 /// The first control identifier of the range that is divided between drivers.
 pub(crate) const CID_USER_BASE: u32 = bindings::V4L2_CID_USER_BASE;
 
-/// The description of a driver's array control.
-pub(crate) struct Array {
+/// The description of a control.
+pub(crate) struct Control {
     /// Control identifier (`V4L2_CID_…`).
     pub(crate) id: u32,
     /// Name shown to users.
-    pub(crate) name: &'static CStr,
-    /// Columns and rows, until [`Dimensions::set`] changes them.
-    pub(crate) dimensions: (u32, u32),
+    name: &'static CStr,
+    /// The values that the control can have, and the first one. The driver must start with that,
+    /// because V4L2 calls no callback for it.
+    kind: Kind,
+    /// Whether the control only has an effect while every array has its defaults.
+    of_default: bool,
 }
 
-impl Array {
+impl Control {
+    /// Returns the description of a control.
+    pub(crate) const fn new(id: u32, name: &'static CStr, kind: Kind) -> Self {
+        Self {
+            id,
+            name,
+            kind,
+            of_default: false,
+        }
+    }
+
+    /// Returns the description of a control that only has an effect while every array has its
+    /// defaults. It is inactive (`V4L2_CTRL_FLAG_INACTIVE`) after an array was set, until an array
+    /// gets its defaults again.
+    pub(crate) const fn of_default(id: u32, name: &'static CStr, kind: Kind) -> Self {
+        Self {
+            id,
+            name,
+            kind,
+            of_default: true,
+        }
+    }
+}
+
+/// The values that a control can have, and the first one.
+pub(crate) enum Kind {
+    /// `V4L2_CTRL_TYPE_BOOLEAN`, first false.
+    Boolean,
+    /// `V4L2_CTRL_TYPE_INTEGER`: the numbers from `min` to `max`.
+    Integer { min: i32, max: i32, first: i32 },
+    /// `V4L2_CTRL_TYPE_MENU`: the number of an item. There must be at least one item.
+    Menu { items: &'static [Item], first: u8 },
+    /// An array of `V4L2_CTRL_TYPE_U32` with two dimensions, until [`Dimensions::set`] changes
+    /// them. Its first elements are those of [`array_default`].
+    ///
+    /// [`array_default`]: super::operations::Operations::array_default
+    Array { columns: u32, rows: u32 },
+}
+
+impl Kind {
     /// The most elements of an array. V4L2 allocates two values of 4 bytes for each, and kvzalloc()
     /// refuses more than `INT_MAX` bytes.
     const MAX_ELEMENTS: u32 = i32::MAX.unsigned_abs() / 8;
 
     /// Returns whether V4L2 can have an array of these dimensions.
-    const fn is_possible((columns, rows): (u32, u32)) -> bool {
+    const fn has_room(columns: u32, rows: u32) -> bool {
         match columns.checked_mul(rows) {
             Some(elements) => elements > 0 && elements <= Self::MAX_ELEMENTS,
             None => false,
         }
     }
+
+    /// Returns whether V4L2 can have a control of this kind. It assumes that a menu has an item.
+    const fn is_possible(&self) -> bool {
+        match *self {
+            Self::Boolean => true,
+            Self::Integer { min, max, first } => min <= first && first <= max,
+            Self::Menu { items, first } => (first as usize) < items.len(),
+            Self::Array { columns, rows } => Self::has_room(columns, rows),
+        }
+    }
 }
 
-/// The description of a control with one value.
-pub(crate) struct Number {
-    /// Control identifier (`V4L2_CID_…`).
-    pub(crate) id: u32,
-    /// Name shown to users.
-    pub(crate) name: &'static CStr,
-    /// The values that the control can have.
-    pub(crate) kind: Kind,
-    /// Whether the control only has an effect while the array has its defaults. It is inactive
-    /// (`V4L2_CTRL_FLAG_INACTIVE`) after the array was set, until the array gets its defaults
-    /// again.
-    pub(crate) of_default: bool,
-    /// The initial value. The driver must start with it, because V4L2 calls no callback for it.
-    pub(crate) default: u8,
-}
-
-/// The values that a control can have.
-pub(crate) enum Kind {
-    /// `V4L2_CTRL_TYPE_BOOLEAN`: 0 or 1.
-    Boolean,
-    /// `V4L2_CTRL_TYPE_INTEGER`: 0 up to this number.
-    Integer(u8),
-    /// `V4L2_CTRL_TYPE_MENU`: the number of an item. There must be at least one item.
-    Menu(&'static [Item]),
+/// A value that userspace gives a control.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    /// That of a boolean, an integer or a menu.
+    Number(i32),
+    /// The elements of an array, row by row.
+    Array(&'a [u32]),
 }
 
 /// The name of a menu's item.
@@ -92,52 +129,48 @@ impl Item {
 // SAFETY: The string is static, and never changed.
 unsafe impl Sync for Item {}
 
-/// Returns whether each menu has an item, because V4L2 assumes that there is a first one.
-const fn have_items(mut numbers: &[Number]) -> bool {
-    while let [number, rest @ ..] = numbers {
-        if let Kind::Menu([]) = number.kind {
-            return false;
-        }
-        numbers = rest;
-    }
-    true
-}
-
 /// The controls that every open file of a driver has, and the C callbacks that V4L2 calls for them.
 ///
 /// # Invariants
 ///
-/// V4L2 can have an array of the dimensions of `array`, and each menu has an item.
+/// V4L2 can have each of the controls.
 pub(super) struct Set {
-    array: Array,
-    numbers: &'static [Number],
+    controls: &'static [Control],
     ops: &'static bindings::v4l2_ctrl_ops,
     type_ops: &'static bindings::v4l2_ctrl_type_ops,
 }
 
 impl Set {
-    /// Creates a set of the array control, for which V4L2 also calls `type_ops`, and the controls
-    /// with one value. It must be evaluated at compile time, so that the compiler rejects controls
-    /// that V4L2 cannot have.
+    /// Creates a set of controls. V4L2 also calls `type_ops` for arrays. It must be evaluated at
+    /// compile time, so that the compiler rejects controls that V4L2 cannot have.
     pub(super) const fn new(
-        array: Array,
-        numbers: &'static [Number],
+        controls: &'static [Control],
         ops: &'static bindings::v4l2_ctrl_ops,
         type_ops: &'static bindings::v4l2_ctrl_type_ops,
     ) -> Self {
-        assert!(Array::is_possible(array.dimensions));
-        assert!(have_items(numbers));
-        // INVARIANT: Both conditions were checked above.
+        // So that a set of controls has a bit for each.
+        // CAST: 32 is small.
+        assert!(controls.len() <= u32::BITS as usize);
+        let mut rest = controls;
+        while let [control, others @ ..] = rest {
+            assert!(control.kind.is_possible());
+            rest = others;
+        }
+        // INVARIANT: Each control was checked above.
         Self {
-            array,
-            numbers,
+            controls,
             ops,
             type_ops,
         }
     }
+
+    /// Returns the number of controls.
+    pub(super) fn len(&self) -> usize {
+        self.controls.len()
+    }
 }
 
-/// A [`struct v4l2_ctrl_handler`] and its array control.
+/// A [`struct v4l2_ctrl_handler`].
 ///
 /// V4L2 takes its mutex for every access to a control, also around the callbacks of its [`Set`];
 /// the methods here take it as well. If the open file's own lock is held, it was taken before the
@@ -145,132 +178,122 @@ impl Set {
 ///
 /// # Invariants
 ///
-/// `raw` is initialised, and `array` is a control of it.
+/// `raw` is initialised.
 ///
 /// [`struct v4l2_ctrl_handler`]: srctree/include/media/v4l2-ctrls.h
 #[pin_data(PinnedDrop)]
 pub(crate) struct Handler {
     #[pin]
     raw: Opaque<bindings::v4l2_ctrl_handler>,
-    array: *mut bindings::v4l2_ctrl,
+    set: &'static Set,
     #[pin]
     _pin: PhantomPinned,
 }
 
 impl Handler {
-    /// Creates the handler with the controls of `set`. V4L2 calls the callback for the array's
-    /// default during this call.
+    /// Creates the handler with the controls of `set`. V4L2 calls the callback for the default of
+    /// an array during this call.
     ///
     /// # Safety
     ///
     /// V4L2 must be allowed to call the callbacks of `set` for the handler at this address, from
     /// now on until the handler is dropped.
     pub(super) unsafe fn new(set: &'static Set) -> impl PinInit<Self, Error> {
-        let init = move |slot: *mut Self| {
-            // SAFETY: `slot` is valid for writes; only addresses of its fields are computed.
-            let raw = Opaque::cast_into(unsafe { &raw const (*slot).raw });
-            // SAFETY: `raw` is valid for writes.
-            let result = to_result(unsafe {
-                raw.write_bytes(0, 1);
-                // CAST: A driver has few controls.
-                bindings::helper_v4l2_ctrl_handler_init(raw, 1 + set.numbers.len() as u32)
-            });
-            let config = bindings::v4l2_ctrl_config {
-                ops: set.ops,
-                type_ops: set.type_ops,
-                id: set.array.id,
-                name: set.array.name.as_char_ptr(),
-                type_: bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_U32,
-                max: i64::from(u32::MAX),
-                step: 1,
-                dims: [set.array.dimensions.0, set.array.dimensions.1, 0, 0],
-                ..Default::default()
-            };
-            let array = result.and_then(|()| {
-                // SAFETY: The handler is initialised, and V4L2 copies `config`, whose pointers are
-                // static. By the safety requirements V4L2 may call the callbacks, which it does
-                // during this call.
-                let array =
-                    unsafe { bindings::v4l2_ctrl_new_custom(raw, &config, ptr::null_mut()) };
-                // SAFETY: The handler is initialised.
-                to_result(unsafe { (*raw).error })?;
-                // V4L2 does not store every failure to allocate the array in the handler.
-                if array.is_null() {
-                    return Err(ENOMEM);
+        // INVARIANT: The handler is initialised if there is no error.
+        try_pin_init!(Self {
+            set,
+            raw <- Opaque::try_ffi_init(move |raw: *mut bindings::v4l2_ctrl_handler| {
+                // SAFETY: `raw` is valid for writes. By the safety requirements V4L2 may call the
+                // callbacks for it. It requires `v4l2_ctrl_handler_free` even after a failure.
+                unsafe {
+                    raw.write_bytes(0, 1);
+                    Self::add_all(raw, set).inspect_err(|_| {
+                        bindings::v4l2_ctrl_handler_free(raw);
+                    })
                 }
-                for number in set.numbers {
-                    // SAFETY: The handler is initialised, and by the safety requirements V4L2 may
-                    // call the callbacks for it.
-                    unsafe { Self::add(raw, set.ops, number)? };
-                }
-                Ok(array)
-            });
-            match array {
-                Ok(array) => {
-                    // INVARIANT: The handler is initialised, and `array` is a control of it.
-                    // SAFETY: `slot` is valid for writes.
-                    unsafe { (&raw mut (*slot).array).write(array) };
-                    Ok(())
-                }
-                Err(error) => {
-                    // SAFETY: `v4l2_ctrl_handler_init` was called for `raw`. V4L2 requires
-                    // `v4l2_ctrl_handler_free` after that, even if it failed.
-                    unsafe { bindings::v4l2_ctrl_handler_free(raw) };
-                    Err(error)
-                }
-            }
-        };
-        // SAFETY: `init` initialises every field that is not zero-sized when it returns `Ok`, and
-        // leaves nothing to release when it returns an error.
-        unsafe { pin_init::pin_init_from_closure(init) }
+            }),
+            _pin: PhantomPinned,
+        })
     }
 
-    /// Adds a control with one value.
+    /// Initialises a handler and adds its controls.
     ///
     /// # Safety
     ///
-    /// `raw` must be an initialised handler for which V4L2 may call `ops`.
+    /// `raw` must be zeroed. The other requirements are those of [`Self::add`].
+    unsafe fn add_all(raw: *mut bindings::v4l2_ctrl_handler, set: &'static Set) -> Result {
+        // SAFETY: By the safety requirements.
+        unsafe {
+            // CAST: A driver has few controls.
+            let count = set.controls.len() as u32;
+            to_result(bindings::helper_v4l2_ctrl_handler_init(raw, count))?;
+            set.controls
+                .iter()
+                .try_for_each(|control| Self::add(raw, set, control))
+        }
+    }
+
+    /// Adds a control.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be an initialised handler for which V4L2 may call the callbacks of `set`, which
+    /// it does for an array during this call.
     unsafe fn add(
         raw: *mut bindings::v4l2_ctrl_handler,
-        ops: &'static bindings::v4l2_ctrl_ops,
-        number: &Number,
+        set: &'static Set,
+        control: &Control,
     ) -> Result {
         let mut config = bindings::v4l2_ctrl_config {
-            ops,
-            id: number.id,
-            name: number.name.as_char_ptr(),
-            def: i64::from(number.default),
+            ops: set.ops,
+            id: control.id,
+            name: control.name.as_char_ptr(),
+            step: 1,
             ..Default::default()
         };
-        match number.kind {
+        match control.kind {
             Kind::Boolean => {
                 config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN;
                 config.max = 1;
-                config.step = 1;
             }
-            Kind::Integer(max) => {
+            Kind::Integer { min, max, first } => {
                 config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER;
-                config.max = i64::from(max);
-                config.step = 1;
+                config.min = min.into();
+                config.max = max.into();
+                config.def = first.into();
             }
-            Kind::Menu(items) => {
+            Kind::Menu { items, first } => {
                 config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU;
                 // CAST: A menu is short.
                 config.max = items.len() as i64 - 1;
+                config.step = 0;
+                config.def = first.into();
                 config.qmenu = items.as_ptr().cast();
+            }
+            Kind::Array { columns, rows } => {
+                config.type_ops = set.type_ops;
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_U32;
+                config.max = u32::MAX.into();
+                config.dims = [columns, rows, 0, 0];
             }
         }
         // The mark for `helper_v4l2_ctrl_activate`. The pointer is only compared with null.
-        let marked: *mut c_void = match number.of_default {
+        let marked: *mut c_void = match control.of_default {
             true => raw.cast(),
             false => ptr::null_mut(),
         };
-        // SAFETY: By the safety requirements the handler is initialised. V4L2 copies `config`, and
-        // the names that it points at are static.
-        unsafe {
-            bindings::v4l2_ctrl_new_custom(raw, &config, marked);
-            to_result((*raw).error)
+        // SAFETY: By the safety requirements the handler is initialised. V4L2 copies `config`,
+        // whose pointers are to static data.
+        let added = unsafe {
+            let added = bindings::v4l2_ctrl_new_custom(raw, &config, marked);
+            to_result((*raw).error)?;
+            added
+        };
+        // V4L2 does not store every failure to allocate an array in the handler.
+        if added.is_null() {
+            return Err(ENOMEM);
         }
+        Ok(())
     }
 
     /// Frees the controls, and removes them from every request that contains them, even if such a
@@ -306,29 +329,43 @@ impl Handler {
         unsafe { container_of!(Opaque::cast_from(raw), Self, raw) }
     }
 
-    /// Runs `f` with the array's current elements, row by row, and with the controls locked.
-    pub(crate) fn with_array<R>(&self, f: impl FnOnce(&[u32]) -> R) -> R {
+    /// Returns whether `id` is that of an array control.
+    pub(super) fn is_array(&self, id: u32) -> bool {
+        let is = |control: &Control| control.id == id && matches!(control.kind, Kind::Array { .. });
+        self.set.controls.iter().any(is)
+    }
+
+    /// Returns the array control with identifier `id`, which is not null; `EINVAL` if there is
+    /// none.
+    fn array(&self, id: u32) -> Result<*mut bindings::v4l2_ctrl> {
         // SAFETY: By the type invariant the handler is initialised.
-        let lock = unsafe { (*self.raw.get()).lock };
-        // SAFETY: `lock` is the handler's mutex.
-        unsafe { bindings::helper_mutex_lock(lock) };
-        // SAFETY: By the type invariant the control is valid, and while its handler
-        // is locked neither its memory nor its length changes.
+        let control = unsafe { bindings::v4l2_ctrl_find(self.raw.get(), id) };
+        match self.is_array(id) && !control.is_null() {
+            true => Ok(control),
+            false => Err(EINVAL),
+        }
+    }
+
+    /// Runs `f` with the current elements of an array control, row by row, and with the controls
+    /// locked; `EINVAL` if `id` is not that of an array.
+    pub(crate) fn with_array<R>(&self, id: u32, f: impl FnOnce(&[u32]) -> Result<R>) -> Result<R> {
+        let array = self.array(id)?;
+        // SAFETY: By the type invariant the handler is initialised, and has its mutex.
+        let _guard = unsafe { Lock::borrow((*self.raw.get()).lock) }.lock();
+        // SAFETY: The control is one of the handler, and while that is locked neither its memory
+        // nor its length changes. All arrays are of `u32`.
         let elements = unsafe {
             slice::from_raw_parts(
-                (*self.array).p_cur.p_u32.cast_const(),
+                (*array).p_cur.p_u32.cast_const(),
                 // CAST: `usize` is at least 32 bits wide.
-                (*self.array).elems as usize,
+                (*array).elems as usize,
             )
         };
-        let result = f(elements);
-        // SAFETY: The mutex was locked above.
-        unsafe { bindings::helper_mutex_unlock(lock) };
-        result
+        f(elements)
     }
 }
 
-/// Allows its holder to change the dimensions of an open file's array control. While it exists, no
+/// Allows its holder to change the dimensions of an open file's array controls. While it exists, no
 /// other thread is in an ioctl about controls of that file.
 ///
 /// # Invariants
@@ -337,7 +374,7 @@ impl Handler {
 pub(crate) struct Dimensions<'a>(&'a Handler);
 
 impl<'a> Dimensions<'a> {
-    /// Creates one for the array of `controls`.
+    /// Creates one for the arrays of `controls`.
     ///
     /// # Safety
     ///
@@ -347,21 +384,22 @@ impl<'a> Dimensions<'a> {
         Self(controls)
     }
 
-    /// Gives the array `columns` and `rows`, and gives its elements their defaults, even if the
-    /// dimensions do not change.
+    /// Gives the array control with identifier `id` `columns` and `rows`, and gives its elements
+    /// their defaults, even if the dimensions do not change.
     ///
-    /// `EINVAL` for a zero dimension or more elements than V4L2 can count, `ENOMEM` if there is no
-    /// memory.
-    pub(crate) fn set(&self, columns: u32, rows: u32) -> Result {
-        if !Array::is_possible((columns, rows)) {
+    /// `EINVAL` for a zero dimension or more elements than V4L2 can count, or if there is no such
+    /// array; `ENOMEM` if there is no memory.
+    pub(crate) fn set(&self, id: u32, columns: u32, rows: u32) -> Result {
+        if !Kind::has_room(columns, rows) {
             return Err(EINVAL);
         }
+        let array = self.0.array(id)?;
         let mut dimensions = [columns, rows, 0, 0];
-        // SAFETY: By the handler's type invariant the control is valid. The function reads four
-        // dimensions, and the number of elements does not overflow. By this type's invariant no
-        // ioctl is between reading the array's length and using it.
+        // SAFETY: The control is one of the handler. The function reads four dimensions, and the
+        // number of elements does not overflow. By this type's invariant no ioctl is between
+        // reading the array's length and using it.
         to_result(unsafe {
-            bindings::helper_v4l2_ctrl_modify_dimensions(self.0.array, dimensions.as_mut_ptr())
+            bindings::helper_v4l2_ctrl_modify_dimensions(array, dimensions.as_mut_ptr())
         })
     }
 }

@@ -4,6 +4,7 @@
 
 use super::{
     bindings,
+    format::Api,
     handle::Entry,
     operations::Operations, //
 };
@@ -102,11 +103,13 @@ pub(crate) struct Device<T: Operations> {
     #[pin]
     files: Mutex<KVec<Entry>>,
     uses: Arc<Uses>,
-    /// The number of OUTPUT queues that stream, and one more while the device is paused. Each
-    /// counts as a user that may want the device.
+    /// The number of OUTPUT queues that stream. Each counts as a user that may want the device.
     users: Atomic<i32>,
+    /// Whether the running job is to end with its frame, because no other job may start.
+    paused: Atomic<bool>,
     /// Whether unbinding has ended all streams, and the media device is unregistered.
     streams_are_over: Atomic<bool>,
+    api: Api,
     parent: ARef<device::Device>,
     binding: Arc<Binding>,
     data: Arc<T::Device>,
@@ -122,6 +125,7 @@ impl<T: Operations> Device<T> {
     pub(super) unsafe fn new(
         operations: bindings::v4l2_m2m_ops,
         parent: &device::Device,
+        api: Api,
         binding: Arc<Binding>,
         data: Arc<T::Device>,
     ) -> Result<Arc<Self>> {
@@ -132,13 +136,20 @@ impl<T: Operations> Device<T> {
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
                 uses: Uses::new()?,
                 users: Atomic::new(0),
+                paused: Atomic::new(false),
                 streams_are_over: Atomic::new(false),
+                api,
                 parent: parent.into(),
                 binding,
                 data,
             }),
             GFP_KERNEL,
         )
+    }
+
+    /// Returns the API with which userspace describes formats and buffers.
+    pub(super) fn api(&self) -> Api {
+        self.api
     }
 
     /// Returns the data that all open files share.
@@ -184,6 +195,11 @@ impl<T: Operations> Device<T> {
         self.users.load(Relaxed) == 1
     }
 
+    /// Returns whether the running job is to end with its frame.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Relaxed)
+    }
+
     /// Waits for the running job, and lets no other job start until [`Device::go_on`]. The buffers
     /// of the last job may not be returned yet.
     pub(crate) fn pause(&self) {
@@ -191,15 +207,14 @@ impl<T: Operations> Device<T> {
         // from being released. The lock keeps it: a file whose job runs is in the list, and a file
         // in the list is not closed yet.
         let _files = self.files.lock();
-        // With one more user the job ends with the running frame.
-        self.count_user(1);
+        self.paused.store(true, Relaxed);
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_suspend(self.m2m_dev()) };
     }
 
     /// Starts jobs again.
     pub(crate) fn go_on(&self) {
-        self.count_user(-1);
+        self.paused.store(false, Relaxed);
         // SAFETY: The mem2mem device is valid.
         unsafe { bindings::v4l2_m2m_resume(self.m2m_dev()) };
     }

@@ -54,12 +54,6 @@ pub(super) struct File<T: Operations> {
     pub(super) device: Use<T>,
 }
 
-// SAFETY: All fields may be used from any thread.
-unsafe impl<T: Operations> Send for File<T> {}
-// SAFETY: All fields may be used by several threads at the same time: data that changes is
-// protected by the file's lock or by a lock of the C code.
-unsafe impl<T: Operations> Sync for File<T> {}
-
 impl<T: Operations> File<T> {
     /// Creates an open file.
     ///
@@ -138,6 +132,8 @@ impl<T: Operations> File<T> {
     /// Notes that a queue starts to stream.
     pub(super) fn note_start(&self, direction: Direction) {
         self.handle.set_stopping(false);
+        self.handle.set_frames_left(0);
+        self.handle.starting.lock().reset_sequence(direction);
         if direction == Direction::Output {
             self.device.count_user(1);
         }
@@ -182,8 +178,11 @@ impl<T: Operations> File<T> {
     }
 
     fn settle_waiting(&self) {
-        self.settlement
-            .settle(&self.handle.controls, || self.context.settled());
+        self.settlement.settle(&self.handle.controls, || {
+            if T::HAS_SETTLED {
+                self.context.settled();
+            }
+        });
     }
 
     /// Cancels the worker, and waits for it if it runs.

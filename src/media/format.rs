@@ -8,28 +8,57 @@ use super::bindings;
 /// The two queues of a mem2mem device, seen from userspace.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Direction {
-    /// `V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE`: frames to the device.
+    /// `V4L2_BUF_TYPE_VIDEO_OUTPUT` or its multi-planar type: frames to the device.
     Output,
-    /// `V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE`: frames from the device.
+    /// `V4L2_BUF_TYPE_VIDEO_CAPTURE` or its multi-planar type: frames from the device.
     Capture,
 }
 
 impl Direction {
-    /// Returns the direction of a buffer type; [`None`] for a type that no multi-planar video queue
-    /// has.
+    /// Returns the direction of a buffer type; [`None`] for a type that no video queue has.
     pub(super) fn of(buffer_type: u32) -> Option<Self> {
         match buffer_type {
-            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE => Some(Self::Output),
-            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE => Some(Self::Capture),
+            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT
+            | bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE => Some(Self::Output),
+            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE
+            | bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE => Some(Self::Capture),
             _ => None,
         }
     }
 
-    /// Returns the buffer type of this direction.
-    pub(super) const fn buffer_type(self) -> u32 {
-        match self {
-            Self::Output => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE,
-            Self::Capture => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
+    /// Returns the buffer type of this direction in one of the two APIs.
+    pub(super) const fn buffer_type(self, api: Api) -> u32 {
+        match (self, api) {
+            (Self::Output, Api::SinglePlanar) => bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT,
+            (Self::Output, Api::MultiPlanar) => {
+                bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE
+            }
+            (Self::Capture, Api::SinglePlanar) => {
+                bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE
+            }
+            (Self::Capture, Api::MultiPlanar) => {
+                bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+            }
+        }
+    }
+}
+
+/// The API with which userspace describes formats and buffers. A device has one of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Api {
+    /// One memory plane for each buffer (`V4L2_CAP_VIDEO_M2M`).
+    SinglePlanar,
+    /// One or more memory planes for each buffer (`V4L2_CAP_VIDEO_M2M_MPLANE`).
+    MultiPlanar,
+}
+
+impl Api {
+    /// Returns the API of a buffer type that [`Direction::of`] knows.
+    fn of(buffer_type: u32) -> Self {
+        match buffer_type {
+            bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_OUTPUT
+            | bindings::v4l2_buf_type_V4L2_BUF_TYPE_VIDEO_CAPTURE => Self::SinglePlanar,
+            _ => Self::MultiPlanar,
         }
     }
 }
@@ -60,6 +89,25 @@ impl Colorimetry {
         })
     }
 
+    /// Returns the colour space of ITU-R BT.709, with all else at "default": what that is depends on
+    /// the pixel format.
+    #[allow(dead_code, reason = "for drivers of RGB formats")]
+    pub(crate) fn default_of_rec709() -> Self {
+        Self(bindings::helper_colorimetry {
+            colorspace: bindings::v4l2_colorspace_V4L2_COLORSPACE_REC709,
+            ..Default::default()
+        })
+    }
+
+    /// Returns the colorimetry, with BT.709 in the place of a default colour space.
+    #[allow(dead_code, reason = "for drivers of RGB formats")]
+    pub(crate) fn or_rec709(mut self) -> Self {
+        if self.0.colorspace == bindings::v4l2_colorspace_V4L2_COLORSPACE_DEFAULT {
+            self.0.colorspace = bindings::v4l2_colorspace_V4L2_COLORSPACE_REC709;
+        }
+        self
+    }
+
     /// Returns the colorimetry without any field at "default". Such a field gets the value that
     /// V4L2 defines for the colour space, and a default colour space becomes BT.709.
     pub(crate) fn resolved(mut self) -> Self {
@@ -84,13 +132,35 @@ impl Colorimetry {
         raw.quantization = self.0.quantization;
         raw.xfer_func = self.0.xfer_func;
     }
+
+    /// As [`Self::load`], of the single-planar structure, whose fields are wider. A value that the
+    /// multi-planar structure cannot have becomes "default".
+    fn load_single(raw: &bindings::v4l2_pix_format) -> Self {
+        let byte = |value: u32| u8::try_from(value).unwrap_or(0);
+        Self(bindings::helper_colorimetry {
+            colorspace: raw.colorspace,
+            // SAFETY: Both members of the union are the same integer.
+            ycbcr_enc: byte(unsafe { raw.__bindgen_anon_1.ycbcr_enc }),
+            quantization: byte(raw.quantization),
+            xfer_func: byte(raw.xfer_func),
+        })
+    }
+
+    /// As [`Self::store`], to the single-planar structure.
+    fn store_single(self, raw: &mut bindings::v4l2_pix_format) {
+        raw.colorspace = self.0.colorspace;
+        raw.__bindgen_anon_1.ycbcr_enc = self.0.ycbcr_enc.into();
+        raw.quantization = self.0.quantization.into();
+        raw.xfer_func = self.0.xfer_func.into();
+    }
 }
 
 /// The most memory planes of a [`PixelFormat`]. V4L2 allows eight, but no format that is neither
 /// compressed nor tiled uses more than three.
 const MAX_PLANES: u8 = 3;
 
-/// A format of one queue: [`struct v4l2_pix_format_mplane`].
+/// A format of one queue: [`struct v4l2_pix_format_mplane`] or `struct v4l2_pix_format`, which has
+/// one memory plane.
 ///
 /// [`struct v4l2_pix_format_mplane`]: srctree/include/uapi/linux/videodev2.h
 #[derive(Clone, Copy)]
@@ -147,16 +217,29 @@ impl PixelFormat {
         (sizes, self.num_planes.min(MAX_PLANES).into())
     }
 
-    /// Copies the values out of the C structure.
-    ///
-    /// # Safety
-    ///
-    /// `raw` must be of a multi-planar type.
+    /// Copies the values out of the C structure of an ioctl, for a type of a video queue.
     // Not inlined, to have the code once for three ioctls. The fields are read through the outer
     // structure, which is aligned: the inner one is packed, and would be read byte by byte.
     #[inline(never)]
-    pub(super) unsafe fn load(raw: &bindings::v4l2_format) -> Self {
-        // SAFETY: By the safety requirements `pix_mp` is the valid member of the union.
+    pub(super) fn load(raw: &bindings::v4l2_format) -> Self {
+        if Api::of(raw.type_) == Api::SinglePlanar {
+            // SAFETY: All members of the union are plain numbers, and the V4L2 core initialised all
+            // of its bytes. By the type this is the one that userspace wrote.
+            let pix = unsafe { &raw.fmt.pix };
+            let plane = Plane {
+                bytes_per_line: pix.bytesperline,
+                size_image: pix.sizeimage,
+            };
+            let colorimetry = Colorimetry::load_single(pix);
+            return Self::new(
+                pix.pixelformat,
+                pix.width,
+                pix.height,
+                colorimetry,
+                &[plane],
+            );
+        }
+        // SAFETY: As above.
         unsafe {
             let mut planes = [Plane::default(); MAX_PLANES as usize];
             for (index, plane) in planes.iter_mut().enumerate() {
@@ -174,11 +257,26 @@ impl PixelFormat {
         }
     }
 
-    /// Writes the C structure of a multi-planar type, and zeroes every field that is not part of
-    /// this format.
+    /// Writes the C structure of `raw`'s type, and zeroes every field that is not part of this
+    /// format.
     // Not inlined, and written through the outer structure, for the same reasons as in `load`.
     #[inline(never)]
     pub(super) fn store(&self, raw: &mut bindings::v4l2_format) {
+        if Api::of(raw.type_) == Api::SinglePlanar {
+            let plane = self.planes().first().copied().unwrap_or_default();
+            let mut pix = bindings::v4l2_pix_format {
+                width: self.width,
+                height: self.height,
+                pixelformat: self.fourcc,
+                field: bindings::v4l2_field_V4L2_FIELD_NONE,
+                bytesperline: plane.bytes_per_line,
+                sizeimage: plane.size_image,
+                ..Default::default()
+            };
+            self.colorimetry.store_single(&mut pix);
+            raw.fmt.pix = pix;
+            return;
+        }
         raw.fmt.pix_mp = bindings::v4l2_pix_format_mplane::default();
         // SAFETY: The member of the union was written above.
         unsafe {

@@ -17,17 +17,17 @@ use kernel::{
 /// the next frame starts before; and before the file's stream is stopped, although its job may be
 /// over by then.
 ///
-/// `J` is a frame that could not be started. Dropping it returns its buffers as failed.
+/// `J` is a frame that is over without having run. Dropping it returns its buffers.
 ///
 /// ```text
 ///   interrupt thread, during()          STREAMOFF, wait()
 ///   --------------------------          -----------------
 ///   lock turn, set busy
-///     start the next frame  -- fails --> refuse(): kept until busy is cleared
+///     start the next frame  -- over --> end(): kept until busy is cleared
 ///     (or end the job)      ----------> mem2mem: no job runs
 ///     return the buffers                lock turn: blocks
 ///   clear busy, unlock turn ----------> goes on
-///   drop the refused frame
+///   drop the kept frame
 /// ```
 #[pin_data]
 pub(super) struct HandBack<J> {
@@ -39,13 +39,13 @@ pub(super) struct HandBack<J> {
     state: SpinLock<State<J>>,
 }
 
-/// Decides when a frame that cannot be started is dropped.
+/// Decides when a frame that is over without having run is dropped.
 struct State<J> {
     /// Whether [`HandBack::during`] runs.
     busy: bool,
     /// The frame to drop after that. There is at most one, because its job runs until it is
     /// dropped.
-    refused: Option<J>,
+    over: Option<J>,
 }
 
 impl<J: Unpin> HandBack<J> {
@@ -53,7 +53,7 @@ impl<J: Unpin> HandBack<J> {
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             turn <- new_mutex!((), "HandBack::turn"),
-            state <- new_spinlock!(State { busy: false, refused: None }, "HandBack::state"),
+            state <- new_spinlock!(State { busy: false, over: None }, "HandBack::state"),
         })
     }
 
@@ -62,11 +62,12 @@ impl<J: Unpin> HandBack<J> {
         drop(self.turn.lock());
     }
 
-    /// Drops a frame that could not be started: now, or after the buffers that are being returned.
-    pub(super) fn refuse(&self, job: J) {
+    /// Drops a frame that is over without having run: now, or after the buffers that are being
+    /// returned.
+    pub(super) fn end(&self, job: J) {
         let mut state = self.state.lock();
         let ends_now = if state.busy {
-            state.refused.replace(job)
+            state.over.replace(job)
         } else {
             Some(job)
         };
@@ -79,12 +80,12 @@ impl<J: Unpin> HandBack<J> {
         let turn = self.turn.lock();
         self.state.lock().busy = true;
         work();
-        let refused = {
+        let over = {
             let mut state = self.state.lock();
             state.busy = false;
-            state.refused.take()
+            state.over.take()
         };
         drop(turn);
-        drop(refused);
+        drop(over);
     }
 }

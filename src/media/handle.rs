@@ -9,6 +9,7 @@ use super::{
     hand_back::HandBack,
     job::Job,
     lock::Lock,
+    order::Order,
     queue::{
         self,
         Queues, //
@@ -78,11 +79,14 @@ pub(super) struct Handle {
     pub(super) ioctls: Lock,
     /// Whether the job of the file is to end with the running frame.
     stopping: Atomic<bool>,
+    /// How many frames the file may still process before another file's job runs.
+    frames_left: Atomic<u32>,
     #[pin]
     pub(super) hand_back: HandBack<Job>,
-    /// Held while a frame starts, until its request waits to be settled.
+    /// Held while a frame starts, until its request waits to be settled; and briefly while a
+    /// control is set. It is taken after the lock of the controls and before the driver's.
     #[pin]
-    pub(super) starting: Mutex<()>,
+    pub(super) starting: Mutex<Order>,
 }
 
 // SAFETY: All fields may be used from any thread.
@@ -112,8 +116,9 @@ impl Handle {
     ) -> impl PinInit<Self, Error> {
         try_pin_init!(&this in Self {
             stopping: Atomic::new(false),
+            frames_left: Atomic::new(0),
             hand_back <- HandBack::new(),
-            starting <- new_mutex!((), "Handle::starting"),
+            starting <- new_mutex!(Order::new(callbacks.controls.len())?, "Handle::starting"),
             lock <- Lock::new(c"File::lock", static_lock_class!()),
             ioctls <- Lock::new(c"File::ioctls", static_lock_class!()),
             // SAFETY: By the safety requirements.
@@ -174,6 +179,17 @@ impl Handle {
     #[inline]
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    /// Returns how many frames the file may still process before another file's job runs.
+    #[inline]
+    pub(super) fn frames_left(&self) -> u32 {
+        self.frames_left.load(Relaxed)
+    }
+
+    /// Sets how many frames the file may still process before another file's job runs.
+    pub(super) fn set_frames_left(&self, frames: u32) {
+        self.frames_left.store(frames, Relaxed);
     }
 
     /// Sets whether the job of the file is to end with the running frame.

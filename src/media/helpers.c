@@ -168,6 +168,9 @@ static const struct vb2_ops finder_vb2_ops = {
 	.buf_queue = finder_buf_queue,
 };
 
+/* The queues never have a buffer. */
+static const struct vb2_mem_ops finder_mem_ops = { };
+
 static int finder_queue_init(void *priv, struct vb2_queue *src,
 			     struct vb2_queue *dst)
 {
@@ -181,7 +184,7 @@ static int finder_queue_init(void *priv, struct vb2_queue *src,
 	for (i = 0; i < ARRAY_SIZE(queues); i++) {
 		queues[i]->io_modes = VB2_MMAP;
 		queues[i]->ops = &finder_vb2_ops;
-		queues[i]->mem_ops = &vb2_dma_contig_memops;
+		queues[i]->mem_ops = &finder_mem_ops;
 		queues[i]->buf_struct_size = sizeof(struct v4l2_m2m_buffer);
 		queues[i]->timestamp_flags = V4L2_BUF_FLAG_TIMESTAMP_COPY;
 		queues[i]->lock = &finder->lock;
@@ -200,7 +203,7 @@ static int finder_queue_init(void *priv, struct vb2_queue *src,
 struct work_struct *helper_v4l2_m2m_find_work(struct v4l2_m2m_dev *m2m_dev,
 					      struct v4l2_m2m_ops *ops)
 {
-	void (*device_run)(void *priv) = ops->device_run;
+	struct v4l2_m2m_ops own = *ops;
 	struct finder finder = { .m2m_dev = m2m_dev };
 	struct v4l2_m2m_ctx *ctx;
 
@@ -212,6 +215,7 @@ struct work_struct *helper_v4l2_m2m_find_work(struct v4l2_m2m_dev *m2m_dev,
 
 	finder.ctx = ctx;
 	ops->device_run = finder_run;
+	ops->job_ready = NULL;
 	ctx->ignore_cap_streaming = true;
 	ctx->out_q_ctx.q.streaming = 1;
 	v4l2_m2m_set_src_buffered(ctx, true);
@@ -223,7 +227,7 @@ struct work_struct *helper_v4l2_m2m_find_work(struct v4l2_m2m_dev *m2m_dev,
 	ctx->out_q_ctx.q.streaming = 0;
 	v4l2_m2m_ctx_release(ctx);
 	mutex_destroy(&finder.lock);
-	ops->device_run = device_run;
+	*ops = own;
 
 	return finder.work;
 }
@@ -495,15 +499,29 @@ int helper_vb2_held(struct vb2_queue *q)
 }
 #endif
 
-/*
- * Returns the bus address of the image in a plane. The image lies in the plane's
- * memory.
- */
-dma_addr_t helper_vb2_plane_image_addr(struct vb2_buffer *vb,
-				       unsigned int plane_no)
+/* Returns whether both queues of a context have at least `count` buffers. */
+bool helper_v4l2_m2m_has_frames(struct v4l2_m2m_ctx *ctx, unsigned int count)
 {
-	return vb2_dma_contig_plane_dma_addr(vb, plane_no) +
-	       vb->planes[plane_no].data_offset;
+	return v4l2_m2m_num_src_bufs_ready(ctx) >= count &&
+	       v4l2_m2m_num_dst_bufs_ready(ctx) >= count;
+}
+
+/*
+ * Stores the bus address of the image in a plane. The image lies in the plane's
+ * memory. Returns false if there is no such plane, or if its memory is not
+ * dma-contig's: of the kinds of memory that drivers can choose here, only that
+ * one has a cookie.
+ */
+bool helper_vb2_plane_image_addr(struct vb2_buffer *vb, unsigned int plane_no,
+				 dma_addr_t *addr)
+{
+	const dma_addr_t *start = vb2_plane_cookie(vb, plane_no);
+
+	if (!start)
+		return false;
+	*addr = *start + vb->planes[plane_no].data_offset;
+
+	return true;
 }
 
 /*
@@ -518,6 +536,52 @@ static unsigned long plane_room(struct vb2_buffer *vb, unsigned int plane_no)
 		first++;
 
 	return min(vb2_plane_size(vb, first), vb2_plane_size(vb, plane_no));
+}
+
+/*
+ * Returns where bytes of the image in a plane are, NULL if the plane does not
+ * have them or if the CPU cannot access them.
+ */
+static void *plane_bytes(struct vb2_buffer *vb, unsigned int plane_no,
+			 size_t offset, size_t len)
+{
+	size_t start, room;
+	char *memory;
+
+	if (plane_no >= vb->num_planes)
+		return NULL;
+	room = plane_room(vb, plane_no);
+	if (check_add_overflow(offset, vb->planes[plane_no].data_offset,
+			       &start) ||
+	    start > room || len > room - start)
+		return NULL;
+	memory = vb2_plane_vaddr(vb, plane_no);
+
+	return memory ? memory + start : NULL;
+}
+
+bool helper_vb2_read(struct vb2_buffer *vb, unsigned int plane_no,
+		     size_t offset, void *to, size_t len)
+{
+	const void *from = plane_bytes(vb, plane_no, offset, len);
+
+	if (!from)
+		return false;
+	memcpy(to, from, len);
+
+	return true;
+}
+
+bool helper_vb2_write(struct vb2_buffer *vb, unsigned int plane_no,
+		      size_t offset, const void *from, size_t len)
+{
+	void *to = plane_bytes(vb, plane_no, offset, len);
+
+	if (!to)
+		return false;
+	memcpy(to, from, len);
+
+	return true;
 }
 
 /*

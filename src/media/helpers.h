@@ -11,6 +11,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/ratelimit.h>
 #include <linux/workqueue.h>
 #include <media/media-device.h>
@@ -20,7 +21,6 @@
 #include <media/v4l2-device.h>
 #include <media/v4l2-fh.h>
 #include <media/v4l2-mem2mem.h>
-#include <media/videobuf2-dma-contig.h>
 #include <media/videobuf2-v4l2.h>
 
 void helper_mutex_lock(struct mutex *lock);
@@ -70,8 +70,13 @@ void helper_log_queue(struct file *file, struct vb2_queue *q,
 #if IS_BUILTIN(CONFIG_KUNIT)
 int helper_vb2_held(struct vb2_queue *q);
 #endif
-dma_addr_t helper_vb2_plane_image_addr(struct vb2_buffer *vb,
-				       unsigned int plane_no);
+bool helper_v4l2_m2m_has_frames(struct v4l2_m2m_ctx *ctx, unsigned int count);
+bool helper_vb2_plane_image_addr(struct vb2_buffer *vb, unsigned int plane_no,
+				 dma_addr_t *addr);
+bool helper_vb2_read(struct vb2_buffer *vb, unsigned int plane_no,
+		     size_t offset, void *to, size_t len);
+bool helper_vb2_write(struct vb2_buffer *vb, unsigned int plane_no,
+		      size_t offset, const void *from, size_t len);
 bool helper_vb2_fill(struct vb2_buffer *vb, const u32 *images,
 		     unsigned int count);
 

@@ -4,8 +4,9 @@
 //! because [`Job::finish`] takes it by value, and dropping it ends it as failed.
 //!
 //! The next frame starts before the buffers of the last one are returned, and without mem2mem's
-//! worker. While one file streams alone, it is the next frame of the same mem2mem job, since a job
-//! may process several frames. Otherwise the job ends, and mem2mem starts another file's job.
+//! worker. While one file streams alone, or has frames left of its turn, it is the next frame of the
+//! same mem2mem job, since a job may process several frames. Otherwise the job ends, and mem2mem
+//! starts another file's job.
 //!
 //! A job may therefore be over before its buffers are returned. Stopping a stream waits for both.
 //! [`HandBack`] provides that wait, and the order in which a file's buffers are returned.
@@ -26,12 +27,21 @@ use kernel::{
     }, //
 };
 
+/// What became of a frame that the driver was to start.
+pub(crate) enum Run {
+    /// The frame was started. [`Job::finish`] ends it.
+    Started,
+    /// The frame is over, and its buffers get this state: it could not be started, or it took no
+    /// time.
+    Ended(Job, State),
+}
+
 /// What became of the attempt to start the next frame of a job.
 pub(super) enum Next {
     /// The frame was started.
     Started,
-    /// The frame could not be started.
-    Refused(Job),
+    /// The frame is over, and with it the job.
+    Ended(Job),
     /// There is no frame, or another file waits for the device: the job is over.
     None,
 }
@@ -39,7 +49,8 @@ pub(super) enum Next {
 /// What a job needs of its open file. It is a trait so that [`Job`] does not depend on the driver's
 /// type.
 pub(super) trait Client: Send + Sync {
-    /// Starts the next frame of the file's job, if there is one and no other file streams.
+    /// Starts the next frame of the file's job, if there is one and the job is to go on: no other
+    /// file streams, or the job has not had all its frames.
     ///
     /// # Safety
     ///
@@ -65,6 +76,8 @@ pub(crate) struct Job {
     destination: *mut bindings::vb2_v4l2_buffer,
     ready: Instant<Monotonic>,
     ended: bool,
+    /// The state of the buffers if the job is dropped.
+    state: State,
     file: Arc<dyn Client>,
 }
 
@@ -94,6 +107,7 @@ impl Job {
             destination,
             ready,
             ended: false,
+            state: State::Error,
             file,
         }
     }
@@ -115,12 +129,21 @@ impl Job {
         self.ready
     }
 
-    /// Copies timestamp, timecode and field from the source to the destination.
-    pub(crate) fn copy_metadata(&self) {
+    /// Numbers the two buffers, and copies timestamp, timecode and field from the source to the
+    /// destination.
+    pub(super) fn describe(&self, [source, destination]: [u32; 2]) {
         // SAFETY: By the type invariant both buffers are the job's.
         unsafe {
+            (*self.source).sequence = source;
+            (*self.destination).sequence = destination;
             bindings::v4l2_m2m_buf_copy_metadata(self.source, self.destination);
         }
+    }
+
+    /// Returns the frame, to be dropped where its buffers may be returned in the state `state`.
+    pub(super) fn with_state(mut self, state: State) -> Self {
+        self.state = state;
+        self
     }
 
     /// Ends the frame: starts the next one in the calling thread, calls `meanwhile`, and returns
@@ -138,7 +161,7 @@ impl Job {
             };
             match next {
                 Next::Started => {}
-                Next::Refused(job) => hand_back.refuse(job),
+                Next::Ended(job) => hand_back.end(job),
                 // SAFETY: By the type invariant the device runs the job, and both are valid as
                 // long as the file is held.
                 Next::None => unsafe {
@@ -158,8 +181,9 @@ impl Job {
 }
 
 impl Drop for Job {
-    /// Ends the frame as failed, and its job. mem2mem's worker starts the next job: the frame may
-    /// be dropped while it is being started, and the next start must not be nested in that.
+    /// Ends the frame, and its job: as failed, unless it was given another state. mem2mem's worker
+    /// starts the next job: the frame may be dropped while it is being started, and the next start
+    /// must not be nested in that.
     fn drop(&mut self) {
         if !self.ended {
             // SAFETY: By the type invariant the context and its device are valid, and this is
@@ -168,7 +192,7 @@ impl Drop for Job {
                 bindings::v4l2_m2m_buf_done_and_job_finish(
                     (*self.ctx).m2m_dev,
                     self.ctx,
-                    State::Error.into_raw(),
+                    self.state.into_raw(),
                 );
             }
         }

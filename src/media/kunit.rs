@@ -15,8 +15,11 @@ use super::{
         Use, //
     },
     file::File,
-    format::Direction,
-    node,
+    format::{
+        Api,
+        Direction, //
+    },
+    node::Kept,
     operations::Operations,
     registration::Registration, //
 };
@@ -27,28 +30,14 @@ use kernel::{
     devres,
     error::to_result,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// The nodes of a device, which a test can open.
-///
-/// # Invariants
-///
-/// `video` and `requests` are parts of the nodes, which `reference` keeps.
 pub(crate) struct Node<T: Operations> {
-    video: *mut bindings::video_device,
-    requests: *mut bindings::mutex,
+    nodes: Kept<T>,
     device: Arc<Device<T>>,
-    reference: ARef<device::Device>,
 }
-
-// SAFETY: The mutex may be used from any thread, and so may all other fields.
-unsafe impl<T: Operations> Send for Node<T> {}
-// SAFETY: The mutex may be used by several threads at the same time, and so may all other fields.
-unsafe impl<T: Operations> Sync for Node<T> {}
 
 impl<T: Operations> Node<T> {
     /// Registers the nodes of a device as [`register`](super::m2m::register) does.
@@ -58,33 +47,24 @@ impl<T: Operations> Node<T> {
         binding: Arc<Binding>,
         data: Arc<T::Device>,
     ) -> Result<Self> {
-        let device = jobs::device::<T>(parent, binding, data)?;
+        let device = jobs::device::<T>(parent, Api::MultiPlanar, binding, data)?;
         // SAFETY: The parent is bound, and devres drops the registration before the parent is
         // unbound.
         let registration = unsafe { Registration::new(device.clone(), module)? };
-        // INVARIANT: The pointers are those of the registration, which is not dropped yet.
-        let this = Self {
-            video: registration.video(),
-            requests: registration.requests(),
-            device,
-            // SAFETY: The video device is registered.
-            reference: unsafe { node::reference(registration.video()) },
-        };
+        let nodes = registration.node().clone();
         devres::register(parent, registration, GFP_KERNEL)?;
-        Ok(this)
+        Ok(Self { nodes, device })
     }
 
     /// Opens the video device.
     pub(crate) fn open(&self) -> Result<Stream<T>> {
-        // SAFETY: By the type invariant there is a reference to the video device. The callbacks are
-        // those of a `File<T>`, which `Stream` closes.
-        let file =
-            unsafe { File::open(self.video, Use::new(&self.device), &Callbacks::<T>::BELOW)? };
-        // INVARIANT: The mutex and the reference are those of `self`.
+        let usage = Use::new(&self.device);
+        // SAFETY: There is a reference to the video device. The callbacks are those of a `File<T>`,
+        // which `Stream` closes.
+        let file = unsafe { File::open(self.nodes.video(), usage, &Callbacks::<T>::BELOW)? };
         Ok(Stream {
             file: Some(file),
-            requests: self.requests,
-            _reference: self.reference.clone(),
+            nodes: self.nodes.clone(),
         })
     }
 }
@@ -99,27 +79,16 @@ pub(crate) struct Returned {
 }
 
 /// An open file whose buffers have one plane. Dropping it closes the file.
-///
-/// # Invariants
-///
-/// `requests` is a mutex of the nodes, which `_reference` keeps. `file` is [`Some`] until the file
-/// is closed.
 pub(crate) struct Stream<T: Operations> {
+    /// [`Some`] until the file is closed.
     file: Option<Arc<File<T>>>,
-    requests: *mut bindings::mutex,
-    _reference: ARef<device::Device>,
+    nodes: Kept<T>,
 }
-
-// SAFETY: The mutex may be used from any thread, and so may all other fields.
-unsafe impl<T: Operations> Send for Stream<T> {}
-// SAFETY: The mutex may be used by several threads at the same time, and so may all other fields.
-unsafe impl<T: Operations> Sync for Stream<T> {}
 
 impl<T: Operations> Stream<T> {
     /// Returns the queue of a direction.
     fn queue(file: &File<T>, direction: Direction) -> *mut bindings::vb2_queue {
-        // SAFETY: The file has its mem2mem context, which has both queues.
-        unsafe { bindings::v4l2_m2m_get_vq(file.handle.m2m_ctx(), direction.buffer_type()) }
+        file.handle.queues.queue(direction)
     }
 
     /// Runs `f` with the file and its lock held.
@@ -129,17 +98,18 @@ impl<T: Operations> Stream<T> {
         f(file)
     }
 
-    /// Changes the dimensions of the array control, as `VIDIOC_S_FMT` may do.
-    pub(crate) fn set_dimensions(&self, columns: u32, rows: u32) -> Result {
+    /// Changes the dimensions of an array control, as `VIDIOC_S_FMT` may do.
+    pub(crate) fn set_dimensions(&self, id: u32, columns: u32, rows: u32) -> Result {
         // SAFETY: No ioctl can be made on a file that a test opened.
-        self.locked(|file| unsafe { Dimensions::of(&file.handle.controls) }.set(columns, rows))
+        self.locked(|file| unsafe { Dimensions::of(&file.handle.controls) }.set(id, columns, rows))
     }
 
-    /// Returns the number of elements of the array control.
-    pub(crate) fn elements(&self) -> usize {
-        self.file
-            .as_ref()
-            .map_or(0, |file| file.handle.controls.with_array(<[u32]>::len))
+    /// Returns the number of elements of an array control.
+    pub(crate) fn elements(&self, id: u32) -> Result<usize> {
+        self.locked(|file| {
+            let controls = &file.handle.controls;
+            controls.with_array(id, |elements| Ok(elements.len()))
+        })
     }
 
     /// Allocates `count` buffers for each direction, as `VIDIOC_REQBUFS` does.
@@ -148,7 +118,7 @@ impl<T: Operations> Stream<T> {
             for direction in [Direction::Output, Direction::Capture] {
                 let mut request = bindings::v4l2_requestbuffers {
                     count,
-                    type_: direction.buffer_type(),
+                    type_: direction.buffer_type(Api::MultiPlanar),
                     memory: bindings::v4l2_memory_V4L2_MEMORY_MMAP,
                     ..Default::default()
                 };
@@ -216,7 +186,7 @@ impl<T: Operations> Stream<T> {
         }
         let mut buffer = bindings::v4l2_buffer {
             index,
-            type_: direction.buffer_type(),
+            type_: direction.buffer_type(Api::MultiPlanar),
             memory: bindings::v4l2_memory_V4L2_MEMORY_MMAP,
             // CAST: The length is eight.
             length: planes.len() as u32,
@@ -236,7 +206,7 @@ impl<T: Operations> Stream<T> {
                     bindings::v4l2_m2m_streamon(
                         ptr::null_mut(),
                         file.handle.m2m_ctx(),
-                        direction.buffer_type(),
+                        direction.buffer_type(Api::MultiPlanar),
                     )
                 })?;
             }
@@ -266,12 +236,9 @@ impl<T: Operations> Stream<T> {
 impl<T: Operations> Drop for Stream<T> {
     fn drop(&mut self) {
         if let Some(file) = self.file.take() {
-            // SAFETY: By the type invariant the mutex is valid. No other thread can use the file.
-            unsafe {
-                bindings::helper_mutex_lock(self.requests);
-                File::close(file);
-                bindings::helper_mutex_unlock(self.requests);
-            }
+            let _requests = self.nodes.requests().lock();
+            // SAFETY: The mutex is held. No other thread can use the file.
+            unsafe { File::close(file) };
         }
     }
 }

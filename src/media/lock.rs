@@ -16,6 +16,7 @@ use kernel::{
 
 /// A mutex that guards no data of its own.
 #[pin_data(PinnedDrop)]
+#[repr(transparent)]
 pub(super) struct Lock {
     #[pin]
     raw: Opaque<bindings::mutex>,
@@ -33,6 +34,16 @@ impl Lock {
         })
     }
 
+    /// Borrows a mutex of the C code.
+    ///
+    /// # Safety
+    ///
+    /// `raw` must be an initialised mutex that is valid for `'a`.
+    pub(super) unsafe fn borrow<'a>(raw: *mut bindings::mutex) -> &'a Self {
+        // SAFETY: `Self` is a transparent wrapper of the C structure.
+        unsafe { &*raw.cast() }
+    }
+
     /// Returns the C mutex.
     pub(super) fn as_raw(&self) -> *mut bindings::mutex {
         self.raw.get()
@@ -43,6 +54,13 @@ impl Lock {
         // SAFETY: The mutex is initialised.
         unsafe { bindings::helper_mutex_lock(self.as_raw()) };
         LockGuard(self, NotThreadSafe)
+    }
+
+    /// Takes the lock as [`Self::lock`] does. A kernel thread gets no signals, and its interruptible
+    /// wait does not add to the load average. In a process a signal may end that wait; then the
+    /// thread waits once more.
+    pub(super) fn lock_long(&self) -> LockGuard<'_> {
+        self.lock_interruptible().unwrap_or_else(|_| self.lock())
     }
 
     /// Takes the lock until the guard is dropped, unless a signal ends the wait.

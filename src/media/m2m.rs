@@ -5,13 +5,17 @@
 
 pub(crate) use super::{
     device::Device,
-    job::Job,
+    job::{
+        Job,
+        Run, //
+    },
     operations::Operations,
     request::Controls, //
 };
 
 use super::{
     callbacks,
+    format::Api,
     registration::Registration, //
 };
 use crate::platform::binding::Binding;
@@ -22,7 +26,8 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound.
+/// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound. Userspace describes formats
+/// and buffers with `api`.
 ///
 /// Unbinding first ends `binding`, which must be the binding of `parent`: [`Operations::run`] is
 /// not called any more. It then stops the streams, and so waits for the running frame. Everything
@@ -38,10 +43,11 @@ use kernel::{
 pub(crate) fn register<T: Operations>(
     parent: &device::Device<device::Bound>,
     module: &'static ThisModule,
+    api: Api,
     binding: Arc<Binding>,
     data: Arc<T::Device>,
 ) -> Result<(Arc<Device<T>>, u16)> {
-    let device = callbacks::jobs::device::<T>(parent, binding, data)?;
+    let device = callbacks::jobs::device::<T>(parent, api, binding, data)?;
     // SAFETY: The parent is bound, and devres drops the registration before the parent is unbound.
     let registration = unsafe { Registration::new(device.clone(), module)? };
     let number = registration.number();

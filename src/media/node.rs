@@ -12,11 +12,17 @@ use super::{
         Device,
         Use, //
     },
+    format::Api,
+    lock::Lock,
     operations::Operations, //
 };
 use core::{
     mem::offset_of,
-    ptr, //
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     container_of,
@@ -87,7 +93,7 @@ impl<T: Operations> Node<T> {
             GFP_KERNEL,
         )?;
         this.init_media(device.parent_raw(), callbacks.media);
-        this.init_video(device.parent_raw(), callbacks);
+        this.init_video(device.parent_raw(), device.api(), callbacks);
         this.init_v4l2(device.parent())?;
         Ok(this)
     }
@@ -111,8 +117,12 @@ impl<T: Operations> Node<T> {
         }
     }
 
-    fn init_video(&self, parent: *mut bindings::device, callbacks: &Callbacks) {
+    fn init_video(&self, parent: *mut bindings::device, api: Api, callbacks: &Callbacks) {
         let video = self.video.get();
+        let m2m = match api {
+            Api::SinglePlanar => bindings::V4L2_CAP_VIDEO_M2M,
+            Api::MultiPlanar => bindings::V4L2_CAP_VIDEO_M2M_MPLANE,
+        };
         // SAFETY: The structure is zeroed, and is not known to other code yet. Its pointers refer
         // to static data, to data that lives as long as the structure, or to its parent in the
         // device model.
@@ -121,8 +131,7 @@ impl<T: Operations> Node<T> {
             (*video).vfl_dir = bindings::vfl_devnode_direction_VFL_DIR_M2M;
             (*video).fops = callbacks.file;
             (*video).ioctl_ops = callbacks.ioctl;
-            (*video).device_caps =
-                bindings::V4L2_CAP_VIDEO_M2M_MPLANE | bindings::V4L2_CAP_STREAMING;
+            (*video).device_caps = m2m | bindings::V4L2_CAP_STREAMING;
             (*video).release = Some(bindings::video_device_release);
             (*video).v4l2_dev = self.v4l2.get();
             (*video).dev_parent = parent;
@@ -163,6 +172,12 @@ impl<T: Operations> Node<T> {
     /// Returns the media device, which is initialised.
     pub(super) fn media(&self) -> *mut bindings::media_device {
         self.media.get()
+    }
+
+    /// Returns the media device's mutex for requests, `req_queue_mutex`.
+    pub(super) fn requests(&self) -> &Lock {
+        // SAFETY: The media device is initialised, and so is its mutex.
+        unsafe { Lock::borrow(&raw mut (*self.media()).req_queue_mutex) }
     }
 
     /// Returns the module that contains the driver; null if it is built in.
@@ -207,17 +222,57 @@ impl<T: Operations> Node<T> {
     }
 }
 
-/// Returns a reference to a video device.
+/// A reference to the nodes of a device.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// `video` must be registered, or the caller must hold a reference to it.
-pub(super) unsafe fn reference(video: *mut bindings::video_device) -> ARef<device::Device> {
-    // SAFETY: By the safety requirements the reference count is not zero. `kernel::bindings`
-    // describes the same C structure. The V4L2 core allows that any thread drops the last
-    // reference.
-    unsafe { device::Device::get_device((&raw mut (*video).dev).cast()) }
+/// `video` refers to the video device of `node`, and so keeps `node` valid.
+pub(super) struct Kept<T: Operations> {
+    node: NonNull<Node<T>>,
+    video: ARef<device::Device>,
 }
+
+impl<T: Operations> Kept<T> {
+    /// Creates a reference.
+    ///
+    /// # Safety
+    ///
+    /// The video device of `node` must be registered.
+    pub(super) unsafe fn new(node: NonNull<Node<T>>) -> Self {
+        // SAFETY: By the safety requirements the node is valid, and the reference count of its
+        // video device is not zero. `kernel::bindings` describes the same C structure. The V4L2
+        // core allows that any thread drops the last reference.
+        let video =
+            unsafe { device::Device::get_device((&raw mut (*node.as_ref().video()).dev).cast()) };
+        // INVARIANT: By the line above.
+        Self { node, video }
+    }
+}
+
+impl<T: Operations> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        // INVARIANT: Both references are to the same video device.
+        Self {
+            node: self.node,
+            video: self.video.clone(),
+        }
+    }
+}
+
+impl<T: Operations> Deref for Kept<T> {
+    type Target = Node<T>;
+
+    fn deref(&self) -> &Node<T> {
+        // SAFETY: By the type invariant the node is valid.
+        unsafe { self.node.as_ref() }
+    }
+}
+
+// SAFETY: The node may be used and released from any thread.
+unsafe impl<T: Operations> Send for Kept<T> {}
+// SAFETY: The node may be used by several threads at the same time: what changes is protected by
+// locks of the C code.
+unsafe impl<T: Operations> Sync for Kept<T> {}
 
 /// Copies a name into a C array. It truncates a name that is too long, and always terminates the
 /// array with a zero.

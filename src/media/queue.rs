@@ -4,7 +4,10 @@
 
 use super::{
     bindings,
-    format::Direction, //
+    format::{
+        Api,
+        Direction, //
+    }, //
 };
 use core::ptr::{
     self,
@@ -57,14 +60,18 @@ impl Queues {
         self.0.as_ptr()
     }
 
+    /// Returns the queue of a direction. It is valid as long as `self` is.
+    pub(super) fn queue(&self, direction: Direction) -> *mut bindings::vb2_queue {
+        // mem2mem looks at the direction of a type only.
+        let buffer_type = direction.buffer_type(Api::MultiPlanar);
+        // SAFETY: By the type invariant the context is valid.
+        unsafe { bindings::v4l2_m2m_get_vq(self.as_raw(), buffer_type) }
+    }
+
     /// Returns whether `direction` has buffers allocated.
     pub(super) fn is_busy(&self, direction: Direction) -> bool {
-        // SAFETY: By the type invariant the context is valid, and both types have a
-        // queue.
-        unsafe {
-            let queue = bindings::v4l2_m2m_get_vq(self.as_raw(), direction.buffer_type());
-            bindings::helper_vb2_is_busy(queue)
-        }
+        // SAFETY: The queue is valid.
+        unsafe { bindings::helper_vb2_is_busy(self.queue(direction)) }
     }
 
     /// Stops the streams of both queues: waits for a running job, returns all buffers and ends
@@ -82,7 +89,7 @@ impl Queues {
                 bindings::v4l2_m2m_streamoff(
                     ptr::null_mut(),
                     self.as_raw(),
-                    direction.buffer_type(),
+                    (*self.queue(direction)).type_,
                 )
             };
         }

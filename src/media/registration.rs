@@ -12,24 +12,18 @@ use super::{
     device::Device,
     node::{
         self,
+        Kept,
         Node, //
     },
     operations::Operations,
     unregister::Remains, //
 };
-use core::{
-    marker::PhantomData,
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
-    device,
     error::to_result,
     ffi::c_int,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 
 /// Keeps the nodes of a device registered.
@@ -39,18 +33,11 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `node` was registered. `reference` refers to its video device and so keeps the node. The
-/// device's parent is bound.
+/// `node` was registered. The device's parent is bound.
 pub(super) struct Registration<T: Operations> {
-    node: NonNull<Node<T>>,
+    node: Kept<T>,
     device: Arc<Device<T>>,
-    /// The reference to the video device. It is taken out only when `self` is dropped.
-    reference: Option<ARef<device::Device>>,
-    _node: PhantomData<Node<T>>,
 }
-
-// SAFETY: All fields, and the node, may be used and released from any thread.
-unsafe impl<T: Operations> Send for Registration<T> {}
 
 impl<T: Operations> Registration<T> {
     /// Registers the nodes of `device`.
@@ -62,7 +49,7 @@ impl<T: Operations> Registration<T> {
         let owner = module.as_ptr().cast::<bindings::module>();
         let callbacks = node::Callbacks {
             file: &file::Callbacks::<T>::OPS,
-            ioctl: &ioctl::Callbacks::<T>::OPS,
+            ioctl: ioctl::Callbacks::<T>::ops(device.api()),
             media: &requests::Callbacks::<T>::OPS,
         };
         // SAFETY: The callbacks are those for a `Node<T>`.
@@ -87,18 +74,15 @@ impl<T: Operations> Registration<T> {
             unsafe { bindings::kfree_const((*video).dev.kobj.name.cast()) };
         })?;
         // From now on the V4L2 core frees the node.
-        // SAFETY: The node is not moved.
-        let node = KBox::into_raw(unsafe { Pin::into_inner_unchecked(node) });
-        // INVARIANT: The node was registered above, and `reference` refers to its video device. By
-        // the safety requirements the parent is bound until this is dropped.
-        let this = Self {
-            // SAFETY: The pointer comes from a box and is not null.
-            node: unsafe { NonNull::new_unchecked(node) },
-            device,
-            // SAFETY: The video device is registered.
-            reference: Some(unsafe { node::reference(video) }),
-            _node: PhantomData,
+        // SAFETY: The node is not moved, and its video device was registered above. The pointer
+        // comes from a box and is not null.
+        let node = unsafe {
+            let node = KBox::into_raw(Pin::into_inner_unchecked(node));
+            Kept::new(NonNull::new_unchecked(node))
         };
+        // INVARIANT: The node was registered above. By the safety requirements the parent is bound
+        // until this is dropped.
+        let this = Self { node, device };
         // SAFETY: The video device is registered, and the media device is initialised. If the media
         // device cannot be registered, its `devnode` is null, which `Remains::new` tests.
         unsafe {
@@ -116,32 +100,22 @@ impl<T: Operations> Registration<T> {
         Ok(this)
     }
 
-    /// Returns the video device, for the tests.
+    /// Returns the nodes, for the tests.
     #[cfg(CONFIG_KUNIT = "y")]
-    pub(super) fn video(&self) -> *mut bindings::video_device {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { self.node.as_ref() }.video()
-    }
-
-    /// Returns the media device's mutex for requests (`req_queue_mutex`), for the tests.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(super) fn requests(&self) -> *mut bindings::mutex {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { &raw mut (*self.node.as_ref().media()).req_queue_mutex }
+    pub(super) fn node(&self) -> &Kept<T> {
+        &self.node
     }
 
     /// Returns the N of `/dev/videoN`.
     pub(super) fn number(&self) -> u16 {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { (*self.node.as_ref().video()).num }
+        // SAFETY: The node's video device is valid.
+        unsafe { (*self.node.video()).num }
     }
 }
 
 impl<T: Operations> Drop for Registration<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the node is valid. It is not used after `reference` is
-        // given to `Remains`.
-        let node = unsafe { self.node.as_ref() };
+        let node = &self.node;
         // SAFETY: `new` registered both.
         unsafe {
             bindings::video_unregister_device(node.video());
@@ -151,12 +125,9 @@ impl<T: Operations> Drop for Registration<T> {
         node.let_go();
         // From here on no frame is started.
         self.device.binding().end();
-        let Some(video) = self.reference.take() else {
-            return;
-        };
-        // SAFETY: By the type invariant `video` refers to the video device of the node, which is
-        // the node of `self.device`. `new` registered its media device, or left `devnode` null.
-        let remains = unsafe { Remains::new(self.node, self.device.clone(), video) };
+        // SAFETY: The node is that of `self.device`. `new` registered its media device, or left
+        // `devnode` null.
+        let remains = unsafe { Remains::new(node.clone(), self.device.clone()) };
         if remains.take_away(&self.device).is_err() {
             // SAFETY: By the type invariant the parent is bound.
             T::abandon(self.device.data(), unsafe {

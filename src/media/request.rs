@@ -18,7 +18,8 @@
 
 use super::{
     bindings,
-    control::Handler, //
+    control::Handler,
+    order::Order, //
 };
 use core::{
     mem,
@@ -51,11 +52,12 @@ use kernel::{
 ///
 /// `raw` is null, or a request's handler to which this holds a reference. The handler does not
 /// change, because the request is being validated and the lock of its file's queues is held.
-pub(crate) struct Controls {
+pub(crate) struct Controls<'a> {
     raw: *mut bindings::v4l2_ctrl_handler,
+    of_file: &'a Handler,
 }
 
-impl Controls {
+impl<'a> Controls<'a> {
     /// Returns the controls that `request` has for the file of `controls`.
     ///
     /// # Safety
@@ -63,11 +65,12 @@ impl Controls {
     /// `request` must be valid and in the state `MEDIA_REQUEST_STATE_VALIDATING` until the result
     /// is dropped. The caller must hold the lock of the queues of the file of `controls` until
     /// then.
-    pub(super) unsafe fn of(request: *mut bindings::media_request, controls: &Handler) -> Self {
+    pub(super) unsafe fn of(request: *mut bindings::media_request, controls: &'a Handler) -> Self {
         // INVARIANT: By the safety requirements.
         Self {
             // SAFETY: Both are valid.
             raw: unsafe { bindings::v4l2_ctrl_request_hdl_find(request, controls.as_raw()) },
+            of_file: controls,
         }
     }
 
@@ -82,12 +85,20 @@ impl Controls {
         unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
     }
 
+    /// Returns whether the request sets the control with identifier `id`.
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.find(id).is_some()
+    }
+
     /// Returns the elements of the array control, row by row; [`None`] if the request does not set
     /// it.
     ///
     /// `ENOMEM` if V4L2 had no memory for the elements, `EINVAL` if the control's dimensions have
-    /// changed since they were set.
+    /// changed since they were set, or if it is no array.
     pub(crate) fn array(&self, id: u32) -> Result<Option<&[u32]>> {
+        if !self.of_file.is_array(id) {
+            return Err(EINVAL);
+        }
         let Some(value) = self.find(id) else {
             return Ok(None);
         };
@@ -113,14 +124,13 @@ impl Controls {
     /// if the control is an array.
     pub(crate) fn number(&self, id: u32) -> Option<i32> {
         let value = self.find(id)?;
-        // SAFETY: The control is one of the file's, which live as long as the file.
-        let is_array = unsafe { (*value.ctrl).is_array() } != 0;
+        let is_number = value.p_req_valid && !self.of_file.is_array(id);
         // SAFETY: The request's value is valid, and the control is not an array.
-        (value.p_req_valid && !is_array).then(|| unsafe { *value.p_req.p_s32 })
+        is_number.then(|| unsafe { *value.p_req.p_s32 })
     }
 }
 
-impl Drop for Controls {
+impl Drop for Controls<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this holds a reference; the function accepts null.
         unsafe { bindings::helper_v4l2_ctrl_request_hdl_put(self.raw) };
@@ -135,6 +145,8 @@ pub(super) struct Ticket<P> {
     #[pin]
     object: Opaque<bindings::media_request_object>,
     prepared: Option<P>,
+    /// The controls that the request sets: bit n is the n-th of the driver's list.
+    controls: u32,
     /// The moment at which the controls took effect, if they did.
     in_effect: Option<u64>,
     /// The ticket to settle before this one, while both are in the list of [`Waiting`].
@@ -153,7 +165,9 @@ impl<P> Ticket<P> {
         release: Some(Self::release),
     };
 
-    pub(super) fn new(prepared: P) -> Result<Pin<KBox<Self>>> {
+    /// Creates a ticket for what was prepared of the controls, which are the set bits of
+    /// `controls` by their index in the driver's list.
+    pub(super) fn new(prepared: P, controls: u32) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
             pin_init!(Self {
                 // SAFETY: The memory is valid for writes, and pinned.
@@ -162,6 +176,7 @@ impl<P> Ticket<P> {
                     bindings::media_request_object_init(object);
                 }),
                 prepared: Some(prepared),
+                controls,
                 in_effect: None,
                 earlier: None,
             }? Error),
@@ -169,14 +184,18 @@ impl<P> Ticket<P> {
         )
     }
 
-    /// Takes what was prepared, for the frame that starts.
-    pub(super) fn take_prepared(self: Pin<&mut Self>) -> Option<P> {
-        self.project().prepared.take()
-    }
-
-    /// Stores the moment at which the controls took effect with the frame, if they did.
-    pub(super) fn set_in_effect(self: Pin<&mut Self>, moment: Option<u64>) {
-        *self.project().in_effect = moment;
+    /// Makes what was prepared take effect, by `apply`, with the frame that starts.
+    pub(super) fn apply(
+        self: Pin<&mut Self>,
+        order: &mut Order,
+        apply: impl FnOnce(P) -> Result,
+    ) -> Result {
+        let this = self.project();
+        if let Some(prepared) = this.prepared.take() {
+            apply(prepared)?;
+            *this.in_effect = Some(order.note_all(*this.controls));
+        }
+        Ok(())
     }
 
     /// Makes the ticket an object of `request`, which is being queued. `owner` is the request's

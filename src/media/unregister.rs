@@ -12,15 +12,12 @@
 use super::{
     bindings,
     device::Device,
-    node::Node,
+    node::Kept,
     operations::Operations, //
 };
 use core::{
     mem,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+    ptr, //
 };
 use kernel::{
     device,
@@ -57,54 +54,34 @@ const GLANCE: Delta = Delta::from_millis(1);
 const LOOK_MS: u32 = 100;
 
 /// The nodes of a device, whose video device is unregistered.
-///
-/// # Invariants
-///
-/// `_video` refers to the video device of `node`, and so keeps `node` valid.
 pub(super) struct Remains<T: Operations> {
-    node: NonNull<Node<T>>,
+    node: Kept<T>,
     /// The `struct device` of the media device's node; [`None`] if the media device is not
     /// registered.
     media: Option<ARef<device::Device>>,
-    _video: ARef<device::Device>,
     /// The mem2mem device, which keeps the platform device, the parent of both nodes.
     device: Arc<Device<T>>,
 }
-
-// SAFETY: All fields, and the node, may be used and released from any thread.
-unsafe impl<T: Operations> Send for Remains<T> {}
 
 impl<T: Operations> Remains<T> {
     /// Creates it for the nodes of `device`.
     ///
     /// # Safety
     ///
-    /// `video` must refer to the video device of `node`, and `node` must be the node of `device`.
-    /// The media device of `node` must be as [`Registration`](super::registration::Registration)
-    /// left it.
-    pub(super) unsafe fn new(
-        node: NonNull<Node<T>>,
-        device: Arc<Device<T>>,
-        video: ARef<device::Device>,
-    ) -> Self {
-        // SAFETY: By the safety requirements the node is valid.
-        let devnode = unsafe { (*node.as_ref().media()).devnode };
+    /// `node` must be the node of `device`, and its media device must be as
+    /// [`Registration`](super::registration::Registration) left it.
+    pub(super) unsafe fn new(node: Kept<T>, device: Arc<Device<T>>) -> Self {
+        // SAFETY: The node's media device is valid.
+        let devnode = unsafe { (*node.media()).devnode };
         // SAFETY: A registered media device has a device node, and holds a reference to it.
         // `kernel::bindings` describes the same C structure.
         let media = (!devnode.is_null())
             .then(|| unsafe { device::Device::get_device((&raw mut (*devnode).dev).cast()) });
-        // INVARIANT: By the safety requirements.
         Self {
             node,
             device,
             media,
-            _video: video,
         }
-    }
-
-    fn node(&self) -> &Node<T> {
-        // SAFETY: By the type invariant the node is valid.
-        unsafe { self.node.as_ref() }
     }
 
     /// Unregisters the nodes, in a thread that stops all streams, unregisters the media device and
@@ -115,7 +92,7 @@ impl<T: Operations> Remains<T> {
     // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(super) fn take_away(self, device: &Device<T>) -> Result {
-        let owner = self.node().owner();
+        let owner = self.node.owner();
         // SAFETY: `owner` is the module that contains this code, or null if that is built in. The
         // function accepts null.
         if !unsafe { bindings::helper_try_module_get(owner) } {
@@ -155,22 +132,12 @@ impl<T: Operations> Remains<T> {
 
     /// Stops all streams and unregisters the media device. It may wait for userspace.
     fn end(&self) {
-        let media = self.node().media();
+        let media = self.node.media();
         // No request may be queued while a stream is stopped. The V4L2 core holds the same mutex
         // whenever it stops a stream.
-        // SAFETY: The media device is initialised.
-        let requests = unsafe { &raw mut (*media).req_queue_mutex };
-        // A kernel thread gets no signals, and its interruptible wait does not add to the load
-        // average. In a process a signal may end that wait; then the second call waits.
-        // SAFETY: The mutex is initialised.
-        unsafe {
-            if bindings::helper_mutex_lock_interruptible(requests) != 0 {
-                bindings::helper_mutex_lock(requests);
-            }
-        }
+        let requests = self.node.requests().lock_long();
         self.device.stop_all();
-        // SAFETY: The mutex was locked above.
-        unsafe { bindings::helper_mutex_unlock(requests) };
+        drop(requests);
         if self.media.is_some() {
             // SAFETY: The media device is registered, and the mem2mem device was registered with
             // it.
@@ -213,7 +180,7 @@ impl<T: Operations> Remains<T> {
 
     fn has_requests(&self) -> bool {
         // SAFETY: The media device is initialised.
-        unsafe { bindings::helper_media_device_requests(self.node().media()) > 0 }
+        unsafe { bindings::helper_media_device_requests(self.node.media()) > 0 }
     }
 }
 
@@ -222,9 +189,7 @@ impl<T: Operations> Drop for Remains<T> {
         // This is the part of `media_device_cleanup()` that frees memory. That function also
         // destroys mutexes, which V4L2 still uses when a file of the video device is closed.
         // SAFETY: The media device is initialised, and its graph is not walked any more.
-        unsafe {
-            bindings::media_graph_walk_cleanup(&raw mut (*self.node().media()).pm_count_walk)
-        };
+        unsafe { bindings::media_graph_walk_cleanup(&raw mut (*self.node.media()).pm_count_walk) };
     }
 }
 
@@ -267,7 +232,7 @@ impl<T: Operations> Remains<T> {
         this.end();
         this.device.streams_are_over().store(true, Release);
         this.wait();
-        let owner = this.node().owner();
+        let owner = this.node.owner();
         drop(this);
         // SAFETY: By the safety requirements the reference to the module is owned here. No value
         // that would have to be dropped is left on this stack.

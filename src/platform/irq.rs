@@ -11,7 +11,6 @@ use kernel::{
         Device, //
     },
     devres,
-    ffi::c_void,
     irq::{
         Flags,
         IrqRequest,
@@ -88,23 +87,19 @@ impl<T: Handler> ThreadedHandler for Served<T> {
 #[derive(Clone)]
 pub(crate) struct Line {
     number: Number,
-    /// The `dev_id` with which the interrupt was requested. It is compared, and never dereferenced.
-    cookie: *const c_void,
+    /// The address that is the interrupt's `dev_id`.
+    cookie: usize,
 }
 
 impl Line {
     /// Wakes the interrupt thread, as the interrupt handler does by its return value. It may be
     /// called in any context, and does nothing if the interrupt was released.
     pub(crate) fn wake_thread(&self) {
+        let cookie = ptr::without_provenance_mut(self.cookie);
         // SAFETY: The cookie is only compared with those of registered interrupts.
-        unsafe { bindings::irq_wake_thread(self.number.0, self.cookie.cast_mut()) };
+        unsafe { bindings::irq_wake_thread(self.number.0, cookie) };
     }
 }
-
-// SAFETY: The cookie is only compared.
-unsafe impl Send for Line {}
-// SAFETY: The cookie is only compared.
-unsafe impl Sync for Line {}
 
 /// Requests interrupt `index` of `device`, until it is unbound: after what is
 /// registered with `device` later was undone.
@@ -140,10 +135,10 @@ pub(crate) fn request<T: Handler>(
     // SAFETY: Devres drops the registration.
     let registration =
         unsafe { ThreadedRegistration::new(request, Flags::NO_THREAD, name, Ok(served)) };
-    let mut cookie = ptr::null();
+    let mut cookie = 0;
     let registration = registration.pin_chain(|registration| {
         // Its address is what it registered with.
-        cookie = ptr::from_ref(&*registration).cast();
+        cookie = ptr::from_ref(&*registration).addr();
         Ok(())
     });
     devres::register::<ThreadedRegistration<'static, Served<T>>, Error>(

@@ -4,14 +4,19 @@
 
 use crate::media::{
     bindings,
-    control::Set,
+    control::{
+        Set,
+        Value, //
+    },
     file::File,
-    operations::Operations, //
+    operations::Operations,
+    order::Change, //
 };
 use core::{
     marker::PhantomData,
     slice, //
 };
+use kernel::prelude::*;
 
 /// The C callbacks of the controls of `T`.
 pub(super) struct Callbacks<T: Operations>(PhantomData<T>);
@@ -24,7 +29,7 @@ impl<T: Operations> Callbacks<T> {
     /// The controls with their callbacks. The callbacks may be called for the handler of a
     /// `File<T>` whose `context` is initialised; those that set a value may be called once the file
     /// is open.
-    pub(super) const SET: Set = Set::new(T::ARRAY, T::NUMBERS, &Self::OPS, &Self::TYPE_OPS);
+    pub(super) const SET: Set = Set::new(T::CONTROLS, &Self::OPS, &Self::TYPE_OPS);
 
     const OPS: bindings::v4l2_ctrl_ops = bindings::v4l2_ctrl_ops {
         g_volatile_ctrl: None,
@@ -34,7 +39,10 @@ impl<T: Operations> Callbacks<T> {
 
     const TYPE_OPS: bindings::v4l2_ctrl_type_ops = bindings::v4l2_ctrl_type_ops {
         equal: Some(bindings::v4l2_ctrl_type_op_equal),
-        init: Some(Self::init),
+        init: match T::HAS_ARRAY_DEFAULT {
+            true => Some(Self::init),
+            false => Some(bindings::v4l2_ctrl_type_op_init),
+        },
         minimum: None,
         maximum: None,
         log: Some(bindings::v4l2_ctrl_type_op_log),
@@ -45,31 +53,39 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: V4L2 calls this with a control that `Handler::new` created, while the handler
         // exists.
         let file = unsafe { &*File::<T>::of_controls((*ctrl).handler) };
-        // SAFETY: `ctrl` is valid.
-        let id = unsafe { (*ctrl).id };
-        let is_array = id == T::ARRAY.id;
+        // SAFETY: `ctrl` is valid, and its kind does not change.
+        let (id, is_array) = unsafe { ((*ctrl).id, (*ctrl).is_array() != 0) };
+        let starting = &file.handle.starting;
+        // The driver has few controls.
+        let index = T::CONTROLS.iter().position(|control| control.id == id);
+        let Some(index) = index else {
+            return EINVAL.to_errno();
+        };
         if let Some(moment) = file.settlement.noting() {
             // The value is that of a request, whose frame was started with it already. If the
             // control was set after that, the newer value stays: V4L2 does not store a value that
             // is marked as unchanged, and sends no event for it.
-            if file.context.has_changed_since(moment, id) {
+            if starting.lock().has_changed_since(moment, index) {
                 // SAFETY: `ctrl` is valid and its handler locked.
                 unsafe { (*ctrl).set_has_changed(0) };
             }
         } else {
-            let result = if is_array {
-                // SAFETY: `ctrl` is valid, its handler is locked, and its new value has
-                // `elems` elements.
-                file.context.set_array(unsafe {
+            // SAFETY: `ctrl` is valid, its handler is locked, and its new value has `elems`
+            // elements of `u32` if it is an array; else it is one number.
+            let value = unsafe {
+                if is_array {
                     // CAST: `usize` is at least 32 bits wide.
-                    slice::from_raw_parts((*ctrl).p_new.p_u32.cast_const(), (*ctrl).elems as usize)
-                })
-            } else {
-                // SAFETY: `ctrl` is valid, its handler is locked, and its new value is that of a
-                // control with one value.
-                file.context.set_number(id, unsafe { *(*ctrl).p_new.p_s32 })
+                    let count = (*ctrl).elems as usize;
+                    Value::Array(slice::from_raw_parts(
+                        (*ctrl).p_new.p_u32.cast_const(),
+                        count,
+                    ))
+                } else {
+                    Value::Number(*(*ctrl).p_new.p_s32)
+                }
             };
-            if let Err(error) = result {
+            let change = Change::new(starting, index);
+            if let Err(error) = file.context.set_control(id, value, change) {
                 return error.to_errno();
             }
         }
@@ -95,7 +111,8 @@ impl<T: Operations> Callbacks<T> {
             // CAST: `usize` is at least 32 bits wide.
             slice::from_raw_parts_mut(to.p_u32, (*ctrl).elems as usize)
         };
+        // SAFETY: `ctrl` is valid.
         // CAST: `usize` is at least 32 bits wide.
-        context.array_default(elements, from as usize);
+        context.array_default(unsafe { (*ctrl).id }, elements, from as usize);
     }
 }

@@ -28,7 +28,7 @@ use kernel::{
 };
 
 /// The C file operations of `T`.
-pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
+pub(in super::super) struct Callbacks<T: Operations>(PhantomData<T>);
 
 #[expect(
     clippy::missing_safety_doc,
@@ -36,12 +36,12 @@ pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
 )]
 impl<T: Operations> Callbacks<T> {
     /// The callbacks that V4L2 and mem2mem call for an open file, a `File<T>`.
-    pub(in crate::media) const BELOW: handle::Callbacks = handle::Callbacks {
+    pub(in super::super) const BELOW: handle::Callbacks = handle::Callbacks {
         controls: &controls::Callbacks::<T>::SET,
         queues: queues::Callbacks::<T>::queue_init,
     };
 
-    pub(in crate::media) const OPS: bindings::v4l2_file_operations =
+    pub(in super::super) const OPS: bindings::v4l2_file_operations =
         bindings::v4l2_file_operations {
             owner: core::ptr::null_mut(),
             read: None,

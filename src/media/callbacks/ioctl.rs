@@ -13,6 +13,7 @@ use crate::media::{
     control::Dimensions,
     file::File,
     format::{
+        Api,
         Direction,
         PixelFormat,
         Rect, //
@@ -36,28 +37,48 @@ use kernel::{
 };
 
 /// The C callbacks of the ioctls of `T`.
-pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
+pub(in super::super) struct Callbacks<T: Operations>(PhantomData<T>);
 
 #[expect(
     clippy::missing_safety_doc,
     reason = "only C calls them, as its headers say it does"
 )]
 impl<T: Operations> Callbacks<T> {
-    pub(in crate::media) const OPS: bindings::v4l2_ioctl_ops = {
+    const MULTI_PLANAR: bindings::v4l2_ioctl_ops = {
+        let mut ops = Self::BOTH;
+        ops.vidioc_g_fmt_vid_cap_mplane = Some(call::<T, GetFmt>);
+        ops.vidioc_g_fmt_vid_out_mplane = Some(call::<T, GetFmt>);
+        ops.vidioc_try_fmt_vid_cap_mplane = Some(call::<T, TryFmt>);
+        ops.vidioc_try_fmt_vid_out_mplane = Some(call::<T, TryFmt>);
+        ops.vidioc_s_fmt_vid_cap_mplane = Some(call::<T, SetFmt>);
+        ops.vidioc_s_fmt_vid_out_mplane = Some(call::<T, SetFmt>);
+        ops
+    };
+
+    const SINGLE_PLANAR: bindings::v4l2_ioctl_ops = {
+        let mut ops = Self::BOTH;
+        ops.vidioc_g_fmt_vid_cap = Some(call::<T, GetFmt>);
+        ops.vidioc_g_fmt_vid_out = Some(call::<T, GetFmt>);
+        ops.vidioc_try_fmt_vid_cap = Some(call::<T, TryFmt>);
+        ops.vidioc_try_fmt_vid_out = Some(call::<T, TryFmt>);
+        ops.vidioc_s_fmt_vid_cap = Some(call::<T, SetFmt>);
+        ops.vidioc_s_fmt_vid_out = Some(call::<T, SetFmt>);
+        ops
+    };
+
+    /// The callbacks that do not depend on the API.
+    const BOTH: bindings::v4l2_ioctl_ops = {
         // SAFETY: All members are optional function pointers, for which zero means [`None`].
         let mut ops: bindings::v4l2_ioctl_ops = unsafe { core::mem::zeroed() };
-        ops.vidioc_querycap = Some(Self::querycap);
-        ops.vidioc_enum_fmt_vid_cap = Some(Self::enum_fmt);
-        ops.vidioc_enum_fmt_vid_out = Some(Self::enum_fmt);
-        ops.vidioc_enum_framesizes = Some(Self::enum_framesizes);
-        ops.vidioc_g_fmt_vid_cap_mplane = Some(Self::g_fmt);
-        ops.vidioc_g_fmt_vid_out_mplane = Some(Self::g_fmt);
-        ops.vidioc_try_fmt_vid_cap_mplane = Some(Self::try_fmt);
-        ops.vidioc_try_fmt_vid_out_mplane = Some(Self::try_fmt);
-        ops.vidioc_s_fmt_vid_cap_mplane = Some(Self::s_fmt);
-        ops.vidioc_s_fmt_vid_out_mplane = Some(Self::s_fmt);
-        ops.vidioc_g_selection = Some(Self::g_selection);
-        ops.vidioc_s_selection = Some(Self::s_selection);
+        ops.vidioc_querycap = Some(call::<T, QueryCap>);
+        ops.vidioc_enum_fmt_vid_cap = Some(call::<T, EnumFmt>);
+        ops.vidioc_enum_fmt_vid_out = Some(call::<T, EnumFmt>);
+        ops.vidioc_enum_framesizes = Some(call::<T, EnumFrameSizes>);
+        assert!(T::HAS_CROP == T::HAS_SET_CROP);
+        if T::HAS_CROP {
+            ops.vidioc_g_selection = Some(call::<T, GetSelection>);
+            ops.vidioc_s_selection = Some(call::<T, SetSelection>);
+        }
         ops.vidioc_reqbufs = Some(Self::reqbufs);
         ops.vidioc_create_bufs = Some(bindings::v4l2_m2m_ioctl_create_bufs);
         ops.vidioc_remove_bufs = Some(bindings::v4l2_m2m_ioctl_remove_bufs);
@@ -74,22 +95,12 @@ impl<T: Operations> Callbacks<T> {
         ops
     };
 
-    /// Runs `f` on the open file and the ioctl's argument.
-    ///
-    /// # Safety
-    ///
-    /// `file` must be an open file of a `Device<T>` with an ioctl in flight, and `argument` must be
-    /// the argument of that ioctl.
-    unsafe fn with<A>(
-        file: *mut bindings::file,
-        argument: *mut A,
-        f: impl FnOnce(&File<T>, &mut A) -> Result,
-    ) -> c_int {
-        // SAFETY: The file is not closed while an ioctl is in flight on it.
-        let file = unsafe { File::<T>::from_raw(file) };
-        // SAFETY: The V4L2 core copied the argument from userspace, for this call only.
-        let argument = unsafe { &mut *argument };
-        from_result(|| f(file, argument).map(|()| 0))
+    /// Returns the callbacks for `api`.
+    pub(in super::super) fn ops(api: Api) -> &'static bindings::v4l2_ioctl_ops {
+        match api {
+            Api::SinglePlanar => &Self::SINGLE_PLANAR,
+            Api::MultiPlanar => &Self::MULTI_PLANAR,
+        }
     }
 
     unsafe extern "C" fn reqbufs(
@@ -101,10 +112,9 @@ impl<T: Operations> Callbacks<T> {
         // held. It accepts two types only, and both have a queue.
         unsafe {
             let queues = &File::<T>::from_raw(file).handle.queues;
-            bindings::helper_vb2_give_up(
-                bindings::v4l2_m2m_get_vq(queues.as_raw(), (*wanted).type_),
-                wanted,
-            );
+            if let Some(direction) = Direction::of((*wanted).type_) {
+                bindings::helper_vb2_give_up(queues.queue(direction), wanted);
+            }
             bindings::v4l2_m2m_ioctl_reqbufs(file, private, wanted)
         }
     }
@@ -117,170 +127,178 @@ impl<T: Operations> Callbacks<T> {
             }
             let this = File::<T>::from_raw(file);
             for direction in [Direction::Output, Direction::Capture] {
-                let queue =
-                    bindings::v4l2_m2m_get_vq(this.handle.queues.as_raw(), direction.buffer_type());
-                let mut format = bindings::v4l2_format::default();
+                let mut format = bindings::v4l2_format {
+                    // The function reads `pix_mp`, whatever the API.
+                    type_: direction.buffer_type(Api::MultiPlanar),
+                    ..Default::default()
+                };
                 this.context.format(direction).store(&mut format);
-                bindings::helper_log_queue(file, queue, &format);
+                bindings::helper_log_queue(file, this.handle.queues.queue(direction), &format);
             }
             bindings::v4l2_ctrl_log_status(file, private)
         }
     }
+}
 
-    unsafe extern "C" fn querycap(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        capability: *mut bindings::v4l2_capability,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_QUERYCAP`.
-        unsafe {
-            Self::with(file, capability, |_, capability| {
-                copy_string(&mut capability.driver, T::NAME);
-                copy_string(&mut capability.card, T::CARD);
-                Ok(())
-            })
-        }
+/// An ioctl about an open file, with its argument.
+trait Ioctl<T: Operations> {
+    type Argument;
+
+    /// Handles the ioctl. The argument is the only reference to a copy of userspace's.
+    fn handle(file: &File<T>, argument: &mut Self::Argument) -> Result;
+}
+
+/// Calls the ioctl `I`, for the V4L2 core.
+///
+/// # Safety
+///
+/// Only the V4L2 core may call this, for the ioctl `I` on an open file of a `Device<T>`.
+unsafe extern "C" fn call<T: Operations, I: Ioctl<T>>(
+    file: *mut bindings::file,
+    _private: *mut c_void,
+    argument: *mut I::Argument,
+) -> c_int {
+    // SAFETY: The file is not closed while an ioctl is in flight on it. The V4L2 core copied the
+    // argument from userspace, for this call only.
+    let (file, argument) = unsafe { (File::<T>::from_raw(file), &mut *argument) };
+    from_result(|| I::handle(file, argument).map(|()| 0))
+}
+
+/// `VIDIOC_QUERYCAP`.
+enum QueryCap {}
+
+impl<T: Operations> Ioctl<T> for QueryCap {
+    type Argument = bindings::v4l2_capability;
+
+    fn handle(_file: &File<T>, capability: &mut Self::Argument) -> Result {
+        copy_string(&mut capability.driver, T::NAME);
+        copy_string(&mut capability.card, T::CARD);
+        Ok(())
     }
+}
 
-    unsafe extern "C" fn enum_fmt(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        description: *mut bindings::v4l2_fmtdesc,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_ENUM_FMT`.
-        unsafe {
-            Self::with(file, description, |_, description| {
-                let direction = Direction::of(description.type_).ok_or(EINVAL)?;
-                description.pixelformat =
-                    T::nth_format(direction, description.index).ok_or(EINVAL)?;
-                Ok(())
-            })
-        }
+/// `VIDIOC_ENUM_FMT`.
+enum EnumFmt {}
+
+impl<T: Operations> Ioctl<T> for EnumFmt {
+    type Argument = bindings::v4l2_fmtdesc;
+
+    fn handle(_file: &File<T>, description: &mut Self::Argument) -> Result {
+        let direction = Direction::of(description.type_).ok_or(EINVAL)?;
+        description.pixelformat = T::nth_format(direction, description.index).ok_or(EINVAL)?;
+        Ok(())
     }
+}
 
-    unsafe extern "C" fn enum_framesizes(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        sizes: *mut bindings::v4l2_frmsizeenum,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_ENUM_FRAMESIZES`.
-        unsafe {
-            Self::with(file, sizes, |_, sizes| {
-                if sizes.index != 0 {
-                    return Err(EINVAL);
-                }
-                let range = T::frame_sizes(sizes.pixel_format).ok_or(EINVAL)?;
-                sizes.type_ = bindings::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
-                sizes.__bindgen_anon_1.stepwise = bindings::v4l2_frmsize_stepwise {
-                    min_width: range.min.0,
-                    max_width: range.max.0,
-                    step_width: range.step.0,
-                    min_height: range.min.1,
-                    max_height: range.max.1,
-                    step_height: range.step.1,
-                };
-                Ok(())
-            })
+/// `VIDIOC_ENUM_FRAMESIZES`.
+enum EnumFrameSizes {}
+
+impl<T: Operations> Ioctl<T> for EnumFrameSizes {
+    type Argument = bindings::v4l2_frmsizeenum;
+
+    fn handle(_file: &File<T>, sizes: &mut Self::Argument) -> Result {
+        if sizes.index != 0 {
+            return Err(EINVAL);
         }
-    }
-
-    unsafe extern "C" fn g_fmt(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        format: *mut bindings::v4l2_format,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_G_FMT`.
-        unsafe {
-            Self::with(file, format, |file, format| {
-                let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-                file.context.format(direction).store(format);
-                Ok(())
-            })
-        }
-    }
-
-    unsafe extern "C" fn try_fmt(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        format: *mut bindings::v4l2_format,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_TRY_FMT`.
-        unsafe {
-            Self::with(file, format, |file, format| {
-                let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-                // By the type, `pix_mp` is the valid member of the union.
-                let wanted = PixelFormat::load(format);
-                file.context.try_format(direction, &wanted).store(format);
-                Ok(())
-            })
-        }
-    }
-
-    unsafe extern "C" fn s_fmt(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        format: *mut bindings::v4l2_format,
-    ) -> c_int {
-        let set = |file: &File<T>, format: &mut bindings::v4l2_format| {
-            let direction = Direction::of(format.type_).ok_or(EINVAL)?;
-            let _guard = file.handle.lock.lock_interruptible()?;
-            if file.handle.queues.is_busy(direction) {
-                return Err(EBUSY);
-            }
-            file.settle();
-            // SAFETY: The handle's `ioctls` is held until this returns: `takes_turns` includes
-            // `VIDIOC_S_FMT`, and the V4L2 core calls this only in an ioctl, from the file
-            // operation that takes that lock.
-            let dimensions = unsafe { Dimensions::of(&file.handle.controls) };
-            // SAFETY: By the type, `pix_mp` is the valid member of the union.
-            let wanted = unsafe { PixelFormat::load(format) };
-            let set = file.context.set_format(direction, &wanted, dimensions)?;
-            set.store(format);
-            Ok(())
+        let range = T::frame_sizes(sizes.pixel_format).ok_or(EINVAL)?;
+        sizes.type_ = bindings::v4l2_frmsizetypes_V4L2_FRMSIZE_TYPE_STEPWISE;
+        sizes.__bindgen_anon_1.stepwise = bindings::v4l2_frmsize_stepwise {
+            min_width: range.min.0,
+            max_width: range.max.0,
+            step_width: range.step.0,
+            min_height: range.min.1,
+            max_height: range.max.1,
+            step_height: range.step.1,
         };
-        // SAFETY: The V4L2 core calls this for `VIDIOC_S_FMT`.
-        unsafe { Self::with(file, format, set) }
+        Ok(())
     }
+}
 
-    unsafe extern "C" fn g_selection(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        selection: *mut bindings::v4l2_selection,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_G_SELECTION`.
-        unsafe {
-            Self::with(file, selection, |file, selection| {
-                on_output(selection)?;
-                let (crop, all) = file.context.crop();
-                selection.r = match selection.target {
-                    bindings::V4L2_SEL_TGT_CROP => crop,
-                    bindings::V4L2_SEL_TGT_CROP_DEFAULT | bindings::V4L2_SEL_TGT_CROP_BOUNDS => all,
-                    _ => return Err(EINVAL),
-                }
-                .to_raw();
-                Ok(())
-            })
-        }
+/// `VIDIOC_G_FMT`.
+enum GetFmt {}
+
+impl<T: Operations> Ioctl<T> for GetFmt {
+    type Argument = bindings::v4l2_format;
+
+    fn handle(file: &File<T>, format: &mut Self::Argument) -> Result {
+        let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+        file.context.format(direction).store(format);
+        Ok(())
     }
+}
 
-    unsafe extern "C" fn s_selection(
-        file: *mut bindings::file,
-        _private: *mut c_void,
-        selection: *mut bindings::v4l2_selection,
-    ) -> c_int {
-        // SAFETY: The V4L2 core calls this for `VIDIOC_S_SELECTION`.
-        unsafe {
-            Self::with(file, selection, |file, selection| {
-                on_output(selection)?;
-                if selection.target != bindings::V4L2_SEL_TGT_CROP {
-                    return Err(EINVAL);
-                }
-                let wanted = Rect::from_raw(&selection.r);
-                let set = file.context.set_crop(wanted, selection.flags)?;
-                selection.r = set.to_raw();
-                Ok(())
-            })
+/// `VIDIOC_TRY_FMT`.
+enum TryFmt {}
+
+impl<T: Operations> Ioctl<T> for TryFmt {
+    type Argument = bindings::v4l2_format;
+
+    fn handle(file: &File<T>, format: &mut Self::Argument) -> Result {
+        let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+        let wanted = PixelFormat::load(format);
+        file.context.try_format(direction, &wanted).store(format);
+        Ok(())
+    }
+}
+
+/// `VIDIOC_S_FMT`.
+enum SetFmt {}
+
+impl<T: Operations> Ioctl<T> for SetFmt {
+    type Argument = bindings::v4l2_format;
+
+    fn handle(file: &File<T>, format: &mut Self::Argument) -> Result {
+        let direction = Direction::of(format.type_).ok_or(EINVAL)?;
+        let _guard = file.handle.lock.lock_interruptible()?;
+        if file.handle.queues.is_busy(direction) {
+            return Err(EBUSY);
         }
+        file.settle();
+        // SAFETY: The handle's `ioctls` is held until this returns: `takes_turns` includes
+        // `VIDIOC_S_FMT`, and the V4L2 core calls this only in an ioctl, from the file operation
+        // that takes that lock.
+        let dimensions = unsafe { Dimensions::of(&file.handle.controls) };
+        let wanted = PixelFormat::load(format);
+        let set = file.context.set_format(direction, &wanted, dimensions)?;
+        set.store(format);
+        Ok(())
+    }
+}
+
+/// `VIDIOC_G_SELECTION`.
+enum GetSelection {}
+
+impl<T: Operations> Ioctl<T> for GetSelection {
+    type Argument = bindings::v4l2_selection;
+
+    fn handle(file: &File<T>, selection: &mut Self::Argument) -> Result {
+        on_output(selection)?;
+        let (crop, all) = file.context.crop();
+        selection.r = match selection.target {
+            bindings::V4L2_SEL_TGT_CROP => crop,
+            bindings::V4L2_SEL_TGT_CROP_DEFAULT | bindings::V4L2_SEL_TGT_CROP_BOUNDS => all,
+            _ => return Err(EINVAL),
+        }
+        .to_raw();
+        Ok(())
+    }
+}
+
+/// `VIDIOC_S_SELECTION`.
+enum SetSelection {}
+
+impl<T: Operations> Ioctl<T> for SetSelection {
+    type Argument = bindings::v4l2_selection;
+
+    fn handle(file: &File<T>, selection: &mut Self::Argument) -> Result {
+        on_output(selection)?;
+        if selection.target != bindings::V4L2_SEL_TGT_CROP {
+            return Err(EINVAL);
+        }
+        let wanted = Rect::from_raw(&selection.r);
+        let set = file.context.set_crop(wanted, selection.flags)?;
+        selection.r = set.to_raw();
+        Ok(())
     }
 }
 

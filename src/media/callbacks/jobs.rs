@@ -6,13 +6,16 @@
 use crate::{
     media::{
         bindings,
+        buffer::State,
         device::Device,
         file::File,
+        format::Api,
         hand_back::HandBack,
         job::{
             Client,
             Job,
-            Next, //
+            Next,
+            Run, //
         },
         operations::Operations,
         request::Slot, //
@@ -22,7 +25,10 @@ use crate::{
 use core::ptr;
 use kernel::{
     device,
-    ffi::c_void,
+    ffi::{
+        c_int,
+        c_void, //
+    },
     prelude::*,
     sync::{
         Arc,
@@ -31,23 +37,30 @@ use kernel::{
 };
 
 /// Creates a device. It cannot be opened yet.
-pub(in crate::media) fn device<T: Operations>(
+pub(in super::super) fn device<T: Operations>(
     parent: &device::Device,
+    api: Api,
     binding: Arc<Binding>,
     data: Arc<T::Device>,
 ) -> Result<Arc<Device<T>>> {
     let operations = bindings::v4l2_m2m_ops {
         device_run: Some(device_run::<T>),
-        job_ready: None,
+        job_ready: match T::HAS_FRAMES_IN_TURN {
+            true => Some(job_ready::<T>),
+            false => None,
+        },
         job_abort: Some(job_abort::<T>),
     };
     // SAFETY: The operations are those for the open files of a `Device<T>`.
-    unsafe { Device::new(operations, parent, binding, data) }
+    unsafe { Device::new(operations, parent, api, binding, data) }
 }
 
 impl<T: Operations> Client for File<T> {
     unsafe fn go_on(&self) -> Next {
-        if !self.device.has_one_user() || self.handle.is_stopping() {
+        if self.handle.is_stopping() || self.device.is_paused() {
+            return Next::None;
+        }
+        if self.handle.frames_left() == 0 && !(self.device.has_one_user() && is_ready(self)) {
             return Next::None;
         }
         // SAFETY: mem2mem knows the file by this pointer, and the file's job holds a reference to
@@ -60,6 +73,25 @@ impl<T: Operations> Client for File<T> {
     }
 }
 
+/// Returns how many frames of `file` are processed before those of another file.
+fn frames_in_turn<T: Operations>(file: &File<T>) -> u32 {
+    match T::HAS_FRAMES_IN_TURN {
+        true => file.context.frames_in_turn().max(1),
+        false => 1,
+    }
+}
+
+/// Returns whether `file` has buffers for the frames that are processed before those of another
+/// file, or for those that are left of them. It does not look for the buffers of a single frame.
+fn is_ready<T: Operations>(file: &File<T>) -> bool {
+    let count = match file.handle.frames_left() {
+        0 => frames_in_turn(file),
+        left => left,
+    };
+    // SAFETY: The file has its mem2mem context.
+    count == 1 || unsafe { bindings::helper_v4l2_m2m_has_frames(file.handle.m2m_ctx(), count) }
+}
+
 /// Starts the next frame of the job of `file`.
 ///
 /// # Safety
@@ -70,22 +102,41 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
     let Some((job, source)) = (unsafe { next(file) }) else {
         return Next::None;
     };
-    let _starting = file.handle.starting.lock();
+    let mut order = file.handle.starting.lock();
+    if T::HAS_FRAMES_IN_TURN {
+        let left = match file.handle.frames_left() {
+            0 => frames_in_turn(&file),
+            left => left,
+        };
+        file.handle.set_frames_left(left.saturating_sub(1));
+    }
+    job.describe(order.next_sequences());
     // SAFETY: Only the job accesses the source buffer.
     let mut ticket = unsafe { Slot::<T::Prepared>::note(source) }.ticket.take();
-    let prepared = ticket.as_mut().and_then(|t| t.as_mut().take_prepared());
-    let (moment, started) = match file.device.binding().enter() {
-        Some(bound) => file.context.run(&bound, job, prepared),
-        None => (None, Err(job)),
+    let run = match file.device.binding().enter() {
+        Some(bound) => {
+            let applied = match &mut ticket {
+                Some(ticket) if T::HAS_APPLY_CONTROLS => ticket
+                    .as_mut()
+                    .apply(&mut order, |prepared| file.context.apply_controls(prepared)),
+                _ => Ok(()),
+            };
+            match applied {
+                Ok(()) => file.context.run(&bound, job),
+                Err(_) => Run::Ended(job, State::Error),
+            }
+        }
+        None => Run::Ended(job, State::Error),
     };
-    // The frame has started, so the engine does not wait for the following steps.
+    // The frame has started, so the device does not wait for the following steps.
     if let Some(mut ticket) = ticket {
-        ticket.as_mut().set_in_effect(moment);
+        // If the device is unbound, this frees what was prepared, which may be memory of its.
+        ticket.as_mut().give_up();
         File::settle_soon(file, ticket);
     }
-    match started {
-        Ok(()) => Next::Started,
-        Err(job) => Next::Refused(job),
+    match run {
+        Run::Started => Next::Started,
+        Run::Ended(job, state) => Next::Ended(job.with_state(state)),
     }
 }
 
@@ -143,7 +194,7 @@ unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
     // SAFETY: mem2mem has just started the file's job, which has no frame yet.
     match unsafe { start_next(file.as_arc_borrow()) } {
         Next::Started => {}
-        Next::Refused(job) => file.handle.hand_back.refuse(job),
+        Next::Ended(job) => file.handle.hand_back.end(job),
         // mem2mem starts no job of a file that lacks a buffer.
         Next::None => {
             let ctx = file.handle.m2m_ctx();
@@ -151,6 +202,18 @@ unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
             unsafe { bindings::v4l2_m2m_job_finish((*ctx).m2m_dev, ctx) };
         }
     }
+}
+
+/// Returns 1 if the file has buffers for a job, else 0: mem2mem's `job_ready` for `T`.
+///
+/// # Safety
+///
+/// Only mem2mem may call this.
+unsafe extern "C" fn job_ready<T: Operations>(context: *mut c_void) -> c_int {
+    // SAFETY: mem2mem calls this with the pointer that `Queues::new` gave to it, for a file that is
+    // not released during the call.
+    let file = unsafe { File::<T>::borrow(context) };
+    is_ready(&file).into()
 }
 
 /// Makes the file's job end with the running frame: mem2mem's `job_abort` for `T`.

@@ -8,6 +8,7 @@ use crate::media::{
     buffer::Buffer,
     file::File,
     format::Direction,
+    memory::Memory,
     operations::Operations,
     request::Slot, //
 };
@@ -78,21 +79,22 @@ impl<T: Operations> Callbacks<T> {
             // SAFETY: mem2mem calls this from `Queues::new`, with the file that was passed there
             // and two zeroed queues. The lock and the parent device live longer than the queues.
             let result = unsafe {
-                (*queue).type_ = direction.buffer_type();
-                (*queue).io_modes =
-                    bindings::vb2_io_modes_VB2_MMAP | bindings::vb2_io_modes_VB2_DMABUF;
+                (*queue).type_ = direction.buffer_type((*file).device.api());
+                (*queue).io_modes = T::Memory::IO_MODES;
                 (*queue).drv_priv = file.cast::<c_void>();
                 // CAST: The size is small.
                 (*queue).buf_struct_size = mem::size_of::<Slot<T::Prepared>>() as c_uint;
                 (*queue).ops = &Self::OPS;
-                (*queue).mem_ops = &raw const bindings::vb2_dma_contig_memops;
+                (*queue).mem_ops = T::Memory::operations();
                 (*queue).timestamp_flags = bindings::V4L2_BUF_FLAG_TIMESTAMP_COPY;
                 (*queue).lock = (*file).handle.lock.as_raw();
                 (*queue).dev = (*file).device.parent_raw();
                 bindings::helper_vb2_set_nowarn(queue);
                 // Userspace may ask for cached memory, which a CPU reads faster; vb2 handles it.
-                (*queue).set_allow_cache_hints(1);
-                (*queue).set_supports_requests(c_uint::from(direction == Direction::Output));
+                (*queue).set_allow_cache_hints(c_uint::from(T::Memory::HAS_CACHE_HINTS));
+                (*queue).set_supports_requests(c_uint::from(
+                    T::HAS_PREPARE_CONTROLS && direction == Direction::Output,
+                ));
                 bindings::vb2_queue_init(queue)
             };
             if result != 0 {
@@ -167,7 +169,9 @@ impl<T: Operations> Callbacks<T> {
             // changes it during this callback.
             let buffer = unsafe { Buffer::from_raw(vb.cast()) };
             buffer.fill(&file.context.format(direction))?;
-            file.context.prepare(direction, buffer)?;
+            if T::HAS_CHECK_BUFFER {
+                file.context.check_buffer(direction, buffer)?;
+            }
             Ok(0)
         })
     }
@@ -193,17 +197,19 @@ impl<T: Operations> Callbacks<T> {
             // SAFETY: vb2 passes a queue that `queue_init` set up.
             let (file, direction) = unsafe { Self::parts(queue)? };
             file.settle();
-            let controls = &file.handle.controls;
-            file.context.start(direction, controls).inspect_err(|_| {
-                // SAFETY: vb2 calls this with the file's lock held, and no job has started yet.
-                unsafe {
-                    Self::return_all(
-                        file,
-                        direction,
-                        bindings::vb2_buffer_state_VB2_BUF_STATE_QUEUED,
-                    );
-                }
-            })?;
+            if T::HAS_START {
+                let started = file.context.start(direction, &file.handle.controls);
+                started.inspect_err(|_| {
+                    // SAFETY: vb2 calls this with the file's lock held, and no job has started yet.
+                    unsafe {
+                        Self::return_all(
+                            file,
+                            direction,
+                            bindings::vb2_buffer_state_VB2_BUF_STATE_QUEUED,
+                        );
+                    }
+                })?;
+            }
             file.note_start(direction);
             Ok(0)
         })
@@ -224,7 +230,9 @@ impl<T: Operations> Callbacks<T> {
                     bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR,
                 );
             }
-            file.context.stop(direction);
+            if T::HAS_STOP {
+                file.context.stop(direction);
+            }
         }
     }
 

@@ -36,15 +36,30 @@ struct Request<T: Operations> {
 }
 
 /// The C callbacks of the media device of `T`.
-pub(in crate::media) struct Callbacks<T: Operations>(PhantomData<T>);
+pub(in super::super) struct Callbacks<T: Operations>(PhantomData<T>);
 
 impl<T: Operations> Callbacks<T> {
-    pub(in crate::media) const OPS: bindings::media_device_ops = bindings::media_device_ops {
-        link_notify: None,
-        req_alloc: Some(Self::req_alloc),
-        req_free: Some(Self::req_free),
-        req_validate: Some(Self::req_validate),
-        req_queue: Some(queue::<T>),
+    const HAS_REQUESTS: bool = {
+        assert!(T::HAS_PREPARE_CONTROLS == T::HAS_APPLY_CONTROLS);
+        T::HAS_PREPARE_CONTROLS
+    };
+
+    /// The callbacks; none of them for a driver without requests.
+    pub(in super::super) const OPS: bindings::media_device_ops = match Self::HAS_REQUESTS {
+        true => bindings::media_device_ops {
+            link_notify: None,
+            req_alloc: Some(Self::req_alloc),
+            req_free: Some(Self::req_free),
+            req_validate: Some(Self::req_validate),
+            req_queue: Some(queue::<T>),
+        },
+        false => bindings::media_device_ops {
+            link_notify: None,
+            req_alloc: None,
+            req_free: None,
+            req_validate: None,
+            req_queue: None,
+        },
     };
 
     /// Creates a request. It keeps the module and the device until it is freed: the media core only
@@ -150,7 +165,11 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
         // SAFETY: By the safety requirements the request is being validated. The lock is held until
         // the end of this block, where `controls` is dropped first.
         let controls = unsafe { Controls::of(request, &file.handle.controls) };
-        let ticket = Ticket::new(file.context.prepare_controls(&controls)?)?;
+        let mut set = 0;
+        for (index, control) in T::CONTROLS.iter().enumerate() {
+            set |= u32::from(controls.has(control.id)) << index;
+        }
+        let ticket = Ticket::new(file.context.prepare_controls(&controls)?, set)?;
         file.settlement.use_it();
         // SAFETY: vb2 allocated a slot for the buffer. Only the request, which is not queued yet,
         // has the buffer.
