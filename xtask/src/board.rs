@@ -195,6 +195,11 @@ impl<'a> Board<'a> {
         self.kernel.flavour
     }
 
+    /// Returns the kernel.
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
     /// Returns the module files of the C driver and of this driver.
     pub fn modules(&self) -> Result<[PathBuf; 2]> {
         let ours = self.module.as_ref().context("no module was built")?;

@@ -19,8 +19,8 @@ use crate::{Env, host};
 
 const FILE: &str = "dw100_rust.ko";
 
-/// The module's sources.
-const SOURCES: [&str; 3] = ["Kbuild", "Kconfig", "src"];
+/// The modules' sources.
+const SOURCES: [&str; 4] = ["Kbuild", "Kconfig", "samples", "src"];
 
 /// `make`'s arguments for an external module. A directory follows `M=` and `MO=`.
 const EXTERNAL: [&str; 3] = ["M=", "MO=", "modules"];
@@ -91,6 +91,56 @@ impl Module {
         })
     }
 }
+
+/// The modules of suite `vim2m` for one of the board's kernels: the driver `samples/vim2m`, and the
+/// kernel's vim2m, which the kernel's configuration does not have.
+pub struct Vim2m {
+    /// Where the modules `vim2m_rust.ko` and `vim2m.ko` are.
+    pub dir: PathBuf,
+    _entry: Entry,
+}
+
+impl Vim2m {
+    /// Builds the modules if they are not in the cache.
+    pub fn prepare(env: &Env, sandbox: &Sandbox, kernel: &Kernel) -> Result<Self> {
+        let name = format!("vim2m-{}", kernel.flavour.name());
+        let recipe = Recipe {
+            name: &name,
+            key: key(env, kernel)?.words(OURS).add(THEIRS).finish(),
+            partial: Partial::Discard,
+            gigabytes: 0.2,
+        };
+        let entry = env.entry(&recipe, |step, dir| {
+            let output = env.scratch(&format!("{name}-{}", kernel.key))?;
+            let (source, objects) = (output.dir.join("source"), output.dir.join("objects"));
+            make_dir(&source)?;
+            let file = "drivers/media/test-drivers/vim2m.c";
+            copy_file(&kernel.source.join(file), &source.join("vim2m.c"))?;
+            fs::write(source.join("Makefile"), THEIRS)?;
+            let builds: [(&Path, &[&str], &str); 2] = [
+                (&env.checkout, &OURS, "vim2m_rust.ko"),
+                (&source, &[], "vim2m.ko"),
+            ];
+            for (from, more, module) in builds {
+                let objects = objects.join(module);
+                make_dir(&objects)?;
+                let mut make = kernel.make(sandbox);
+                let words = external(from, &objects);
+                step.run(make.args(words).args(more).arg(jobs()))?;
+                copy_file(&objects.join(module), &dir.join(module))?;
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            dir: entry.dir.clone(),
+            _entry: entry,
+        })
+    }
+}
+
+/// `make`'s arguments for the driver `samples/vim2m` alone, and a makefile for the kernel's vim2m alone.
+const OURS: [&str; 2] = ["CONFIG_VIDEO_VIM2M_RUST=m", "CONFIG_VIDEO_DW100_RUST="];
+const THEIRS: &str = "obj-m := vim2m.o\n";
 
 /// Returns a key of all that the module depends on.
 pub fn key(env: &Env, kernel: &Kernel) -> Result<Key> {

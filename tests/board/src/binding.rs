@@ -12,8 +12,11 @@ use anyhow::{Context, Result, ensure};
 use crate::harness::slow_kernel;
 use crate::scheduling::Class;
 
-/// The driver's directory in sysfs, which is the same for both drivers.
-const DRIVER: &str = "/sys/bus/platform/drivers/dw100";
+/// The directory of platform drivers in sysfs.
+const DRIVERS: &str = "/sys/bus/platform/drivers";
+
+/// The name that both drivers of the engine have.
+const DRIVER: &str = "dw100";
 
 /// The longest time for unbinding, whatever is held, runs or dies meanwhile.
 const BOUND: Duration = Duration::from_secs(1);
@@ -26,6 +29,7 @@ const SLOW_BOUND: Duration = Duration::from_secs(20);
 pub struct Binding {
     /// The device's name, as in `dev_name()`.
     pub name: String,
+    driver: &'static str,
 }
 
 impl Binding {
@@ -34,29 +38,40 @@ impl Binding {
         for entry in fs::read_dir("/sys/bus/platform/devices")? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name.ends_with(".dwe") {
-                return Ok(Self { name });
+                return Ok(Self {
+                    name,
+                    driver: DRIVER,
+                });
             }
         }
         anyhow::bail!("the board has no dewarper")
     }
 
-    fn file(name: &str) -> PathBuf {
-        PathBuf::from(DRIVER).join(name)
+    /// Returns the binding of a device that has its driver's name.
+    pub fn of(driver: &'static str) -> Self {
+        Self {
+            name: driver.to_owned(),
+            driver,
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        PathBuf::from(DRIVERS).join(self.driver).join(name)
     }
 
     /// Returns the file that binds the driver when the device's name is written to it.
     pub fn bind_file(&self) -> PathBuf {
-        Self::file("bind")
+        self.file("bind")
     }
 
-    /// Returns whether the driver is loaded.
+    /// Returns whether a driver of the engine is loaded.
     pub fn loaded() -> bool {
-        Self::file("bind").exists()
+        PathBuf::from(DRIVERS).join(DRIVER).exists()
     }
 
     /// Returns whether the driver is bound to the device.
     pub fn bound(&self) -> bool {
-        Self::file(&self.name).exists()
+        self.file(&self.name).exists()
     }
 
     /// Unbinds the driver. Returns how long that took, or an error if it took too long.
@@ -71,7 +86,7 @@ impl Binding {
     pub fn unbind_as(&self, class: Class) -> Result<Duration> {
         class.take()?;
         let start = Instant::now();
-        let written = fs::write(Self::file("unbind"), &self.name);
+        let written = fs::write(self.file("unbind"), &self.name);
         let took = start.elapsed();
         Class::Ordinary.take()?;
         written.context("unbinding")?;
@@ -82,7 +97,7 @@ impl Binding {
 
     /// Binds the driver.
     pub fn bind(&self) -> Result<()> {
-        fs::write(Self::file("bind"), &self.name).context("binding")
+        fs::write(self.file("bind"), &self.name).context("binding")
     }
 }
 

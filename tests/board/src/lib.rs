@@ -23,4 +23,5 @@ pub mod statistics;
 pub mod uapi;
 pub mod v4l2;
 pub mod v4l2_core;
+pub mod vim2m;
 pub mod worlds;

@@ -5,16 +5,18 @@
 //! is left when everything is closed. Clients in other processes hold these objects.
 
 mod client;
-mod closing;
+pub(crate) mod closing;
 mod random;
 mod requests;
 mod rounds;
-mod situations;
+pub(crate) mod situations;
 mod state;
 
 use crate::harness::{Test, test};
 use rounds::{Action, Module, alone, without_the_module};
 use situations::Situation;
+
+use crate::v4l2::{Device, Which};
 
 /// The watchdog time, milliseconds: it is long enough to unbind the device before a frame times
 /// out.
@@ -58,6 +60,15 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
+/// Closes a request with a map, and the file whose map it is, at the same time.
+fn closed_together(rounds: u32) -> anyhow::Result<()> {
+    let device = Device::open()?;
+    let map = device.map(Which::Current)?;
+    closing::at_the_same_time(rounds, &device, |device, request| {
+        Ok(device.set_map(Which::Request(request), &map)?)
+    })
+}
+
 const fn at_once<const FULL: bool>() -> [Test; 10] {
     [
         test("unbinding under every situation at once", || {
@@ -86,7 +97,7 @@ const fn at_once<const FULL: bool>() -> [Test; 10] {
             requests::used_last,
         ),
         test("a request and its file are closed at the same time", || {
-            closing::at_the_same_time(times::<FULL>(400, 6000))
+            closed_together(times::<FULL>(400, 6000))
         }),
         test(
             "the module stays while a request is open and goes after",

@@ -11,7 +11,8 @@
 //! - `lifetime`: objects that outlive the device;
 //! - `sleep`: system sleep;
 //! - `held`: a process that keeps the kernel waiting;
-//! - `core`: faults of the V4L2 core.
+//! - `core`: faults of the V4L2 core;
+//! - `vim2m`: the driver `samples/vim2m` beside the kernel's vim2m.
 //!
 //! The other commands are:
 //!
@@ -42,9 +43,10 @@ use dw100_board::registers;
 use dw100_board::sleep;
 use dw100_board::uapi;
 use dw100_board::v4l2_core;
+use dw100_board::vim2m;
 use dw100_board::worlds;
 
-const USAGE: &str = "usage: dw100-board uapi|faults|timed|lifetime|sleep|held|core [--list] [--full] [--debug] \
+const USAGE: &str = "usage: dw100-board uapi|faults|timed|lifetime|sleep|held|core|vim2m [--list] [--full] [--debug] \
                                   [--vivid] [--trace] [--skip NAME]... [--limit SECONDS] [FILTER]\n       \
                      dw100-board fuzz [--seed N] [--seconds N]\n       \
                      dw100-board model KEY=VALUE...\n       \
@@ -83,6 +85,10 @@ fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
         }
         Some("held") => harness::run(held::TESTS.iter(), &choice(words)?),
         Some("core") => harness::run(v4l2_core::TESTS.iter(), &choice(words)?),
+        Some("vim2m") => {
+            let choice = choice(words)?;
+            harness::run(vim2m::tests(choice.full), &choice)
+        }
         Some("sleep") => harness::run(sleep::TESTS.iter(), &choice(words)?),
         Some("model") => words.try_for_each(|setting| model::set(&setting)),
         Some("registers") => registers::run(),

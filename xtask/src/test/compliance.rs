@@ -86,7 +86,7 @@ fn comply(tests: &Tests<'_>, board: &Board<'_>, options: &Options, runs: &[(&str
 }
 
 /// Returns the verdict on the output between `@ name` and the next `@`.
-fn verdict(printed: &str, name: &str) -> Result<()> {
+pub fn verdict(printed: &str, name: &str) -> Result<()> {
     let part = printed
         .split("@ ")
         .find_map(|part| part.strip_prefix(name))

@@ -17,12 +17,15 @@ use crate::sandbox::Sandbox;
 use crate::step::Step;
 use crate::{Env, host, kconfig, module};
 
-/// The module's path in a tree.
-const MODULE: &str = "drivers/media/platform/nxp/dw100-rust/dw100_rust.ko";
+/// The modules' paths in a tree.
+const MODULES: [&str; 2] = [
+    "drivers/media/platform/nxp/dw100-rust/dw100_rust.ko",
+    "drivers/media/platform/nxp/dw100-rust/vim2m_rust.ko",
+];
 
 /// The options for Rust in any configuration, and for the driver.
 const RUST: &str = "CONFIG_RUST=y\nCONFIG_WERROR=y\nCONFIG_RANDSTRUCT_NONE=y\nCONFIG_GCC_PLUGINS=n\n\
-    CONFIG_DEBUG_INFO_BTF=n\nCONFIG_VIDEO_DW100_RUST=m\n";
+    CONFIG_DEBUG_INFO_BTF=n\nCONFIG_VIDEO_DW100_RUST=m\nCONFIG_VIDEO_VIM2M_RUST=m\n";
 
 /// A configuration of a kernel: `allmodconfig` with these options.
 struct TreeBuild {
@@ -109,7 +112,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
 impl TreeBuild {
     /// Configures a kernel and builds what the module needs.
     fn run(&self, sandbox: &Sandbox, source: &Path, objects: &Path, step: &Step) -> Result<()> {
-        let (requested, module) = (objects.join("requested.config"), objects.join(MODULE));
+        let requested = objects.join("requested.config");
         let options = format!("{RUST}{}", self.options);
         fs::write(&requested, &options)?;
         let make = |words: &[&str]| {
@@ -124,10 +127,14 @@ impl TreeBuild {
         };
         step.run(&mut make(&["allmodconfig"]))?;
         kconfig::ensure_met(&kconfig::merge(&[options]), objects)?;
-        // Removes the module that an earlier run has built.
-        let _ = fs::remove_file(&module);
-        step.run(&mut make(&[MODULE, &format!("-j{}", host::jobs())]))?;
-        ensure!(module.is_file(), "no {MODULE} was built");
+        // Removes the modules that an earlier run has built.
+        for module in MODULES {
+            let _ = fs::remove_file(objects.join(module));
+        }
+        step.run(make(&MODULES).arg(format!("-j{}", host::jobs())))?;
+        for module in MODULES {
+            ensure!(objects.join(module).is_file(), "no {module} was built");
+        }
         Ok(())
     }
 }

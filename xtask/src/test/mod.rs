@@ -24,6 +24,7 @@ mod tune;
 mod typed_commands;
 mod uapi;
 mod v4l2_core;
+mod vim2m;
 mod worlds;
 
 use std::fs;
@@ -79,6 +80,7 @@ const SUITES: &[Suite] = suites! {
     "parity" => parity: "registers, maps and frames, compared with the C driver's",
     "worlds" => worlds: "both drivers, with engines that differ where the real one is not known",
     "lifetime" => lifetime: "unbinding while programs use the device, system sleep, random calls",
+    "vim2m" => vim2m: "a second driver over the same abstractions, compared with the kernel's vim2m",
     "core" => v4l2_core: "the patches for the V4L2 core: each applies and removes a fault",
     "faults" => faults: "an engine that fails or does not answer, and memory that runs out",
     "rt" => rt: "real-time tasks beside a stream: the gate, rcutorture, latency",

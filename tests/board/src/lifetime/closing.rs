@@ -13,7 +13,7 @@ use rand_core::{RngCore, SeedableRng};
 use rand_xorshift::XorShiftRng;
 
 use crate::scheduling::pin;
-use crate::v4l2::{Device, Which};
+use crate::v4l2::{Device, Request};
 
 /// The seed of the delays.
 const SEED: u64 = 0x5eed_0013;
@@ -23,26 +23,33 @@ const SEED: u64 = 0x5eed_0013;
 /// memory.
 const LONGEST: u64 = 60_000;
 
-/// Closes both so many times, each in a thread on its own CPU.
-pub(super) fn at_the_same_time(rounds: u32) -> Result<()> {
+/// Closes both so many times, each in a thread on its own CPU, after `fill` has set a control in
+/// the request.
+pub(crate) fn at_the_same_time(
+    rounds: u32,
+    device: &Device,
+    fill: impl Fn(&Device, &Request) -> Result<()>,
+) -> Result<()> {
     let cpus = thread::available_parallelism()?.get();
     ensure!(cpus > 1, "this takes two CPUs");
-    let device = Device::open()?;
-    let map = device.map(Which::Current)?;
     let mut random = XorShiftRng::seed_from_u64(SEED);
     for round in 0..rounds {
         let mut delay = || Duration::from_nanos(random.next_u64() % LONGEST);
         let delays = [delay(), delay()];
-        once(&device, &map, delays)
+        once(device, &fill, delays)
             .with_context(|| format!("round {round} of the seed {SEED:#x}, after {delays:?}"))?;
     }
     Ok(())
 }
 
-fn once(node: &Device, map: &[u32], delays: [Duration; 2]) -> Result<()> {
+fn once(
+    node: &Device,
+    fill: impl Fn(&Device, &Request) -> Result<()>,
+    delays: [Duration; 2],
+) -> Result<()> {
     let device = node.again()?;
     let request = device.media()?.request()?;
-    device.set_map(Which::Request(&request), map)?;
+    fill(&device, &request)?;
     let start = Barrier::new(2);
     thread::scope(|scope| {
         let start = &start;

@@ -97,7 +97,7 @@ impl Situation {
 }
 
 /// Checks that calls on an open file return that the device is gone.
-fn gone(device: &Device) -> Result<()> {
+pub(crate) fn gone(device: &Device) -> Result<()> {
     fails(device.capability(), Errno::ENODEV, "QUERYCAP")?;
     for way in Way::BOTH {
         fails(device.format(way), Errno::ENODEV, "G_FMT")?;
