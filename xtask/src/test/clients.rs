@@ -139,7 +139,7 @@ const CHECKS: &[DocCheck] = &[
     (
         "Why ffmpeg cannot drive the device",
         "grep -q 'Could not find a valid device' said
-        grep -q 'Not a video stdout_of device' said
+        grep -q 'Not a video capture device' said
         ffmpeg -hide_banner -filters > filters
         grep -q ' scale ' filters
         ! grep -i v4l2 filters || say 'a filter knows V4L2'",
