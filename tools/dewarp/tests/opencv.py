@@ -9,17 +9,11 @@ apart as rounding to the map's sixteenths makes them. Prints `ok NAME` or `FAIL 
 """
 
 import os
-import subprocess
-import sys
-import tempfile
 
 import cv2
 import numpy as np
 
-# Half a sixteenth; the rest is for OpenCV, which returns 32-bit floating point.
-TOLERANCE = 1 / 32 + 1e-3
-# What a vertex can hold.
-LARGEST = 65535 / 16
+from maps import LARGEST, judge, vertices
 
 
 def brown_radius(d, r):
@@ -242,33 +236,9 @@ def compare(kind, dewarp, rng, directory):
     kind.write(path, size, k, d, r, p)
     command = [dewarp, "map", "lens", "--size", f"{size[0]}x{size[1]}", "--calibration", path]
     command += ["--rectify", path] if kind.stereo else []
-    done = subprocess.run(command + ["-o", output], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr.strip())
     theirs = kind.theirs(size, k, d, r, p)
-    ours = np.fromfile(output, "<u2").reshape(theirs.shape) / 16
+    ours = vertices(command, output, theirs.shape)
     return np.abs(ours - theirs).max(), f"{size} K {k.tolist()} D {d.tolist()}"
 
 
-def main():
-    dewarp, seed, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    part = "".join(sys.argv[4:])
-    rng = np.random.default_rng(seed)
-    each = -(-count // len(KINDS))
-    with tempfile.TemporaryDirectory() as directory:
-        for kind in KINDS:
-            name = f"maps agree with OpenCV, {kind.name}"
-            if part not in name:
-                continue
-            try:
-                worst, case = max(compare(kind, dewarp, rng, directory) for _ in range(each))
-                if worst <= TOLERANCE:
-                    print(f"ok {name}")
-                else:
-                    print(f"FAIL {name}: {worst:.4f} pixels apart, seed {seed}: {case}")
-                print(f"{kind.name}: {each} maps at most {worst:.4f} pixels apart", file=sys.stderr)
-            except RuntimeError as error:
-                print(f"FAIL {name}: seed {seed}: {error}")
-
-
-main()
+judge("OpenCV", KINDS, compare)
