@@ -71,8 +71,7 @@ impl Buffer {
     /// Copies bytes of the image in memory plane `plane`, from `offset` on.
     ///
     /// Userspace may write them meanwhile. It does no cache maintenance, which memory of a device
-    /// may need. `EINVAL` if the plane does not have these bytes, or if
-    /// the CPU cannot access them.
+    /// may need. `EINVAL` if the plane does not have these bytes, or if the CPU cannot access them.
     #[allow(dead_code, reason = "for drivers whose frames the CPU writes")]
     pub(crate) fn read(&self, plane: u32, offset: usize, to: &mut [u8]) -> Result {
         let (start, len) = (to.as_mut_ptr().cast(), to.len());

@@ -73,21 +73,19 @@ impl<T: Operations> Client for File<T> {
     }
 }
 
-/// Returns how many frames of `file` are processed before those of another file.
+/// Returns how many frames of `file`, with the next one, are processed before those of another file.
 fn frames_in_turn<T: Operations>(file: &File<T>) -> u32 {
-    match T::HAS_FRAMES_IN_TURN {
-        true => file.context.frames_in_turn().max(1),
-        false => 1,
+    match file.handle.frames_left() {
+        0 if T::HAS_FRAMES_IN_TURN => file.context.frames_in_turn().max(1),
+        0 => 1,
+        left => left,
     }
 }
 
 /// Returns whether `file` has buffers for the frames that are processed before those of another
-/// file, or for those that are left of them. It does not look for the buffers of a single frame.
+/// file. It does not look for the buffers of a single frame.
 fn is_ready<T: Operations>(file: &File<T>) -> bool {
-    let count = match file.handle.frames_left() {
-        0 => frames_in_turn(file),
-        left => left,
-    };
+    let count = frames_in_turn(file);
     // SAFETY: The file has its mem2mem context.
     count == 1 || unsafe { bindings::helper_v4l2_m2m_has_frames(file.handle.m2m_ctx(), count) }
 }
@@ -104,11 +102,8 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
     };
     let mut order = file.handle.starting.lock();
     if T::HAS_FRAMES_IN_TURN {
-        let left = match file.handle.frames_left() {
-            0 => frames_in_turn(&file),
-            left => left,
-        };
-        file.handle.set_frames_left(left.saturating_sub(1));
+        let left = frames_in_turn(&file).saturating_sub(1);
+        file.handle.set_frames_left(left);
     }
     job.describe(order.next_sequences());
     // SAFETY: Only the job accesses the source buffer.
