@@ -2,13 +2,15 @@
 
 //! The cache, a directory outside the checkout. An entry holds the result of one build step (the
 //! sandbox, a kernel, QEMU) and is named after the hash of all that the step depends on. Locks
-//! (`flock`) keep several runs of xtask from building or removing the same entry:
+//! (`flock`) keep several runs of xtask from building or removing the same entry at the same time:
 //!
 //! ```text
 //!   entries/NAME-KEY/     the files of a step; entries/NAME-KEY.done exists once it is finished
 //!   locks/NAME-KEY        exclusive while the entry is built or removed, shared while it is used
-//!   scratch/NAME/         a directory for incremental builds; locks/scratch-NAME, exclusive
-//!   run/PID-N/            the files of one boot; the directory itself is locked, exclusive
+//!   scratch/NAME/         a directory for incremental builds; locks/scratch-NAME is exclusive while
+//!                         it is used
+//!   run/PID-N/            the files of one boot of the board; the directory itself is locked,
+//!                         exclusive
 //!   log/                  the output of steps
 //! ```
 
@@ -25,7 +27,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::step::{Step, Ui, unused_dir};
 
-/// What to do with the directory of an unfinished build.
+/// What happens to the directory of an interrupted build.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Partial {
     /// Start again with an empty directory.
@@ -40,13 +42,13 @@ pub struct Recipe<'a> {
     pub name: &'a str,
     /// The hash of all that the step depends on.
     pub key: String,
-    /// What to do with an unfinished entry of an earlier run.
+    /// What happens to an unfinished entry of an earlier run.
     pub partial: Partial,
     /// Disk space that must be free when the step starts, in GB.
     pub gigabytes: f64,
 }
 
-/// A finished entry. Other runs do not remove it while this value lives.
+/// A finished entry. It is not removed while this value lives.
 pub struct Entry {
     /// The directory that the step wrote.
     pub dir: PathBuf,
@@ -56,8 +58,8 @@ pub struct Entry {
 }
 
 /// The cache directory.
-/// The path of the cache directory.
 pub struct Cache {
+    /// The path of the cache directory.
     root: PathBuf,
     /// The open cache directory. Its shared lock, which this run holds until it ends, tells `clean
     /// --all` that the cache is in use.
@@ -84,7 +86,7 @@ impl Cache {
         let create = |dir: &Path| {
             fs::create_dir_all(dir).with_context(|| {
                 format!(
-                    "cannot create {} (DW100_CACHE names another place)",
+                    "cannot create {} (set DW100_CACHE to use another directory)",
                     dir.display()
                 )
             })
@@ -104,7 +106,8 @@ impl Cache {
         &self.root
     }
 
-    /// Returns the path of the log file of a step that is no entry: each run has its own.
+    /// Returns the path of the log file of a step whose result is not cached. Its name has the PID of
+    /// this run.
     pub fn log(&self, step: &str) -> PathBuf {
         self.log_of(step, &std::process::id().to_string())
     }
@@ -131,7 +134,8 @@ impl Cache {
             _shared: shared,
         };
 
-        // The lock is exclusive for the run that builds the entry, and shared for the runs that use it.
+        // A run that holds the shared lock tries for the exclusive one. If it does not get that, it
+        // holds no lock any more (flock), so two such runs do not wait for each other.
         loop {
             if try_lock(&lock, FlockOperation::NonBlockingLockShared)? && done.exists() {
                 touch(&done)?;
@@ -159,7 +163,7 @@ impl Cache {
         Ok(entry(lock))
     }
 
-    /// Returns the directory of an incremental build. Waits until no other run uses it.
+    /// Returns the directory of an incremental build. Waits until no other run or thread uses it.
     pub fn scratch(&self, ui: &Ui, name: &str) -> Result<Scratch> {
         let dir = self.root.join("scratch").join(name);
         let lock = self.lock_file(&format!("scratch-{name}"))?;
@@ -171,14 +175,14 @@ impl Cache {
         })
     }
 
-    /// Creates a directory for one boot of the board, which is removed when the value is dropped. Also
-    /// removes the directories that killed runs have left.
+    /// Creates a directory for one boot of the board, which is removed when the returned [`RunDir`] is
+    /// dropped. Also removes the directories that killed runs have left.
     pub fn run_dir(&self) -> Result<RunDir> {
         let all = self.root.join("run");
         for left in fs::read_dir(&all)? {
             let left = left?.path();
-            // The file may be checked only after it is locked: a run may have removed the opened
-            // directory, and another run may have created a new one with this name.
+            // The check comes after the lock: the opened directory may have been removed meanwhile, and
+            // another one created with its name.
             if let Ok(handle) = File::open(&left)
                 && try_lock(&handle, FlockOperation::NonBlockingLockExclusive)?
                 && is_at(&handle, &left)
@@ -186,13 +190,13 @@ impl Cache {
                 remove_tree(&left)?;
             }
         }
-        // Another thread may lock the new directory before this one does: it takes it for the directory
-        // of a killed run, removes it, and may create its own one with the same name. The check after
-        // the exclusive lock makes sure that each directory has one owner.
+        // Another thread may lock the new directory first, take it for that of a killed run, and remove
+        // it. It may then create a directory with the same name. The check after the lock makes sure
+        // that each directory has one owner.
         let prefix = format!("{}-", std::process::id());
         loop {
             let dir = unused_dir(&all, &prefix)
-                .context("is the disk full? DW100_CACHE names another place")?;
+                .context("is the disk full? Set DW100_CACHE to use another directory")?;
             let handle = match File::open(&dir) {
                 Ok(handle) => handle,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -228,7 +232,7 @@ pub struct Scratch {
     _exclusive: File,
 }
 
-/// The files of one boot.
+/// The directory of one boot of the board, locked until this value is dropped.
 pub struct RunDir {
     /// The directory.
     pub dir: PathBuf,
@@ -250,7 +254,7 @@ fn is_at(open: &File, path: &Path) -> bool {
     }
 }
 
-/// Takes a lock if no other run holds it. Returns whether it did.
+/// Takes the lock if that does not mean to wait for another holder. Returns whether it did.
 fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     match flock(file, operation) {
         Ok(()) => Ok(true),
@@ -259,7 +263,7 @@ fn try_lock(file: &File, operation: FlockOperation) -> Result<bool> {
     }
 }
 
-/// Takes an exclusive lock. If it has to wait, it prints which process holds the lock.
+/// Takes an exclusive lock. If it has to wait, it prints the PID of the last run that had it.
 fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     if !try_lock(lock, FlockOperation::NonBlockingLockExclusive)? {
         wait(ui, step, lock, FlockOperation::LockExclusive)?;
@@ -268,15 +272,15 @@ fn lock_exclusive(ui: &Ui, step: &str, lock: &File) -> Result<()> {
     Ok(())
 }
 
-/// Waits for a lock, and prints which process holds it.
+/// Waits for a lock, and prints the PID of the last run that took it exclusively.
 fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Result<()> {
-    // A run that took the lock a moment ago has not written its PID yet.
+    // A run that took the lock a moment ago may not have written its PID yet.
     std::thread::sleep(Duration::from_millis(20));
     let mut holder = String::new();
     lock.rewind()?;
     lock.read_to_string(&mut holder)?;
     let holder = holder.trim();
-    // If another thread of this run holds the lock, that thread shows its progress.
+    // If a thread of this run holds the lock, that thread shows its progress.
     if holder != std::process::id().to_string() {
         ui.say(&format!(
             "waiting for another run: step {step}, pid {holder}"
@@ -306,7 +310,7 @@ fn touch(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a directory tree. Fails if a file system is mounted in it.
+/// Removes a directory tree. Fails if a file system is mounted below it.
 fn remove_tree(dir: &Path) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let inside = format!(" {}/", dir.display());
