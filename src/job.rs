@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One frame's life: it is started with a program and a pair of buffers; the interrupt handler
-//! disables the engine's AXI master and latches the status; the interrupt thread starts the next
-//! frame and returns the buffers. If no interrupt comes in time, a watchdog does what the interrupt
-//! handler would have done.
+//! How one frame runs: it is started with a program and a pair of buffers; the interrupt handler
+//! disables the engine's AXI master and latches the frame with its status; the interrupt thread
+//! starts the next frame and returns the buffers, after a reset of the engine if the frame failed.
+//! If no interrupt comes in time, a watchdog does what the interrupt handler would have done.
+//! Unbinding does the same at once.
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod bench;
@@ -59,28 +60,29 @@ use kernel::{
     }, //
 };
 
-/// A frame for the engine, and where it is counted.
+/// A frame to run, and the account that counts it.
 pub(crate) struct Frame {
-    /// The frame's buffers.
+    /// The frame as mem2mem has it, with its buffers.
     pub(crate) job: Job,
     /// The account of the open file that the buffers belong to.
     pub(crate) account: Arc<Account>,
 }
 
 /// The engine and the running frame.
+///
+/// The interrupt handler and the watchdog must not take a lock. They use `engine`, `claim`, `clock`,
+/// `totals` and the atomic variables only.
 #[pin_data]
 pub(crate) struct Runner {
     engine: Engine,
-    /// Decides whether the interrupt or the watchdog ends the frame. Of this structure the
-    /// interrupt handler uses `engine`, `claim` and the atomic counters only, because it must not
-    /// take a lock.
+    /// Decides which of the interrupt handler, the watchdog and unbinding ends the frame.
     claim: claim::Slot,
-    /// The frame's time limit, nanoseconds.
+    /// The time limit of the frame, in nanoseconds.
     limit_ns: Atomic<i64>,
-    /// How often the interrupt was raised again since the frame was latched. Only the interrupt
+    /// The number of interrupts since the last one that found a running frame. Only the interrupt
     /// handler uses it.
     repeated: Atomic<u32>,
-    /// The running frame. The thread that claimed it takes it out.
+    /// The running frame. The interrupt thread takes it out after it has claimed it.
     #[pin]
     frame: SpinLock<Option<Frame>>,
     /// The registers at the last time-out, read before the reset.
@@ -93,12 +95,13 @@ pub(crate) struct Runner {
     clock: Clock,
 }
 
-/// When the frame was started, and when the interrupt handler had masked its interrupt.
+/// When the frame was started, and when the interrupt handler had masked its interrupt. The claim
+/// orders the accesses: the first is stored before the claim's launch, the second before the latch.
 struct Clock {
     epoch: Instant<Monotonic>,
-    /// Nanoseconds since `epoch`.
+    /// When the frame was started, in nanoseconds since `epoch`.
     started_ns: Atomic<i64>,
-    /// Nanoseconds since `epoch`.
+    /// When its interrupt was masked, in nanoseconds since `epoch`.
     interrupted_ns: Atomic<i64>,
 }
 
@@ -111,13 +114,13 @@ impl Clock {
         }
     }
 
-    /// Stores the present time in one of the fields.
+    /// Stores the current time in one of the fields.
     fn set(&self, moment_ns: &Atomic<i64>) {
         moment_ns.store(self.epoch.elapsed().as_nanos(), Relaxed);
     }
 
     /// Returns how long the frame waited after it was ready, and how long the engine took, in
-    /// nanoseconds.
+    /// nanoseconds. The latter is meaningless for a late frame.
     fn times(&self, ready: Instant<Monotonic>) -> (u64, u64) {
         let started_ns = self.started_ns.load(Relaxed);
         let wait_ns = started_ns - (ready - self.epoch).as_nanos();
@@ -157,8 +160,8 @@ impl Runner {
     }
 
     /// Prints the registers at the last time-out: BUS_CTRL with the AXI master disabled, and
-    /// INTERRUPT_STATUS with the events and FRAME_BUSY that the watchdog read. Prints `none` if no
-    /// frame has timed out.
+    /// INTERRUPT_STATUS with the events and FRAME_BUSY of the frame's status. A frame that unbinding
+    /// ended counts as one that timed out. Prints `none` if there was none.
     pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Copied, so that the interrupt thread does not wait for the printing.
         let registers = *self.time_out.lock();
@@ -168,7 +171,7 @@ impl Runner {
         }
     }
 
-    /// Starts a frame with a time limit.
+    /// Starts a frame with a time limit. The caller arms the watchdog afterwards.
     ///
     /// Returns the frame's job if it cannot be started; the caller ends it as failed.
     pub(crate) fn start(
@@ -181,57 +184,61 @@ impl Runner {
         let Ok(registers) = self.engine.registers(device) else {
             return Err(self.refuse(frame));
         };
-        let context = frame.account.number;
+        let file = frame.account.number;
         // The frame is stored before the claim starts, because the interrupt thread may take it at
-        // once after that. The last frame was taken out before this one is started. If there is one
-        // nevertheless, that is a bug, and dropping it ends it as failed.
+        // once after that. The last frame was taken out before this one is started. If a frame is
+        // still there, that is a bug, and dropping it ends it as failed.
         let left_over = self.frame.lock().replace(frame);
         drop(left_over);
         self.limit_ns.store(limit.as_nanos(), Relaxed);
         let Some(generation) = self.claim.start() else {
+            // The last frame is not claimed yet, which is a bug, too. If the interrupt thread has
+            // taken this frame in its place, it also ends this frame.
             return self.take().map_or(Ok(()), |frame| Err(self.refuse(frame)));
         };
-        trace::job_start(generation.number(), context, program);
+        trace::job_start(generation.number(), file, program);
         self.clock.set(&self.clock.started_ns);
         self.engine.start(registers, program);
         self.claim.launched(generation);
         Ok(())
     }
 
-    /// Ends the running frame as failed, unless it is done or there is none. The thread of the
-    /// interrupt `line` returns its buffers. No frame may be started during the call.
+    /// Ends the running frame, if there is one. The thread of the interrupt `line` returns its
+    /// buffers, as failed unless the engine reports that the frame is done. No frame may be started
+    /// during the call.
     pub(crate) fn abandon(&self, device: &Device<Bound>, line: &irq::Line) {
         if let claim::Phase::Running(generation) = self.claim.phase() {
             self.expire(generation, device, line);
         }
     }
 
-    /// Ends a running frame whose time limit has passed. The thread of the interrupt `line` returns
-    /// its buffers. Until that thread runs, no other frame starts and the device stays powered.
+    /// Ends a running frame without waiting for its interrupt. The thread of the interrupt `line`
+    /// returns its buffers. Until that thread runs, no other frame starts and the device stays
+    /// powered.
     fn expire(&self, generation: claim::Generation, device: &Device<Bound>, line: &irq::Line) {
         if self.claim.expire(generation) {
-            // A frame that is done is done, although its interrupt did not come.
+            // The engine may be done with the frame although no interrupt came.
             self.claim.add(generation, self.engine.quiesce_late(device));
             line.wake_thread();
         }
     }
 
     /// Counts a frame that was not started, and returns its job, which the caller ends as failed.
-    // Not inlined, to have the code once for all callers.
+    // Not inlined, so that the callers share one copy of the code.
     #[inline(never)]
     pub(crate) fn refuse(&self, frame: Frame) -> Job {
         self.note_refused(&frame.account);
         frame.job
     }
 
-    /// Counts a frame that is not started, of the open file with this account.
+    /// Counts a frame that was not started, of the open file with this account.
     pub(crate) fn note_refused(&self, account: &Account) {
         self.totals.frames.note_refused();
         account.frames.note_refused();
     }
 
-    /// Takes the frame out. The caller must have claimed it, and must not end it with the lock
-    /// held, because that starts the next frame, which takes the lock.
+    /// Takes the frame out. The caller must not end it with the lock held, because that starts the
+    /// next frame, which takes the lock.
     fn take(&self) -> Option<Frame> {
         self.frame.lock().take()
     }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The claim protocol. The interrupt, the watchdog and unbinding may all try to end the same job;
-//! the protocol lets exactly one of them do it.
+//! The claim protocol. The interrupt handler, the watchdog and unbinding may all find that the same
+//! job is over. Exactly one of them latches it: it records that the job is over, and wakes the
+//! interrupt thread. That thread then claims the job: it makes the slot idle, and it alone returns
+//! the job's buffers.
 //!
-//! One atomic word holds the job's state, the interrupt's status, and the job's number.
+//! One atomic word holds the job's state, its status, and its number.
 
 use super::status::Status;
 
@@ -12,7 +14,8 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// The atomic word of a [`Slot`]. Its methods are those of [`AtomicU64`]; `loom` has its own type.
+/// The atomic word of a [`Slot`]. The driver has an [`AtomicU64`]; the tests of the memory orderings
+/// have a type of the crate `loom`.
 pub trait Word {
     /// See [`AtomicU64::load`].
     fn load(&self, order: Ordering) -> u64;
@@ -37,7 +40,7 @@ impl Word for AtomicU64 {
         self.load(order)
     }
 
-    // Inlined, because the callers pass constant orders: it is one instruction then.
+    // Inlined, so that the compiler knows the orderings, which are constants.
     #[inline(always)]
     fn compare_exchange(
         &self,
@@ -50,28 +53,28 @@ impl Word for AtomicU64 {
     }
 }
 
-/// The number of a job. It has 48 bits, so that it is never used again in the life of a device.
+/// The number of a job. It has 48 bits, so that no number is used twice while a device is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Generation(u64);
 
-/// What the caller that ended a job learns of it.
+/// The result of claiming a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// The job that ended.
     pub generation: Generation,
-    /// The status of its interrupt; `None` if the job was not latched.
-    pub status: Option<Status>,
-    /// Whether the watchdog latched the job, because its interrupt did not come in time.
+    /// The events that the job was latched with, and those that were added.
+    pub status: Status,
+    /// Whether the job was latched by [`Slot::expire`].
     pub late: bool,
 }
 
-/// The phase of a job, for the watchdog.
+/// The phase of a job, for the watchdog and for unbinding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// There is no job, or it is latched.
+    /// There is no job, or it is latched and not yet claimed.
     Over,
-    /// The job is being started. The starting thread still uses it, so the watchdog must not end
-    /// it.
+    /// The job is being started. The starting thread still uses it, so it must not be latched by
+    /// [`Slot::expire`].
     Starting,
     /// The engine processes the job.
     Running(Generation),
@@ -80,27 +83,32 @@ pub enum Phase {
 /// The state of the engine's job.
 ///
 /// ```text
-///         start             launched         latch, expire
-///   Idle -------> Starting ----------> Running -------> Latched
-///    ^               |  \________________|____latch_____^  |
-///    +---------------+-------------------+----------------+
-///              claim_any                  claim_latched, claim_any
+///   state               method          next state
+///   Idle                start           Starting
+///   Starting            launched        Running
+///   Starting, Running   latch           Latched
+///   Running             expire          Late
+///   Late                add, latch      Late, with more events
+///   Latched, Late       claim           Idle
 /// ```
 ///
-/// The watchdog latches a job by [`expire`](Self::expire), then reads the status and adds it. An
-/// interrupt handler that saw the job running just before may have read and acknowledged an event
-/// that the watchdog does not see; its [`latch`](Self::latch) adds that event. The thread that
-/// claims a job which the watchdog latched must therefore wait for the interrupt handler first: see
+/// The interrupt handler latches a job with the status that it read. The watchdog and unbinding
+/// latch it by [`expire`](Self::expire), and only then read the status and add it. An interrupt
+/// handler that called [`unlatched`](Self::unlatched) before that may read and acknowledge events
+/// that they cannot see any more; its [`latch`](Self::latch) adds those events. The thread that
+/// claims a late job must therefore wait for the interrupt handler first: see
 /// [`is_late`](Self::is_late).
 ///
 /// The interrupt handler may latch a job that is still being started, because the engine may be
-/// done before [`launched`](Self::launched) is called. The watchdog may not: see [`Phase`].
+/// done before [`launched`](Self::launched) is called.
 ///
-/// What happens before [`start`](Self::start) is visible to every thread that sees the job, and
-/// what happens before [`latch`](Self::latch) is visible to the thread that claims it, because each
-/// change of the word acquires and releases. No method blocks. [`running`](Self::running),
-/// [`latch`](Self::latch) and [`add`](Self::add) take a bounded number of steps, because the
-/// interrupt handler calls them.
+/// What happens before [`start`](Self::start) is visible to a thread that gets the job's number
+/// from another method, and what happens before [`latch`](Self::latch) is visible to the thread
+/// that claims the job, because each change of the word acquires and releases.
+/// [`is_latched`](Self::is_latched) and [`is_late`](Self::is_late) order nothing.
+///
+/// No method blocks. [`unlatched`](Self::unlatched), [`latch`](Self::latch) and [`add`](Self::add)
+/// take a bounded number of steps, because the interrupt handler calls them.
 pub struct Slot<W = AtomicU64> {
     word: W,
 }
@@ -119,17 +127,18 @@ impl Default for Slot {
 }
 
 impl<W> Slot<W> {
-    /// Creates a slot without a job. `word` must be 0.
+    /// Creates a slot without a job. The lowest seven bits of `word` must be 0.
     pub const fn with(word: W) -> Self {
         Self { word }
     }
 }
 
 impl<W: Word> Slot<W> {
-    /// Starts a job. The caller calls it before it starts the engine, and
-    /// [`launched`](Self::launched) after.
+    /// Starts a job. The caller calls this before it starts the engine, and
+    /// [`launched`](Self::launched) afterwards.
     ///
-    /// Returns `None` if the last job has not ended.
+    /// Returns `None` if the last job has not been claimed, or if another thread has just started
+    /// a job.
     pub fn start(&self) -> Option<Generation> {
         let found = State(self.word.load(Ordering::Relaxed));
         if found.is_idle() {
@@ -142,13 +151,14 @@ impl<W: Word> Slot<W> {
         }
     }
 
-    /// Marks a job as running, unless it is latched by now. The caller does not use the job any
-    /// more.
+    /// Marks a job as running, unless it is latched by now. The caller must not use the job
+    /// afterwards: it may be over.
     pub fn launched(&self, generation: Generation) {
         let _ = self.replace(State::starting(generation), State::running(generation));
     }
 
-    /// Returns the job's phase. If it is running, all that its starter did is visible.
+    /// Returns the job's phase. If the job is running, what its starting thread did before
+    /// [`launched`](Self::launched) is visible to the caller.
     pub fn phase(&self) -> Phase {
         let found = State(self.word.load(Ordering::Acquire));
         match found.code() {
@@ -158,23 +168,22 @@ impl<W: Word> Slot<W> {
         }
     }
 
-    /// Returns the job that is started or running, and not latched.
+    /// Returns the job that is being started or runs.
     ///
     /// The interrupt handler calls this before it reads the status, so that the status of one job
     /// is never taken for the status of the next.
-    pub fn running(&self) -> Option<Generation> {
+    pub fn unlatched(&self) -> Option<Generation> {
         let found = State(self.word.load(Ordering::Acquire));
         found.is_unlatched().then(|| found.generation())
     }
 
     /// Latches a job with the status of its interrupt. The interrupt handler calls this.
     ///
-    /// Returns false if the job has ended or was latched before. If the watchdog latched it, the
-    /// status is added to the watchdog's.
+    /// Returns false if the job is latched or claimed already. If it is late, the status is added.
     pub fn latch(&self, generation: Generation, status: Status) -> bool {
         let latched = State::latched(generation, status);
         let running = State::running(generation);
-        // A job in Starting can become Running once, so three attempts are enough.
+        // A job in Starting can become Running once, so three attempts are enough. Most jobs run.
         for expected in [running, State::starting(generation), running] {
             if self.replace(expected, latched).is_ok() {
                 return true;
@@ -184,21 +193,22 @@ impl<W: Word> Slot<W> {
         false
     }
 
-    /// Latches a job whose time limit has passed, without an event. The watchdog calls this when it
-    /// found the job running.
+    /// Latches a running job, with a status without events. The watchdog calls this when the job's
+    /// time limit has passed, and unbinding to end the running job.
     ///
-    /// Returns false if the job has ended or was latched before. After true, no other job starts
-    /// until the caller wakes the interrupt thread. An interrupt handler that saw the job running
-    /// may still access the engine at the same time.
+    /// Returns false if the job is not running. If it returns true, the caller must wake the
+    /// interrupt thread, which alone claims the job; no other job starts before that. The interrupt
+    /// handler may still access the engine at the same time.
     pub fn expire(&self, generation: Generation) -> bool {
         self.replace(State::running(generation), State::late(generation))
             .is_ok()
     }
 
-    /// Adds events to the status of a job that the watchdog latched, unless the job was claimed.
+    /// Adds events to the status of a late job, unless it is claimed by now.
     pub fn add(&self, generation: Generation, status: Status) {
         let mut found = State(self.word.load(Ordering::Relaxed));
-        // Repeated at most once: the watchdog and the interrupt handler each add once.
+        // It is repeated at most once: the caller of `expire` and the interrupt handler each add
+        // once.
         while found.generation() == generation && found.is_late() {
             match self.replace(found, found.with(status)) {
                 Ok(()) => return,
@@ -207,13 +217,16 @@ impl<W: Word> Slot<W> {
         }
     }
 
-    /// Returns whether there is a latched job.
+    /// Returns whether there is a latched job, late or not.
     pub fn is_latched(&self) -> bool {
         State(self.word.load(Ordering::Relaxed)).is_latched()
     }
 
-    /// Returns whether the watchdog latched the job. The interrupt handler may still run for this
-    /// job, so the caller waits for the handler before it claims the job.
+    /// Returns whether the job is late. The interrupt handler may still run for such a job, so the
+    /// caller must wait for the handler before it claims the job.
+    ///
+    /// A thread that was woken for a latched job gets the final answer: only
+    /// [`claim_latched`](Self::claim_latched) changes the state of such a job.
     pub fn is_late(&self) -> bool {
         State(self.word.load(Ordering::Relaxed)).is_late()
     }
@@ -223,21 +236,9 @@ impl<W: Word> Slot<W> {
     ///
     /// Returns `None` if there is no latched job.
     pub fn claim_latched(&self) -> Option<Outcome> {
-        self.claim(|state| state.is_latched())
-    }
-
-    /// Claims the job in whatever state it is. No new job may be started during the call.
-    ///
-    /// Returns `None` if there is no job.
-    pub fn claim_any(&self) -> Option<Outcome> {
-        self.claim(|state| !state.is_idle())
-    }
-
-    /// Goes to Idle from a state that `admits` accepts. Repeated if the job changed its state in
-    /// between, which a job does a few times only.
-    fn claim(&self, admits: impl Fn(State) -> bool) -> Option<Outcome> {
         let mut found = State(self.word.load(Ordering::Relaxed));
-        while admits(found) {
+        // It is repeated if events were added meanwhile, which happens at most twice for a job.
+        while found.is_latched() {
             match self.replace(found, State::idle(found.generation())) {
                 Ok(()) => return Some(found.outcome()),
                 Err(newer) => found = newer,
@@ -267,8 +268,8 @@ impl Generation {
     }
 }
 
-/// The value of the word: the generation in bits 63:16, the packed status in 15:7, the state in
-/// 6:0.
+/// The value of the word: the generation in bits 63:16, the packed status in 15:7, a code for the
+/// state in 6:0.
 #[derive(Clone, Copy)]
 struct State(u64);
 
@@ -333,10 +334,8 @@ impl State {
     fn outcome(self) -> Outcome {
         Outcome {
             generation: self.generation(),
-            // CAST: Masked to 9 bits.
-            status: self.is_latched().then_some(Status::unpack(
-                (self.0 >> Self::STATUS_SHIFT & 0x1ff) as u16,
-            )),
+            // CAST: The value is masked to 9 bits.
+            status: Status::unpack((self.0 >> Self::STATUS_SHIFT & 0x1ff) as u16),
             late: self.is_late(),
         }
     }
@@ -348,28 +347,33 @@ mod tests {
 
     const DONE: Status = Status(1);
 
+    /// Latches the job with `status`, and claims it.
+    fn end(slot: &Slot, job: Generation, status: Status) -> Outcome {
+        assert!(slot.latch(job, status));
+        slot.claim_latched().unwrap()
+    }
+
     #[test]
-    fn a_job_goes_from_start_to_its_one_end() {
+    fn a_job_ends_exactly_once() {
         let slot = Slot::new();
-        assert_eq!(slot.running(), None);
-        assert_eq!(slot.claim_any(), None);
+        assert_eq!(slot.unlatched(), None);
+        assert_eq!(slot.claim_latched(), None);
 
         let job = slot.start().unwrap();
         assert_eq!(slot.start(), None);
         assert_eq!(slot.claim_latched(), None);
-        assert_eq!(slot.running(), Some(job));
+        assert_eq!(slot.unlatched(), Some(job));
 
         assert!(slot.latch(job, Status(0x1_ff82)));
-        assert_eq!(slot.running(), None);
+        assert_eq!(slot.unlatched(), None);
         assert_eq!(slot.start(), None);
         assert!(slot.is_latched() && !slot.is_late());
         let outcome = slot.claim_latched().unwrap();
         assert_eq!(outcome.generation, job);
-        assert_eq!(outcome.status, Some(Status(0x1_0082)));
+        assert_eq!(outcome.status, Status(0x1_0082));
         assert!(!outcome.late && !slot.is_latched());
 
         assert_eq!(slot.claim_latched(), None);
-        assert_eq!(slot.claim_any(), None);
     }
 
     #[test]
@@ -379,7 +383,7 @@ mod tests {
         for launch in [false, true] {
             let job = slot.start().unwrap();
             assert_eq!(slot.phase(), Phase::Starting);
-            assert_eq!(slot.running(), Some(job));
+            assert_eq!(slot.unlatched(), Some(job));
             if launch {
                 slot.launched(job);
                 assert_eq!(slot.phase(), Phase::Running(job));
@@ -387,35 +391,36 @@ mod tests {
             assert!(slot.latch(job, DONE));
             assert_eq!(slot.phase(), Phase::Over);
             slot.launched(job);
-            assert_eq!(slot.claim_latched().unwrap().status, Some(DONE));
+            assert_eq!(slot.claim_latched().unwrap().status, DONE);
             slot.launched(job);
             assert_eq!(slot.phase(), Phase::Over);
         }
     }
 
     #[test]
-    fn a_job_that_ends_without_an_interrupt_has_no_status() {
+    fn a_job_that_is_not_latched_is_not_claimed() {
         let slot = Slot::new();
         let job = slot.start().unwrap();
+        assert_eq!(slot.claim_latched(), None);
         slot.launched(job);
-        assert_eq!(slot.claim_any().unwrap().status, None);
-        slot.start().unwrap();
-        assert_eq!(slot.claim_any().unwrap().status, None);
+        assert_eq!(slot.claim_latched(), None);
+        assert_eq!(slot.phase(), Phase::Running(job));
     }
 
     #[test]
-    fn nobody_of_one_job_ends_the_next() {
+    fn callers_for_one_job_do_not_end_the_next() {
         let slot = Slot::new();
         let old = slot.start().unwrap();
-        slot.claim_any().unwrap();
+        end(&slot, old, DONE);
         let new = slot.start().unwrap();
         assert_ne!(old, new);
 
         assert!(!slot.latch(old, DONE));
+        assert!(!slot.expire(old));
+        slot.launched(old);
         assert_eq!(slot.claim_latched(), None);
-        assert_eq!(slot.running(), Some(new));
-        assert!(slot.latch(new, DONE));
-        assert_eq!(slot.claim_latched().unwrap().status, Some(DONE));
+        assert_eq!(slot.phase(), Phase::Starting);
+        assert_eq!(end(&slot, new, Status(2)).status, Status(2));
     }
 
     #[test]
@@ -424,15 +429,15 @@ mod tests {
         let job = slot.start().unwrap();
         assert!(slot.latch(job, DONE));
         assert!(!slot.latch(job, Status(2)));
-        assert_eq!(slot.claim_any().unwrap().status, Some(DONE));
+        assert_eq!(slot.claim_latched().unwrap().status, DONE);
         assert!(!slot.latch(job, DONE));
     }
 
     #[test]
-    fn what_the_watchdog_latched_takes_the_status_of_an_interrupt_held_up() {
+    fn a_late_job_gets_the_status_of_a_delayed_interrupt() {
         let slot = Slot::new();
         let job = slot.start().unwrap();
-        assert!(!slot.expire(job), "it is being started");
+        assert!(!slot.expire(job), "a job that is being started expired");
         slot.launched(job);
         assert!(slot.expire(job));
         assert!(slot.is_latched() && slot.is_late());
@@ -441,20 +446,20 @@ mod tests {
         assert!(!slot.latch(job, DONE));
         let outcome = slot.claim_latched().unwrap();
         assert!(outcome.late);
-        assert_eq!(outcome.status, Some(Status(0x1_0001)));
+        assert_eq!(outcome.status, Status(0x1_0001));
         assert!(!slot.is_late());
 
         let next = slot.start().unwrap();
         slot.launched(next);
         slot.add(next, DONE);
         assert!(slot.expire(next));
-        assert!(!slot.latch(job, DONE), "of the job before");
+        assert!(!slot.latch(job, DONE), "an interrupt of the last job");
         slot.add(job, DONE);
-        assert_eq!(slot.claim_any().unwrap().status, Some(Status::SILENCE));
+        assert_eq!(slot.claim_latched().unwrap().status, Status::SILENCE);
     }
 
     #[test]
-    fn an_event_that_two_have_read_is_an_event() {
+    fn an_event_that_was_read_twice_is_reported_once() {
         let slot = Slot::new();
         let job = slot.start().unwrap();
         slot.launched(job);
@@ -462,23 +467,24 @@ mod tests {
         slot.add(job, Status(0x1_0001));
         assert!(!slot.latch(job, Status(0x1_0003)));
         let outcome = slot.claim_latched().unwrap();
-        assert_eq!(outcome.status, Some(Status(0x1_0003)));
+        assert_eq!(outcome.status, Status(0x1_0003));
     }
 
     #[test]
     fn jobs_are_numbered_one_after_the_other() {
         let slot = Slot::new();
         for number in 1..=3 {
-            assert_eq!(slot.start().unwrap().number(), number);
-            assert!(slot.claim_any().is_some());
+            let job = slot.start().unwrap();
+            assert_eq!(job.number(), number);
+            end(&slot, job, DONE);
         }
     }
 
     #[test]
-    fn generations_go_round_without_a_panic() {
+    fn generations_wrap_without_a_panic() {
         let slot = Slot::with(AtomicU64::new(u64::MAX << 16));
         let job = slot.start().unwrap();
         assert_eq!(job.number(), 0);
-        assert!(slot.claim_any().is_some());
+        end(&slot, job, DONE);
     }
 }

@@ -29,6 +29,7 @@ use loom::{
 };
 
 const DONE: Status = Status(1);
+const BUSY: Status = Status(1 << 16);
 
 /// The word of a slot, of which every thread sees the latest value, to test the orders.
 ///
@@ -116,31 +117,42 @@ fn spawn<S: 'static, T: 'static>(
     thread::spawn(move || party(&shared))
 }
 
+/// Latches the job if it runs, as the watchdog and unbinding do. Returns whether it did, and so has
+/// to wake the thread.
+fn expire(slot: &Slot<Latest>) -> bool {
+    let Phase::Running(job) = slot.phase() else {
+        return false;
+    };
+    let expired = slot.expire(job);
+    if expired {
+        slot.add(job, BUSY);
+    }
+    expired
+}
+
 #[test]
-fn interrupt_thread_and_unbind_end_a_job_exactly_once() {
-    explore("one job, three that end it", || {
+fn interrupt_and_unbinding_end_a_job_exactly_once() {
+    explore("one job, two that latch it, three that claim it", || {
         let slot = Latest::slot();
         let job = slot.start().unwrap();
         slot.launched(job);
 
         let interrupt = spawn(&slot, |slot| {
-            let latched = slot.running().is_some_and(|job| slot.latch(job, DONE));
-            let outcome = slot.claim_latched();
-            // The thread ends no job that was not latched.
-            assert!(latched || outcome.is_none());
-            (latched, outcome)
+            let latched = slot.unlatched().is_some_and(|job| slot.latch(job, DONE));
+            (latched, slot.claim_latched())
         });
         let late = spawn(&slot, |slot| slot.claim_latched());
-        let unbind = slot.claim_any();
+        let expired = slot.expire(job);
 
         let (latched, thread) = interrupt.join().unwrap();
-        let outcomes = [thread, late.join().unwrap(), unbind];
+        assert_ne!(latched, expired, "one of them latches the job");
+        let outcomes = [thread, late.join().unwrap(), slot.claim_latched()];
         let ends: Vec<_> = outcomes.iter().flatten().collect();
         assert_eq!(ends.len(), 1, "{outcomes:?}");
-        assert_eq!(ends[0].generation, job);
-        // A latched status is not lost, whichever thread ends the job.
-        assert_eq!(ends[0].status, latched.then_some(DONE));
-        assert_eq!(slot.claim_any(), None);
+        assert_eq!((ends[0].generation, ends[0].late), (job, expired));
+        // Whichever thread claims the job has the status that it was latched with.
+        assert!(expired || ends[0].status == DONE);
+        assert_eq!(slot.claim_latched(), None);
     });
 }
 
@@ -152,17 +164,7 @@ fn of_interrupt_and_watchdog_one_wakes_the_thread_which_ends_the_job() {
 
         // The thread runs only for the caller that latched the job.
         let interrupt = spawn(&slot, move |slot| slot.latch(job, DONE));
-        let watchdog = spawn(&slot, move |slot| match slot.phase() {
-            Phase::Running(found) => {
-                assert_eq!(found, job);
-                let expired = slot.expire(job);
-                if expired {
-                    slot.add(job, Status(0x1_0000));
-                }
-                expired
-            }
-            Phase::Starting | Phase::Over => false,
-        });
+        let watchdog = spawn(&slot, expire);
         slot.launched(job);
 
         let [on_time, late] = [interrupt.join().unwrap(), watchdog.join().unwrap()];
@@ -172,9 +174,26 @@ fn of_interrupt_and_watchdog_one_wakes_the_thread_which_ends_the_job() {
         assert_eq!(slot.is_late(), late);
         let outcome = slot.claim_latched().unwrap();
         assert_eq!((outcome.generation, outcome.late), (job, late));
-        let busy = if late { 0x1_0000 } else { 0 };
-        assert_eq!(outcome.status, Some(DONE.or(Status(busy))));
-        assert_eq!(slot.claim_any(), None);
+        let status = if late { DONE.or(BUSY) } else { DONE };
+        assert_eq!(outcome.status, status);
+        assert_eq!(slot.claim_latched(), None);
+    });
+}
+
+#[test]
+fn watchdog_and_unbinding_wake_the_thread_once() {
+    explore("one job, two that find it late", || {
+        let slot = Latest::slot();
+        let job = slot.start().unwrap();
+
+        let watchdog = spawn(&slot, expire);
+        slot.launched(job);
+        let unbinding = expire(&slot);
+
+        assert_ne!(watchdog.join().unwrap(), unbinding);
+        let outcome = slot.claim_latched().unwrap();
+        assert_eq!((outcome.generation, outcome.late), (job, true));
+        assert_eq!(outcome.status, BUSY);
     });
 }
 
@@ -183,23 +202,24 @@ fn late_parties_of_one_job_leave_the_next_one_alone() {
     explore("two jobs, late parties of the first", || {
         let slot = Latest::slot();
         let first = slot.start().unwrap();
+        slot.launched(first);
+        assert!(slot.expire(first));
 
-        // The status was read in time, and is latched at any moment.
+        // The status was read in time, and is added at any moment.
         let interrupt = spawn(&slot, move |slot| {
-            slot.latch(first, DONE);
+            assert!(!slot.latch(first, DONE));
         });
         let watchdog = spawn(&slot, move |slot| {
-            slot.expire(first);
+            assert!(!slot.expire(first));
         });
-        // Latched or not, that job has ended, so the next one can start.
-        assert_eq!(slot.claim_any().unwrap().generation, first);
+        assert_eq!(slot.claim_latched().unwrap().generation, first);
         let second = slot.start().unwrap();
 
         interrupt.join().unwrap();
         watchdog.join().unwrap();
-        assert_eq!(slot.running(), Some(second));
-        let outcome = slot.claim_any().unwrap();
-        assert_eq!((outcome.generation, outcome.status), (second, None));
+        assert_eq!(slot.unlatched(), Some(second));
+        assert!(slot.latch(second, Status(2)));
+        assert_eq!(slot.claim_latched().unwrap().status, Status(2));
     });
 }
 
@@ -211,19 +231,19 @@ fn a_thread_late_for_one_job_ends_the_next_only_by_its_own_interrupt() {
         assert!(slot.latch(first, DONE));
 
         let late = spawn(&slot, |slot| slot.claim_latched());
-        let unbind = slot.claim_any();
+        let early = slot.claim_latched();
         // Whichever caller was first, that job has ended, so the next one can start.
         let second = slot.start().unwrap();
         assert!(slot.latch(second, Status(2)));
         let late = late.join().unwrap();
 
         let got = |outcome: Option<Outcome>| outcome.map(|o| (o.generation, o.status));
-        if unbind.is_some() {
-            assert_eq!(got(unbind), Some((first, Some(DONE))));
+        if early.is_some() {
+            assert_eq!(got(early), Some((first, DONE)));
             // The late thread finds nothing, or the second job when that is done.
-            assert!(late.is_none() || got(late) == Some((second, Some(Status(2)))));
+            assert!(late.is_none() || got(late) == Some((second, Status(2))));
         } else {
-            assert_eq!(got(late), Some((first, Some(DONE))));
+            assert_eq!(got(late), Some((first, DONE)));
         }
     });
 }
@@ -250,24 +270,13 @@ fn who_sees_a_job_sees_what_was_before_its_start() {
     explore("start, then interrupt", || {
         let world = World::new();
         let interrupt = spawn(&world, |world| {
-            if world.slot.running().is_some() {
+            if world.slot.unlatched().is_some() {
                 assert_eq!(world.job.load(Ordering::Relaxed), 7);
             }
         });
         world.job.store(7, Ordering::Relaxed);
         world.slot.start().unwrap();
         interrupt.join().unwrap();
-    });
-    explore("start, then a claim", || {
-        let world = World::new();
-        let unbind = spawn(&world, |world| {
-            if world.slot.claim_any().is_some() {
-                assert_eq!(world.job.load(Ordering::Relaxed), 7);
-            }
-        });
-        world.job.store(7, Ordering::Relaxed);
-        world.slot.start().unwrap();
-        unbind.join().unwrap();
     });
 }
 
@@ -293,14 +302,14 @@ fn a_watchdog_that_ends_a_job_sees_its_starter_through() {
 fn who_claims_a_latched_job_sees_what_was_before_the_latch() {
     explore("latch, then a claim", || {
         let world = World::new();
-        world.job.store(7, Ordering::Relaxed);
-        let job = world.slot.start().unwrap();
         let thread = spawn(&world, |world| {
             if world.slot.claim_latched().is_some() {
                 assert_eq!(world.interrupt.load(Ordering::Relaxed), 9);
                 assert_eq!(world.job.load(Ordering::Relaxed), 7);
             }
         });
+        world.job.store(7, Ordering::Relaxed);
+        let job = world.slot.start().unwrap();
         world.interrupt.store(9, Ordering::Relaxed);
         assert!(world.slot.latch(job, DONE));
         thread.join().unwrap();
@@ -311,14 +320,15 @@ fn who_claims_a_latched_job_sees_what_was_before_the_latch() {
 fn who_starts_a_job_sees_what_was_before_the_end_of_the_last() {
     explore("claim, then a start", || {
         let world = World::new();
-        world.slot.start().unwrap();
+        let job = world.slot.start().unwrap();
+        assert!(world.slot.latch(job, DONE));
         let next = spawn(&world, |world| {
             if world.slot.start().is_some() {
                 assert_eq!(world.job.load(Ordering::Relaxed), 7);
             }
         });
         world.job.store(7, Ordering::Relaxed);
-        world.slot.claim_any().unwrap();
+        world.slot.claim_latched().unwrap();
         next.join().unwrap();
     });
 }

@@ -9,6 +9,7 @@ use super::{
     *, //
 };
 use crate::{
+    dewarp::status::Status,
     engine::kunit::{
         Panel,
         PROGRAM, //
@@ -160,7 +161,7 @@ struct End {
 impl Drop for End {
     fn drop(&mut self) {
         wait(|| {
-            if self.runner.claim.running().is_some() {
+            if self.runner.claim.unlatched().is_some() {
                 self.panel.report(1);
                 self.wire.raise();
             }
@@ -281,9 +282,17 @@ impl Bench {
         runner.take().map(|frame| frame.job)
     }
 
+    /// Ends what a test started in the claim alone. Returns whether there was anything.
+    pub(super) fn end_claim(&self) -> bool {
+        let claim = &self.shared.runner.claim;
+        let started = claim.unlatched();
+        started.is_some_and(|frame| claim.latch(frame, Status::SILENCE))
+            && claim.claim_latched().is_some()
+    }
+
     /// Returns whether a frame runs.
     pub(super) fn is_running(&self) -> bool {
-        self.shared.runner.claim.running().is_some()
+        self.shared.runner.claim.unlatched().is_some()
     }
 
     /// Takes the frames that were returned and not taken yet: each frame's number, and whether it

@@ -47,7 +47,7 @@ impl irq::Handler for Interrupt {
     fn handle(&self, device: &Device<Bound>) -> ThreadedIrqReturn {
         // If no frame runs, the engine may be without power, so its registers are not read. Its
         // interrupt is masked then.
-        let Some(generation) = self.0.claim.running() else {
+        let Some(generation) = self.0.claim.unlatched() else {
             self.0.totals.note_stale();
             // Between the latch and the arrival of the acknowledgement at the engine, the interrupt
             // is raised again. It is this device's then, and the kernel must not count it as
@@ -89,7 +89,7 @@ impl irq::Handler for Interrupt {
         let Some(outcome) = self.0.claim.claim_latched() else {
             return IrqReturn::None;
         };
-        let status = outcome.status.unwrap_or(Status::SILENCE);
+        let status = outcome.status;
         let state = match status.verdict() {
             Verdict::Done => State::Done,
             Verdict::Failed | Verdict::None => State::Error,
@@ -116,7 +116,8 @@ impl irq::Handler for Interrupt {
                 reset: reset.is_some(),
             };
             job.finish(state, || {
-                // Called when the next frame has started, before this frame's buffers are returned.
+                // Called after the attempt to start the next frame, before this frame's buffers are
+                // returned.
                 self.0.totals.frames.note(&ended);
                 account.frames.note(&ended);
                 trace::job_finish(outcome.generation.number(), account.number, &ended);

@@ -70,7 +70,7 @@ impl Moment {
         while start.elapsed() < MOMENT {
             let seen = match self {
                 Self::Running => matches!(claim.phase(), claim::Phase::Running(_)),
-                Self::Latched if claim.running().is_some() => {
+                Self::Latched if claim.unlatched().is_some() => {
                     bench.panel.report(1);
                     let _disabled = local_interrupt_disable();
                     bench.software.wire().raise();

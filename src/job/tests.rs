@@ -169,7 +169,7 @@ mod steps {
     fn what_was_for_one_frame_does_not_end_the_next() -> Result {
         let bench = Bench::running(LONG, false, 2)?;
         let runner = &bench.shared.runner;
-        let first = runner.claim.running().ok_or(EINVAL)?;
+        let first = runner.claim.unlatched().ok_or(EINVAL)?;
         bench.panel.report(1);
         ensure!(matches!(bench.handle(), ThreadedIrqReturn::WakeThread));
         ensure!(bench.handle_threaded());
@@ -264,7 +264,7 @@ mod steps {
         ensure!(bench.expire() == Some(SHORT));
         fsleep(SHORT);
         ensure!(bench.expire() == Some(SHORT));
-        ensure!(claim.claim_any().is_some());
+        ensure!(bench.end_claim());
         Ok(())
     }
 
@@ -287,7 +287,7 @@ mod steps {
         let bench = Bench::running(LONG, false, 1)?;
         // Does what the watchdog does, without waking the kernel's interrupt thread.
         let claim = &bench.shared.runner.claim;
-        let frame = claim.running().ok_or(EINVAL)?;
+        let frame = claim.unlatched().ok_or(EINVAL)?;
         ensure!(claim.expire(frame));
         // Does what an interrupt handler does that found the frame running before and has
         // acknowledged its event.
@@ -316,7 +316,7 @@ mod steps {
     fn an_interrupt_while_the_watchdog_ends_the_frame_is_ours_and_touches_nothing() -> Result {
         let bench = Bench::running(LONG, false, 1)?;
         let claim = &bench.shared.runner.claim;
-        let frame = claim.running().ok_or(EINVAL)?;
+        let frame = claim.unlatched().ok_or(EINVAL)?;
         ensure!(claim.expire(frame));
         bench.panel.report(1);
         let before = bench.panel.values();
@@ -355,7 +355,7 @@ mod steps {
         ensure!(wait(|| bench.stream.held() == 0));
         ensure!(bench.panel.values() == before);
         ensure!(bench.has_returned(&[(1, true)]));
-        ensure!(claim.claim_any().is_some());
+        ensure!(bench.end_claim());
         bench.stream.queue_pair(2)?;
         ensure!(wait(|| bench.is_running()));
         Ok(())
@@ -380,7 +380,7 @@ mod steps {
             ensure!(wait(|| bench.stream.held() == 0));
             ensure!(bench.has_returned(&[(0, false), (1, true)]));
             ensure!(bench.started() == 2);
-            ensure!(claim.claim_any().is_some());
+            ensure!(bench.end_claim());
         }
         Ok(())
     }
@@ -459,7 +459,8 @@ mod steps {
         helper.join();
         ensure!(in_time);
         // A frame that has not ended is ended here, otherwise the file is never closed.
-        let over = shared.runner.claim.claim_any().is_none();
+        let claim = &shared.runner.claim;
+        let over = claim.unlatched().is_none() && !claim.is_latched();
         drop(shared.runner.take());
         ensure!(over);
         // The thread that stops the streams may not have done so yet.
