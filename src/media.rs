@@ -19,6 +19,7 @@ pub(crate) mod kunit;
 mod lock;
 pub(crate) mod m2m;
 pub(crate) mod memory;
+mod module;
 mod node;
 mod operations;
 pub(crate) mod order;

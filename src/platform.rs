@@ -19,6 +19,7 @@ pub(crate) mod registers;
 pub(crate) mod timer;
 #[allow(dead_code, reason = "for drivers that have no hardware")]
 pub(crate) mod virtual_device;
+pub(crate) mod workers;
 
 mod bindings {
     //! The C functions and types of `bindings.h`, as the module's own bindgen run generates them.

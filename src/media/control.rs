@@ -168,6 +168,44 @@ impl Set {
     pub(super) fn len(&self) -> usize {
         self.controls.len()
     }
+
+    /// Returns the configuration of one of the controls for V4L2.
+    fn config(&self, control: &Control) -> bindings::v4l2_ctrl_config {
+        let mut config = bindings::v4l2_ctrl_config {
+            ops: self.ops,
+            id: control.id,
+            name: control.name.as_char_ptr(),
+            step: 1,
+            ..Default::default()
+        };
+        match control.kind {
+            Kind::Boolean => {
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN;
+                config.max = 1;
+            }
+            Kind::Integer { min, max, first } => {
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER;
+                config.min = min.into();
+                config.max = max.into();
+                config.def = first.into();
+            }
+            Kind::Menu { items, first } => {
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU;
+                // CAST: A menu is short.
+                config.max = items.len() as i64 - 1;
+                config.step = 0;
+                config.def = first.into();
+                config.qmenu = items.as_ptr().cast();
+            }
+            Kind::Array { columns, rows } => {
+                config.type_ops = self.type_ops;
+                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_U32;
+                config.max = u32::MAX.into();
+                config.dims = [columns, rows, 0, 0];
+            }
+        }
+        config
+    }
 }
 
 /// A [`struct v4l2_ctrl_handler`].
@@ -220,80 +258,31 @@ impl Handler {
     ///
     /// # Safety
     ///
-    /// `raw` must be zeroed. The other requirements are those of [`Self::add`].
+    /// `raw` must be zeroed, and V4L2 must be allowed to call the callbacks of `set` for it. It
+    /// calls the one for the default of an array during this call.
     unsafe fn add_all(raw: *mut bindings::v4l2_ctrl_handler, set: &'static Set) -> Result {
-        // SAFETY: By the safety requirements.
+        // SAFETY: By the safety requirements. The handler is initialised before a control is added
+        // to it. V4L2 copies a control's configuration, whose pointers are to static data; the mark
+        // is only compared with null.
         unsafe {
             // CAST: A driver has few controls.
             let count = set.controls.len() as u32;
             to_result(bindings::helper_v4l2_ctrl_handler_init(raw, count))?;
-            set.controls
-                .iter()
-                .try_for_each(|control| Self::add(raw, set, control))
+            for control in set.controls {
+                // The mark for `helper_v4l2_ctrl_activate`.
+                let mark: *mut c_void = match control.of_default {
+                    true => raw.cast(),
+                    false => ptr::null_mut(),
+                };
+                let added = bindings::v4l2_ctrl_new_custom(raw, &set.config(control), mark);
+                to_result((*raw).error)?;
+                // V4L2 does not store every failure to allocate an array in the handler.
+                if added.is_null() {
+                    return Err(ENOMEM);
+                }
+            }
+            Ok(())
         }
-    }
-
-    /// Adds a control.
-    ///
-    /// # Safety
-    ///
-    /// `raw` must be an initialised handler for which V4L2 may call the callbacks of `set`, which
-    /// it does for an array during this call.
-    unsafe fn add(
-        raw: *mut bindings::v4l2_ctrl_handler,
-        set: &'static Set,
-        control: &Control,
-    ) -> Result {
-        let mut config = bindings::v4l2_ctrl_config {
-            ops: set.ops,
-            id: control.id,
-            name: control.name.as_char_ptr(),
-            step: 1,
-            ..Default::default()
-        };
-        match control.kind {
-            Kind::Boolean => {
-                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_BOOLEAN;
-                config.max = 1;
-            }
-            Kind::Integer { min, max, first } => {
-                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_INTEGER;
-                config.min = min.into();
-                config.max = max.into();
-                config.def = first.into();
-            }
-            Kind::Menu { items, first } => {
-                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_MENU;
-                // CAST: A menu is short.
-                config.max = items.len() as i64 - 1;
-                config.step = 0;
-                config.def = first.into();
-                config.qmenu = items.as_ptr().cast();
-            }
-            Kind::Array { columns, rows } => {
-                config.type_ops = set.type_ops;
-                config.type_ = bindings::v4l2_ctrl_type_V4L2_CTRL_TYPE_U32;
-                config.max = u32::MAX.into();
-                config.dims = [columns, rows, 0, 0];
-            }
-        }
-        // The mark for `helper_v4l2_ctrl_activate`. The pointer is only compared with null.
-        let marked: *mut c_void = match control.of_default {
-            true => raw.cast(),
-            false => ptr::null_mut(),
-        };
-        // SAFETY: By the safety requirements the handler is initialised. V4L2 copies `config`,
-        // whose pointers are to static data.
-        let added = unsafe {
-            let added = bindings::v4l2_ctrl_new_custom(raw, &config, marked);
-            to_result((*raw).error)?;
-            added
-        };
-        // V4L2 does not store every failure to allocate an array in the handler.
-        if added.is_null() {
-            return Err(ENOMEM);
-        }
-        Ok(())
     }
 
     /// Frees the controls, and removes them from every request that contains them, even if such a

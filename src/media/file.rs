@@ -19,6 +19,7 @@ use super::{
         Ticket, //
     }, //
 };
+use crate::platform::workers;
 use kernel::{
     container_of,
     new_work,
@@ -29,7 +30,6 @@ use kernel::{
     },
     workqueue::{
         impl_has_work,
-        Queue,
         Work,
         WorkItem, //
     }, //
@@ -153,10 +153,8 @@ impl<T: Operations> File<T> {
         // A program may wait for the request by `poll` alone, without an ioctl that settles it. The
         // worker settles it then. The worker may wait, and works for this file only, so it may run
         // on any CPU.
-        // SAFETY: The work queue is the kernel's own, and is never destroyed.
-        let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
         // An error means that the work item is pending already.
-        let _ = workers.enqueue(Arc::from(this));
+        let _ = workers::any().enqueue(Arc::from(this));
     }
 
     /// Settles all requests whose frames have started or were dropped, without waiting for the
@@ -165,7 +163,7 @@ impl<T: Operations> File<T> {
     /// V4L2 makes the controls that took effect the file's current ones, and completes the
     /// requests. It may wait for an ioctl that holds the lock of the controls.
     pub(super) fn settle(&self) {
-        if self.settlement.is_used() {
+        if self.settlement.had_request() {
             self.settle_all();
         }
     }

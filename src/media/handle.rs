@@ -134,10 +134,11 @@ impl Handle {
             }) }),
             queues: {
                 // SAFETY: By the safety requirements. All other fields are initialised.
-                let queues = unsafe { Queues::new(m2m_dev, file, callbacks.queues)? };
-                // SAFETY: The handle is initialised.
-                unsafe { (*(*this.as_ptr()).core.raw.get()).m2m_ctx = queues.as_raw() };
-                queues
+                unsafe {
+                    let queues = Queues::new(m2m_dev, file, callbacks.queues)?;
+                    (*(*this.as_ptr()).core.raw.get()).m2m_ctx = queues.as_raw();
+                    queues
+                }
             },
         })
     }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One frame of a mem2mem job: a pair of buffers that the device processes. It ends exactly once,
-//! because [`Job::finish`] takes it by value, and dropping it ends it as failed.
+//! One frame of a mem2mem job: a pair of buffers that the device processes. A [`Job`] ends exactly
+//! once, because [`Job::finish`] takes it by value, and dropping it ends it as failed.
 //!
-//! The next frame starts before the buffers of the last one are returned, and without mem2mem's
-//! worker. While one file streams alone, or has frames left of its turn, it is the next frame of the
-//! same mem2mem job, since a job may process several frames. Otherwise the job ends, and mem2mem
-//! starts another file's job.
+//! [`Job::finish`] starts the next frame itself, before it returns the buffers of the last one, and
+//! does not leave that to mem2mem's worker. The next frame belongs to the same mem2mem job if no
+//! other file streams, or if the file has frames left of its turn (`Operations::frames_in_turn`).
+//! Otherwise the mem2mem job ends, and mem2mem starts that of another file.
 //!
-//! A job may therefore be over before its buffers are returned. Stopping a stream waits for both.
-//! [`HandBack`] provides that wait, and the order in which a file's buffers are returned.
+//! So a mem2mem job may be over before its buffers are returned. Stopping a stream waits for the end
+//! of the job and for the return of the buffers. [`HandBack`] provides that wait, and the order in
+//! which a file's buffers are returned.
 
 use super::{
     bindings,
@@ -27,47 +28,49 @@ use kernel::{
     }, //
 };
 
-/// What became of a frame that the driver was to start.
+/// The result of `Operations::run`.
 pub(crate) enum Run {
     /// The frame was started. [`Job::finish`] ends it.
     Started,
-    /// The frame is over, and its buffers get this state: it could not be started, or it took no
-    /// time.
+    /// The frame is over, and its buffers are returned in this state: it could not be started, or
+    /// the device has no work that takes time.
     Ended(Job, State),
 }
 
-/// What became of the attempt to start the next frame of a job.
+/// The result of [`Client::start_next`].
 pub(super) enum Next {
     /// The frame was started.
     Started,
-    /// The frame is over, and with it the job.
+    /// The frame is over without having run, and with it the mem2mem job. Dropping it ends both.
     Ended(Job),
-    /// There is no frame, or another file waits for the device: the job is over.
+    /// No frame was started: the caller ends the mem2mem job.
     None,
 }
 
-/// What a job needs of its open file. It is a trait so that [`Job`] does not depend on the driver's
-/// type.
+/// The operations of an open file that a [`Job`] uses. It is a trait so that [`Job`] does not depend
+/// on the driver's type.
 pub(super) trait Client: Send + Sync {
-    /// Starts the next frame of the file's job, if there is one and the job is to go on: no other
-    /// file streams, or the job has not had all its frames.
+    /// Starts the next frame of the file's job. It does not if a buffer is missing, the stream is
+    /// being stopped or the device is paused; nor if the file has had all frames of its turn, unless
+    /// it is the only one that streams and has the buffers of another turn.
     ///
     /// # Safety
     ///
     /// The device must run the file's job, and the buffers of the frame before must be removed from
     /// mem2mem's lists.
-    unsafe fn go_on(&self) -> Next;
+    unsafe fn start_next(&self) -> Next;
 
-    /// Returns what orders the return of the file's buffers.
+    /// Returns the file's [`HandBack`].
     fn hand_back(&self) -> &HandBack<Job>;
 }
 
-/// A frame of an open file whose mem2mem job runs.
+/// A frame whose buffers belong to an open file. mem2mem runs the job of that file.
 ///
 /// # Invariants
 ///
-/// - `ctx` is valid while `file` is held. Until the frame has ended, it is the context whose job
-///   the device runs, and `source` and `destination` are the first buffers of its two lists.
+/// - `ctx` is valid while `file` is held. Until the frame has ended, the device runs the job of
+///   `ctx`, `source` and `destination` are the first buffers of its two lists, and only this frame
+///   accesses them.
 /// - `file` is the open file of `ctx`. A stream of `ctx` is stopped only after
 ///   `file.hand_back().wait()`.
 pub(crate) struct Job {
@@ -114,13 +117,13 @@ impl Job {
 
     /// Returns the buffer with the image to read.
     pub(crate) fn source(&self) -> &Buffer {
-        // SAFETY: By the type invariant the buffer is the job's.
+        // SAFETY: By the type invariant the buffer is valid, and only this frame accesses it.
         unsafe { Buffer::from_raw(self.source) }
     }
 
     /// Returns the buffer for the image to write.
     pub(crate) fn destination(&self) -> &Buffer {
-        // SAFETY: By the type invariant the buffer is the job's.
+        // SAFETY: By the type invariant the buffer is valid, and only this frame accesses it.
         unsafe { Buffer::from_raw(self.destination) }
     }
 
@@ -129,10 +132,10 @@ impl Job {
         self.ready
     }
 
-    /// Numbers the two buffers, and copies timestamp, timecode and field from the source to the
-    /// destination.
-    pub(super) fn describe(&self, [source, destination]: [u32; 2]) {
-        // SAFETY: By the type invariant both buffers are the job's.
+    /// Sets the sequence numbers of the two buffers, and copies timestamp, timecode and field from
+    /// the source to the destination.
+    pub(super) fn set_metadata(&self, [source, destination]: [u32; 2]) {
+        // SAFETY: By the type invariant both buffers are valid, and only this frame accesses them.
         unsafe {
             (*self.source).sequence = source;
             (*self.destination).sequence = destination;
@@ -140,36 +143,39 @@ impl Job {
         }
     }
 
-    /// Returns the frame, to be dropped where its buffers may be returned in the state `state`.
+    /// Sets the state in which dropping this frame returns its buffers. The caller drops it when
+    /// the buffers may be returned.
     pub(super) fn with_state(mut self, state: State) -> Self {
         self.state = state;
         self
     }
 
-    /// Ends the frame: starts the next one in the calling thread, calls `meanwhile`, and returns
-    /// the buffers to userspace. It may sleep.
-    pub(crate) fn finish(mut self, state: State, meanwhile: impl FnOnce()) {
+    /// Ends the frame: tries to start the next one in the calling thread, calls `after_start`, and
+    /// returns the buffers to userspace. It may sleep.
+    pub(crate) fn finish(mut self, state: State, after_start: impl FnOnce()) {
         self.ended = true;
         let hand_back = self.file.hand_back();
         hand_back.during(|| {
-            // SAFETY: By the type invariant the context is valid and runs, and these are the first
-            // buffers of its lists.
+            // SAFETY: By the type invariant the context is valid, the device runs its job, and these
+            // are the first buffers of its lists.
             let next = unsafe {
                 bindings::helper_v4l2_m2m_src_buf_remove(self.ctx);
                 bindings::helper_v4l2_m2m_dst_buf_remove(self.ctx);
-                self.file.go_on()
+                self.file.start_next()
             };
             match next {
                 Next::Started => {}
                 Next::Ended(job) => hand_back.end(job),
-                // SAFETY: By the type invariant the device runs the job, and both are valid as
-                // long as the file is held.
+                // `v4l2_m2m_job_finish` leaves the next job to mem2mem's worker, and
+                // `v4l2_m2m_try_schedule` starts it in this thread.
+                // SAFETY: By the type invariant the device runs the job, and the context and its
+                // device are valid as long as the file is held.
                 Next::None => unsafe {
                     bindings::v4l2_m2m_job_finish((*self.ctx).m2m_dev, self.ctx);
                     bindings::v4l2_m2m_try_schedule(self.ctx);
                 },
             }
-            meanwhile();
+            after_start();
             // The CAPTURE buffer is returned first, so that it is done when the request completes.
             for buffer in [self.destination, self.source] {
                 // SAFETY: The buffer was removed from the lists, so only this function uses it. By
@@ -181,9 +187,9 @@ impl Job {
 }
 
 impl Drop for Job {
-    /// Ends the frame, and its job: as failed, unless it was given another state. mem2mem's worker
-    /// starts the next job: the frame may be dropped while it is being started, and the next start
-    /// must not be nested in that.
+    /// Ends the frame and its mem2mem job, as failed unless [`Job::with_state`] set another state.
+    /// mem2mem's worker starts the next job: this may run inside the start of the frame, and starts
+    /// must not be nested.
     fn drop(&mut self) {
         if !self.ended {
             // SAFETY: By the type invariant the context and its device are valid, and this is

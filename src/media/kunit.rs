@@ -139,15 +139,15 @@ impl<T: Operations> Stream<T> {
         for direction in [Direction::Output, Direction::Capture] {
             self.locked(|file| {
                 Self::with_buffer(direction, index, |buffer| {
-                    // SAFETY: The queue is valid, and its lock is held. The buffer structure is in
-                    // the kernel's memory, as vb2 requires.
-                    to_result(unsafe {
-                        bindings::vb2_qbuf(Self::queue(file, direction), ptr::null_mut(), buffer)
-                    })
-                })?;
-                // SAFETY: The context is valid.
-                unsafe { bindings::v4l2_m2m_try_schedule(file.handle.m2m_ctx()) };
-                Ok(())
+                    // SAFETY: The queue and the context are valid, and the lock of the queue is
+                    // held. The buffer structure is in the kernel's memory, as vb2 requires.
+                    unsafe {
+                        let queue = Self::queue(file, direction);
+                        to_result(bindings::vb2_qbuf(queue, ptr::null_mut(), buffer))?;
+                        bindings::v4l2_m2m_try_schedule(file.handle.m2m_ctx());
+                    }
+                    Ok(())
+                })
             })?;
         }
         Ok(())

@@ -14,6 +14,7 @@ use super::{
     },
     format::Api,
     lock::Lock,
+    module::Loaded,
     operations::Operations, //
 };
 use core::{
@@ -180,9 +181,10 @@ impl<T: Operations> Node<T> {
         unsafe { Lock::borrow(&raw mut (*self.media()).req_queue_mutex) }
     }
 
-    /// Returns the module that contains the driver; null if it is built in.
-    pub(super) fn owner(&self) -> *mut bindings::module {
-        self.owner
+    /// Returns a reference to the driver's module; [`None`] if that is being unloaded.
+    pub(super) fn hold_module(&self) -> Option<Loaded> {
+        // SAFETY: The module contains this code, so its memory is valid.
+        unsafe { Loaded::new(self.owner) }
     }
 
     /// Returns a use of the device; [`None`] if the nodes are unregistered.

@@ -44,8 +44,8 @@ impl Order {
         }
     }
 
-    /// Notes that the controls whose indices are set bits of `controls` change now. Returns this
-    /// moment.
+    /// Notes that the controls whose indices are set bits of `controls` change now. Returns the
+    /// number of the last of these changes.
     pub(super) fn note_all(&mut self, controls: u32) -> u64 {
         for index in 0..self.changed.len() {
             if controls >> index & 1 != 0 {
@@ -55,10 +55,10 @@ impl Order {
         self.changes
     }
 
-    /// Returns whether the control with index `index` has changed since `moment`.
-    pub(super) fn has_changed_since(&self, moment: u64, index: usize) -> bool {
+    /// Returns whether the control with index `index` has changed since the change number `change`.
+    pub(super) fn has_changed_since(&self, change: u64, index: usize) -> bool {
         let changed = self.changed.get(index);
-        changed.is_some_and(|changed| *changed > moment)
+        changed.is_some_and(|changed| *changed > change)
     }
 
     /// Starts counting the frames of a queue that starts to stream.

@@ -2,19 +2,25 @@
 
 //! Media requests: a frame together with the controls that it is processed with.
 //!
-//! V4L2 has two calls for a request's controls: `v4l2_ctrl_request_setup` makes them the file's
-//! current controls, `v4l2_ctrl_request_complete` completes the request. Both take the lock of the
-//! controls, which an ioctl holds while it waits for pages of userspace. A frame and unbinding must
-//! not wait for that, so neither is called by them. Instead:
+//! V4L2 has two calls for a request's controls. `v4l2_ctrl_request_setup` makes them the current
+//! controls of the file. `v4l2_ctrl_request_complete` completes the request's object for them, with
+//! the values of all controls. Both take the lock of the controls, which an ioctl holds while it
+//! waits for pages of userspace. The start of a frame and unbinding must not wait for that, so they
+//! make neither call. A request is settled when both calls are made for it:
 //!
 //! ```text
 //!   MEDIA_REQUEST_IOC_QUEUE  validate: the driver prepares the controls, and a Ticket is stored at
-//!                            the buffer
-//!   device_run               the frame starts with what was prepared; the Ticket goes to the
-//!                            Settlement
-//!   DQBUF, G_EXT_CTRLS, ...  settle: both calls of V4L2, by the first thread that needs their
-//!   or a worker              effect, else by a worker
+//!                            the buffer; queue: the Ticket becomes an object of the request
+//!   the frame starts         it has the prepared controls; the Ticket goes to the Settlement
+//!   the frame is dropped     the Ticket goes to the Settlement, without the controls
+//!   an ioctl that reads or   settle: for each Ticket both calls, or the second one if the controls
+//!   sets controls, returns a took no effect
+//!   buffer or stops a stream;
+//!   a worker; close
 //! ```
+//!
+//! A request is complete when its Ticket, its controls and its buffer are. It may be settled while
+//! its frame still runs.
 
 use super::{
     bindings,
@@ -54,6 +60,7 @@ use kernel::{
 /// change, because the request is being validated and the lock of its file's queues is held.
 pub(crate) struct Controls<'a> {
     raw: *mut bindings::v4l2_ctrl_handler,
+    /// The controls of the file.
     of_file: &'a Handler,
 }
 
@@ -80,8 +87,8 @@ impl<'a> Controls<'a> {
         }
         // SAFETY: By the type invariant the handler is valid. Its entries are not removed, and not
         // written: V4L2 sets values only in a request that is not being validated, and
-        // `Dimensions::set` marks them only in `Operations::set_format`, with the lock held that is
-        // held here by the type invariant.
+        // `Dimensions::set` changes them only while `VIDIOC_S_FMT` holds the lock of the queues,
+        // which by the type invariant is held here.
         unsafe { bindings::helper_v4l2_ctrl_request_find(self.raw, id).as_ref() }
     }
 
@@ -93,8 +100,8 @@ impl<'a> Controls<'a> {
     /// Returns the elements of the array control, row by row; [`None`] if the request does not set
     /// it.
     ///
-    /// `ENOMEM` if V4L2 had no memory for the elements, `EINVAL` if the control's dimensions have
-    /// changed since they were set, or if it is no array.
+    /// Fails with `ENOMEM` if V4L2 had no memory for the elements, and with `EINVAL` if the
+    /// control's dimensions have changed since its elements were set, or if it is no array.
     pub(crate) fn array(&self, id: u32) -> Result<Option<&[u32]>> {
         if !self.of_file.is_array(id) {
             return Err(EINVAL);
@@ -108,7 +115,7 @@ impl<'a> Controls<'a> {
         // SAFETY: The control is one of the file's, which live as long as the file.
         let elements = unsafe { (*value.ctrl).elems };
         // `helper_v4l2_ctrl_modify_dimensions` sets `p_req_elems` to 0 when the dimensions change,
-        // also to others with the same number of elements.
+        // even if the number of elements stays the same.
         if value.p_req_elems != elements {
             return Err(EINVAL);
         }
@@ -137,9 +144,9 @@ impl Drop for Controls<'_> {
     }
 }
 
-/// What a file keeps of a queued request: what the driver prepared of its controls (`P`), and an
-/// object of the request. The media core completes a request when all its objects are complete, so
-/// the request is not complete before this object is.
+/// The driver's data of a queued request: the prepared controls (`P`), and an object of the request.
+/// The media core completes a request when all its objects are complete, so the request is not
+/// complete before the ticket is settled.
 #[pin_data]
 pub(super) struct Ticket<P> {
     #[pin]
@@ -147,10 +154,10 @@ pub(super) struct Ticket<P> {
     prepared: Option<P>,
     /// The controls that the request sets: bit n is the n-th of the driver's list.
     controls: u32,
-    /// The moment at which the controls took effect, if they did.
+    /// The number of the change in [`Order`] by which the controls took effect, if they did.
     in_effect: Option<u64>,
-    /// The ticket to settle before this one, while both are in the list of [`Waiting`].
-    earlier: Option<Pin<KBox<Self>>>,
+    /// The rest of the list that the ticket is in, see [`Waiting`].
+    rest: Option<Pin<KBox<Self>>>,
 }
 
 // SAFETY: The request that the object belongs to has its own lock.
@@ -165,8 +172,8 @@ impl<P> Ticket<P> {
         release: Some(Self::release),
     };
 
-    /// Creates a ticket for what was prepared of the controls, which are the set bits of
-    /// `controls` by their index in the driver's list.
+    /// Creates a ticket with the prepared controls. Bit n of `controls` is set if the request sets
+    /// the n-th control of the driver's list, counted from 0.
     pub(super) fn new(prepared: P, controls: u32) -> Result<Pin<KBox<Self>>> {
         KBox::pin_init(
             pin_init!(Self {
@@ -178,13 +185,14 @@ impl<P> Ticket<P> {
                 prepared: Some(prepared),
                 controls,
                 in_effect: None,
-                earlier: None,
+                rest: None,
             }? Error),
             GFP_KERNEL,
         )
     }
 
-    /// Makes what was prepared take effect, by `apply`, with the frame that starts.
+    /// Passes the prepared controls to `apply`, and notes that they take effect with the frame that
+    /// starts now.
     pub(super) fn apply(
         self: Pin<&mut Self>,
         order: &mut Order,
@@ -204,9 +212,11 @@ impl<P> Ticket<P> {
     /// # Safety
     ///
     /// `request` must be valid and queued, and none of its buffers given to the driver yet. The
-    /// ticket must not be bound, and must not be freed before it is settled: [`Self::settle`] gives
-    /// it to the media core.
+    /// ticket must not be bound yet, and must not be freed by other code than [`Self::settle`],
+    /// which gives it to the media core.
     pub(super) unsafe fn bind(&self, request: *mut bindings::media_request, owner: *mut c_void) {
+        // It fails for a request that is not being changed or queued only. If it does, the ticket
+        // is no object of the request, and `settle` frees it.
         // SAFETY: By the safety requirements both are valid, and the object stays valid.
         unsafe {
             bindings::media_request_object_bind(
@@ -219,8 +229,8 @@ impl<P> Ticket<P> {
         }
     }
 
-    /// Drops what was prepared, for a request whose frame is not started.
-    pub(super) fn give_up(self: Pin<&mut Self>) {
+    /// Drops the prepared controls, for a request whose frame is not started.
+    pub(super) fn discard(self: Pin<&mut Self>) {
         drop(self.project().prepared.take());
     }
 
@@ -237,25 +247,26 @@ impl<P> Ticket<P> {
         });
     }
 
-    /// Makes the request's controls the current ones of its file for V4L2, and completes the
-    /// request. It may wait for pages of userspace.
+    /// Makes the request's controls the current ones of its file for V4L2 if they took effect, and
+    /// completes the request's objects for the controls and for this ticket. It may wait for pages
+    /// of userspace.
     fn settle(self: Pin<KBox<Self>>, controls: &Handler, settlement: &Settlement<P>) {
         let in_effect = self.in_effect;
         let object = self.object.get();
         // SAFETY: The object is valid.
         let request = unsafe { (*object).req };
         if request.is_null() {
-            // The ticket was never bound, so it is freed here.
+            // The ticket is not bound, so it is freed here.
             return;
         }
         let controls = controls.as_raw();
         // From here on the media core owns the ticket.
         // SAFETY: The ticket is not moved.
         let _ = KBox::into_raw(unsafe { Pin::into_inner_unchecked(self) });
-        if let Some(moment) = in_effect {
-            // An error is ignored: the frame was processed with the controls.
+        if let Some(change) = in_effect {
+            // An error is ignored: the frame has the controls in any case.
             // SAFETY: The request has an incomplete object, so it is queued and valid.
-            settlement.while_noting(moment, || unsafe {
+            settlement.during_setup(change, || unsafe {
                 bindings::v4l2_ctrl_request_setup(request, controls);
             });
         }
@@ -269,7 +280,7 @@ impl<P> Ticket<P> {
     }
 }
 
-/// A list of tickets to settle.
+/// A list of tickets to settle. The latest is the first of the list.
 struct Waiting<P> {
     latest: Option<Pin<KBox<Ticket<P>>>>,
 }
@@ -282,67 +293,70 @@ impl<P> Waiting<P> {
 
     /// Settles all of them, in the order in which they were pushed.
     fn settle(mut self, controls: &Handler, settlement: &Settlement<P>) {
-        let mut first = None;
+        // The same list, with the earliest first.
+        let mut earliest = None;
         while let Some(mut ticket) = self.latest {
-            self.latest = mem::replace(ticket.as_mut().project().earlier, first);
-            first = Some(ticket);
+            self.latest = mem::replace(ticket.as_mut().project().rest, earliest);
+            earliest = Some(ticket);
         }
-        while let Some(mut ticket) = first {
-            first = ticket.as_mut().project().earlier.take();
+        while let Some(mut ticket) = earliest {
+            earliest = ticket.as_mut().project().rest.take();
             ticket.settle(controls, settlement);
         }
     }
 }
 
-/// The requests of a file whose frames have started or were dropped, until they are settled.
+/// The tickets of a file's requests whose frames have started or were dropped, until they are
+/// settled.
 #[pin_data]
 pub(super) struct Settlement<P> {
     #[pin]
     waiting: SpinLock<Waiting<P>>,
     /// Held by the thread that settles. The lock of the controls is taken after it.
     #[pin]
-    turn: Mutex<()>,
-    /// The PID of that thread while it calls `v4l2_ctrl_request_setup`; else 0.
-    noting: Atomic<i32>,
-    /// The moment at which the controls of that call took effect.
-    moment: Atomic<u64>,
+    settling: Mutex<()>,
+    /// The PID of that thread while it calls `v4l2_ctrl_request_setup`; else 0. A thread that finds
+    /// its own PID here has stored it and `setup_change` itself, so no order is needed.
+    setup_pid: Atomic<i32>,
+    /// The number of the change by which the controls of that call took effect.
+    setup_change: Atomic<u64>,
     /// Whether the file ever had a request. If not, no thread has to settle.
-    used: Atomic<bool>,
+    had_request: Atomic<bool>,
 }
 
 impl<P> Settlement<P> {
-    /// Creates an empty one.
+    /// Creates a settlement without tickets.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             waiting <- new_spinlock!(Waiting::new(), "Settlement::waiting"),
-            turn <- new_mutex!((), "Settlement::turn"),
-            noting: Atomic::new(0),
-            moment: Atomic::new(0),
-            used: Atomic::new(false),
+            settling <- new_mutex!((), "Settlement::settling"),
+            setup_pid: Atomic::new(0),
+            setup_change: Atomic::new(0),
+            had_request: Atomic::new(false),
         })
     }
 
     /// Notes that the file has a request.
-    pub(super) fn use_it(&self) {
-        self.used.store(true, Relaxed);
+    pub(super) fn note_request(&self) {
+        self.had_request.store(true, Relaxed);
     }
 
-    /// Returns whether there may be something to settle, now or after a running frame.
-    pub(super) fn is_used(&self) -> bool {
-        self.used.load(Relaxed)
+    /// Returns whether the file ever had a request, so that there may be a ticket to settle.
+    pub(super) fn had_request(&self) -> bool {
+        self.had_request.load(Relaxed)
     }
 
     /// Adds a ticket to settle.
     pub(super) fn push(&self, mut ticket: Pin<KBox<Ticket<P>>>) {
         let mut waiting = self.waiting.lock();
-        *ticket.as_mut().project().earlier = waiting.latest.take();
+        *ticket.as_mut().project().rest = waiting.latest.take();
         waiting.latest = Some(ticket);
     }
 
-    /// Settles all tickets with the file's `controls`; if another thread does, waits for it. Calls
-    /// `settled` afterwards if there were any.
+    /// Settles all tickets with the file's `controls`, and calls `settled` afterwards if there were
+    /// any. If another thread is settling, it first waits until that thread is done.
     pub(super) fn settle(&self, controls: &Handler, settled: impl FnOnce()) {
-        let _turn = self.turn.lock();
+        let _settling = self.settling.lock();
         let all = mem::replace(&mut *self.waiting.lock(), Waiting::new());
         if all.latest.is_some() {
             all.settle(controls, self);
@@ -350,22 +364,24 @@ impl<P> Settlement<P> {
         }
     }
 
-    /// Runs `f`, in which V4L2 calls `s_ctrl` for controls that took effect at `moment`.
-    fn while_noting(&self, moment: u64, f: impl FnOnce()) {
-        self.moment.store(moment, Relaxed);
-        self.noting.store(kernel::current!().pid(), Relaxed);
+    /// Runs `f`, in which V4L2 calls `s_ctrl` for controls that took effect by the change number
+    /// `change`.
+    fn during_setup(&self, change: u64, f: impl FnOnce()) {
+        self.setup_change.store(change, Relaxed);
+        self.setup_pid.store(kernel::current!().pid(), Relaxed);
         f();
-        self.noting.store(0, Relaxed);
+        self.setup_pid.store(0, Relaxed);
     }
 
-    /// Returns the moment if the current thread is in [`Settlement::while_noting`].
-    pub(super) fn noting(&self) -> Option<u64> {
-        let noting = self.noting.load(Relaxed) == kernel::current!().pid();
-        noting.then(|| self.moment.load(Relaxed))
+    /// Returns the number of the change if the current thread is in [`Settlement::during_setup`].
+    /// `s_ctrl` tells a request's value by this from one that userspace sets.
+    pub(super) fn setup_change(&self) -> Option<u64> {
+        let is_setup = self.setup_pid.load(Relaxed) == kernel::current!().pid();
+        is_setup.then(|| self.setup_change.load(Relaxed))
     }
 }
 
-/// What vb2 allocates for each buffer: `buf_struct_size`.
+/// The structure that vb2 allocates for each buffer: `buf_struct_size` is its size.
 ///
 /// # Invariants
 ///
@@ -376,13 +392,14 @@ pub(super) struct Slot<P> {
     note: Note<P>,
 }
 
-/// What is noted of a buffer. The thread that has the buffer accesses it.
+/// The layer's data of a buffer. Only the code that has the buffer may access it: the request until
+/// it is queued, then mem2mem's running job, or the code that drops the buffer.
 pub(super) struct Note<P> {
     /// When the buffer was last given to the driver; 0 if never.
     pub(super) handed_over: Instant<Monotonic>,
     /// The ticket of the buffer's request, from the validation of the request until the frame
-    /// starts or is dropped. Validation and drop hold the mutex of the request queue; in between
-    /// the buffer is in mem2mem's list.
+    /// starts or is dropped. Validating and dropping hold the media device's `req_queue_mutex`. From
+    /// queueing until the frame starts, the buffer is in mem2mem's list.
     pub(super) ticket: Option<Pin<KBox<Ticket<P>>>>,
 }
 

@@ -12,6 +12,7 @@
 use super::{
     bindings,
     device::Device,
+    module::Loaded,
     node::Kept,
     operations::Operations, //
 };
@@ -71,12 +72,13 @@ impl<T: Operations> Remains<T> {
     /// `node` must be the node of `device`, and its media device must be as
     /// [`Registration`](super::registration::Registration) left it.
     pub(super) unsafe fn new(node: Kept<T>, device: Arc<Device<T>>) -> Self {
-        // SAFETY: The node's media device is valid.
-        let devnode = unsafe { (*node.media()).devnode };
-        // SAFETY: A registered media device has a device node, and holds a reference to it.
-        // `kernel::bindings` describes the same C structure.
-        let media = (!devnode.is_null())
-            .then(|| unsafe { device::Device::get_device((&raw mut (*devnode).dev).cast()) });
+        // SAFETY: The node's media device is valid. A registered one has a device node, and holds a
+        // reference to it. `kernel::bindings` describes the same C structure.
+        let media = unsafe {
+            let devnode = (*node.media()).devnode;
+            (!devnode.is_null())
+                .then(|| device::Device::get_device((&raw mut (*devnode).dev).cast()))
+        };
         Self {
             node,
             device,
@@ -92,19 +94,15 @@ impl<T: Operations> Remains<T> {
     // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(super) fn take_away(self, device: &Device<T>) -> Result {
-        let owner = self.node.owner();
-        // SAFETY: `owner` is the module that contains this code, or null if that is built in. The
-        // function accepts null.
-        if !unsafe { bindings::helper_try_module_get(owner) } {
+        let Some(module) = self.node.hold_module() else {
             // The module is being unloaded, so there is no open file and no request. But the thread
             // that freed the last request may not have decremented the media core's counter yet,
             // and a job that has ended may not have dropped its reference to its file yet.
             self.end();
             self.wait();
             return Ok(());
-        }
-        // SAFETY: The reference to the module was taken above.
-        match unsafe { self.start() } {
+        };
+        match self.start(module) {
             Ok(()) => {
                 let start = Instant::<Monotonic>::now();
                 while !device.streams_are_over().load(Acquire) {
@@ -115,16 +113,15 @@ impl<T: Operations> Remains<T> {
                 }
             }
             // There is no memory for the thread.
-            Err(this) => {
+            Err((this, module)) => {
                 this.end();
                 if this.is_used() {
-                    // The nodes are never freed then, and the reference keeps the module loaded.
-                    mem::forget(this);
+                    // The nodes are never freed then, and the module stays loaded.
+                    mem::forget((this, module));
                     return Ok(());
                 }
                 drop(this);
-                // SAFETY: The reference was taken above.
-                unsafe { bindings::helper_module_put(owner) };
+                drop(module);
             }
         }
         Ok(())
@@ -195,20 +192,14 @@ impl<T: Operations> Drop for Remains<T> {
 
 /// Implements the thread that unregisters the nodes.
 impl<T: Operations> Remains<T> {
-    /// Starts the thread, which drops a reference to the module when it ends. Returns the nodes if
+    /// Starts the thread, which keeps the module loaded until it ends. Returns the arguments if
     /// there is no memory.
-    ///
-    /// # Safety
-    ///
-    /// The caller must hold a reference to the module, which is passed to the thread if this
-    /// succeeds.
-    unsafe fn start(self) -> Result<(), Self> {
-        let Ok(place) = KBox::<Self>::new_uninit(GFP_KERNEL) else {
-            return Err(self);
+    fn start(self, module: Loaded) -> Result<(), (Self, Loaded)> {
+        let Ok(place) = KBox::<(Self, Loaded)>::new_uninit(GFP_KERNEL) else {
+            return Err((self, module));
         };
-        let this = KBox::into_raw(place.write(self));
-        // SAFETY: The thread gets a box of its own and the caller's reference to the module; the
-        // name is a C string.
+        let this = KBox::into_raw(place.write((self, module)));
+        // SAFETY: The thread gets a box of its own; the name is a C string.
         let started = to_result(unsafe {
             bindings::helper_kthread_run(Some(Self::run), this.cast(), T::NAME.as_char_ptr())
         });
@@ -224,18 +215,17 @@ impl<T: Operations> Remains<T> {
     ///
     /// # Safety
     ///
-    /// `this` must come from a box of a `Self`, and the caller must hold a reference to the module.
-    /// Both are passed to this function.
+    /// `this` must come from the box of [`Self::start`], which is passed to this function.
     unsafe extern "C" fn run(this: *mut c_void) -> c_int {
         // SAFETY: By the safety requirements `this` comes from a box, which this function owns.
-        let this = unsafe { KBox::<Self>::from_raw(this.cast()) };
+        let (this, module) =
+            KBox::into_inner(unsafe { KBox::<(Self, Loaded)>::from_raw(this.cast()) });
         this.end();
         this.device.streams_are_over().store(true, Release);
         this.wait();
-        let owner = this.node.owner();
         drop(this);
-        // SAFETY: By the safety requirements the reference to the module is owned here. No value
-        // that would have to be dropped is left on this stack.
-        unsafe { bindings::helper_module_put_and_kthread_exit(owner) }
+        // SAFETY: The reference to the module is owned here, and is dropped by the function. No
+        // value that would have to be dropped is left on this stack.
+        unsafe { bindings::helper_module_put_and_kthread_exit(module.into_raw()) }
     }
 }

@@ -135,11 +135,9 @@ impl<T: Driver> Adapter<T> {
     /// `device` must be bound to the driver `T`, and locked, for the lifetime `'a`.
     unsafe fn data<'a>(device: *mut bindings::device) -> Pin<&'a T> {
         // SAFETY: `Device` is a transparent wrapper of the C structure, and by the safety
-        // requirements the device is bound.
-        let device: &Device<BoundInternal> = unsafe { &*device.cast() };
-        // SAFETY: The kernel crate's adapter stored the result of `T::probe` before the device
-        // counted as bound.
-        unsafe { device.drvdata_borrow::<T>() }
+        // requirements the device is bound. The kernel crate's adapter stored the result of
+        // `T::probe` before the device counted as bound.
+        unsafe { (*device.cast::<Device<BoundInternal>>()).drvdata_borrow::<T>() }
     }
 
     /// Suspends `device`.

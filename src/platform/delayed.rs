@@ -3,9 +3,12 @@
 //! Work that a thread does after some time, and that is cancelled when its device is unbound. The
 //! kernel crate cannot cancel such work, which might run after the module is unloaded.
 
-use super::binding::{
-    self,
-    Ends, //
+use super::{
+    binding::{
+        self,
+        Ends, //
+    },
+    workers, //
 };
 use core::ptr;
 use kernel::{
@@ -24,7 +27,6 @@ use kernel::{
         impl_has_delayed_work,
         new_delayed_work,
         DelayedWork,
-        Queue,
         WorkItem, //
     }, //
 };
@@ -70,10 +72,8 @@ impl<T: Work> Delayed<T> {
     /// Does the work in `after` milliseconds. It does nothing if the work is pending, or when the
     /// device is unbound. The work itself may call this.
     pub(crate) fn start(this: &Arc<Self>, after: Msecs) {
-        // SAFETY: The work queue is the kernel's own, and is never destroyed.
-        let workers = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
         // An error means that the work is pending or disabled.
-        let _ = workers.enqueue_delayed(this.clone(), msecs_to_jiffies(after));
+        let _ = workers::any().enqueue_delayed(this.clone(), msecs_to_jiffies(after));
     }
 }
 

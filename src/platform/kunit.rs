@@ -10,7 +10,8 @@ use super::{
     registers::{
         self,
         Block, //
-    }, //
+    },
+    workers, //
 };
 use core::{
     cell::UnsafeCell,
@@ -33,8 +34,7 @@ use kernel::{
         aref::ARef,
         Arc,
         Completion, //
-    },
-    workqueue::Queue, //
+    }, //
 };
 
 /// Fails the test unless `$condition` holds, and prints the place. It returns from the test, so
@@ -196,9 +196,7 @@ impl Helper {
     pub(crate) fn start(work: impl FnOnce() + Send + 'static) -> Result<Self> {
         let ended = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
         let this = Self(ended.clone());
-        // SAFETY: The work queue is the kernel's own, and is never destroyed.
-        let workers = unsafe { Queue::from_raw(kernel::bindings::system_dfl_wq) };
-        workers.try_spawn(GFP_KERNEL, move || {
+        workers::any().try_spawn(GFP_KERNEL, move || {
             // The call drops what `work` holds, before the completion.
             work();
             ended.complete_all();

@@ -61,11 +61,11 @@ impl<T: Operations> Callbacks<T> {
         let Some(index) = index else {
             return EINVAL.to_errno();
         };
-        if let Some(moment) = file.settlement.noting() {
+        if let Some(change) = file.settlement.setup_change() {
             // The value is that of a request, whose frame was started with it already. If the
             // control was set after that, the newer value stays: V4L2 does not store a value that
             // is marked as unchanged, and sends no event for it.
-            if starting.lock().has_changed_since(moment, index) {
+            if starting.lock().has_changed_since(change, index) {
                 // SAFETY: `ctrl` is valid and its handler locked.
                 unsafe { (*ctrl).set_has_changed(0) };
             }

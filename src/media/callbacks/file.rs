@@ -102,13 +102,14 @@ impl<T: Operations> Callbacks<T> {
     }
 
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
-        // SAFETY: V4L2 calls this once for a file that `open` opened, and holds a reference to its
-        // video device until this returns.
-        let this = unsafe { Arc::from_raw(File::<T>::pointer(file)) };
-        // SAFETY: `open` added the handle.
-        unsafe { bindings::v4l2_fh_del(this.handle.as_raw(), file) };
-        // SAFETY: No ioctl is in flight on the file, and V4L2 holds `req_queue_mutex`.
-        unsafe { File::close(this) };
+        // SAFETY: V4L2 calls this once for a file that `open` opened and whose handle it added, and
+        // holds a reference to its video device until this returns. No ioctl is in flight on the
+        // file, and V4L2 holds `req_queue_mutex`.
+        unsafe {
+            let this = Arc::from_raw(File::<T>::pointer(file));
+            bindings::v4l2_fh_del(this.handle.as_raw(), file);
+            File::close(this);
+        }
         0
     }
 }

@@ -56,7 +56,7 @@ pub(in super::super) fn device<T: Operations>(
 }
 
 impl<T: Operations> Client for File<T> {
-    unsafe fn go_on(&self) -> Next {
+    unsafe fn start_next(&self) -> Next {
         if self.handle.is_stopping() || self.device.is_paused() {
             return Next::None;
         }
@@ -65,7 +65,7 @@ impl<T: Operations> Client for File<T> {
         }
         // SAFETY: mem2mem knows the file by this pointer, and the file's job holds a reference to
         // it. The rest is in the safety requirements.
-        unsafe { start_next(Self::borrow(ptr::from_ref(self).cast_mut().cast())) }
+        unsafe { start_frame(Self::borrow(ptr::from_ref(self).cast_mut().cast())) }
     }
 
     fn hand_back(&self) -> &HandBack<Job> {
@@ -94,8 +94,8 @@ fn is_ready<T: Operations>(file: &File<T>) -> bool {
 ///
 /// # Safety
 ///
-/// The requirements are those of [`Client::go_on`].
-unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
+/// The requirements are those of [`Client::start_next`].
+unsafe fn start_frame<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
     // SAFETY: By the safety requirements.
     let Some((job, source)) = (unsafe { next(file) }) else {
         return Next::None;
@@ -105,7 +105,7 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
         let left = frames_in_turn(&file).saturating_sub(1);
         file.handle.set_frames_left(left);
     }
-    job.describe(order.next_sequences());
+    job.set_metadata(order.next_sequences());
     // SAFETY: Only the job accesses the source buffer.
     let mut ticket = unsafe { Slot::<T::Prepared>::note(source) }.ticket.take();
     let run = match file.device.binding().enter() {
@@ -126,7 +126,7 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
     // The frame has started, so the device does not wait for the following steps.
     if let Some(mut ticket) = ticket {
         // If the device is unbound, this frees what was prepared, which may be memory of its.
-        ticket.as_mut().give_up();
+        ticket.as_mut().discard();
         File::settle_soon(file, ticket);
     }
     match run {
@@ -140,7 +140,7 @@ unsafe fn start_next<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
 ///
 /// # Safety
 ///
-/// The requirements are those of [`Client::go_on`].
+/// The requirements are those of [`Client::start_next`].
 unsafe fn next<T: Operations>(
     file: ArcBorrow<'_, File<T>>,
 ) -> Option<(Job, *mut bindings::vb2_v4l2_buffer)> {
@@ -187,7 +187,7 @@ unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
     // takes a reference of its own.
     let file = Arc::from(unsafe { File::<T>::borrow(context) });
     // SAFETY: mem2mem has just started the file's job, which has no frame yet.
-    match unsafe { start_next(file.as_arc_borrow()) } {
+    match unsafe { start_frame(file.as_arc_borrow()) } {
         Next::Started => {}
         Next::Ended(job) => file.handle.hand_back.end(job),
         // mem2mem starts no job of a file that lacks a buffer.

@@ -32,10 +32,10 @@ use kernel::{
 ///
 /// `buffer` must be a valid buffer of a queue of a `File<T>`. The file must not have been released,
 /// and no other thread may access the buffer.
-unsafe fn give_up_request<T: Operations>(buffer: *mut bindings::vb2_v4l2_buffer) {
+unsafe fn drop_request<T: Operations>(buffer: *mut bindings::vb2_v4l2_buffer) {
     // SAFETY: By the safety requirements.
     if let Some(mut ticket) = unsafe { Slot::<T::Prepared>::note(buffer) }.ticket.take() {
-        ticket.as_mut().give_up();
+        ticket.as_mut().discard();
         // SAFETY: The buffer is valid, and its file is not released. `queue_init` stored the file
         // in the queue.
         let file = unsafe { File::<T>::borrow((*(*buffer).vb2_buf.vb2_queue).drv_priv) };
@@ -189,7 +189,7 @@ impl<T: Operations> Callbacks<T> {
 
     unsafe extern "C" fn buf_request_complete(vb: *mut bindings::vb2_buffer) {
         // SAFETY: vb2 passes a valid buffer of a queue that `queue_init` set up.
-        unsafe { give_up_request::<T>(vb.cast()) };
+        unsafe { drop_request::<T>(vb.cast()) };
     }
 
     unsafe extern "C" fn start_streaming(queue: *mut bindings::vb2_queue, _count: c_uint) -> c_int {
@@ -255,15 +255,14 @@ impl<T: Operations> Callbacks<T> {
             if buffer.is_null() {
                 return;
             }
-            if direction == Direction::Output
-                && state == bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR
-            {
-                // SAFETY: The buffer was removed from mem2mem's list, so only this function uses
-                // it.
-                unsafe { give_up_request::<T>(buffer) };
-            }
+            let is_dropped = state == bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR;
             // SAFETY: The buffer was removed from mem2mem's list, so only this function uses it.
-            unsafe { bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state) };
+            unsafe {
+                if direction == Direction::Output && is_dropped {
+                    drop_request::<T>(buffer);
+                }
+                bindings::vb2_buffer_done(&raw mut (*buffer).vb2_buf, state);
+            }
         }
     }
 }

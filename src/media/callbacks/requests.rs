@@ -6,6 +6,7 @@ use crate::media::{
     bindings,
     device::Use,
     file::File,
+    module::Loaded,
     node::Node,
     operations::Operations,
     request::{
@@ -33,6 +34,9 @@ use kernel::{
 struct Request<T: Operations> {
     _raw: Opaque<bindings::media_request>,
     _usage: Use<T>,
+    /// It is dropped last, by code of this module. The media core counts the request until that code
+    /// has returned, and the module's driver is not unregistered before.
+    _module: Loaded,
 }
 
 /// The C callbacks of the media device of `T`.
@@ -74,24 +78,17 @@ impl<T: Operations> Callbacks<T> {
         // SAFETY: By the safety requirements `media` is the media device of a `Node<T>`, which is
         // not freed while the media device is open.
         let node = unsafe { Node::<T>::of_media(media) };
-        let Some(usage) = node.usage() else {
+        let (Some(usage), Some(module)) = (node.usage(), node.hold_module()) else {
             return ptr::null_mut();
         };
-        // SAFETY: The module is loaded while the media device is open.
-        if !unsafe { bindings::helper_try_module_get(node.owner()) } {
-            return ptr::null_mut();
-        }
         let request = Request {
             _raw: Opaque::zeroed(),
             _usage: usage,
+            _module: module,
         };
         match KBox::new(request, GFP_KERNEL) {
             Ok(request) => KBox::into_raw(request).cast(),
-            Err(_) => {
-                // SAFETY: The reference was taken above.
-                unsafe { bindings::helper_module_put(node.owner()) };
-                ptr::null_mut()
-            }
+            Err(_) => ptr::null_mut(),
         }
     }
 
@@ -101,13 +98,9 @@ impl<T: Operations> Callbacks<T> {
     ///
     /// Only the media core may call this, for a request that [`Self::req_alloc`] created.
     unsafe extern "C" fn req_free(request: *mut bindings::media_request) {
-        // SAFETY: The request is valid. Its media device is that of a `Node<T>`, which is not freed
-        // until the media core has decremented its counter of requests.
-        unsafe {
-            let owner = Node::<T>::of_media((*request).mdev).owner();
-            drop(KBox::from_raw(request.cast::<Request<T>>()));
-            bindings::helper_module_put(owner);
-        }
+        // SAFETY: By the safety requirements the request comes from a box, of which the media
+        // core's structure is the first field.
+        drop(unsafe { KBox::from_raw(request.cast::<Request<T>>()) });
     }
 
     /// Checks a request as [`validate`] does; `ENODEV` if the device is unregistered.
@@ -117,13 +110,14 @@ impl<T: Operations> Callbacks<T> {
     /// Only the media core may call this, with its `req_queue_mutex` held.
     unsafe extern "C" fn req_validate(raw: *mut bindings::media_request) -> c_int {
         from_result(|| {
-            // SAFETY: The request is valid, and its media device that of a `Node<T>`.
-            let node = unsafe { Node::<T>::of_media((*raw).mdev) };
-            if !node.is_registered() {
-                return Err(ENODEV);
+            // SAFETY: The request is valid, its media device is that of a `Node<T>`, and so its
+            // files are those of that node.
+            unsafe {
+                if !Node::<T>::of_media((*raw).mdev).is_registered() {
+                    return Err(ENODEV);
+                }
+                validate::<T>(raw)?;
             }
-            // SAFETY: The request is one of a file of this node.
-            unsafe { validate::<T>(raw)? };
             Ok(0)
         })
     }
@@ -170,7 +164,7 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
             set |= u32::from(controls.has(control.id)) << index;
         }
         let ticket = Ticket::new(file.context.prepare_controls(&controls)?, set)?;
-        file.settlement.use_it();
+        file.settlement.note_request();
         // SAFETY: vb2 allocated a slot for the buffer. Only the request, which is not queued yet,
         // has the buffer.
         unsafe { Slot::note(buffer.cast()) }.ticket = Some(ticket);

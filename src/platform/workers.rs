@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The kernel's threads for work that may sleep.
+
+use kernel::{
+    bindings,
+    workqueue::Queue, //
+};
+
+/// Returns the work queue whose workers run on any CPU, `system_dfl_wq`. The kernel crate has its
+/// older name only, `system_unbound_wq`, and the kernel warns of work that is enqueued there.
+pub(crate) fn any() -> &'static Queue {
+    // SAFETY: The work queue is the kernel's own, and is never destroyed.
+    unsafe { Queue::from_raw(bindings::system_dfl_wq) }
+}
