@@ -26,6 +26,7 @@ mod patches;
 mod programs;
 mod qemu;
 mod sandbox;
+mod series;
 mod step;
 mod test;
 
@@ -151,6 +152,14 @@ enum Action {
         #[arg(long)]
         remove: bool,
     },
+    /// Writes the drivers as a series of patches for a kernel tree
+    ///
+    /// The tree must be a git checkout. Its new branch dw100-rust gets the commits, signed off by the
+    /// tree's own user, and target/series the patches with a cover letter.
+    Series {
+        /// The kernel's source tree
+        tree: PathBuf,
+    },
     /// Builds a kernel of the board
     Kernel {
         /// The kernel
@@ -192,6 +201,7 @@ impl Action {
             self,
             Self::Module { .. }
                 | Self::Install { .. }
+                | Self::Series { .. }
                 | Self::Mutate { list: true, .. }
                 | Self::Test { list: true, .. }
         )
@@ -354,6 +364,7 @@ fn execute(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Install { tree, remove: true } => module::uninstall(&tree)?,
         Action::Install { tree, .. } => module::install(env, &tree)?,
+        Action::Series { tree } => println!("{}", series::write(env, &tree)?.display()),
     }
     Ok(0)
 }

@@ -42,8 +42,9 @@ const NEEDED: [&str; 7] = [
     "CONFIG_VIDEOBUF2_DMA_CONTIG",
 ];
 
-/// The driver's directory in a kernel tree, below the vendor's.
-const DIRECTORY: &str = "dw100-rust";
+/// The vendor's directory in a kernel tree, and the driver's below it.
+pub const VENDOR: &str = "drivers/media/platform/nxp";
+pub const DIRECTORY: &str = "dw100-rust";
 
 /// The lines that add it to the kernel's build: the file, the line, and the line that it comes after.
 const HOOKS: [(&str, &str, &str); 2] = [
@@ -296,8 +297,7 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
 
 /// Does the same and returns the driver's directory in the tree.
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
-    let (vendor, makefile) = vendor(tree)?;
-    check_series(env, tree, version(&makefile))?;
+    let vendor = check_tree(env, tree)?;
     let driver = vendor.join(DIRECTORY);
     remove_copy(&driver)?;
     for path in SOURCES {
@@ -308,10 +308,25 @@ pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
             copy_file(&from, &to)?;
         }
     }
-    for (file, line, neighbour) in HOOKS {
-        edit(&vendor.join(file), |text| with_line(text, line, neighbour))?;
-    }
+    hook(tree)?;
     Ok(driver)
+}
+
+/// Fails if `tree` is not the source tree of a kernel that the driver can be built for. Returns the
+/// vendor's directory.
+pub fn check_tree(env: &Env, tree: &Path) -> Result<PathBuf> {
+    let (vendor, makefile) = vendor(tree)?;
+    check_series(env, tree, version(&makefile))?;
+    Ok(vendor)
+}
+
+/// Adds the driver's directory to the kernel's build.
+pub fn hook(tree: &Path) -> Result<()> {
+    for (file, line, neighbour) in HOOKS {
+        let file = tree.join(VENDOR).join(file);
+        edit(&file, |text| with_line(text, line, neighbour))?;
+    }
+    Ok(())
 }
 
 /// `cargo xtask install --remove TREE`: removes the driver from the tree, whatever the kernel's
@@ -327,11 +342,11 @@ pub fn uninstall(tree: &Path) -> Result<()> {
 
 /// Returns the vendor's directory in a kernel source tree, and the text of the tree's top Makefile.
 fn vendor(tree: &Path) -> Result<(PathBuf, String)> {
-    let vendor = tree.join("drivers/media/platform/nxp");
+    let vendor = tree.join(VENDOR);
     let makefile = fs::read_to_string(tree.join("Makefile")).unwrap_or_default();
     if !vendor.join("Kconfig").is_file() || makefile.is_empty() {
         bail!(
-            "{} is not a kernel source tree with drivers/media/platform/nxp",
+            "{} is not a kernel source tree with {VENDOR}",
             tree.display()
         );
     }
@@ -375,7 +390,7 @@ fn remove_copy(driver: &Path) -> Result<()> {
 }
 
 /// Changes the text of a file. Does not write the file if the text stays the same.
-fn edit(file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
+pub fn edit(file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
     let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
     let changed = change(&text);
     if changed != text {
@@ -385,7 +400,7 @@ fn edit(file: &Path, change: impl Fn(&str) -> String) -> Result<()> {
 }
 
 /// Returns the text with `line` added after `neighbour`, or at the end if there is no such line.
-fn with_line(text: &str, line: &str, neighbour: &str) -> String {
+pub fn with_line(text: &str, line: &str, neighbour: &str) -> String {
     let mut lines: Vec<&str> = text.lines().collect();
     if !lines.contains(&line) {
         let place = lines.iter().position(|other| *other == neighbour);
