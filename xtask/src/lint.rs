@@ -24,7 +24,7 @@ const BINDING: &str = "Documentation/devicetree/bindings/media/nxp,dw100.yaml";
 
 /// Types of messages that `checkpatch.pl` leaves out: macros that declare trace events are never
 /// aligned as it wants.
-const NOT_CHECKED: &str = "--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE";
+pub const NOT_CHECKED: &str = "--ignore=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE";
 
 /// `make`'s arguments for a module without a warning. Debian's sparse lacks a keyword that the kernel
 /// uses.

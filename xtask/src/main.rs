@@ -33,7 +33,7 @@ mod test;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 
 use crate::board::{Board, Driver};
@@ -154,8 +154,9 @@ enum Action {
     },
     /// Writes the drivers as a series of patches for a kernel tree
     ///
-    /// The tree must be a git checkout. Its new branch dw100-rust gets the commits, signed off by the
-    /// tree's own user, and target/series the patches with a cover letter.
+    /// The tree must be a git checkout, whose files stay as they are. Its new branch dw100-rust gets the
+    /// commits, signed off by the user of its git configuration, and target/series the patches with a
+    /// cover letter.
     Series {
         /// The kernel's source tree
         tree: PathBuf,
@@ -364,7 +365,15 @@ fn execute(env: &Env, command: Action) -> Result<u8> {
         }
         Action::Install { tree, remove: true } => module::uninstall(&tree)?,
         Action::Install { tree, .. } => module::install(env, &tree)?,
-        Action::Series { tree } => println!("{}", series::write(env, &tree)?.display()),
+        Action::Series { tree } => {
+            ensure!(
+                std::env::var_os("SUDO_UID").is_none(),
+                "run it without sudo: the commits belong to the owner of the tree"
+            );
+            let to = env.checkout.join("target/series");
+            series::write(env, &tree, &to)?;
+            println!("{}", to.display());
+        }
     }
     Ok(0)
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `cargo xtask series TREE`: writes the drivers and their abstractions as a series of patches for a
-//! kernel tree.
+//! kernel's git repository.
 //!
-//! `series/messages.txt` has the subject, the files and the message of each patch, after those of the
-//! cover letter. A patch whose line starts with `+ ` has that file or directory of this repository, as
-//! far as no patch before it has it.
+//! `series/messages.txt` has the subject and the text of the cover letter, and then the subject, the
+//! files and the message of each patch. A line that starts with `+ ` names a file or a directory of this
+//! repository.
 
 use std::fs;
 use std::io::Write;
@@ -14,36 +14,39 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::Env;
+use crate::cache::RunDir;
 use crate::module::{self, DIRECTORY, VENDOR};
-use crate::step::{copy_file, files, output_of};
-use crate::{Env, step};
+use crate::step::{self, copy_file, files, make_dir, stdout_of};
 
 const MESSAGES: &str = include_str!("series/messages.txt");
 
-/// The branch of the tree that gets the patches.
+/// The branch of the repository that gets the patches.
 const BRANCH: &str = "dw100-rust";
 
-/// The driver's page in this repository, and in a tree.
+/// The entry of the drivers in MAINTAINERS, and the title of the entry that it comes after.
+const ENTRY: &str = include_str!("../../MAINTAINERS");
+const NEIGHBOUR: &str = "NXP i.MX 8MP DW100 V4L2 DRIVER\n";
+
+/// The driver's page in this repository and in a kernel tree, and the index of its directory there.
 const OUR_PAGE: &str = "docs/dw100-rust.rst";
 pub const PAGE: &str = "Documentation/userspace-api/media/drivers/dw100-rust.rst";
+pub const INDEX: &str = "Documentation/userspace-api/media/drivers/index.rst";
 
-/// The index of the pages in a tree.
-const INDEX: &str = "Documentation/userspace-api/media/drivers/index.rst";
+/// The lines that name the page and its neighbour in the index.
+const PAGES: [&str; 2] = ["\tdw100-rust", "\tdw100"];
 
-/// The files of a tree that the series changes, or that this command reads.
-pub const CHANGED: [&str; 5] = [
+/// The line of `Kbuild` at which the part about the DW100 begins.
+const DW100: &str = "\n# The driver of the DW100.";
+
+/// The files of a kernel tree that the series changes, or that this command reads.
+pub const READ: [&str; 5] = [
     "Makefile",
     "MAINTAINERS",
     INDEX,
     "drivers/media/platform/nxp/Kconfig",
     "drivers/media/platform/nxp/Makefile",
 ];
-
-/// The line of `Kbuild` at which the part about the DW100 begins.
-const DW100: &str = "\n# The driver of the DW100.";
-
-/// The entry of the drivers in MAINTAINERS comes after this one.
-const NEIGHBOUR: &str = "NXP i.MX 8MP DW100 V4L2 DRIVER\n";
 
 /// A patch of the series.
 struct Patch {
@@ -53,104 +56,220 @@ struct Patch {
     body: &'static str,
 }
 
-/// Returns the subject and the text of the cover letter, and the patches.
-fn patches() -> (&'static str, &'static str, Vec<Patch>) {
-    let mut parts = MESSAGES.split("\n== ");
-    let (title, cover) = parts.next().and_then(heading).unwrap_or_default();
+/// Returns the subject of the cover letter.
+pub fn title() -> &'static str {
+    MESSAGES.lines().next().unwrap_or_default()
+}
+
+/// Returns the patches.
+fn patches() -> Vec<Patch> {
+    let parts = MESSAGES.split("\n== ").skip(1);
     let patches = parts.filter_map(|part| {
         let (head, body) = part.split_once("\n\n")?;
         let mut lines = head.lines();
-        let subject = lines.next()?;
-        let paths = lines.filter_map(|line| line.strip_prefix("+ ")).collect();
-        let body = body.trim_end();
         Some(Patch {
-            subject,
-            paths,
-            body,
+            subject: lines.next()?,
+            paths: lines.filter_map(|line| line.strip_prefix("+ ")).collect(),
+            body: body.trim_end(),
         })
     });
-    (title, cover, patches.collect())
+    patches.collect()
 }
 
-fn heading(text: &'static str) -> Option<(&'static str, &'static str)> {
-    text.split_once("\n\n")
-}
-
-/// Commits the series to a new branch of `tree`, and writes its patches and the cover letter. Returns
-/// the patches' directory, below `target/`.
-pub fn write(env: &Env, tree: &Path) -> Result<PathBuf> {
-    module::check_tree(env, tree)?;
-    let changes = git(tree, &["status", "--porcelain", "--untracked-files=no"])?;
+/// Writes the series to the new directory `to`, for the commit that is checked out in `tree`. The
+/// repository gets a new branch with the patches as commits. The files in `tree` stay as they are.
+pub fn write(env: &Env, tree: &Path, to: &Path) -> Result<()> {
     ensure!(
-        changes.is_empty(),
-        "{} has changes that are not committed:\n{changes}",
-        tree.display()
+        !to.exists(),
+        "{} exists: remove it, or rename it",
+        to.display()
     );
-    git(tree, &["switch", "--quiet", "-c", BRANCH])
-        .with_context(|| format!("creating the branch {BRANCH}, which must not exist"))?;
-    let (title, cover, patches) = patches();
-    let description = format!("{title}\n\n{cover}");
-    git(
-        tree,
-        &[
-            "config",
-            &format!("branch.{BRANCH}.description"),
-            &description,
-        ],
-    )?;
-    let sent = patches.len().to_string();
+    let repository = Repository::open(env, tree)?;
+    let mut commit = repository.git(&["rev-parse", "HEAD"])?;
+    let patches = patches();
+    let count = patches.len();
     for patch in patches {
-        for path in &patch.paths {
-            add(env, tree, path).with_context(|| path.to_owned().to_owned())?;
+        for path in patch.paths {
+            let added = add(env, &repository.files, path, &repository.signer)
+                .with_context(|| format!("adding {path}"))?;
+            repository.stage(&added)?;
         }
-        git(tree, &["add", "--all"])?;
-        commit(tree, &format!("{}\n\n{}\n", patch.subject, patch.body))?;
+        let message = format!(
+            "{}\n\n{}\n\nSigned-off-by: {}\n",
+            patch.subject, patch.body, repository.signer
+        );
+        commit = repository.commit(&commit, &message)?;
     }
-    let to = env.checkout.join("target/series");
-    if to.exists() {
-        fs::remove_dir_all(&to).with_context(|| format!("removing {}", to.display()))?;
-    }
-    let words = [
-        "--quiet",
-        "--cover-letter",
-        "--cover-from-description=subject",
-    ];
-    let mut format = command(tree);
-    format.arg("format-patch").args(words).arg("-o").arg(&to);
-    output_of(
-        format
-            .arg(format!("--base=HEAD~{sent}"))
-            .arg(format!("-{sent}")),
-    )?;
-    Ok(to)
+    repository.git(&["branch", BRANCH, &commit])?;
+    let cover = MESSAGES.split("\n== ").next().unwrap_or_default();
+    repository.git(&["config", &format!("branch.{BRANCH}.description"), cover])?;
+    make_dir(to.parent().context("a directory has a parent")?)?;
+    let mut format = repository.command();
+    format
+        .args(["-c", "diff.noprefix=false", "-c", "format.suffix=.patch"])
+        .args(["format-patch", "--quiet", "--cover-letter"])
+        .args(["--cover-from-description=subject", "-o"])
+        .arg(to)
+        .arg(format!("--base={BRANCH}~{count}"))
+        .arg(format!("{BRANCH}~{count}..{BRANCH}"));
+    stdout_of(&mut format).map(drop)
 }
 
-/// Puts a file or a directory of this repository into the tree.
-fn add(env: &Env, tree: &Path, path: &str) -> Result<()> {
-    let driver = tree.join(VENDOR).join(DIRECTORY);
+/// A kernel's git repository, with an index and files of this command's own.
+struct Repository {
+    tree: PathBuf,
+    /// The directory of the files. It has those that the series reads or has changed, and no others.
+    files: PathBuf,
+    index: PathBuf,
+    /// The name and the address of the author.
+    signer: String,
+    _work: RunDir,
+}
+
+impl Repository {
+    /// Checks that the series can be made for the commit that is checked out in `tree`.
+    fn open(env: &Env, tree: &Path) -> Result<Self> {
+        let tree = tree
+            .canonicalize()
+            .with_context(|| tree.display().to_string())?;
+        let work = env.cache.run_dir()?;
+        let mut this = Self {
+            files: work.dir.join("files"),
+            index: work.dir.join("index"),
+            signer: String::new(),
+            tree,
+            _work: work,
+        };
+        make_dir(&this.files)?;
+        let shown = this.tree.display();
+        let mut top = git(&this.tree);
+        let top = stdout_of(top.args(["rev-parse", "--show-toplevel"]))
+            .with_context(|| format!("{shown} must be a git checkout of a kernel"))?;
+        ensure!(
+            Path::new(top.trim()) == this.tree,
+            "{shown} is in the git repository of {}, and must be one of its own",
+            top.trim()
+        );
+        for file in READ {
+            let mut show = this.command();
+            let text = stdout_of(show.arg("show").arg(format!("HEAD:{file}")))?;
+            let to = this.files.join(file);
+            make_dir(to.parent().context("a file has a directory")?)?;
+            fs::write(to, text)?;
+        }
+        module::check_tree(env, &this.files)?;
+        let driver = format!("{VENDOR}/{DIRECTORY}");
+        ensure!(
+            this.git(&["ls-tree", "HEAD", &driver])?.is_empty(),
+            "the commit that is checked out in {shown} has {driver} already"
+        );
+        let branch = format!("refs/heads/{BRANCH}");
+        ensure!(
+            this.git(&["for-each-ref", &branch])?.is_empty(),
+            "{shown} has a branch {BRANCH} already: delete it (git branch -D {BRANCH}), or rename it"
+        );
+        let ident = this.git(&["var", "GIT_AUTHOR_IDENT"]).context(
+            "the patches are signed off: set your name and address with git config user.name and user.email",
+        )?;
+        let end = ident.find('>').map_or(0, |end| end + 1);
+        ident[..end].clone_into(&mut this.signer);
+        this.git(&["read-tree", "HEAD"])?;
+        Ok(this)
+    }
+
+    /// Puts files of [`Self::files`] into the index.
+    fn stage(&self, paths: &[PathBuf]) -> Result<()> {
+        let mut add = self.command();
+        add.arg("--work-tree").arg(&self.files);
+        stdout_of(add.args(["add", "--force", "--"]).args(paths)).map(drop)
+    }
+
+    /// Creates a commit of the index. Returns its name.
+    fn commit(&self, parent: &str, message: &str) -> Result<String> {
+        let tree = self.git(&["write-tree"])?;
+        let mut commit = self.command();
+        commit.args(["commit-tree", &tree, "-p", parent, "-F", "-"]);
+        commit.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = commit.spawn().context("starting git")?;
+        let mut stdin = child.stdin.take().context("the pipe was asked for")?;
+        stdin.write_all(message.as_bytes())?;
+        drop(stdin);
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            bail!("{} failed", step::show(&commit));
+        }
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+
+    /// Runs git. Returns what it prints, without the last line end.
+    fn git(&self, words: &[&str]) -> Result<String> {
+        let printed = stdout_of(self.command().args(words))?;
+        Ok(printed.trim_end().to_owned())
+    }
+
+    fn command(&self) -> Command {
+        let mut git = git(&self.tree);
+        git.env("GIT_INDEX_FILE", &self.index);
+        git
+    }
+}
+
+/// Returns git for the repository in `tree`, also in a hook of another repository.
+fn git(tree: &Path) -> Command {
+    let mut git = Command::new("git");
+    for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        git.env_remove(variable);
+    }
+    git.arg("-C").arg(tree);
+    git
+}
+
+/// Puts a file or a directory of this repository into `tree`. Returns the paths of the files in the tree
+/// that it wrote.
+fn add(env: &Env, tree: &Path, path: &str, signer: &str) -> Result<Vec<PathBuf>> {
+    let driver = Path::new(VENDOR).join(DIRECTORY);
     let from = env.checkout.join(path);
+    let mut written = Vec::new();
     match path {
-        "MAINTAINERS" => module::edit(&tree.join(path), |text| with_entry(text, &signer(tree)))?,
+        "MAINTAINERS" => {
+            let file = tree.join(path);
+            let text = with_entry(&fs::read_to_string(&file)?, signer)?;
+            fs::write(file, text)?;
+            written.push(path.into());
+        }
         OUR_PAGE => {
             copy_file(&from, &tree.join(PAGE))?;
-            module::edit(&tree.join(INDEX), |text| {
-                module::with_line(text, "\tdw100-rust", "\tdw100")
-            })?;
+            let [page, neighbour] = PAGES;
+            let index = tree.join(INDEX);
+            let has = fs::read_to_string(&index)?
+                .lines()
+                .any(|line| line == neighbour);
+            ensure!(has, "{INDEX} has no line {neighbour:?} any more");
+            module::edit(&index, |text| module::with_line(text, page, neighbour))?;
+            written.extend([PAGE.into(), INDEX.into()]);
         }
-        "Kbuild" | "Kconfig" if !driver.join(path).exists() => {
+        "Kbuild" | "Kconfig" if !tree.join(&driver).join(path).exists() => {
             let text = fs::read_to_string(&from)?;
-            let part = part_of_vim2m(path, &text).context("the file has no part about vim2m")?;
-            fs::write(driver.join(path), part)?;
+            let part = part_of_vim2m(path, &text).context("it has no part about vim2m")?;
+            let to = driver.join(path);
+            fs::write(tree.join(&to), part)?;
             module::hook(tree)?;
+            written.push(to);
+            written.extend(["Kconfig", "Makefile"].map(|file| Path::new(VENDOR).join(file)));
         }
-        _ if from.is_dir() => {
-            for file in files(&from, None)? {
-                copy_file(&file, &driver.join(file.strip_prefix(&env.checkout)?))?;
+        _ => {
+            let all = match from.is_dir() {
+                true => files(&from, None)?,
+                false => vec![from],
+            };
+            for file in all {
+                let to = driver.join(file.strip_prefix(&env.checkout)?);
+                copy_file(&file, &tree.join(&to))?;
+                written.push(to);
             }
         }
-        _ => copy_file(&from, &driver.join(path))?,
     }
-    Ok(())
+    Ok(written)
 }
 
 /// Returns the text of `Kbuild` or `Kconfig` without the part about the DW100.
@@ -167,132 +286,44 @@ fn part_of_vim2m(file: &str, text: &str) -> Option<String> {
     Some(format!("{licence}config VIDEO_VIM2M_RUST\n{alone}"))
 }
 
-/// Returns the text of MAINTAINERS with an entry for the drivers.
-fn with_entry(text: &str, signer: &str) -> String {
-    let entry = format!(
-        "NXP i.MX 8MP DW100 V4L2 DRIVER IN RUST\n\
-         M:\t{signer}\n\
-         L:\tlinux-media@vger.kernel.org\n\
-         L:\trust-for-linux@vger.kernel.org\n\
-         S:\tMaintained\n\
-         F:\t{PAGE}\n\
-         F:\t{VENDOR}/{DIRECTORY}/\n\n"
-    );
-    let neighbour = text.find(NEIGHBOUR).unwrap_or(0);
-    let rest = &text[neighbour..];
-    let end = rest
-        .find("\n\n")
-        .map_or(text.len(), |end| neighbour + end + 2);
-    format!("{}{entry}{}", &text[..end], &text[end..])
-}
-
-/// Returns the name and the address of who commits to the tree.
-fn signer(tree: &Path) -> String {
-    let ident = git(tree, &["var", "GIT_AUTHOR_IDENT"]).unwrap_or_default();
-    let end = ident.find('>').map_or(0, |end| end + 1);
-    ident[..end].to_owned()
-}
-
-/// Commits what is staged, signed off, with `message`.
-fn commit(tree: &Path, message: &str) -> Result<()> {
-    let mut commit = command(tree);
-    commit.args(["commit", "--quiet", "--signoff", "--file=-"]);
-    let mut child = commit.stdin(Stdio::piped()).spawn()?;
-    let mut stdin = child.stdin.take().context("the pipe was asked for")?;
-    stdin.write_all(message.as_bytes())?;
-    drop(stdin);
-    if !child.wait()?.success() {
-        bail!("{} failed", step::show(&commit));
-    }
-    Ok(())
-}
-
-fn git(tree: &Path, words: &[&str]) -> Result<String> {
-    output_of(command(tree).args(words))
-}
-
-fn command(tree: &Path) -> Command {
-    let mut git = Command::new("git");
-    git.arg("-C").arg(tree);
-    git
+/// Returns the text of MAINTAINERS with the entry of the drivers, whose maintainer is `signer`.
+fn with_entry(text: &str, signer: &str) -> Result<String> {
+    let (title, entry) = ENTRY.split_once('\n').context("the entry has a title")?;
+    let (before, rest) = text
+        .split_once(NEIGHBOUR)
+        .context("it has no entry of the driver in C any more")?;
+    let (neighbour, after) = rest.split_once("\n\n").context("the entry has no end")?;
+    Ok(format!(
+        "{before}{NEIGHBOUR}{neighbour}\n\n{title}\nM:\t{signer}\n{entry}\n{after}"
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::tests::TestDir;
-
-    /// Makes a repository that has what the series changes of a kernel tree.
-    fn tree(dir: &TestDir) -> &Path {
-        let tree = dir.path();
-        let texts = [
-            "VERSION = 7\nPATCHLEVEL = 3\n",
-            "A\nF:\ta\n\nNXP i.MX 8MP DW100 V4L2 DRIVER\nF:\tb\n\nZ\nF:\tz\n",
-            "\tdw100\n\timx-uapi\n",
-            "source \"x\"\n",
-            "obj-y += dw100/\n",
-        ];
-        for (file, text) in CHANGED.iter().zip(texts) {
-            let file = tree.join(file);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        }
-        git(tree, &["init", "--quiet"]).unwrap();
-        git(tree, &["config", "user.name", "A B"]).unwrap();
-        git(tree, &["config", "user.email", "a@b.example"]).unwrap();
-        git(tree, &["add", "--all"]).unwrap();
-        commit(tree, "base").unwrap();
-        tree
-    }
-
-    #[test]
-    fn the_series_adds_what_install_does_and_the_documents() {
-        let env = Env::new(None, None).unwrap();
-        let dir = TestDir::new("series");
-        let tree = tree(&dir);
-        let to = write(&env, tree).unwrap();
-        let (_, _, all) = patches();
-        assert_eq!(files(&to, None).unwrap().len(), all.len() + 1);
-        let driver = tree.join(VENDOR).join(DIRECTORY);
-        let listed = |dir: &Path| {
-            let files = files(dir, None).unwrap();
-            let read = |file: &PathBuf| {
-                (
-                    file.strip_prefix(dir).unwrap().to_owned(),
-                    fs::read(file).unwrap(),
-                )
-            };
-            files.iter().map(read).collect::<Vec<_>>()
-        };
-        let sent = listed(&driver);
-        module::copy_into(&env, tree).unwrap();
-        assert_eq!(sent, listed(&driver));
-        // `install` changed nothing: the tree was hooked up in the same way.
-        assert_eq!(git(tree, &["status", "--porcelain"]).unwrap(), "");
-        let maintainers = fs::read_to_string(tree.join("MAINTAINERS")).unwrap();
-        let heads = [
-            "A\n",
-            "NXP i.MX 8MP DW100 V4L2 DRIVER\n",
-            "NXP i.MX 8MP DW100 V4L2 DRIVER IN RUST\n",
-            "Z\n",
-        ];
-        let places = heads.map(|head| maintainers.find(head).unwrap());
-        assert!(places.is_sorted(), "{maintainers}");
-        assert!(maintainers.contains("M:\tA B <a@b.example>\n"));
-        // A second series would be mixed with the first one.
-        let again = write(&env, tree).unwrap_err();
-        assert!(format!("{again:#}").contains("must not exist"), "{again:#}");
-    }
 
     #[test]
     fn messages_fit_in_a_mail() {
-        let (title, cover, patches) = patches();
-        assert!(!cover.is_empty() && title.len() <= 72);
-        assert!(MESSAGES.lines().all(|line| line.len() <= 76));
-        for patch in patches {
-            assert!(patch.subject.len() <= 72, "{}", patch.subject);
+        assert!(title().len() <= 70);
+        assert!(MESSAGES.lines().all(|line| line.len() <= 75));
+        let all = patches();
+        assert!(all.len() > 5);
+        for patch in all {
             assert!(!patch.paths.is_empty() && !patch.body.is_empty());
         }
+    }
+
+    #[test]
+    fn an_entry_comes_after_that_of_the_driver_in_c() {
+        let text = "A\nF:\ta\n\nNXP i.MX 8MP DW100 V4L2 DRIVER\nF:\tb\n\nZ\nF:\tz\n";
+        let with = with_entry(text, "A B <a@b.example>").unwrap();
+        assert!(with.starts_with(&text[..text.find("Z\n").unwrap()]));
+        assert!(with.ends_with("\n\nZ\nF:\tz\n"));
+        assert!(
+            with.contains("DRIVER [RUST]\nM:\tA B <a@b.example>\nL:\t"),
+            "{with}"
+        );
+        assert!(with_entry("A\nF:\ta\n", "A B <a@b.example>").is_err());
     }
 
     #[test]

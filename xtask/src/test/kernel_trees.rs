@@ -7,15 +7,15 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::Tests;
 use crate::cache::Scratch;
 use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{Step, copy_file, files};
-use crate::{Env, host, kconfig, module, patches, series};
+use crate::step::{Step, copy_file, files, output_of, stdout_of};
+use crate::{Env, host, kconfig, lint, module, patches, series};
 
 /// The modules' options, and their paths in a tree.
 const MODULES: [(&str, &str); 2] = [
@@ -87,15 +87,18 @@ impl Tree {
     }
 }
 
-/// The test of `cargo xtask series`. It uses the kernel of the first of [`BUILDS`].
-const SERIES: &str = "each patch of the series builds without a warning, and checkpatch accepts it";
+/// Tests of `cargo xtask series`. The second one uses the kernel of the first of [`BUILDS`].
+const COMPLETE: &str = "the patch series adds what install does, and checkpatch accepts it";
+const BUILDS_ALONE: &str = "each patch of the series builds without a warning";
 
 /// Returns the names of the tests.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    BUILDS.iter().map(|build| build.name).chain([SERIES])
+    let series = [COMPLETE, BUILDS_ALONE];
+    BUILDS.iter().map(|build| build.name).chain(series)
 }
 
-/// Builds the module in each configuration.
+/// Checks the patch series. With `--full`, builds the module in each configuration, and after each patch
+/// of the series.
 pub fn run(tests: &Tests<'_>) -> Result<()> {
     if !names().any(|name| tests.wants(name)) {
         return Ok(());
@@ -103,6 +106,15 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     let env = tests.env;
     let sandbox = Sandbox::prepare(env)?;
     let source = Kernel::prepare(env, &sandbox, Flavour::Rt)?.source;
+    let work = env.cache.run_dir()?;
+    let patches = work.dir.join("series");
+    tests.check(COMPLETE, || {
+        write_series(env, &source, &work.dir.join("kernel"), &patches)?;
+        check_forms(&sandbox, &source, &patches)
+    });
+    if !tests.full {
+        return Ok(());
+    }
     let tree = Tree::prepare(env, &source)?;
     for (build, number) in BUILDS.iter().zip(1..) {
         let name = format!("tree-{number}");
@@ -115,69 +127,110 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
             Ok(())
         });
     }
-    tests.check(SERIES, || {
+    tests.check(BUILDS_ALONE, || {
         let step = env.step("series")?;
-        check_patches(env, &sandbox, &source, &tree, &step)?;
+        build_patches(&sandbox, &source, &tree, &patches, &step)?;
         step.finish();
         Ok(())
     });
     Ok(())
 }
 
-/// Writes the series, applies one patch after the other to the tree, checks the patch's form, and
-/// builds the modules that the tree has by then.
-fn check_patches(
-    env: &Env,
+/// Makes a git repository with the files of the kernel that the series reads, and writes the series for
+/// it. Checks that the series adds the files that `cargo xtask install` does.
+fn write_series(env: &Env, source: &Path, kernel: &Path, patches: &Path) -> Result<()> {
+    for file in series::READ {
+        copy_file(&source.join(file), &kernel.join(file))?;
+    }
+    let git = |words: &[&str]| stdout_of(Command::new("git").arg("-C").arg(kernel).args(words));
+    git(&["init", "--quiet"])?;
+    git(&["config", "user.name", "Nobody"])?;
+    git(&["config", "user.email", "nobody@example.org"])?;
+    git(&["config", "commit.gpgsign", "false"])?;
+    git(&["add", "--all"])?;
+    git(&["commit", "--quiet", "--message=base"])?;
+    series::write(env, kernel, patches)?;
+    let changed = git(&["status", "--porcelain"])?;
+    ensure!(changed.is_empty(), "series changed files:\n{changed}");
+    let again = series::write(env, kernel, &patches.with_extension("again"));
+    let refused = again.err().map(|error| format!("{error:#}"));
+    ensure!(
+        refused
+            .as_ref()
+            .is_some_and(|error| error.contains("has a branch")),
+        "a second series: {refused:?}"
+    );
+    module::copy_into(env, kernel)?;
+    git(&["add", "--all"])?;
+    let differs = git(&["diff", "--cached", "--name-only", "dw100-rust"])?;
+    let differs: Vec<&str> = differs.lines().collect();
+    // `install` adds no documents.
+    let documents = [series::PAGE, series::INDEX, "MAINTAINERS"];
+    ensure!(
+        differs == documents,
+        "install and the series differ: {differs:?}"
+    );
+    Ok(())
+}
+
+/// Checks the cover letter, and each patch as the kernel's reviewers do.
+fn check_forms(sandbox: &Sandbox, source: &Path, patches: &Path) -> Result<()> {
+    let all = files(patches, Some(&["patch"]))?;
+    let (cover, rest) = all.split_first().context("there is no patch")?;
+    let text = fs::read_to_string(cover)?;
+    ensure!(
+        text.contains(series::title()) && !text.contains("***"),
+        "the cover letter is not complete:\n{text}"
+    );
+    let mut checkpatch = sandbox.command(patches, "perl");
+    checkpatch
+        .arg(source.join("scripts/checkpatch.pl"))
+        .args(["--no-tree", "--strict", "--terse", "--show-types"])
+        .arg(lint::NOT_CHECKED)
+        // The first patch has the entry in MAINTAINERS for the files of the later ones.
+        .arg("--ignore=FILE_PATH_CHANGES");
+    output_of(checkpatch.args(rest)).map(drop)
+}
+
+/// Applies one patch after the other to the tree, and builds the modules that the tree has by then.
+fn build_patches(
     sandbox: &Sandbox,
     original: &Path,
     tree: &Tree,
+    patches: &Path,
     step: &Step,
 ) -> Result<()> {
     let source = &tree.source;
     // An earlier run may have left patched files.
     module::uninstall(source)?;
-    let _ = fs::remove_file(source.join(series::PAGE));
-    // A repository of the files that the series changes.
-    let base = tree.scratch.dir.join("series");
-    step.run(Command::new("rm").arg("-rf").arg(&base))?;
-    for file in series::CHANGED {
+    for file in series::READ {
         copy_file(&original.join(file), &source.join(file))?;
-        copy_file(&original.join(file), &base.join(file))?;
     }
-    for words in [
-        &["init", "--quiet"][..],
-        &["config", "user.name", "Nobody"],
-        &["config", "user.email", "nobody@example.org"],
-        &["add", "--all"],
-        &["commit", "--quiet", "--message=base"],
-    ] {
-        step.run(Command::new("git").arg("-C").arg(&base).args(words))?;
-    }
+    let _ = fs::remove_file(source.join(series::PAGE));
     let (build, objects) = (&BUILDS[0], tree.scratch.dir.join("tree-1"));
     fs::create_dir_all(&objects)?;
-    let kconfig = source
-        .join(module::VENDOR)
-        .join(module::DIRECTORY)
-        .join("Kconfig");
+    let driver = source.join(module::VENDOR).join(module::DIRECTORY);
     let mut built = Vec::new();
-    for patch in files(&series::write(env, &base)?, Some(&["patch"]))? {
-        if patch.ends_with("0000-cover-letter.patch") {
-            continue;
-        }
-        let mut checkpatch = sandbox.command(source, "perl");
-        checkpatch.arg(source.join("scripts/checkpatch.pl"));
-        step.run(checkpatch.args(["--strict", "--no-summary"]).arg(&patch))?;
-        patches::apply(&patch, source, &[])?;
-        let options = fs::read_to_string(&kconfig).unwrap_or_default();
+    for patch in files(patches, Some(&["patch"]))?.iter().skip(1) {
+        patches::apply(patch, source, &[])?;
+        let options = fs::read_to_string(driver.join("Kconfig")).unwrap_or_default();
         built = MODULES.to_vec();
         built.retain(|(option, _)| options.contains(&format!("config {option}\n")));
         if !built.is_empty() {
             build.configure(sandbox, source, &objects, step)?;
-            let words = ["W=1", "CLIPPY=1"];
+            let words = [
+                "W=1",
+                "CLIPPY=1",
+                "KRUSTFLAGS=-Dwarnings",
+                "KCFLAGS=-Werror",
+            ];
             build.modules(sandbox, source, &objects, step, &built, &words)?;
         }
     }
-    ensure!(built.len() == MODULES.len(), "the series lacks a driver");
+    ensure!(
+        built.len() == MODULES.len(),
+        "the series lacks a driver: {built:?}"
+    );
     Ok(())
 }
 
