@@ -312,9 +312,21 @@ mod tests {
             .join(PATCHES);
         let all = chosen(&dir, &[]).unwrap();
         assert!(!all.is_empty());
+        // The tests in the module print their file and the condition, as the source has it.
+        let said = ["job/tests.rs", "job/races.rs", "engine/kunit.rs"].map(|file| {
+            let text = fs::read_to_string(dir.join("../../src").join(file)).unwrap();
+            format!("{file}\n{text}")
+        });
+        let said = said.concat();
         for run in all.iter().flat_map(|mutation| &mutation.runs) {
             for test in &run.tests {
                 test::ensure_may_have(&dir.join("../.."), &run.suite, &test.name).unwrap();
+                let says = &test.says;
+                let is_said = run.suite != "kunit" || said.contains(says.as_str());
+                assert!(
+                    is_said || ["BUG", "WARNING"].contains(&says.as_str()),
+                    "no test in the module says {says}"
+                );
             }
         }
         let missing = chosen(&dir, &["nothing".to_owned()]).unwrap_err();
