@@ -4,6 +4,7 @@
 //! with those of OpenCV and Lensfun, which come from PyPI into a virtual environment in the cache,
 //! calibrate lenses whose parameters are known, and use the page of `dewarp tune` in a browser.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,13 +17,8 @@ use crate::key::Key;
 use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
 
-/// The packages that are installed. The versions are fixed, so that a run can be repeated.
-const PACKAGES: [&str; 4] = [
-    "lensfunpy==1.18.0",
-    "opencv-python-headless==4.13.0.92",
-    "numpy==2.3.5",
-    "pypdfium2==5.15.2",
-];
+/// The packages that are installed, with the hashes of their files.
+const PACKAGES: &str = include_str!("../../../tools/dewarp/tests/requirements.txt");
 
 /// The certificate authorities that Debian and Ubuntu trust.
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
@@ -92,10 +88,7 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
     let env = tests.env;
     let recipe = Recipe {
         name: "opencv",
-        key: Key::new()
-            .add(sandbox.toolchain()?)
-            .words(PACKAGES)
-            .finish(),
+        key: Key::new().add(sandbox.toolchain()?).add(PACKAGES).finish(),
         partial: Partial::Discard,
         gigabytes: 0.5,
     };
@@ -106,10 +99,13 @@ fn environment(tests: &Tests<'_>, sandbox: &Sandbox) -> Result<Entry> {
                 .args(["-m", "venv"])
                 .arg(dir),
         )?;
+        let packages = dir.join("requirements.txt");
+        fs::write(&packages, PACKAGES)?;
         let mut pip = with_host_certificates(sandbox, dir);
         pip.arg(dir.join("bin/pip"))
             .args(["install", "--no-cache-dir", "--only-binary=:all:"])
-            .args(PACKAGES);
+            .args(["--require-hashes", "-r"])
+            .arg(&packages);
         step.run(&mut pip).context(
             "OpenCV and Lensfun, which maps are compared with, come from PyPI: is there a network?",
         )
