@@ -87,9 +87,8 @@ pub(crate) fn nth(direction: Direction, index: u32) -> Option<&'static Format> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Image {
     pub(crate) format: &'static Format,
-    /// Pixels.
+    /// The size in pixels.
     pub(crate) width: usize,
-    /// Lines.
     pub(crate) height: usize,
 }
 

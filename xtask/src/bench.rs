@@ -3,7 +3,9 @@
 //! `cargo xtask bench` compares the cost of a frame with the C driver and with this one, on the same
 //! board and kernel. Instructions are counted in boots with `--icount`, where the counts repeat
 //! exactly. Throughput comes from one boot in which the drivers take turns. The command prints a table,
-//! writes `target/bench.json`, and fails if README.md states other figures.
+//! writes `target/bench.json`, and fails if README.md states other figures. The last lines of the table
+//! are the instructions of the same calls on a device that does nothing: what V4L2, videobuf2, mem2mem
+//! and the client take.
 
 mod readme;
 
@@ -18,6 +20,7 @@ use crate::board::{Board, Driver, Options};
 use crate::chown::ChownGuard;
 use crate::demo::{frames_of, span};
 use crate::kernel::Flavour;
+use crate::module::Vim2m;
 use crate::step::{make_dir, stdout_of};
 
 /// The drivers, in the order of [`Figure::values`].
@@ -120,6 +123,7 @@ pub fn run(env: &Env) -> Result<()> {
     let step = env.step("bench")?;
     let [theirs, ours] = DRIVERS.map(|driver| counted(env, &board, driver));
     let mut figures = compared(&[theirs?, ours?])?;
+    let floor = floor(env, &board)?;
     let [theirs, ours] = DRIVERS.map(|driver| traced(&debug, driver));
     figures.extend(compared(&[theirs?, ours?])?);
     figures.extend(throughput(&board)?);
@@ -133,6 +137,10 @@ pub fn run(env: &Env) -> Result<()> {
         let [theirs, ours] = figure.values;
         let value = json!({"c": theirs, "rust": ours, "met": figure.met()});
         all.insert(figure.name.clone(), value);
+    }
+    for (name, value) in floor {
+        println!("{name:60} {value:>25.1}");
+        all.insert(name, json!({"floor": value}));
     }
     let target = env.checkout.join("target");
     let _chown = ChownGuard::of_new(&target);
@@ -261,6 +269,36 @@ fn counted(env: &Env, board: &Board<'_>, driver: Driver) -> Result<Vec<Metric>> 
             "bytes of an open file with a buffer for each queue",
             per_file("bytes_streaming")?,
         ),
+    ])
+}
+
+/// Returns the instructions of a frame of [`COUNTED`] on a device that does nothing, with the names of
+/// the figures.
+fn floor(env: &Env, board: &Board<'_>) -> Result<[(String, f64); 3]> {
+    let modules = Vim2m::prepare(env, &board.sandbox, board.kernel())?;
+    let mut options = Options::new(Flavour::Rt, Driver::None).on_one_cpu();
+    options.icount = true;
+    options.input = Some(modules.dir);
+    options.timeout_s = 900;
+    let mut script = "set -e
+        modprobe -a v4l2-mem2mem videobuf2-vmalloc
+        insmod /in/vim2m_rust.ko multiplanar=2 work=0\n"
+        .to_owned();
+    for files_and_buffers in ["1 4", "4 4", "1 1"] {
+        script += &format!("dw100-board bench idle 640 480 {files_and_buffers} {FRAMES} 100\n");
+    }
+    let measured = boot(board, &options, &script)?;
+    let [one, four, single] = measured.as_slice() else {
+        bail!("{} measurements, not 3", measured.len());
+    };
+    let figure = |measured, streams: &str| -> Result<(String, f64)> {
+        let name = format!("instructions a frame of an idle device, {streams}");
+        Ok((name, ratio(measured, "busy_ns", "frames")?))
+    };
+    Ok([
+        figure(one, "1 file")?,
+        figure(four, "4 files")?,
+        figure(single, "one at a time")?,
     ])
 }
 

@@ -28,8 +28,26 @@ const ALONE: u64 = 500;
 /// How often each file is opened and closed.
 const OPENED: u32 = 10;
 
-/// Runs a measurement: `stream WIDTH HEIGHT FILES BUFFERS FRAMES SECONDS`, `requests WIDTH HEIGHT
-/// FRAMES`, `files COUNT` or `events FRAMES`.
+/// The driver whose device is measured, and a format that both of its queues have.
+struct Target {
+    driver: &'static str,
+    fourcc: &'static [u8; 4],
+}
+
+const DW100: Target = Target {
+    driver: "dw100",
+    fourcc: b"NV12",
+};
+
+/// A device that does nothing (`vim2m_rust work=0`).
+const IDLE: Target = Target {
+    driver: "vim2m",
+    fourcc: b"RGBP",
+};
+
+/// Runs a measurement: `stream WIDTH HEIGHT FILES BUFFERS FRAMES SECONDS`, `idle` with the same
+/// arguments for a device that does nothing, `requests WIDTH HEIGHT FRAMES`, `files COUNT` or
+/// `events FRAMES`.
 pub fn run(words: &[String]) -> Result<()> {
     let (verb, numbers) = words.split_first().context("bench what?")?;
     let numbers = numbers
@@ -38,7 +56,10 @@ pub fn run(words: &[String]) -> Result<()> {
         .collect::<Result<Vec<u32>>>()?;
     let measured = match (verb.as_str(), numbers.as_slice()) {
         ("stream", &[width, height, files, buffers, frames, seconds]) => {
-            stream((width, height), files, buffers, frames, seconds)?
+            stream(&DW100, (width, height), files, buffers, frames, seconds)?
+        }
+        ("idle", &[width, height, files, buffers, frames, seconds]) => {
+            stream(&IDLE, (width, height), files, buffers, frames, seconds)?
         }
         ("requests", &[width, height, frames]) => requests((width, height), frames)?,
         ("files", &[count]) => files(count)?,
@@ -49,23 +70,30 @@ pub fn run(words: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Sets NV12 of this size on both queues.
-fn set_size(device: &Device, (width, height): (u32, u32)) -> Result<Format> {
-    let format = Format::new(b"NV12", width, height);
+/// Sets the target's format and this size on both queues.
+fn set_size(target: &Target, device: &Device, (width, height): (u32, u32)) -> Result<Format> {
+    let format = Format::new(target.fourcc, width, height);
     Ok(device.set_formats(&format, &format)?.1)
 }
 
 /// Streams with several open files at once, each with its own thread and `buffers` for each queue,
 /// until each file has had `frames` or `seconds` are over. With one CPU, `busy_ns` is the time in
 /// which it had work.
-fn stream(size: (u32, u32), files: u32, buffers: u32, frames: u32, seconds: u32) -> Result<Value> {
+fn stream(
+    target: &Target,
+    size: (u32, u32),
+    files: u32,
+    buffers: u32,
+    frames: u32,
+    seconds: u32,
+) -> Result<Value> {
     let ready = Barrier::new(files as usize + 1);
     let limit = Duration::from_secs(seconds.into());
     let devices = (0..files)
-        .map(|_| Device::open())
+        .map(|_| Device::of_driver(target.driver))
         .collect::<Result<Vec<_>>>()?;
     let one = |device| -> Result<u32> {
-        let stream = warm(device, size, buffers);
+        let stream = warm(target, device, size, buffers);
         // A thread that failed also waits here, because the others wait for all.
         ready.wait();
         let stream = stream?;
@@ -128,8 +156,13 @@ fn nanoseconds(since: Instant) -> u64 {
 }
 
 /// Starts a stream and lets it run for [`WARM_UP`] frames.
-fn warm(device: &Device, size: (u32, u32), buffers: u32) -> Result<Stream<'_>> {
-    set_size(device, size)?;
+fn warm<'a>(
+    target: &Target,
+    device: &'a Device,
+    size: (u32, u32),
+    buffers: u32,
+) -> Result<Stream<'a>> {
+    set_size(target, device, size)?;
     let stream = Stream::start(device, buffers)?;
     (0..stream.output.len()).try_for_each(|index| stream.queue(index, &Sent::default()))?;
     (0..WARM_UP).try_for_each(|_| turn(&stream))?;
@@ -153,7 +186,7 @@ fn turn(stream: &Stream<'_>) -> Result<()> {
 fn requests(size: (u32, u32), frames: u32) -> Result<Value> {
     let device = Device::open()?;
     let media = device.media()?;
-    let format = set_size(&device, size)?;
+    let format = set_size(&DW100, &device, size)?;
     let map = constant_map(&format, 16, 16);
     let stream = Stream::start(&device, 1)?;
     let request = media.request()?;
@@ -262,7 +295,7 @@ fn events(frames: u32) -> Result<Value> {
         })
     };
     let device = Device::open()?;
-    let stream = warm(&device, (640, 480), 4)?;
+    let stream = warm(&DW100, &device, (640, 480), 4)?;
     // Kilobytes for each CPU, enough for all events.
     fs::write(path("buffer_size_kb"), "8192")?;
     let mut marker = OpenOptions::new().write(true).open(path("trace_marker"))?;
