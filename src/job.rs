@@ -4,7 +4,7 @@
 //! disables the engine's AXI master and latches the frame with its status; the interrupt thread
 //! starts the next frame and returns the buffers, after a reset of the engine if the frame failed.
 //! If no interrupt comes in time, a watchdog does what the interrupt handler would have done.
-//! Unbinding does the same at once.
+//! Unbinding does the same if the frame does not end within a fifth of a second.
 
 #[cfg(CONFIG_KUNIT = "y")]
 mod bench;
@@ -70,8 +70,8 @@ pub(crate) struct Frame {
 
 /// The engine and the running frame.
 ///
-/// The interrupt handler and the watchdog must not take a lock. They use `engine`, `claim`, `clock`,
-/// `totals` and the atomic variables only.
+/// The interrupt handler and the watchdog must not take a lock. They use `engine`, `claim`,
+/// `clock`, `totals` and the atomic variables only.
 #[pin_data]
 pub(crate) struct Runner {
     engine: Engine,
@@ -95,8 +95,9 @@ pub(crate) struct Runner {
     clock: Clock,
 }
 
-/// When the frame was started, and when the interrupt handler had masked its interrupt. The claim
-/// orders the accesses: the first is stored before the claim's launch, the second before the latch.
+/// When the frame was started, and when the interrupt handler had masked its interrupt. The first
+/// is stored before the write that starts the engine, which is ordered after it; the second before
+/// the latch. So the thread that claims the frame has both.
 struct Clock {
     epoch: Instant<Monotonic>,
     /// When the frame was started, in nanoseconds since `epoch`.
@@ -160,8 +161,8 @@ impl Runner {
     }
 
     /// Prints the registers at the last time-out: BUS_CTRL with the AXI master disabled, and
-    /// INTERRUPT_STATUS with the events and FRAME_BUSY of the frame's status. A frame that unbinding
-    /// ended counts as one that timed out. Prints `none` if there was none.
+    /// INTERRUPT_STATUS with the events and FRAME_BUSY of the frame's status. A frame that
+    /// unbinding ended counts as one that timed out. Prints `none` if there was none.
     pub(crate) fn show_time_out(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Copied, so that the interrupt thread does not wait for the printing.
         let registers = *self.time_out.lock();
@@ -203,9 +204,9 @@ impl Runner {
         Ok(())
     }
 
-    /// Ends the running frame, if there is one. The thread of the interrupt `line` returns its
-    /// buffers, as failed unless the engine reports that the frame is done. No frame may be started
-    /// during the call.
+    /// Ends the running frame, if there is one that is not being started. The thread of the
+    /// interrupt `line` returns its buffers, as failed unless the engine reports that the frame is
+    /// done. No frame may be started during the call.
     pub(crate) fn abandon(&self, device: &Device<Bound>, line: &irq::Line) {
         if let claim::Phase::Running(generation) = self.claim.phase() {
             self.expire(generation, device, line);

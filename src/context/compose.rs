@@ -169,8 +169,8 @@ impl Context {
         }
     }
 
-    /// Returns the present view after an edit. If a queue streams and its map shows another view, it
-    /// has a map for the next frame.
+    /// Returns the present view after an edit. If a queue streams and its map shows another view,
+    /// it has a map for the next frame.
     ///
     /// `composing` must be held until the view is set, and `bound` until then, because unbinding
     /// ends the stream and then frees the maps that are installed.

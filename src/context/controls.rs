@@ -32,8 +32,8 @@ pub(super) const CID_PREFETCH_MODE: u32 = CID_BASE + 14;
 /// [`PrefetchMode::Auto`]: crate::dewarp::prefetch::PrefetchMode::Auto
 pub(super) const CID_PREFETCH_THRESHOLD: u32 = CID_BASE + 15;
 
-/// The controls of an open file. The flips apply to the identity map, and not to a map that the user
-/// set.
+/// The controls of an open file. The flips apply to the identity map, and not to a map that the
+/// user set.
 pub(super) const CONTROLS: [Control; 5] = [
     Control::new(
         CID_VERTEX_MAP,

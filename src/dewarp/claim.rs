@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The claim protocol. The interrupt handler, the watchdog and unbinding may all find that the same
-//! job is over. Exactly one of them latches it: it records that the job is over, and wakes the
-//! interrupt thread. That thread then claims the job: it makes the slot idle, and it alone returns
-//! the job's buffers.
+//! The claim protocol. The interrupt handler, the watchdog and unbinding may all end the same job.
+//! Exactly one of them latches it: it records that the job is over, and wakes the interrupt thread.
+//! That thread then claims the job: it makes the slot idle, and it alone returns the job's buffers.
 //!
 //! One atomic word holds the job's state, its status, and its number.
 
@@ -14,8 +13,8 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// The atomic word of a [`Slot`]. The driver has an [`AtomicU64`]; the tests of the memory orderings
-/// have a type of the crate `loom`.
+/// The atomic word of a [`Slot`]. The driver has an [`AtomicU64`]; the tests of the memory
+/// orderings have a type of the crate `loom`.
 pub trait Word {
     /// See [`AtomicU64::load`].
     fn load(&self, order: Ordering) -> u64;
@@ -89,7 +88,7 @@ pub enum Phase {
 ///   Starting, Running   latch           Latched
 ///   Running             expire          Late
 ///   Late                add, latch      Late, with more events
-///   Latched, Late       claim           Idle
+///   Latched, Late       claim_latched   Idle
 /// ```
 ///
 /// The interrupt handler latches a job with the status that it read. The watchdog and unbinding

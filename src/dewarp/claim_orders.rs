@@ -132,7 +132,7 @@ fn expire(slot: &Slot<Latest>) -> bool {
 
 #[test]
 fn interrupt_and_unbinding_end_a_job_exactly_once() {
-    explore("one job, two that latch it, three that claim it", || {
+    explore("one job, two that latch and claim it", || {
         let slot = Latest::slot();
         let job = slot.start().unwrap();
         slot.launched(job);
@@ -141,17 +141,19 @@ fn interrupt_and_unbinding_end_a_job_exactly_once() {
             let latched = slot.unlatched().is_some_and(|job| slot.latch(job, DONE));
             (latched, slot.claim_latched())
         });
-        let late = spawn(&slot, |slot| slot.claim_latched());
         let expired = slot.expire(job);
+        let unbinding = slot.claim_latched();
 
         let (latched, thread) = interrupt.join().unwrap();
         assert_ne!(latched, expired, "one of them latches the job");
-        let outcomes = [thread, late.join().unwrap(), slot.claim_latched()];
+        let outcomes = [thread, unbinding];
         let ends: Vec<_> = outcomes.iter().flatten().collect();
         assert_eq!(ends.len(), 1, "{outcomes:?}");
         assert_eq!((ends[0].generation, ends[0].late), (job, expired));
-        // Whichever thread claims the job has the status that it was latched with.
-        assert!(expired || ends[0].status == DONE);
+        // Whichever thread claims the job has the status that it was latched with, and perhaps that
+        // which the interrupt handler added.
+        let is_silent = expired && ends[0].status == Status::SILENCE;
+        assert!(is_silent || ends[0].status == DONE);
         assert_eq!(slot.claim_latched(), None);
     });
 }
@@ -205,13 +207,9 @@ fn late_parties_of_one_job_leave_the_next_one_alone() {
         slot.launched(first);
         assert!(slot.expire(first));
 
-        // The status was read in time, and is added at any moment.
-        let interrupt = spawn(&slot, move |slot| {
-            assert!(!slot.latch(first, DONE));
-        });
-        let watchdog = spawn(&slot, move |slot| {
-            assert!(!slot.expire(first));
-        });
+        // The interrupt handler and the caller of `expire` add what they read at any moment.
+        let interrupt = spawn(&slot, move |slot| slot.add(first, DONE));
+        let watchdog = spawn(&slot, move |slot| slot.add(first, BUSY));
         assert_eq!(slot.claim_latched().unwrap().generation, first);
         let second = slot.start().unwrap();
 

@@ -264,11 +264,12 @@ mod tests {
             let theirs = c_driver::program(&frame.source, &frame.destination, frame.map.address);
 
             let single_plane = destination.format().memory_planes == 1;
+            let of_planes = if single_plane { &ours } else { &theirs };
             let packed = destination.format().layout.is_packed();
             let excepted = Program {
                 destination_uv: if packed { ours.destination_uv } else { theirs.destination_uv },
-                destination_y_size: if single_plane { ours.destination_y_size } else { theirs.destination_y_size },
-                destination_uv_size: if single_plane { ours.destination_uv_size } else { theirs.destination_uv_size },
+                destination_y_size: of_planes.destination_y_size,
+                destination_uv_size: of_planes.destination_uv_size,
                 ..theirs
             };
             prop_assert_eq!(ours, excepted);

@@ -218,7 +218,10 @@ mod tests {
         }
 
         #[test]
-        fn the_last_vertex_is_the_end_of_the_source(source in any_size(), destination in any_size()) {
+        fn the_last_vertex_is_the_end_of_the_source(
+            source in any_size(),
+            destination in any_size(),
+        ) {
             let last = *whole(source, destination).last().unwrap();
             prop_assert_eq!(last & 0xffff, (16 * source.width()).min(0xffff));
             prop_assert_eq!(last >> 16, 16 * source.height());

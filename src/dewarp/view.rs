@@ -97,13 +97,15 @@ mod tests {
             let crop = Crop::adjusted(wanted, source, 0).unwrap().rect();
             let columns = destination.width().div_ceil(16) + 1;
             for (index, word) in (0u32..).zip(map) {
+                let (width, height) = (destination.width(), destination.height());
                 for (got, flip, corner, start, length, side) in [
-                    (word & 0xffff, across, index % columns, crop.left, crop.width, destination.width()),
-                    (word >> 16, down, index / columns, crop.top, crop.height, destination.height()),
+                    (word & 0xffff, across, index % columns, crop.left, crop.width, width),
+                    (word >> 16, down, index / columns, crop.top, crop.height, height),
                 ] {
                     let place = f64::from((16 * corner).min(side));
                     let place = if flip { f64::from(side) - 1.0 - place } else { place };
-                    let due = 16.0 * (f64::from(start) + place * f64::from(length) / f64::from(side));
+                    let share = place / f64::from(side);
+                    let due = 16.0 * (f64::from(start) + share * f64::from(length));
                     let error = f64::from(got) - due.clamp(0.0, 65535.0);
                     let limit = if source.width() == 4096 { 2.001 } else { 1.001 };
                     prop_assert!(error.abs() <= limit, "{got} is not {due}");

@@ -66,7 +66,7 @@ register! {
     /// Colour where the map points outside the source: Y, U and V (C driver, NXP's header).
     pub(super) BOUNDARY_PIXEL(u32) @ 0x6c {}
 
-    /// Events, their enables and their acknowledgement: see [`Status`].
+    /// Events, their enables and their acknowledgment: see [`Status`].
     pub(super) INTERRUPT_STATUS(u32) @ 0x70 {}
 
     /// The control register of the bus.

@@ -49,7 +49,7 @@ impl irq::Handler for Interrupt {
         // interrupt is masked then.
         let Some(generation) = self.0.claim.unlatched() else {
             self.0.totals.note_stale();
-            // Between the latch and the arrival of the acknowledgement at the engine, the interrupt
+            // Between the latch and the arrival of the acknowledgment at the engine, the interrupt
             // is raised again. It is this device's then, and the kernel must not count it as
             // unhandled. An interrupt that never stops keeps the thread from this CPU, so after
             // some time it is reported as unhandled, and the kernel disables it.
@@ -81,9 +81,9 @@ impl irq::Handler for Interrupt {
 
     fn handle_threaded(&self, device: &Device<Bound>, number: irq::Number) -> IrqReturn {
         if self.0.claim.is_late() {
-            // The watchdog latched the frame, and the interrupt handler may run for the same frame
-            // on another CPU. It must end first: it must not acknowledge events of the next frame,
-            // and the events that it acknowledged belong to this frame's status.
+            // The watchdog or unbinding latched the frame, and the interrupt handler may run for
+            // the same frame on another CPU. It must end first: it must not acknowledge events of
+            // the next frame, and the events that it acknowledged belong to this frame's status.
             number.wait_for_handler();
         }
         let Some(outcome) = self.0.claim.claim_latched() else {

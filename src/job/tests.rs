@@ -152,7 +152,7 @@ mod steps {
             bench.panel.report(1);
             let before = bench.panel.values();
             let answer = bench.handle();
-            // Until the thread has run, the acknowledgement may be in flight.
+            // Until the thread has run, the acknowledgment may be in flight.
             ensure!(if ended {
                 matches!(answer, ThreadedIrqReturn::None)
             } else {

@@ -89,8 +89,8 @@ impl Colorimetry {
         })
     }
 
-    /// Returns the colour space of ITU-R BT.709, with all else at "default": what that is depends on
-    /// the pixel format.
+    /// Returns the colour space of ITU-R BT.709, with all else at "default": what that is depends
+    /// on the pixel format.
     #[allow(dead_code, reason = "for drivers of RGB formats")]
     pub(crate) fn default_of_rec709() -> Self {
         Self(bindings::helper_colorimetry {

@@ -123,15 +123,17 @@ impl Handle {
             ioctls <- Lock::new(c"File::ioctls", static_lock_class!()),
             // SAFETY: By the safety requirements.
             controls <- unsafe { control::Handler::new(callbacks.controls) },
-            core <- pin_init!(CoreHandle { raw <- Opaque::ffi_init(|handle: *mut bindings::v4l2_fh| {
-                // SAFETY: `handle` is valid for writes, the video device is valid while the
-                // file refers to it, and the controls are initialised and outlive the handle.
-                unsafe {
-                    handle.write_bytes(0, 1);
-                    bindings::v4l2_fh_init(handle, video);
-                    (*handle).ctrl_handler = (*this.as_ptr()).controls.as_raw();
-                }
-            }) }),
+            core <- pin_init!(CoreHandle {
+                raw <- Opaque::ffi_init(|handle: *mut bindings::v4l2_fh| {
+                    // SAFETY: `handle` is valid for writes, the video device is valid while the
+                    // file refers to it, and the controls are initialised and outlive the handle.
+                    unsafe {
+                        handle.write_bytes(0, 1);
+                        bindings::v4l2_fh_init(handle, video);
+                        (*handle).ctrl_handler = (*this.as_ptr()).controls.as_raw();
+                    }
+                }),
+            }),
             queues: {
                 // SAFETY: By the safety requirements. All other fields are initialised.
                 unsafe {

@@ -8,9 +8,9 @@
 //! other file streams, or if the file has frames left of its turn (`Operations::frames_in_turn`).
 //! Otherwise the mem2mem job ends, and mem2mem starts that of another file.
 //!
-//! So a mem2mem job may be over before its buffers are returned. Stopping a stream waits for the end
-//! of the job and for the return of the buffers. [`HandBack`] provides that wait, and the order in
-//! which a file's buffers are returned.
+//! So a mem2mem job may be over before its buffers are returned. Stopping a stream waits for the
+//! end of the job and for the return of the buffers. [`HandBack`] provides that wait, and the order
+//! in which a file's buffers are returned.
 
 use super::{
     bindings,
@@ -41,18 +41,19 @@ pub(crate) enum Run {
 pub(super) enum Next {
     /// The frame was started.
     Started,
-    /// The frame is over without having run, and with it the mem2mem job. Dropping it ends both.
+    /// The frame was over when [`Client::start_next`] returned, and with it the mem2mem job.
+    /// Dropping it ends both.
     Ended(Job),
     /// No frame was started: the caller ends the mem2mem job.
     None,
 }
 
-/// The operations of an open file that a [`Job`] uses. It is a trait so that [`Job`] does not depend
-/// on the driver's type.
+/// The operations of an open file that a [`Job`] uses. It is a trait so that [`Job`] does not
+/// depend on the driver's type.
 pub(super) trait Client: Send + Sync {
     /// Starts the next frame of the file's job. It does not if a buffer is missing, the stream is
-    /// being stopped or the device is paused; nor if the file has had all frames of its turn, unless
-    /// it is the only one that streams and has the buffers of another turn.
+    /// being stopped or the device is paused; nor if the file has had all frames of its turn,
+    /// unless it is the only one that streams and has the buffers of another turn.
     ///
     /// # Safety
     ///
@@ -156,8 +157,8 @@ impl Job {
         self.ended = true;
         let hand_back = self.file.hand_back();
         hand_back.during(|| {
-            // SAFETY: By the type invariant the context is valid, the device runs its job, and these
-            // are the first buffers of its lists.
+            // SAFETY: By the type invariant the context is valid, the device runs its job, and
+            // these are the first buffers of its lists.
             let next = unsafe {
                 bindings::helper_v4l2_m2m_src_buf_remove(self.ctx);
                 bindings::helper_v4l2_m2m_dst_buf_remove(self.ctx);

@@ -56,9 +56,9 @@ impl Lock {
         LockGuard(self, NotThreadSafe)
     }
 
-    /// Takes the lock as [`Self::lock`] does. A kernel thread gets no signals, and its interruptible
-    /// wait does not add to the load average. In a process a signal may end that wait; then the
-    /// thread waits once more.
+    /// Takes the lock as [`Self::lock`] does. A kernel thread gets no signals, and its
+    /// interruptible wait does not add to the load average. In a process a signal may end that
+    /// wait; then the thread waits once more.
     pub(super) fn lock_long(&self) -> LockGuard<'_> {
         self.lock_interruptible().unwrap_or_else(|_| self.lock())
     }

@@ -17,7 +17,7 @@ impl Loaded {
     ///
     /// # Safety
     ///
-    /// `module` must be null, or its memory must be valid during this call.
+    /// `module` must be null, or point to a `struct module` that is valid during this call.
     pub(super) unsafe fn new(module: *mut bindings::module) -> Option<Self> {
         // SAFETY: By the safety requirements; the function accepts null.
         // INVARIANT: The function takes a reference if it returns true.
@@ -31,6 +31,9 @@ impl Loaded {
         module
     }
 }
+
+// SAFETY: The kernel counts the references to a module, and any thread may drop one.
+unsafe impl Send for Loaded {}
 
 impl Drop for Loaded {
     fn drop(&mut self) {

@@ -183,7 +183,8 @@ impl<T: Operations> Node<T> {
 
     /// Returns a reference to the driver's module; [`None`] if that is being unloaded.
     pub(super) fn hold_module(&self) -> Option<Loaded> {
-        // SAFETY: The module contains this code, so its memory is valid.
+        // SAFETY: The module contains `T`, whose code calls this: for an open file of the media
+        // device, or while the driver is registered. The module is not freed before.
         unsafe { Loaded::new(self.owner) }
     }
 

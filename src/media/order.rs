@@ -45,7 +45,7 @@ impl Order {
     }
 
     /// Notes that the controls whose indices are set bits of `controls` change now. Returns the
-    /// number of the last of these changes.
+    /// number of changes until now.
     pub(super) fn note_all(&mut self, controls: u32) -> u64 {
         for index in 0..self.changed.len() {
             if controls >> index & 1 != 0 {

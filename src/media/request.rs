@@ -144,9 +144,9 @@ impl Drop for Controls<'_> {
     }
 }
 
-/// The driver's data of a queued request: the prepared controls (`P`), and an object of the request.
-/// The media core completes a request when all its objects are complete, so the request is not
-/// complete before the ticket is settled.
+/// The driver's data of a queued request: the prepared controls (`P`), and an object of the
+/// request. The media core completes a request when all its objects are complete, so the request is
+/// not complete before the ticket is settled.
 #[pin_data]
 pub(super) struct Ticket<P> {
     #[pin]
@@ -215,7 +215,7 @@ impl<P> Ticket<P> {
     /// ticket must not be bound yet, and must not be freed by other code than [`Self::settle`],
     /// which gives it to the media core.
     pub(super) unsafe fn bind(&self, request: *mut bindings::media_request, owner: *mut c_void) {
-        // It fails for a request that is not being changed or queued only. If it does, the ticket
+        // It fails only if the request is neither being changed nor queued. If it does, the ticket
         // is no object of the request, and `settle` frees it.
         // SAFETY: By the safety requirements both are valid, and the object stays valid.
         unsafe {
@@ -393,13 +393,13 @@ pub(super) struct Slot<P> {
 }
 
 /// The layer's data of a buffer. Only the code that has the buffer may access it: the request until
-/// it is queued, then mem2mem's running job, or the code that drops the buffer.
+/// it is queued, then `buf_queue`, mem2mem's running job, or the code that drops the buffer.
 pub(super) struct Note<P> {
     /// When the buffer was last given to the driver; 0 if never.
     pub(super) handed_over: Instant<Monotonic>,
     /// The ticket of the buffer's request, from the validation of the request until the frame
-    /// starts or is dropped. Validating and dropping hold the media device's `req_queue_mutex`. From
-    /// queueing until the frame starts, the buffer is in mem2mem's list.
+    /// starts or is dropped. Validating and dropping hold the media device's `req_queue_mutex`.
+    /// From queueing until the frame starts, the buffer is in mem2mem's list.
     pub(super) ticket: Option<Pin<KBox<Ticket<P>>>>,
 }
 

@@ -66,10 +66,13 @@ impl<T: Operations> Callbacks<T> {
                 (video, Node::<T>::usage_of(video).ok_or(ENODEV)?)
             };
             // SAFETY: V4L2 holds a reference to the video device. The callbacks are those of a
-            // `File<T>`, and `release` closes the file.
-            let this = unsafe { File::open(video, device, &Self::BELOW)? };
-            // SAFETY: Both are valid; `release` removes the handle.
-            unsafe { bindings::v4l2_fh_add(this.handle.as_raw(), file) };
+            // `File<T>`. `release` closes the file, and removes its handle from the list that it is
+            // added to here.
+            let this = unsafe {
+                let this = File::open(video, device, &Self::BELOW)?;
+                bindings::v4l2_fh_add(this.handle.as_raw(), file);
+                this
+            };
             // `release` takes this reference back.
             let _ = Arc::into_raw(this);
             Ok(0)
@@ -104,7 +107,7 @@ impl<T: Operations> Callbacks<T> {
     unsafe extern "C" fn release(file: *mut bindings::file) -> c_int {
         // SAFETY: V4L2 calls this once for a file that `open` opened and whose handle it added, and
         // holds a reference to its video device until this returns. No ioctl is in flight on the
-        // file, and V4L2 holds `req_queue_mutex`.
+        // file, and V4L2 holds `req_queue_mutex` if the driver has requests.
         unsafe {
             let this = Arc::from_raw(File::<T>::pointer(file));
             bindings::v4l2_fh_del(this.handle.as_raw(), file);

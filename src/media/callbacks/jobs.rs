@@ -73,7 +73,8 @@ impl<T: Operations> Client for File<T> {
     }
 }
 
-/// Returns how many frames of `file`, with the next one, are processed before those of another file.
+/// Returns how many frames of `file`, with the next one, are processed before those of another
+/// file.
 fn frames_in_turn<T: Operations>(file: &File<T>) -> u32 {
     match file.handle.frames_left() {
         0 if T::HAS_FRAMES_IN_TURN => file.context.frames_in_turn().max(1),

@@ -257,6 +257,7 @@ impl<T: Operations> Callbacks<T> {
             }
             let is_dropped = state == bindings::vb2_buffer_state_VB2_BUF_STATE_ERROR;
             // SAFETY: The buffer was removed from mem2mem's list, so only this function uses it.
+            // Its file is `file`.
             unsafe {
                 if direction == Direction::Output && is_dropped {
                     drop_request::<T>(buffer);

@@ -34,8 +34,8 @@ use kernel::{
 struct Request<T: Operations> {
     _raw: Opaque<bindings::media_request>,
     _usage: Use<T>,
-    /// It is dropped last, by code of this module. The media core counts the request until that code
-    /// has returned, and the module's driver is not unregistered before.
+    /// It is dropped last. The code of this module that still runs then keeps it in another way:
+    /// the media core counts the request, or, if creating it failed, the media device is open.
     _module: Loaded,
 }
 
@@ -110,8 +110,9 @@ impl<T: Operations> Callbacks<T> {
     /// Only the media core may call this, with its `req_queue_mutex` held.
     unsafe extern "C" fn req_validate(raw: *mut bindings::media_request) -> c_int {
         from_result(|| {
-            // SAFETY: The request is valid, its media device is that of a `Node<T>`, and so its
-            // files are those of that node.
+            // SAFETY: The request is valid and being validated. Its media device is that of a
+            // `Node<T>`, which is not freed while there is a request, and whose files are those of
+            // the request's buffers and controls.
             unsafe {
                 if !Node::<T>::of_media((*raw).mdev).is_registered() {
                     return Err(ENODEV);
