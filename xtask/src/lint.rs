@@ -41,7 +41,7 @@ const WARNINGS: [&str; 7] = [
 /// A check: its name and its function.
 type Check = (&'static str, fn(&Lint<'_>) -> Result<()>);
 
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     ("cargo fmt", |lint| lint.cargo("fmt --all --check")),
     ("cargo clippy", |lint| {
         lint.cargo("clippy -q --offline --locked --workspace --all-targets -- -D warnings")
@@ -63,6 +63,7 @@ const CHECKS: [Check; 14] = [
     ("the module with CLIPPY=1 W=1 and sparse", |lint| {
         lint.module()
     }),
+    ("Kconfig by the kernel's own parser", |lint| lint.kconfig()),
     ("the device tree with the overlays", |lint| lint.schema()),
     ("checkpatch.pl --strict", |lint| lint.checkpatch()),
     ("kernel-doc", |lint| lint.kernel_doc()),
@@ -169,6 +170,20 @@ impl Lint<'_> {
             Ok(())
         });
         checked.map(drop)
+    }
+
+    /// Reads the options as a kernel tree does that has the drivers.
+    fn kconfig(&self) -> Result<()> {
+        let (kernel, dir) = (self.kernel()?, &self.output.dir);
+        let ours = self.env.checkout.join("Kconfig");
+        let modules = "config MODULES\n\tdef_bool y\n\tmodules\n";
+        let text = format!("{modules}source \"{}\"\n", ours.display());
+        fs::write(dir.join("Kconfig"), text)?;
+        let conf = kernel.objects.join("scripts/kconfig/conf");
+        let mut conf = self.sandbox.command(dir, &conf.to_string_lossy());
+        let said = output_of(conf.args(["--alldefconfig", "Kconfig"]))?;
+        ensure!(!said.contains("warning"), "{}", said.trim());
+        Ok(())
     }
 
     /// Checks the board's device tree with all overlays against the engine's binding and those of
