@@ -72,11 +72,12 @@ use state::{
 #[pin_data]
 pub(crate) struct Context {
     opened: Opened,
-    /// Held while a map is composed and installed, so that the crop does not change meanwhile. It
+    /// Held while the map of a control, a crop or a flip is composed and installed. Maps of
+    /// requests are composed without it: `set_view` detects them, and its caller composes again. It
     /// is taken after the lock of the controls. A frame does not wait for it.
     #[pin]
     composing: Mutex<()>,
-    /// It is held briefly, and taken after every other lock.
+    /// No other lock of the driver is taken while this is held.
     #[pin]
     state: Mutex<State>,
 }
@@ -87,7 +88,7 @@ impl Context {
         let format: &'static Format =
             format::find(wanted.fourcc, direction_of(direction)).unwrap_or(format::DEFAULT);
         let image = Image::new(format, Size::constrained(wanted.width, wanted.height));
-        // The engine has one stride for all planes of an image.
+        // The engine has one stride for all planes of an image (register header).
         let Some(plane) = wanted.planes().first() else {
             return image;
         };
@@ -163,7 +164,8 @@ impl Operations for Context {
             state.crop = Crop::full(image.size());
         }
         // The grid lies over the destination, and the identity map depends on the source as well. A
-        // map that the user set is kept as long as its grid is.
+        // format of CAPTURE always makes the map the identity, even if the size stays the same, as
+        // in the C driver. A format of OUTPUT renews the identity, and keeps a user's map.
         let renew = match direction {
             Direction::Output => !state.map_is_set && image.size() != old.0.size(),
             Direction::Capture => true,
@@ -250,8 +252,8 @@ impl Operations for Context {
         let mode = controls.number(CID_PREFETCH_MODE);
         let threshold = controls.number(CID_PREFETCH_THRESHOLD);
         let flips = [CID_HFLIP, CID_VFLIP].map(|id| controls.number(id).map(|value| value != 0));
-        // The crop is the present one: a crop that is set later is for frames that are queued
-        // later.
+        // The map of this request keeps the present crop. A crop that is set later applies to all
+        // other frames that start after that.
         let state = self.state.lock();
         let view = state.view(true, state.crop, state.flips);
         drop(state);

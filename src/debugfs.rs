@@ -32,7 +32,8 @@ pub(crate) fn register(parent: &device::Device<Bound>, device: &Arc<Device>) -> 
     )
 }
 
-/// Prints the engine's registers. The engine is powered during the call.
+/// Prints the engine's registers. If no stream runs, the engine is powered on for it, which resets
+/// the registers first.
 fn dump_regs(device: &Arc<Device>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let _powered = Device::power(device).map_err(|_| fmt::Error)?;
     let bound = device.bound().ok_or(fmt::Error)?;

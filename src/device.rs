@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The device: what all open files share, and its power. It lives until the last file is closed,
-//! also after the driver is unbound.
+//! The device: what all open files share, and its power. It lives until the last file and the last
+//! request are closed, also after the driver is unbound.
 
 mod accounts;
 mod power;
@@ -54,8 +54,8 @@ use power::Power;
 
 pub(crate) use power::Powered;
 
-/// The largest value of `watchdog_ms`, milliseconds. It bounds the time that stopping a stream can
-/// take.
+/// The largest time limit, milliseconds. A larger `watchdog_ms` counts as this, although the file
+/// in debugfs shows the value that was written. Stopping a stream may take twice the limit.
 const MAX_WATCHDOG_MS: u32 = 60_000;
 
 /// What probe reads from the engine.
@@ -87,6 +87,8 @@ pub(crate) struct Device {
 
 impl Device {
     /// Gets registers, clocks, runtime PM and the interrupt of a device.
+    // The order matters, because unbinding undoes it in reverse: the timer first, then the
+    // interrupt, runtime PM and the binding, and the registers last.
     pub(crate) fn new(platform: &platform::Device<Bound>) -> Result<Arc<Self>> {
         let device = platform.as_ref();
         let runner = Runner::new(Engine::new(platform)?)?;
@@ -158,8 +160,7 @@ impl Device {
         self.accounts.show(f)
     }
 
-    /// Counts a frame for which there is no program, and returns its job, which the caller ends as
-    /// failed.
+    /// Counts a frame that cannot be started, and returns its job, which the caller ends as failed.
     pub(crate) fn refuse(&self, frame: Frame) -> Job {
         self.runner.refuse(frame)
     }
@@ -195,8 +196,9 @@ impl Device {
         Ok(())
     }
 
-    /// Ends the running frame as failed, if there is one. It must be called before the interrupt is
-    /// released, and no frame may be started during the call.
+    /// Ends the running frame, if there is one. The interrupt thread returns its buffers soon
+    /// afterwards: as failed, unless the engine reports that the frame is done. It must be called
+    /// before the interrupt is released, and no frame may be started during the call.
     pub(crate) fn abandon(&self, bound: &device::Device<Bound>) {
         self.runner.abandon(bound, &self.line);
     }
@@ -221,14 +223,15 @@ impl Device {
     }
 }
 
-/// A device with the account of a file that is open, which is in the list until this is dropped.
+/// The device and the account of one open file. Dropping this removes the account from the device's
+/// list.
 pub(crate) struct Opened {
     account: Arc<Account>,
     device: Arc<Device>,
 }
 
 impl Opened {
-    /// Those of a file that the current process is opening.
+    /// Creates the account of a file that the current process is opening.
     pub(crate) fn new(device: Arc<Device>) -> Result<Self> {
         Ok(Self {
             account: device.accounts.open()?,

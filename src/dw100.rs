@@ -10,7 +10,8 @@ use crate::{
 mod context;
 mod debugfs;
 mod device;
-// Public, because it is also a library on the host, where it is tested.
+// Its items are `pub` for the host's crate of the same files. In a private module rustc would warn
+// of that.
 pub mod dewarp;
 mod driver;
 mod engine;
@@ -28,7 +29,7 @@ kernel::module_driver! { <T>, Adapter<T>, {
     params: {
         watchdog_ms: u32 {
             default: 0,
-            description: "Milliseconds that a frame may take, also in debugfs (0: by its size)",
+            description: "Milliseconds; a frame that hangs ends within twice this (0: by size)",
         },
         dma_bits: u32 {
             default: 32,

@@ -47,7 +47,7 @@ use regs::*;
 const IN_FLIGHT: Delta = Delta::from_micros(100);
 
 /// The time for which SOFT_RESET is held, and the time for the engine to recover afterwards.
-/// Assumed: hantro's reset (`imx8m_soft_reset`) takes 2 us on the same chip; BUS_CTRL must not be
+/// Assumed: hantro's reset of the i.MX8MQ (`imx8m_soft_reset`) takes 2 us; BUS_CTRL must not be
 /// read before the recovery is over.
 const RESET: Delta = Delta::from_micros(10);
 
@@ -80,14 +80,15 @@ impl Engine {
         }
     }
 
-    /// Resets the engine in any state, and leaves it idle, with the interrupt masked and the AXI
-    /// master disabled. It sleeps.
+    /// Resets the engine in any state, with the interrupt masked and the AXI master disabled
+    /// afterwards. It sleeps.
     ///
     /// The AXI master is disabled first, and transactions in flight have time to end. Assumed: a
     /// master that is reset in the middle of a burst can block the interconnect, and a frame that
     /// is cut off stays busy, so FRAME_BUSY does not tell when the bursts are over.
     ///
-    /// Returns INTERRUPT_STATUS after the reset. The device must be powered.
+    /// Returns INTERRUPT_STATUS after the reset, which says whether the engine is idle. The device
+    /// must be powered.
     ///
     /// `ENODEV` if `device` is not the engine's.
     pub(crate) fn reset(&self, device: &device::Device<device::Bound>) -> Result<Status> {
@@ -120,7 +121,8 @@ impl Engine {
         Ok((io.read(DEWARP_ID).into_raw(), self.bus_off.load(Relaxed)))
     }
 
-    /// Returns the registers of an engine that is to be started.
+    /// Returns the registers for [`start`](Self::start). They are asked for before the frame is
+    /// claimed, because nothing may fail after that.
     ///
     /// `ENODEV` if `device` is not the engine's.
     pub(crate) fn registers<'a>(
@@ -137,9 +139,10 @@ impl Engine {
         relaxed.write_reg(gated);
         Self::program(io, program);
 
-        // Acknowledges events that the last frame may have left. If INT_CLR keeps its value, no
-        // event shows while it is 1. The last write before a frame therefore sets it to 0, as in
-        // each driver that is known.
+        // Acknowledges events that the last frame may have left. NXP's header calls the field that
+        // does so (INT_CLR, bits 31:24) write-only. If it kept its value, no event would show while
+        // it is 1. The last write before a frame therefore sets it to 0, as in each driver that is
+        // known.
         relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ACKNOWLEDGE_ALL));
         relaxed.write_reg(INTERRUPT_STATUS::from_raw(Status::ENABLE_ALL));
         let ctrl = DEWARP_CTRL::from_raw(program.ctrl);

@@ -95,9 +95,9 @@ pub(crate) struct Runner {
     clock: Clock,
 }
 
-/// When the frame was started, and when the interrupt handler had masked its interrupt. The first
-/// is stored before the write that starts the engine, which is ordered after it; the second before
-/// the latch. So the thread that claims the frame has both.
+/// When the frame was started, and when the interrupt handler had masked its interrupt. The write
+/// that enables the AXI master is ordered after the store of the first; the latch is ordered after
+/// the store of the second. So the thread that claims the frame has both.
 struct Clock {
     epoch: Instant<Monotonic>,
     /// When the frame was started, in nanoseconds since `epoch`.

@@ -43,7 +43,7 @@ pub(crate) fn irq(frame: u64, status: Status, latched: bool) {
 }
 
 /// Records `dw100_job_finish`: the frame's buffers are about to be returned. Its engine time is 0
-/// if the watchdog ended it.
+/// if the watchdog or unbinding ended it.
 pub(crate) fn job_finish(frame: u64, context: u64, ended: &Ended) {
     if cfg!(CONFIG_TRACEPOINTS) {
         bindings::dw100_trace_job_finish(

@@ -152,7 +152,7 @@ impl Operations for Context {
     fn prepare_controls(&self, controls: &Controls<'_>) -> Result<Self::Prepared> {
         let value = |control: &Control| controls.number(control.id);
         match CONTROLS.each_ref().map(value) {
-            [.., Some(_)] => Err(EBUSY),
+            [.., Some(_)] => Err(EBUSY), // The last one is CID_TRANS_NUM_BUFS.
             values => Ok(values),
         }
     }

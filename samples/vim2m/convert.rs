@@ -76,7 +76,7 @@ fn encode(layout: Layout, y: usize, pair: [Pixel; 2], to: &mut [u8]) -> Option<(
     Some(())
 }
 
-/// The columns of a source that the columns of a destination show, in turn.
+/// The columns of a source that the columns of a destination show, in turn, as vim2m counts them.
 fn columns(source: usize, destination: usize) -> impl Iterator<Item = usize> {
     let (mut column, mut error) = (0, 0);
     core::iter::repeat_with(move || {

@@ -9,7 +9,7 @@
 //!
 //! - There is no parameter `debug`, and none for the default time of a frame.
 //! - A format or a field order that a queue does not have is replaced, and never refused.
-//! - The memory of a queue's buffers is not limited to 16 MiB, and is no process's (USERPTR).
+//! - The memory of a queue's buffers is not limited to 16 MiB. There is no USERPTR.
 //! - "Buffers Per Transaction" cannot be set in a request, and is not marked as grabbed.
 
 mod context;
@@ -17,7 +17,7 @@ mod convert;
 mod device;
 mod format;
 
-// In the kernel tree these two are crates.
+// Both are compiled into each driver. They could become crates: see docs/porting.md.
 #[allow(dead_code, unused_imports, unused_macros)]
 #[path = "../../src"]
 mod shared {

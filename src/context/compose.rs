@@ -80,16 +80,16 @@ impl Context {
         is_new: bool,
     ) -> Result<Arc<Map>> {
         let state = self.state.lock();
-        let is_users = is_new || state.map_is_set;
-        let view = state.view(is_users, state.crop, state.flips);
+        let is_of_user = is_new || state.map_is_set;
+        let view = state.view(is_of_user, state.crop, state.flips);
         drop(state);
-        self.map(bound, is_users.then_some(vertices), view)
+        self.map(bound, is_of_user.then_some(vertices), view)
     }
 
     /// Loads the control's map into memory that the engine can read.
     pub(super) fn load_map(&self, controls: &control::Handler) -> Result {
-        // The control is locked until the map is installed where a change of the control replaces
-        // it.
+        // The control stays locked until the map is installed. A later change of the control then
+        // replaces this map.
         controls.with_array(CID_VERTEX_MAP, |vertices| {
             let _composing = self.composing.lock();
             // Unbinding waits until the map is installed, because it ends the stream and then frees
@@ -169,8 +169,8 @@ impl Context {
         }
     }
 
-    /// Returns the present view after an edit. If a queue streams and its map shows another view,
-    /// it has a map for the next frame.
+    /// Applies an edit to the present view, and returns the result. If a queue streams and its map
+    /// shows another view, the result has a map for the next frame.
     ///
     /// `composing` must be held until the view is set, and `bound` until then, because unbinding
     /// ends the stream and then frees the maps that are installed.
@@ -196,14 +196,14 @@ impl Context {
             Edit::Flip(_, on) => next.flips[1] = on,
             Edit::Nothing => {}
         }
-        let is_users = state.map_is_set;
-        let view = state.view(is_users, next.crop, next.flips);
+        let is_of_user = state.map_is_set;
+        let view = state.view(is_of_user, next.crop, next.flips);
         let latest = state.maps.latest().cloned();
         drop(state);
 
         if let Some(map) = latest.filter(|map| !map.has(&view)) {
             let mut read = KVVec::new();
-            let vertices = match is_users {
+            let vertices = match is_of_user {
                 true => Some(map.vertices(&mut read)?),
                 false => None,
             };
@@ -212,9 +212,11 @@ impl Context {
         Ok(next)
     }
 
-    /// Sets the view, and returns the maps that are no longer used; or the view, which must be made
-    /// anew, because the controls of a request have taken effect meanwhile, which happens once for
-    /// each queued request, or a stream was stopped.
+    /// Sets the view, and returns the maps that are no longer used.
+    ///
+    /// Returns the view as an error if its base has changed meanwhile: the controls of a request
+    /// took effect, a stream was stopped or a format was set. The caller then makes the view anew.
+    /// This ends, because the number of queued requests is limited.
     fn set_view(&self, next: NextView) -> Result<Displaced, NextView> {
         let mut state = self.state.lock();
         if state.maps_and_flips() != next.seen {

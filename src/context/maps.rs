@@ -91,6 +91,8 @@ impl Map {
             self.vertices.extend_from_slice(vertices, gfp())?;
         }
         let memory = &self.memory;
+        // The two rows take 2 kB of stack: composing the identity at the start of a frame must not
+        // allocate.
         let mut first = [0_u32; Grid::MAX_COLUMNS];
         let first = first.get_mut(..columns).ok_or(EINVAL)?;
         if vertices.is_none() {
@@ -249,14 +251,16 @@ impl Maps {
         self.changes = self.changes.wrapping_add(1);
         let overtaken = self.next.take();
         self.put_aside(overtaken);
-        let none = self.of_request.replace(map);
-        self.put_aside(none);
+        // There is none: the frame of each request calls `advance` before the next one.
+        let left_over = self.of_request.replace(map);
+        self.put_aside(left_over);
     }
 
     /// Keeps a map to be composed anew, or to be freed when the next frame has started.
     pub(super) fn put_aside(&mut self, map: Option<Arc<Map>>) {
         if let Some(map) = self.keep(map) {
-            // If there is no place, which two maps for one frame leave, it is freed now.
+            // A frame puts aside two maps at most, and `advance` empties both places, so one is
+            // free. Otherwise the map would be freed here, with the lock held.
             if let Some(place) = self.aside.iter_mut().find(|place| place.is_none()) {
                 *place = Some(map);
             }

@@ -54,7 +54,7 @@ pub(super) enum Edit {
     Crop(Rect, u32),
     /// One of the two flips, by its control.
     Flip(u32, bool),
-    /// None, for a map that was composed with another view.
+    /// No change: composes the latest map again, if it was composed with another view.
     Nothing,
 }
 
@@ -159,8 +159,8 @@ impl State {
 
     /// Returns the view that a map is composed with, the user's or the identity. A user's map is
     /// not flipped.
-    pub(super) fn view(&self, is_users: bool, crop: Crop, flips: [bool; 2]) -> View {
-        let flips = flips.map(|flip| flip && !is_users);
+    pub(super) fn view(&self, is_of_user: bool, crop: Crop, flips: [bool; 2]) -> View {
+        let flips = flips.map(|flip| flip && !is_of_user);
         View::new(crop, flips, self.capture.image.size())
     }
 

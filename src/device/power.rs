@@ -38,7 +38,8 @@ pub(super) struct Power {
     runner: Arc<Runner>,
     /// The rate of the AXI clock when the engine was last powered on, hertz.
     axi_hz: Atomic<u64>,
-    /// Whether the engine is powered.
+    /// Whether the engine is powered. It repeats what `state` says, for the start of a frame, which
+    /// must not wait for that lock.
     ready: Atomic<bool>,
     #[pin]
     state: Mutex<State>,

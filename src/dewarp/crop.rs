@@ -3,9 +3,9 @@
 //! The crop of the source, by means of the vertex map.
 //!
 //! The engine has registers for a crop, SCALE_FACTOR and ROI_START. It is not known how it uses
-//! them where source and destination differ in shape. Of the drivers that run on silicon, only the
-//! C driver relies on them, so this driver always sets them to the whole source. Instead it moves
-//! each vertex of the map into the crop, as libcamera does (converter_dw100.cpp).
+//! them where source and destination differ in shape: the C driver and NXP's write them, and no
+//! document explains them. So this driver always sets them to the whole source. Instead it moves
+//! each vertex of the map into the crop, as libcamera does (converter_dw100_vertexmap.cpp).
 
 use super::size::Size;
 
@@ -102,9 +102,8 @@ impl Span {
     /// Returns the mirrored motion into the span, for a destination whose side has `destination`
     /// pixels: its last pixel shows what the first one showed.
     ///
-    /// A map's vertex at W, the end of the destination, shows what a pixel W would show. The mirror
-    /// image of the coordinate c is therefore that of the last pixel minus c, as in libcamera's
-    /// maps (converter_dw100_vertexmap.cpp).
+    /// Pixel p of W shows what pixel W - 1 - p shows without the flip, as in libcamera's maps
+    /// (converter_dw100_vertexmap.cpp). So the vertex at W shows what a pixel at -1 would show.
     fn mirrored(self, side: u32, destination: u32) -> Motion {
         let fixed = Motion::fixed;
         let pixel = fixed(self.length << 4) / u64::from(destination);
@@ -134,9 +133,9 @@ impl Motion {
     /// result is rounded to the nearest 1/16 pixel, and saturated at 0 and at 2^16 - 1. Halves are
     /// rounded up, unless the motion is mirrored.
     ///
-    /// The rounded factor makes the sum too large by less than 2^-16. The exact sum is a multiple
-    /// of 1/(2 * side), so if it is not an integer, it is at least 2^-13 below the next one, and
-    /// the result is exact.
+    /// If the motion is not mirrored, the rounded factor makes the sum too large by less than
+    /// 2^-16. The exact sum is a multiple of 1/(2 * side), so if it is not an integer, it is at
+    /// least 2^-13 below the next one, and the result is exact.
     #[inline(always)]
     pub(super) fn of(self, coordinate: u32) -> u64 {
         // The sum is between -2^48 and 2^49, so nothing overflows. Wrapping operations avoid the
@@ -224,10 +223,10 @@ impl Crop {
     /// Returns the motions of a vertex's coordinates, across and down, into the crop. A coordinate
     /// at a fraction of a side of the source moves to the same fraction of that side of the crop.
     /// If `mirrored` has the length of that side of the destination, pixels, it moves to that
-    /// fraction from the other end.
+    /// fraction from the other end, less one pixel of the destination: see [`Span::mirrored`].
     ///
-    /// A vertex that points beyond the source points beyond the crop, by as much less as the crop
-    /// is smaller, and may therefore show pixels of the source outside the crop.
+    /// A vertex beyond the source lies beyond the crop, at a distance that is scaled like the crop.
+    /// It may therefore show pixels of the source outside the crop.
     pub(super) fn motions(&self, mirrored: [Option<u32>; 2]) -> [Motion; 2] {
         let motion = |span: Span, side, mirrored: Option<u32>| match mirrored {
             Some(destination) => span.mirrored(side, destination),

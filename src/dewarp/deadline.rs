@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The time limit of a frame, after which the watchdog ends it.
+//! The time limit of a frame. The watchdog ends a frame after one to two limits.
 
 use super::size::Size;
 

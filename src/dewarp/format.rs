@@ -93,7 +93,7 @@ impl Format {
     }
 
     /// Allows the format for destinations only: in a source the engine swaps only the bytes of the
-    /// Y plane.
+    /// Y plane (C driver, `dw100_hw_set_source`).
     const fn capture_only(self) -> Self {
         Self {
             output: false,

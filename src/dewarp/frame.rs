@@ -4,7 +4,8 @@
 //!
 //! Register and field names are those of the C driver's register header and of NXP's. The values
 //! are those of the C driver, which are known to work on silicon. Where they differ on purpose, the
-//! C driver's fault is named.
+//! C driver's fault is named. The numbers of faults are those of docs/dw100-rust.rst, "Differences
+//! from the driver in C".
 
 use super::{
     buffer::base,
@@ -51,7 +52,8 @@ pub enum Plane {
 /// The reason why a frame cannot be programmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// The plane does not start at a multiple of 16 bytes, or does not end below 2^34.
+    /// The plane does not start at a multiple of 16 bytes, or does not end within the first 2^34
+    /// bytes.
     Address(Plane, u64),
     /// The map is not for the destination's size.
     Grid(Grid),

@@ -24,8 +24,8 @@ pub struct PlaneLayout {
 /// # Invariants
 ///
 /// `bytes_per_line` holds a line, is a multiple of [`Size::STEP`], and is at most
-/// [`Image::MAX_BYTES_PER_LINE`]. So each plane is a multiple of 64 bytes, and all planes together
-/// are less than 2^29 bytes.
+/// [`Image::MAX_BYTES_PER_LINE`]. So luma is a multiple of 64 bytes and chroma of 32, and all
+/// planes together are less than 2^29 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Image {
     format: &'static Format,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The vertex map: for the corners of each 16x16 block of the destination, the position in the
-//! source.
+//! source. The numbers of the C driver's faults are those of docs/dw100-rust.rst.
 
 use super::size::Size;
 use core::mem;
@@ -69,10 +69,10 @@ pub fn vertex(x: u32, y: u32) -> u32 {
 /// The map that shows the whole source in the whole destination, undistorted.
 ///
 /// A vertex at destination X has source X * source width / destination width, rounded to the
-/// nearest 1/16 pixel, halves up; the same for Y. The C driver instead truncates the distance
-/// between two vertices and treats the last block as a whole one: this is its fault 13, and up to
-/// 1/16 pixel more with each block when it scales. Both maps are equal where block and ratio have
-/// no remainder.
+/// nearest 1/16 pixel, halves up; the same for Y. The C driver treats the last block as a whole one
+/// and truncates the distance between two vertices (its fault 13): its map is off by pixels if a
+/// side is not a multiple of 16, and by up to 1/16 pixel more with each block when it scales.
+/// Otherwise both maps are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     source: Size,
@@ -131,7 +131,8 @@ impl Identity {
         let columns = self.grid.columns as usize;
         let mut before = from % columns;
         let mut above: Option<&[u32]> = None;
-        // V4L2 asks only for the end of a map that was set, which should cost nothing.
+        // V4L2 also calls this after a program has set the whole map, for the elements behind it:
+        // there are none.
         let rows = map.get_mut(from - before..).unwrap_or_default();
         // CAST: A map has few rows.
         for (row, line) in ((from / columns) as u32..).zip(rows.chunks_mut(columns)) {

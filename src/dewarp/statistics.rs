@@ -89,7 +89,7 @@ impl Times {
     }
 }
 
-/// How a frame ended that the engine was started with.
+/// The end of a frame that the engine was started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
     /// Whether it was returned as done, and not as failed.
@@ -102,7 +102,7 @@ pub struct Ended {
     pub wait: u64,
     /// The time from then until its interrupt handler had disabled the AXI master, nanoseconds. It
     /// includes the time that a frame that is done and busy had to end its last burst. [`None`] if
-    /// the watchdog ended the frame.
+    /// the watchdog or unbinding ended the frame.
     pub engine: Option<u64>,
     /// Whether the engine was reset after the frame.
     pub reset: bool,

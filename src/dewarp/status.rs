@@ -7,7 +7,7 @@ use core::fmt;
 /// How a frame ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The frame has not ended: the interrupt is not this device's.
+    /// There is no event. An interrupt is not this device's then, and a late frame has failed.
     None,
     /// The destination is complete.
     Done,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The registers of the DW100. Names and fields are those of `dw100_regs.h` in the upstream C
-//! driver and of NXP's header for the same IP.
+//! driver and of NXP's header for the same IP. The values of a frame are computed in
+//! [`crate::dewarp::frame`], so most fields here are documentation.
 
 use crate::dewarp::status::Status;
 use kernel::{
@@ -73,7 +74,8 @@ register! {
     pub(super) BUS_CTRL(u32) @ 0x74 {
         /// The number of reads that may be in flight, less two: 14 after a reset (NXP's header).
         7:0 outstanding_reads;
-        /// Makes the bus time-out count to BUS_TIME_OUT_CYCLE and not to the default.
+        /// Makes the bus time-out count to BUS_TIME_OUT_CYCLE and not to the default (NXP's
+        /// header).
         26:26 time_out_override;
         /// Enables the AXI master. Its time-out counts while this is 1, also when the frame is done
         /// (the C driver's fix for PREEMPT_RT).

@@ -36,7 +36,8 @@ use kernel::{
 };
 
 /// How often the interrupt may be raised again for a latched frame, before it is left to the
-/// kernel, which then disables it.
+/// kernel. That is a guess: the acknowledgment arrives after a few at most. The kernel disables an
+/// interrupt after about 100,000 that nobody handled.
 pub(super) const MOST_REPEATED: u32 = 1000;
 
 /// The interrupt handler and thread of a runner's engine.

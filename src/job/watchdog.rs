@@ -29,9 +29,12 @@ use kernel::{
     }, //
 };
 
-/// A timer that ends a frame whose interrupt does not come. When it expires and finds a frame for
-/// the first time, it notes the frame and the time; when the frame still runs one time limit later,
-/// it ends it. A frame therefore has at least its time limit, and at most twice that.
+/// A timer that ends a frame whose interrupt does not come. When it first expires for a frame, it
+/// notes the frame and the time. It ends the frame when that still runs one time limit later. So a
+/// frame has at least its time limit, and one that hangs usually ends after twice that.
+///
+/// The timer may have been armed for an earlier frame, by a thread that was delayed. That is why
+/// the first time is noted by the timer itself.
 pub(crate) struct Watchdog {
     runner: Arc<Runner>,
     line: irq::Line,
@@ -72,7 +75,7 @@ impl timer::Expire for Watchdog {
             since.store(now.as_nanos(), Relaxed);
             return Some(limit);
         }
-        // The timer may have been set for an earlier frame, whose starter was delayed.
+        // The timer may have expired early: a delayed thread armed it for an earlier frame.
         let left = Delta::from_nanos(since.load(Relaxed)) + limit - now;
         if left > Delta::ZERO {
             return Some(left);
