@@ -20,8 +20,10 @@ impl Loaded {
     /// `module` must be null, or point to a `struct module` that is valid during this call.
     pub(super) unsafe fn new(module: *mut bindings::module) -> Option<Self> {
         // SAFETY: By the safety requirements; the function accepts null.
-        // INVARIANT: The function takes a reference if it returns true.
-        unsafe { bindings::helper_try_module_get(module) }.then_some(Self(module))
+        let is_held = unsafe { bindings::helper_try_module_get(module) };
+        // A value that is made without a reference, and dropped, would drop another's reference.
+        // INVARIANT: The function took a reference.
+        is_held.then(|| Self(module))
     }
 
     /// Returns the pointer, whose reference the caller has to drop.
