@@ -20,7 +20,7 @@ use kernel::{
 
 /// Creates the files of `device`, until `parent` is unbound.
 pub(crate) fn register(parent: &device::Device<Bound>, device: &Arc<Device>) -> Result {
-    debugfs::show(
+    debugfs::create_directory(
         parent,
         device,
         &[

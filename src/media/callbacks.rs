@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The functions that the V4L2 core, vb2, mem2mem and the media core call, for the driver that
-//! implements [`Operations`](super::operations::Operations). Only they know the driver's type of an
-//! open file.
+//! implements [`Operations`](super::operations::Operations).
 
 mod controls;
 pub(super) mod file;

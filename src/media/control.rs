@@ -148,7 +148,7 @@ impl Set {
         ops: &'static bindings::v4l2_ctrl_ops,
         type_ops: &'static bindings::v4l2_ctrl_type_ops,
     ) -> Self {
-        // So that a set of controls has a bit for each.
+        // A ticket has one bit for each control.
         // CAST: 32 is small.
         assert!(controls.len() <= u32::BITS as usize);
         let mut rest = controls;
@@ -210,9 +210,10 @@ impl Set {
 
 /// A [`struct v4l2_ctrl_handler`].
 ///
-/// V4L2 takes its mutex for every access to a control, also around the callbacks of its [`Set`];
-/// the methods here take it as well. If the open file's own lock is held, it was taken before the
-/// mutex. A lock that the driver takes in those callbacks is taken after it.
+/// V4L2 takes its mutex for every access to a control, also around the callbacks of its [`Set`],
+/// except while [`Handler::new`] runs; the methods here take it as well. `Handle::ioctls` and
+/// `Handle::lock` are taken before this mutex, and `Handle::starting` and the driver's locks after
+/// it.
 ///
 /// # Invariants
 ///
@@ -290,13 +291,13 @@ impl Handler {
     ///
     /// # Safety
     ///
-    /// The media device's `req_queue_mutex` must be held. No ioctl may be in flight on the file,
-    /// and none of its requests may wait to be settled, so that nothing is added to a request any
-    /// more. This must be the first call.
+    /// If the driver has requests, the media device's `req_queue_mutex` must be held. No ioctl may
+    /// be in flight on the file, and none of its requests may wait to be settled, so that nothing
+    /// is added to a request any more. The function must not be called twice.
     pub(super) unsafe fn free(&self) {
         // SAFETY: By the type invariant the handler is initialised. By the safety requirements it
-        // was not freed before, and is not added to further requests. The mutex is held, as both
-        // functions require.
+        // was not freed before, and is not added to further requests. If there may be requests, the
+        // mutex is held, as both functions require then.
         unsafe {
             bindings::helper_v4l2_ctrl_leave_requests(self.raw.get());
             bindings::v4l2_ctrl_handler_free(self.raw.get());
@@ -335,8 +336,8 @@ impl Handler {
         }
     }
 
-    /// Runs `f` with the current elements of an array control, row by row, and with the controls
-    /// locked; `EINVAL` if `id` is not that of an array.
+    /// Calls `f` once, with all current elements of an array control in the order of the rows, and
+    /// with the controls locked; `EINVAL` if `id` is not that of an array.
     pub(crate) fn with_array<R>(&self, id: u32, f: impl FnOnce(&[u32]) -> Result<R>) -> Result<R> {
         let array = self.array(id)?;
         // SAFETY: By the type invariant the handler is initialised, and has its mutex.
@@ -355,11 +356,13 @@ impl Handler {
 }
 
 /// Allows its holder to change the dimensions of an open file's array controls. While it exists, no
-/// other thread is in an ioctl about controls of that file.
+/// other thread is in an ioctl about controls of that file, and no request of the file is
+/// validated.
 ///
 /// # Invariants
 ///
-/// The lock that serialises the ioctls about controls of the file is held.
+/// The queue lock of the file (`Handle::lock`) and the lock that serialises its ioctls
+/// (`Handle::ioctls`) are held.
 pub(crate) struct Dimensions<'a>(&'a Handler);
 
 impl<'a> Dimensions<'a> {
@@ -367,7 +370,7 @@ impl<'a> Dimensions<'a> {
     ///
     /// # Safety
     ///
-    /// The lock that serialises the ioctls of the file must be held during `'a`.
+    /// The queue lock of the file and the lock that serialises its ioctls must be held during `'a`.
     pub(super) unsafe fn of(controls: &'a Handler) -> Self {
         // INVARIANT: By the safety requirements.
         Self(controls)
@@ -376,8 +379,9 @@ impl<'a> Dimensions<'a> {
     /// Gives the array control with identifier `id` `columns` and `rows`, and gives its elements
     /// their defaults, even if the dimensions do not change.
     ///
-    /// `EINVAL` for a zero dimension or more elements than V4L2 can count, or if there is no such
-    /// array; `ENOMEM` if there is no memory.
+    /// `EINVAL` for a zero dimension, for more elements than V4L2 can allocate, or if there is no
+    /// such array; `ENOMEM` if there is no memory. It locks the controls, and V4L2 calls
+    /// `Operations::array_default` with them locked.
     pub(crate) fn set(&self, id: u32, columns: u32, rows: u32) -> Result {
         if !Kind::has_room(columns, rows) {
             return Err(EINVAL);

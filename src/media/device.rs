@@ -103,8 +103,8 @@ pub(crate) struct Device<T: Operations> {
     #[pin]
     files: Mutex<KVec<Entry>>,
     uses: Arc<Uses>,
-    /// The number of OUTPUT queues that stream. Each counts as a user that may want the device.
-    users: Atomic<i32>,
+    /// The number of OUTPUT queues that stream: of files that may want the device.
+    streaming: Atomic<i32>,
     /// Whether the running job is to end with its frame, because no other job may start.
     paused: Atomic<bool>,
     /// Whether unbinding has ended all streams, and the media device is unregistered.
@@ -135,7 +135,7 @@ impl<T: Operations> Device<T> {
                 scheduler: unsafe { Scheduler::new(operations)? },
                 files <- new_mutex!(KVec::new(), "m2m::Device::files"),
                 uses: Uses::new()?,
-                users: Atomic::new(0),
+                streaming: Atomic::new(0),
                 paused: Atomic::new(false),
                 streams_are_over: Atomic::new(false),
                 api,
@@ -167,7 +167,7 @@ impl<T: Operations> Device<T> {
         &self.parent
     }
 
-    /// Returns the platform device as the media core's C structure.
+    /// Returns the platform device as the `struct device` of this layer's own bindings.
     pub(super) fn parent_raw(&self) -> *mut bindings::device {
         // `device::Device` is a transparent wrapper of the C structure.
         ptr::from_ref::<device::Device>(&self.parent)
@@ -185,14 +185,14 @@ impl<T: Operations> Device<T> {
         &self.files
     }
 
-    /// Changes the number of users that want the device by `more`, which is 1 or -1.
-    pub(super) fn count_user(&self, more: i32) {
-        self.users.fetch_add(more, Relaxed);
+    /// Changes the number of OUTPUT queues that stream by `more`, which is 1 or -1.
+    pub(super) fn count_streaming(&self, more: i32) {
+        self.streaming.fetch_add(more, Relaxed);
     }
 
-    /// Returns whether only one file wants the device.
-    pub(super) fn has_one_user(&self) -> bool {
-        self.users.load(Relaxed) == 1
+    /// Returns whether exactly one OUTPUT queue streams.
+    pub(super) fn has_one_streaming(&self) -> bool {
+        self.streaming.load(Relaxed) == 1
     }
 
     /// Returns whether the running job is to end with its frame.
@@ -203,9 +203,9 @@ impl<T: Operations> Device<T> {
     /// Waits for the running job, and lets no other job start until [`Device::go_on`]. The buffers
     /// of the last job may not be returned yet.
     pub(crate) fn pause(&self) {
-        // mem2mem waits at the context of the file whose job runs, and does not keep the context
-        // from being released. The lock keeps it: a file whose job runs is in the list, and a file
-        // in the list is not closed yet.
+        // `v4l2_m2m_suspend` waits on a wait queue in the context of the file whose job runs, and
+        // nothing in mem2mem keeps that context from being released. The lock keeps it: a file
+        // whose job runs is in the list, and a file in the list is not closed yet.
         let _files = self.files.lock();
         self.paused.store(true, Relaxed);
         // SAFETY: The mem2mem device is valid.
@@ -232,7 +232,7 @@ impl<T: Operations> Device<T> {
 
     /// Stops all streams of all open files. It must be called after the video device was
     /// unregistered: then an ioctl in flight is either over before its file's streams are stopped,
-    /// or fails with `ENODEV`.
+    /// or fails with `ENODEV`. It waits for the running frame, with the list of open files locked.
     pub(super) fn stop_all(&self) {
         for entry in self.files.lock().iter() {
             // SAFETY: The entry is in the list, which is locked.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! One open file of a mem2mem video device, with the driver's part of it. It is reference-counted,
-//! because a job that is being finished holds a reference.
+//! because a frame that has not ended and the pending worker hold references.
 
 use super::{
     bindings,
@@ -106,7 +106,7 @@ impl<T: Operations> File<T> {
     /// # Safety
     ///
     /// The file must have been opened by [`File::open`]. Nothing but its running job may use it any
-    /// more. The media device's `req_queue_mutex` must be held.
+    /// more. If the driver has requests, the media device's `req_queue_mutex` must be held.
     pub(super) unsafe fn close(this: Arc<Self>) {
         this.handle.stop();
         // The file has no job any more for which `Device::pause` could wait.
@@ -122,7 +122,7 @@ impl<T: Operations> File<T> {
         // that other code can see are removed here, where V4L2 holds the mutex that protects
         // requests.
         // SAFETY: The handle is initialised. No job and no ioctl uses it or the controls, and all
-        // requests are settled. By the safety requirements the mutex is held.
+        // requests are settled. By the safety requirements the mutex is held if there are requests.
         unsafe {
             bindings::v4l2_fh_exit(this.handle.as_raw());
             this.handle.controls.free();
@@ -135,14 +135,14 @@ impl<T: Operations> File<T> {
         self.handle.set_frames_left(0);
         self.handle.starting.lock().reset_sequence(direction);
         if direction == Direction::Output {
-            self.device.count_user(1);
+            self.device.count_streaming(1);
         }
     }
 
     /// Notes that a queue that was started stops.
     pub(super) fn note_stop(&self, direction: Direction) {
         if direction == Direction::Output {
-            self.device.count_user(-1);
+            self.device.count_streaming(-1);
         }
     }
 
@@ -151,8 +151,8 @@ impl<T: Operations> File<T> {
     pub(super) fn settle_soon(this: ArcBorrow<'_, Self>, ticket: Pin<KBox<Ticket<T::Prepared>>>) {
         this.settlement.push(ticket);
         // A program may wait for the request by `poll` alone, without an ioctl that settles it. The
-        // worker settles it then. The worker may wait, and works for this file only, so it may run
-        // on any CPU.
+        // worker settles it then. It may wait for userspace, so it is no work for the workers of
+        // this CPU.
         // An error means that the work item is pending already.
         let _ = workers::any().enqueue(Arc::from(this));
     }
@@ -161,7 +161,8 @@ impl<T: Operations> File<T> {
     /// worker.
     ///
     /// V4L2 makes the controls that took effect the file's current ones, and completes the
-    /// requests. It may wait for an ioctl that holds the lock of the controls.
+    /// requests. It may wait for an ioctl that holds the lock of the controls. The caller must not
+    /// hold that lock or `Handle::starting`. It may hold the queue lock.
     pub(super) fn settle(&self) {
         if self.settlement.had_request() {
             self.settle_all();

@@ -109,7 +109,8 @@ impl Colorimetry {
     }
 
     /// Returns the colorimetry without any field at "default". Such a field gets the value that
-    /// V4L2 defines for the colour space, and a default colour space becomes BT.709.
+    /// V4L2 defines for the colour space, and a default colour space becomes BT.709. It is for
+    /// Y'CbCr formats: the default quantization of an RGB format is another one.
     pub(crate) fn resolved(mut self) -> Self {
         // SAFETY: The structure is valid for reads and writes.
         unsafe { bindings::helper_v4l2_resolve_colorimetry(&mut self.0) };

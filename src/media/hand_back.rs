@@ -13,9 +13,9 @@ use kernel::{
     }, //
 };
 
-/// Orders the return of a file's buffers. They are returned in the order of the frames, although
-/// the next frame starts before; and before the file's stream is stopped, although its job may be
-/// over by then.
+/// Orders the return of a file's buffers. The buffers of a frame are returned before those of the
+/// next frame, although the next frame is started first. All buffers are returned before the file's
+/// stream is stopped, although mem2mem's job may have ended before that.
 ///
 /// `J` is a frame that is over without having run. Dropping it returns its buffers.
 ///

@@ -2,6 +2,10 @@
 
 //! The part of an open file that is the same for all drivers: the V4L2 core's file handle, the
 //! queues, the controls, the locks, and the end of the file's job.
+//!
+//! Locks are taken in this order: `ioctls` or the media device's `req_queue_mutex`; the list of
+//! open files; `lock`; then either the turn of `hand_back`, or the lock of the thread that settles
+//! and that of the controls; then `starting`; and last the driver's.
 
 use super::{
     bindings,
@@ -66,15 +70,16 @@ pub(super) struct Handle {
     core: CoreHandle,
     #[pin]
     pub(super) controls: control::Handler,
-    /// Held by the media core for each operation on the queues. `VIDIOC_S_FMT` and the validation
-    /// of a request also hold it, so that no format is set meanwhile.
+    /// The queue lock. The V4L2 core holds it for each operation on the queues, and vb2 releases it
+    /// while `VIDIOC_DQBUF` waits for a buffer. `VIDIOC_S_FMT` holds it so that no buffer is
+    /// allocated meanwhile, and the validation of a request so that no format is set.
     #[pin]
     pub(super) lock: Lock,
-    /// Held for each ioctl that is not an operation on the queues, from before the V4L2 core
-    /// handles it. The V4L2 core reads the length of a control, which `VIDIOC_S_FMT` changes,
-    /// before it locks the controls; and it changes the file's priority without a lock. The holder
-    /// may wait for userspace for an unlimited time, so unbinding, closing and other files do not
-    /// take this lock. It is taken before all other locks.
+    /// Held for each ioctl but `VIDIOC_DQEVENT` and the operations on the queues, from before the
+    /// V4L2 core handles it. The V4L2 core reads the length of a control, which `VIDIOC_S_FMT`
+    /// changes, before it locks the controls; and it changes the file's priority without a lock.
+    /// The holder may wait for userspace for an unlimited time, so unbinding, closing and other
+    /// files do not take this lock. It is taken before all other locks.
     #[pin]
     pub(super) ioctls: Lock,
     /// Whether the job of the file is to end with the running frame.
@@ -91,8 +96,8 @@ pub(super) struct Handle {
 
 // SAFETY: All fields may be used from any thread.
 unsafe impl Send for Handle {}
-// SAFETY: All fields may be used by several threads at the same time: data that changes is
-// protected by the lock or by a lock of the C code.
+// SAFETY: All fields may be used by several threads at the same time: each has a lock of its own,
+// is atomic, or is protected by `lock` or by a lock of the C code.
 unsafe impl Sync for Handle {}
 
 impl Handle {
@@ -171,7 +176,9 @@ impl Handle {
         unsafe { (*self.as_raw()).m2m_ctx }
     }
 
-    /// Stops both streams, as closing the file and unbinding the device do.
+    /// Stops both streams, as closing the file and unbinding the device do. It waits for the
+    /// running job. If the driver has requests, the caller must hold `req_queue_mutex`, so that no
+    /// request is queued meanwhile.
     pub(super) fn stop(&self) {
         let _guard = self.lock.lock();
         // SAFETY: The lock is held.

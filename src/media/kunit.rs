@@ -100,7 +100,8 @@ impl<T: Operations> Stream<T> {
 
     /// Changes the dimensions of an array control, as `VIDIOC_S_FMT` may do.
     pub(crate) fn set_dimensions(&self, id: u32, columns: u32, rows: u32) -> Result {
-        // SAFETY: No ioctl can be made on a file that a test opened.
+        // SAFETY: No ioctl can be made on a file that a test opened, and `locked` takes the queue
+        // lock.
         self.locked(|file| unsafe { Dimensions::of(&file.handle.controls) }.set(id, columns, rows))
     }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The mutexes of an open file. The media core also locks and unlocks one of them, and a signal can
-//! end the wait for them. `kernel::sync::Mutex` supports neither.
+//! Mutexes that C code also uses: those of an open file, of which vb2 releases and takes one, the
+//! media device's `req_queue_mutex`, and that of the controls. A signal can end the wait for them.
+//! `kernel::sync::Mutex` supports neither.
 
 use super::bindings;
 use core::pin::Pin;
@@ -56,9 +57,9 @@ impl Lock {
         LockGuard(self, NotThreadSafe)
     }
 
-    /// Takes the lock as [`Self::lock`] does. A kernel thread gets no signals, and its
-    /// interruptible wait does not add to the load average. In a process a signal may end that
-    /// wait; then the thread waits once more.
+    /// Takes the lock, for a wait that may be long. The first wait is interruptible, so that a
+    /// kernel thread, which gets no signals, does not add to the load average. If a signal ends the
+    /// wait of a process, the second wait is not interruptible.
     pub(super) fn lock_long(&self) -> LockGuard<'_> {
         self.lock_interruptible().unwrap_or_else(|_| self.lock())
     }

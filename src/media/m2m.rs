@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! A mem2mem device, as its driver sees it: the operations that the driver implements, and the
-//! registration of the device. The nodes exist only while the driver is bound.
+//! registration of the device. The video node exists only while the driver is bound. The media node
+//! can exist longer, if a process keeps it from being unregistered.
 
 pub(crate) use super::{
     device::Device,
@@ -29,15 +30,15 @@ use kernel::{
 /// Registers `/dev/videoN` and `/dev/mediaN` until `parent` is unbound. Userspace describes formats
 /// and buffers with `api`.
 ///
-/// Unbinding first ends `binding`, which must be the binding of `parent`: [`Operations::run`] is
-/// not called any more. It then stops the streams, and so waits for the running frame. Everything
-/// that was registered with `parent` before the nodes, such as the interrupt, is still registered
-/// meanwhile.
+/// Unbinding first unregisters the video node and ends `binding`, which must be the binding of
+/// `parent`: [`Operations::run`] is not called any more. It then stops the streams, and so waits
+/// for the running frame. Everything that was registered with `parent` before the nodes, such as
+/// the interrupt, is still registered meanwhile.
 ///
 /// A process can prevent its stream from being stopped for an unlimited time. So after
 /// [`PATIENCE`](super::unregister::PATIENCE) [`Operations::abandon`] ends the running frame, and
-/// unbinding goes on; the stream is stopped when that is possible. All other operations may be
-/// called until then.
+/// unbinding goes on; the stream is stopped when that is possible. All operations but
+/// [`Operations::run`] and [`Operations::apply_controls`] may be called until then.
 ///
 /// Returns the device and the N of `/dev/videoN`.
 pub(crate) fn register<T: Operations>(

@@ -48,8 +48,8 @@ pub(crate) enum Vmalloc {}
 impl sealed::Sealed for Vmalloc {}
 
 impl Memory for Vmalloc {
-    // Not VB2_USERPTR: while a request is queued, the media core holds a lock that other files
-    // need, and vb2 would wait for pages of userspace then.
+    // Not VB2_USERPTR: MEDIA_REQUEST_IOC_QUEUE prepares the buffer with `req_queue_mutex` held.
+    // Other files need this mutex, and vb2 would wait for pages of userspace with it held.
     const IO_MODES: c_uint = bindings::vb2_io_modes_VB2_MMAP | bindings::vb2_io_modes_VB2_DMABUF;
     const HAS_CACHE_HINTS: bool = false;
 

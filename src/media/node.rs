@@ -274,7 +274,7 @@ impl<T: Operations> Deref for Kept<T> {
 // SAFETY: The node may be used and released from any thread.
 unsafe impl<T: Operations> Send for Kept<T> {}
 // SAFETY: The node may be used by several threads at the same time: what changes is protected by
-// locks of the C code.
+// its own lock or by locks of the C code.
 unsafe impl<T: Operations> Sync for Kept<T> {}
 
 /// Copies a name into a C array. It truncates a name that is too long, and always terminates the

@@ -41,9 +41,19 @@ use kernel::{
 /// [`prepare_controls`](Self::prepare_controls) and [`apply_controls`](Self::apply_controls) there
 /// are no requests.
 ///
-/// Methods about buffers and streams, [`set_format`](Self::set_format) and
-/// [`prepare_controls`](Self::prepare_controls) are called with the lock of the open file's queues
-/// held, all others without it. If a method waits, only other calls for the same file wait with it.
+/// The queue lock of the file (`Handle::lock`) is held in [`set_format`](Self::set_format),
+/// [`prepare_controls`](Self::prepare_controls), [`check_buffer`](Self::check_buffer),
+/// [`start`](Self::start) and [`stop`](Self::stop). It may be held or not in
+/// [`format`](Self::format), [`array_default`](Self::array_default), [`settled`](Self::settled),
+/// [`frames_in_turn`](Self::frames_in_turn), [`apply_controls`](Self::apply_controls) and
+/// [`run`](Self::run). It is not held in the other methods.
+///
+/// If the driver has requests, the media device's `req_queue_mutex` is held in `prepare_controls`,
+/// `start` and `stop`, and may be held in `check_buffer` and `run`. While one of these waits, other
+/// files cannot queue a request, start or stop a stream, or be closed.
+///
+/// All methods but [`run`](Self::run), [`apply_controls`](Self::apply_controls) and
+/// [`abandon`](Self::abandon) may be called after the device was unbound.
 #[vtable]
 pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// The data that all open files of a device share.
@@ -52,7 +62,8 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// The memory of the buffers.
     type Memory: Memory;
 
-    /// The data that the driver prepares from a request's controls for the request's frame.
+    /// The data that the driver prepares from a request's controls for the request's frame. If the
+    /// frame is not started, it is dropped unused, perhaps after the device was unbound.
     type Prepared: Send + 'static;
 
     /// Driver name, in `VIDIOC_QUERYCAP` and in the names of the media entities.
@@ -99,15 +110,17 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Fills `elements`, which are those of the array control with identifier `id`, with their
-    /// defaults, starting with element number `from`. It is called with the controls locked.
-    /// Without it the defaults are 0.
+    /// Writes defaults to `elements`, which are all elements of the array control with identifier
+    /// `id`. Elements before number `from` are not changed. Without this method the defaults are 0.
+    ///
+    /// The controls are locked, except while the file is being opened.
     fn array_default(&self, _id: u32, _elements: &mut [u32], _from: usize) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
 
-    /// Sets the value of the control with identifier `id`. It is called with the controls locked.
-    /// The value takes effect, for the frames that start after that, while `change` is locked.
+    /// Sets the value of the control with identifier `id`. The method makes the value take effect
+    /// while it holds `change.lock()`, so that frames which start later use it. The controls are
+    /// locked. It is not called for a control's first value, nor for the controls of a request.
     fn set_control(&self, id: u32, value: Value<'_>, change: Change<'_>) -> Result<Changed>;
 
     /// Prepares the controls of a request that is about to be queued. They take effect with the
@@ -126,8 +139,7 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// Notes that requests were settled whose frames have started or were dropped: the controls
     /// that took effect are the file's current ones.
     ///
-    /// It is called in a thread that may sleep, some time after the frames started, with or without
-    /// the open file's lock held.
+    /// It is called in a thread that may sleep, some time after the frames started.
     fn settled(&self) {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -149,10 +161,11 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     }
 
     /// Returns how many frames are processed before those of another file; 0 means 1. The first one
-    /// is started when both queues have buffers for all of them. A frame that ends while it is
-    /// started ([`Run::Ended`]) lets another file's frames pass. Without this method it is 1.
+    /// is started when both queues have buffers for all of them. If [`run`](Self::run) returns
+    /// [`Run::Ended`], the turn ends early, and another file's frames may be next. Without this
+    /// method it is 1.
     ///
-    /// It is called with interrupts disabled: it must not sleep or take a mutex.
+    /// It may be called with interrupts disabled, so it must not sleep or take a mutex.
     fn frames_in_turn(&self) -> u32 {
         build_error!(VTABLE_DEFAULT_ERROR)
     }
@@ -160,12 +173,13 @@ pub(crate) trait Operations: Sized + Send + Sync + 'static {
     /// Starts a frame. [`Job::finish`], called in another thread, ends the frame; dropping the job
     /// ends it as failed.
     ///
-    /// It is called in a thread that may sleep, for one frame of this file at a time. It must not
-    /// rely on any other lock of the file being held, and must not call `finish`. Unbinding the
-    /// device waits for this call, and no frame is started after that.
+    /// It is called for one frame of this file at a time, in a thread that may sleep: the one that
+    /// queued a buffer, started a stream or resumed the device, mem2mem's worker, or the one that
+    /// finished the last frame. It must not call `finish`. Unbinding the device waits for this
+    /// call, and no frame is started after that.
     fn run(&self, device: &device::Device<device::Bound>, job: Job) -> Run;
 
-    /// Ends the running frame as failed, if there is one.
+    /// Ends the running frame, if there is one, as failed unless the device reports otherwise.
     ///
     /// Unbinding calls it if the frame has not ended in time, or if a process prevents the frame's
     /// stream from being stopped. No frame is started any more. The frame may end a little later,

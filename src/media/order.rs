@@ -4,7 +4,8 @@
 //!
 //! A frame starts with the controls of its request, and userspace may set the same controls at the
 //! same time. V4L2 learns the values of the request later, see [`request`](super::request), and
-//! must then keep the value that was set last. So both are counted with the same lock held.
+//! must then keep the value that was set last. So the changes of controls and the starts of frames
+//! are numbered under one mutex, `Handle::starting`.
 
 use kernel::{
     prelude::*,

@@ -68,14 +68,16 @@ impl Queues {
         unsafe { bindings::v4l2_m2m_get_vq(self.as_raw(), buffer_type) }
     }
 
-    /// Returns whether `direction` has buffers allocated.
+    /// Returns whether buffers were allocated for `direction` since the last `VIDIOC_REQBUFS` with
+    /// count 0, also if `VIDIOC_REMOVE_BUFS` has removed them all.
     pub(super) fn is_busy(&self, direction: Direction) -> bool {
         // SAFETY: The queue is valid.
         unsafe { bindings::helper_vb2_is_busy(self.queue(direction)) }
     }
 
-    /// Stops the streams of both queues: waits for a running job, returns all buffers and ends
-    /// their requests, and wakes the threads that wait for a buffer.
+    /// Stops the streams of both queues: waits for a running job, returns all buffers, and wakes
+    /// the threads that wait for a buffer. Requests that were not processed are complete when they
+    /// are settled, which is later.
     ///
     /// # Safety
     ///

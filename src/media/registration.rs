@@ -29,7 +29,8 @@ use kernel::{
 /// Keeps the nodes of a device registered.
 ///
 /// Dropping it unregisters the nodes, ends the device's binding and stops the streams. The drop
-/// waits for the running frame for a limited time, and does not wait for userspace.
+/// waits for the running frame for a limited time, and does not wait for userspace. Neither is true
+/// if there is no memory for the thread of [`unregister`](super::unregister).
 ///
 /// # Invariants
 ///
@@ -121,7 +122,7 @@ impl<T: Operations> Drop for Registration<T> {
             bindings::video_unregister_device(node.video());
             bindings::v4l2_device_unregister(node.v4l2());
         }
-        // From here on opening the video device fails with `ENODEV`.
+        // From here on an open that V4L2 accepted before also fails with `ENODEV`.
         node.let_go();
         // From here on no frame is started.
         self.device.binding().end();

@@ -3,11 +3,11 @@
 //! Unregisters a device's nodes without waiting for userspace.
 //!
 //! A process can hold the media core's locks for an unlimited time, by making an ioctl wait for a
-//! page of userspace. Open files of the media device and requests use the media device, but are not
-//! counted as its users. So a thread does the steps that may wait for them, and keeps all
-//! structures until their last user is gone, while unbinding goes on. Open files of the video
-//! device and requests notify the thread. The media core does not notify the driver when an open
-//! file of the media device is closed, so the thread polls for that.
+//! page of userspace. Open files of the media device and requests use the media device, but no
+//! function of the media core waits for them. So a thread does the steps that may wait for them,
+//! and keeps all structures until their last user is gone, while unbinding goes on. Open files of
+//! the video device and requests notify the thread. The media core does not notify the driver when
+//! an open file of the media device is closed, so the thread polls for that.
 
 use super::{
     bindings,
@@ -45,7 +45,7 @@ use kernel::{
 };
 
 /// The longest time that unbinding waits for the thread to stop the streams and to unregister the
-/// media device, which normally takes no time.
+/// media device. That normally takes as long as the running frame.
 pub(super) const PATIENCE: Delta = Delta::from_millis(200);
 
 /// The interval at which a wait checks a condition that is normally met at once.
@@ -127,7 +127,8 @@ impl<T: Operations> Remains<T> {
         Ok(())
     }
 
-    /// Stops all streams and unregisters the media device. It may wait for userspace.
+    /// Stops all streams and unregisters the media device. It may wait for userspace. It runs in
+    /// the thread, or in the one that unbinds if there is no thread.
     fn end(&self) {
         let media = self.node.media();
         // No request may be queued while a stream is stopped. The V4L2 core holds the same mutex

@@ -36,8 +36,9 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     /// The devices that the driver binds to.
     const OF_ID_TABLE: of::IdTable<()>;
 
-    /// Returns how many address bits `device` drives. It is called before [`probe`](Self::probe),
-    /// which is not called if this fails. A segment may have any length.
+    /// Returns how many address bits `device` drives, always the same number. It is called before
+    /// [`probe`](Self::probe), which is not called if this fails. The adapter sets the DMA mask to
+    /// that, and the longest DMA segment to `u32::MAX` bytes.
     ///
     /// The device is refused with `EINVAL` if there is no mask of that many bits, and with `EIO` if
     /// its bus does not support that mask.
@@ -51,7 +52,7 @@ pub(crate) trait Driver: Sized + Send + Sync + 'static {
     ///
     /// This and [`resume`](Self::resume) are called in turn while the device is bound, in a thread
     /// that may sleep, when the processes of userspace are frozen. The device's power domain and
-    /// its interrupt can be used.
+    /// its interrupt can be used. An error cancels the system's sleep.
     fn suspend(&self) -> Result;
 
     /// Resumes the work that [`suspend`](Self::suspend) ended.

@@ -46,8 +46,7 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    /// Creates the binding of `device`. Unbinding ends it after what is registered with `device`
-    /// later was undone, and before what was registered earlier is undone.
+    /// Creates the binding of `device`. Unbinding ends it as [`at_end`] says.
     pub(crate) fn new(device: &Device<Bound>) -> Result<Arc<Self>> {
         let this = Arc::pin_init(
             try_pin_init!(Self {
@@ -65,13 +64,14 @@ impl Binding {
 
     /// Ends the binding before the device is unbound. When this returns, there is no [`Guard`], and
     /// no new one is created. A caller that has a guard must not call this, because it waits for
-    /// all guards.
+    /// all guards. It may be called again.
     pub(crate) fn end(&self) {
         self.bound.store(0, Release);
         self.readers.synchronize();
     }
 
-    /// Returns a guard until whose drop unbinding waits, or [`None`] if the binding has ended.
+    /// Returns a guard, or [`None`] if the binding has ended. Unbinding waits until the guard is
+    /// dropped.
     // Not inlined, to have the code once for all callers.
     #[inline(never)]
     pub(crate) fn enter(&self) -> Option<Guard<'_>> {
@@ -115,8 +115,9 @@ pub(crate) trait Ends: Send + Sync + 'static {
     fn end(&self);
 }
 
-/// Ends `this` when `device` is unbound, after what is registered with it later was undone, and
-/// before what was registered earlier is undone. If this fails, `this` is ended at once.
+/// Makes devres end `this` when `device` is unbound. Devres works in reverse order: what is
+/// registered with `device` after this call is undone before `this` ends, and what was registered
+/// before this call is undone later. If this fails, `this` is ended at once.
 pub(crate) fn at_end<T: Ends>(device: &Device<Bound>, this: Arc<T>) -> Result {
     // SAFETY: The device is bound. `devm_add_action_or_reset` calls the function exactly once with
     // the foreign `Arc`, which the function takes over: at once if it fails, otherwise when the

@@ -80,7 +80,7 @@ impl<const N: usize> Drop for Clocks<N> {
     }
 }
 
-/// Keeps clocks on.
+/// Keeps clocks on until it is dropped, which may sleep.
 ///
 /// # Invariants
 ///

@@ -77,7 +77,8 @@ impl<T> fmt::Display for Shown<'_, T> {
     }
 }
 
-/// A directory with files. Dropping it removes them, and waits for those that are being printed.
+/// A directory with files. Dropping it removes them, and waits for those that are being printed or
+/// set.
 ///
 /// # Invariants
 ///
@@ -103,7 +104,7 @@ impl<T> Drop for Directory<T> {
 /// Creates a directory with the name of `device`, with files that show `data`, and with numbers of
 /// `data` that can be read and set, each under its name. Unbinding `device` removes it. The module
 /// stays loaded while one of the files is open. A kernel without debugfs shows nothing.
-pub(crate) fn show<T: Send + Sync + 'static>(
+pub(crate) fn create_directory<T: Send + Sync + 'static>(
     device: &Device<Bound>,
     data: &Arc<T>,
     files: &[(&'static CStr, Show<T>)],

@@ -27,7 +27,7 @@ use kernel::{
 /// An interrupt handler and its thread.
 pub(crate) trait Handler: Send + Sync + 'static {
     /// The interrupt handler. It runs in hard interrupt context on every kernel: it must not sleep,
-    /// and must not take a lock, for a spinlock sleeps on PREEMPT_RT.
+    /// and must not take a `SpinLock`, which sleeps on PREEMPT_RT.
     fn handle(&self, device: &Device<Bound>) -> ThreadedIrqReturn;
 
     /// The interrupt thread's function. The thread is a real-time thread and may sleep.
@@ -93,7 +93,8 @@ pub(crate) struct Line {
 
 impl Line {
     /// Wakes the interrupt thread, as the interrupt handler does by its return value. It may be
-    /// called in any context, and does nothing if the interrupt was released.
+    /// called in any context. If the interrupt was released, it does nothing, unless a later
+    /// registration of the same interrupt has the same address: then it wakes that one's thread.
     pub(crate) fn wake_thread(&self) {
         let cookie = ptr::without_provenance_mut(self.cookie);
         // SAFETY: The cookie is only compared with those of registered interrupts.
@@ -101,8 +102,8 @@ impl Line {
     }
 }
 
-/// Requests interrupt `index` of `device`, until it is unbound: after what is
-/// registered with `device` later was undone.
+/// Requests interrupt `index` of `device`. When `device` is unbound, devres frees the interrupt
+/// after it has undone what was registered with `device` later.
 ///
 /// The interrupt handler runs in hard interrupt context on every kernel: without `IRQF_NO_THREAD` a
 /// PREEMPT_RT kernel would run it in a thread, which any task of a higher priority delays.
@@ -137,7 +138,7 @@ pub(crate) fn request<T: Handler>(
         unsafe { ThreadedRegistration::new(request, Flags::NO_THREAD, name, Ok(served)) };
     let mut cookie = 0;
     let registration = registration.pin_chain(|registration| {
-        // Its address is what it registered with.
+        // The kernel crate passes the address of the registration as `dev_id`.
         cookie = ptr::from_ref(&*registration).addr();
         Ok(())
     });

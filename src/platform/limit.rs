@@ -28,8 +28,9 @@ impl RateLimit {
         })
     }
 
-    /// Returns whether the next message of `what` may be printed. The kernel prints later how many
-    /// messages were suppressed.
+    /// Returns whether the next message may be printed. All callers share the limit. The kernel
+    /// prints later, with `what` as the prefix, how many messages were suppressed. It may be called
+    /// in any context.
     pub(crate) fn allows(&self, what: &'static CStr) -> bool {
         // SAFETY: The state is initialised, and has its own lock.
         unsafe { bindings::___ratelimit(self.state.get(), what.as_char_ptr()) != 0 }

@@ -20,7 +20,7 @@ pub(crate) fn enable(device: &Device<Bound>) -> Result {
     to_result(unsafe { bindings::devm_pm_runtime_enable(as_raw(device)) })
 }
 
-/// Keeps a device powered.
+/// Keeps a device powered. Dropping the last one powers the device off, and may sleep.
 pub(crate) struct Active(ARef<Device>);
 
 impl Active {

@@ -83,11 +83,12 @@ impl<const SIZE: usize> Ends for Mapping<SIZE> {
 }
 
 impl<const SIZE: usize> Block<SIZE> {
-    /// Requests memory resource `index` of `device` until that is unbound, and maps it. Objects
-    /// that are registered with the device later (an interrupt, a timer, a
-    /// [`Binding`](binding::Binding)) do not access the registers once the device is unbound. The
-    /// handler of an interrupt that was requested earlier may run late, so the interrupt must be
-    /// requested later.
+    /// Requests memory resource `index` of `device` until the device is unbound, and maps it until
+    /// the last reference to the block is dropped. After unbinding, [`access`](Self::access)
+    /// returns `ENODEV`.
+    ///
+    /// The interrupt must be requested after this call, so that devres frees it first: the handler
+    /// of an interrupt that is freed later could access registers that are not requested any more.
     ///
     /// `ENODEV` if there is no such resource, `EINVAL` if it is too small, `EBUSY` if it was
     /// requested before.

@@ -45,7 +45,7 @@ use kernel::{
 /// The handler of a [`Timer`].
 pub(crate) trait Expire: Send + Sync + 'static {
     /// Handles the expiry of the timer. It runs in hard interrupt context on every kernel: it must
-    /// not sleep, and on PREEMPT_RT it must not take a lock.
+    /// not sleep, and must not take a `SpinLock`, which sleeps on PREEMPT_RT.
     ///
     /// Returns the time after which the timer expires again, or [`None`] if it does not.
     fn expire(&self, device: &Device<Bound>) -> Option<Delta>;
@@ -95,7 +95,7 @@ impl<T: Expire> Timer<T> {
     /// this.
     pub(crate) fn arm(this: &Arc<Self>, after: Delta) {
         this.start(after);
-        // Pairs with the barrier in `end`: either `end` finds the timer running and cancels it, or
+        // Pairs with the barrier in `end`: either `end` finds the timer queued and cancels it, or
         // this finds `stopped` set.
         smp_mb(Full);
         if this.stopped.load(Relaxed) {
@@ -135,8 +135,9 @@ impl<T: Expire> HrTimerCallback for Timer<T> {
             // before the device is unbound.
             let device = unsafe { this.device.as_bound() };
             if let Some(more) = this.handler.expire(device) {
-                // The return value is not used for that, because another thread may have armed the
-                // timer meanwhile.
+                // Another thread may have called `arm` meanwhile, and the expiry of a queued timer
+                // must not be changed for `HrTimerRestart::Restart`. `start` replaces that thread's
+                // time, so `expire` may be called earlier than `arm` asked.
                 this.start(more);
             }
         }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The functions that V4L2 calls for the controls of an open file, with their handler locked.
+//! The functions that V4L2 calls for the controls of an open file. Their handler is locked, except
+//! while it is being created.
 
 use crate::media::{
     bindings,
@@ -90,6 +91,7 @@ impl<T: Operations> Callbacks<T> {
             }
         }
         if is_array {
+            // Controls that only have an effect while the array has its defaults become inactive.
             // SAFETY: The handler is locked.
             unsafe { bindings::helper_v4l2_ctrl_activate((*ctrl).handler, false) };
         }

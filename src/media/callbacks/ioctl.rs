@@ -3,10 +3,10 @@
 //! The ioctls of a mem2mem video device.
 //!
 //! Ioctls about buffers and streams are functions of mem2mem, which the V4L2 core calls with the
-//! lock of the open file's queues held. It calls the others with the file's second lock held, see
-//! [`takes_turns`]: they may wait for userspace, and for a stream of the file that is being
-//! stopped, and other files do not wait with them. An ioctl that excludes operations on buffers
-//! also takes the lock of the queues.
+//! queue lock held (`Handle::lock`). All others but `VIDIOC_DQEVENT` are serialised for each file
+//! by `Handle::ioctls`, which the file operation takes, see [`takes_turns`]: they may wait for
+//! userspace, and for a stream of the file that is being stopped, and other files do not wait with
+//! them. An ioctl that excludes operations on buffers also takes the queue lock.
 
 use crate::media::{
     bindings,
@@ -113,6 +113,7 @@ impl<T: Operations> Callbacks<T> {
         unsafe {
             let queues = &File::<T>::from_raw(file).handle.queues;
             if let Some(direction) = Direction::of((*wanted).type_) {
+                // vb2 would return queued buffers with its `mmap_lock` held, see the helper.
                 bindings::helper_vb2_give_up(queues.queue(direction), wanted);
             }
             bindings::v4l2_m2m_ioctl_reqbufs(file, private, wanted)
@@ -144,7 +145,8 @@ impl<T: Operations> Callbacks<T> {
 trait Ioctl<T: Operations> {
     type Argument;
 
-    /// Handles the ioctl. The argument is the only reference to a copy of userspace's.
+    /// Handles the ioctl. `argument` is the V4L2 core's copy of userspace's argument. No other code
+    /// uses the copy during the call.
     fn handle(file: &File<T>, argument: &mut Self::Argument) -> Result;
 }
 
@@ -254,9 +256,9 @@ impl<T: Operations> Ioctl<T> for SetFmt {
             return Err(EBUSY);
         }
         file.settle();
-        // SAFETY: The handle's `ioctls` is held until this returns: `takes_turns` includes
-        // `VIDIOC_S_FMT`, and the V4L2 core calls this only in an ioctl, from the file operation
-        // that takes that lock.
+        // SAFETY: The queue lock was taken above. The handle's `ioctls` is held until this returns:
+        // `takes_turns` includes `VIDIOC_S_FMT`, and the V4L2 core calls this only in an ioctl,
+        // from the file operation that takes that lock.
         let dimensions = unsafe { Dimensions::of(&file.handle.controls) };
         let wanted = PixelFormat::load(format);
         let set = file.context.set_format(direction, &wanted, dimensions)?;

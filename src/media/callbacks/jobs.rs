@@ -60,7 +60,7 @@ impl<T: Operations> Client for File<T> {
         if self.handle.is_stopping() || self.device.is_paused() {
             return Next::None;
         }
-        if self.handle.frames_left() == 0 && !(self.device.has_one_user() && is_ready(self)) {
+        if self.handle.frames_left() == 0 && !(self.device.has_one_streaming() && is_ready(self)) {
             return Next::None;
         }
         // SAFETY: mem2mem knows the file by this pointer, and the file's job holds a reference to
@@ -84,7 +84,7 @@ fn frames_in_turn<T: Operations>(file: &File<T>) -> u32 {
 }
 
 /// Returns whether `file` has buffers for the frames that are processed before those of another
-/// file. It does not look for the buffers of a single frame.
+/// file. For one frame it returns true without looking: mem2mem and [`next`] check its buffers.
 fn is_ready<T: Operations>(file: &File<T>) -> bool {
     let count = frames_in_turn(file);
     // SAFETY: The file has its mem2mem context.
@@ -124,9 +124,10 @@ unsafe fn start_frame<T: Operations>(file: ArcBorrow<'_, File<T>>) -> Next {
         }
         None => Run::Ended(job, State::Error),
     };
-    // The frame has started, so the device does not wait for the following steps.
+    // The frame has started or ended, so the device does not wait for the following steps.
     if let Some(mut ticket) = ticket {
-        // If the device is unbound, this frees what was prepared, which may be memory of its.
+        // If the device is unbound, the prepared controls were not applied. They are freed here,
+        // because they may contain DMA memory of the device.
         ticket.as_mut().discard();
         File::settle_soon(file, ticket);
     }

@@ -26,7 +26,8 @@ use kernel::{
     time::Instant, //
 };
 
-/// Settles the request that `buffer` came in, if any. No frame was processed with it.
+/// Takes the ticket of the request that `buffer` came in, if any, and leaves it to the worker to
+/// settle. No frame was or will be started with the buffer.
 ///
 /// # Safety
 ///

@@ -34,8 +34,10 @@ use kernel::{
 struct Request<T: Operations> {
     _raw: Opaque<bindings::media_request>,
     _usage: Use<T>,
-    /// It is dropped last. The code of this module that still runs then keeps it in another way:
-    /// the media core counts the request, or, if creating it failed, the media device is open.
+    /// It is dropped last, and code of this module still runs after that. Unloading waits for it
+    /// all the same: [`Remains`](crate::media::unregister) waits until the media core has
+    /// decremented its counter of requests. If creating the request failed, the open media device
+    /// keeps the module.
     _module: Loaded,
 }
 
@@ -126,9 +128,9 @@ impl<T: Operations> Callbacks<T> {
 
 /// Checks a request and prepares its controls. If it fails, it leaves nothing prepared.
 ///
-/// `ENOENT` if the request has no buffer. `EINVAL` if it has more than one, because mem2mem takes
-/// its controls for those of one frame, or if it has controls of another file, which would never be
-/// completed.
+/// `ENOENT` if the request has no buffer. `EINVAL` if it has more than one, because its controls
+/// are applied to one frame, or if it has controls of another file, which would never be completed.
+/// Also the errors of the driver's checks of controls and buffers.
 ///
 /// # Safety
 ///
@@ -155,7 +157,8 @@ unsafe fn validate<T: Operations>(request: *mut bindings::media_request) -> Resu
         return Err(EINVAL);
     }
     {
-        // With the lock held no format is set, which could mark the request's values.
+        // While the lock is held, `VIDIOC_S_FMT` cannot change the dimensions of an array, which
+        // would invalidate the request's value. `vb2_request_validate` below takes the lock itself.
         let _guard = file.handle.lock.lock();
         // SAFETY: By the safety requirements the request is being validated. The lock is held until
         // the end of this block, where `controls` is dropped first.
