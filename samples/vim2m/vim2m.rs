@@ -87,7 +87,7 @@ module! {
     description: "Virtual mem2mem device",
     license: "GPL",
     params: {
-        multiplanar: u32 { default: 1, description: "1: single-planar device, 2: multi-planar" },
-        work: u32 { default: 1, description: "0: frames end at once, and no image is written" },
+        multiplanar: u32 { default: 1, description: "1: single-planar device, 2: multi-planar", },
+        work: u32 { default: 1, description: "0: frames end at once, and no image is written", },
     },
 }
