@@ -2,16 +2,16 @@
 
 //! Safe abstractions over V4L2, videobuf2, mem2mem, controls and the media
 //! controller, as far as a mem2mem driver needs them. Nothing here knows of any
-//! one device: the room could move to `rust/kernel/media`.
+//! one device: the layer could move to `rust/kernel/media`.
 
 mod bindings;
 pub(crate) mod buffer;
+mod buffer_return;
 mod callbacks;
 pub(crate) mod control;
 mod device;
 mod file;
 pub(crate) mod format;
-mod hand_back;
 mod handle;
 mod job;
 #[cfg(CONFIG_KUNIT = "y")]

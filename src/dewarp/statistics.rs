@@ -124,7 +124,7 @@ pub struct Frames {
     done: Counter,
     failed: Counter,
     errors: [Counter; Errors::NAMES.len()],
-    given_up: Counter,
+    timed_out: Counter,
     resets: Counter,
     busy_at_done: Counter,
     engine: Times,
@@ -138,7 +138,7 @@ impl Frames {
             done: Counter::new(),
             failed: Counter::new(),
             errors: [const { Counter::new() }; Errors::NAMES.len()],
-            given_up: Counter::new(),
+            timed_out: Counter::new(),
             resets: Counter::new(),
             busy_at_done: Counter::new(),
             engine: Times::new(),
@@ -157,7 +157,7 @@ impl Frames {
         }
         match ended.engine {
             Some(time) => self.engine.note(time),
-            None => self.given_up.add(1),
+            None => self.timed_out.add(1),
         }
         if ended.reset {
             self.resets.add(1);
@@ -187,7 +187,7 @@ impl fmt::Display for Frames {
         for (name, counter) in ERRORS.iter().zip(&self.errors) {
             show(f, "errors_", name, counter.get())?;
         }
-        show(f, "", "watchdog_fired", self.given_up.get())?;
+        show(f, "", "watchdog_fired", self.timed_out.get())?;
         show(f, "", "engine_resets", self.resets.get())?;
         show(f, "frames_", "busy_at_done", self.busy_at_done.get())?;
         self.engine.show("engine", f)?;
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_was_given_up_has_no_engine_time() {
+    fn a_frame_that_timed_out_has_no_engine_time() {
         let frames = Frames::new();
         frames.note(&Ended {
             done: false,

@@ -386,7 +386,7 @@ mod steps {
     }
 
     #[test]
-    fn stopping_waits_for_buffers_on_their_way() -> Result {
+    fn stopping_waits_for_buffers_that_are_being_returned() -> Result {
         let warned = has_warned();
         let bench = Arc::new(Bench::running(LONG, false, 1)?, GFP_KERNEL)?;
         let job = bench.latched().ok_or(EINVAL)?;
@@ -492,7 +492,7 @@ mod steps {
     }
 
     #[test]
-    fn unbinding_ends_the_frame_at_work_and_nothing_starts_after() -> Result {
+    fn unbinding_ends_the_running_frame_and_nothing_starts_after() -> Result {
         unbind(SHORT, true)
     }
 
@@ -502,7 +502,7 @@ mod steps {
     }
 
     #[test]
-    fn stopping_waits_for_the_frame_at_work_and_hands_every_buffer_back() -> Result {
+    fn stopping_waits_for_the_running_frame_and_returns_every_buffer() -> Result {
         let warned = has_warned();
         let bench = Arc::new(Bench::running(LONG, false, BUFFERS)?, GFP_KERNEL)?;
         let (phase, helper) = stop_beside(&bench)?;

@@ -4,13 +4,13 @@
 //! queues, the controls, the locks, and the end of the file's job.
 //!
 //! Locks are taken in this order: `ioctls` or the media device's `req_queue_mutex`; the list of
-//! open files; `lock`; then either the turn of `hand_back`, or the lock of the thread that settles
-//! and that of the controls; then `starting`; and last the driver's.
+//! open files; `lock`; then either `returning` of `buffer_return`, or the lock of the thread that
+//! settles and that of the controls; then `starting`; and last the driver's.
 
 use super::{
     bindings,
+    buffer_return::BufferReturn,
     control,
-    hand_back::HandBack,
     job::Job,
     lock::Lock,
     order::Order,
@@ -87,7 +87,7 @@ pub(super) struct Handle {
     /// How many frames the file may still process before another file's job runs.
     frames_left: Atomic<u32>,
     #[pin]
-    pub(super) hand_back: HandBack<Job>,
+    pub(super) buffer_return: BufferReturn<Job>,
     /// Held while a frame starts, until its request waits to be settled; and briefly while a
     /// control is set. It is taken after the lock of the controls and before the driver's.
     #[pin]
@@ -122,7 +122,7 @@ impl Handle {
         try_pin_init!(&this in Self {
             stopping: Atomic::new(false),
             frames_left: Atomic::new(0),
-            hand_back <- HandBack::new(),
+            buffer_return <- BufferReturn::new(),
             starting <- new_mutex!(Order::new(callbacks.controls.len())?, "Handle::starting"),
             lock <- Lock::new(c"File::lock", static_lock_class!()),
             ioctls <- Lock::new(c"File::ioctls", static_lock_class!()),

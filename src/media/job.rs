@@ -9,8 +9,8 @@
 //! Otherwise the mem2mem job ends, and mem2mem starts that of another file.
 //!
 //! So a mem2mem job may be over before its buffers are returned. Stopping a stream waits for the
-//! end of the job and for the return of the buffers. [`HandBack`] provides that wait, and the order
-//! in which a file's buffers are returned.
+//! end of the job and for the return of the buffers. [`BufferReturn`] provides that wait, and the
+//! order in which a file's buffers are returned.
 
 use super::{
     bindings,
@@ -18,7 +18,7 @@ use super::{
         Buffer,
         State, //
     },
-    hand_back::HandBack, //
+    buffer_return::BufferReturn, //
 };
 use kernel::{
     sync::Arc,
@@ -61,8 +61,8 @@ pub(super) trait Client: Send + Sync {
     /// mem2mem's lists.
     unsafe fn start_next(&self) -> Next;
 
-    /// Returns the file's [`HandBack`].
-    fn hand_back(&self) -> &HandBack<Job>;
+    /// Returns the file's [`BufferReturn`].
+    fn buffer_return(&self) -> &BufferReturn<Job>;
 }
 
 /// A frame whose buffers belong to an open file. mem2mem runs the job of that file.
@@ -73,7 +73,7 @@ pub(super) trait Client: Send + Sync {
 ///   `ctx`, `source` and `destination` are the first buffers of its two lists, and only this frame
 ///   accesses them.
 /// - `file` is the open file of `ctx`. A stream of `ctx` is stopped only after
-///   `file.hand_back().wait()`.
+///   `file.buffer_return().wait()`.
 pub(crate) struct Job {
     ctx: *mut bindings::v4l2_m2m_ctx,
     source: *mut bindings::vb2_v4l2_buffer,
@@ -155,8 +155,8 @@ impl Job {
     /// returns the buffers to userspace. It may sleep.
     pub(crate) fn finish(mut self, state: State, after_start: impl FnOnce()) {
         self.ended = true;
-        let hand_back = self.file.hand_back();
-        hand_back.during(|| {
+        let buffer_return = self.file.buffer_return();
+        buffer_return.during(|| {
             // SAFETY: By the type invariant the context is valid, the device runs its job, and
             // these are the first buffers of its lists.
             let next = unsafe {
@@ -166,7 +166,7 @@ impl Job {
             };
             match next {
                 Next::Started => {}
-                Next::Ended(job) => hand_back.end(job),
+                Next::Ended(job) => buffer_return.end(job),
                 // `v4l2_m2m_job_finish` leaves the next job to mem2mem's worker, and
                 // `v4l2_m2m_try_schedule` starts it in this thread.
                 // SAFETY: By the type invariant the device runs the job, and the context and its

@@ -7,10 +7,10 @@ use crate::{
     media::{
         bindings,
         buffer::State,
+        buffer_return::BufferReturn,
         device::Device,
         file::File,
         format::Api,
-        hand_back::HandBack,
         job::{
             Client,
             Job,
@@ -68,8 +68,8 @@ impl<T: Operations> Client for File<T> {
         unsafe { start_frame(Self::borrow(ptr::from_ref(self).cast_mut().cast())) }
     }
 
-    fn hand_back(&self) -> &HandBack<Job> {
-        &self.handle.hand_back
+    fn buffer_return(&self) -> &BufferReturn<Job> {
+        &self.handle.buffer_return
     }
 }
 
@@ -159,7 +159,7 @@ unsafe fn next<T: Operations>(
     }
     // SAFETY: By the safety requirements the device runs the job of `file`, whose context this is.
     // Only a running job accesses the first buffers of its lists, and mem2mem removes none of them
-    // while the job runs. `stop_streaming` calls `hand_back.wait()` of the file.
+    // while the job runs. `stop_streaming` calls `buffer_return.wait()` of the file.
     let job = unsafe {
         let one = Slot::<T::Prepared>::note(source).handed_over;
         let other = Slot::<T::Prepared>::note(destination).handed_over;
@@ -191,7 +191,7 @@ unsafe extern "C" fn device_run<T: Operations>(context: *mut c_void) {
     // SAFETY: mem2mem has just started the file's job, which has no frame yet.
     match unsafe { start_frame(file.as_arc_borrow()) } {
         Next::Started => {}
-        Next::Ended(job) => file.handle.hand_back.end(job),
+        Next::Ended(job) => file.handle.buffer_return.end(job),
         // mem2mem starts no job of a file that lacks a buffer.
         Next::None => {
             let ctx = file.handle.m2m_ctx();

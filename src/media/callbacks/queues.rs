@@ -221,7 +221,7 @@ impl<T: Operations> Callbacks<T> {
         if let Ok((file, direction)) = unsafe { Self::parts(queue) } {
             file.note_stop(direction);
             // No job of the file runs, but the buffers of the last one may not be returned yet.
-            file.handle.hand_back.wait();
+            file.handle.buffer_return.wait();
             // SAFETY: vb2 calls this with the file's lock held. No job runs, and `wait` has waited
             // until all buffers are returned.
             unsafe {

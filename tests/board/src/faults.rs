@@ -67,14 +67,14 @@ pub fn tests(full: bool, debug: bool) -> impl Iterator<Item = &'static Test> {
 const TESTS: &[Test] = &[
     test(
         "a frame whose interrupt is lost comes back as failed and the stream goes on",
-        || given_up("drop-irq=1"),
+        || timed_out("drop-irq=1"),
     ),
     test(
         "a frame that the engine stalls on comes back as failed and the stream goes on",
-        || given_up("stall=1"),
+        || timed_out("stall=1"),
     ),
     test(
-        "a frame that is given up leaves those of other files alone",
+        "a frame that times out leaves those of other files alone",
         others_go_on,
     ),
     test(
@@ -92,7 +92,7 @@ const TESTS: &[Test] = &[
         unbound,
     ),
     test(
-        "a request whose frame is given up completes and serves again",
+        "a request whose frame times out completes and serves again",
         request_completes,
     ),
     test(
@@ -165,7 +165,7 @@ impl<'d> Set<'d> {
     }
 }
 
-fn given_up(fault: &str) -> Result<()> {
+fn timed_out(fault: &str) -> Result<()> {
     let device = Device::open()?;
     let set = Set::start(&device, 3, 10)?;
     for round in 0..3 {

@@ -268,12 +268,12 @@ impl<'a> Stream<'a> {
             camera.start()?;
         }
         // Frames in flight: number and buffer.
-        let mut at_work = VecDeque::new();
+        let mut running = VecDeque::new();
         let (mut next, mut errors) = (0, 0);
         loop {
-            while at_work.len() < self.room && self.total.is_none_or(|total| next < total) {
+            while running.len() < self.room && self.total.is_none_or(|total| next < total) {
                 // Waiting for a camera is allowed only when no frame is in flight.
-                let patience = if at_work.is_empty() {
+                let patience = if running.is_empty() {
                     PATIENCE
                 } else {
                     Duration::ZERO
@@ -287,10 +287,10 @@ impl<'a> Stream<'a> {
                 for (which, output) in self.outputs.iter_mut().enumerate() {
                     output.send(index, next, time, &self.feed.planes(which, index))?;
                 }
-                at_work.push_back((next, index));
+                running.push_back((next, index));
                 next += 1;
             }
-            let Some((number, index)) = at_work.pop_front() else {
+            let Some((number, index)) = running.pop_front() else {
                 break;
             };
             let mut made = Vec::with_capacity(self.outputs.len());

@@ -19,7 +19,7 @@ const BRANCHES: [&str; 7] = [
     "src/engine.rs",
     "src/engine/",
     "src/media/job.rs",
-    "src/media/hand_back.rs",
+    "src/media/buffer_return.rs",
     "src/media/callbacks/jobs.rs",
 ];
 

@@ -17,8 +17,8 @@ use crate::v4l2::{Device, PATIENCE, Sent};
 /// All tests.
 pub(super) const TESTS: &[Test] = &[
     test(
-        "statistics count a frame that is given up, and the reset after it",
-        given_up,
+        "statistics count a frame that times out, and the reset after it",
+        timed_out,
     ),
     test("statistics count each error under its name", errors),
     test(
@@ -54,7 +54,7 @@ fn counted(fault: &str, count: usize, due: &[(&str, u64)]) -> Result<()> {
     Ok(())
 }
 
-fn given_up() -> Result<()> {
+fn timed_out() -> Result<()> {
     for fault in ["drop-irq=2", "stall=2"] {
         let due = [
             ("frames_done", 2),

@@ -27,7 +27,7 @@ pub(super) const TESTS: &[Test] = &[
         stopped_in_mid_frame,
     ),
     test(
-        "STREAMOFF waits for the frame at work and for no other",
+        "STREAMOFF waits for the running frame and for no other",
         stopped_soon,
     ),
     test("STREAMOFF wakes who waits for a buffer", wakes_dqbuf),

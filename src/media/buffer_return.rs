@@ -22,44 +22,44 @@ use kernel::{
 /// ```text
 ///   interrupt thread, during()          STREAMOFF, wait()
 ///   --------------------------          -----------------
-///   lock turn, set busy
+///   lock returning, set busy
 ///     start the next frame  -- over --> end(): kept until busy is cleared
 ///     (or end the job)      ----------> mem2mem: no job runs
-///     return the buffers                lock turn: blocks
-///   clear busy, unlock turn ----------> goes on
+///     return the buffers                lock returning: blocks
+///   clear busy, unlock      ----------> goes on
 ///   drop the kept frame
 /// ```
 #[pin_data]
-pub(super) struct HandBack<J> {
+pub(super) struct BufferReturn<J> {
     /// Held by [`Self::during`], from before the frame's job may end until its buffers are
     /// returned. The `starting` of a file is locked after it.
     #[pin]
-    turn: Mutex<()>,
+    returning: Mutex<()>,
     #[pin]
     state: SpinLock<State<J>>,
 }
 
 /// Decides when a frame that is over without having run is dropped.
 struct State<J> {
-    /// Whether [`HandBack::during`] runs.
+    /// Whether [`BufferReturn::during`] runs.
     busy: bool,
     /// The frame to drop after that. There is at most one, because its job runs until it is
     /// dropped.
     over: Option<J>,
 }
 
-impl<J: Unpin> HandBack<J> {
+impl<J: Unpin> BufferReturn<J> {
     /// Creates one for a file without a frame in flight.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
-            turn <- new_mutex!((), "HandBack::turn"),
-            state <- new_spinlock!(State { busy: false, over: None }, "HandBack::state"),
+            returning <- new_mutex!((), "BufferReturn::returning"),
+            state <- new_spinlock!(State { busy: false, over: None }, "BufferReturn::state"),
         })
     }
 
     /// Waits until all buffers are returned. No job of the file may run, nor start during the call.
     pub(super) fn wait(&self) {
-        drop(self.turn.lock());
+        drop(self.returning.lock());
     }
 
     /// Drops a frame that is over without having run: now, or after the buffers that are being
@@ -77,7 +77,7 @@ impl<J: Unpin> HandBack<J> {
 
     /// Runs `work`, which starts the next frame and returns the buffers of the last one.
     pub(super) fn during(&self, work: impl FnOnce()) {
-        let turn = self.turn.lock();
+        let returning = self.returning.lock();
         self.state.lock().busy = true;
         work();
         let over = {
@@ -85,7 +85,7 @@ impl<J: Unpin> HandBack<J> {
             state.busy = false;
             state.over.take()
         };
-        drop(turn);
+        drop(returning);
         drop(over);
     }
 }
