@@ -91,7 +91,8 @@ impl<const SIZE: usize> Block<SIZE> {
     /// of an interrupt that is freed later could access registers that are not requested any more.
     ///
     /// `ENODEV` if there is no such resource, `EINVAL` if it is too small, `EBUSY` if it was
-    /// requested before.
+    /// requested before, or if there is no memory to note the request: the kernel does not tell
+    /// these two apart.
     pub(crate) fn map(device: &platform::Device<Bound>, index: u32) -> Result<Self> {
         let resource = device.resource_by_index(index).ok_or(ENODEV)?;
         let (start, size) = (resource.start(), resource.size());

@@ -111,6 +111,7 @@ const IRQ_CORE: &[&str] = &[
     "handle_irq_event",
     "handle_simple_irq",
     "irq_finalize_oneshot",
+    "__synchronize_irq",
     "synchronize_hardirq",
 ];
 
@@ -195,8 +196,8 @@ fn concerns_us(report: &[&str]) -> bool {
     // of vb2 is instrumented, so a race for data of vb2 names both sides.
     let is_word = |line: &&str| line.contains(ONE_SIDE) && line.contains(ONE_WORD);
     let is_cpu = |line: &&str| CPUS.contains(&message(line).trim_start());
-    let of_trace = title.starts_with("trace_vb2_")
-        || title.starts_with("vb2_") && title.ends_with(VB2) && lines.clone().any(is_cpu);
+    let of_trace =
+        title.starts_with("trace_vb2_") || title.ends_with(VB2) && lines.clone().any(is_cpu);
     if of_trace && lines.clone().any(is_word) {
         return false;
     }
@@ -409,14 +410,17 @@ mod tests {
         let long = "race at unknown origin, with read to 0xff of 8 bytes by task 7 on cpu 1:";
         let qbuf = "trace_vb2_qbuf+0x38/0x214 [videobuf2_common]";
         let dqbuf = "vb2_core_dqbuf+0x4f0/0x850 [videobuf2_common]";
+        let enqueue = "__enqueue_in_driver+0x70/0x294 [videobuf2_common]";
         let to_cpu = "value changed: 0x00000001 -> 0x00000000";
         let to_other = "value changed: 0x00000001 -> 0x00000002";
         for others in [
             race("tick_nohz_handler / tick_nohz_idle_got_tick", "g+0x1/0x2"),
             race("handle_irq_event / synchronize_hardirq", OURS),
+            race("__synchronize_irq / handle_irq_event", OURS),
             race("handle_simple_irq / irq_finalize_oneshot", OURS),
             report(qbuf, word, OURS),
             report(dqbuf, word, to_cpu),
+            report(enqueue, word, to_cpu),
         ] {
             assert!(first_report(&others, false).is_empty(), "{others}");
         }

@@ -69,8 +69,9 @@ fn bind(step: usize) -> Result<()> {
         "binding",
         step,
         // The driver core returns the second for a device without a name. V4L2 had no memory for
-        // the name and did not check that.
-        &[Errno::ENOMEM, Errno::EINVAL],
+        // the name and did not check that. The third is what drivers return if the registers cannot
+        // be requested: the kernel does not say whether they are in use or there was no memory.
+        &[Errno::ENOMEM, Errno::EINVAL, Errno::EBUSY],
         || {
             if device.bound() {
                 device.unbind()?;
