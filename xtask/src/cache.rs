@@ -106,6 +106,18 @@ impl Cache {
         &self.root
     }
 
+    /// Returns whether this user made all that is in the cache. Each part of it has a lock, which stays.
+    pub fn is_of_this_user(&self) -> Result<bool> {
+        let user = rustix::process::geteuid().as_raw();
+        for lock in fs::read_dir(self.root.join("locks"))? {
+            // A lock that was removed meanwhile is nobody's.
+            if lock?.metadata().is_ok_and(|lock| lock.uid() != user) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns the path of the log file of a step whose result is not cached. Its name has the PID of
     /// this run.
     pub fn log(&self, step: &str) -> PathBuf {

@@ -42,16 +42,28 @@ pub const SUDO_VARIABLES: [&str; 9] = [
 /// This variable is set for the run behind `sudo`: the crates are downloaded.
 const FETCHED: &str = "DW100_CRATES_FETCHED";
 
-/// Runs the same command again through `sudo`, unless this is root.
+/// Runs the same command again as root, unless this is root: in a user namespace where the machine allows
+/// it, or else through `sudo`. In the namespace, xtask and what it starts see themselves as root, and to
+/// the machine they are the user.
 ///
-/// The crates are downloaded first, as the user, so that root leaves no files in the user's cargo home.
+/// For `sudo`, the crates are downloaded first, as the user, so that root leaves no files in the user's
+/// cargo home.
 pub fn become_root(env: &Env) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
+    if env.cache.is_of_this_user()? && may_mount_in_user_namespace() {
+        install_tools(env)?;
+        let mut command = in_user_namespace(&[]);
+        command
+            .arg(std::env::current_exe()?)
+            .args(std::env::args_os().skip(1));
+        return Err(command.exec()).context("cannot start unshare");
+    }
     if !on_path("sudo") {
         bail!(
-            "this command needs root to mount and enter a Debian sandbox: run it as root, or install sudo"
+            "this command needs root to mount and enter a Debian sandbox: install uidmap and allow user \
+             namespaces, install sudo, or run it as root"
         );
     }
     fetch_crates(env)?;
@@ -116,12 +128,16 @@ pub fn install_tools(env: &Env) -> Result<()> {
     if !on_path("apt-get") {
         bail!("xtask needs Debian or Ubuntu (apt-get), or these packages installed: {missing:?}");
     }
+    env.ui
+        .say(&format!("installs on this machine: {}", missing.join(", ")));
     let step = env.step(name)?;
+    let is_root = rustix::process::geteuid().is_root();
     let apt = || {
-        let mut command = Command::new("apt-get");
+        let mut command = Command::new(if is_root { "env" } else { "sudo" });
         command
-            .env("PATH", path_of_root())
-            .env("DEBIAN_FRONTEND", "noninteractive")
+            .args((!is_root).then_some("env"))
+            .arg(format!("PATH={}", path_of_root()))
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
             .args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]);
         command
     };
@@ -154,6 +170,23 @@ pub fn need_space(dir: &Path, step: &str, gigabytes: f64) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Returns a command that runs as root of a user namespace that has the user's further IDs (`/etc/subuid`).
+fn in_user_namespace(more: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--map-auto"])
+        .args(more)
+        .arg("--");
+    command
+}
+
+/// Returns whether root of a user namespace may mount file systems. Some machines refuse the namespace, the
+/// further IDs (no `uidmap`), or only the mount (AppArmor).
+fn may_mount_in_user_namespace() -> bool {
+    let mut command = in_user_namespace(&["--mount"]);
+    stdout_of(command.args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"])).is_ok()
 }
 
 /// Returns a command that runs in its own mount and process namespaces. They end with xtask, even if it
