@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 
 use roxmltree::{Document, Error as XmlError, Node};
-use yaml_rust2::parser::Parser;
+use yaml_rust2::parser::{MarkedEventReceiver, Parser};
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Event, ScanError, Yaml, YamlLoader};
 
@@ -48,14 +48,12 @@ impl Tree {
         if ost::is_one(text) {
             return ost::tree(text).map(Tree::from);
         }
-        let mut text = text::yaml(text)?;
-        if let Err(cause) = bounded(&text) {
+        let text = text::yaml(text)?;
+        let document = from_yaml(&text).or_else(|cause| {
             // OpenCV's and Python's parsers accept this although YAML does not.
-            text = text::mended(&text);
-            bounded(&text).map_err(|_| cause)?;
-        }
-        let documents = YamlLoader::load_from_str(&text).map_err(|error| no_yaml(&error, &text))?;
-        match documents.into_iter().next() {
+            from_yaml(&text::mended(&text)).map_err(|_| cause)
+        })?;
+        match document {
             Some(root @ Yaml::Hash(_)) => Ok(root.into()),
             // The cameras are named by their positions.
             Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
@@ -234,18 +232,20 @@ pub fn size([width, height]: [f64; 2], name: &str) -> Parsed<Size> {
     }
 }
 
-/// Checks that the text is YAML, that no value is nested too deeply, and that there are not too
-/// many values when each alias is replaced. The loader has no such limits.
-fn bounded(text: &str) -> Parsed<()> {
+/// Returns the first document of a text in YAML, or `None` if it has none. The loader has no limits, so it
+/// gets no value that is nested too deeply, and no more than [`VALUES`] values, each alias replaced.
+fn from_yaml(text: &str) -> Parsed<Option<Yaml>> {
     let mut parser = Parser::new_from_str(text);
-    let mut count = 0;
+    let mut loader = YamlLoader::default();
+    let (mut documents, mut count) = (0, 0);
     // The anchors of the open values, and the number of values before each.
     let mut open: Vec<(usize, usize)> = Vec::new();
     let mut sizes = BTreeMap::new();
     loop {
-        let (event, _) = parser.next_token().map_err(|error| no_yaml(&error, text))?;
+        let (event, marker) = parser.next_token().map_err(|error| no_yaml(&error, text))?;
         match event {
-            Event::StreamEnd => return Ok(()),
+            Event::StreamEnd => break,
+            Event::DocumentEnd => documents += 1,
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
                 open.push((anchor, count));
                 count += 1;
@@ -267,7 +267,13 @@ fn bounded(text: &str) -> Parsed<()> {
                 "it has more than {VALUES} values: it is no camera calibration"
             ));
         }
+        loader.on_event(event, marker);
     }
+    if loader.documents().len() < documents {
+        // The loader has met an error and keeps it to itself, unless it also parses the text.
+        YamlLoader::load_from_str(text).map_err(|error| no_yaml(&error, text))?;
+    }
+    Ok(loader.documents().first().cloned())
 }
 
 fn too_deep() -> String {
