@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::cache::{Entry, Partial, Recipe};
-use crate::key::Key;
-use crate::sandbox::{NO_RECOMMENDS, RELEASE};
 use crate::step::make_dir;
 use crate::{Env, host, sandbox};
 
@@ -31,6 +29,8 @@ struct RootFs {
     name: &'static str,
     /// Packages in addition to [`PACKAGES`].
     packages: &'static [&'static str],
+    /// The sources whose packages come from backports.
+    backports: &'static [&'static str],
     /// The links that Debian's alternatives would make for these packages: link below
     /// `/etc/alternatives`, target.
     links: &'static [(&'static str, &'static str)],
@@ -42,6 +42,7 @@ struct RootFs {
 const BOARD: RootFs = RootFs {
     name: "guest",
     packages: &[],
+    backports: &[],
     links: &[],
     gigabytes: 0.5,
 };
@@ -56,6 +57,7 @@ const CLIENTS: RootFs = RootFs {
         "gstreamer1.0-plugins-good",
         "gstreamer1.0-tools",
     ],
+    backports: &["libcamera"],
     links: &[
         (
             "blas/libblas.so.3",
@@ -95,15 +97,22 @@ const LINKS: [(&str, &str); 8] = [
 ];
 
 /// Returns `mmdebstrap`'s arguments that are the same on each machine.
-fn words(more: &[&str]) -> [String; 5] {
-    let packages = [PACKAGES, more].concat().join(",");
-    [
+fn words(rootfs: &RootFs) -> Vec<String> {
+    let packages = [PACKAGES, rootfs.packages].concat().join(",");
+    let mut words = vec![
         "--mode=root".to_owned(),
         "--variant=extract".to_owned(),
         "--format=directory".to_owned(),
         "--architectures=arm64".to_owned(),
         format!("--include={packages}"),
-    ]
+    ];
+    words.extend(
+        rootfs
+            .backports
+            .iter()
+            .map(|source| sandbox::backport(source)),
+    );
+    words
 }
 
 /// A root file system of the board, built.
@@ -126,11 +135,9 @@ impl Guest {
 
     fn make(env: &Env, rootfs: &RootFs) -> Result<Self> {
         host::install_tools(env)?;
-        let words = words(rootfs.packages);
+        let words = words(rootfs);
         let links = [&LINKS, rootfs.links].concat();
-        let key = Key::new()
-            .words(&words)
-            .words([RELEASE, NO_RECOMMENDS])
+        let key = sandbox::key(&words)
             .add(format!("{PLACES:?}{links:?}"))
             .finish();
         let recipe = Recipe {
@@ -140,15 +147,7 @@ impl Guest {
             gigabytes: rootfs.gigabytes,
         };
         let entry = env.entry(&recipe, |step, dir: &Path| {
-            let mut command = host::in_namespaces("mmdebstrap");
-            command
-                .arg(NO_RECOMMENDS)
-                .args(sandbox::apt_options())
-                .args(&words)
-                .arg(RELEASE)
-                .arg(dir)
-                .args(sandbox::sources(env));
-            step.run(&mut command)?;
+            step.run(&mut sandbox::mmdebstrap(env, &words, dir))?;
             for place in PLACES {
                 make_dir(&dir.join(place))?;
             }

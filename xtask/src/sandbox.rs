@@ -106,7 +106,7 @@ const BROWSER: PackageTree = PackageTree {
 const REGISTRY: &str = "/root/.cargo/registry";
 
 /// The Debian release of the sandbox and of the board.
-pub const RELEASE: &str = "trixie";
+const RELEASE: &str = "trixie";
 
 /// The suites of the sandbox. MIRROR stands for the mirror's address.
 const SUITES: [&str; 3] = [
@@ -119,10 +119,6 @@ const SUITES: [&str; 3] = [
 /// compiler that built the kernel crate.
 const TOOLCHAIN: &str = "rustc rust-src bindgen clang-19 lld-19";
 
-/// A preference for the rustc of backports, because trixie's is never updated.
-const PREFERENCES: &str =
-    r"Package: src:rustc:any\nPin: release n=trixie-backports\nPin-Priority: 990\n";
-
 /// If the host's apt has no Debian mirror, `mmdebstrap` uses its default. This hook adds the other two
 /// suites at the same address.
 const MORE_SUITES: &str = r#"list="$1/etc/apt/sources.list"
@@ -131,7 +127,7 @@ sed -n "s|$site|deb \1\2 trixie-backports main\ndeb-src \1\2 trixie main|p" "$li
 grep -q backports "$list.d/more.list" || { echo "no Debian mirror is known: pass --mirror URL"; exit 1; }"#;
 
 /// Leaves out recommended packages.
-pub const NO_RECOMMENDS: &str = "--aptopt=APT::Install-Recommends \"false\"";
+const NO_RECOMMENDS: &str = "--aptopt=APT::Install-Recommends \"false\"";
 
 /// Enters the sandbox: mounts the pairs of a host path and a path inside, which end with `--`, and then
 /// runs the other arguments. The home directory has only `$CARGO_CONFIG`.
@@ -155,12 +151,54 @@ shift
 exec chroot "$root" "$@""#;
 
 /// Returns the sources of packages for `mmdebstrap`, or nothing if no mirror is known.
-pub fn sources(env: &Env) -> Vec<String> {
+fn sources(env: &Env) -> Vec<String> {
     let mirror = env.mirror.clone().or_else(debian_mirror::of_host);
     let Some(mirror) = mirror else {
         return Vec::new();
     };
     SUITES.map(|line| line.replace("MIRROR", &mirror)).to_vec()
+}
+
+/// Returns the host's apt settings for connections (proxies, timeouts), as arguments for `mmdebstrap`.
+fn apt_options() -> Vec<String> {
+    let mut command = Command::new("apt-config");
+    command.args(["dump", "--no-empty", "Acquire::http", "Acquire::https"]);
+    let dump = crate::step::stdout_of(&mut command).unwrap_or_default();
+    dump.lines()
+        .map(|line| format!("--aptopt={line}"))
+        .collect()
+}
+
+/// Returns `mmdebstrap`'s argument that takes a source's packages from backports: trixie's rustc and
+/// libcamera are never updated.
+pub fn backport(source: &str) -> String {
+    let preference =
+        format!(r"Package: src:{source}:any\nPin: release n=trixie-backports\nPin-Priority: 990\n");
+    format!("--setup-hook=printf '{preference}' > \"$1/etc/apt/preferences.d/{source}\"")
+}
+
+/// Starts the key of a tree that `mmdebstrap` makes with these arguments.
+pub fn key(words: &[String]) -> Key {
+    Key::new()
+        .words(words)
+        .words([RELEASE, NO_RECOMMENDS, MORE_SUITES])
+        .words(SUITES)
+}
+
+/// Returns `mmdebstrap` with these arguments, for a tree in `dir`.
+pub fn mmdebstrap(env: &Env, words: &[String], dir: &Path) -> Command {
+    let sources = sources(env);
+    let more = sources.is_empty().then_some(MORE_SUITES);
+    let mut command = host::in_namespaces("mmdebstrap");
+    command
+        .arg(NO_RECOMMENDS)
+        .args(apt_options())
+        .args(words)
+        .args(more.map(|hook| format!("--setup-hook={hook}")))
+        .arg(RELEASE)
+        .arg(dir)
+        .args(sources);
+    command
 }
 
 /// Returns `mmdebstrap`'s arguments that are the same on each machine.
@@ -171,7 +209,7 @@ fn words(tree: &PackageTree) -> Vec<String> {
         "--format=directory".to_owned(),
         format!("--architectures={}", tree.architectures),
         format!("--include={}", tree.packages.join(",")),
-        format!("--setup-hook=printf '{PREFERENCES}' > \"$1/etc/apt/preferences.d/rust\""),
+        backport("rustc"),
     ];
     if tree.has_toolchain {
         words.push(format!(
@@ -179,16 +217,6 @@ fn words(tree: &PackageTree) -> Vec<String> {
         ));
     }
     words
-}
-
-/// Returns the host's apt settings for connections (proxies, timeouts), as arguments for `mmdebstrap`.
-pub fn apt_options() -> Vec<String> {
-    let mut command = Command::new("apt-config");
-    command.args(["dump", "--no-empty", "Acquire::http", "Acquire::https"]);
-    let dump = crate::step::stdout_of(&mut command).unwrap_or_default();
-    dump.lines()
-        .map(|line| format!("--aptopt={line}"))
-        .collect()
 }
 
 /// The sandbox.
@@ -212,14 +240,10 @@ impl Sandbox {
 
     fn make(env: &Env, tree: &PackageTree) -> Result<Self> {
         host::install_tools(env)?;
-        let key = Key::new()
-            .words(words(tree))
-            .words([RELEASE, NO_RECOMMENDS, MORE_SUITES])
-            .words(SUITES)
-            .finish();
+        let words = words(tree);
         let recipe = Recipe {
             name: tree.name,
-            key,
+            key: key(&words).finish(),
             partial: Partial::Discard,
             gigabytes: tree.gigabytes,
         };
@@ -227,18 +251,7 @@ impl Sandbox {
             if std::env::consts::ARCH != "x86_64" {
                 bail!("the sandbox needs an x86-64 machine");
             }
-            let sources = sources(env);
-            let more = sources.is_empty().then_some(MORE_SUITES);
-            let mut command = host::in_namespaces("mmdebstrap");
-            command
-                .arg(NO_RECOMMENDS)
-                .args(apt_options())
-                .args(words(tree))
-                .args(more.map(|hook| format!("--setup-hook={hook}")))
-                .arg(RELEASE)
-                .arg(dir)
-                .args(sources);
-            step.run(&mut command)
+            step.run(&mut mmdebstrap(env, &words, dir))
         })?;
         let mut mounts = vec![env.checkout.clone(), env.cache.root().to_owned()];
         mounts.extend(env.kernel_source.clone());
