@@ -19,6 +19,7 @@ use crate::cache::RunDir;
 use crate::module::{self, DIRECTORY, VENDOR};
 use crate::step::{self, copy_file, files, make_dir, stdout_of};
 
+/// The cover letter, and after each line that begins with `==` the message of a patch.
 const MESSAGES: &str = include_str!("series/messages.txt");
 
 /// The branch of the repository that gets the patches.
@@ -61,9 +62,10 @@ pub fn title() -> &'static str {
     MESSAGES.lines().next().unwrap_or_default()
 }
 
-/// Returns the patches.
-fn patches() -> Vec<Patch> {
-    let parts = MESSAGES.split("\n== ").skip(1);
+/// Returns the cover letter and the patches.
+fn letters() -> (&'static str, Vec<Patch>) {
+    let mut parts = MESSAGES.split("\n== ");
+    let cover = parts.next().unwrap_or_default();
     let patches = parts.filter_map(|part| {
         let (head, body) = part.split_once("\n\n")?;
         let mut lines = head.lines();
@@ -73,7 +75,7 @@ fn patches() -> Vec<Patch> {
             body: body.trim_end(),
         })
     });
-    patches.collect()
+    (cover, patches.collect())
 }
 
 /// Writes the series to the new directory `to`, for the commit that is checked out in `tree`. The
@@ -86,7 +88,7 @@ pub fn write(env: &Env, tree: &Path, to: &Path) -> Result<()> {
     );
     let repository = Repository::open(env, tree)?;
     let mut commit = repository.git(&["rev-parse", "HEAD"])?;
-    let patches = patches();
+    let (cover, patches) = letters();
     let count = patches.len();
     for patch in patches {
         for path in patch.paths {
@@ -101,7 +103,6 @@ pub fn write(env: &Env, tree: &Path, to: &Path) -> Result<()> {
         commit = repository.commit(&commit, &message)?;
     }
     repository.git(&["branch", BRANCH, &commit])?;
-    let cover = MESSAGES.split("\n== ").next().unwrap_or_default();
     repository.git(&["config", &format!("branch.{BRANCH}.description"), cover])?;
     make_dir(to.parent().context("a directory has a parent")?)?;
     let mut format = repository.command();
@@ -306,7 +307,7 @@ mod tests {
     fn messages_fit_in_a_mail() {
         assert!(title().len() <= 70);
         assert!(MESSAGES.lines().all(|line| line.len() <= 75));
-        let all = patches();
+        let (_, all) = letters();
         assert!(all.len() > 5);
         for patch in all {
             assert!(!patch.paths.is_empty() && !patch.body.is_empty());
