@@ -106,16 +106,18 @@ impl Cache {
         &self.root
     }
 
-    /// Returns whether this user made all that is in the cache. Each part of it has a lock, which stays.
-    pub fn is_of_this_user(&self) -> Result<bool> {
+    /// Returns whether all that is in the cache is this user's. Each part has a lock, which belongs to the
+    /// user who last changed that part.
+    pub fn is_of_this_user(&self) -> bool {
         let user = rustix::process::geteuid().as_raw();
-        for lock in fs::read_dir(self.root.join("locks"))? {
+        let Ok(mut locks) = fs::read_dir(self.root.join("locks")) else {
+            return false;
+        };
+        locks.all(|lock| {
             // A lock that was removed meanwhile is nobody's.
-            if lock?.metadata().is_ok_and(|lock| lock.uid() != user) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+            let lock = lock.and_then(|lock| lock.metadata());
+            lock.map_or(true, |lock| lock.uid() == user)
+        })
     }
 
     /// Returns the path of the log file of a step whose result is not cached. Its name has the PID of
@@ -301,8 +303,9 @@ fn wait(ui: &Ui, step: &str, mut lock: &File, operation: FlockOperation) -> Resu
     Ok(flock(lock, operation)?)
 }
 
-/// Writes this run's PID into the lock file.
+/// Writes this run's PID into the lock file, and makes it this user's.
 fn sign(mut lock: &File) {
+    let _ = std::os::unix::fs::fchown(lock, Some(rustix::process::geteuid().as_raw()), None);
     let mut sign = || -> std::io::Result<()> {
         lock.set_len(0)?;
         lock.rewind()?;

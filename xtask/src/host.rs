@@ -3,7 +3,7 @@
 //! The host: root, the few packages that make a sandbox, disk space, and processes that end together
 //! with xtask.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,8 +43,8 @@ pub const SUDO_VARIABLES: [&str; 9] = [
 const FETCHED: &str = "DW100_CRATES_FETCHED";
 
 /// Runs the same command again as root, unless this is root: in a user namespace where the machine allows
-/// it, or else through `sudo`. In the namespace, xtask and what it starts see themselves as root, and to
-/// the machine they are the user.
+/// it, or else through `sudo`. In the namespace, xtask and what it starts are root; what they do outside,
+/// they do as the user.
 ///
 /// For `sudo`, the crates are downloaded first, as the user, so that root leaves no files in the user's
 /// cargo home.
@@ -52,35 +52,46 @@ pub fn become_root(env: &Env) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    if env.cache.is_of_this_user()? && may_mount_in_user_namespace() {
+    let own = env.cache.is_of_this_user();
+    if own && may_mount_in_user_namespace() {
         install_tools(env)?;
         let mut command = in_user_namespace(&[]);
         command
+            // The user is this namespace's root, also to those who look for the user behind `sudo`.
+            .envs([("SUDO_UID", "0"), ("SUDO_GID", "0")])
             .arg(std::env::current_exe()?)
             .args(std::env::args_os().skip(1));
         return Err(command.exec()).context("cannot start unshare");
     }
     if !on_path("sudo") {
+        let cache = env.cache.root().display();
+        let other = format!(" (and remove {cache}, which has files of another user)");
         bail!(
-            "this command needs root to mount and enter a Debian sandbox: install uidmap and allow user \
-             namespaces, install sudo, or run it as root"
+            "this command needs root to mount and enter a Debian sandbox: run it as root, install sudo, or \
+             install uidmap and allow user namespaces{}",
+            if own { "" } else { &other }
         );
     }
     fetch_crates(env)?;
     let mut command = Command::new("sudo");
-    command.args(["--", "env"]);
-    for name in SUDO_VARIABLES.into_iter().chain(PROXIES) {
-        if let Some(value) = std::env::var_os(name) {
-            let mut pair = std::ffi::OsString::from(format!("{name}="));
-            pair.push(value);
-            command.arg(pair);
-        }
-    }
     command
+        .args(["--", "env"])
+        .args(variables(&SUDO_VARIABLES))
+        .args(variables(&PROXIES))
         .arg(format!("{FETCHED}=1"))
         .arg(std::env::current_exe()?)
         .args(std::env::args_os().skip(1));
     Err(command.exec()).context("cannot start sudo")
+}
+
+/// Returns those of these variables that are set, as arguments of `env`.
+fn variables(names: &[&str]) -> Vec<OsString> {
+    let variable = |name: &&str| {
+        let mut pair = OsString::from(format!("{name}="));
+        pair.push(std::env::var_os(name)?);
+        Some(pair)
+    };
+    names.iter().filter_map(variable).collect()
 }
 
 /// Downloads the crates that the lock files name into the user's cargo home. The sandbox builds from
@@ -130,12 +141,23 @@ pub fn install_tools(env: &Env) -> Result<()> {
     }
     env.ui
         .say(&format!("installs on this machine: {}", missing.join(", ")));
-    let step = env.step(name)?;
     let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        // It may ask for a password, so it does that before there is a progress line.
+        let asked = Command::new("sudo").arg("--validate").status();
+        if !asked.is_ok_and(|status| status.success()) {
+            bail!(
+                "install these packages first, or sudo: {}",
+                missing.join(", ")
+            );
+        }
+    }
+    let step = env.step(name)?;
     let apt = || {
         let mut command = Command::new(if is_root { "env" } else { "sudo" });
         command
             .args((!is_root).then_some("env"))
+            .args(variables(&PROXIES))
             .arg(format!("PATH={}", path_of_root()))
             .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
             .args(["-q", "-y", "-o", "DPkg::Lock::Timeout=300"]);
@@ -183,9 +205,9 @@ fn in_user_namespace(more: &[&str]) -> Command {
 }
 
 /// Returns whether root of a user namespace may mount file systems. Some machines refuse the namespace, the
-/// further IDs (no `uidmap`), or only the mount (AppArmor).
+/// further IDs (no `uidmap`), any mount (AppArmor), or only /proc (in containers).
 fn may_mount_in_user_namespace() -> bool {
-    let mut command = in_user_namespace(&["--mount"]);
+    let mut command = in_user_namespace(&["--mount", "--pid", "--fork", "--mount-proc"]);
     stdout_of(command.args(["mount", "-t", "tmpfs", "tmpfs", "/tmp"])).is_ok()
 }
 

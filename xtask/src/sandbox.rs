@@ -144,7 +144,7 @@ touch "$root/etc/resolv.conf"
 while [ "$1" != -- ]; do
     mkdir -p "$root${2%/*}"
     [ -e "$root$2" ] || if [ -d "$1" ]; then mkdir -p "$root$2"; else touch "$root$2"; fi
-    mount --bind "$1" "$root$2"
+    mount --rbind "$1" "$root$2"
     shift 2
 done
 shift
@@ -169,8 +169,8 @@ fn apt_options() -> Vec<String> {
         .collect()
 }
 
-/// Returns `mmdebstrap`'s argument that takes a source's packages from backports: trixie's rustc and
-/// libcamera are never updated.
+/// Returns `mmdebstrap`'s argument that takes a source's packages from backports: a release keeps its
+/// version of rustc and of libcamera.
 pub fn backport(source: &str) -> String {
     let preference =
         format!(r"Package: src:{source}:any\nPin: release n=trixie-backports\nPin-Priority: 990\n");

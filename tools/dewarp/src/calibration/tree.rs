@@ -18,6 +18,9 @@ const DEPTH: usize = 32;
 /// The greatest number of values in a file. It allows the points of some hundred pictures.
 const VALUES: usize = 1_000_000;
 
+/// A text counts as one more value for each so many bytes.
+const LONG: usize = 64;
+
 /// The most letters of a value that a message repeats.
 const SHOWN: usize = 40;
 
@@ -48,12 +51,14 @@ impl Tree {
         if ost::is_one(text) {
             return ost::tree(text).map(Tree::from);
         }
-        let text = text::yaml(text)?;
-        let document = from_yaml(&text).or_else(|cause| {
+        let mut text = text::yaml(text)?;
+        let loaded = load(&text).or_else(|cause| {
             // OpenCV's and Python's parsers accept this although YAML does not.
-            from_yaml(&text::mended(&text)).map_err(|_| cause)
+            text = text::mended(&text);
+            load(&text).map_err(|_| cause)
         })?;
-        match document {
+        let documents = loaded.map_err(|error| no_yaml(&error, &text))?;
+        match documents.into_iter().next() {
             Some(root @ Yaml::Hash(_)) => Ok(root.into()),
             // The cameras are named by their positions.
             Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
@@ -232,9 +237,10 @@ pub fn size([width, height]: [f64; 2], name: &str) -> Parsed<Size> {
     }
 }
 
-/// Returns the first document of a text in YAML, or `None` if it has none. The loader has no limits, so it
-/// gets no value that is nested too deeply, and no more than [`VALUES`] values, each alias replaced.
-fn from_yaml(text: &str) -> Parsed<Option<Yaml>> {
+/// Returns what the loader makes of YAML: documents, or why it refuses them. The text is refused before, if
+/// it is no YAML, if a value is nested too deeply, or if there are too many values. The loader has no such
+/// limits, and it copies values that have an anchor and those that an alias stands for, so these count again.
+fn load(text: &str) -> Parsed<Result<Vec<Yaml>, ScanError>> {
     let mut parser = Parser::new_from_str(text);
     let mut loader = YamlLoader::default();
     let (mut documents, mut count) = (0, 0);
@@ -243,21 +249,27 @@ fn from_yaml(text: &str) -> Parsed<Option<Yaml>> {
     let mut sizes = BTreeMap::new();
     loop {
         let (event, marker) = parser.next_token().map_err(|error| no_yaml(&error, text))?;
-        match event {
+        // The anchor of a value that is complete, and the number of values before it.
+        let mut complete = None;
+        match &event {
             Event::StreamEnd => break,
             Event::DocumentEnd => documents += 1,
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                open.push((anchor, count));
+                open.push((*anchor, count));
                 count += 1;
             }
-            Event::SequenceEnd | Event::MappingEnd => {
-                if let Some((anchor, before)) = open.pop() {
-                    sizes.insert(anchor, count - before);
-                }
+            Event::SequenceEnd | Event::MappingEnd => complete = open.pop(),
+            Event::Alias(anchor) => count += sizes.get(anchor).copied().unwrap_or(1),
+            Event::Scalar(value, _, anchor, _) => {
+                complete = Some((*anchor, count));
+                count += 1 + value.len() / LONG;
             }
-            Event::Alias(anchor) => count += sizes.get(&anchor).copied().unwrap_or(1),
-            Event::Scalar(..) => count += 1,
             _ => {}
+        }
+        // Anchors are counted from 1.
+        if let Some((anchor @ 1.., before)) = complete {
+            sizes.insert(anchor, count - before);
+            count += count - before;
         }
         if open.len() > DEPTH {
             return Err(too_deep());
@@ -270,10 +282,10 @@ fn from_yaml(text: &str) -> Parsed<Option<Yaml>> {
         loader.on_event(event, marker);
     }
     if loader.documents().len() < documents {
-        // The loader has met an error and keeps it to itself, unless it also parses the text.
-        YamlLoader::load_from_str(text).map_err(|error| no_yaml(&error, text))?;
+        // This loader keeps its error to itself.
+        return Ok(YamlLoader::load_from_str(text));
     }
-    Ok(loader.documents().first().cloned())
+    Ok(Ok(loader.documents().to_vec()))
 }
 
 fn too_deep() -> String {
@@ -479,11 +491,21 @@ mod tests {
             let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
             bomb += &format!("{level}: &a{level} [{aliases}]\n");
         }
-        let error = Tree::parse(&bomb).err().unwrap();
-        assert!(
-            error.starts_with("it has more than 1000000 values"),
-            "{error}"
+        // A long text that is repeated, and copies of copies.
+        let long = format!(
+            "a: &a {}\nb:\n{}",
+            "x".repeat(1 << 20),
+            "- *a\n".repeat(100)
         );
+        let ones = vec!["1"; 1000].join(", ");
+        let copies = format!("a: {}[{ones}]{}\n", "&a [".repeat(20), "]".repeat(20));
+        for text in [bomb, long, copies] {
+            let error = Tree::parse(&text).err().unwrap();
+            assert!(
+                error.starts_with("it has more than 1000000 values"),
+                "{error}"
+            );
+        }
     }
 
     #[test]
@@ -538,6 +560,13 @@ mod tests {
         assert_eq!(error.as_deref(), Some(named));
         let error = Tree::parse("a: 1\nimage_width: 2\nimage_width: 3\n").err();
         let named = "the key image_width stands twice, again in line 3";
+        assert_eq!(error.as_deref(), Some(named));
+        // Neither by the corrections for what is no YAML, nor in spite of them.
+        let error = Tree::parse("note: |\n  see [1\nk3: 0.1\nk3: 0.2\n").err();
+        let named = "the key k3 stands twice, again in line 4";
+        assert_eq!(error.as_deref(), Some(named));
+        let error = Tree::parse("fx:500.0\nfy: 510\nfx: 510\n").err();
+        let named = "the key fx stands twice, again in line 3";
         assert_eq!(error.as_deref(), Some(named));
     }
 }
