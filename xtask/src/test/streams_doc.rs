@@ -261,9 +261,9 @@ fn outputs(out: &Out) -> Result<()> {
     Ok(())
 }
 
-/// Fails unless the frames show the same picture at different times. vivid's picture does not move,
-/// except for a clock at its top.
-fn stands_still(frames: &[Vec<u8>]) -> Result<()> {
+/// Fails unless the frames show the same picture, and at least `new` of them differ from the one before.
+/// vivid's picture does not move, except for a clock and the frame's number at its top.
+fn stands_still(frames: &[Vec<u8>], new: usize) -> Result<()> {
     for (number, pair) in frames.windows(2).enumerate() {
         let lower = [&pair[0][LUMA / 2..LUMA], &pair[1][LUMA / 2..LUMA]];
         ensure!(
@@ -271,8 +271,12 @@ fn stands_still(frames: &[Vec<u8>]) -> Result<()> {
             "frame {} has another picture",
             number + 1
         );
-        ensure!(pair[0] != pair[1], "frame {} is the one before", number + 1);
     }
+    let differ = frames.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    ensure!(
+        differ >= new,
+        "{differ} frames differ from the one before, and not {new}"
+    );
     let first = &frames[0][LUMA / 2..LUMA];
     ensure!(
         first.iter().any(|&byte| byte != first[0]),
@@ -288,13 +292,15 @@ fn camera(out: &Out) -> Result<()> {
         &frames[..1],
         &out.frames("first-alone.nv12", 1)?,
     )?;
-    stands_still(&frames)?;
-    stands_still(&out.frames("camera.y4m", FILMED)?).context("YUYV")
+    // The map leaves the clock out. vivid gives two frames the same number when it is late.
+    let new = FILMED / 2;
+    stands_still(&frames, new)?;
+    stands_still(&out.frames("camera.y4m", FILMED)?, new).context("YUYV")
 }
 
 fn planes(out: &Out) -> Result<()> {
     let frames = out.frames("planes.nv12", 2)?;
-    stands_still(&frames)?;
+    stands_still(&frames, 1)?;
     same(
         "planes.nv12, its first",
         &frames[..1],
@@ -348,7 +354,7 @@ fn drops(out: &Out) -> Result<()> {
 fn until(out: &Out) -> Result<()> {
     let count = out.bytes("until.nv12")?.len() / FRAME;
     ensure!(count > 1, "{count} frames in a second");
-    stands_still(&out.frames("until.nv12", count)?)
+    stands_still(&out.frames("until.nv12", count)?, count / 2)
 }
 
 fn wrong(out: &Out) -> Result<()> {
@@ -398,11 +404,11 @@ mod tests {
 
     #[test]
     fn a_stream_that_stops_or_has_no_picture_is_an_error() {
-        assert!(stands_still(&[pattern(0), pattern(0)]).is_err());
-        assert!(stands_still(&[pattern(0), pattern(1)]).is_err());
+        assert!(stands_still(&[pattern(0), pattern(0)], 1).is_err());
+        assert!(stands_still(&[pattern(0), pattern(1)], 1).is_err());
         let mut next = pattern(0);
         next[0] ^= 1;
-        assert!(stands_still(&[pattern(0), next]).is_ok());
-        assert!(stands_still(&[vec![9; FRAME]]).is_err());
+        assert!(stands_still(&[pattern(0), next], 1).is_ok());
+        assert!(stands_still(&[vec![9; FRAME]], 1).is_err());
     }
 }
