@@ -373,7 +373,7 @@ def arguments():
     add = parser.add_argument
     add("pictures", nargs="+", metavar="PICTURE", help="files, patterns or directories")
     add("-o", "--output", required=True, metavar="FILE", help="the calibration (.yml, .json, .xml)")
-    add("--model", choices=MODELS, default="pinhole", help="rational: for wide lenses; fisheye: from 100 degrees on [%(default)s]")
+    add("--model", choices=MODELS, default="pinhole", help="rational: for wide lenses; fisheye: from 120 degrees on [%(default)s]")
     add("--kind", choices=("chessboard", "charuco"), default="chessboard", help="[%(default)s]")
     add("--squares", type=squares, default=(10, 7), metavar="COLUMNSxROWS", help="squares, not inner corners [10x7]")
     add("--square", type=positive, default=25.0, metavar="MM", help="a square's side [25]")

@@ -74,6 +74,12 @@ enum Command {
     /// Tune the correction of a lens by eye, on a page in a browser.
     #[cfg(feature = "tune")]
     Tune(Box<TuneArgs>),
+    #[cfg(not(feature = "tune"))]
+    #[command(hide = true, disable_help_flag = true)]
+    Tune {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _words: Vec<String>,
+    },
     /// Put two pictures side by side.
     Compare(CompareArgs),
     /// Write a picture in another file format.
@@ -106,6 +112,14 @@ struct ConvertArgs {
     output: PathBuf,
 }
 
+/// Returns the error for a command of a feature that this program lacks.
+#[cfg(not(all(feature = "device", feature = "tune")))]
+fn lacking(command: &str, feature: &str) -> Result<()> {
+    Err(Error::bad_use(format!(
+        "this dewarp was built without the feature {feature}, which '{command}' takes"
+    )))
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Board(args) => commands::board::draw(&args),
@@ -117,11 +131,11 @@ fn main() -> ExitCode {
         #[cfg(feature = "device")]
         Command::Run(args) => commands::run::run(&args),
         #[cfg(not(feature = "device"))]
-        Command::Run { .. } => Err(Error::bad_use(
-            "this dewarp was built without the feature device, which 'run' takes",
-        )),
+        Command::Run { .. } => lacking("run", "device"),
         #[cfg(feature = "tune")]
         Command::Tune(args) => commands::tune::tune(&args),
+        #[cfg(not(feature = "tune"))]
+        Command::Tune { .. } => lacking("tune", "tune"),
         Command::Compare(args) => compare(&args),
         Command::Convert(args) => convert(&args),
         Command::Completions(args) => commands::pages::completions(&args, Cli::command()),

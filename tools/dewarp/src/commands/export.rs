@@ -91,6 +91,11 @@ fn section(args: &LibcameraArgs) -> Result<Section> {
     let Calibration { lens, size } = described.calibration;
     let values = coefficients(&lens.distortion).map_err(Error::bad_use)?;
     let place = Place::of(size, args)?;
+    if let (None, None, Some(size)) = (args.sensor, args.lens.sensor_crop, size) {
+        notes.push(format!(
+            "note: {size} is taken as the sensor's analogue crop; --sensor gives it another size"
+        ));
+    }
     let shown = match (args.alpha, args.zoom) {
         (None, None) => described
             .output
