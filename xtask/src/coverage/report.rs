@@ -180,12 +180,12 @@ impl Report {
         sums
     }
 
-    /// Returns the share of executed instructions, in percent. Those from which all ways end in a panic
-    /// are left out.
+    /// Returns the share of executed instructions, in percent. Those from which all ways end in a panic,
+    /// and those in the list, are left out.
     pub fn percent(&self) -> f64 {
-        let [all, executed, panics, ..] = self.sums();
+        let [all, executed, panics, excused, _] = self.sums();
         // CAST: Small numbers.
-        100.0 * executed as f64 / (all - panics).max(1) as f64
+        100.0 * executed as f64 / (all - panics - excused).max(1) as f64
     }
 
     /// Returns the text for the terminal: the lines that were not executed, by file, and the sums.
@@ -229,7 +229,7 @@ impl Report {
         let _ = writeln!(
             text,
             "{all} instructions: {executed} executed, {panics} lead only to a panic, {excused} are in the list, \
-             {rest} are missing: {:.1} % without panics\n{} branches: {ways} of {} ways taken",
+             {rest} are missing: {:.1} % without panics and the list\n{} branches: {ways} of {} ways taken",
             self.percent(),
             branches.clone().count(),
             2 * branches.count()

@@ -60,7 +60,8 @@ const LARGE: &str = "grep -q '^CmaTotal: *393216 kB' /proc/meminfo || { grep Cma
     done
     wait $stream1 && wait $stream2 || { cat /tmp/1 /tmp/2; exit 1; }";
 
-/// Checks what docs/dw100-rust.rst says about the module's parameters.
+/// Checks what docs/dw100-rust.rst says about the module's parameters, and about time-outs where there was
+/// none yet.
 const PARAMETERS: &str = "set -ex
     [ \"$(/usr/sbin/modinfo -F parm /board/dw100_rust.ko | cut -d : -f 1 | sort | tr '\\n' ' ')\" = 'dma_bits watchdog_ms ' ]
     for wrong in watchdog_ms=-1 watchdog_ms=x watchdog_ms=4294967296 dma_bits=x; do
@@ -72,6 +73,7 @@ const PARAMETERS: &str = "set -ex
     [ $(cat /sys/kernel/debug/32e30000.dwe/watchdog_ms) = 70000 ]
     echo 500 > /sys/kernel/debug/32e30000.dwe/watchdog_ms
     [ $(cat /sys/kernel/debug/32e30000.dwe/watchdog_ms) = 500 ]
+    [ $(cat /sys/kernel/debug/32e30000.dwe/timeout_regs) = none ]
     driver unload rust
     driver load rust dma_bits=33
     [ ! -e /dev/video0 ]
