@@ -151,10 +151,11 @@ impl Child {
     /// an error if it failed.
     pub fn end(mut self, limit: Duration) -> Result<()> {
         let Some(status) = self.ended_within(limit)? else {
+            let whereabouts = whereabouts(self.pid);
             self.kill()?;
             let dead = self.ended_within(Duration::from_secs(2))?.is_some();
             bail!(
-                "no end after {} s{}",
+                "no end after {} s{}; its threads: {whereabouts}",
                 limit.as_secs(),
                 if dead {
                     ""
@@ -204,6 +205,21 @@ fn child(run: impl FnOnce() -> Result<()>, saying: OwnedFd) -> i32 {
         // The panic has printed the reason.
         Err(_) => 1,
     }
+}
+
+/// Returns the state of each thread of a process, and the kernel functions that it is in, as far as
+/// the kernel tells.
+fn whereabouts(pid: Pid) -> String {
+    let mut text = String::new();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    for task in tasks.into_iter().flatten().flatten() {
+        let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let status = read("status");
+        let state = status.lines().find(|line| line.starts_with("State:"));
+        let stack = read("stack").replace("[<0>] ", "");
+        text += &format!("{}, {stack}; ", state.unwrap_or("no state"));
+    }
+    text
 }
 
 fn one_line(text: &str) -> String {
