@@ -103,10 +103,13 @@ const RACE_END: &str = "========";
 const RACY: &[&str] = &["dw100_", "v4l2_", "vb2_", "media_", "video_"];
 const MODULE: &str = "[dw100";
 
-/// Functions of the interrupt core that read its state without its lock, with any driver. It happens
-/// more often with interrupts that software raises, as the KUnit tests do. A race between two of them
-/// does not concern this driver.
-const IRQ_CORE: &[&str] = &[
+/// Functions of the interrupt core and of the timer core that read its state without its lock, with any
+/// driver: which timer a CPU runs (`hrtimer_active`, inlined in the one that cancels), and the state of an
+/// interrupt. The latter happens more often with interrupts that software raises, as the KUnit tests do. A
+/// race between two of them does not concern this driver.
+const CORE: &[&str] = &[
+    "__hrtimer_run_queues",
+    "hrtimer_try_to_cancel",
     "generic_handle_irq_safe",
     "handle_irq_event",
     "handle_simple_irq",
@@ -204,10 +207,7 @@ fn concerns_us(report: &[&str]) -> bool {
     if RACY.iter().any(|word| title.contains(word)) {
         return true;
     }
-    if title
-        .split(" / ")
-        .all(|function| IRQ_CORE.contains(&function))
-    {
+    if title.split(" / ").all(|function| CORE.contains(&function)) {
         return false;
     }
     lines.any(|line| line.contains(MODULE))
@@ -418,6 +418,7 @@ mod tests {
             race("handle_irq_event / synchronize_hardirq", OURS),
             race("__synchronize_irq / handle_irq_event", OURS),
             race("handle_simple_irq / irq_finalize_oneshot", OURS),
+            race("__hrtimer_run_queues / hrtimer_try_to_cancel", OURS),
             report(qbuf, word, OURS),
             report(dqbuf, word, to_cpu),
             report(enqueue, word, to_cpu),
@@ -446,6 +447,7 @@ mod tests {
             race("trace_vb2_qbuf / vb2_buffer_done", "g+0x1/0x2"),
             race("f / g", OURS),
             race("handle_simple_irq / helper_irq [dw100_rust]", OURS),
+            race("__hrtimer_run_queues / helper_timer [dw100_rust]", OURS),
             // They belong to the interrupt core only by their names.
             race("free_irq / handle_irq_event", OURS),
             race("irq_work_run / irq_work_queue", OURS),
