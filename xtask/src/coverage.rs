@@ -66,7 +66,7 @@ const MODULE: &str = "dw100_rust";
 /// Upper limit of the length of a section of the module, in bytes.
 const MAX_SECTION_BYTES: u32 = 1 << 20;
 
-/// The share of instructions that must be executed, in percent.
+/// The share of the instructions that are not in the list that must be executed, in percent.
 const MIN_PERCENT: f64 = 97.0;
 
 /// Collects what boots execute.

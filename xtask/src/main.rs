@@ -122,8 +122,8 @@ enum Action {
     },
     /// Lists the code of the module that no test suite executes
     ///
-    /// A page for each source file is in target/coverage/html, and the figures in the format of lcov in
-    /// target/coverage.
+    /// What tests/coverage.list has, with the reasons, is left out. A page for each source file, with all code,
+    /// is in target/coverage/html, and the figures in the format of lcov in target/coverage.
     Coverage {
         #[command(flatten)]
         choice: coverage::Choice,

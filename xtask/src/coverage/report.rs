@@ -184,8 +184,7 @@ impl Report {
     /// and those in the list, are left out.
     pub fn percent(&self) -> f64 {
         let [all, executed, panics, excused, _] = self.sums();
-        // CAST: Small numbers.
-        100.0 * executed as f64 / (all - panics - excused).max(1) as f64
+        percent(executed, all - panics - excused)
     }
 
     /// Returns the text for the terminal: the lines that were not executed, by file, and the sums.
@@ -229,7 +228,8 @@ impl Report {
         let _ = writeln!(
             text,
             "{all} instructions: {executed} executed, {panics} lead only to a panic, {excused} are in the list, \
-             {rest} are missing: {:.1} % without panics and the list\n{} branches: {ways} of {} ways taken",
+             {rest} are missing: {:.1} % executed without panics, {:.1} % without the list, too\n{} branches: {ways} of {} ways taken",
+            percent(executed, all - panics),
             self.percent(),
             branches.clone().count(),
             2 * branches.count()
@@ -291,6 +291,11 @@ impl Report {
         }
         text
     }
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    // CAST: Small numbers.
+    100.0 * part as f64 / whole.max(1) as f64
 }
 
 fn matches(excuse: &Excuse, line: &Line, facts: &Facts) -> bool {
