@@ -61,11 +61,10 @@ fn furnish(dir: &Scratch, root: &Path) {
         let name = file.file_name().into_string().unwrap();
         std::fs::copy(file.path(), dir.path(&name)).unwrap();
     }
-    for name in ["photo.png", "photo.jpg"] {
+    std::fs::create_dir(dir.path("photos")).unwrap();
+    for name in ["photo.png", "photo.jpg", "photos/left14.jpg", "left14.jpg"] {
         dir.picture(name, 640, 480);
     }
-    std::fs::create_dir(dir.path("photos")).unwrap();
-    dir.picture("photos/left14.jpg", 640, 480);
     let camera = root.join("tests/pictures/left_intrinsics.yml");
     std::fs::copy(camera, dir.path("camera.yml")).unwrap();
     let frame = vec![90; 640 * 480 * 3 / 2];
