@@ -354,7 +354,7 @@ fn drops(out: &Out) -> Result<()> {
 fn until(out: &Out) -> Result<()> {
     let count = out.bytes("until.nv12")?.len() / FRAME;
     ensure!(count > 1, "{count} frames in a second");
-    stands_still(&out.frames("until.nv12", count)?, count / 2)
+    stands_still(&out.frames("until.nv12", count)?, count - 1)
 }
 
 fn wrong(out: &Out) -> Result<()> {
