@@ -104,7 +104,7 @@ const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera, EuRoC, ORB
 
 /// Returns the advice for a file that cannot be read.
 fn by_hand() -> String {
-    "with its numbers: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 or \
+    "give its numbers by hand: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 or \
      --fisheye K1,K2,K3,K4"
         .into()
 }
@@ -329,12 +329,17 @@ impl Rectification {
         }
     }
 
-    /// Creates a rectification from R (3x3) and P (3x4), each with its name.
+    /// Creates a rectification from R (3x3) and P (3x4, or 3x3 without the last column), each with its name.
     fn of(rotation: (&str, &Tree), projection: (&str, &Tree)) -> Parsed<Self> {
         let (r, p) = (rotation.0, projection.0);
         let [a, b, c, d, e, f, g, h, i] = rotation.1.matrix(r, [3, 3])?;
-        let [fx, skew, cx, _, below, fy, cy, _, last @ ..]: [f64; 12] =
-            projection.1.matrix(p, [3, 4])?;
+        let [fx, skew, cx, _, below, fy, cy, _, last @ ..] = match projection.1.numbers(p)?.len() {
+            9 => {
+                let [a, b, c, d, e, f, g, h, i] = projection.1.matrix(p, [3, 3])?;
+                [a, b, c, 0.0, d, e, f, 0.0, g, h, i, 0.0]
+            }
+            _ => projection.1.matrix(p, [3, 4])?,
+        };
         if last != [0.0, 0.0, 1.0, 0.0] {
             return Err(format!("{p} has the last row {last:?}, not 0 0 1 0"));
         }

@@ -57,6 +57,49 @@ impl Lens {
         }
     }
 
+    /// Returns the options of `dewarp map lens` that describe this lens by its numbers, and a skew, which they
+    /// cannot describe; `None` for Lensfun's models.
+    pub fn options(&self) -> Option<String> {
+        let list = |name: &str, values: &[f64]| {
+            let values: Vec<String> = values.iter().map(f64::to_string).collect();
+            format!(" --{name} {}", values.join(","))
+        };
+        // What is not there is left out.
+        let some = |name: &str, values: &[f64]| match values.iter().all(|value| *value == 0.0) {
+            true => String::new(),
+            false => list(name, values),
+        };
+        let brown = |brown: &Brown| {
+            let radial = [brown.radial, brown.rational].concat();
+            let used = if brown.rational == [0.0; 3] { 3 } else { 6 };
+            [
+                list("radial", &radial[..used]),
+                some("tangential", &brown.tangential),
+                some("prism", &brown.prism),
+                some("sensor-tilt", &brown.tilt),
+            ]
+            .concat()
+        };
+        let distortion = match &self.distortion {
+            Distortion::Brown(it) => brown(it),
+            Distortion::Fisheye(k) => list("fisheye", k),
+            Distortion::Radial(_) => return None,
+            Distortion::DoubleSphere(it) => list("double-sphere", &[it.xi, it.alpha]),
+            Distortion::Eucm(it) => list("eucm", &[it.alpha, it.beta]),
+            Distortion::Omni(it) => {
+                let radial = list("radial", &it.brown.radial[..2]);
+                let skew = match it.skew * self.focal[0] {
+                    0.0 => String::new(),
+                    skew => format!(" and a skew of {skew}"),
+                };
+                list("omni", &[it.xi]) + &radial + &some("tangential", &it.brown.tangential) + &skew
+            }
+            Distortion::Fov(w) => list("fov", &[*w]),
+        };
+        let [center, focal] = [list("center", &self.center), list("focal", &self.focal)];
+        Some(format!("{}{focal}{distortion}", center.trim_start()))
+    }
+
     /// Returns this lens if its numbers are possible.
     ///
     /// Returns what is wrong with them otherwise, in a sentence.

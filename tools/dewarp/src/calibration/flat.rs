@@ -65,14 +65,35 @@ fn parts(tree: &Tree) -> Vec<(String, Tree)> {
     maps.filter(|(_, value)| !value.keys().is_empty()).collect()
 }
 
+/// Returns the maps of cameras in a map, down to this depth. A camera in one of several maps has the name of that
+/// map before its own.
+fn cameras(tree: &Tree, depth: usize) -> Vec<(String, Tree)> {
+    let mut all = Vec::new();
+    for (name, part) in parts(tree) {
+        if !has_focal(&part, depth) {
+            continue;
+        }
+        let inner = match depth > 0 && !has_focal(&part, 0) {
+            true => cameras(&part, depth - 1),
+            false => Vec::new(),
+        };
+        match inner.len() {
+            0 | 1 => all.push((name, part)),
+            _ => all.extend(
+                inner
+                    .into_iter()
+                    .map(|(own, camera)| (format!("{name}.{own}"), camera)),
+            ),
+        }
+    }
+    all
+}
+
 /// Returns the map of the chosen camera, or the whole tree if there is only one
 /// camera.
 fn camera(tree: &Tree, choice: &Choice) -> Parsed<Tree> {
     let own = has_focal(tree, 0);
-    let cameras: Vec<_> = parts(tree)
-        .into_iter()
-        .filter(|(_, part)| has_focal(part, 2))
-        .collect();
+    let cameras = cameras(tree, 2);
     match &cameras[..] {
         [(_, only)] if !own && choice.camera.is_none() && !has_focal(only, 0) => Ok(only.clone()),
         [_, _, ..] if !own => {
@@ -101,7 +122,8 @@ pub fn by_names(map: &Tree, model: Option<Model>) -> Parsed<Option<Distortion>> 
 }
 
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
-    let values = Values::of(&camera(tree, choice)?, 2);
+    let map = camera(tree, choice)?;
+    let values = Values::of(&map, 2);
     // instant-ngp and nerfstudio, like COLMAP, count from the edge of the
     // picture, not from the centre of its first pixel.
     let edge = match values.one(&["fl_x"])? {
@@ -122,7 +144,14 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             "{key} is not 0: pixels that are askew or no squares by it are not supported; calibrate without"
         ));
     }
-    let said = model(&values)?;
+    if values.one(&["symmetric"])?.is_some() {
+        return Err(
+            "its symmetric is that of BoofCV's kannala_brandt, whose first coefficient is that of the angle itself, \
+             which is not read: calibrate with OpenCV's fisheye"
+                .into(),
+        );
+    }
+    let said = model(&values, choice)?;
     let kind = said.as_ref().map(|(kind, _)| *kind);
     let distortion = match kind {
         Some(Kind::DoubleSphere) => Distortion::DoubleSphere(DoubleSphere {
@@ -139,14 +168,13 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if let Some((_, key)) = &said {
         agrees(choice, &distortion, key)?;
     }
-    let mut described = Described::from(Calibration {
+    if let (None, None, Distortion::Brown(_)) = (kind, choice.model, distortion) {
+        mention(&map, tree)?;
+    }
+    Ok(Described::from(Calibration {
         lens: pixels(numbers, distortion)?,
         size: values.size()?,
-    });
-    if let (None, None, Distortion::Brown(_)) = (kind, choice.model, distortion) {
-        described.doubts.extend(mention(tree));
-    }
-    Ok(described)
+    }))
 }
 
 /// Returns the distortion that the coefficients describe, given by names or in
@@ -183,6 +211,12 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
                 ));
             }
             Distortion::Brown(Brown::NONE)
+        }
+        (_, _, None, None) if values.like_coefficients().is_some() => {
+            return Err(format!(
+                "it has no coefficients under a known name: if those are {}, name it dist_coeffs",
+                values.like_coefficients().unwrap_or_default()
+            ));
         }
         (_, _, None, None) => {
             return Err(String::from(
@@ -223,8 +257,8 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
             skew: 0.0,
         })),
         (Some(Kind::Omni), None, _) => Err("it has no xi".into()),
-        (_, Some(xi), _) => Err(format!("it has xi {xi}, and no model that has one")),
-        (_, None, distortion) => Ok(distortion),
+        (_, Some(xi), _) if xi != 0.0 => Err(format!("it has xi {xi}, and no model that has one")),
+        (_, _, distortion) => Ok(distortion),
     }
 }
 

@@ -2,15 +2,17 @@
 //! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics; or the `camera.yaml` of
 //! one camera, which has the same keys without a camera's name.
 
-use super::dialect::{Described, chosen};
+use super::dialect::{Described, chosen, within};
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, plausible};
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Lens, Omni};
 
+/// The greatest depth of a camera in a file. Those of DSEC are in `intrinsics`.
+const DEPTH: usize = 2;
+
 /// Returns whether this is a file of Kalibr. The cameras of a camchain are its keys.
 pub fn is_one(tree: &Tree) -> bool {
-    let camera = |key: &&str| tree.get(key).is_some_and(|value| is_camera(&value));
-    is_camera(tree) || tree.keys().iter().any(camera)
+    is_camera(tree) || !within(tree, DEPTH, &is_camera).is_empty()
 }
 
 /// Returns whether the file has several cameras, between which --camera chooses.
@@ -26,12 +28,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
         return read(tree, choice);
     }
-    let cameras: Vec<(String, Tree)> = tree
-        .keys()
-        .into_iter()
-        .filter_map(|key| Some((key.to_owned(), tree.get(key)?)))
-        .filter(|(_, value)| is_camera(value))
-        .collect();
+    let cameras = within(tree, DEPTH, &is_camera);
     let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
     let (name, camera) = &cameras[chosen(&names, choice)?];
     read(camera, choice).map_err(|cause| format!("{name}: {cause}"))
@@ -48,7 +45,11 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
             .and_then(|value| value.text().map(str::to_owned))
             .unwrap_or_default()
     };
-    let intrinsics = numbers("intrinsics")?;
+    // The second name is that of DSEC, which has the numbers in the same order.
+    let intrinsics = match cam.get("intrinsics") {
+        None if cam.get("camera_matrix").is_some() => numbers("camera_matrix")?,
+        _ => numbers("intrinsics")?,
+    };
     let bend = "distortion_coeffs";
     let (camera_model, distortion_model) = (word("camera_model"), word("distortion_model"));
     let no_model = |key: &str, model: &str| {

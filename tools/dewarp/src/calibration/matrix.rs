@@ -6,7 +6,9 @@ use super::{Choice, Model, Parsed};
 use crate::lens::{Brown, Distortion, Lens};
 
 /// Creates the lens of a 3x3 camera matrix.
-pub fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
+///
+/// Only the omnidirectional model has the skew of its matrix.
+pub fn lens(matrix: &Tree, name: &str, mut distortion: Distortion) -> Parsed<Lens> {
     let values: [f64; 9] = matrix.matrix(name, [3, 3])?;
     if values == [0.0; 9] {
         return Err(format!("{name} is all 0: the camera was never calibrated"));
@@ -24,11 +26,15 @@ pub fn lens(matrix: &Tree, name: &str, distortion: Distortion) -> Parsed<Lens> {
             "{name} has {below} before its second focal length, not 0"
         ));
     }
-    if skew != 0.0 {
-        return Err(format!(
-            "{name} has a skew of {skew}, which is not supported: calibrate without \
-             (CALIB_FIX_SKEW), or put 0 there, as OpenCV's undistortion does"
-        ));
+    match &mut distortion {
+        _ if skew == 0.0 => {}
+        Distortion::Omni(omni) => omni.skew = skew / fx,
+        _ => {
+            return Err(format!(
+                "{name} has a skew of {skew}, which is not supported: calibrate without \
+                 (CALIB_FIX_SKEW), or put 0 there, as OpenCV's undistortion does"
+            ));
+        }
     }
     let lens = Lens {
         focal: [fx, fy],

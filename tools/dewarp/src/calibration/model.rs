@@ -10,7 +10,7 @@ use super::{Choice, Model, Parsed, by_hand};
 pub const FLAGS: [&str; 4] = ["fisheyemodel", "isfisheye", "usefisheye", "fisheye"];
 
 /// Keys that name the model.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 19] = [
     "model",
     "modeltype",
     "modelname",
@@ -20,6 +20,9 @@ pub const KEYS: [&str; 16] = [
     "lensmodel",
     "distortionmodel",
     "distortiontype",
+    "distmodel",
+    "disttype",
+    "lens",
     "projectionmodel",
     "projectiontype",
     "projection",
@@ -28,6 +31,9 @@ pub const KEYS: [&str; 16] = [
     "calibtype",
     "type",
 ];
+
+/// Keys that may name something else than a lens's model, such as the kind of a file or a product.
+pub const LOOSE: [&str; 2] = ["type", "lens"];
 
 /// Names of the model of OpenCV's `calibrateCamera`.
 const PINHOLE: [&str; 22] = [
@@ -88,15 +94,17 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
         let Some((key, value)) = tree.spelled([key]) else {
             continue;
         };
-        let Some(text) = value.text() else {
+        if LOOSE.contains(&plain(&key).as_str()) && value.text().and_then(known).is_none() {
             continue;
-        };
-        match known(text) {
-            Some(model) => found.push((key, model)),
-            // This is the type of a file, not of a lens.
-            None if plain(&key) == "type" => {}
-            None if choice.model.is_some() => {}
-            None => return Err(unknown(&key, text)),
+        }
+        match (value.text(), value.numbers(&key).as_deref()) {
+            (Some(text), _) => match known(text) {
+                Some(model) => found.push((key, model)),
+                None if choice.model.is_some() => {}
+                None => return Err(unknown(&key, text)),
+            },
+            (None, Ok([number])) if choice.model.is_none() => return Err(numbered(&key, *number)),
+            _ => {}
         }
     }
     // A pinhole with a fisheye's distortion is a fisheye.
@@ -110,10 +118,10 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
     }
 }
 
-/// Returns a warning if a file that names no model speaks of a fisheye.
-pub fn mention(file: &Tree) -> Option<String> {
+/// Returns an error if a file that names no model speaks of a fisheye, in the map of the camera or at its top.
+pub fn mention(camera: &Tree, file: &Tree) -> Parsed<()> {
     let mut found = None;
-    file.each(&mut |key, value| {
+    let mut look = |key: &str, value: &str| {
         let of_fisheye = |text: &str| {
             let text = plain(text);
             ["fisheye", "equidistant", "kannala"]
@@ -123,12 +131,27 @@ pub fn mention(file: &Tree) -> Option<String> {
         if found.is_none() && (of_fisheye(key) || of_fisheye(value)) {
             let value: String = value.chars().take(40).collect();
             found = Some(format!(
-                "it says {key}: {value}, and its coefficients are taken as a pinhole's: if they are a \
-                 fisheye's, say --model fisheye"
+                "it says {key}: {value}: are its coefficients those of a fisheye? Say which with --model \
+                 fisheye or --model pinhole"
             ));
         }
-    });
-    found
+    };
+    camera.each(&mut look);
+    for key in file.keys() {
+        let value = file.get(key);
+        if let Some(text) = value.as_ref().and_then(Tree::text) {
+            look(key, text);
+        }
+    }
+    found.map_or(Ok(()), Err)
+}
+
+/// Returns the error for a model that is a number.
+pub fn numbered(key: &str, number: f64) -> String {
+    format!(
+        "{key} is {number}, and each program counts its models in another way: if its coefficients are those of a \
+         pinhole or a fisheye of OpenCV, say which with --model"
+    )
 }
 
 /// Returns the model of this name.

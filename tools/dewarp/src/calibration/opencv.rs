@@ -11,7 +11,7 @@ use crate::lens::{Distortion, Omni};
 
 /// Names of the camera matrix; those of a pair have a suffix of [`PAIR`] as
 /// well.
-const MATRIX: [&str; 12] = [
+const MATRIX: [&str; 16] = [
     "cameramatrix",
     "cameraintrinsics",
     "intrinsicmatrix",
@@ -23,11 +23,18 @@ const MATRIX: [&str; 12] = [
     "k",
     "kk",
     "m",
+    "camk",
+    "calibrationmatrix",
     "intrinsics",
+    "intrinsic",
+    "matrix",
 ];
 
+/// Names among them that may also be those of other values: nine numbers make a matrix.
+const LOOSE: [&str; 3] = ["intrinsics", "intrinsic", "matrix"];
+
 /// Names of the coefficients, with the same suffixes.
-const COEFFICIENTS: [&str; 14] = [
+const COEFFICIENTS: [&str; 17] = [
     "distortioncoefficients",
     "distortioncoeffs",
     "distortioncoeff",
@@ -42,10 +49,20 @@ const COEFFICIENTS: [&str; 14] = [
     "d",
     "distortionparameters",
     "distparams",
+    "distcoefficients",
+    "distortions",
+    "camdist",
 ];
 
-/// The suffixes of the names of a pair's matrices.
-const PAIR: [&str; 7] = ["0", "1", "2", "left", "right", "l", "r"];
+/// Names of the list of coefficients in a map of a distortion.
+const LIST: [&str; 5] = ["coefficients", "coeffs", "parameters", "params", "values"];
+
+/// Words that tell the matrices of a pair's cameras apart, beside numbers.
+const PAIR: [&str; 4] = ["left", "right", "l", "r"];
+
+/// Words in the name of a matrix that belongs to the pictures as the camera takes them. The matrix of undistorted
+/// pictures may stand beside it under a known name.
+const RAW: [&str; 3] = ["original", "raw", "distorted"];
 
 /// Names of the mirror parameter of an omnidirectional camera.
 const XI: [&str; 3] = ["xi", "mirroroffset", "mirrorparameter"];
@@ -65,13 +82,17 @@ pub fn is_one(tree: &Tree) -> bool {
 /// name.
 fn is_camera(tree: &Tree) -> bool {
     let long = COEFFICIENTS.iter().filter(|name| name.len() > 4);
-    let names = MATRIX
-        .iter()
-        .filter(|name| **name != "intrinsics")
-        .chain(long);
-    let matrix = tree.spelled(["intrinsics"]);
-    tree.spelled(names.copied()).is_some()
-        || matrix.is_some_and(|(_, value)| value.numbers("").is_ok_and(|all| all.len() == 9))
+    has_matrix(tree) || tree.spelled(long.copied()).is_some()
+}
+
+/// Returns whether a map has a camera matrix.
+pub fn has_matrix(tree: &Tree) -> bool {
+    let sure = MATRIX.iter().filter(|name| !LOOSE.contains(name));
+    tree.spelled(sure.copied()).is_some()
+        || LOOSE.into_iter().any(|name| {
+            let matrix = tree.spelled([name]);
+            matrix.is_some_and(|(_, value)| value.numbers("").is_ok_and(|all| all.len() == 9))
+        })
 }
 
 /// Returns whether the file has several cameras, between which --camera
@@ -80,40 +101,62 @@ pub fn has_cameras(tree: &Tree) -> bool {
     !is_camera(tree)
 }
 
-/// Returns the names of a matrix of one camera of a pair: `K1`, `K_left` or `left_K`. Of a camera
+/// Returns the names of a matrix of one camera of several: `K1`, `K_left` or `left_K`. Of a camera
 /// without a name it is the name of the matrix.
 fn of_pair(name: &str, camera: &str) -> Vec<String> {
     let mut names = vec![format!("{name}{camera}")];
-    if ["left", "right"].contains(&camera) {
+    if camera.chars().any(char::is_alphabetic) {
         names.push(format!("{camera}{name}"));
     }
     names
 }
 
-/// Returns the cameras of the pair that have a matrix of this name.
-fn pair(tree: &Tree, name: &str) -> Vec<&'static str> {
+/// Returns the cameras that have a matrix of this name: those of numbers, those of a pair, and those of any word
+/// for which the file has coefficients as well.
+fn pair(tree: &Tree, name: &str) -> Vec<String> {
+    let names = tree.plain_names();
     // `k1` may be a matrix or a coefficient.
-    let has = |camera: &&str| {
-        let names = of_pair(name, camera);
-        let found = tree.spelled(names.iter().map(String::as_str));
-        found.is_some_and(|(_, value)| !value.numbers("").is_ok_and(|all| all.len() == 1))
+    let is_matrix = |key: &str| {
+        let value = tree.get(key);
+        value.is_some_and(|value| !value.numbers("").is_ok_and(|all| all.len() == 1))
     };
-    PAIR.into_iter().filter(has).collect()
+    let has_coefficients = |camera: &str| {
+        let mut all = COEFFICIENTS.iter().flat_map(|name| of_pair(name, camera));
+        all.any(|name| names.contains_key(&name))
+    };
+    let is_camera = |camera: &str| {
+        camera.bytes().all(|letter| letter.is_ascii_digit())
+            || PAIR.contains(&camera)
+            || has_coefficients(camera)
+    };
+    let cameras = names.iter().flat_map(|(found, key)| {
+        let word = found.strip_suffix(name);
+        let word = word.filter(|word| word.chars().any(char::is_alphabetic));
+        let cameras = [found.strip_prefix(name), word].into_iter().flatten();
+        let cameras = cameras.filter(|camera| !camera.is_empty() && is_camera(camera));
+        cameras.filter(|_| is_matrix(key)).map(str::to_owned)
+    });
+    in_order(cameras.collect())
 }
 
-/// Returns the cameras of a pair that have a camera matrix.
-fn pair_cameras(tree: &Tree) -> Vec<&'static str> {
-    let mut found: Vec<&str> = MATRIX.iter().flat_map(|name| pair(tree, name)).collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+/// Returns the cameras that have a camera matrix.
+fn pair_cameras(tree: &Tree) -> Vec<String> {
+    let sure = MATRIX.iter().filter(|name| !LOOSE.contains(name));
+    in_order(sure.flat_map(|name| pair(tree, name)).collect())
+}
+
+/// Returns each camera once, 2 before 10.
+fn in_order(mut cameras: Vec<String>) -> Vec<String> {
+    cameras.sort_unstable_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
+    cameras.dedup();
+    cameras
 }
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
         return camera(tree, tree, "", choice);
     }
-    let names: Vec<String> = pair_cameras(tree).into_iter().map(str::to_owned).collect();
+    let names = pair_cameras(tree);
     if !names.is_empty() {
         let camera_name = &names[chosen(&names, choice)?];
         return camera(tree, tree, camera_name, choice);
@@ -160,6 +203,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         ));
     }
     one_of(tree, &names, (&matrix_name, &matrix), 9)?;
+    is_raw(tree, (&matrix_name, &matrix))?;
     let (found, names) = find(&COEFFICIENTS);
     // PhotonVision wrote this until 2023.
     let found = found.or_else(|| match plain(&matrix_name).as_str() {
@@ -174,6 +218,11 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         )
     })?;
     one_of(tree, &names, (&name, &coefficients), 4)?;
+    let inner = coefficients.spelled(LIST);
+    let (around, coefficients) = match inner {
+        Some((_, list)) => (coefficients, list),
+        None => (tree.clone(), coefficients),
+    };
     // These keys say that the numbers may be a fisheye's, or that flips or
     // another centre apply.
     if let Some((key, _)) = tree.spelled(["dewarpmode", "dewarptype"]) {
@@ -190,18 +239,18 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             }
         }
     }
-    let mut mention = None;
     let distortion = match tree.spelled(XI) {
         Some((key, value)) => omni(&coefficients.numbers(&name)?, &name, &value.numbers(&key)?)?,
         None => {
-            let model = told([tree, file], choice)?;
+            let model = told([&around, tree, file], choice)?;
             if model.is_none() {
-                mention = model::mention(file);
+                model::mention(tree, file)?;
             }
             bent(model, &coefficients, &name)?
         }
     };
     let lens = lens(&matrix, &matrix_name, distortion)?;
+    let distortion = lens.distortion;
     let found = match size::find(tree, lens.center)? {
         None => size::find(file, lens.center)?,
         found => found,
@@ -211,7 +260,6 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     let mut described = Described::from(whole);
     described.doubts = super::plausible::doubts(&lens, size);
     described.doubts.extend(doubt);
-    described.doubts.extend(mention);
     if distortion.is_straight() {
         described
             .doubts
@@ -247,12 +295,40 @@ fn one_of(tree: &Tree, names: &[String], (name, value): (&str, &Tree), least: us
     }
 }
 
-/// Returns the model that the camera, the file around it or the user names.
-fn told([tree, file]: [&Tree; 2], choice: &Choice) -> Parsed<Option<Model>> {
-    let said = match model::said(tree, choice)? {
-        None => model::said(file, choice)?,
-        said => said,
+/// Returns an error if the file has other numbers in a matrix whose name says that it is the one of the
+/// distorted pictures.
+fn is_raw(tree: &Tree, (name, value): (&str, &Tree)) -> Parsed<()> {
+    let own = value.numbers(name)?;
+    let raw = |plain: &str| {
+        let plain = plain.replace("undistorted", "");
+        RAW.iter().any(|word| plain.contains(word))
     };
+    let other = |key: &String| {
+        let numbers = tree.get(key)?.numbers(key).ok()?;
+        (numbers.len() == 9 && numbers[6..] == [0.0, 0.0, 1.0] && numbers != own)
+            .then(|| key.clone())
+    };
+    let names = tree.plain_names().iter();
+    let others = names
+        .filter(|(plain, _)| raw(plain))
+        .filter_map(|(_, key)| other(key));
+    match others.min() {
+        Some(other) if !raw(&plain(name)) => Err(format!(
+            "it has {name} and {other}, with different numbers, and the coefficients are likely those of {other}: remove \
+             the one that is not theirs"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the model that one of these maps, the innermost first, or the user names.
+fn told<const N: usize>(maps: [&Tree; N], choice: &Choice) -> Parsed<Option<Model>> {
+    let mut said = None;
+    for map in maps {
+        if said.is_none() {
+            said = model::said(map, choice)?;
+        }
+    }
     match (said, choice.model) {
         (Some((key, said)), Some(wanted)) if said != wanted => {
             let said = match said {
@@ -301,7 +377,7 @@ pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
     let cameras = pair(tree, "r");
     let camera = match (choice.camera, &cameras[..]) {
         (Some(camera), _) => plain(camera),
-        (None, [only]) => (*only).to_owned(),
+        (None, [only]) => only.clone(),
         (None, []) => return Err(missing(tree, "rectification", "R1 and P1, R2 and P2")),
         (None, _) => return Err(which(&cameras)),
     };
@@ -314,7 +390,7 @@ pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
     Rectification::of((&r, &rotation), (&p, &projection))
 }
 
-fn which(cameras: &[&str]) -> String {
+fn which(cameras: &[String]) -> String {
     format!("say which camera with --camera: {}", cameras.join(", "))
 }
 

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Settings of ORB-SLAM2 and 3: keys such as `Camera.fx`, `Camera1.fx`, and
-//! `LEFT.K` of a pair that ORB-SLAM rectifies itself. OpenVSLAM has the same
-//! keys.
+//! `LEFT.K` of a pair that ORB-SLAM rectifies itself. OpenVSLAM and stella have the same
+//! keys, and `StereoRectifier.K_left` of such a pair.
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
-use super::tree::Tree;
-use super::{Calibration, Choice, Model, Parsed, Rectification, agrees, brown, lens};
+use super::tree::{Tree, plain};
+use super::{
+    Calibration, Choice, Model, Parsed, Rectification, agrees, brown, by_hand, fisheye, lens,
+};
+use crate::format::Size;
 use crate::lens::{Brown, Distortion};
 
 pub const DIALECT: Dialect = Dialect::of("settings of ORB-SLAM", is_one, read)
@@ -33,7 +36,44 @@ fn has(tree: &Tree, key: &str) -> bool {
 
 /// Returns whether this is a camera of a pair with its own matrices.
 fn is_raw(tree: &Tree, key: &str) -> bool {
-    tree.get(&format!("{key}.K")).is_some()
+    raw(tree, key, "K").is_some()
+}
+
+/// Returns a matrix of a camera of a pair, with its name.
+fn raw(tree: &Tree, key: &str, letter: &str) -> Option<(String, Tree)> {
+    let name = format!("{key}.{letter}");
+    if let Some(value) = tree.get(&name) {
+        return Some((name, value));
+    }
+    // stella's settings are in maps, and OpenVSLAM's in keys with points.
+    let (map, part) = (
+        "StereoRectifier",
+        format!("{letter}_{}", key.to_lowercase()),
+    );
+    let name = format!("{map}.{part}");
+    let value = tree.get(&name).or_else(|| tree.get(map)?.get(&part));
+    value.map(|value| (name, value))
+}
+
+/// Returns the same, or an error if it is missing.
+fn needed(tree: &Tree, key: &str, letter: &str) -> Parsed<(String, Tree)> {
+    raw(tree, key, letter).ok_or_else(|| format!("it has no {letter} of {key}"))
+}
+
+/// Returns the size of the pictures, which stands beside each camera or in `Camera`.
+fn size(tree: &Tree, key: &str) -> Parsed<Option<Size>> {
+    let camera = tree.get("Camera").unwrap_or_else(|| tree.clone());
+    for (map, width, height) in [
+        (tree, format!("{key}.width"), format!("{key}.height")),
+        (tree, "Camera.width".into(), "Camera.height".into()),
+        (tree, "Camera.cols".into(), "Camera.rows".into()),
+        (&camera, "cols".into(), "rows".into()),
+    ] {
+        if let Some(size) = dialect::size(map, [&width, &height])? {
+            return Ok(Some(size));
+        }
+    }
+    Ok(None)
 }
 
 /// Returns the prefix of the chosen camera's keys.
@@ -59,13 +99,21 @@ fn chosen(tree: &Tree, choice: &Choice) -> Parsed<&'static str> {
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let key = chosen(tree, choice)?;
     if is_raw(tree, key) {
-        let name = format!("{key}.D");
-        let distortion = brown(&dialect::needed(tree, &name)?.numbers(&name)?, &name)?;
+        let (name, values) = needed(tree, key, "D")?;
+        let values = values.numbers(&name)?;
+        let distortion = match pair_model(tree) {
+            Some(model) if plain(&model) == "fisheye" => fisheye(&values, &name)?,
+            Some(model) if plain(&model) != "perspective" => {
+                return Err(format!(
+                    "StereoRectifier.model {model} is not supported: perspective and fisheye are"
+                ));
+            }
+            _ => brown(&values, &name)?,
+        };
         agrees(choice, &distortion, "K and D")?;
-        let name = format!("{key}.K");
-        let lens = lens(&dialect::needed(tree, &name)?, &name, distortion)?;
-        let [width, height] = ["width", "height"].map(|side| format!("{key}.{side}"));
-        let size = dialect::size(tree, [&width, &height])?;
+        let (name, matrix) = needed(tree, key, "K")?;
+        let lens = lens(&matrix, &name, distortion)?;
+        let size = size(tree, key)?;
         return Ok(Calibration { lens, size }.into());
     }
     let needed = |part: &str| dialect::number(tree, &format!("{key}.{part}"));
@@ -75,10 +123,18 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         let value = tree.number(&format!("{key}.{part}"))?;
         Parsed::Ok(value.unwrap_or(0.0))
     };
+    if let Some(flag) = tree.get("Camera.Fisheye") {
+        if dialect::is_set(&flag, "Camera.Fisheye")? {
+            return Err(format!(
+                "Camera.Fisheye is set, as in R-VIO2, which names four coefficients of a fisheye k1 k2 p1 p2: {}",
+                by_hand()
+            ));
+        }
+    }
     // The keys of ORB-SLAM and of OpenVSLAM.
     let said = tree.first(["Camera.type", "Camera.model"]);
     let name = said.as_ref().map_or("Camera.type", |(name, _)| *name);
-    let fisheye = || Parsed::Ok([needed("k1")?, needed("k2")?, needed("k3")?, needed("k4")?]);
+    let four = || Parsed::Ok([needed("k1")?, needed("k2")?, needed("k3")?, needed("k4")?]);
     // A pinhole that has k4 has k1 to k6, and p1.
     let has = |part: &str| tree.get(&format!("{key}.{part}")).is_some();
     let kind = match (&said, choice.model) {
@@ -108,7 +164,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             rational: [or_0("k4")?, or_0("k5")?, or_0("k6")?],
             ..Brown::NONE
         }),
-        "KannalaBrandt8" | "fisheye" => Distortion::Fisheye(fisheye()?),
+        "KannalaBrandt8" | "fisheye" => Distortion::Fisheye(four()?),
         "Rectified" => Distortion::Brown(Brown::NONE),
         other => {
             return Err(format!(
@@ -121,10 +177,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     Ok(Described {
         calibration: Calibration {
             lens: pixels(camera, distortion)?,
-            size: match dialect::size(tree, ["Camera.width", "Camera.height"])? {
-                None => dialect::size(tree, ["Camera.cols", "Camera.rows"])?,
-                size => size,
-            },
+            size: size(tree, key)?,
         },
         output: None,
         notes,
@@ -134,11 +187,16 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
 
 fn rectify(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
     let key = chosen(tree, choice)?;
-    let [r, p] = ["R", "P"].map(|letter| format!("{key}.{letter}"));
-    Rectification::of(
-        (&r, &dialect::needed(tree, &r)?),
-        (&p, &dialect::needed(tree, &p)?),
-    )
+    let ((r, rotation), (p, projection)) = (needed(tree, key, "R")?, needed(tree, key, "P")?);
+    Rectification::of((&r, &rotation), (&p, &projection))
+}
+
+/// Returns the model that OpenVSLAM and stella name for the pair.
+fn pair_model(tree: &Tree) -> Option<String> {
+    let map = "StereoRectifier";
+    let model = tree.get(&format!("{map}.model"));
+    let model = model.or_else(|| tree.get(map)?.get("model"))?;
+    model.text().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 use super::dialect::Described;
 use super::tree::{Tree, plain};
 use super::{Calibration, Choice, Parsed, Rectification};
-use super::{agrees, brown, fisheye, lens, plausible, size};
+use super::{Model, agrees, brown, fisheye, lens, model, opencv, plausible, size};
 
 /// Names of the camera matrix.
 const MATRIX: [&str; 3] = ["camera_matrix", "K", "k"];
@@ -15,7 +15,8 @@ const COEFFICIENTS: [&str; 3] = ["distortion_coefficients", "D", "d"];
 pub fn is_one(tree: &Tree) -> bool {
     let tree = parameters(tree.clone());
     tree.get("distortion_model").is_some()
-        && (tree.first(MATRIX).is_some() || tree.first(COEFFICIENTS).is_some())
+        && (tree.first(MATRIX).is_some()
+            || tree.first(COEFFICIENTS).is_some() && !opencv::has_matrix(&tree))
 }
 
 /// Returns the parameters of a ROS 2 node if the tree is a file of them, else the tree itself.
@@ -41,8 +42,8 @@ pub fn parameters(tree: Tree) -> Tree {
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let (name, matrix) = find(tree, MATRIX)?;
-    let model = tree.get("distortion_model");
-    let model = model.as_ref().and_then(Tree::text).unwrap_or_default();
+    let named = tree.get("distortion_model");
+    let named = named.as_ref().and_then(Tree::text).unwrap_or_default();
     let coefficients = tree.first(COEFFICIENTS);
     let values = match &coefficients {
         Some((bend, coefficients)) => coefficients.numbers(bend)?,
@@ -55,7 +56,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         .as_ref()
         .map_or(COEFFICIENTS[0], |(name, _)| *name);
     // A key without a value was written by a driver.
-    if coefficients.is_none() && !model.is_empty() && !tree.keys().contains(&bend) {
+    if coefficients.is_none() && !named.is_empty() && !tree.keys().contains(&bend) {
         let keys = tree
             .keys()
             .into_iter()
@@ -71,7 +72,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             "it has no numbers in {bend}: the camera was never calibrated"
         ));
     }
-    let distortion = match plain(model).as_str() {
+    let distortion = match plain(named).as_str() {
         "plumbbob" => {
             let distortion = brown(&values, bend)?;
             if values.iter().skip(5).any(|value| *value != 0.0) {
@@ -91,13 +92,18 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
                     .into(),
             );
         }
-        _ => {
-            return Err(format!(
-                "distortion_model {model} is not supported; plumb_bob, rational_polynomial and \
-                 equidistant are; {}",
-                super::by_hand()
-            ));
-        }
+        // Other programs have the keys of ROS and names of their own.
+        _ => match model::known(named) {
+            Some(Model::Pinhole) => brown(&values, bend)?,
+            Some(Model::Fisheye) => fisheye(&values, bend)?,
+            None => {
+                return Err(format!(
+                    "distortion_model {named} is not supported; plumb_bob, rational_polynomial and \
+                     equidistant are; {}",
+                    super::by_hand()
+                ));
+            }
+        },
     };
     agrees(choice, &distortion, "distortion_model")?;
     let lens = lens(&matrix, name, distortion)?;

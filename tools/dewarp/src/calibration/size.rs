@@ -47,6 +47,11 @@ const LEAST: f64 = 64.0;
 /// before width and height may have been exchanged.
 const OFF: f64 = 0.08;
 
+/// The fraction by which it is never off the centre of a camera's whole picture, and the fraction by which it
+/// may be.
+const NEVER: f64 = 0.25;
+const SELDOM: f64 = 0.2;
+
 /// Returns the size of the pictures, if the file has it, and what is doubtful
 /// about it. Python's `shape` has the height first; the principal point tells
 /// whether a size was exchanged.
@@ -124,7 +129,8 @@ pub fn off(size: Size, center: [f64; 2]) -> f64 {
 
 /// Returns whether the point is near the centre of `one`, but not of `other`.
 fn fits_better(one: Size, other: Size, center: [f64; 2]) -> bool {
-    off(other, center) > OFF && 3.0 * off(one, center) < off(other, center)
+    let (one, other) = (off(one, center), off(other, center));
+    (other > OFF && 3.0 * one < other) || (other > NEVER && one < SELDOM)
 }
 
 /// Reads the size from a pair of keys for width and height.
@@ -248,6 +254,9 @@ mod tests {
     fn the_principal_point_tells_the_height_from_the_width() {
         let other = "image_size: [480, 640]\n";
         assert_eq!(found(other, [322.0, 241.0]), ("640x480".into(), true));
+        // The point is far from the middle of both, but too far only of one.
+        let camera = "image_size: [720, 1280]\n";
+        assert_eq!(found(camera, [625.0, 478.0]), ("1280x720".into(), true));
         // These pictures are in portrait orientation.
         assert_eq!(found(other, [238.0, 322.0]), ("480x640".into(), false));
         // Width and height that have their own names only give a warning.

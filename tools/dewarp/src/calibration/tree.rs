@@ -59,14 +59,18 @@ impl Tree {
         })?;
         let documents = loaded.map_err(|error| no_yaml(&error, &text))?;
         match documents.into_iter().next() {
-            Some(root @ Yaml::Hash(_)) => Ok(root.into()),
+            Some(root @ Yaml::Hash(_)) => named(root).map(Tree::from),
             // The cameras are named by their positions.
             Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
                 let name = |index: usize| Yaml::String(index.to_string());
                 let places = items.into_iter().enumerate();
                 let items = places.map(|(index, item)| (name(index), item));
-                Ok(Yaml::Hash(items.collect()).into())
+                named(Yaml::Hash(items.collect())).map(Tree::from)
             }
+            Some(Yaml::Array(_)) => Err(format!(
+                "it is a list of numbers without names; {}",
+                by_hand()
+            )),
             Some(_) => Err(text::unknown("it has no keys")),
             None => Err("it is empty".into()),
         }
@@ -96,14 +100,18 @@ impl Tree {
 
     /// Returns the first key that has this name in any spelling.
     pub fn key(&self, name: &str) -> Option<&str> {
-        let names = self.names.get_or_init(|| {
+        self.plain_names().get(name).map(String::as_str)
+    }
+
+    /// Returns the keys' plain names, each with the first key that has it.
+    pub fn plain_names(&self) -> &HashMap<String, String> {
+        self.names.get_or_init(|| {
             let mut names = HashMap::new();
             for key in self.keys() {
                 names.entry(plain(key)).or_insert_with(|| key.to_owned());
             }
             names
-        });
-        names.get(name).map(String::as_str)
+        })
     }
 
     /// Calls `visit` with each key that has one value, in this map and in those inside it, and with
@@ -286,6 +294,33 @@ fn load(text: &str) -> Parsed<Result<Vec<Yaml>, ScanError>> {
         return Ok(YamlLoader::load_from_str(text));
     }
     Ok(Ok(loader.documents().to_vec()))
+}
+
+/// Returns a value whose maps have texts as keys: numbers, such as those of cameras, become texts.
+fn named(value: Yaml) -> Parsed<Yaml> {
+    match value {
+        Yaml::Array(items) => items
+            .into_iter()
+            .map(named)
+            .collect::<Parsed<_>>()
+            .map(Yaml::Array),
+        Yaml::Hash(map) => {
+            let mut names = Hash::with_capacity(map.len());
+            for (key, value) in map {
+                let key = match key {
+                    Yaml::Integer(number) => Yaml::String(number.to_string()),
+                    Yaml::Real(text) => Yaml::String(text),
+                    key => key,
+                };
+                if let (Some(name), true) = (key.as_str(), names.contains_key(&key)) {
+                    return Err(format!("the key {name} stands twice"));
+                }
+                names.insert(key, named(value)?);
+            }
+            Ok(Yaml::Hash(names))
+        }
+        value => Ok(value),
+    }
 }
 
 fn too_deep() -> String {

@@ -5,6 +5,11 @@ use super::by_hand;
 
 /// Returns the name of a format that is known but not supported, and the advice for it.
 pub fn name(text: &str) -> Option<String> {
+    if let Some(options) = dso(text) {
+        return Some(format!(
+            "it is a camera.txt of DSO or LSD-SLAM, which is not read: say {options}"
+        ));
+    }
     let name = known(text)?;
     // Numbers of other models cannot be given by hand.
     Some(match name.contains(':') {
@@ -99,9 +104,32 @@ fn known(text: &str) -> Option<&'static str> {
             "camera parameters of HALCON, which are not read: calibrate with OpenCV, for a division model \
              and metres cannot be said by hand"
         }
-        () if dso(text) => {
-            "a camera.txt of DSO or LSD-SLAM, which is not read: numbers below 1 are parts of the width and \
-             the height, the sixth or fifth of FOV is --fov W, the last four of EquiDistant are --fisheye"
+        () if has("\"radial_poly\"") => {
+            "a camera of WoodScape, whose k1 to k4 give the radius in pixels by the angle, which is not read: they are \
+             no --fisheye; calibrate with OpenCV's fisheye"
+        }
+        () if has("invpol") => {
+            "a calibration of Scaramuzza's OCamCalib, which is not read: calibrate with OpenCV's fisheye or omnidir, or \
+             with Kalibr"
+        }
+        () if has("FishPoly") => {
+            "a camera of the model FishPoly, which is not read: its k2 to k7 are no --fisheye; calibrate with OpenCV's \
+             fisheye"
+        }
+        () if has("\"equirectangular\"") && text.lines().any(|line| line == "Camera:") => {
+            "the settings of stella or OpenVSLAM for panoramas, which have no lens: a panorama is not distorted by one"
+        }
+        () if has("xcr:Distortion") => {
+            "an XMP of RealityCapture, whose numbers are parts of the picture's longer side, which is not read: export \
+             the cameras for COLMAP"
+        }
+        () if has("Dewarp Data") || has("DewarpData=") => {
+            "the Dewarp Data of a DJI camera, whose numbers after the date are fx, fy, cx, cy, k1, k2, p1, p2, k3: \
+             --center counts cx and cy from the middle of the picture, --radial takes k1,k2,k3"
+        }
+        () if has("<px>") && has("<u0>") => {
+            "a camera of ViSP, which is not read: --focal px,py --center u0,v0, and --radial kud,0 of the model with \
+             distortion"
         }
         () if has("[LEFT_CAM_") => {
             "a calibration of a ZED, which is not read: take the numbers of its section for your resolution, \
@@ -117,6 +145,9 @@ fn known(text: &str) -> Option<&'static str> {
         () if has("\"SourceFile\"") && has("\"FocalLength\"") => {
             "what exiftool tells of a picture, which has no distortion of its lens in it: calibrate the camera, or \
              take Lensfun's profile of it"
+        }
+        () if toml(start) => {
+            "TOML or an INI file, which is not read (of TOML, json.dumps(tomllib.load(FILE)) of Python makes JSON)"
         }
         () if has("MATLAB") && !start.starts_with(['{', '['])
             || first.starts_with("% Intrinsic and Extrinsic Camera Parameters") =>
@@ -145,21 +176,88 @@ fn printed(text: &str) -> bool {
     })
 }
 
-/// Returns whether the first line has numbers, alone or after a model's name, the second a size,
-/// and the third the kind of crop.
-fn dso(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let number = |word: &str| word.parse::<f64>().is_ok();
-    let (Some(first), Some(second), Some(third)) = (lines.next(), lines.next(), lines.next())
-    else {
-        return false;
+/// Returns whether a text begins with a section in brackets and has a key with a value.
+fn toml(start: &str) -> bool {
+    let lines = start.lines().map(str::trim);
+    let mut lines = lines.filter(|line| !(line.is_empty() || line.starts_with(['#', ';'])));
+    let section = |line: &str| {
+        let name = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'));
+        name.is_some_and(|name| {
+            name.starts_with(|first: char| first.is_ascii_alphabetic() || "[/".contains(first))
+        })
     };
-    let words = first.split_whitespace();
-    words.clone().count() >= 5
-        && words.skip(1).all(number)
-        && second.split_whitespace().all(number)
-        && second.split_whitespace().count() == 2
-        && (["crop", "full", "none"].contains(&third) || third.split_whitespace().all(number))
+    let set = |line: &str| {
+        let key = line.split_once('=').map(|(key, _)| key.trim());
+        key.is_some_and(|key| !key.is_empty() && !key.contains(char::is_whitespace))
+    };
+    lines.next().is_some_and(section) && lines.any(set)
+}
+
+/// Returns the options for a camera.txt of DSO or LSD-SLAM: its first line has numbers, alone or after a model's
+/// name, the second a size, and the third the kind of crop.
+fn dso(text: &str) -> Option<String> {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut line = || Some(lines.next()?.split_whitespace().collect::<Vec<&str>>());
+    let (first, second, third) = (line()?, line()?, line()?);
+    let numbers = |words: &[&str]| {
+        let numbers = words.iter().map(|word| word.parse::<f64>().ok());
+        numbers.collect::<Option<Vec<f64>>>()
+    };
+    let (model, words) = match first.split_first()? {
+        (name, words) if name.parse::<f64>().is_err() => (*name, words),
+        _ => ("", &first[..]),
+    };
+    let ([width, height], [fx, fy, cx, cy, bend @ ..]) =
+        (&numbers(&second)?[..], &numbers(words)?[..])
+    else {
+        return None;
+    };
+    if bend.is_empty()
+        || !(["crop", "full", "none"].contains(&third[0]) || numbers(&third).is_some())
+    {
+        return None;
+    }
+    // Both programs take the numbers as parts of the sides if the principal point is.
+    let parts = *cx < 1.0 && *cy < 1.0;
+    let [sides, middle] = if parts {
+        [[*width, *height], [0.5; 2]]
+    } else {
+        [[1.0; 2], [0.0; 2]]
+    };
+    let list = |values: &[f64]| {
+        // A ten-thousandth of a pixel is enough.
+        let values = values
+            .iter()
+            .map(|value| ((value * 1e4).round() / 1e4).to_string());
+        values.collect::<Vec<String>>().join(",")
+    };
+    let exact = |values: &[f64]| {
+        values
+            .iter()
+            .map(f64::to_string)
+            .collect::<Vec<String>>()
+            .join(",")
+    };
+    let bend = match (model, bend) {
+        ("" | "FOV", [0.0]) | ("Pinhole", [_]) => "--radial 0,0".to_owned(),
+        ("" | "FOV", [w]) => format!("--fov {w}"),
+        ("" | "RadTan", [k1, k2, p1, p2]) => {
+            format!(
+                "--radial {} --tangential {}",
+                exact(&[*k1, *k2]),
+                exact(&[*p1, *p2])
+            )
+        }
+        ("EquiDistant" | "KannalaBrandt", [_, _, _, _]) => format!("--fisheye {}", exact(bend)),
+        _ => "--radial and --tangential, or --fisheye, of its last numbers".to_owned(),
+    };
+    Some(format!(
+        "--source {width}x{height} --focal {} --center {} {bend}",
+        list(&[fx * sides[0], fy * sides[1]]),
+        list(&[cx * sides[0] - middle[0], cy * sides[1] - middle[1]]),
+    ))
 }
 
 #[cfg(test)]

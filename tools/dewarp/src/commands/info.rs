@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `dewarp info`: explains a map file, which holds nothing but vertices.
+//! `dewarp info`: explains a map file, which holds nothing but vertices, or a calibration file.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -16,10 +16,11 @@ use crate::{print, read_file};
 
 #[derive(Args)]
 #[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp info map.bin\n  dewarp info --size \
-    640x480 --calibration camera.yml map.bin"))]
+    640x480 --calibration camera.yml map.bin\n  dewarp info --calibration camera.yml"))]
 pub struct InfoArgs {
-    /// A map made by `dewarp map`.
-    map: PathBuf,
+    /// A map made by `dewarp map` [default: the lens is explained].
+    #[arg(required_unless_present = "calibration")]
+    map: Option<PathBuf>,
     /// Size of the output it is for [default: guessed from the vertices].
     #[arg(long, value_name = "WxH")]
     size: Option<Size>,
@@ -37,18 +38,39 @@ struct Sizes {
     source: Option<Size>,
 }
 
-/// Prints what a map does.
+/// Prints what a map does, or how a calibration is read.
 pub fn show(args: &InfoArgs) -> Result<()> {
-    let bytes = read_file(&args.map)?;
-    let named = words::said(&bytes).or_else(|| words::named(&args.map));
+    let Some(map) = &args.map else {
+        return print(lens(args)?.as_bytes());
+    };
+    let bytes = read_file(map)?;
+    let named = words::said(&bytes).or_else(|| words::named(map));
     let sizes = Sizes {
         output: args.size.or(named.map(|[_, output]| output)),
         source: args.source.or(named.map(|[input, _]| input)),
     };
-    print(explain(args, sizes, &words::binary(bytes))?.as_bytes())
+    print(explain(args, map, sizes, &words::binary(bytes))?.as_bytes())
 }
 
-fn explain(args: &InfoArgs, sizes: Sizes, bytes: &[u8]) -> Result<String> {
+/// Returns the lens as the options of `dewarp map lens`, and the size of its pictures. Prints what is assumed and
+/// what is doubtful.
+fn lens(args: &InfoArgs) -> Result<String> {
+    let (described, _) = args.lens.read(args.source, None)?;
+    for note in &described.notes {
+        eprintln!("dewarp: note: {note}");
+    }
+    for doubt in &described.doubts {
+        eprintln!("dewarp: warning: {doubt}");
+    }
+    let size = described.calibration.size;
+    let size = size.map_or_else(|| "not in the file".to_owned(), |size| size.to_string());
+    let lens = described.calibration.lens.options();
+    let lens =
+        lens.unwrap_or_else(|| "a profile of Lensfun, which no numbers describe by hand".into());
+    Ok(format!("lens      {lens}\npictures  {size}\n"))
+}
+
+fn explain(args: &InfoArgs, path: &Path, sizes: Sizes, bytes: &[u8]) -> Result<String> {
     let (map, others) = match sizes.output {
         Some(size) => (first(source::output(size)?, bytes)?, Vec::new()),
         None => {
@@ -56,7 +78,7 @@ fn explain(args: &InfoArgs, sizes: Sizes, bytes: &[u8]) -> Result<String> {
             let map = guesses.next().ok_or_else(|| {
                 Error::bad_use(format!(
                     "{} is no map: no output has {} bytes of vertices",
-                    args.map.display(),
+                    path.display(),
                     bytes.len()
                 ))
             })?;

@@ -217,7 +217,7 @@ fn a_file_of_another_program_is_told_the_way_by_hand() {
         "<calibration><f>1</f></calibration>",
     ] {
         let said = refused("other", file, "--size 640x480");
-        let by_hand = "with its numbers: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 \
+        let by_hand = "give its numbers by hand: --center CX,CY --focal FX,FY --radial K1,K2,K3 --tangential P1,P2 \
             or --fisheye K1,K2,K3,K4";
         assert!(said.contains(by_hand), "{file}: {said}");
         assert!(

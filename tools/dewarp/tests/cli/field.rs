@@ -170,7 +170,7 @@ fn what_nobody_can_choose_is_refused() {
             "four",
             &four,
             "camera_matrix has 4 numbers, not 9 (3x3), and no camera_model beside it: if they are fx fy cx cy, \
-             with its numbers: --center",
+             give its numbers by hand: --center",
         ),
         (
             "commas",
@@ -203,14 +203,8 @@ fn what_is_unlikely_or_not_used_is_told() {
     let documents = format!("---\n{YAML}---\n{YAML}");
     for (name, file, words, reason) in [
         (
-            "method",
-            &*method,
-            SIZE,
-            "warning: it says method: cv2.fisheye.calibrate, and its coefficients are taken as a pinhole's",
-        ),
-        (
             "order",
-            &order,
+            &*order,
             SIZE,
             "warning: the tangential coefficients -0.04 and 0.0005 are large for a lens",
         ),
@@ -244,6 +238,11 @@ fn what_is_unlikely_or_not_used_is_told() {
         assert!(said.contains(reason), "{name}: {said}");
     }
     // The model that the user says is not doubted.
+    let said = refused(&own("method"), &method, SIZE);
+    assert!(
+        said.contains("it says method: cv2.fisheye.calibrate: are its coefficients those of a fisheye? Say which with"),
+        "{said}"
+    );
     let (_, said) = Map::of("field-said", &method, &format!("{SIZE} --model pinhole"));
     assert_eq!(said, "");
 }

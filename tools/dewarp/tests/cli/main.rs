@@ -10,6 +10,7 @@ mod dialects;
 mod documents;
 mod field;
 mod formats;
+mod found;
 mod looking;
 mod maps;
 mod others;

@@ -2,7 +2,7 @@
 //! The model that a file names, under any of the known keys and names.
 
 use super::super::{dialect, model, tree};
-use super::{Parsed, Values, by_hand};
+use super::{Choice, Parsed, Values, by_hand};
 
 /// The kind of model that a name stands for.
 #[derive(Clone, Copy, PartialEq)]
@@ -61,8 +61,9 @@ fn kind(word: &str) -> Option<Kind> {
     })
 }
 
-/// Returns the model that the file names, with its key.
-pub fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
+/// Returns the model that the file names, with its key. If the user chose a model, a name that is not known, such
+/// as a camera's, is ignored.
+pub fn model(values: &Values, choice: &Choice) -> Parsed<Option<(Kind, String)>> {
     let mut found: Vec<(Kind, String)> = Vec::new();
     let mut pinhole = None;
     for (name, value) in &values.all {
@@ -76,15 +77,20 @@ pub fn model(values: &Values) -> Parsed<Option<(Kind, String)>> {
         if !model::KEYS.contains(&key.as_str()) {
             continue;
         }
+        if let (None, Ok([number])) = (value.text(), value.numbers(name).as_deref()) {
+            if choice.model.is_none() && !model::LOOSE.contains(&key.as_str()) {
+                return Err(model::numbered(name, *number));
+            }
+            continue;
+        }
         let word = value.text().unwrap_or_default();
         match kind(word) {
             Some(kind) => found.push((kind, name.clone())),
-            // This is not the type of a lens.
-            None if key == "type" => {}
+            None if model::LOOSE.contains(&key.as_str()) || choice.model.is_some() => {}
             None => {
                 return Err(format!(
                     "{name} {word} is not known: pinhole, fisheye, omni, ds, eucm and fov are; if its \
-                     coefficients are those of one of them, {}",
+                     coefficients are those of a pinhole or a fisheye, say which with --model; {}",
                     by_hand()
                 ));
             }

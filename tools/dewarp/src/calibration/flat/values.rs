@@ -4,6 +4,7 @@
 
 use super::super::Parsed;
 use super::super::tree::{self, Tree};
+use super::has_focal;
 use crate::format::Size;
 use crate::lens::Brown;
 
@@ -14,7 +15,7 @@ pub const CX: [&str; 3] = ["cx", "ppx", "principal_point_x"];
 pub const CY: [&str; 3] = ["cy", "ppy", "principal_point_y"];
 
 /// Names of a list of coefficients.
-pub const LIST: [&str; 12] = [
+pub const LIST: [&str; 14] = [
     "distortion_coefficients",
     "distortion_coeffs",
     "distortion_coeff",
@@ -23,6 +24,8 @@ pub const LIST: [&str; 12] = [
     "distcoeffs",
     "dist_coeffs",
     "dist_coefs",
+    "dist_coefficients",
+    "disto",
     "dist",
     "coefficients",
     "coeffs",
@@ -43,6 +46,11 @@ pub const SKEW: [&str; 4] = ["skew", "alpha_c", "b1", "b2"];
 
 /// Names of the mirror parameter of Mei's model.
 pub const XI: [&str; 2] = ["xi", "mirror_offset"];
+
+/// Words in the name of a map that describes what was photographed.
+const TARGETS: [&str; 7] = [
+    "board", "chess", "checker", "pattern", "marker", "target", "aruco",
+];
 
 /// Names of the pictures' size.
 const SIZES: [[&str; 2]; 5] = [
@@ -80,7 +88,13 @@ impl Values {
                 [only] if !only.keys().is_empty() => only.clone(),
                 _ => value,
             };
-            if depth > 0 && !value.keys().is_empty() && value.get("data").is_none() {
+            let is_map = !value.keys().is_empty() && value.get("data").is_none();
+            let name = tree::plain(key);
+            if is_map && TARGETS.iter().any(|word| name.contains(word)) && !has_focal(&value, depth)
+            {
+                continue;
+            }
+            if depth > 0 && is_map {
                 let part = Values::of(&value, depth - 1);
                 values.all.extend(part.all);
                 values.empty.extend(part.empty);
@@ -89,6 +103,17 @@ impl Values {
             }
         }
         values
+    }
+
+    /// Returns the name of a list that may be one of coefficients under a name that is not known.
+    pub fn like_coefficients(&self) -> Option<&str> {
+        let mut lists = self.all.iter().filter(|(name, value)| {
+            let numbers = value.numbers("").unwrap_or_default();
+            [4, 5, 8, 12, 14].contains(&numbers.len())
+                && numbers.iter().all(|number| number.abs() < 10.0)
+                && ["dist", "coef"].iter().any(|word| name.contains(word))
+        });
+        lists.next().map(|(name, _)| name.as_str())
     }
 
     /// Returns the only value under one of the names.

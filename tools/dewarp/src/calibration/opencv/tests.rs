@@ -97,7 +97,7 @@ fn what_is_missing_or_wrong_is_named() {
         "{alone}"
     );
     assert!(
-        alone.contains("its keys are distortion b; with its numbers: "),
+        alone.contains("its keys are distortion b; give its numbers by hand: "),
         "{alone}"
     );
     let cut = FILE.replace(", 0., 0., 1. ]", " ]");
