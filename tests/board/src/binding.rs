@@ -64,6 +64,11 @@ impl Binding {
         self.file("bind")
     }
 
+    /// Returns the file that unbinds the driver when the device's name is written to it.
+    pub fn unbind_file(&self) -> PathBuf {
+        self.file("unbind")
+    }
+
     /// Returns whether a driver of the engine is loaded.
     pub fn loaded() -> bool {
         PathBuf::from(DRIVERS).join(DRIVER).exists()
@@ -86,7 +91,7 @@ impl Binding {
     pub fn unbind_as(&self, class: Class) -> Result<Duration> {
         class.take()?;
         let start = Instant::now();
-        let written = fs::write(self.file("unbind"), &self.name);
+        let written = fs::write(self.unbind_file(), &self.name);
         let took = start.elapsed();
         Class::Ordinary.take()?;
         written.context("unbinding")?;
@@ -97,7 +102,7 @@ impl Binding {
 
     /// Binds the driver.
     pub fn bind(&self) -> Result<()> {
-        fs::write(self.file("bind"), &self.name).context("binding")
+        fs::write(self.bind_file(), &self.name).context("binding")
     }
 }
 

@@ -242,6 +242,11 @@ pub fn fails<T>(result: Result<T, Errno>, wanted: Errno, what: &str) -> Result<(
     }
 }
 
+/// Returns the number of an error of the standard library.
+pub fn errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(0))
+}
+
 /// Returns whether this is the debug kernel, which checks every access to memory and is slow
 /// because of that.
 pub fn slow_kernel() -> bool {

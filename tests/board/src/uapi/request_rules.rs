@@ -15,6 +15,10 @@ use crate::v4l2::{Device, Errno, MAP, PATIENCE, Sent, Way, Which, bindings};
 pub(super) const TESTS: &[Test] = &[
     test("a request without a buffer is ENOENT", empty),
     test("a request with two buffers is EINVAL", two_buffers),
+    test(
+        "a request whose buffer cannot be read is EINVAL and can be used again",
+        unreadable_buffer,
+    ),
     test("a buffer is in one request at a time", buffer_twice),
     test(
         "OUTPUT buffers go in requests or without them until the queue stops",
@@ -67,6 +71,25 @@ fn two_buffers() -> Result<()> {
         put.with_context(|| format!("putting buffer {index} into the request"))?;
     }
     fails(request.queue(), Errno::EINVAL, "queueing the request")
+}
+
+/// vb2 checks a buffer when its request is queued, after the driver has prepared the map.
+fn unreadable_buffer() -> Result<()> {
+    let device = Device::open()?;
+    let all = Requests::start(&device, 1)?;
+    let request = all.media.request()?;
+    device.set_map(Which::Request(&request), &all.bands.map(3))?;
+    // The image does not fit behind the first byte.
+    let sent = Sent {
+        request: Some(&request),
+        data_offset: 1,
+        ..Sent::default()
+    };
+    all.stream.output.queue(0, &sent)?;
+    fails(request.queue(), Errno::EINVAL, "queueing the request")?;
+    request.reinit()?;
+    all.frame(&request, Some(8), 8)
+        .context("the same request with the whole buffer")
 }
 
 fn buffer_twice() -> Result<()> {

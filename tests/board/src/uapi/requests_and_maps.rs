@@ -28,6 +28,10 @@ pub(super) const TESTS: &[Test] = &[
         queued_before_format,
     ),
     test(
+        "a map for another size fails its own frame alone also behind a running one",
+        queued_behind_another,
+    ),
+    test(
         "a map set after a request started its frame stays the current one",
         set_at_once,
     ),
@@ -117,7 +121,8 @@ fn queued_meanwhile() -> Result<()> {
 }
 
 /// Tests a request with a map for 176x144, then the size 320x240, and perhaps a map for that.
-fn outgrown(later: Option<u32>) -> Result<()> {
+/// `before` frames without a map are queued before the one of the request.
+fn outgrown(before: usize, later: Option<u32>) -> Result<()> {
     let device = Device::open()?;
     let small = Bands::set(&device)?;
     let media = device.media()?;
@@ -125,14 +130,19 @@ fn outgrown(later: Option<u32>) -> Result<()> {
     output.write(0, &small.source)?;
     output.write(1, &small.source)?;
     device.start(Way::Output)?;
-    let early = media.request()?;
-    device.set_map(Which::Request(&early), &small.map(6))?;
-    let sent = Sent {
-        request: Some(&early),
-        ..Sent::default()
-    };
-    output.queue(0, &sent)?;
-    early.queue().context("queueing a request with a map")?;
+    let requests = (0..=before)
+        .map(|_| media.request())
+        .collect::<Result<Vec<_>, _>>()?;
+    let early = &requests[before];
+    device.set_map(Which::Request(early), &small.map(6))?;
+    for (index, request) in requests.iter().enumerate() {
+        let sent = Sent {
+            request: Some(request),
+            ..Sent::default()
+        };
+        output.queue(index, &sent)?;
+        request.queue().context("queueing a request")?;
+    }
 
     let late = device.set_format(Way::Capture, &Format::new(b"NV12", 320, 240))?;
     if let Some(band) = later {
@@ -140,13 +150,18 @@ fn outgrown(later: Option<u32>) -> Result<()> {
         device.set_map(Which::Current, &map)?;
     }
     let capture = Queue::allocate(&device, Way::Capture, 2)?;
-    capture.queue(0, &Sent::default())?;
+    for index in 0..=before {
+        capture.queue(index, &Sent::default())?;
+    }
     device.start(Way::Capture)?;
     let stream = Stream {
         device: &device,
         output,
         capture,
     };
+    for _ in 0..before {
+        stream.dequeue().context("the frame before it")?;
+    }
     let (from, to) = stream.dequeue_any().context("the frame with the old map")?;
     ensure!(
         from.failed() && to.failed(),
@@ -186,8 +201,14 @@ fn outgrown(later: Option<u32>) -> Result<()> {
 }
 
 fn queued_before_format() -> Result<()> {
-    outgrown(None).context("with no map set after S_FMT")?;
-    outgrown(Some(33)).context("with a map set after S_FMT")
+    outgrown(0, None).context("with no map set after S_FMT")?;
+    outgrown(0, Some(33)).context("with a map set after S_FMT")
+}
+
+/// The interrupt thread starts that frame, and not the process that starts the stream.
+fn queued_behind_another() -> Result<()> {
+    outgrown(1, None).context("with no map set after S_FMT")?;
+    outgrown(1, Some(33)).context("with a map set after S_FMT")
 }
 
 fn set_at_once() -> Result<()> {

@@ -3,12 +3,13 @@
 //! Open files: of the video node, the media node, debugfs, and requests.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
 use super::gone;
-use crate::harness::{becomes_true, fails};
+use crate::harness::{becomes_true, errno, fails};
 use crate::lifetime::client::Link;
 use crate::picture::Bands;
 use crate::v4l2::{Device, Errno, Media, PATIENCE, Request, Sent, Stream, Which};
@@ -30,19 +31,28 @@ pub(super) fn media(link: &Link) -> Result<()> {
     fails(media.request().map(drop), Errno::EIO, "REQUEST_ALLOC")
 }
 
+/// The debugfs file with a number that can be set.
+const NUMBER: &str = "watchdog_ms";
+
 pub(super) fn debugfs(link: &Link) -> Result<()> {
-    let name = Device::open()?.name()?;
-    let path = format!("/sys/kernel/debug/{name}/dump_regs");
-    let mut untouched = File::open(&path).with_context(|| path.clone())?;
-    let mut begun = File::open(&path)?;
+    let directory = PathBuf::from("/sys/kernel/debug").join(Device::open()?.name()?);
+    let open = |name: &str| {
+        let path = directory.join(name);
+        let file = File::options().read(true).write(name == NUMBER).open(&path);
+        file.with_context(|| path.display().to_string())
+    };
+    let mut begun = open("dump_regs")?;
     let mut bytes = [0; 8];
     begun.read_exact(&mut bytes)?;
+    let (dump, number) = (open("dump_regs")?, open(NUMBER)?);
     link.hold()?;
-    let read = untouched.read(&mut bytes);
-    let read = read.map_err(|error| error.raw_os_error());
-    // CAST: It is EIO.
-    let due = Err(Some(Errno::EIO as i32));
-    ensure!(read == due, "a file that is unread gives {read:?}");
+    for (what, result) in [
+        ("reading dump_regs", (&dump).read(&mut bytes)),
+        ("reading watchdog_ms", (&number).read(&mut bytes)),
+        ("setting watchdog_ms", (&number).write(b"500")),
+    ] {
+        fails(result.map_err(errno), Errno::EIO, what)?;
+    }
     // The text of the file was composed when its first byte was read.
     let mut rest = String::new();
     begun.read_to_string(&mut rest)?;
