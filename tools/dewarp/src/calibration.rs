@@ -33,6 +33,7 @@ mod text;
 mod tree;
 mod turned;
 mod unknown;
+mod vikit;
 mod vins;
 
 use std::io::Read;
@@ -100,7 +101,7 @@ type Parsed<T> = std::result::Result<T, String>;
 
 /// The programs whose files can be read.
 const PROGRAMS: &str = "OpenCV, ROS, Kalibr, Lensfun, NXP, libcamera, EuRoC, ORB-SLAM, VINS, OKVIS, \
-    Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal, MATLAB, maplab";
+    Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal, MATLAB, maplab, vikit";
 
 /// Returns the advice for a file that cannot be read.
 fn by_hand() -> String {
@@ -138,7 +139,7 @@ impl Content {
         if kalibr::is_one(&tree) {
             Ok(Content::Kalibr(tree))
         } else if ros::is_one(&tree) {
-            Ok(Content::Ros(ros::parameters(tree)))
+            Ok(Content::Ros(tree))
         } else if opencv::is_one(&tree) {
             Ok(Content::OpenCv(tree))
         } else {
@@ -203,7 +204,7 @@ impl Content {
     fn has_cameras(&self) -> bool {
         match self {
             Content::OpenCv(tree) => opencv::has_cameras(tree),
-            Content::Ros(_) => false,
+            Content::Ros(tree) => ros::cameras(tree).len() > 1,
             Content::Kalibr(tree) => kalibr::has_cameras(tree),
             Content::Lensfun(_) | Content::Colmap(_) => true,
             Content::Of(dialect, _) => dialect.cameras,
@@ -246,7 +247,7 @@ impl Content {
     fn rectification(&self, choice: &Choice) -> Parsed<Rectification> {
         match self {
             Content::OpenCv(tree) => opencv::rectification(tree, choice),
-            Content::Ros(tree) => ros::rectification(tree),
+            Content::Ros(tree) => ros::rectification(tree, choice),
             Content::Of(
                 Dialect {
                     rectify: Some(rectify),
@@ -311,7 +312,7 @@ impl Rectification {
     /// choice of a camera was already used for another file.
     fn read(path: &Path, choice: &Choice, chosen: bool) -> Result<Self> {
         let (content, _) = Content::read(path)?;
-        let one = !chosen && matches!(content, Content::Ros(_));
+        let one = !chosen && matches!(content, Content::Ros(_)) && !content.has_cameras();
         let checked = if one { none_chosen(choice) } else { Ok(()) };
         checked
             .and_then(|()| content.rectification(choice))

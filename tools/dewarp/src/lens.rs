@@ -57,8 +57,8 @@ impl Lens {
         }
     }
 
-    /// Returns the options of `dewarp map lens` that describe this lens by its numbers, and a skew, which they
-    /// cannot describe; `None` for Lensfun's models.
+    /// Returns the options of `dewarp map lens` that describe this lens by its numbers, but for a skew; `None` for
+    /// Lensfun's models.
     pub fn options(&self) -> Option<String> {
         let list = |name: &str, values: &[f64]| {
             let values: Vec<String> = values.iter().map(f64::to_string).collect();
@@ -88,11 +88,7 @@ impl Lens {
             Distortion::Eucm(it) => list("eucm", &[it.alpha, it.beta]),
             Distortion::Omni(it) => {
                 let radial = list("radial", &it.brown.radial[..2]);
-                let skew = match it.skew * self.focal[0] {
-                    0.0 => String::new(),
-                    skew => format!(" and a skew of {skew}"),
-                };
-                list("omni", &[it.xi]) + &radial + &some("tangential", &it.brown.tangential) + &skew
+                list("omni", &[it.xi]) + &radial + &some("tangential", &it.brown.tangential)
             }
             Distortion::Fov(w) => list("fov", &[*w]),
         };

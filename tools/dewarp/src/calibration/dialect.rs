@@ -2,11 +2,13 @@
 //! Formats that are detected by their own keys, one file each, and the
 //! functions that their readers share.
 
+use std::collections::HashMap;
+
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, Rectification, plausible};
 use super::{
     basalt, depthai, euroc, flat, gyroflow, libcamera, maplab, matlab, mrcal, nxp, okvis, opensfm,
-    orbslam, vins,
+    orbslam, vikit, vins,
 };
 use crate::format::Size;
 use crate::lens::scaled;
@@ -73,6 +75,7 @@ pub const ALL: &[Dialect] = &[
     euroc::DIALECT,
     maplab::DIALECT,
     matlab::DIALECT,
+    vikit::DIALECT,
     flat::DIALECT,
 ];
 
@@ -201,50 +204,102 @@ pub fn is_set(value: &Tree, key: &str) -> Parsed<bool> {
 }
 
 /// Returns the maps in a tree that are cameras, with their keys; or those in its lists, with the
-/// names in them.
+/// names in them. Where a name stands twice, those of the maps around it are before it.
 pub fn within(tree: &Tree, depth: usize, is_camera: &dyn Fn(&Tree) -> bool) -> Vec<(String, Tree)> {
     let mut found = Vec::new();
+    search(tree, depth, is_camera, &[], &mut found);
+    let last = |path: &[String]| path.last().cloned().unwrap_or_default();
+    let mut counts = HashMap::new();
+    for (path, _) in &found {
+        *counts.entry(last(path)).or_insert(0) += 1;
+    }
+    let name = |path: Vec<String>| match counts.get(&last(&path)) {
+        Some(1) => last(&path),
+        _ => path.join("."),
+    };
+    found
+        .into_iter()
+        .map(|(path, camera)| (name(path), camera))
+        .collect()
+}
+
+/// A map, with the keys and names on the way to it.
+type Placed = (Vec<String>, Tree);
+
+fn search(
+    tree: &Tree,
+    depth: usize,
+    is_camera: &dyn Fn(&Tree) -> bool,
+    path: &[String],
+    found: &mut Vec<Placed>,
+) {
     for key in tree.keys() {
         let Some(value) = tree.get(key).filter(|_| depth > 0) else {
             continue;
         };
+        let path = [path, &[key.to_owned()]].concat();
         if is_camera(&value) {
-            found.push((key.to_owned(), value));
+            found.push((path, value));
             continue;
         }
-        found.extend(within(&value, depth - 1, is_camera));
+        search(&value, depth - 1, is_camera, &path, found);
         for (name, item) in listed(&value) {
+            let path = [&path[..], &[name]].concat();
             match is_camera(&item) {
-                true => found.push((name, item)),
-                false => found.extend(within(&item, depth - 1, is_camera)),
+                true => found.push((path, item)),
+                false => search(&item, depth - 1, is_camera, &path, found),
             }
         }
     }
-    found
 }
 
-/// Returns the maps in a list, by the names in them or by their positions.
+/// Returns the maps in a list, by the names in them, or by their positions where there is no name or one stands
+/// twice.
 pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
     let name = |item: &Tree| {
         let named = item.first(["name", "camera_name", "label"]);
         named.and_then(|(_, name)| name.text().map(str::to_owned))
     };
-    let items = list.items().into_iter().enumerate();
-    items
-        .map(|(index, item)| (name(&item).unwrap_or_else(|| index.to_string()), item))
+    let items = list.items();
+    let names: Vec<Option<String>> = items.iter().map(name).collect();
+    let mut counts = HashMap::new();
+    for name in names.iter().flatten() {
+        *counts.entry(name.clone()).or_insert(0) += 1;
+    }
+    let named = names.into_iter().zip(items).enumerate();
+    named
+        .map(|(index, (name, item))| {
+            let own = name.filter(|name| counts.get(name) == Some(&1));
+            (own.unwrap_or_else(|| index.to_string()), item)
+        })
         .collect()
 }
 
+/// The most cameras that a message lists.
+const LISTED: usize = 30;
+
 /// Returns the index of the camera that --camera chooses among these names.
 pub fn chosen(names: &[String], choice: &Choice) -> Parsed<usize> {
-    let all = names.join(", ");
+    let all = match names {
+        names if names.len() <= LISTED => names.join(", "),
+        names => format!(
+            "{}, ... ({} in all)",
+            names[..LISTED].join(", "),
+            names.len()
+        ),
+    };
     match (choice.camera, names) {
         (_, []) => Err("it has no camera".into()),
         (None, [_]) => Ok(0),
         (None, _) => Err(format!("say which camera with --camera: {all}")),
         (Some(wanted), _) => {
             let same = |name: &String| name == wanted;
-            let alike = |name: &String| name.eq_ignore_ascii_case(wanted);
+            let alike = |name: &String| tree::plain(name) == tree::plain(wanted);
+            if names.iter().filter(|name| same(name)).count() > 1 {
+                return Err(format!(
+                    "it has several cameras {wanted}: give them names of their own"
+                ));
+            }
             let place = names.iter().position(same);
             place
                 .or_else(|| names.iter().position(alike))

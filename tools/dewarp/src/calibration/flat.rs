@@ -168,13 +168,19 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if let Some((_, key)) = &said {
         agrees(choice, &distortion, key)?;
     }
-    if let (None, None, Distortion::Brown(_)) = (kind, choice.model, distortion) {
-        mention(&map, tree)?;
-    }
-    Ok(Described::from(Calibration {
+    let mut described = Described::from(Calibration {
         lens: pixels(numbers, distortion)?,
         size: values.size()?,
-    }))
+    });
+    // Only a pinhole has more than five coefficients.
+    if let (None, None, Distortion::Brown(Brown { rational, .. })) =
+        (kind, choice.model, distortion)
+    {
+        if rational == [0.0; 3] {
+            described.doubts.extend(mention(&map, tree)?);
+        }
+    }
+    Ok(described)
 }
 
 /// Returns the distortion that the coefficients describe, given by names or in
@@ -186,9 +192,12 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
     };
     let named = values.named()?;
     let distortion = match (kind, choice.model, &named, &list) {
-        (_, _, Some(_), Some(_)) => {
+        (_, _, Some(named), Some(list))
+            if brown(list, "") != Ok(Distortion::Brown(named.brown())) =>
+        {
             return Err(
-                "it has coefficients by their names and in a list: which are right?".into(),
+                "it has coefficients by their names and others in a list: remove those that are not this camera's"
+                    .into(),
             );
         }
         (Some(Kind::None), _, None, list) => {
@@ -199,12 +208,15 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
                 }
             }
         }
-        (Some(Kind::Other), _, _, list) => {
+        (Some(kind @ (Kind::Other | Kind::Numbered)), _, _, list) => {
             let listed = list.iter().flatten().copied();
             let named = named
                 .iter()
                 .flat_map(|named| named.k.into_iter().chain(named.p));
             if listed.chain(named).any(|value| value != 0.0) {
+                if kind == Kind::Numbered {
+                    return Err(kind::numbered(values));
+                }
                 return Err(format!(
                     "its model{} is not read, and its coefficients are not 0: calibrate again with OpenCV",
                     named_model(values)
@@ -214,7 +226,7 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
         }
         (_, _, None, None) if values.like_coefficients().is_some() => {
             return Err(format!(
-                "it has no coefficients under a known name: if those are {}, name it dist_coeffs",
+                "it has no coefficients under a known name: if those are {}, rename the key to dist_coeffs",
                 values.like_coefficients().unwrap_or_default()
             ));
         }
@@ -251,6 +263,11 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
         (_, _, _, Some(list)) => brown(list, "the list of coefficients")?,
     };
     match (kind, values.number(&XI)?, distortion) {
+        (Some(Kind::Omni), Some(_), Distortion::Brown(brown))
+            if brown.radial[2] != 0.0 || brown.rational != [0.0; 3] || brown.prism != [0.0; 4] =>
+        {
+            Err("it is an omnidirectional camera (Mei), and has more than k1, k2, p1 and p2".into())
+        }
         (Some(Kind::Omni), Some(xi), Distortion::Brown(brown)) => Ok(Distortion::Omni(Omni {
             xi,
             brown,

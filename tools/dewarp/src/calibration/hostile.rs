@@ -9,7 +9,7 @@ use super::dialect::ALL;
 use super::*;
 use super::{
     basalt, colmap, depthai, euroc, flat, gyroflow, kalibr, lensfun, libcamera, maplab, matlab,
-    mrcal, nxp, okvis, opencv, opensfm, orbslam, ost, ros, vins,
+    mrcal, nxp, okvis, opencv, opensfm, orbslam, ost, ros, vikit, vins,
 };
 
 /// OpenCV's JSON and XML, with every coefficient that OpenCV has.
@@ -17,10 +17,11 @@ const JSON: &str = include_str!("../../tests/cameras/rational.json");
 const XML: &str = include_str!("../../tests/cameras/tilted.xml");
 
 /// A file of each dialect: the dialect's name, its text, and a camera of it.
-const SAMPLES: [(&str, &str, Option<&str>); 22] = [
+const SAMPLES: [(&str, &str, Option<&str>); 23] = [
     (nxp::DIALECT.name, nxp::tests::FILE, None),
     (libcamera::DIALECT.name, libcamera::tests::FILE, None),
     (vins::DIALECT.name, vins::tests::FILE, None),
+    (vikit::DIALECT.name, vikit::tests::FILE, None),
     (okvis::DIALECT.name, okvis::tests::FILE, Some("0")),
     (basalt::DIALECT.name, basalt::tests::FILE, Some("0")),
     (depthai::DIALECT.name, depthai::tests::FILE, Some("CAM_A")),

@@ -4,7 +4,7 @@
 
 use super::dialect::{Described, chosen, within};
 use super::tree::{self, Tree};
-use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, plausible};
+use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, opencv, plausible};
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Lens, Omni};
 
 /// The greatest depth of a camera in a file. Those of DSEC are in `intrinsics`.
@@ -12,7 +12,7 @@ const DEPTH: usize = 2;
 
 /// Returns whether this is a file of Kalibr. The cameras of a camchain are its keys.
 pub fn is_one(tree: &Tree) -> bool {
-    is_camera(tree) || !within(tree, DEPTH, &is_camera).is_empty()
+    is_camera(tree) || !opencv::has_matrix(tree) && !within(tree, DEPTH, &is_camera).is_empty()
 }
 
 /// Returns whether the file has several cameras, between which --camera chooses.
@@ -21,7 +21,10 @@ pub fn has_cameras(tree: &Tree) -> bool {
 }
 
 fn is_camera(value: &Tree) -> bool {
-    value.get("camera_model").is_some() && value.get("distortion_coeffs").is_some()
+    let four = |matrix: Tree| matrix.numbers("").is_ok_and(|all| all.len() == 4);
+    value.get("camera_model").is_some()
+        && value.get("distortion_coeffs").is_some()
+        && (value.get("intrinsics").is_some() || value.get("camera_matrix").is_some_and(four))
 }
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
@@ -51,7 +54,15 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
         _ => numbers("intrinsics")?,
     };
     let bend = "distortion_coeffs";
-    let (camera_model, distortion_model) = (word("camera_model"), word("distortion_model"));
+    let (camera_model, distortion_model) = match (&*word("camera_model"), word("distortion_model"))
+    {
+        // direct_visual_lidar_calibration has the distortion's model alone.
+        ("plumb_bob", model) if model.is_empty() => ("pinhole".into(), "radtan".into()),
+        ("fisheye" | "equidistant", model) if model.is_empty() => {
+            ("pinhole".into(), "equidistant".into())
+        }
+        (camera, model) => (camera.to_owned(), model),
+    };
     let no_model = |key: &str, model: &str| {
         format!(
             "{key} {model} is not supported; pinhole-radtan, pinhole-equi, pinhole-fov, omni-none, \
@@ -103,8 +114,13 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
     let [fx, fy, cx, cy] = matrix[..] else {
         return Err("intrinsics are not fx, fy, cx, cy".into());
     };
-    let [width, height] = numbers("resolution")?[..] else {
-        return Err("resolution is not a width and a height".into());
+    let size = match cam.get("resolution") {
+        Some(sides) => {
+            let sides = <[f64; 2]>::try_from(sides.numbers("resolution")?);
+            let sides = sides.map_err(|_| "resolution is not a width and a height")?;
+            Some(tree::size(sides, "resolution")?)
+        }
+        None => None,
     };
     let lens = Lens {
         focal: [fx, fy],
@@ -112,7 +128,6 @@ fn read(cam: &Tree, choice: &Choice) -> Parsed<Described> {
         distortion,
     }
     .check()?;
-    let size = Some(tree::size([width, height], "resolution")?);
     let mut described = Described::from(Calibration { lens, size });
     described.doubts = plausible::doubts(&lens, size);
     if distortion_model != "none" && distortion.is_straight() {

@@ -9,6 +9,11 @@ use crate::lens::{Brown, Distortion, Lens};
 ///
 /// Only the omnidirectional model has the skew of its matrix.
 pub fn lens(matrix: &Tree, name: &str, mut distortion: Distortion) -> Parsed<Lens> {
+    if matrix.numbers(name)?.len() == 12 {
+        return Err(format!(
+            "{name} has 12 numbers (3x4), as the matrix of rectified pictures has: the camera's own has 9 (3x3)"
+        ));
+    }
     let values: [f64; 9] = matrix.matrix(name, [3, 3])?;
     if values == [0.0; 9] {
         return Err(format!("{name} is all 0: the camera was never calibrated"));

@@ -32,8 +32,19 @@ pub const KEYS: [&str; 19] = [
     "type",
 ];
 
-/// Keys that may name something else than a lens's model, such as the kind of a file or a product.
-pub const LOOSE: [&str; 2] = ["type", "lens"];
+/// Returns whether a key names the kind of a file or a product, and no lens's model. "Standard" is a model as a
+/// `type`, and not as a `lens`.
+pub fn is_other(key: &str, text: Option<&str>) -> bool {
+    let model = text.and_then(known);
+    match key {
+        "type" => model.is_none(),
+        "lens" => {
+            model.is_none()
+                || model == Some(Model::Pinhole) && text.map(plain) != Some("pinhole".into())
+        }
+        _ => false,
+    }
+}
 
 /// Names of the model of OpenCV's `calibrateCamera`.
 const PINHOLE: [&str; 22] = [
@@ -83,7 +94,11 @@ const FISHEYE: [&str; 13] = [
 pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
     let mut found: Vec<(String, Model)> = Vec::new();
     let mut flagged = None;
-    if let Some((key, _)) = tree.spelled(FLAGS) {
+    // A map of this name is a camera.
+    let flags = tree
+        .spelled(FLAGS)
+        .filter(|(_, value)| value.keys().is_empty());
+    if let Some((key, _)) = flags {
         let model = match flag(tree, &key)? {
             true => Model::Fisheye,
             false => Model::Pinhole,
@@ -94,7 +109,7 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
         let Some((key, value)) = tree.spelled([key]) else {
             continue;
         };
-        if LOOSE.contains(&plain(&key).as_str()) && value.text().and_then(known).is_none() {
+        if is_other(&plain(&key), value.text()) {
             continue;
         }
         match (value.text(), value.numbers(&key).as_deref()) {
@@ -118,24 +133,11 @@ pub fn said(tree: &Tree, choice: &Choice) -> Parsed<Option<(String, Model)>> {
     }
 }
 
-/// Returns an error if a file that names no model speaks of a fisheye, in the map of the camera or at its top.
-pub fn mention(camera: &Tree, file: &Tree) -> Parsed<()> {
-    let mut found = None;
-    let mut look = |key: &str, value: &str| {
-        let of_fisheye = |text: &str| {
-            let text = plain(text);
-            ["fisheye", "equidistant", "kannala"]
-                .iter()
-                .any(|word| text.contains(word))
-        };
-        if found.is_none() && (of_fisheye(key) || of_fisheye(value)) {
-            let value: String = value.chars().take(40).collect();
-            found = Some(format!(
-                "it says {key}: {value}: are its coefficients those of a fisheye? Say which with --model \
-                 fisheye or --model pinhole"
-            ));
-        }
-    };
+/// Returns an error if a file that names no model speaks of a fisheye in the map of the camera or at the file's top,
+/// and a warning if it does elsewhere.
+pub fn mention(camera: &Tree, file: &Tree) -> Parsed<Option<String>> {
+    let mut near = None;
+    let mut look = |key: &str, value: &str| near = near.take().or_else(|| of_fisheye(key, value));
     camera.each(&mut look);
     for key in file.keys() {
         let value = file.get(key);
@@ -143,14 +145,36 @@ pub fn mention(camera: &Tree, file: &Tree) -> Parsed<()> {
             look(key, text);
         }
     }
-    found.map_or(Ok(()), Err)
+    if let Some(near) = near {
+        return Err(format!(
+            "{near}: are its coefficients those of a fisheye? Say which with --model fisheye or --model pinhole"
+        ));
+    }
+    let mut far = None;
+    file.each(&mut |key, value| far = far.take().or_else(|| of_fisheye(key, value)));
+    Ok(far.map(|far| {
+        format!(
+            "{far}, and its coefficients are taken as a pinhole's: if they are a fisheye's, say --model fisheye"
+        )
+    }))
+}
+
+/// Returns what a key with its value says of a fisheye.
+fn of_fisheye(key: &str, value: &str) -> Option<String> {
+    let has = |text: &str| {
+        let text = plain(text);
+        let mut words = ["fisheye", "equidistant", "kannala"].iter();
+        words.any(|word| text.contains(word))
+    };
+    let shown = || value.chars().take(40).collect::<String>();
+    (has(key) || has(value)).then(|| format!("it says {key}: {}", shown()))
 }
 
 /// Returns the error for a model that is a number.
 pub fn numbered(key: &str, number: f64) -> String {
     format!(
-        "{key} is {number}, and each program counts its models in another way: if its coefficients are those of a \
-         pinhole or a fisheye of OpenCV, say which with --model"
+        "{key} is {number}, and programs number their models differently: if its coefficients are those of a pinhole \
+         or a fisheye of OpenCV, say which with --model"
     )
 }
 

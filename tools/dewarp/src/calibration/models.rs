@@ -64,6 +64,8 @@ impl Named<'_> {
             "radtan" | "radial-tangential" | "radialtangential" | "radtan8"
             | "radialtangential8" | "plumb_bob" => brown(self.coefficients, self.key),
             "equidistant" | "equi" => fisheye(self.coefficients, self.key),
+            // SVO's name of it.
+            "fisheye" if self.coefficients.len() == 1 => Ok(Distortion::Fov(self.coefficients[0])),
             "fov" => match *self.coefficients {
                 [w] => Ok(Distortion::Fov(w)),
                 _ => Err(format!(

@@ -10,15 +10,21 @@ use crate::lens::{Brown, Distortion};
 
 pub const DIALECT: Dialect = Dialect::of("a camera model of mrcal", is_one, read);
 
+/// The key of the model, and its earlier names.
+const MODEL: [&str; 3] = ["lensmodel", "lens_model", "distortion_model"];
+
 fn is_one(tree: &Tree) -> bool {
     // PhotonVision's files have that key together with their own.
-    tree.get("lensmodel").is_some() && tree.get("cameraIntrinsics").is_none()
+    tree.first(MODEL).is_some_and(|(key, model)| {
+        let name = model.text().unwrap_or_default();
+        key == MODEL[0] || name.starts_with("LENSMODEL_") || name.starts_with("DISTORTION_")
+    }) && tree.get("cameraIntrinsics").is_none()
 }
 
 /// Returns the text without what is not YAML: the byte string of the
 /// optimisation's inputs.
 pub fn without_bytes(text: String) -> String {
-    if !text.contains("'lensmodel'") && !text.contains("\"lensmodel\"") {
+    if !text.contains("LENSMODEL_") && !text.contains("DISTORTION_") {
         return text;
     }
     let bytes = |line: &&str| {
@@ -31,9 +37,10 @@ pub fn without_bytes(text: String) -> String {
 }
 
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
-    let model = dialect::word(tree, "lensmodel")?;
+    let key = tree.first(MODEL).map_or(MODEL[0], |(key, _)| key);
+    let model = dialect::word(tree, key)?.replace("DISTORTION_", "LENSMODEL_");
     let count = match model.as_str() {
-        "LENSMODEL_PINHOLE" => 0,
+        "LENSMODEL_PINHOLE" | "LENSMODEL_NONE" => 0,
         "LENSMODEL_OPENCV4" => 4,
         "LENSMODEL_OPENCV5" => 5,
         "LENSMODEL_OPENCV8" => 8,
@@ -57,7 +64,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         0 => Distortion::Brown(Brown::NONE),
         _ => brown(&values[4..], "intrinsics")?,
     };
-    agrees(choice, &distortion, "lensmodel")?;
+    agrees(choice, &distortion, key)?;
     let size = tree::size(dialect::numbers(tree, "imagersize")?, "imagersize")?;
     let lens = pixels([values[0], values[1], values[2], values[3]], distortion)?;
     Ok(Calibration {

@@ -9,8 +9,7 @@ use super::{Calibration, Choice, Model, Parsed, Rectification, by_hand};
 use super::{brown, fisheye, flat, lens, model, ros, size};
 use crate::lens::{Distortion, Omni};
 
-/// Names of the camera matrix; those of a pair have a suffix of [`PAIR`] as
-/// well.
+/// Names of the camera matrix. In files of several cameras, the camera's number or word is before or after them.
 const MATRIX: [&str; 16] = [
     "cameramatrix",
     "cameraintrinsics",
@@ -30,11 +29,17 @@ const MATRIX: [&str; 16] = [
     "matrix",
 ];
 
-/// Names among them that may also be those of other values: nine numbers make a matrix.
-const LOOSE: [&str; 3] = ["intrinsics", "intrinsic", "matrix"];
+/// Names among them that may also be those of other values.
+const AMBIGUOUS: [&str; 5] = [
+    "camk",
+    "calibrationmatrix",
+    "intrinsics",
+    "intrinsic",
+    "matrix",
+];
 
-/// Names of the coefficients, with the same suffixes.
-const COEFFICIENTS: [&str; 17] = [
+/// Names of the coefficients, with the same numbers and words.
+const COEFFICIENTS: [&str; 19] = [
     "distortioncoefficients",
     "distortioncoeffs",
     "distortioncoeff",
@@ -52,17 +57,18 @@ const COEFFICIENTS: [&str; 17] = [
     "distcoefficients",
     "distortions",
     "camdist",
+    "camd",
+    "cameradistortion",
 ];
 
-/// Names of the list of coefficients in a map of a distortion.
-const LIST: [&str; 5] = ["coefficients", "coeffs", "parameters", "params", "values"];
+/// Names of the list in a map of a distortion.
+const INNER: [&str; 5] = ["coefficients", "coeffs", "parameters", "params", "values"];
 
-/// Words that tell the matrices of a pair's cameras apart, beside numbers.
-const PAIR: [&str; 4] = ["left", "right", "l", "r"];
+/// The cameras of a pair, in the names of their matrices.
+const PAIR: [&str; 7] = ["0", "1", "2", "left", "right", "l", "r"];
 
-/// Words in the name of a matrix that belongs to the pictures as the camera takes them. The matrix of undistorted
-/// pictures may stand beside it under a known name.
-const RAW: [&str; 3] = ["original", "raw", "distorted"];
+/// Words for the matrix of the pictures as the camera takes them, where that of undistorted pictures is beside it.
+const RAW: [&str; 5] = ["original", "orig", "raw", "distorted", "unrectified"];
 
 /// Names of the mirror parameter of an omnidirectional camera.
 const XI: [&str; 3] = ["xi", "mirroroffset", "mirrorparameter"];
@@ -74,7 +80,7 @@ const DEPTH: usize = 3;
 pub fn is_one(tree: &Tree) -> bool {
     is_camera(tree)
         || !pair(tree, "r").is_empty()
-        || !pair_cameras(tree).is_empty()
+        || !cameras(tree).is_empty()
         || !within(tree, DEPTH, &is_camera).is_empty()
 }
 
@@ -82,17 +88,25 @@ pub fn is_one(tree: &Tree) -> bool {
 /// name.
 fn is_camera(tree: &Tree) -> bool {
     let long = COEFFICIENTS.iter().filter(|name| name.len() > 4);
+    let long = long.filter(|name| !["distortions", "camdist", "cameradistortion"].contains(name));
     has_matrix(tree) || tree.spelled(long.copied()).is_some()
 }
 
 /// Returns whether a map has a camera matrix.
 pub fn has_matrix(tree: &Tree) -> bool {
-    let sure = MATRIX.iter().filter(|name| !LOOSE.contains(name));
+    let sure = MATRIX.iter().filter(|name| !AMBIGUOUS.contains(name));
     tree.spelled(sure.copied()).is_some()
-        || LOOSE.into_iter().any(|name| {
+        || AMBIGUOUS.into_iter().any(|name| {
             let matrix = tree.spelled([name]);
-            matrix.is_some_and(|(_, value)| value.numbers("").is_ok_and(|all| all.len() == 9))
+            let nine = matrix.is_some_and(|(_, value)| is_matrix(&value));
+            nine && (name == "intrinsics" || tree.spelled(COEFFICIENTS).is_some())
         })
+}
+
+/// Returns whether a value is a camera matrix: nine numbers that end with 0 0 1.
+fn is_matrix(value: &Tree) -> bool {
+    let numbers = value.numbers("");
+    numbers.is_ok_and(|numbers| numbers.len() == 9 && numbers[6..] == [0.0, 0.0, 1.0])
 }
 
 /// Returns whether the file has several cameras, between which --camera
@@ -103,60 +117,72 @@ pub fn has_cameras(tree: &Tree) -> bool {
 
 /// Returns the names of a matrix of one camera of several: `K1`, `K_left` or `left_K`. Of a camera
 /// without a name it is the name of the matrix.
-fn of_pair(name: &str, camera: &str) -> Vec<String> {
+fn of_camera(name: &str, camera: &str) -> Vec<String> {
+    let camera = plain(camera);
     let mut names = vec![format!("{name}{camera}")];
-    if camera.chars().any(char::is_alphabetic) {
+    if camera.len() > 1 && camera.chars().any(char::is_alphabetic) {
         names.push(format!("{camera}{name}"));
     }
     names
 }
 
-/// Returns the cameras that have a matrix of this name: those of numbers, those of a pair, and those of any word
-/// for which the file has coefficients as well.
+/// Returns the cameras of a pair that have a matrix of this name.
 fn pair(tree: &Tree, name: &str) -> Vec<String> {
-    let names = tree.plain_names();
-    // `k1` may be a matrix or a coefficient.
-    let is_matrix = |key: &str| {
-        let value = tree.get(key);
-        value.is_some_and(|value| !value.numbers("").is_ok_and(|all| all.len() == 1))
+    let has = |camera: &&str| {
+        let names = of_camera(name, camera);
+        let found = tree.spelled(names.iter().map(String::as_str));
+        found.is_some_and(|(_, value)| match AMBIGUOUS.contains(&name) {
+            true => is_matrix(&value),
+            // `k1` may be a matrix or a coefficient, or the name of a file.
+            false => value.text().is_none() && !value.numbers("").is_ok_and(|all| all.len() == 1),
+        })
     };
-    let has_coefficients = |camera: &str| {
-        let mut all = COEFFICIENTS.iter().flat_map(|name| of_pair(name, camera));
-        all.any(|name| names.contains_key(&name))
-    };
-    let is_camera = |camera: &str| {
-        camera.bytes().all(|letter| letter.is_ascii_digit())
-            || PAIR.contains(&camera)
-            || has_coefficients(camera)
-    };
-    let cameras = names.iter().flat_map(|(found, key)| {
-        let word = found.strip_suffix(name);
-        let word = word.filter(|word| word.chars().any(char::is_alphabetic));
-        let cameras = [found.strip_prefix(name), word].into_iter().flatten();
-        let cameras = cameras.filter(|camera| !camera.is_empty() && is_camera(camera));
-        cameras.filter(|_| is_matrix(key)).map(str::to_owned)
+    PAIR.into_iter().filter(has).map(str::to_owned).collect()
+}
+
+/// Returns the camera in the key of a matrix, such as `K_10` or `rear-camera-matrix`, if the file has its
+/// coefficients as well.
+fn camera_of<'k>(tree: &Tree, key: &'k str) -> Option<&'k str> {
+    let signs = key
+        .char_indices()
+        .filter(|(_, sign)| !sign.is_ascii_alphanumeric());
+    let splits = signs.flat_map(|(place, sign)| {
+        let (before, after) = (&key[..place], &key[place + sign.len_utf8()..]);
+        [(before, after), (after, before)]
     });
-    in_order(cameras.collect())
+    let name = key.trim_end_matches(|sign: char| sign.is_ascii_digit());
+    let splits = splits.chain([(name, &key[name.len()..])]);
+    let matrices = splits.filter(|(name, _)| MATRIX.contains(&plain(name).as_str()));
+    // `left_cam_K` is the matrix cam_K of left.
+    let (_, camera) = matrices.max_by_key(|(name, _)| name.len())?;
+    let mut coefficients = COEFFICIENTS.iter().flat_map(|name| of_camera(name, camera));
+    let known = !plain(camera).is_empty() && coefficients.any(|name| tree.key(&name).is_some());
+    (known && is_matrix(&tree.get(key)?)).then_some(camera)
 }
 
-/// Returns the cameras that have a camera matrix.
-fn pair_cameras(tree: &Tree) -> Vec<String> {
-    let sure = MATRIX.iter().filter(|name| !LOOSE.contains(name));
-    in_order(sure.flat_map(|name| pair(tree, name)).collect())
-}
-
-/// Returns each camera once, 2 before 10.
-fn in_order(mut cameras: Vec<String>) -> Vec<String> {
-    cameras.sort_unstable_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
-    cameras.dedup();
-    cameras
+/// Returns the cameras that have a matrix of their own in this map, 2 before 10.
+fn cameras(tree: &Tree) -> Vec<String> {
+    let mut found: Vec<String> = MATRIX.iter().flat_map(|name| pair(tree, name)).collect();
+    let others = tree
+        .keys()
+        .into_iter()
+        .filter_map(|key| camera_of(tree, key));
+    let known: Vec<String> = others.map(str::to_owned).collect();
+    found.extend(
+        known
+            .into_iter()
+            .filter(|camera| !PAIR.contains(&plain(camera).as_str())),
+    );
+    found.sort_unstable_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
+    found.dedup();
+    found
 }
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
         return camera(tree, tree, "", choice);
     }
-    let names = pair_cameras(tree);
+    let names = cameras(tree);
     if !names.is_empty() {
         let camera_name = &names[chosen(&names, choice)?];
         return camera(tree, tree, camera_name, choice);
@@ -179,7 +205,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
 /// names. Its size may be in the file around it.
 fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
     let find = |names: &[&str]| {
-        let numbered = names.iter().flat_map(|name| of_pair(name, number));
+        let numbered = names.iter().flat_map(|name| of_camera(name, number));
         let numbered: Vec<String> = numbered.collect();
         let found = tree.spelled(numbered.iter().map(String::as_str));
         (found, numbered)
@@ -202,8 +228,14 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             by_hand()
         ));
     }
-    one_of(tree, &names, (&matrix_name, &matrix), 9)?;
-    is_raw(tree, (&matrix_name, &matrix))?;
+    let sure = |name: &String| {
+        !AMBIGUOUS
+            .iter()
+            .any(|other| of_camera(other, number).contains(name))
+    };
+    let sure: Vec<String> = names.into_iter().filter(sure).collect();
+    one_of(tree, &sure, (&matrix_name, &matrix), 9)?;
+    only_one(tree, number, (&matrix_name, &matrix))?;
     let (found, names) = find(&COEFFICIENTS);
     // PhotonVision wrote this until 2023.
     let found = found.or_else(|| match plain(&matrix_name).as_str() {
@@ -218,7 +250,10 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         )
     })?;
     one_of(tree, &names, (&name, &coefficients), 4)?;
-    let inner = coefficients.spelled(LIST);
+    let inner = match flat::by_names(&coefficients, choice.model) {
+        Ok(None) if coefficients.get("data").is_none() => coefficients.spelled(INNER),
+        _ => None,
+    };
     let (around, coefficients) = match inner {
         Some((_, list)) => (coefficients, list),
         None => (tree.clone(), coefficients),
@@ -239,12 +274,17 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
             }
         }
     }
-    let distortion = match tree.spelled(XI) {
+    let mut mention = None;
+    let mirror = find(&XI).0;
+    // Of some files that have the key, the camera has no mirror.
+    let mirror = mirror.filter(|(_, value)| value.numbers("").as_deref() != Ok(&[0.0]));
+    let distortion = match mirror {
         Some((key, value)) => omni(&coefficients.numbers(&name)?, &name, &value.numbers(&key)?)?,
         None => {
             let model = told([&around, tree, file], choice)?;
-            if model.is_none() {
-                model::mention(tree, file)?;
+            // A fisheye has four coefficients, and perhaps a zero.
+            if model.is_none() && coefficients.numbers("").map_or(0, |all| all.len()) <= 5 {
+                mention = model::mention(tree, file)?;
             }
             bent(model, &coefficients, &name)?
         }
@@ -260,6 +300,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     let mut described = Described::from(whole);
     described.doubts = super::plausible::doubts(&lens, size);
     described.doubts.extend(doubt);
+    described.doubts.extend(mention);
     if distortion.is_straight() {
         described
             .doubts
@@ -295,30 +336,34 @@ fn one_of(tree: &Tree, names: &[String], (name, value): (&str, &Tree), least: us
     }
 }
 
-/// Returns an error if the file has other numbers in a matrix whose name says that it is the one of the
-/// distorted pictures.
-fn is_raw(tree: &Tree, (name, value): (&str, &Tree)) -> Parsed<()> {
+/// Returns an error if the file also has the camera's matrix of the distorted pictures, under a name that says so, with
+/// other numbers.
+fn only_one(tree: &Tree, camera: &str, (name, value): (&str, &Tree)) -> Parsed<()> {
     let own = value.numbers(name)?;
-    let raw = |plain: &str| {
-        let plain = plain.replace("undistorted", "");
-        RAW.iter().any(|word| plain.contains(word))
+    let named = |names: &[&str], word: &str| {
+        let of_camera = names.iter().flat_map(|name| {
+            let mut all = vec![format!("{name}{word}{}", plain(camera))];
+            for name in of_camera(name, camera) {
+                all.extend([format!("{name}{word}"), format!("{word}{name}")]);
+            }
+            all
+        });
+        of_camera.filter_map(|name| tree.key(&name)).next()
     };
-    let other = |key: &String| {
-        let numbers = tree.get(key)?.numbers(key).ok()?;
-        (numbers.len() == 9 && numbers[6..] == [0.0, 0.0, 1.0] && numbers != own)
-            .then(|| key.clone())
-    };
-    let names = tree.plain_names().iter();
-    let others = names
-        .filter(|(plain, _)| raw(plain))
-        .filter_map(|(_, key)| other(key));
-    match others.min() {
-        Some(other) if !raw(&plain(name)) => Err(format!(
-            "it has {name} and {other}, with different numbers, and the coefficients are likely those of {other}: remove \
-             the one that is not theirs"
-        )),
-        _ => Ok(()),
+    for word in RAW {
+        let Some(other) = named(&MATRIX, word) else {
+            continue;
+        };
+        let matrix = tree.get(other).filter(is_matrix);
+        let differs = matrix.is_some_and(|matrix| matrix.numbers("") != Ok(own.clone()));
+        if differs && named(&COEFFICIENTS, word).is_none() {
+            return Err(format!(
+                "it has {name} and {other}, with different numbers: keep the one to which the coefficients belong, \
+                 under the name {name}"
+            ));
+        }
     }
+    Ok(())
 }
 
 /// Returns the model that one of these maps, the innermost first, or the user names.
@@ -382,7 +427,7 @@ pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
         (None, _) => return Err(which(&cameras)),
     };
     let matrix = |letter: &str| {
-        let names = of_pair(&letter.to_lowercase(), &camera);
+        let names = of_camera(&letter.to_lowercase(), &camera);
         let named = tree.spelled(names.iter().map(String::as_str));
         named.ok_or_else(|| missing(tree, "rectification", &format!("{letter}{camera}")))
     };

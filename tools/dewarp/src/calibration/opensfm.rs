@@ -15,6 +15,9 @@ fn is_one(tree: &Tree) -> bool {
 }
 
 fn cameras(tree: &Tree) -> Vec<(String, Tree)> {
+    // A reconstruction.json is a list.
+    let first = tree.get("0").filter(|first| first.get("cameras").is_some());
+    let tree = first.as_ref().unwrap_or(tree);
     let within = tree.get("cameras");
     let tree = within.as_ref().unwrap_or(tree);
     let keys = tree.keys().into_iter();

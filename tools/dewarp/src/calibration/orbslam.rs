@@ -5,9 +5,9 @@
 
 use super::dialect::{self, Described, Dialect};
 use super::models::pixels;
-use super::tree::{Tree, plain};
+use super::tree::Tree;
 use super::{
-    Calibration, Choice, Model, Parsed, Rectification, agrees, brown, by_hand, fisheye, lens,
+    Calibration, Choice, Model, Parsed, Rectification, agrees, brown, by_hand, fisheye, lens, model,
 };
 use crate::format::Size;
 use crate::lens::{Brown, Distortion};
@@ -36,11 +36,11 @@ fn has(tree: &Tree, key: &str) -> bool {
 
 /// Returns whether this is a camera of a pair with its own matrices.
 fn is_raw(tree: &Tree, key: &str) -> bool {
-    raw(tree, key, "K").is_some()
+    of_pair(tree, key, "K").is_some()
 }
 
 /// Returns a matrix of a camera of a pair, with its name.
-fn raw(tree: &Tree, key: &str, letter: &str) -> Option<(String, Tree)> {
+fn of_pair(tree: &Tree, key: &str, letter: &str) -> Option<(String, Tree)> {
     let name = format!("{key}.{letter}");
     if let Some(value) = tree.get(&name) {
         return Some((name, value));
@@ -57,23 +57,24 @@ fn raw(tree: &Tree, key: &str, letter: &str) -> Option<(String, Tree)> {
 
 /// Returns the same, or an error if it is missing.
 fn needed(tree: &Tree, key: &str, letter: &str) -> Parsed<(String, Tree)> {
-    raw(tree, key, letter).ok_or_else(|| format!("it has no {letter} of {key}"))
+    of_pair(tree, key, letter).ok_or_else(|| format!("it has no {letter} of {key}"))
 }
 
 /// Returns the size of the pictures, which stands beside each camera or in `Camera`.
 fn size(tree: &Tree, key: &str) -> Parsed<Option<Size>> {
-    let camera = tree.get("Camera").unwrap_or_else(|| tree.clone());
-    for (map, width, height) in [
-        (tree, format!("{key}.width"), format!("{key}.height")),
-        (tree, "Camera.width".into(), "Camera.height".into()),
-        (tree, "Camera.cols".into(), "Camera.rows".into()),
-        (&camera, "cols".into(), "rows".into()),
+    for [width, height] in [
+        [&*format!("{key}.width"), &format!("{key}.height")],
+        ["Camera.width", "Camera.height"],
+        ["Camera.cols", "Camera.rows"],
     ] {
-        if let Some(size) = dialect::size(map, [&width, &height])? {
+        if let Some(size) = dialect::size(tree, [width, height])? {
             return Ok(Some(size));
         }
     }
-    Ok(None)
+    match tree.get("Camera") {
+        Some(camera) => dialect::size(&camera, ["cols", "rows"]),
+        None => Ok(None),
+    }
 }
 
 /// Returns the prefix of the chosen camera's keys.
@@ -101,13 +102,19 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_raw(tree, key) {
         let (name, values) = needed(tree, key, "D")?;
         let values = values.numbers(&name)?;
-        let distortion = match pair_model(tree) {
-            Some(model) if plain(&model) == "fisheye" => fisheye(&values, &name)?,
-            Some(model) if plain(&model) != "perspective" => {
-                return Err(format!(
-                    "StereoRectifier.model {model} is not supported: perspective and fisheye are"
-                ));
-            }
+        let said = match pair_model(tree) {
+            Some(word) => match model::known(&word) {
+                None => {
+                    return Err(format!(
+                        "StereoRectifier.model {word} is not supported: perspective and fisheye are"
+                    ));
+                }
+                model => model,
+            },
+            None => choice.model,
+        };
+        let distortion = match said {
+            Some(Model::Fisheye) => fisheye(&values, &name)?,
             _ => brown(&values, &name)?,
         };
         agrees(choice, &distortion, "K and D")?;
@@ -123,7 +130,8 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         let value = tree.number(&format!("{key}.{part}"))?;
         Parsed::Ok(value.unwrap_or(0.0))
     };
-    if let Some(flag) = tree.get("Camera.Fisheye") {
+    let flag = tree.get("Camera.Fisheye");
+    if let (Some(flag), None) = (flag, tree.first(["Camera.type", "Camera.model"])) {
         if dialect::is_set(&flag, "Camera.Fisheye")? {
             return Err(format!(
                 "Camera.Fisheye is set, as in R-VIO2, which names four coefficients of a fisheye k1 k2 p1 p2: {}",
@@ -191,12 +199,13 @@ fn rectify(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
     Rectification::of((&r, &rotation), (&p, &projection))
 }
 
-/// Returns the model that OpenVSLAM and stella name for the pair.
+/// Returns the model that OpenVSLAM and stella name for the pair, or for the camera.
 fn pair_model(tree: &Tree) -> Option<String> {
-    let map = "StereoRectifier";
-    let model = tree.get(&format!("{map}.model"));
-    let model = model.or_else(|| tree.get(map)?.get("model"))?;
-    model.text().map(str::to_owned)
+    ["StereoRectifier", "Camera"].into_iter().find_map(|map| {
+        let model = tree.get(&format!("{map}.model"));
+        let model = model.or_else(|| tree.get(map)?.get("model"))?;
+        model.text().map(str::to_owned)
+    })
 }
 
 #[cfg(test)]

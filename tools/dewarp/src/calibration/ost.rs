@@ -65,7 +65,9 @@ pub fn tree(text: &str) -> Parsed<Yaml> {
             _ => &mut image,
         };
         if place.insert(Yaml::String(name), value).is_some() {
-            return Err(format!("{line} stands twice"));
+            return Err(format!(
+                "{line} stands twice: if it is of two cameras, each with its own [image], keep the part of one"
+            ));
         }
     }
     for (_, camera) in &mut cameras {

@@ -2,7 +2,7 @@
 //! ROS's `camera_info` in YAML, as `camera_calibration` writes it and `camera_info_manager` reads
 //! it, and similar files.
 
-use super::dialect::Described;
+use super::dialect::{self, Described, within};
 use super::tree::{Tree, plain};
 use super::{Calibration, Choice, Parsed, Rectification};
 use super::{Model, agrees, brown, fisheye, lens, model, opencv, plausible, size};
@@ -11,36 +11,69 @@ use super::{Model, agrees, brown, fisheye, lens, model, opencv, plausible, size}
 const MATRIX: [&str; 3] = ["camera_matrix", "K", "k"];
 const COEFFICIENTS: [&str; 3] = ["distortion_coefficients", "D", "d"];
 
+/// The greatest depth of a node's parameters in a file.
+const DEPTH: usize = 2;
+
 /// Returns whether a tree is a camera_info: only ROS names the model together with the matrices.
 pub fn is_one(tree: &Tree) -> bool {
-    let tree = parameters(tree.clone());
-    tree.get("distortion_model").is_some()
-        && (tree.first(MATRIX).is_some()
-            || tree.first(COEFFICIENTS).is_some() && !opencv::has_matrix(&tree))
+    let info = |tree: &Tree| {
+        tree.first(MATRIX).is_some()
+            || tree.first(COEFFICIENTS).is_some() && !opencv::has_matrix(tree)
+    };
+    let cameras = cameras(tree);
+    !cameras.is_empty() && cameras.iter().all(|(_, camera)| info(camera))
 }
 
-/// Returns the parameters of a ROS 2 node if the tree is a file of them, else the tree itself.
-pub fn parameters(tree: Tree) -> Tree {
-    let inner = |tree: &Tree| tree.get("ros__parameters");
-    let mut nodes = tree
-        .keys()
-        .into_iter()
-        .filter_map(|key| inner(&tree.get(key)?));
-    let found = inner(&tree).or_else(|| nodes.next());
-    match found {
-        // The parameters contain those of a camera.
-        Some(found) if found.get("distortion_model").is_none() => {
-            let keys = found.keys();
-            let mut values = keys.into_iter().filter_map(|key| found.get(key));
-            let camera = values.find(|value| value.get("distortion_model").is_some());
-            camera.unwrap_or(found)
-        }
-        Some(found) => found,
-        None => tree,
+fn is_info(tree: &Tree) -> bool {
+    tree.get("distortion_model").is_some()
+}
+
+/// Returns the camera_infos in a tree, with their names: itself, or those in the parameters of ROS 2 nodes.
+pub fn cameras(tree: &Tree) -> Vec<(String, Tree)> {
+    if is_info(tree) {
+        return vec![(String::new(), tree.clone())];
     }
+    let mut nodes = Vec::new();
+    if let Some(own) = tree.get("ros__parameters") {
+        nodes.push((String::new(), own));
+    }
+    let inner = within(tree, DEPTH, &|map| map.get("ros__parameters").is_some());
+    let inner = inner
+        .into_iter()
+        .filter_map(|(name, map)| Some((name, map.get("ros__parameters")?)));
+    nodes.extend(inner);
+    let single = nodes.len() == 1;
+    let mut cameras = Vec::new();
+    for (node, parameters) in nodes {
+        if is_info(&parameters) {
+            cameras.push((node, parameters));
+            continue;
+        }
+        for (name, camera) in within(&parameters, 1, &is_info) {
+            let name = if single {
+                name
+            } else {
+                format!("{node}.{name}")
+            };
+            cameras.push((name, camera));
+        }
+    }
+    cameras
+}
+
+/// Returns the chosen camera_info. A file of one camera takes no choice.
+fn chosen(tree: &Tree, choice: &Choice) -> Parsed<Tree> {
+    let mut cameras = cameras(tree);
+    if cameras.len() == 1 {
+        super::none_chosen(choice)?;
+        return Ok(cameras.remove(0).1);
+    }
+    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
+    Ok(cameras.swap_remove(dialect::chosen(&names, choice)?).1)
 }
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
+    let tree = &chosen(tree, choice)?;
     let (name, matrix) = find(tree, MATRIX)?;
     let named = tree.get("distortion_model");
     let named = named.as_ref().and_then(Tree::text).unwrap_or_default();
@@ -86,14 +119,14 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         }
         "rationalpolynomial" => brown(&values, bend)?,
         "equidistant" | "fisheye" => fisheye(&values, bend)?,
-        "" => {
+        "" if choice.model.is_none() => {
             return Err(
                 "its distortion_model is empty: say plumb_bob, rational_polynomial or equidistant there"
                     .into(),
             );
         }
         // Other programs have the keys of ROS and names of their own.
-        _ => match model::known(named) {
+        _ => match model::known(named).or(choice.model) {
             Some(Model::Pinhole) => brown(&values, bend)?,
             Some(Model::Fisheye) => fisheye(&values, bend)?,
             None => {
@@ -194,7 +227,11 @@ impl Stream {
     }
 }
 
-pub fn rectification(tree: &Tree) -> Parsed<Rectification> {
+pub fn rectification(tree: &Tree, choice: &Choice) -> Parsed<Rectification> {
+    let tree = &match cameras(tree).len() {
+        1 => chosen(tree, &Choice::default())?,
+        _ => chosen(tree, choice)?,
+    };
     let (r, rotation) = find(tree, ["rectification_matrix", "R", "r"])?;
     let (p, projection) = find(tree, ["projection_matrix", "P", "p"])?;
     let mut rectification = Rectification::of((r, &rotation), (p, &projection))?;
@@ -235,7 +272,7 @@ pub mod tests {
         assert_eq!(brown.tangential, [0.001, -0.002]);
         let tree = Tree::parse(FILE).unwrap();
         assert!(is_one(&tree));
-        let rectified = rectification(&tree).unwrap();
+        let rectified = rectification(&tree, &Choice::default()).unwrap();
         assert_eq!(
             (rectified.focal, rectified.center),
             ([450.0, 460.0], [310.0, 230.0])

@@ -47,10 +47,10 @@ const LEAST: f64 = 64.0;
 /// before width and height may have been exchanged.
 const OFF: f64 = 0.08;
 
-/// The fraction by which it is never off the centre of a camera's whole picture, and the fraction by which it
-/// may be.
-const NEVER: f64 = 0.25;
-const SELDOM: f64 = 0.2;
+/// A principal point that is off by more than the first fraction is assumed not to be that of this picture, if it is
+/// off by less than the second one in the exchanged picture.
+const TOO_FAR: f64 = 0.25;
+const POSSIBLE: f64 = 0.2;
 
 /// Returns the size of the pictures, if the file has it, and what is doubtful
 /// about it. Python's `shape` has the height first; the principal point tells
@@ -127,10 +127,11 @@ pub fn off(size: Size, center: [f64; 2]) -> f64 {
     parts[0].max(parts[1])
 }
 
-/// Returns whether the point is near the centre of `one`, but not of `other`.
+/// Returns whether the point is near the centre of `one` and not of `other`, or possible in `one` and too far from the
+/// centre of `other`.
 fn fits_better(one: Size, other: Size, center: [f64; 2]) -> bool {
     let (one, other) = (off(one, center), off(other, center));
-    (other > OFF && 3.0 * one < other) || (other > NEVER && one < SELDOM)
+    (other > OFF && 3.0 * one < other) || (other > TOO_FAR && one < POSSIBLE)
 }
 
 /// Reads the size from a pair of keys for width and height.

@@ -59,18 +59,15 @@ impl Tree {
         })?;
         let documents = loaded.map_err(|error| no_yaml(&error, &text))?;
         match documents.into_iter().next() {
-            Some(root @ Yaml::Hash(_)) => named(root).map(Tree::from),
+            Some(root @ Yaml::Hash(_)) => with_names(root).map(Tree::from),
             // The cameras are named by their positions.
             Some(Yaml::Array(items)) if items.iter().any(|item| item.as_hash().is_some()) => {
                 let name = |index: usize| Yaml::String(index.to_string());
                 let places = items.into_iter().enumerate();
                 let items = places.map(|(index, item)| (name(index), item));
-                named(Yaml::Hash(items.collect())).map(Tree::from)
+                with_names(Yaml::Hash(items.collect())).map(Tree::from)
             }
-            Some(Yaml::Array(_)) => Err(format!(
-                "it is a list of numbers without names; {}",
-                by_hand()
-            )),
+            Some(Yaml::Array(_)) => Err(format!("it is a list without names; {}", by_hand())),
             Some(_) => Err(text::unknown("it has no keys")),
             None => Err("it is empty".into()),
         }
@@ -297,11 +294,11 @@ fn load(text: &str) -> Parsed<Result<Vec<Yaml>, ScanError>> {
 }
 
 /// Returns a value whose maps have texts as keys: numbers, such as those of cameras, become texts.
-fn named(value: Yaml) -> Parsed<Yaml> {
+fn with_names(value: Yaml) -> Parsed<Yaml> {
     match value {
         Yaml::Array(items) => items
             .into_iter()
-            .map(named)
+            .map(with_names)
             .collect::<Parsed<_>>()
             .map(Yaml::Array),
         Yaml::Hash(map) => {
@@ -315,7 +312,7 @@ fn named(value: Yaml) -> Parsed<Yaml> {
                 if let (Some(name), true) = (key.as_str(), names.contains_key(&key)) {
                     return Err(format!("the key {name} stands twice"));
                 }
-                names.insert(key, named(value)?);
+                names.insert(key, with_names(value)?);
             }
             Ok(Yaml::Hash(names))
         }

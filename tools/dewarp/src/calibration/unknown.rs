@@ -108,11 +108,11 @@ fn known(text: &str) -> Option<&'static str> {
             "a camera of WoodScape, whose k1 to k4 give the radius in pixels by the angle, which is not read: they are \
              no --fisheye; calibrate with OpenCV's fisheye"
         }
-        () if has("invpol") => {
+        () if has("\"invpol\"") => {
             "a calibration of Scaramuzza's OCamCalib, which is not read: calibrate with OpenCV's fisheye or omnidir, or \
              with Kalibr"
         }
-        () if has("FishPoly") => {
+        () if has("cam_model: FishPoly") => {
             "a camera of the model FishPoly, which is not read: its k2 to k7 are no --fisheye; calibrate with OpenCV's \
              fisheye"
         }
@@ -125,11 +125,15 @@ fn known(text: &str) -> Option<&'static str> {
         }
         () if has("Dewarp Data") || has("DewarpData=") => {
             "the Dewarp Data of a DJI camera, whose numbers after the date are fx, fy, cx, cy, k1, k2, p1, p2, k3: \
-             --center counts cx and cy from the middle of the picture, --radial takes k1,k2,k3"
+             cx and cy count from the middle of the picture, --radial takes k1,k2,k3 and --tangential p1,p2"
         }
         () if has("<px>") && has("<u0>") => {
             "a camera of ViSP, which is not read: --focal px,py --center u0,v0, and --radial kud,0 of the model with \
              distortion"
+        }
+        () if has("Distortion Model: distortion.") || has("Brown Conrady [") => {
+            "what a program prints of a RealSense camera, which is not read: --center is ppx,ppy, --focal is fx,fy, and \
+             --radial 0,0 if all coefficients are 0, for those of inverse_brown_conrady are no others' numbers"
         }
         () if has("[LEFT_CAM_") => {
             "a calibration of a ZED, which is not read: take the numbers of its section for your resolution, \
@@ -214,7 +218,9 @@ fn dso(text: &str) -> Option<String> {
     else {
         return None;
     };
-    if bend.is_empty()
+    if *width < 1.0
+        || *height < 1.0
+        || bend.is_empty()
         || !(["crop", "full", "none"].contains(&third[0]) || numbers(&third).is_some())
     {
         return None;
@@ -251,7 +257,7 @@ fn dso(text: &str) -> Option<String> {
             )
         }
         ("EquiDistant" | "KannalaBrandt", [_, _, _, _]) => format!("--fisheye {}", exact(bend)),
-        _ => "--radial and --tangential, or --fisheye, of its last numbers".to_owned(),
+        _ => "and its last numbers, of a model that is not known here".to_owned(),
     };
     Some(format!(
         "--source {width}x{height} --focal {} --center {} {bend}",

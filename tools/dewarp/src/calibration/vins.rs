@@ -69,7 +69,19 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     };
     agrees(choice, &lens.distortion, "model_type")?;
     let size = dialect::size(tree, ["image_width", "image_height"])?;
-    Ok(Calibration { lens, size }.into())
+    let mut described = Described::from(Calibration { lens, size });
+    let k3 = tree
+        .get(distortion)
+        .map_or(Ok(None), |map| map.number("k3"));
+    if let (Distortion::Brown(Brown { radial, .. }), Ok(Some(k3))) = (lens.distortion, k3) {
+        if k3 != 0.0 && radial[2] == 0.0 {
+            described.doubts.push(format!(
+                "its k3: {k3} is not used: a PINHOLE of camodocal has k1, k2, p1 and p2; if the five were computed \
+                 together, model_type PINHOLE_FULL has k3, with k4, k5 and k6 as 0"
+            ));
+        }
+    }
+    Ok(described)
 }
 
 #[cfg(test)]

@@ -8,8 +8,9 @@ use clap::Args;
 
 use dewarp::check::Survey;
 use dewarp::format::SIZES;
+use dewarp::lens::Distortion;
 use dewarp::source::{self, Said};
-use dewarp::{Error, Result, Size, VertexMap, words};
+use dewarp::{Error, Lens, Result, Size, VertexMap, words};
 
 use super::lens::LensArgs;
 use crate::{print, read_file};
@@ -18,11 +19,11 @@ use crate::{print, read_file};
 #[command(after_help = format!("{SIZES}\n\nExamples:\n  dewarp info map.bin\n  dewarp info --size \
     640x480 --calibration camera.yml map.bin\n  dewarp info --calibration camera.yml"))]
 pub struct InfoArgs {
-    /// A map made by `dewarp map` [default: the lens is explained].
+    /// A map made by `dewarp map`. Without it, how the calibration is read is printed.
     #[arg(required_unless_present = "calibration")]
     map: Option<PathBuf>,
     /// Size of the output it is for [default: guessed from the vertices].
-    #[arg(long, value_name = "WxH")]
+    #[arg(long, value_name = "WxH", requires = "map")]
     size: Option<Size>,
     /// Size of the input, so that what lies outside has no part in the scale.
     #[arg(long, value_name = "WxH")]
@@ -67,7 +68,17 @@ fn lens(args: &InfoArgs) -> Result<String> {
     let lens = described.calibration.lens.options();
     let lens =
         lens.unwrap_or_else(|| "a profile of Lensfun, which no numbers describe by hand".into());
-    Ok(format!("lens      {lens}\npictures  {size}\n"))
+    let skew = match described.calibration.lens {
+        Lens {
+            distortion: Distortion::Omni(omni),
+            focal: [fx, _],
+            ..
+        } if omni.skew != 0.0 => {
+            format!("skew      {}, which no option describes\n", omni.skew * fx)
+        }
+        _ => String::new(),
+    };
+    Ok(format!("lens      {lens}\n{skew}pictures  {size}\n"))
 }
 
 fn explain(args: &InfoArgs, path: &Path, sizes: Sizes, bytes: &[u8]) -> Result<String> {

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dewarp::{Picture, Size};
 
@@ -11,7 +12,11 @@ pub struct Scratch(PathBuf);
 
 impl Scratch {
     pub fn new(name: &str) -> Self {
-        let dir = std::env::temp_dir().join(format!("dewarp-cli-{name}-{}", std::process::id()));
+        // Tests run beside each other, and may use a name twice.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = std::process::id();
+        let dir = std::env::temp_dir().join(format!("dewarp-cli-{name}-{id}-{count}"));
         std::fs::create_dir_all(&dir).unwrap();
         Scratch(dir)
     }

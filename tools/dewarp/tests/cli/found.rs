@@ -22,6 +22,13 @@ fn reads(file: &str, words: &str, lens: &str, size: &str) {
     );
 }
 
+/// Checks that a file is read, and that something of it is doubtful.
+fn warns(file: &str, words: &str, reason: &str) {
+    let (code, _, said) = info(file, words);
+    assert_eq!(code, 0, "{file}: {said}");
+    assert!(said.contains(reason), "{file}: {said}");
+}
+
 /// Checks that a file is refused in one line with this reason.
 fn refuses(file: &str, words: &str, reason: &str) {
     let (code, _, said) = info(file, words);
@@ -128,14 +135,14 @@ fn the_matrix_of_undistorted_pictures_is_not_taken_for_the_camera_s() {
     let file = "{\"CamMatrix\": [[450, 0, 320], [0, 450, 240], [0, 0, 1]], \"CamMatrixOriginal\": [[500, 0, 322], \
         [0, 501, 241], [0, 0, 1]], \"Distortion\": [[-0.2, 0.05, 0.001, -0.001, 0]], \"Lens\": \"Telecam\", \
         \"Resolution\": [640, 480]}";
-    let reason = "it has CamMatrix and CamMatrixOriginal, with different numbers, and the coefficients are likely \
-        those of CamMatrixOriginal: remove the one that is not theirs";
+    let reason = "it has CamMatrix and CamMatrixOriginal, with different numbers: keep the one to which the \
+        coefficients belong, under the name CamMatrix";
     refuses(file, "", reason);
-    let one = file.replace(
+    let without = file.replace(
         "\"CamMatrix\": [[450, 0, 320], [0, 450, 240], [0, 0, 1]], ",
         "",
     );
-    let right = one.replace("CamMatrixOriginal", "CamMatrix");
+    let right = without.replace("CamMatrixOriginal", "CamMatrix");
     reads(&right, "", LENS, "640x480");
     // OpenCV's new camera matrix stands beside the camera's in many files.
     let new = right.replace(
@@ -182,6 +189,8 @@ fn the_matrix_of_undistorted_pictures_is_not_taken_for_the_camera_s() {
         pair("", "  ")
     );
     reads(&nested, "--camera left", LENS, "640x480");
+    let unsaid = flat.replace("StereoRectifier.model: perspective\n", "");
+    reads(&unsaid, "", LENS, "640x480");
     let fisheye = flat.replace("perspective", "fisheye").replace(
         "[-0.2, 0.05, 0.001, -0.001, 0]",
         "[0.01, -0.02, 0.003, 0.004]",
@@ -203,11 +212,11 @@ fn a_model_that_is_a_number_or_another_s_is_asked_about() {
     refuses(
         &named,
         "",
-        "model is 5, and each program counts its models in another way",
+        "model is 5, and programs number their models differently",
     );
     reads(&named, "--model pinhole", LENS, "640x480");
     let listed = format!("{flat}\"model\": 2, \"coeffs\": [-0.2, 0.05, 0.001, -0.001, 0]}}");
-    refuses(&listed, "", "model is 2, and each program");
+    refuses(&listed, "", "model is 2, and programs number");
     let product = format!(
         "{flat}\"camera_model\": \"Pi Camera v2\", \"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0]}}"
     );
@@ -235,8 +244,38 @@ fn a_model_that_is_a_number_or_another_s_is_asked_about() {
         DistCoeff: [0.01, -0.02, 0.003, 0.004, 0]\nImageSize: [640, 480]\n";
     reads(autoware, "", FISHEYE, "640x480");
     let skewed = "camera_matrix: [[500, 1.5, 322], [0, 501, 241], [0, 0, 1]]\nxi: 1.2\nD: [-0.2, 0.05, 0.001, -0.001]\n";
-    let mei = "--center 322,241 --focal 500,501 --omni 1.2 --radial -0.2,0.05 --tangential 0.001,-0.001 and a skew of 1.5";
+    let mei = "--center 322,241 --focal 500,501 --omni 1.2 --radial -0.2,0.05 --tangential 0.001,-0.001\nskew      1.5, which \
+        no option describes";
     reads(skewed, "", mei, "not in the file");
+    // No sign of a model, or one that has no part in it.
+    for other in [
+        "\"lens\": \"Standard\"",
+        "\"lens\": \"\"",
+        "\"lens\": [2.8, 12]",
+        "\"type\": \"calibration\"",
+    ] {
+        reads(
+            &format!("{flat}{other}, \"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0]}}"),
+            "",
+            LENS,
+            "640x480",
+        );
+        refuses(
+            &format!("{flat}{other}, \"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001]}}"),
+            "",
+            "say which with --model",
+        );
+    }
+    let zeros = format!("{flat}\"model\": 4, \"coeffs\": [0, 0, 0, 0, 0]}}");
+    warns(&zeros, "", "all coefficients are 0: the lens bends nothing");
+    let more = format!(
+        "{flat}\"model\": \"mei\", \"xi\": 1.2, \"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0.3]}}"
+    );
+    refuses(
+        &more,
+        "",
+        "omnidirectional camera (Mei), and has more than k1, k2, p1 and p2",
+    );
 }
 
 #[test]
@@ -267,7 +306,7 @@ fn coefficients_are_found_or_their_name_is_said() {
     refuses(
         &format!("{flat}\"distortion_parameters_if_available\": {list}}}"),
         "",
-        "if those are distortion_parameters_if_available, name it dist_coeffs",
+        "if those are distortion_parameters_if_available, rename the key to dist_coeffs",
     );
     let matrix = |name: &str| {
         format!(
@@ -336,7 +375,7 @@ fn a_format_that_is_not_read_is_named_with_the_way_on() {
         ),
         (
             "Dewarp Data : 2022-06-08;3713.2,3713.2,7.0,-8.7,-0.1,0.01,0,0,0\n",
-            "--center counts cx and cy from the middle",
+            "cx and cy count from the middle",
         ),
         (
             "<root><camera><model><px>344</px><u0>163</u0></model></camera></root>",
@@ -348,7 +387,7 @@ fn a_format_that_is_not_read_is_named_with_the_way_on() {
         ),
         (
             "[[0.6, 0, 0.5], [0, 1.9, 0.5]]",
-            "it is a list of numbers without names",
+            "it is a list without names",
         ),
     ] {
         refuses(file, "", reason);
@@ -373,6 +412,346 @@ fn the_camera_of_a_rectified_pair_may_have_three_columns() {
     )
     .unwrap();
     assert_eq!(dir.run(&format!("{words} four.bin")), (0, String::new()));
+    assert_eq!(
+        dir.run("map lens --size 640x480 --calibration file -o none.bin")
+            .0,
+        0
+    );
     let map = |name: &str| std::fs::read(dir.path(name)).unwrap();
-    assert!(map("three.bin") == map("four.bin"));
+    assert!(map("three.bin") == map("four.bin") && map("three.bin") != map("none.bin"));
+}
+
+const K: &str = "[[500, 0, 322], [0, 501, 241], [0, 0, 1]]";
+const OTHER: &str = "[[400, 0, 300], [0, 401, 200], [0, 0, 1]]";
+const D: &str = "[-0.2, 0.05, 0.001, -0.001, 0]";
+const IDENTITY: &str = "[[1, 0, 0], [0, 1, 0], [0, 0, 1]]";
+
+/// A file of JSON in which K and D stand for the usual matrix and coefficients.
+fn json(text: &str) -> String {
+    let values = [("$K", K), ("$O", OTHER), ("$D", D), ("$I", IDENTITY)];
+    let text = values.iter().fold(text.to_owned(), |text, (name, value)| {
+        text.replace(name, value)
+    });
+    format!("{{{text}, \"image_size\": [640, 480]}}")
+}
+
+#[test]
+fn what_only_looks_like_a_camera_hides_none() {
+    for text in [
+        // Names that also begin or end like those of matrices.
+        r#""cam1": {"K": $K, "D": $D, "image_size": [640, 480]}, "k10": "text""#,
+        r#""cam1": {"K": $K, "D": $D, "image_size": [640, 480]}, "M12": [1, 2, 3]"#,
+        r#""cam1": {"K": $K, "D": $D, "image_size": [640, 480]}, "RM": $I"#,
+        r#""cam1": {"K": $K, "D": $D, "image_size": [640, 480]}, "id": "a", "im": "b""#,
+        r#""K_left": $K, "D_left": $D, "K_right_path": "x.png", "dist_right_path": "y""#,
+        r#""K_left": $K, "D_left": $D, "K_std": [[2, 0, 1], [0, 2, 1], [0, 0, 0]], "D_std": [0, 0, 0, 0, 0]"#,
+        r#""my_cam_K": $K, "my_cam_dist": $D"#,
+        // Matrices that are not a camera's.
+        r#""camera": {"camera_matrix": $K, "dist_coeffs": $D, "image_size": [640, 480]}, "rotation": {"matrix": $I}"#,
+        r#""cam": {"K": $K, "D": $D, "image_size": [640, 480]}, "projector": {"calibration_matrix": $O}"#,
+        r#""cam": {"K": $K, "D": $D, "image_size": [640, 480]}, "stats": {"distortions": [1, 2, 3]}"#,
+        r#""camera_matrix": $K, "dist": $D, "matrix": $I"#,
+        r#""K": $K, "D": $D, "rotation_original": $I, "drawing_transform": $I"#,
+        r#""K": $K, "D": $D, "original_K": $O, "original_D": $D"#,
+        r#""K_left": $K, "D_left": $D, "K_inv": $I"#,
+        // A camera of Kalibr in a file that is none.
+        r#""camera_matrix": $K, "distortion_coefficients": $D, "distortion_model": "plumb_bob", "meta": {"source":
+            {"camera_model": "pinhole", "distortion_coeffs": [0, 0, 0, 0], "distortion_model": "radtan", "intrinsics":
+            [400, 401, 300, 200], "resolution": [640, 480]}}"#,
+        r#""cameras": {"cam0": {"camera_model": "pinhole", "camera_matrix": $K, "distortion_coeffs": $D, "image_size":
+            [640, 480]}}"#,
+    ] {
+        reads(&json(text), "", LENS, "640x480");
+    }
+    for (text, cameras, chosen) in [
+        (
+            r#""K_left": $K, "D_left": $D, "K_right": $O, "D_right": $D, "raw_K_right": $I"#,
+            "left, right",
+            "left",
+        ),
+        (
+            r#""intrinsics_left": $K, "distortion_left": $D, "intrinsics_right": $O, "distortion_right": $D"#,
+            "left, right",
+            "left",
+        ),
+        (
+            r#""left_cam_K": $K, "left_cam_dist": $D, "right_cam_K": $O, "right_cam_dist": $D"#,
+            "left, right",
+            "left",
+        ),
+        (
+            r#""K_front_left": $K, "D_front_left": $D, "K_rear": $O, "D_rear": $D"#,
+            "rear, front_left",
+            "front_left",
+        ),
+    ] {
+        let text = json(text);
+        refuses(
+            &text,
+            "",
+            &format!("say which camera with --camera: {cameras}"),
+        );
+        reads(&text, &format!("--camera {chosen}"), LENS, "640x480");
+    }
+    let raw = json(r#""K_left": $O, "D_left": $D, "K_left_orig": $K"#);
+    refuses(
+        &raw,
+        "",
+        "it has K_left and K_left_orig, with different numbers",
+    );
+    let many: Vec<String> = (0..40)
+        .map(|number| format!("\"K{number}\": {K}, \"D{number}\": {D}"))
+        .collect();
+    refuses(
+        &format!("{{{}}}", many.join(", ")),
+        "",
+        "28, 29, ... (40 in all)",
+    );
+}
+
+#[test]
+fn a_fisheye_that_another_map_mentions_is_told_of() {
+    for text in [
+        r#""rig": {"model": "fisheye", "cam0": {"K": $K, "D": $D}}"#,
+        r#""settings": {"lens": "fisheye"}, "camera": {"K": $K, "D": $D}"#,
+    ] {
+        warns(
+            &json(text),
+            "",
+            "and its coefficients are taken as a pinhole's: if they are a fisheye's, say --model fisheye",
+        );
+    }
+    let flat = r#""rig": {"model": "fisheye", "left": {"fx": 500, "fy": 501, "cx": 322, "cy": 241, "dist_coeffs": $D},
+        "right": {"fx": 400, "fy": 401, "cx": 322, "cy": 241, "dist_coeffs": $D}}"#;
+    warns(
+        &json(flat),
+        "--camera rig.left",
+        "it says model: fisheye, and its coefficients are taken as a pinhole's",
+    );
+    refuses(
+        &json(r#""note": "no fisheye", "K": $K, "D": $D"#),
+        "",
+        "it says note: no fisheye: are its coefficients",
+    );
+    // Eight coefficients are no fisheye's, and a map is no flag.
+    let eight = json(
+        r#""note": "fisheye", "K": $K, "D": [-0.2, 0.05, 0.001, -0.001, 0.01, 0.02, 0.03, 0.04]"#,
+    );
+    warns(&eight, "", "");
+    let named = json(
+        r#""rgb": {"K": $K, "D": $D, "image_size": [640, 480]}, "fisheye": {"K": $O, "D": $D}"#,
+    );
+    reads(&named, "--camera rgb", LENS, "640x480");
+}
+
+#[test]
+fn what_info_prints_of_a_lens_makes_the_same_map() {
+    let flat =
+        "\"fx\": 500, \"fy\": 501, \"cx\": 322, \"cy\": 241, \"width\": 640, \"height\": 480";
+    for bend in [
+        "\"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0.01]",
+        "\"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0.01, 0.02, 0.03, 0.04]",
+        "\"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0.01, 0.02, 0.03, 0.04, 0.001, 0.002, 0.003, 0.004]",
+        "\"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001, 0.01, 0.02, 0.03, 0.04, 0.001, 0.002, 0.003, 0.004, 0.01, -0.02]",
+        "\"model\": \"fisheye\", \"dist_coeffs\": [0.01, -0.02, 0.003, 0.004]",
+        "\"model\": \"ds\", \"xi\": -0.2, \"alpha\": 0.6",
+        "\"model\": \"eucm\", \"alpha\": 0.6, \"beta\": 1.1",
+        "\"model\": \"fov\", \"w\": 0.9",
+        "\"model\": \"mei\", \"xi\": 1.2, \"dist_coeffs\": [-0.2, 0.05, 0.001, -0.001]",
+    ] {
+        let dir = Scratch::new("options");
+        std::fs::write(dir.path("file"), format!("{{{flat}, {bend}}}")).unwrap();
+        let (code, printed, said) = dir.start("info --calibration file");
+        assert_eq!(code, 0, "{said}");
+        let lens = printed
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix("lens      "))
+            .unwrap();
+        for (words, name) in [
+            ("--calibration file", "of-file.bin"),
+            (lens, "of-options.bin"),
+        ] {
+            let (code, said) = dir.run(&format!("map lens --size 640x480 {words} -o {name}"));
+            assert_eq!(code, 0, "{bend}: {said}");
+        }
+        let map = |name: &str| std::fs::read(dir.path(name)).unwrap();
+        assert!(
+            map("of-file.bin") == map("of-options.bin"),
+            "{bend}: {lens}"
+        );
+    }
+}
+
+#[test]
+fn cameras_of_one_name_are_told_apart() {
+    let camera = |k: &str| {
+        format!("{{\"camera_matrix\": {k}, \"dist_coeffs\": {D}, \"image_size\": [640, 480]}}")
+    };
+    let (k, other) = (camera(K), camera(OTHER));
+    for (file, cameras, chosen) in [
+        (
+            format!(
+                "{{\"left\": {{\"intrinsics\": {other}}}, \"right\": {{\"intrinsics\": {k}}}}}"
+            ),
+            "left.intrinsics, right.intrinsics",
+            "right.intrinsics",
+        ),
+        (
+            format!(
+                "{{\"cameras\": [{{\"serial\": 4, \"calibration\": {other}}}, {{\"serial\": 5, \"calibration\": {k}}}]}}"
+            ),
+            "cameras.0.calibration, cameras.1.calibration",
+            "cameras.1.calibration",
+        ),
+        (
+            format!(
+                "{{\"cams\": [{{\"name\": \"OV9281\", {}, {{\"name\": \"OV9281\", {}]}}",
+                &other[1..],
+                &k[1..]
+            ),
+            "0, 1",
+            "1",
+        ),
+    ] {
+        refuses(
+            &file,
+            "",
+            &format!("say which camera with --camera: {cameras}\n"),
+        );
+        reads(&file, &format!("--camera {chosen}"), LENS, "640x480");
+    }
+    // Nodes of ROS 2, and cameras in the parameters of one.
+    let info = |indent: &str, fx: u32| {
+        [
+            "distortion_model: plumb_bob".to_owned(),
+            "image_width: 640".into(),
+            "image_height: 480".into(),
+            format!("k: [{fx}, 0, 322, 0, 501, 241, 0, 0, 1]"),
+            format!("d: {D}"),
+        ]
+        .map(|line| format!("{indent}{line}\n"))
+        .concat()
+    };
+    let node = |name: &str, fx: u32| format!("{name}:\n  ros__parameters:\n{}", info("    ", fx));
+    let two = node("camera_left", 400) + &node("camera_right", 500);
+    refuses(
+        &two,
+        "",
+        "say which camera with --camera: camera_left, camera_right",
+    );
+    reads(&two, "--camera camera_right", LENS, "640x480");
+    reads(&node("camera", 500), "", LENS, "640x480");
+    let inner = format!(
+        "driver:\n  ros__parameters:\n    left:\n{}    right:\n{}",
+        info("      ", 500),
+        info("      ", 400)
+    );
+    refuses(&inner, "", "say which camera with --camera: left, right");
+    reads(&inner, "--camera left", LENS, "640x480");
+}
+
+#[test]
+fn a_mirror_has_its_camera_s_number_and_a_mirror_of_0_is_none() {
+    let four = "[-0.2, 0.05, 0.001, -0.001]";
+    let camera = |number: u32, k: &str| {
+        format!(
+            "\"camera_matrix_{number}\": {k}, \"camera_distortion_{number}\": {four}, \"xi_{number}\": [1.{number}]"
+        )
+    };
+    let file = format!(
+        "{{{}, {}, \"image_size\": [640, 480]}}",
+        camera(1, OTHER),
+        camera(2, K)
+    );
+    let mei =
+        "--center 322,241 --focal 500,501 --omni 1.2 --radial -0.2,0.05 --tangential 0.001,-0.001";
+    reads(&file, "--camera 2", mei, "640x480");
+    let none = json(r#""calibration_model": "generic", "K": $K, "D": $D, "xi": 0.0"#);
+    refuses(
+        &none,
+        "",
+        "calibration_model: generic is no model that is known here",
+    );
+    reads(&none, "--model pinhole", LENS, "640x480");
+    reads(
+        &none.replace("\"calibration_model\": \"generic\", ", ""),
+        "",
+        LENS,
+        "640x480",
+    );
+}
+
+#[test]
+fn other_programs_that_have_the_keys_of_a_dialect_are_read() {
+    // mrcal's earlier names, direct_visual_lidar_calibration, SVO, and a reconstruction of OpenSfM.
+    let mrcal = "{'distortion_model': 'DISTORTION_OPENCV4', 'intrinsics': [500, 501, 322, 241, -0.2, 0.05, 0.001, -0.001], \
+        'imagersize': [640, 480]}\n";
+    reads(mrcal, "", LENS, "640x480");
+    reads(
+        &mrcal.replace("distortion_model", "lens_model"),
+        "",
+        LENS,
+        "640x480",
+    );
+    let lidar = format!(
+        "{{\"camera\": {{\"camera_model\": \"plumb_bob\", \"intrinsics\": [500, 501, 322, 241], \
+         \"distortion_coeffs\": {D}}}}}"
+    );
+    reads(&lidar, "", LENS, "not in the file");
+    let svo = "cameras:\n- camera:\n    label: cam0\n    image_height: 480\n    image_width: 640\n    type: pinhole\n    \
+        intrinsics: [500, 501, 322, 241]\n    distortion:\n      type: fisheye\n      parameters: [0.932]\n";
+    reads(
+        svo,
+        "",
+        "--center 322,241 --focal 500,501 --fov 0.932",
+        "640x480",
+    );
+    let models = "{\"a\": {\"projection_type\": \"brown\", \"width\": 640, \"height\": 480, \"focal_x\": 0.78125, \
+        \"focal_y\": 0.78125, \"c_x\": 0.00390625, \"c_y\": 0.00234375, \"k1\": -0.2, \"k2\": 0.05, \"p1\": 0.001, \
+        \"p2\": -0.001, \"k3\": 0}}";
+    let lens = "--center 322,241 --focal 500,500 --radial -0.2,0.05,0 --tangential 0.001,-0.001";
+    reads(models, "", lens, "640x480");
+    reads(
+        &format!("[{{\"cameras\": {models}, \"shots\": {{}}}}]"),
+        "",
+        lens,
+        "640x480",
+    );
+    // The same coefficients twice.
+    let twice = "fx: 500\nfy: 501\ncx: 322\ncy: 241\ndist_coeffs: [-0.2, 0.05, 0.001, -0.001, 0]\nk1: -0.2\nk2: 0.05\n\
+        p1: 0.001\np2: -0.001\n";
+    reads(twice, "", LENS, "not in the file");
+    refuses(
+        &twice.replace("k2: 0.05", "k2: 0.06"),
+        "",
+        "by their names and others in a list",
+    );
+    let vins = "model_type: PINHOLE\nimage_width: 640\nimage_height: 480\ndistortion_parameters:\n  k1: -0.2\n  k2: 0.05\n  \
+        p1: 0.001\n  p2: -0.001\n  k3: -0.07\nprojection_parameters:\n  fx: 500\n  fy: 501\n  cx: 322\n  cy: 241\n";
+    warns(
+        vins,
+        "",
+        "its k3: -0.07 is not used: a PINHOLE of camodocal has k1, k2, p1 and p2",
+    );
+    let projection = format!(
+        "{{\"camera_matrix\": [[500, 0, 322, 0], [0, 501, 241, 0], [0, 0, 1, 0]], \"dist\": {D}}}"
+    );
+    refuses(
+        &projection,
+        "",
+        "camera_matrix has 12 numbers (3x4), as the matrix of rectified pictures has",
+    );
+    let part = |name: &str| {
+        format!(
+            "[image]\n\nwidth\n640\n\nheight\n480\n\n[{name}]\n\ncamera matrix\n500 0 322\n0 501 241\n0 0 1\n\n\
+        distortion\n-0.2 0.05 0.001 -0.001 0\n\n"
+        )
+    };
+    reads(&part("left"), "", LENS, "640x480");
+    refuses(
+        &(part("left") + &part("right")),
+        "",
+        "if it is of two cameras, each with its own [image], keep the part of one",
+    );
 }

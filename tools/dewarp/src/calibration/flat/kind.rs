@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The model that a file names, under any of the known keys and names.
 
-use super::super::{dialect, model, tree};
+use super::super::tree::{self, Tree};
+use super::super::{dialect, model};
 use super::{Choice, Parsed, Values, by_hand};
 
 /// The kind of model that a name stands for.
@@ -14,6 +15,8 @@ pub enum Kind {
     DoubleSphere,
     Eucm,
     Fov,
+    /// A model that the file names by a number.
+    Numbered,
     /// A known model that is not supported.
     Other,
 }
@@ -61,6 +64,21 @@ fn kind(word: &str) -> Option<Kind> {
     })
 }
 
+fn number(value: &Tree) -> Option<f64> {
+    match (value.text(), value.numbers("").as_deref()) {
+        (None, Ok([number])) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Returns the error for a model that is a number.
+pub fn numbered(values: &Values) -> String {
+    let is_model = |name: &str| model::KEYS.contains(&tree::plain(name).as_str());
+    let mut named = values.all.iter().filter(|(name, _)| is_model(name));
+    let found = named.find_map(|(name, value)| Some((name, number(value)?)));
+    found.map_or_else(String::new, |(name, number)| model::numbered(name, number))
+}
+
 /// Returns the model that the file names, with its key. If the user chose a model, a name that is not known, such
 /// as a camera's, is ignored.
 pub fn model(values: &Values, choice: &Choice) -> Parsed<Option<(Kind, String)>> {
@@ -77,16 +95,19 @@ pub fn model(values: &Values, choice: &Choice) -> Parsed<Option<(Kind, String)>>
         if !model::KEYS.contains(&key.as_str()) {
             continue;
         }
-        if let (None, Ok([number])) = (value.text(), value.numbers(name).as_deref()) {
-            if choice.model.is_none() && !model::LOOSE.contains(&key.as_str()) {
-                return Err(model::numbered(name, *number));
+        if model::is_other(&key, value.text()) {
+            continue;
+        }
+        if number(value).is_some() {
+            if choice.model.is_none() {
+                found.push((Kind::Numbered, name.clone()));
             }
             continue;
         }
         let word = value.text().unwrap_or_default();
         match kind(word) {
             Some(kind) => found.push((kind, name.clone())),
-            None if model::LOOSE.contains(&key.as_str()) || choice.model.is_some() => {}
+            None if choice.model.is_some() => {}
             None => {
                 return Err(format!(
                     "{name} {word} is not known: pinhole, fisheye, omni, ds, eucm and fov are; if its \

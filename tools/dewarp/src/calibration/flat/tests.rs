@@ -114,8 +114,8 @@ fn what_is_not_clear_is_refused() {
     fails(&format!("{bare}k2: 0.1\np1: 0.1\n"), "it has k2 and no k1");
     fails(&format!("{bare}k1: 0.1\np1: ~\n"), "p1 has no value");
     fails(
-        &format!("{bare}k1: 0.1\ndist: [0.1, 0, 0, 0, 0]\n"),
-        "by their names and in a list",
+        &format!("{bare}k1: 0.1\ndist: [0.2, 0, 0, 0, 0]\n"),
+        "by their names and others in a list",
     );
     fails(
         &format!("{bare}k1: 0.1\nmore: {{k1: 0.2}}\n"),

@@ -11,8 +11,8 @@ use crate::lens::Brown;
 /// Names of the same number, in lower case.
 pub const FX: [&str; 3] = ["fx", "fl_x", "focal_length_x"];
 pub const FY: [&str; 3] = ["fy", "fl_y", "focal_length_y"];
-pub const CX: [&str; 3] = ["cx", "ppx", "principal_point_x"];
-pub const CY: [&str; 3] = ["cy", "ppy", "principal_point_y"];
+pub const CX: [&str; 4] = ["cx", "ppx", "principal_point_x", "u0"];
+pub const CY: [&str; 4] = ["cy", "ppy", "principal_point_y", "v0"];
 
 /// Names of a list of coefficients.
 pub const LIST: [&str; 14] = [
@@ -48,8 +48,18 @@ pub const SKEW: [&str; 4] = ["skew", "alpha_c", "b1", "b2"];
 pub const XI: [&str; 2] = ["xi", "mirror_offset"];
 
 /// Words in the name of a map that describes what was photographed.
-const TARGETS: [&str; 7] = [
-    "board", "chess", "checker", "pattern", "marker", "target", "aruco",
+const TARGETS: [&str; 11] = [
+    "board",
+    "chessboard",
+    "checkerboard",
+    "charuco",
+    "charucoboard",
+    "aruco",
+    "pattern",
+    "marker",
+    "markers",
+    "grid",
+    "tags",
 ];
 
 /// Names of the pictures' size.
@@ -89,9 +99,9 @@ impl Values {
                 _ => value,
             };
             let is_map = !value.keys().is_empty() && value.get("data").is_none();
-            let name = tree::plain(key);
-            if is_map && TARGETS.iter().any(|word| name.contains(word)) && !has_focal(&value, depth)
-            {
+            let mut words = key.split(|sign: char| !sign.is_ascii_alphanumeric());
+            let is_target = words.any(|word| TARGETS.contains(&word.to_lowercase().as_str()));
+            if is_map && is_target && !has_focal(&value, depth) {
                 continue;
             }
             if depth > 0 && is_map {
@@ -111,7 +121,9 @@ impl Values {
             let numbers = value.numbers("").unwrap_or_default();
             [4, 5, 8, 12, 14].contains(&numbers.len())
                 && numbers.iter().all(|number| number.abs() < 10.0)
-                && ["dist", "coef"].iter().any(|word| name.contains(word))
+                && ["distortion", "disto", "coef"]
+                    .iter()
+                    .any(|word| name.contains(word))
         });
         lists.next().map(|(name, _)| name.as_str())
     }
