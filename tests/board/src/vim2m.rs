@@ -308,7 +308,7 @@ fn runs(program: &str, words: &[&str]) -> Result<bool> {
 }
 
 fn module() -> Result<()> {
-    let remove = || runs("rmmod", &[OURS]);
+    let remove = || runs("driver", &["unload", "vim2m"]);
     let device = opened(1)?;
     let stream = Stream::start(&device, 2)?;
     stream.frame(&small())?;

@@ -57,7 +57,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     for (name, multiplanar) in &complies {
         script += &format!(
             "insmod /in/vim2m_rust.ko multiplanar={multiplanar} && echo '@ {name}' && \
-             {{ taskset 1 v4l2-compliance -d /dev/video0 -s5; rmmod vim2m_rust; }} && "
+             {{ taskset 1 v4l2-compliance -d /dev/video0 -s5; driver unload vim2m; }} && "
         );
     }
     // The kernel's vim2m stays: its device is in the module's memory, which the debug kernel reports
@@ -66,7 +66,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
         let full = if tests.full { " --full" } else { "" };
         script += &format!(
             "insmod /in/vim2m_rust.ko multiplanar=2 && insmod /in/vim2m.ko multiplanar=2 && \
-             dw100-board vim2m{full} --limit 600{filter}; rmmod vim2m_rust; "
+             dw100-board vim2m{full} --limit 600{filter}; driver unload vim2m; "
         );
     }
     if filter.is_some() || !complies.is_empty() {
