@@ -35,7 +35,7 @@ const NUMBERS: [&str; 11] = [
 pub struct LensArgs {
     /// Camera calibration: OpenCV's YAML, JSON or XML, a ROS camera_info or ost.txt, a Kalibr
     /// camchain, a Lensfun profile, NXP's JSON, libcamera's tuning file, files of EuRoC, ORB-SLAM, VINS,
-    /// OKVIS, maplab, Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal and MATLAB, or fx, fy, cx, cy, k1,
+    /// OKVIS, maplab, vikit, Basalt, DepthAI, Gyroflow, COLMAP, OpenSfM, mrcal and MATLAB, or fx, fy, cx, cy, k1,
     /// k2 ... Of any other file, take the numbers: --center, --focal, and --radial or --fisheye.
     #[arg(long, value_name = "FILE", conflicts_with_all = NUMBERS)]
     pub calibration: Option<PathBuf>,
