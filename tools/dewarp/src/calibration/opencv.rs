@@ -167,12 +167,8 @@ fn cameras(tree: &Tree) -> Vec<String> {
         .keys()
         .into_iter()
         .filter_map(|key| camera_of(tree, key));
-    let known: Vec<String> = others.map(str::to_owned).collect();
-    found.extend(
-        known
-            .into_iter()
-            .filter(|camera| !PAIR.contains(&plain(camera).as_str())),
-    );
+    let others = others.filter(|camera| !PAIR.contains(&plain(camera).as_str()));
+    found.extend(others.map(str::to_owned));
     found.sort_unstable_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
     found.dedup();
     found
