@@ -121,7 +121,8 @@ fn unbind(step: usize) -> Result<()> {
     let swept = sweep(
         "unbinding",
         step,
-        &[],
+        // The kernel copies what is written, before it unbinds anything.
+        NO_MEMORY,
         || {
             if !device.bound() {
                 device.bind()?;
@@ -133,7 +134,10 @@ fn unbind(step: usize) -> Result<()> {
             let written = unbind.write_at(device.name.as_bytes(), 0);
             written.map(drop).map_err(errno)
         },
-        fine,
+        |_| {
+            ensure!(device.bound(), "it is not bound");
+            Ok(())
+        },
         |sysfs, _| {
             ensure!(!device.bound(), "it is bound");
             let gone = becomes_true(PATIENCE, || Ok(Media::of_device(&sysfs).is_err()))?;
