@@ -14,9 +14,7 @@ use super::fail_nth::{How, sweep};
 use super::{Set, Test, test, works};
 use crate::binding::Binding;
 use crate::harness::{becomes_true, errno};
-use crate::v4l2::{
-    Device, Errno, Format, Media, Memory, PATIENCE, Request, Sent, Stream, Way, Which,
-};
+use crate::v4l2::{Device, Errno, Format, Memory, PATIENCE, Request, Sent, Stream, Way, Which};
 
 /// The tests that take a moment.
 pub(super) const TESTS: &[Test] = &[
@@ -32,29 +30,17 @@ pub(super) const TESTS: &[Test] = &[
     test("a request without memory loses no frame", request),
 ];
 
-/// The tests of binding and unbinding, with some of their many allocations.
-pub(super) const SAMPLE: &[Test] = &[
-    test(
-        "binding without memory fails, and then binds, for each 13th allocation",
-        || bind(13),
-    ),
-    test(
-        "unbinding without memory unbinds, for each 3rd allocation",
-        || unbind(3),
-    ),
-];
+/// The test of binding, with some of its many allocations.
+pub(super) const SAMPLE: &[Test] = &[test(
+    "binding without memory fails, and then binds, for each 13th allocation",
+    || bind(13),
+)];
 
-/// The tests of binding and unbinding, with all of their allocations.
-pub(super) const ALL: &[Test] = &[
-    test(
-        "binding without memory fails, and then binds, for each allocation",
-        || bind(1),
-    ),
-    test(
-        "unbinding without memory unbinds, for each allocation",
-        || unbind(1),
-    ),
-];
+/// The test of binding, with all of its allocations.
+pub(super) const ALL: &[Test] = &[test(
+    "binding without memory fails, and then binds, for each allocation",
+    || bind(1),
+)];
 
 /// The error that a call usually returns.
 const NO_MEMORY: &[Errno] = &[Errno::ENOMEM];
@@ -109,45 +95,6 @@ fn bind(step: usize) -> Result<()> {
         device.unbind()?;
     }
     device.bind()?;
-    swept?;
-    node_appears()?;
-    works()
-}
-
-/// Without memory for the thread that the driver starts, the process that unbinds does its work.
-fn unbind(step: usize) -> Result<()> {
-    let device = Binding::find()?;
-    let unbind = OpenOptions::new().write(true).open(device.unbind_file())?;
-    let swept = sweep(
-        "unbinding",
-        step,
-        // The kernel copies what is written, before it unbinds anything.
-        NO_MEMORY,
-        || {
-            if !device.bound() {
-                device.bind()?;
-            }
-            node_appears()?;
-            Device::open()?.sysfs()
-        },
-        |_| {
-            let written = unbind.write_at(device.name.as_bytes(), 0);
-            written.map(drop).map_err(errno)
-        },
-        |_| {
-            ensure!(device.bound(), "it is not bound");
-            Ok(())
-        },
-        |sysfs, _| {
-            ensure!(!device.bound(), "it is bound");
-            let gone = becomes_true(PATIENCE, || Ok(Media::of_device(&sysfs).is_err()))?;
-            ensure!(gone, "its media device is still there");
-            Ok(())
-        },
-    );
-    if !device.bound() {
-        device.bind()?;
-    }
     swept?;
     node_appears()?;
     works()
