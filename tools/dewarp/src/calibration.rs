@@ -44,7 +44,7 @@ use crate::format::Size;
 use crate::lens::{Lens, scaled};
 use dialect::Dialect;
 pub use dialect::{Described, Output};
-use matrix::{agrees, brown, fisheye, lens};
+use matrix::{agrees, brown, fisheye, lens, used};
 pub use plausible::doubts;
 use tree::Tree;
 
@@ -128,10 +128,11 @@ impl Content {
         if colmap::is_one(&text) {
             return Ok(Content::Colmap(text));
         }
+        let text = mrcal::without_bytes(text);
         if let Some(name) = unknown::name(&text) {
             return Err(name);
         }
-        let tree = Tree::parse(&mrcal::without_bytes(text))?;
+        let tree = Tree::parse(&text)?;
         let dialect = dialect::ALL.iter().find(|dialect| (dialect.is_one)(&tree));
         if let Some(dialect) = dialect {
             return Ok(Content::Of(dialect, tree));

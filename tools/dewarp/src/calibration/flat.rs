@@ -2,7 +2,7 @@
 //! Files of no particular program that have `fx`, `fy`, `cx` and `cy`, and
 //! either `k1`, `k2` ... or a list of coefficients, in one map or in several.
 
-mod kind;
+pub mod kind;
 #[cfg(test)]
 pub mod tests;
 mod values;
@@ -188,12 +188,14 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
 fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distortion> {
     let list = match values.one(&LIST)? {
         Some(value) => Some(value.numbers("the list of coefficients")?),
-        None => None,
+        None => values.numbered("d")?,
     };
     let named = values.named()?;
     let distortion = match (kind, choice.model, &named, &list) {
         (_, _, Some(named), Some(list))
-            if brown(list, "") != Ok(Distortion::Brown(named.brown())) =>
+            if brown(list, "") != Ok(Distortion::Brown(named.brown()))
+                && (named.tangential
+                    || fisheye(list, "") != Ok(Distortion::Fisheye(named.four()))) =>
         {
             return Err(
                 "it has coefficients by their names and others in a list: remove those that are not this camera's"

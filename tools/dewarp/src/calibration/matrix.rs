@@ -95,7 +95,7 @@ pub fn fisheye(values: &[f64], name: &str) -> Parsed<Distortion> {
 }
 
 /// Returns how many numbers there are up to the last that is not 0.
-fn used(values: &[f64]) -> usize {
+pub fn used(values: &[f64]) -> usize {
     let last = values.iter().rposition(|value| *value != 0.0);
     last.map_or(0, |last| last + 1)
 }

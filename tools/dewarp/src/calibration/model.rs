@@ -4,7 +4,7 @@
 
 use super::dialect::flag;
 use super::tree::{Tree, plain};
-use super::{Choice, Model, Parsed, by_hand};
+use super::{Choice, Model, Parsed, by_hand, flat};
 
 /// Keys whose value is true for a fisheye.
 pub const FLAGS: [&str; 4] = ["fisheyemodel", "isfisheye", "usefisheye", "fisheye"];
@@ -35,13 +35,18 @@ pub const KEYS: [&str; 19] = [
 /// Returns whether a key names the kind of a file or a product, and no lens's model. "Standard" is a model as a
 /// `type`, and not as a `lens`.
 pub fn is_other(key: &str, text: Option<&str>) -> bool {
-    let model = text.and_then(known);
-    match key {
-        "type" => model.is_none(),
-        "lens" => {
-            model.is_none()
-                || model == Some(Model::Pinhole) && text.map(plain) != Some("pinhole".into())
-        }
+    let is_model = |text: &str| {
+        let kind = flat::kind::kind(text).filter(|_| !text.is_empty());
+        known(text).is_some() || kind.is_some()
+    };
+    let is_pinhole = |text: &str| {
+        let kind = flat::kind::kind(text);
+        known(text) == Some(Model::Pinhole) || kind == Some(flat::kind::Kind::Pinhole)
+    };
+    match (key, text) {
+        ("type", Some(text)) => !is_model(text),
+        ("lens", Some(text)) => !is_model(text) || is_pinhole(text) && plain(text) != "pinhole",
+        ("type" | "lens", None) => true,
         _ => false,
     }
 }

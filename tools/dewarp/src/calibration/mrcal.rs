@@ -15,9 +15,9 @@ const MODEL: [&str; 3] = ["lensmodel", "lens_model", "distortion_model"];
 
 fn is_one(tree: &Tree) -> bool {
     // PhotonVision's files have that key together with their own.
-    tree.first(MODEL).is_some_and(|(key, model)| {
+    tree.first(MODEL).is_some_and(|(_, model)| {
         let name = model.text().unwrap_or_default();
-        key == MODEL[0] || name.starts_with("LENSMODEL_") || name.starts_with("DISTORTION_")
+        name.starts_with("LENSMODEL_") || name.starts_with("DISTORTION_")
     }) && tree.get("cameraIntrinsics").is_none()
 }
 

@@ -41,6 +41,15 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             .collect(),
     };
     if channels.is_empty() {
+        // A map or a mode that is not supported needs no matrix.
+        let channel = Channel {
+            tree: tree.clone(),
+            suffix: "",
+        };
+        channel.refuse()?;
+        if tree.first(["dewarpType", FLAT]).is_some() {
+            channel.mode()?;
+        }
         return Err("it has no channel: no entry with a camera_matrix".into());
     }
     let index = dialect::chosen(&dialect::counted(channels.len()), choice)?;
@@ -102,18 +111,33 @@ impl Channel {
         tree::size([side("width")?, side("height")?], name)
     }
 
-    /// Returns the key of the mode, and the distortion that the mode selects.
-    fn distortion(&self, notes: &mut Vec<String>) -> Parsed<(String, Distortion)> {
+    /// Returns the mode with its key, if it is supported.
+    fn mode(&self) -> Parsed<(&'static str, String)> {
         let (key, _) = self
             .tree
             .first(["dewarpType", FLAT])
             .ok_or("it has no dewarpType")?;
         let mode = dialect::word(&self.tree, key)?;
+        match mode.as_str() {
+            "LENS_CORRECTION" | "FISHEYE_DEWARP" => Ok((key, mode)),
+            "FISHEYE_EXPAND" | "SPLIT_SCREEN" => Err(format!(
+                "{key} {mode}, a panorama of a circle in the middle, is not supported: with \
+                 the numbers of the lens, --projection equirectangular makes one"
+            )),
+            other => Err(format!(
+                "{key} {other} is not known: LENS_CORRECTION and FISHEYE_DEWARP are"
+            )),
+        }
+    }
+
+    /// Returns the key of the mode, and the distortion that the mode selects.
+    fn distortion(&self, notes: &mut Vec<String>) -> Parsed<(String, Distortion)> {
+        let (key, mode) = self.mode()?;
         let name = format!("distortion_coeff{}", self.suffix);
         let values = dialect::needed(&self.tree, &name)?.numbers(&name)?;
         let distortion = match mode.as_str() {
             "LENS_CORRECTION" => brown(&values, &name)?,
-            "FISHEYE_DEWARP" => {
+            _ => {
                 if let Some(more) = values.iter().skip(4).find(|more| **more != 0.0) {
                     notes.push(format!(
                         "{name} has {more} behind the fourth number, which FISHEYE_DEWARP does not \
@@ -124,17 +148,6 @@ impl Channel {
                     return Err(format!("{name} has {} numbers, not 4 to 8", values.len()));
                 }
                 fisheye(values.get(..4).unwrap_or(&values), &name)?
-            }
-            "FISHEYE_EXPAND" | "SPLIT_SCREEN" => {
-                return Err(format!(
-                    "{key} {mode}, a panorama of a circle in the middle, is not supported: with \
-                     the numbers of the lens, --projection equirectangular makes one"
-                ));
-            }
-            other => {
-                return Err(format!(
-                    "{key} {other} is not known: LENS_CORRECTION and FISHEYE_DEWARP are"
-                ));
             }
         };
         Ok((key.to_owned(), distortion))

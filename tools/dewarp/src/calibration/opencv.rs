@@ -4,9 +4,9 @@
 //! as [`plain`](super::tree::plain) returns them.
 
 use super::dialect::{Described, chosen, flag, within};
-use super::tree::{Tree, plain};
+use super::tree::{Tree, ends, plain, words};
 use super::{Calibration, Choice, Model, Parsed, Rectification, by_hand};
-use super::{brown, fisheye, flat, lens, model, ros, size};
+use super::{brown, fisheye, flat, lens, model, ros, size, used};
 use crate::lens::{Distortion, Omni};
 
 /// Names of the camera matrix. In files of several cameras, the camera's number or word is before or after them.
@@ -81,7 +81,7 @@ pub fn is_one(tree: &Tree) -> bool {
     is_camera(tree)
         || !pair(tree, "r").is_empty()
         || !cameras(tree).is_empty()
-        || !within(tree, DEPTH, &is_camera).is_empty()
+        || !within(tree, DEPTH, &has_camera).is_empty()
 }
 
 /// Returns whether a map has a camera matrix, or coefficients under a long
@@ -98,7 +98,8 @@ pub fn has_matrix(tree: &Tree) -> bool {
     tree.spelled(sure.copied()).is_some()
         || AMBIGUOUS.into_iter().any(|name| {
             let matrix = tree.spelled([name]);
-            let nine = matrix.is_some_and(|(_, value)| is_matrix(&value));
+            let numbers = matrix.map(|(_, value)| value.numbers("").unwrap_or_default());
+            let nine = numbers.is_some_and(|numbers| numbers.len() == 9);
             nine && (name == "intrinsics" || tree.spelled(COEFFICIENTS).is_some())
         })
 }
@@ -143,11 +144,8 @@ fn pair(tree: &Tree, name: &str) -> Vec<String> {
 /// Returns the camera in the key of a matrix, such as `K_10` or `rear-camera-matrix`, if the file has its
 /// coefficients as well.
 fn camera_of<'k>(tree: &Tree, key: &'k str) -> Option<&'k str> {
-    let signs = key
-        .char_indices()
-        .filter(|(_, sign)| !sign.is_ascii_alphanumeric());
-    let splits = signs.flat_map(|(place, sign)| {
-        let (before, after) = (&key[..place], &key[place + sign.len_utf8()..]);
+    let splits = ends(key).into_iter().flat_map(|(place, length)| {
+        let (before, after) = (&key[..place], &key[place + length..]);
         [(before, after), (after, before)]
     });
     let name = key.trim_end_matches(|sign: char| sign.is_ascii_digit());
@@ -176,30 +174,75 @@ fn cameras(tree: &Tree) -> Vec<String> {
 
 pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
-        return camera(tree, tree, "", choice);
+        return camera([tree, tree], "", &[], choice);
     }
     let names = cameras(tree);
     if !names.is_empty() {
-        let camera_name = &names[chosen(&names, choice)?];
-        return camera(tree, tree, camera_name, choice);
+        let chosen = &names[chosen(&names, choice)?];
+        return camera([tree, tree], chosen, &names, choice);
     }
-    let cameras = within(tree, DEPTH, &is_camera);
-    if cameras.is_empty() {
+    // Each map of cameras, with the cameras that have a number or a word in its keys.
+    let maps = within(tree, DEPTH, &has_camera);
+    let only = maps.len() == 1;
+    let mut found = Vec::new();
+    for (name, map) in &maps {
+        match is_camera(map) {
+            true => found.push((name.clone(), map, String::new())),
+            false => found.extend(cameras(map).into_iter().map(|camera| {
+                let name = if only {
+                    camera.clone()
+                } else {
+                    format!("{name}.{camera}")
+                };
+                (name, map, camera)
+            })),
+        }
+    }
+    let names: Vec<String> = found.iter().map(|(name, ..)| name.clone()).collect();
+    if names.is_empty() {
         return Err(missing(
             tree,
             "camera matrix",
             "camera_matrix, cameraMatrix, mtx, K, M1",
         ));
     }
-    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
-    let index = chosen(&names, choice)?;
-    camera(&cameras[index].1, tree, "", choice)
-        .map_err(|cause| format!("{}: {cause}", cameras[index].0))
+    let (name, map, number) = &found[chosen(&names, choice)?];
+    camera([map, tree], number, &cameras(map), choice).map_err(|cause| format!("{name}: {cause}"))
+}
+
+/// Returns whether a map is a camera, or has the matrices of some.
+fn has_camera(tree: &Tree) -> bool {
+    let mut values = tree.keys().into_iter().filter_map(|key| tree.get(key));
+    is_camera(tree) || values.any(|value| is_matrix(&value)) && !cameras(tree).is_empty()
+}
+
+/// Returns a map without the keys of other cameras, and with those of this one as if it were the only one.
+fn of_one(tree: &Tree, camera: &str, others: &[String]) -> Tree {
+    let without = |key: &str, camera: &str| {
+        let (key, camera) = (plain(key), plain(camera));
+        let before = key.strip_prefix(&*camera).filter(|_| camera.len() > 1);
+        let rest = key.strip_suffix(&*camera).or(before);
+        rest.filter(|_| !camera.is_empty()).map(str::to_owned)
+    };
+    let own = tree.renamed(|key| without(key, camera));
+    let longest = |key: &str| {
+        let matching = others.iter().filter(|other| without(key, other).is_some());
+        matching.max_by_key(|other| other.len())
+    };
+    match size::find(&own, [0.0; 2]) {
+        Ok(Some(_)) => own,
+        _ => tree.renamed(|key| longest(key).is_none().then(|| key.to_owned())),
+    }
 }
 
 /// Reads the camera whose matrices have this number or word at the end of their
 /// names. Its size may be in the file around it.
-fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Described> {
+fn camera(
+    [tree, file]: [&Tree; 2],
+    number: &str,
+    others: &[String],
+    choice: &Choice,
+) -> Parsed<Described> {
     let find = |names: &[&str]| {
         let numbered = names.iter().flat_map(|name| of_camera(name, number));
         let numbered: Vec<String> = numbered.collect();
@@ -252,7 +295,7 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     };
     let (around, coefficients) = match inner {
         Some((_, list)) => (coefficients, list),
-        None => (tree.clone(), coefficients),
+        None => (coefficients.clone(), coefficients),
     };
     // These keys say that the numbers may be a fisheye's, or that flips or
     // another centre apply.
@@ -278,8 +321,9 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
         Some((key, value)) => omni(&coefficients.numbers(&name)?, &name, &value.numbers(&key)?)?,
         None => {
             let model = told([&around, tree, file], choice)?;
-            // A fisheye has four coefficients, and perhaps a zero.
-            if model.is_none() && coefficients.numbers("").map_or(0, |all| all.len()) <= 5 {
+            let numbers = coefficients.numbers("").unwrap_or_default();
+            // A fisheye has four coefficients, and perhaps zeros behind them.
+            if model.is_none() && used(&numbers) <= 5 {
                 mention = model::mention(tree, file)?;
             }
             bent(model, &coefficients, &name)?
@@ -287,8 +331,9 @@ fn camera(tree: &Tree, file: &Tree, number: &str, choice: &Choice) -> Parsed<Des
     };
     let lens = lens(&matrix, &matrix_name, distortion)?;
     let distortion = lens.distortion;
-    let found = match size::find(tree, lens.center)? {
-        None => size::find(file, lens.center)?,
+    let [own, around] = [tree, file].map(|map| of_one(map, number, others));
+    let found = match size::find(&own, lens.center)? {
+        None => size::find(&around, lens.center)?,
         found => found,
     };
     let (size, doubt) = found.map_or((None, None), |(size, doubt)| (Some(size), doubt));
@@ -346,13 +391,24 @@ fn only_one(tree: &Tree, camera: &str, (name, value): (&str, &Tree)) -> Parsed<(
         });
         of_camera.filter_map(|name| tree.key(&name)).next()
     };
-    for word in RAW {
-        let Some(other) = named(&MATRIX, word) else {
-            continue;
+    // Of one camera, other words may be in the name, such as `K_raw_image`.
+    let spoken = |names: &[&str], word: &str| {
+        let is = |key: &&str| {
+            let words = words(key);
+            words.iter().any(|other| other == word)
+                && words.iter().any(|other| names.contains(&other.as_str()))
         };
-        let matrix = tree.get(other).filter(is_matrix);
+        tree.keys()
+            .into_iter()
+            .filter(|_| camera.is_empty())
+            .find(is)
+    };
+    for word in RAW {
+        let other = named(&MATRIX, word).or_else(|| spoken(&MATRIX, word));
+        let matrix = other.and_then(|other| tree.get(other)).filter(is_matrix);
         let differs = matrix.is_some_and(|matrix| matrix.numbers("") != Ok(own.clone()));
-        if differs && named(&COEFFICIENTS, word).is_none() {
+        let bent = named(&COEFFICIENTS, word).or_else(|| spoken(&COEFFICIENTS, word));
+        if let (Some(other), true, None) = (other, differs, bent) {
             return Err(format!(
                 "it has {name} and {other}, with different numbers: keep the one to which the coefficients belong, \
                  under the name {name}"

@@ -173,6 +173,11 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
             ..Brown::NONE
         }),
         "KannalaBrandt8" | "fisheye" => Distortion::Fisheye(four()?),
+        "Rectified" if [or_0("k1")?, or_0("k2")?] != [0.0; 2] => {
+            return Err(format!(
+                "{name} is Rectified, and its coefficients are not 0: if the stream is not rectified, say PinHole there"
+            ));
+        }
         "Rectified" => Distortion::Brown(Brown::NONE),
         other => {
             return Err(format!(

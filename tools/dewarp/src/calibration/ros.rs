@@ -49,7 +49,7 @@ pub fn cameras(tree: &Tree) -> Vec<(String, Tree)> {
             cameras.push((node, parameters));
             continue;
         }
-        for (name, camera) in within(&parameters, 1, &is_info) {
+        for (name, camera) in within(&parameters, DEPTH, &is_info) {
             let name = if single {
                 name
             } else {

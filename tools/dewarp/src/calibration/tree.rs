@@ -117,6 +117,18 @@ impl Tree {
         each(&self.value, visit);
     }
 
+    /// Returns the map with other keys: those that `rename` returns, and none of the rest. The first of two equal ones
+    /// counts.
+    pub fn renamed(&self, rename: impl Fn(&str) -> Option<String>) -> Tree {
+        let mut map = Hash::new();
+        for key in self.keys() {
+            if let (Some(name), Some(value)) = (rename(key), self.get(key)) {
+                map.entry(Yaml::String(name)).or_insert(value.value);
+            }
+        }
+        Yaml::Hash(map).into()
+    }
+
     /// Returns the keys.
     pub fn keys(&self) -> Vec<&str> {
         let keys = self.value.as_hash().into_iter().flat_map(Hash::keys);
@@ -228,6 +240,35 @@ pub fn plain(key: &str) -> String {
     PLAIN.set(PLAIN.get() + 1);
     let letters = key.chars().filter(|letter| letter.is_ascii_alphanumeric());
     letters.map(|letter| letter.to_ascii_lowercase()).collect()
+}
+
+/// Returns the places in a key at which its words end: at signs, and where capitals begin. Each has the length of the
+/// sign.
+pub fn ends(key: &str) -> Vec<(usize, usize)> {
+    let mut ends = Vec::new();
+    let mut before = ' ';
+    for (place, letter) in key.char_indices() {
+        if !letter.is_ascii_alphanumeric() {
+            ends.push((place, letter.len_utf8()));
+        } else if letter.is_ascii_uppercase() && before.is_ascii_lowercase() {
+            ends.push((place, 0));
+        }
+        before = letter;
+    }
+    ends
+}
+
+/// Returns the words of a key in lower case.
+pub fn words(key: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    for (place, length) in ends(key) {
+        words.push(key[start..place].to_lowercase());
+        start = place + length;
+    }
+    words.push(key[start..].to_lowercase());
+    words.retain(|word| !word.is_empty());
+    words
 }
 
 /// Creates a size of whole pixels, or returns an error that begins with `name`.

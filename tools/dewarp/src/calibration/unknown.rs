@@ -22,6 +22,12 @@ fn known(text: &str) -> Option<&'static str> {
     let start = text.trim_start_matches('\u{feff}').trim_start();
     let first = start.lines().next().unwrap_or_default();
     let has = |word: &str| text.contains(word);
+    // A comment may name the program that computed the numbers.
+    let lines = || {
+        text.lines()
+            .filter(|line| !line.trim_start().starts_with(['#', '/']))
+    };
+    let names = |word: &str| lines().any(|line| line.contains(word));
     Some(match () {
         () if first.starts_with("Calibration results") && has("projection")
             || has("Camera-system parameters")
@@ -56,6 +62,10 @@ fn known(text: &str) -> Option<&'static str> {
         () if has("\"rpi.") || has("\"algorithms\"") && has("\"target\"") => {
             "libcamera's tuning file for the Raspberry Pi, which has no lens: calibrate it, with OpenCV"
         }
+        () if lines().any(|line| line.trim_end() == "algorithms:") => {
+            "libcamera's tuning file without a section Dewarp, which has no lens: `dewarp export libcamera` makes the section \
+             of a calibration"
+        }
         () if has("inv_poly_parameters") => {
             "a camera of camodocal with Scaramuzza's model, which is not read: calibrate with KANNALA_BRANDT \
              or MEI"
@@ -79,10 +89,10 @@ fn known(text: &str) -> Option<&'static str> {
         () if start.starts_with('<') && has("<document") && has("<sensor") => {
             "a document of Metashape (Agisoft), which is not read: export the calibration as OpenCV's XML"
         }
-        () if has("Pix4D") || has("pix4d") => {
+        () if names("Pix4D") || names("pix4d") => {
             "a file of Pix4D, in millimetres, which is not read: let it write pixels for OpenCV"
         }
-        () if has("PhotoModeler") => "a file of PhotoModeler, which is not read",
+        () if names("PhotoModeler") => "a file of PhotoModeler, which is not read",
         () if start.starts_with("<rdf:RDF") || has("stCamera:") => {
             "a lens profile of Adobe (LCP), which is not read: take Lensfun's of this lens"
         }
@@ -91,7 +101,7 @@ fn known(text: &str) -> Option<&'static str> {
         {
             "a project of Hugin or PTGui, which is not read: its a, b and c are those of Lensfun's ptlens"
         }
-        () if has("3DE4") || has("3de4") || has("tde4") => {
+        () if names("3DE4.") || names("3DE4 ") || names("tde4_") => {
             "a lens of 3DEqualizer, which is not read: calibrate with OpenCV"
         }
         () if has("#omnidirectional camera")
@@ -153,7 +163,7 @@ fn known(text: &str) -> Option<&'static str> {
         () if toml(start) => {
             "TOML or an INI file, which is not read (of TOML, json.dumps(tomllib.load(FILE)) of Python makes JSON)"
         }
-        () if has("MATLAB") && !start.starts_with(['{', '['])
+        () if names("MATLAB") && !start.starts_with(['{', '['])
             || first.starts_with("% Intrinsic and Extrinsic Camera Parameters") =>
         {
             "a file of MATLAB's calibration toolbox, which is not read"

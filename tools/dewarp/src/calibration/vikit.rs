@@ -1,18 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Cameras of vikit, as used by FAST-LIVO: keys that begin with `cam_`.
 
-use super::dialect::{self, Described, Dialect};
+use super::dialect::{self, Described, Dialect, within};
 use super::models::pixels;
 use super::tree::Tree;
 use super::{Calibration, Choice, Parsed, agrees, brown, by_hand};
 
-pub const DIALECT: Dialect = Dialect::of("a camera of vikit", is_one, read);
+pub const DIALECT: Dialect = Dialect::of("a camera of vikit", is_one, read).of_several();
+
+/// The greatest depth of a camera in a file: in the parameters of a node of ROS 2.
+const DEPTH: usize = 3;
 
 fn is_one(tree: &Tree) -> bool {
+    is_camera(tree) || !within(tree, DEPTH, &is_camera).is_empty()
+}
+
+fn is_camera(tree: &Tree) -> bool {
     tree.get("cam_model").is_some() && tree.get("cam_fx").is_some()
 }
 
 fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
+    if is_camera(tree) {
+        super::none_chosen(choice)?;
+        return camera(tree, choice);
+    }
+    let cameras = within(tree, DEPTH, &is_camera);
+    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
+    camera(&cameras[dialect::chosen(&names, choice)?].1, choice)
+}
+
+fn camera(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     let model = dialect::word(tree, "cam_model")?;
     // ATAN has numbers that are parts of the picture's sides.
     if model != "Pinhole" {
@@ -22,7 +39,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         ));
     }
     let number = |name: &str| dialect::number(tree, &format!("cam_{name}"));
-    let camera = [number("fx")?, number("fy")?, number("cx")?, number("cy")?];
+    let numbers = [number("fx")?, number("fy")?, number("cx")?, number("cy")?];
     let d4 = tree.number("cam_d4")?.unwrap_or(0.0);
     let bend = [
         number("d0")?,
@@ -35,7 +52,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     agrees(choice, &distortion, "cam_model")?;
     let size = dialect::size(tree, ["cam_width", "cam_height"])?;
     let mut described = Described::from(Calibration {
-        lens: pixels(camera, distortion)?,
+        lens: pixels(numbers, distortion)?,
         size,
     });
     if let Some(scale) = tree.number("scale")?.filter(|scale| *scale != 1.0) {

@@ -755,3 +755,155 @@ fn other_programs_that_have_the_keys_of_a_dialect_are_read() {
         "if it is of two cameras, each with its own [image], keep the part of one",
     );
 }
+
+#[test]
+fn a_model_is_seen_wherever_it_stands() {
+    let flat = r#""fx": 500, "fy": 501, "cx": 322, "cy": 241"#;
+    // Known models under the keys that may also name something else.
+    for model in ["ftheta", "inverse_brown_conrady"] {
+        for key in ["type", "lens"] {
+            let file = json(&format!(r#"{flat}, "{key}": "{model}", "coeffs": $D"#));
+            refuses(&file, "", &format!("its model{} is not read", ""));
+        }
+        refuses(
+            &json(&format!(r#""type": "{model}", "K": $K, "D": $D"#)),
+            "",
+            "is no model that is known here",
+        );
+    }
+    let double_sphere = json(&format!(
+        r#"{flat}, "type": "ds", "xi": -0.2, "alpha": 0.6"#
+    ));
+    reads(
+        &double_sphere,
+        "",
+        "--center 322,241 --focal 500,501 --double-sphere -0.2,0.6",
+        "640x480",
+    );
+    // In a map of coefficients by their names.
+    let bent = |model: &str, rest: &str| {
+        json(&format!(
+            r#""K": $K, "distortion": {{"model": "{model}", {rest}}}"#
+        ))
+    };
+    refuses(
+        &bent("division", r#""k1": -0.3, "k2": 0.1"#),
+        "",
+        "model: division is no model that is known here",
+    );
+    let four = r#""k1": 0.01, "k2": -0.02, "k3": 0.003, "k4": 0.004"#;
+    reads(&bent("fisheye", four), "", FISHEYE, "640x480");
+    // Zeros behind four numbers are no coefficients of a pinhole.
+    let zeros = json(
+        r#""name": "fisheye_left", "K": $K, "D": [0.01, -0.02, 0.003, 0.004, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]"#,
+    );
+    refuses(
+        &zeros,
+        "",
+        "it says name: fisheye_left: are its coefficients those of a fisheye?",
+    );
+    reads(&zeros, "--model fisheye", FISHEYE, "640x480");
+    let slam = "Camera.type: \"Rectified\"\nCamera.fx: 500\nCamera.fy: 501\nCamera.cx: 322\nCamera.cy: 241\n\
+        Camera.k1: -0.2\nCamera.k2: 0.05\nCamera.p1: 0\nCamera.p2: 0\n";
+    refuses(
+        slam,
+        "",
+        "Camera.type is Rectified, and its coefficients are not 0",
+    );
+}
+
+#[test]
+fn a_size_is_that_of_the_chosen_camera() {
+    for (one, other) in [("1", "2"), ("_left", "_right"), ("_rgb", "_depth")] {
+        for (name, rest) in [
+            ("resolution", ""),
+            ("image_size", ", \"image_size\": [8, 6]"),
+        ] {
+            let file = format!(
+                "{{\"K{one}\": {OTHER}, \"D{one}\": {D}, \"{name}{one}\": [1280, 720], \"K{other}\": {K}, \
+                 \"D{other}\": {D}, \"{name}{other}\": [640, 480]{rest}}}"
+            );
+            let camera = other.trim_start_matches('_');
+            reads(&file, &format!("--camera {camera}"), LENS, "640x480");
+        }
+    }
+    let only = format!(
+        "{{\"K1\": {OTHER}, \"D1\": {D}, \"resolution1\": [1280, 720], \"K2\": {K}, \"D2\": {D}}}"
+    );
+    reads(&only, "--camera 2", LENS, "not in the file");
+    let both = format!(
+        "{{\"K1\": {OTHER}, \"D1\": {D}, \"K2\": {K}, \"D2\": {D}, \"image_size\": [640, 480]}}"
+    );
+    reads(&both, "--camera 2", LENS, "640x480");
+}
+
+#[test]
+fn names_in_capitals_and_maps_of_pairs_are_found() {
+    for text in [
+        r#""ColorCameraMatrix": $K, "ColorDistCoeffs": $D"#,
+        r#""cameraMatrixTop": $K, "distCoeffsTop": $D"#,
+        r#""rgbK": $K, "rgbD": $D"#,
+        r#""fx": 500, "fy": 501, "cx": 322, "cy": 241, "dist_coeffs": $D, "boardSize": {"width": 9, "height": 6}"#,
+        // The same value twice.
+        r#""fx": 500, "fy": 501, "cx": 322, "cy": 241, "u0": 322, "v0": 241, "dist_coeffs": $D"#,
+    ] {
+        reads(&json(text), "", LENS, "640x480");
+    }
+    let pair = json(r#""stereo": {"K1": $O, "D1": $D, "K2": $K, "D2": $D}"#);
+    refuses(&pair, "", "say which camera with --camera: 1, 2");
+    reads(&pair, "--camera 2", LENS, "640x480");
+    for raw in [r#""K_raw_image": $O"#, r#""original_intrinsic_K": $O"#] {
+        refuses(
+            &json(&format!(r#""K": $K, "D": $D, {raw}"#)),
+            "",
+            "keep the one to which the coefficients belong",
+        );
+    }
+    let transposed =
+        json(r#""calibration_matrix": [[500, 0, 0], [0, 501, 0], [322, 241, 1]], "dist": $D"#);
+    refuses(&transposed, "", "it is transposed, as MATLAB has it");
+    let named = json(r#""fx": 500, "fy": 501, "cx": 322, "cy": 241, "dist_params": $D"#);
+    refuses(&named, "", "if those are dist_params, rename the key");
+    let twice = json(
+        r#""fx": 500, "fy": 501, "cx": 322, "cy": 241, "model": "fisheye", "k1": 0.01, "k2": -0.02, "k3": 0.003,
+        "k4": 0.004, "dist_coeffs": [0.01, -0.02, 0.003, 0.004]"#,
+    );
+    reads(&twice, "", FISHEYE, "640x480");
+    // FAST-LIVO2 for ROS 2.
+    let node = "laserMapping:\n  ros__parameters:\n    cam_model: Pinhole\n    cam_width: 640\n    cam_height: 480\n    \
+        cam_fx: 500\n    cam_fy: 501\n    cam_cx: 322\n    cam_cy: 241\n    cam_d0: -0.2\n    cam_d1: 0.05\n    \
+        cam_d2: 0.001\n    cam_d3: -0.001\n";
+    reads(node, "", LENS, "640x480");
+    let node = "/**:\n  ros__parameters:\n    camera:\n      model: Pinhole\n      width: 640\n      height: 480\n      fx: 500\n      \
+        fy: 501\n      cx: 322\n      cy: 241\n      d0: -0.2\n      d1: 0.05\n      d2: 0.001\n      d3: -0.001\n";
+    reads(node, "", LENS, "640x480");
+}
+
+#[test]
+fn a_comment_does_not_tell_the_format() {
+    for comment in [
+        "# RETURNED BY MATLAB",
+        "# from Pix4D",
+        "# serial: a93de4f01",
+    ] {
+        let file = format!(
+            "{comment}\nimage_width: 640\nimage_height: 480\nK: {K}\nD: {D}\nserial: a93de4f01\n"
+        );
+        reads(&file, "", LENS, "640x480");
+    }
+    refuses(
+        "%YAML 1.1\n---\nversion: 1\nalgorithms:\n  - Agc:\n",
+        "",
+        "libcamera's tuning file without a section Dewarp",
+    );
+    let map =
+        "{\"dewarpMode\": \"FISHEYE_EXPAND\", \"source_image\": {\"width\": 640, \"height\": 480}}";
+    refuses(map, "", "FISHEYE_EXPAND");
+    let lens = json(r#""lensmodel": "Sunex DSL215", "K": $K, "D": $D"#);
+    refuses(
+        &lens,
+        "",
+        "lensmodel: Sunex DSL215 is no model that is known here",
+    );
+    reads(&lens, "--model pinhole", LENS, "640x480");
+}

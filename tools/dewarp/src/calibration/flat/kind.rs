@@ -21,7 +21,8 @@ pub enum Kind {
     Other,
 }
 
-fn kind(word: &str) -> Option<Kind> {
+/// Returns the kind of model of this name.
+pub fn kind(word: &str) -> Option<Kind> {
     let word = word.to_lowercase();
     let word = word.strip_prefix("distortion.").unwrap_or(&word);
     let word = word.strip_prefix("lensmodel").unwrap_or(word);
@@ -107,7 +108,7 @@ pub fn model(values: &Values, choice: &Choice) -> Parsed<Option<(Kind, String)>>
         let word = value.text().unwrap_or_default();
         match kind(word) {
             Some(kind) => found.push((kind, name.clone())),
-            None if choice.model.is_some() => {}
+            None if choice.model.is_some() || key == "type" => {}
             None => {
                 return Err(format!(
                     "{name} {word} is not known: pinhole, fisheye, omni, ds, eucm and fov are; if its \

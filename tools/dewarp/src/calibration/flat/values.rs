@@ -32,6 +32,17 @@ pub const LIST: [&str; 14] = [
     "d",
 ];
 
+/// Words in the name of a list that may be one of coefficients.
+const COEFFICIENTS: [&str; 7] = [
+    "dist",
+    "disto",
+    "distortion",
+    "distortions",
+    "coef",
+    "coeffs",
+    "coefficients",
+];
+
 /// Names of lists of radial and of tangential coefficients, from MATLAB and
 /// BoofCV.
 const RADIAL: [&str; 3] = ["radial", "radial_distortion", "radialdistortion"];
@@ -99,8 +110,8 @@ impl Values {
                 _ => value,
             };
             let is_map = !value.keys().is_empty() && value.get("data").is_none();
-            let mut words = key.split(|sign: char| !sign.is_ascii_alphanumeric());
-            let is_target = words.any(|word| TARGETS.contains(&word.to_lowercase().as_str()));
+            let mut words = tree::words(key).into_iter();
+            let is_target = words.any(|word| TARGETS.contains(&word.as_str()));
             if is_map && is_target && !has_focal(&value, depth) {
                 continue;
             }
@@ -121,9 +132,9 @@ impl Values {
             let numbers = value.numbers("").unwrap_or_default();
             [4, 5, 8, 12, 14].contains(&numbers.len())
                 && numbers.iter().all(|number| number.abs() < 10.0)
-                && ["distortion", "disto", "coef"]
+                && tree::words(name)
                     .iter()
-                    .any(|word| name.contains(word))
+                    .any(|word| COEFFICIENTS.contains(&word.as_str()))
         });
         lists.next().map(|(name, _)| name.as_str())
     }
@@ -137,6 +148,14 @@ impl Values {
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
             (Some((_, value)), None) => Ok(Some(value)),
+            // The same value twice contradicts nothing.
+            (Some((_, value)), Some((_, other)))
+                if found.next().is_none()
+                    && value.numbers("").is_ok()
+                    && value.numbers("") == other.numbers("") =>
+            {
+                Ok(Some(value))
+            }
             (Some((one, _)), Some((other, _))) if one == other => {
                 Err(format!("{one} stands in two places"))
             }
@@ -152,6 +171,15 @@ impl Values {
             [number] => Ok(Some(number)),
             _ => Err(format!("{} is not one number", names[0])),
         }
+    }
+
+    /// Returns the numbers of names that begin with this letter and go on with 0, 1, 2 ..., if there are at least four.
+    pub fn numbered(&self, letter: &str) -> Parsed<Option<Vec<f64>>> {
+        let mut numbers = Vec::new();
+        while let Some(number) = self.number(&[&format!("{letter}{}", numbers.len())])? {
+            numbers.push(number);
+        }
+        Ok((numbers.len() >= 4).then_some(numbers))
     }
 
     pub fn needed(&self, names: &[&str]) -> Parsed<f64> {
@@ -261,6 +289,12 @@ impl Named {
     /// Returns whether the coefficients of the rational model end before its last one.
     pub fn is_half_rational(&self) -> bool {
         [4, 5].contains(&self.last) && self.k[3..] != [0.0; 3]
+    }
+
+    /// Returns k1 to k4.
+    pub fn four(&self) -> [f64; 4] {
+        let [k1, k2, k3, k4, ..] = self.k;
+        [k1, k2, k3, k4]
     }
 
     pub fn brown(&self) -> Brown {
