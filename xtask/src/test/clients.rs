@@ -178,7 +178,9 @@ const LIMIT_S: u32 = 300;
 /// udev for devices. The board has no udev, so the script writes the entries of its database.
 const SCRIPT: &str = "mkdir -p /run/udev/data /tmp/clients /tmp/plugin && cd /tmp/clients || exit 1
 cp /in/*.y*ml . && cp /in/steps /in/*.so /tmp/plugin || exit 1
-export PATH=$PATH:/tmp/plugin GST_PLUGIN_PATH=/tmp/plugin
+printf '%s\\n' '#!/bin/sh' 'exec timeout LAUNCH_S /usr/bin/gst-launch-1.0 \"$@\"' > /tmp/plugin/gst-launch-1.0
+chmod +x /tmp/plugin/gst-launch-1.0 || exit 1
+export PATH=/tmp/plugin:$PATH GST_PLUGIN_PATH=/tmp/plugin
 echo 1..$(wc -l < /in/names)
 for device in /sys/class/video4linux/*/dev /sys/bus/media/devices/*/dev; do
     echo I:1 > /run/udev/data/c$(cat $device)
@@ -192,6 +194,10 @@ while read -r part name; do
         echo \"ok $name\"
     fi
 done < /in/names";
+
+/// Time limit in seconds for a `gst-launch-1.0`. That of GStreamer 1.26 sometimes waits for ever after an error
+/// before the first frame: its threads wait in poll() and for futexes, and none in a call of the device.
+const LAUNCH_S: u32 = 60;
 
 /// Follows the name of a test with the C driver.
 const THEIRS: &str = ", C driver";
@@ -254,6 +260,7 @@ pub fn run(tests: &Tests<'_>) -> Result<()> {
     fs::write(work.dir.join("names"), names)?;
     options.input = Some(work.dir.clone());
     let script = SCRIPT.replace("LIMIT_S", &LIMIT_S.to_string());
+    let script = script.replace("LAUNCH_S", &LAUNCH_S.to_string());
 
     let ours = || tests.judge(&board, &options, &script, "");
     let theirs = || {
