@@ -202,7 +202,14 @@ fn random_files_are_read_or_refused() {
                 String::from_utf8_lossy(&file)
             );
         };
-        longest = longest.max((begin.elapsed(), case));
+        let mut took = begin.elapsed();
+        if took >= PATIENCE {
+            // The machine may have stood still: what is slow twice is slow.
+            let begin = Instant::now();
+            let _ = catch_unwind(|| tried(file.clone(), camera, model));
+            took = took.min(begin.elapsed());
+        }
+        longest = longest.max((took, case));
         read += u64::from(good);
         case += 1;
     }
