@@ -209,10 +209,7 @@ pub fn within(tree: &Tree, depth: usize, is_camera: &dyn Fn(&Tree) -> bool) -> V
     let mut found = Vec::new();
     search(tree, depth, is_camera, &[], &mut found);
     let last = |path: &[String]| path.last().cloned().unwrap_or_default();
-    let mut counts = HashMap::new();
-    for (path, _) in &found {
-        *counts.entry(last(path)).or_insert(0) += 1;
-    }
+    let counts = counts(found.iter().map(|(path, _)| last(path)));
     let name = |path: Vec<String>| match counts.get(&last(&path)) {
         Some(1) => last(&path),
         _ => path.join("."),
@@ -262,10 +259,7 @@ pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
     };
     let items = list.items();
     let names: Vec<Option<String>> = items.iter().map(name).collect();
-    let mut counts = HashMap::new();
-    for name in names.iter().flatten() {
-        *counts.entry(name.clone()).or_insert(0) += 1;
-    }
+    let counts = counts(names.iter().flatten().cloned());
     let named = names.into_iter().zip(items).enumerate();
     named
         .map(|(index, (name, item))| {
@@ -273,6 +267,27 @@ pub fn listed(list: &Tree) -> Vec<(String, Tree)> {
             (own.unwrap_or_else(|| index.to_string()), item)
         })
         .collect()
+}
+
+/// Returns how often each name stands.
+fn counts(names: impl Iterator<Item = String>) -> HashMap<String, usize> {
+    let mut counts = HashMap::new();
+    for name in names {
+        *counts.entry(name).or_insert(0) += 1;
+    }
+    counts
+}
+
+/// Returns the chosen one of the cameras in a tree, with its name.
+pub fn chosen_within(
+    tree: &Tree,
+    depth: usize,
+    is_camera: &dyn Fn(&Tree) -> bool,
+    choice: &Choice,
+) -> Parsed<(String, Tree)> {
+    let mut cameras = within(tree, depth, is_camera);
+    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
+    Ok(cameras.swap_remove(chosen(&names, choice)?))
 }
 
 /// The most cameras that a message lists.

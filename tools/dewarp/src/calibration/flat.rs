@@ -226,17 +226,16 @@ fn bent(values: &Values, kind: Option<Kind>, choice: &Choice) -> Parsed<Distorti
             }
             Distortion::Brown(Brown::NONE)
         }
-        (_, _, None, None) if values.like_coefficients().is_some() => {
-            return Err(format!(
-                "it has no coefficients under a known name: if those are {}, rename the key to dist_coeffs",
-                values.like_coefficients().unwrap_or_default()
-            ));
-        }
         (_, _, None, None) => {
-            return Err(String::from(
-                "it has no coefficients: k1, k2, p1, p2, k3, or a list such as dist_coeffs; if there \
-                 are none, put k1: 0 there",
-            ));
+            return Err(match values.like_coefficients() {
+                Some(name) => format!(
+                    "it has no coefficients under a known name: if those are {name}, rename the key to dist_coeffs"
+                ),
+                None => String::from(
+                    "it has no coefficients: k1, k2, p1, p2, k3, or a list such as dist_coeffs; if there \
+                     are none, put k1: 0 there",
+                ),
+            });
         }
         (Some(Kind::Fisheye), _, Some(named), _) | (None, Some(Model::Fisheye), Some(named), _) => {
             let [k1, k2, k3, k4, k5, k6] = named.k;

@@ -2,7 +2,7 @@
 //! Kalibr's `camchain.yaml`: cameras cam0, cam1 ... with their intrinsics; or the `camera.yaml` of
 //! one camera, which has the same keys without a camera's name.
 
-use super::dialect::{Described, chosen, within};
+use super::dialect::{Described, chosen_within, within};
 use super::tree::{self, Tree};
 use super::{Calibration, Choice, Parsed, agrees, brown, fisheye, opencv, plausible};
 use crate::lens::{Brown, Distortion, DoubleSphere, Eucm, Lens, Omni};
@@ -31,9 +31,7 @@ pub fn calibration(tree: &Tree, choice: &Choice) -> Parsed<Described> {
     if is_camera(tree) {
         return read(tree, choice);
     }
-    let cameras = within(tree, DEPTH, &is_camera);
-    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
-    let (name, camera) = &cameras[chosen(&names, choice)?];
+    let (name, camera) = &chosen_within(tree, DEPTH, &is_camera, choice)?;
     read(camera, choice).map_err(|cause| format!("{name}: {cause}"))
 }
 

@@ -29,9 +29,7 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         super::none_chosen(choice)?;
         return camera(tree, choice);
     }
-    let cameras = within(tree, DEPTH, &is_camera);
-    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
-    let (name, chosen) = &cameras[dialect::chosen(&names, choice)?];
+    let (name, chosen) = &dialect::chosen_within(tree, DEPTH, &is_camera, choice)?;
     camera(chosen, choice).map_err(|cause| format!("{name}: {cause}"))
 }
 

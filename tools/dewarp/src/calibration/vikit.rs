@@ -24,9 +24,8 @@ fn read(tree: &Tree, choice: &Choice) -> Parsed<Described> {
         super::none_chosen(choice)?;
         return camera(tree, choice);
     }
-    let cameras = within(tree, DEPTH, &is_camera);
-    let names: Vec<String> = cameras.iter().map(|(name, _)| name.clone()).collect();
-    camera(&cameras[dialect::chosen(&names, choice)?].1, choice)
+    let (_, chosen) = dialect::chosen_within(tree, DEPTH, &is_camera, choice)?;
+    camera(&chosen, choice)
 }
 
 fn camera(tree: &Tree, choice: &Choice) -> Parsed<Described> {
