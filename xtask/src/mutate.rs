@@ -16,12 +16,13 @@
 //! further `Suite` holds for the tests after it. `--full` after a suite's name also runs its slow
 //! tests. If the kernel's log has the words of `Says`, `Test` is the test during which they are logged.
 //!
-//! Each worker has a copy of the checkout. It applies a patch, runs the tests and reverts the patch, so
-//! only what the patches change is built again.
+//! Each worker has a copy of the checkout. It applies a patch, runs the tests and restores the files that
+//! the patch changes, so only those are built again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::slice;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
@@ -31,7 +32,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
-use crate::patches::apply;
+use crate::patches::{apply, copy_targets};
 use crate::step::{copy_tree, files, last_lines};
 use crate::test;
 
@@ -122,12 +123,15 @@ impl Mutation {
         })
     }
 
-    /// Applies the patch to a copy of the checkout, runs the suites and reverts the patch. Returns an
-    /// error if a test does not fail as it should.
+    /// Applies the patch to a copy of the checkout, runs the suites and restores the files that the
+    /// patch changes. Returns an error if a test does not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        apply(&self.patch, copy, &[]).context("the patch does not apply")?;
+        // The files are kept, because the patch in reverse could match somewhere else in them.
+        let kept = copy.with_file_name(&self.name);
+        copy_targets(slice::from_ref(&self.patch), copy, &kept)?;
+        apply(&self.patch, copy).context("the patch does not apply")?;
         let failed = self.runs.iter().try_for_each(|run| run.fails(env, copy));
-        apply(&self.patch, copy, &["--reverse"])?;
+        copy_tree(&kept, copy)?;
         failed
     }
 }

@@ -40,7 +40,7 @@ pub fn title(patch: &Path) -> String {
     title.to_owned()
 }
 
-/// Copies the files that the patches change from the kernel's source to `to`.
+/// Copies the files that the patches change from `source` to `to`.
 pub fn copy_targets(patches: &[PathBuf], source: &Path, to: &Path) -> Result<()> {
     let mut targets = BTreeSet::new();
     for patch in patches {
@@ -60,11 +60,11 @@ fn targets_of(patch: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Applies a patch to the files in `to`. git accepts no fuzz: the context must match in every line.
-pub fn apply(patch: &Path, to: &Path, options: &[&str]) -> Result<()> {
+pub fn apply(patch: &Path, to: &Path) -> Result<()> {
     let mut apply = Command::new("git");
     // git must not look for a repository above `to`.
     apply.env("GIT_CEILING_DIRECTORIES", to.parent().unwrap_or(to));
-    apply.arg("-C").arg(to).arg("apply").args(options);
+    apply.arg("-C").arg(to).arg("apply");
     output_of(apply.arg(patch)).map(drop)
 }
 
@@ -95,7 +95,7 @@ pub fn kernel(env: &Env, sandbox: &Sandbox) -> Result<Kernel> {
             copy(&plain.source.join(place), &sources.join(place))?;
         }
         for patch in &patches {
-            apply(patch, &sources, &[]).with_context(|| title(patch))?;
+            apply(patch, &sources).with_context(|| title(patch))?;
         }
         let mounts = PATCHED.map(|place| (sources.join(place), plain.source.join(place)));
         let mut mounts: Vec<(&Path, &Path)> = mounts

@@ -69,7 +69,7 @@ fn closed_together(rounds: u32) -> anyhow::Result<()> {
     })
 }
 
-const fn at_once<const FULL: bool>() -> [Test; 10] {
+const fn at_once<const FULL: bool>() -> [Test; 11] {
     [
         test("unbinding under every situation at once", || {
             together::<FULL>(Action::Unbind)
@@ -110,8 +110,24 @@ const fn at_once<const FULL: bool>() -> [Test; 10] {
             },
         ),
         test(
-            "the module stays while a file of debugfs is open and goes after",
-            || without_the_module(&Situation::DEBUGFS, Module::Stays, times::<FULL>(1, 20)),
+            "the module stays while a text of debugfs is open and goes after",
+            || {
+                without_the_module(
+                    &Situation::DEBUGFS_TEXT,
+                    Module::Stays,
+                    times::<FULL>(1, 20),
+                )
+            },
+        ),
+        test(
+            "the module stays while a number of debugfs is open and goes after",
+            || {
+                without_the_module(
+                    &Situation::DEBUGFS_NUMBER,
+                    Module::Stays,
+                    times::<FULL>(1, 20),
+                )
+            },
         ),
     ]
 }
@@ -133,7 +149,7 @@ const fn gently<const FULL: bool>() -> [Test; 4] {
     ]
 }
 
-const fn each_alone<const FULL: bool>() -> [Test; 12] {
+const fn each_alone<const FULL: bool>() -> [Test; 13] {
     [
         test("an idle open file", || one::<FULL>(&Situation::IDLE)),
         test("a stream", || one::<FULL>(&Situation::STREAM)),
@@ -160,8 +176,11 @@ const fn each_alone<const FULL: bool>() -> [Test; 12] {
             one::<FULL>(&Situation::QUEUED_REQUEST)
         }),
         test("an open media device", || one::<FULL>(&Situation::MEDIA)),
-        test("an open file of debugfs", || {
-            one::<FULL>(&Situation::DEBUGFS)
+        test("an open text of debugfs", || {
+            one::<FULL>(&Situation::DEBUGFS_TEXT)
+        }),
+        test("an open number of debugfs", || {
+            one::<FULL>(&Situation::DEBUGFS_NUMBER)
         }),
     ]
 }

@@ -216,7 +216,7 @@ fn build_patches(
     let driver = source.join(module::VENDOR).join(module::DIRECTORY);
     let mut built = Vec::new();
     for patch in files(patches, Some(&["patch"]))?.iter().skip(1) {
-        patches::apply(patch, source, &[])?;
+        patches::apply(patch, source)?;
         let options = fs::read_to_string(driver.join("Kconfig")).unwrap_or_default();
         built = MODULES.to_vec();
         built.retain(|(option, _)| options.contains(&format!("config {option}\n")));

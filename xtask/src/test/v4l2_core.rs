@@ -141,7 +141,7 @@ fn in_form(tests: &Tests<'_>) -> Result<()> {
     for patch in &patches {
         let title = patches::title(patch);
         // The patches apply one on top of the other.
-        let applied = patches::apply(patch, &work.dir, &[]);
+        let applied = patches::apply(patch, &work.dir);
         tests.record(&format!("{title}{APPLIES}"), applied);
         tests.check(&format!("{title}{IN_FORM}"), || {
             let mut checkpatch = sandbox.command(&work.dir, "perl");

@@ -28,10 +28,11 @@ pub(super) struct Situation {
 impl Situation {
     /// All situations, in an order in which none prevents the next: the last one stalls the
     /// engine.
-    pub(super) const ALL: [&'static Self; 12] = [
+    pub(super) const ALL: [&'static Self; 13] = [
         &Self::IDLE,
         &Self::MEDIA,
-        &Self::DEBUGFS,
+        &Self::DEBUGFS_TEXT,
+        &Self::DEBUGFS_NUMBER,
         &Self::MAPPING,
         &Self::DMA_BUF,
         &Self::SHARED,
@@ -47,8 +48,12 @@ impl Situation {
     pub(super) const IDLE: Self = Self::new("an idle file", files::idle);
     /// An open media node.
     pub(super) const MEDIA: Self = Self::new("the media device", files::media);
-    /// An open file of debugfs.
-    pub(super) const DEBUGFS: Self = Self::new("a file of debugfs", files::debugfs).without_nodes();
+    /// An open debugfs file that shows a text, and another one that is half read.
+    pub(super) const DEBUGFS_TEXT: Self =
+        Self::new("a text of debugfs", files::debugfs_text).without_nodes();
+    /// An open debugfs file with a number that can be set.
+    pub(super) const DEBUGFS_NUMBER: Self =
+        Self::new("a number of debugfs", files::debugfs_number).without_nodes();
     /// A request with a control and a buffer.
     pub(super) const REQUEST: Self =
         Self::new("a request that is not queued", files::request).with_buffers();

@@ -2,7 +2,7 @@
 
 //! Open files: of the video node, the media node, debugfs, and requests.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 
@@ -31,28 +31,23 @@ pub(super) fn media(link: &Link) -> Result<()> {
     fails(media.request().map(drop), Errno::EIO, "REQUEST_ALLOC")
 }
 
-/// The debugfs file with a number that can be set.
-const NUMBER: &str = "watchdog_ms";
-
-pub(super) fn debugfs(link: &Link) -> Result<()> {
+/// Opens a file in the debugfs directory of the device.
+fn open_debugfs(name: &str, options: &OpenOptions) -> Result<File> {
     let directory = PathBuf::from("/sys/kernel/debug").join(Device::open()?.name()?);
-    let open = |name: &str| {
-        let path = directory.join(name);
-        let file = File::options().read(true).write(name == NUMBER).open(&path);
-        file.with_context(|| path.display().to_string())
-    };
-    let mut begun = open("dump_regs")?;
+    let path = directory.join(name);
+    let file = options.open(&path);
+    file.with_context(|| path.display().to_string())
+}
+
+pub(super) fn debugfs_text(link: &Link) -> Result<()> {
+    let open = || open_debugfs("dump_regs", File::options().read(true));
+    let mut begun = open()?;
     let mut bytes = [0; 8];
     begun.read_exact(&mut bytes)?;
-    let (dump, number) = (open("dump_regs")?, open(NUMBER)?);
+    let mut unread = open()?;
     link.hold()?;
-    for (what, result) in [
-        ("reading dump_regs", (&dump).read(&mut bytes)),
-        ("reading watchdog_ms", (&number).read(&mut bytes)),
-        ("setting watchdog_ms", (&number).write(b"500")),
-    ] {
-        fails(result.map_err(errno), Errno::EIO, what)?;
-    }
+    let read = unread.read(&mut bytes).map_err(errno);
+    fails(read, Errno::EIO, "reading dump_regs")?;
     // The text of the file was composed when its first byte was read.
     let mut rest = String::new();
     begun.read_to_string(&mut rest)?;
@@ -61,6 +56,15 @@ pub(super) fn debugfs(link: &Link) -> Result<()> {
         "a file that is half read ends with {rest:?}"
     );
     Ok(())
+}
+
+pub(super) fn debugfs_number(link: &Link) -> Result<()> {
+    let mut number = open_debugfs("watchdog_ms", File::options().read(true).write(true))?;
+    link.hold()?;
+    let read = number.read(&mut [0; 8]).map_err(errno);
+    fails(read, Errno::EIO, "reading watchdog_ms")?;
+    let set = number.write(b"500").map_err(errno);
+    fails(set, Errno::EIO, "setting watchdog_ms")
 }
 
 /// Returns a request with a control and a buffer, which is not queued.
