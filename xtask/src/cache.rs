@@ -432,6 +432,8 @@ mod tests {
         let boots = || {
             for _ in 0..300 {
                 let run = cache.0.run_dir().unwrap();
+                let other = File::open(&run.dir).unwrap();
+                assert!(!try_lock(&other, FlockOperation::NonBlockingLockShared).unwrap());
                 let file = run.dir.join("file");
                 File::create_new(&file).unwrap();
                 std::thread::yield_now();
