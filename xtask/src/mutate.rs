@@ -123,16 +123,19 @@ impl Mutation {
         })
     }
 
-    /// Applies the patch to a copy of the checkout, runs the suites and restores the files that the
-    /// patch changes. Returns an error if a test does not fail as it should.
+    /// Copies the files that the patch changes from a copy of the checkout to the directory `kept`, and
+    /// nothing else. To restore them from there is safe, while the patch in reverse could match somewhere
+    /// else in them.
+    fn keep(&self, copy: &Path, kept: &Path) -> Result<()> {
+        remove(kept)?;
+        copy_targets(slice::from_ref(&self.patch), copy, kept)
+    }
+
+    /// Applies the patch to a copy of the checkout and runs the suites. Returns an error if a test does
+    /// not fail as it should.
     fn fails(&self, env: &Env, copy: &Path) -> Result<()> {
-        // The files are kept, because the patch in reverse could match somewhere else in them.
-        let kept = copy.with_file_name(&self.name);
-        copy_targets(slice::from_ref(&self.patch), copy, &kept)?;
         apply(&self.patch, copy).context("the patch does not apply")?;
-        let failed = self.runs.iter().try_for_each(|run| run.fails(env, copy));
-        copy_tree(&kept, copy)?;
-        failed
+        self.runs.iter().try_for_each(|run| run.fails(env, copy))
     }
 }
 
@@ -196,10 +199,16 @@ fn common(tests: &[Test]) -> &str {
 
 /// Copies the checkout, without what was built in it.
 fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
-    if copy.exists() {
-        fs::remove_dir_all(copy)?;
-    }
+    remove(copy)?;
     copy_tree(&env.checkout, copy)
+}
+
+/// Removes a directory that may not exist.
+fn remove(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir)?;
+    }
+    Ok(())
 }
 
 /// Returns the failures in the output of `test`, each with all its lines.
@@ -259,7 +268,7 @@ pub fn run(env: &Env, names: &[String]) -> Result<bool> {
     let next = || queue.lock().ok()?.next();
     let work = |worker: usize| -> Result<[usize; 2]> {
         let scratch = env.scratch(&format!("mutate-{worker}"))?;
-        let copy = scratch.dir.join("checkout");
+        let [copy, kept] = ["checkout", "kept"].map(|name| scratch.dir.join(name));
         copy_checkout(env, &copy)?;
         let mut results = [0, 0];
         while let Some(mutation) = next() {
@@ -267,7 +276,9 @@ pub fn run(env: &Env, names: &[String]) -> Result<bool> {
             let step = env
                 .ui
                 .step(name, env.cache.log(&format!("mutate-{name}")))?;
+            mutation.keep(&copy, &kept)?;
             let result = mutation.fails(env, &copy);
+            copy_tree(&kept, &copy)?;
             step.finish();
             results[usize::from(result.is_err())] += 1;
             match result {
@@ -339,6 +350,44 @@ mod tests {
             chosen(&dir, &[all[0].name.clone()]).unwrap(),
             [Mutation::read(&all[0].patch).unwrap()]
         );
+    }
+
+    /// Returns the hunks of a patch: the file that each changes, and its lines before the change.
+    fn hunks(patch: &str) -> Vec<(&str, String)> {
+        let mut hunks = Vec::new();
+        let mut file = "";
+        for line in patch.lines() {
+            if let Some(next) = line.strip_prefix("--- a/") {
+                file = next;
+            } else if line.starts_with("@@ ") {
+                hunks.push((file, String::new()));
+            } else if let Some((_, before)) = hunks.last_mut()
+                && let Some(line) = line
+                    .strip_prefix([' ', '-'])
+                    .or(line.is_empty().then_some(""))
+            {
+                before.push_str(line);
+                before.push('\n');
+            }
+        }
+        hunks
+    }
+
+    #[test]
+    fn each_hunk_of_a_patch_fits_one_place_only() {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for patch in files(&checkout.join(PATCHES), Some(&["patch"])).unwrap() {
+            let text = fs::read_to_string(&patch).unwrap();
+            let hunks = hunks(&text);
+            assert!(!hunks.is_empty(), "{}", patch.display());
+            for (file, before) in hunks {
+                // A file that a patch creates, removes or renames would not be restored.
+                assert!(text.contains(&format!("\n--- a/{file}\n+++ b/{file}\n")));
+                let code = fs::read_to_string(checkout.join(file)).unwrap();
+                let places = format!("\n{code}").matches(&format!("\n{before}")).count();
+                assert_eq!(places, 1, "{}: {file}:\n{before}", patch.display());
+            }
+        }
     }
 
     #[test]

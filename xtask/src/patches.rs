@@ -59,7 +59,8 @@ fn targets_of(patch: &str) -> impl Iterator<Item = &str> {
     patch.lines().filter_map(|line| line.strip_prefix("+++ b/"))
 }
 
-/// Applies a patch to the files in `to`. git accepts no fuzz: the context must match in every line.
+/// Applies a patch to the files in `to`. git accepts no fuzz: the context must match in every line. It
+/// may match elsewhere than the patch says, and git chooses the nearest place.
 pub fn apply(patch: &Path, to: &Path) -> Result<()> {
     let mut apply = Command::new("git");
     // git must not look for a repository above `to`.

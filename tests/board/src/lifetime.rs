@@ -110,7 +110,7 @@ const fn at_once<const FULL: bool>() -> [Test; 11] {
             },
         ),
         test(
-            "the module stays while a text of debugfs is open and goes after",
+            "the module stays while a debugfs file with text is open and goes after",
             || {
                 without_the_module(
                     &Situation::DEBUGFS_TEXT,
@@ -120,7 +120,7 @@ const fn at_once<const FULL: bool>() -> [Test; 11] {
             },
         ),
         test(
-            "the module stays while a number of debugfs is open and goes after",
+            "the module stays while a debugfs file with a number is open and goes after",
             || {
                 without_the_module(
                     &Situation::DEBUGFS_NUMBER,
@@ -176,10 +176,10 @@ const fn each_alone<const FULL: bool>() -> [Test; 13] {
             one::<FULL>(&Situation::QUEUED_REQUEST)
         }),
         test("an open media device", || one::<FULL>(&Situation::MEDIA)),
-        test("an open text of debugfs", || {
+        test("an open debugfs file with text", || {
             one::<FULL>(&Situation::DEBUGFS_TEXT)
         }),
-        test("an open number of debugfs", || {
+        test("an open debugfs file with a number", || {
             one::<FULL>(&Situation::DEBUGFS_NUMBER)
         }),
     ]

@@ -14,7 +14,7 @@ use super::situations::Situation;
 use crate::harness::Child;
 use crate::v4l2::{PollFlags, wait};
 
-/// The longest time until a client has checked its object and ended, if a dozen do so at once
+/// The longest time until a client has checked its object and ended, if all situations do so at once
 /// on a slow board.
 const END: Duration = Duration::from_secs(60);
 

@@ -50,10 +50,10 @@ impl Situation {
     pub(super) const MEDIA: Self = Self::new("the media device", files::media);
     /// An open debugfs file that shows a text, and another one that is half read.
     pub(super) const DEBUGFS_TEXT: Self =
-        Self::new("a text of debugfs", files::debugfs_text).without_nodes();
+        Self::new("a debugfs file with text", files::debugfs_text).without_nodes();
     /// An open debugfs file with a number that can be set.
     pub(super) const DEBUGFS_NUMBER: Self =
-        Self::new("a number of debugfs", files::debugfs_number).without_nodes();
+        Self::new("a debugfs file with a number", files::debugfs_number).without_nodes();
     /// A request with a control and a buffer.
     pub(super) const REQUEST: Self =
         Self::new("a request that is not queued", files::request).with_buffers();
