@@ -29,7 +29,7 @@ use crate::kernel::{Flavour, Kernel};
 use crate::key::Key;
 use crate::module::Module;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, make_dir};
+use crate::step::{copy_file, make_dir, remove_dir};
 use crate::test;
 use code::Code;
 use drcov::Block;
@@ -209,9 +209,7 @@ pub fn run(env: &Env, choice: &Choice) -> Result<bool> {
     let file = place.join("dw100_rust.info");
     fs::write(&file, report.lcov(&env.checkout))?;
     let pages = place.join("html");
-    if pages.exists() {
-        fs::remove_dir_all(&pages)?;
-    }
+    remove_dir(&pages)?;
     html(env, &file, &pages)?;
     print!("{}", report.text());
     let Recorded { count, lost, .. } = *boots;

@@ -18,7 +18,7 @@ use crate::kernel::Flavour;
 use crate::key::sha256;
 use crate::programs::Program;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, make_dir, stdout_of};
+use crate::step::{copy_file, make_dir, remove_dir, stdout_of};
 
 /// A picture of the repository, with the calibration of its lens.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -137,9 +137,7 @@ fn publish(env: &Env, work: &Path) -> Result<PathBuf> {
     let dir = env.checkout.join("target/demo");
     let _alone = env.scratch("demo")?;
     let _chown = ChownGuard::of_all(&dir);
-    if dir.exists() {
-        fs::remove_dir_all(&dir).with_context(|| format!("removing {}", dir.display()))?;
-    }
+    remove_dir(&dir)?;
     make_dir(&dir)?;
     for file in fs::read_dir(work)? {
         let file = file?;

@@ -8,14 +8,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::chown::ChownGuard;
 use crate::key::sha256;
 use crate::module::{self, Built};
 use crate::programs::{Program, UserClient};
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, make_dir, stdout_of};
+use crate::step::{copy_file, make_dir, remove_dir, stdout_of};
 use crate::{Env, cache::Scratch};
 
 /// The page that says what to type, with place-holders for the kernel's release and the note on the C
@@ -54,9 +54,7 @@ impl Kit {
         let alone = env.scratch("kit")?;
         let name = format!("dw100-kit-{}", tree.release);
         let stage = alone.dir.join(&name);
-        if stage.exists() {
-            fs::remove_dir_all(&stage).with_context(|| format!("removing {}", stage.display()))?;
-        }
+        remove_dir(&stage)?;
         make_dir(&stage)?;
         copy_file(&ours, &stage.join("dw100_rust.ko"))?;
         let c_driver = c_driver(env, &tree, &alone, &stage.join(C_MODULE))?;

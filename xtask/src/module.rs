@@ -14,7 +14,7 @@ use crate::chown::ChownGuard;
 use crate::kernel::{self, Kernel};
 use crate::key::Key;
 use crate::sandbox::Sandbox;
-use crate::step::{copy_file, copy_tree, make_dir, stdout_of};
+use crate::step::{copy_file, copy_tree, make_dir, remove_dir, stdout_of};
 use crate::{Env, host};
 
 const FILE: &str = "dw100_rust.ko";
@@ -299,7 +299,7 @@ pub fn install(env: &Env, tree: &Path) -> Result<()> {
 pub fn copy_into(env: &Env, tree: &Path) -> Result<PathBuf> {
     let vendor = check_tree(env, tree)?;
     let driver = vendor.join(DIRECTORY);
-    remove_copy(&driver)?;
+    remove_dir(&driver)?;
     for path in SOURCES {
         let (from, to) = (env.checkout.join(path), driver.join(path));
         if from.is_dir() {
@@ -333,7 +333,7 @@ pub fn hook(tree: &Path) -> Result<()> {
 /// version.
 pub fn uninstall(tree: &Path) -> Result<()> {
     let (vendor, _) = vendor(tree)?;
-    remove_copy(&vendor.join(DIRECTORY))?;
+    remove_dir(&vendor.join(DIRECTORY))?;
     for (file, line, _) in HOOKS {
         edit(&vendor.join(file), |text| without_line(text, line))?;
     }
@@ -380,13 +380,6 @@ pub fn version(makefile: &str) -> Option<(u32, u32)> {
         })
     };
     Some((number("VERSION")?, number("PATCHLEVEL")?))
-}
-
-fn remove_copy(driver: &Path) -> Result<()> {
-    if driver.exists() {
-        fs::remove_dir_all(driver).with_context(|| format!("removing {}", driver.display()))?;
-    }
-    Ok(())
 }
 
 /// Changes the text of a file. Does not write the file if the text stays the same.

@@ -33,7 +33,7 @@ use crate::Env;
 use crate::board::{Board, Driver};
 use crate::kernel::Flavour;
 use crate::patches::{apply, copy_targets};
-use crate::step::{copy_tree, files, last_lines};
+use crate::step::{copy_tree, files, last_lines, remove_dir};
 use crate::test;
 
 /// The directory of the patches.
@@ -127,7 +127,7 @@ impl Mutation {
     /// nothing else. To restore them from there is safe, while the patch in reverse could match somewhere
     /// else in them.
     fn keep(&self, copy: &Path, kept: &Path) -> Result<()> {
-        remove(kept)?;
+        remove_dir(kept)?;
         copy_targets(slice::from_ref(&self.patch), copy, kept)
     }
 
@@ -199,16 +199,8 @@ fn common(tests: &[Test]) -> &str {
 
 /// Copies the checkout, without what was built in it.
 fn copy_checkout(env: &Env, copy: &Path) -> Result<()> {
-    remove(copy)?;
+    remove_dir(copy)?;
     copy_tree(&env.checkout, copy)
-}
-
-/// Removes a directory that may not exist.
-fn remove(dir: &Path) -> Result<()> {
-    if dir.exists() {
-        fs::remove_dir_all(dir)?;
-    }
-    Ok(())
 }
 
 /// Returns the failures in the output of `test`, each with all its lines.

@@ -275,6 +275,14 @@ pub fn files(dir: &Path, extensions: Option<&[&str]>) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// Removes a directory, which may not exist.
+pub fn remove_dir(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("removing {}", dir.display()))?;
+    }
+    Ok(())
+}
+
 /// Copies the files below a directory, see [`files`].
 pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     for file in files(from, None)? {

@@ -60,6 +60,11 @@ fn one<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
     }
 }
 
+/// Unloads the module while it is held by one situation, and after it.
+fn stays<const FULL: bool>(situation: &'static Situation) -> anyhow::Result<()> {
+    without_the_module(situation, Module::Stays, times::<FULL>(1, 20))
+}
+
 /// Closes a request with a map, and the file whose map it is, at the same time.
 fn closed_together(rounds: u32) -> anyhow::Result<()> {
     let device = Device::open()?;
@@ -101,33 +106,15 @@ const fn at_once<const FULL: bool>() -> [Test; 11] {
         }),
         test(
             "the module stays while a request is open and goes after",
-            || {
-                without_the_module(
-                    &Situation::LONE_REQUEST,
-                    Module::Stays,
-                    times::<FULL>(1, 20),
-                )
-            },
+            || stays::<FULL>(&Situation::LONE_REQUEST),
         ),
         test(
             "the module stays while a debugfs file with text is open and goes after",
-            || {
-                without_the_module(
-                    &Situation::DEBUGFS_TEXT,
-                    Module::Stays,
-                    times::<FULL>(1, 20),
-                )
-            },
+            || stays::<FULL>(&Situation::DEBUGFS_TEXT),
         ),
         test(
             "the module stays while a debugfs file with a number is open and goes after",
-            || {
-                without_the_module(
-                    &Situation::DEBUGFS_NUMBER,
-                    Module::Stays,
-                    times::<FULL>(1, 20),
-                )
-            },
+            || stays::<FULL>(&Situation::DEBUGFS_NUMBER),
         ),
     ]
 }
